@@ -1,0 +1,278 @@
+"""How source and target arrive: the two call shapes of every ``fit`` in skdidan."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import has_fit_parameter, validate_data
+
+__all__ = [
+    "Domains",
+    "NoTargetWarning",
+    "Target",
+    "n_rows",
+    "open_target",
+    "source_rows",
+    "split_domains",
+    "take_rows",
+    "takes_target",
+    "validate_domains",
+    "warn_no_target",
+]
+
+
+class NoTargetWarning(UserWarning):
+    """An adaptation estimator was fitted without any target and sees the source alone."""
+
+
+class Target:
+    """Holder of the unlabelled target that no cross-validation can slice.
+
+    ``GridSearchCV.fit(X, y, X_tgt=X_tgt)`` slices every fit parameter that happens to have as many
+    rows as ``X`` (scikit-learn issue 34270): with source and target of equal size every fold
+    would be adapted to a part of the target only. A ``Target`` has no length, so it arrives whole.
+    Every estimator of skdidan opens it.
+
+    Parameters
+    ----------
+    X : array-like or list, of n_target rows
+        The unlabelled target, in any form that the estimator takes as ``X_tgt``.
+
+    Examples
+    --------
+    >>> from skdidan import Target
+    >>> Target([[0.0, 1.0], [2.0, 3.0]])
+    Target(2 rows)
+    """
+
+    __slots__ = ("X",)
+
+    def __init__(self, X: Any) -> None:
+        self.X = X
+
+    def __repr__(self) -> str:
+        return f"Target({n_rows(self.X)} rows)"
+
+
+class Domains(NamedTuple):
+    """The two domains of one fit.
+
+    Attributes
+    ----------
+    X_src : array-like or list, of n_source rows
+        The labelled source.
+    y_src : array-like, shape (n_source,), or None
+        Its labels.
+    X_tgt : array-like or list, of n_target rows, or None
+        The unlabelled target; None where none was given.
+    """
+
+    X_src: Any
+    y_src: Any
+    X_tgt: Any
+
+
+def n_rows(X: Any) -> int:
+    """Count the rows of an array, a data frame or a list."""
+    shape = getattr(X, "shape", None)
+    return int(shape[0]) if shape else len(X)
+
+
+def take_rows(X: Any, rows: NDArray[Any]) -> Any:
+    """Take rows by a boolean mask or by indices from an array, a data frame, a tensor or a list."""
+    rows = np.asarray(rows)
+    if rows.dtype == bool:
+        rows = np.flatnonzero(rows)
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if hasattr(X, "shape"):
+        return X[rows]
+    return [X[row] for row in rows]
+
+
+def open_target(X: Any) -> Any:
+    """Return what a `Target` holds, and anything else as it is."""
+    return X.X if isinstance(X, Target) else X
+
+
+def source_rows(X: Any, sample_domain: ArrayLike) -> NDArray[np.bool_]:
+    """Mark the source rows of stacked data.
+
+    Parameters
+    ----------
+    X : array-like or list, of n_samples rows
+        Source and target rows in any order.
+    sample_domain : array-like of int, shape (n_samples,)
+        ``>= 0`` for a source row, ``< 0`` for a target row.
+
+    Returns
+    -------
+    mask : ndarray of bool, shape (n_samples,)
+        True for the source rows.
+
+    Raises
+    ------
+    ValueError
+        If `sample_domain` is not one whole number per row.
+    """
+    domain = np.asarray(sample_domain)
+    if domain.ndim != 1 or domain.dtype.kind not in "iuf":
+        raise ValueError(
+            "sample_domain must be a one-dimensional array of whole numbers, >= 0 for a source "
+            f"row and < 0 for a target row; got shape {domain.shape} and dtype {domain.dtype}."
+        )
+    if len(domain) != n_rows(X):
+        raise ValueError(f"sample_domain and X differ in length: {len(domain)} != {n_rows(X)}.")
+    if domain.dtype.kind == "f" and not np.array_equal(domain, np.floor(domain)):
+        raise ValueError("sample_domain must hold whole numbers; got a fraction or NaN.")
+    return domain >= 0
+
+
+def split_domains(
+    X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: ArrayLike | None = None
+) -> Domains:
+    """Separate source and target, whichever of the two call shapes they arrive in.
+
+    Parameters
+    ----------
+    X : array-like or list, of n_source rows, or of n_samples rows with `sample_domain`
+        The labelled source; with `sample_domain`, both domains stacked in any order.
+    y : array-like, of as many entries as X, optional
+        Labels of `X`. What stands there for a target row is dropped unread.
+    X_tgt : array-like, list or Target, of n_target rows, optional
+        The unlabelled target.
+    sample_domain : array-like of int, shape (n_samples,), optional
+        ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+
+    Returns
+    -------
+    domains : Domains
+        ``(X_src, y_src, X_tgt)``; ``X_tgt`` is None where no target was given.
+
+    Raises
+    ------
+    ValueError
+        If both shapes are given, if a domain is empty, or if lengths differ.
+
+    Examples
+    --------
+    >>> from skdidan.domains import split_domains
+    >>> split_domains(["a", "b", "c"], [0, 1, 9], sample_domain=[1, 1, -1])
+    Domains(X_src=['a', 'b'], y_src=[0, 1], X_tgt=['c'])
+    """
+    X, X_tgt = open_target(X), open_target(X_tgt)
+    if sample_domain is not None:
+        if X_tgt is not None:
+            raise ValueError(
+                "The target was given twice: pass X_tgt, or mark its rows in X by sample_domain "
+                "< 0, not both."
+            )
+        is_source = source_rows(X, sample_domain)
+        if y is not None:
+            if n_rows(y) != len(is_source):
+                raise ValueError(f"y and X differ in length: {n_rows(y)} != {len(is_source)}.")
+            y = take_rows(y, is_source)
+        X, X_tgt = take_rows(X, is_source), take_rows(X, ~is_source)
+    for name, domain in (("source", X), ("target", X_tgt)):
+        if domain is not None and n_rows(domain) == 0:
+            mark = "" if sample_domain is None else f": sample_domain marks no {name} row"
+            raise ValueError(f"The {name} has 0 sample(s), at least one is needed{mark}.")
+    return Domains(X, y, X_tgt)
+
+
+def validate_domains(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    X_tgt: Any = None,
+    *,
+    sample_domain: ArrayLike | None = None,
+    supervised: bool = False,
+    allow_nd: bool = False,
+    dtype: Any = np.float64,
+    min_source: int = 1,
+) -> Domains:
+    """Separate the domains and turn them into finite numeric arrays of one feature shape.
+
+    Sets ``n_features_in_`` and, for data frames, ``feature_names_in_`` on the estimator; warns
+    with `NoTargetWarning` where no target is given.
+
+    Parameters
+    ----------
+    estimator : estimator
+        For the names in errors and the attributes above.
+    X, y, X_tgt, sample_domain
+        As in `split_domains`.
+    supervised : bool, default=False
+        Whether `y` is needed, and must name at least two classes.
+    allow_nd : bool, default=False
+        Whether rows may have more than one axis.
+    dtype : dtype, default=numpy.float64
+        Type of the returned features.
+    min_source : int, default=1
+        Fewest source rows that will do.
+
+    Returns
+    -------
+    domains : Domains
+        Features as arrays of `dtype`, labels as a one-dimensional array.
+
+    Raises
+    ------
+    ValueError
+        If anything is wrong with either domain, or their feature shapes differ.
+    """
+    X, y, X_tgt = split_domains(X, y, X_tgt, sample_domain=sample_domain)
+    checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype}
+    if supervised:
+        X, y = validate_data(estimator, X, y, ensure_min_samples=min_source, **checks)
+        check_classification_targets(y)
+        classes = np.unique(y)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(estimator).__name__} needs at least two classes in the source labels; "
+                f"got one class: {classes.tolist()}."
+            )
+    else:
+        X = validate_data(estimator, X, ensure_min_samples=min_source, **checks)
+    if X_tgt is None:
+        warn_no_target(estimator)
+    else:
+        if np.ndim(X_tgt) != X.ndim or np.shape(X_tgt)[1:] != X.shape[1:]:
+            raise ValueError(
+                "Source and target differ in the shape of a row: "
+                f"{X.shape[1:]} != {np.shape(X_tgt)[1:]}."
+            )
+        X_tgt = validate_data(estimator, X_tgt, reset=False, **checks)
+    return Domains(X, y, X_tgt)
+
+
+def warn_no_target(estimator: Any) -> None:
+    """Warn that an estimator was fitted without a target."""
+    warnings.warn(
+        f"{type(estimator).__name__} was fitted without a target and uses the source alone. Pass "
+        "fit(X_src, y_src, X_tgt), or stacked data with sample_domain, to adapt.",
+        NoTargetWarning,
+        stacklevel=4,
+    )
+
+
+def takes_target(estimator: Any) -> bool:
+    """Tell whether ``fit`` of an estimator, or of the one it wraps, has a parameter ``X_tgt``.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skdidan import CorpusScaler
+    >>> takes_target(CorpusScaler()), takes_target(StandardScaler())
+    (True, False)
+    >>> takes_target(GridSearchCV(CorpusScaler(), {}))
+    True
+    """
+    inner = getattr(estimator, "estimator", None)
+    return has_fit_parameter(estimator, "X_tgt") or (inner is not None and takes_target(inner))
