@@ -1,0 +1,551 @@
+"""Neural classifiers adapted to an unlabelled target: DIDAN and its deep baselines."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from skdidan.batches import PairedBatches
+from skdidan.domains import open_target, validate_domains
+from skdidan.networks import NETWORKS
+from skdidan.penalties import CORAL, IDA, MMD, MeanDistance
+from skdidan.training import LOSSES, AdaptationNet, PenaltyTerm
+
+__all__ = [
+    "CLASSIFIERS",
+    "AdaptationClassifier",
+    "DANClassifier",
+    "DIDANClassifier",
+    "DeepCORALClassifier",
+    "SourceOnlyClassifier",
+]
+
+
+class AdaptationClassifier(ClassifierMixin, BaseEstimator):
+    """Base of the neural classifiers: a network trained under penalties between the domains.
+
+    A subclass says in ``_penalty_terms`` which penalties those are.
+
+    Parameters
+    ----------
+    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
+        What to train. "auto" takes the CNN for spectrograms and the MLP for 2-D features. A class
+        or function of your own is called as ``network(input_shape, n_classes, **network_params)``
+        and its module maps a batch to `Outputs` or to a tuple (logits, features).
+    network_params : dict, optional
+        More arguments of the network.
+    trade_off : float >= 0, default=1.0
+        Weight of the penalties against the classification loss at the end of training; it rises
+        from near zero by `skdidan.training.ramp`. With 0 they do nothing.
+    loss : {"squared_error", "log_loss"}, default="squared_error"
+        Classification loss: the squared error of a regression onto one-hot labels, or the
+        cross-entropy of the softmax.
+    class_weight : "balanced", dict or None, default="balanced"
+        Weights of the source classes in the loss, as in scikit-learn.
+    lr : float > 0, default=1e-3
+        Learning rate of AdamW.
+    weight_decay : float >= 0, default=1e-4
+        Weight decay of AdamW.
+    max_epochs : int > 0, default=40
+        Passes over the larger domain.
+    batch_size : int > 0, default=64
+        Most rows of each domain in a batch.
+    device : str, default="auto"
+        Where to train: "cpu", "cuda", ...; "auto" takes a GPU where there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout. The global generators are left untouched.
+    callbacks : list of skorch callbacks, optional
+        Further callbacks of the training.
+    verbose : int, default=0
+        1 prints a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        The source's classes.
+    net_ : AdaptationNet
+        The trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        Per epoch: ``epoch``, ``dur`` (seconds), ``train_loss`` (all terms), ``classification_loss``,
+        every penalty by name, ``trade_off``. ``pandas.DataFrame(history_)`` is a table of it.
+    n_features_in_ : int
+        Size of a row's first axis: features, or bins of a spectrogram.
+    """
+
+    # A plain Pipeline, or a search, routes these without being asked to.
+    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+
+    def __init__(
+        self,
+        network: str | Callable[..., nn.Module] = "auto",
+        *,
+        network_params: Mapping[str, Any] | None = None,
+        trade_off: float = 1.0,
+        loss: str = "squared_error",
+        class_weight: str | Mapping[Any, float] | None = "balanced",
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        max_epochs: int = 40,
+        batch_size: int = 64,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        callbacks: list[Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.network = network
+        self.network_params = network_params
+        self.trade_off = trade_off
+        self.loss = loss
+        self.class_weight = class_weight
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    def _penalty_terms(self) -> dict[str, PenaltyTerm]:
+        """Penalties by their names in the history."""
+        raise NotImplementedError
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> AdaptationClassifier:
+        """Train on the labelled source under penalties between source and target.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features) or (n_source, n_bins, n_frames)
+            The source; with `sample_domain`, both domains stacked.
+        y : array-like, shape (n_source,)
+            Its labels. With `sample_domain`, whatever stands there for target rows is not read.
+        X_tgt : array-like or Target, shape (n_target, ...), optional
+            The unlabelled target. Without any, the source alone is trained on, under a
+            `NoTargetWarning`.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+
+        Returns
+        -------
+        self : AdaptationClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If the domains do not fit together, the source has fewer than two classes, or a
+            parameter is out of its range.
+        """
+        self._check_parameters()
+        X, y, X_tgt = validate_domains(
+            self,
+            X,
+            y,
+            X_tgt,
+            sample_domain=sample_domain,
+            supervised=True,
+            allow_nd=True,
+            dtype=np.float32,
+            min_source=2,
+        )
+        return self._fit(X, y, X_tgt)
+
+    def _fit(self, X: NDArray[Any], y: NDArray[Any], X_tgt: NDArray[Any] | None) -> Any:
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.feature_shape_ = X.shape[1:]
+        weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        device = torch.device(self._device())
+        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
+        batches = PairedBatches(
+            torch.tensor(X, device=device),
+            torch.tensor(codes, device=device),
+            None if X_tgt is None else torch.tensor(X_tgt, device=device),
+            self.batch_size,
+            np.random.default_rng(seeds[0]),
+        )
+        # Initial weights and dropout draw from torch's global generator: seed it, then restore it.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(int(seeds[1]))
+            self.net_ = AdaptationNet(
+                self._module(X.shape[1:]),
+                LOSSES[self.loss](weight=torch.tensor(weight, dtype=torch.float32)),
+                penalties={} if X_tgt is None else self._penalty_terms(),
+                trade_off=self.trade_off,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+                max_epochs=self.max_epochs,
+                device=str(device),
+                callbacks=self.callbacks,
+                verbose=self.verbose,
+            ).fit(batches, None)
+        self.history_ = [
+            {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
+            for epoch in self.net_.history.to_list()
+        ]
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the class of each row.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of the target domain.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,)
+            Labels out of `classes_`.
+        """
+        return self.classes_[self._outputs(X)[0].argmax(axis=1)]
+
+    def decision_function(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the network's outputs.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of the target domain.
+
+        Returns
+        -------
+        scores : ndarray, shape (n_samples, n_classes) or (n_samples,)
+            The outputs; with two classes, how far the second exceeds the first.
+        """
+        logits = self._outputs(X)[0]
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Estimate class probabilities.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of the target domain.
+
+        Returns
+        -------
+        probabilities : ndarray, shape (n_samples, n_classes)
+            The softmax of the outputs under the log loss. Under the squared error the outputs
+            themselves estimate the probabilities, and the nearest distribution to them is
+            returned: their Euclidean projection onto the simplex (Duchi et al., 2008, ICML).
+        """
+        logits = self._outputs(X)[0]
+        if self.loss == "squared_error":
+            return _project_on_simplex(logits)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def embed(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the features on which the domains were aligned.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of either domain.
+
+        Returns
+        -------
+        features : ndarray of float32, shape (n_samples, n_features_out)
+            Inputs of the network's output layer.
+        """
+        return self._outputs(X)[1]
+
+    def _outputs(self, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        check_is_fitted(self)
+        X = validate_data(
+            self, open_target(X), reset=False, allow_nd=True, dtype=np.float32, order="C"
+        )
+        if X.shape[1:] != self.feature_shape_:
+            raise ValueError(
+                f"{type(self).__name__} was fitted on rows of shape {self.feature_shape_}; "
+                f"got {X.shape[1:]}."
+            )
+        outputs = self.net_.outputs(torch.tensor(X))
+        return outputs.logits.double().numpy(), outputs.features.numpy()
+
+    def _device(self) -> str:
+        if self.device != "auto":
+            return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    def _module(self, input_shape: tuple[int, ...]) -> nn.Module:
+        network = self.network
+        if network == "auto":
+            network = "mlp" if len(input_shape) == 1 else "cnn"
+        if isinstance(network, str):
+            if network not in NETWORKS:
+                options = ["auto", *NETWORKS]
+                raise ValueError(f"network must be one of {options}, or a class; got {network!r}.")
+            network = NETWORKS[network]
+        if isinstance(network, nn.Module) or not callable(network):
+            raise TypeError(
+                "network must be a name, a torch.nn.Module subclass or a function that makes a "
+                f"module, not {type(network).__name__}: every fit starts from new weights."
+            )
+        params = dict(self.network_params or {})
+        try:
+            inspect.signature(network).bind(input_shape, len(self.classes_), **params)
+        except TypeError as error:
+            raise TypeError(
+                f"network is called as network(input_shape, n_classes, **network_params), which "
+                f"does not fit {getattr(network, '__name__', network)}: {error}."
+            ) from error
+        return network(input_shape, len(self.classes_), **params)
+
+    def _check_parameters(self) -> None:
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {sorted(LOSSES)}; got {self.loss!r}.")
+        for name in ("lr", "max_epochs", "batch_size"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive; got {getattr(self, name)}.")
+        for name in ("trade_off", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative; got {getattr(self, name)}.")
+
+
+class SourceOnlyClassifier(AdaptationClassifier):
+    """The network trained on the source alone: what adaptation has to beat.
+
+    Parameters
+    ----------
+    network, network_params, loss, class_weight, lr, weight_decay, max_epochs, batch_size, device, \
+random_state, callbacks, verbose
+        As in `DIDANClassifier`.
+    use_target : bool, default=False
+        Whether target rows pass through the network in training, without any penalty, so that
+        batch normalisation sees both domains and the batches are those of the other classifiers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdidan import SourceOnlyClassifier
+    >>> X = np.random.default_rng(0).normal(size=(60, 4))
+    >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
+    >>> classifier = SourceOnlyClassifier(random_state=0).fit(X, y, X + 1)
+    >>> classifier.predict(X[:1]).shape
+    (1,)
+    """
+
+    def __init__(
+        self,
+        network: str | Callable[..., nn.Module] = "auto",
+        *,
+        network_params: Mapping[str, Any] | None = None,
+        use_target: bool = False,
+        loss: str = "squared_error",
+        class_weight: str | Mapping[Any, float] | None = "balanced",
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        max_epochs: int = 40,
+        batch_size: int = 64,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        callbacks: list[Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            network,
+            network_params=network_params,
+            trade_off=0.0,
+            loss=loss,
+            class_weight=class_weight,
+            lr=lr,
+            weight_decay=weight_decay,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            device=device,
+            random_state=random_state,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+        self.use_target = use_target
+
+    def _fit(self, X: NDArray[Any], y: NDArray[Any], X_tgt: NDArray[Any] | None) -> Any:
+        return super()._fit(X, y, X_tgt if self.use_target else None)
+
+    def _penalty_terms(self) -> dict[str, PenaltyTerm]:
+        return {}
+
+
+class DANClassifier(AdaptationClassifier):
+    """Deep adaptation network: multi-kernel MMD on the features (Long et al., 2015).
+
+    The objective is ``loss + trade_off * MMD(features_src, features_tgt)``, see
+    `skdidan.penalties.MMD`.
+
+    Parameters
+    ----------
+    network, network_params, trade_off, loss, class_weight, lr, weight_decay, max_epochs, \
+batch_size, device, random_state, callbacks, verbose
+        As in `DIDANClassifier`.
+
+    References
+    ----------
+    .. [1] Long, Cao, Wang, Jordan (2015). Learning transferable features with deep adaptation
+       networks. ICML, arXiv:1502.02791.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdidan import DANClassifier
+    >>> X = np.random.default_rng(0).normal(size=(60, 4))
+    >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
+    >>> classifier = DANClassifier(random_state=0).fit(X, y, X + 1)
+    >>> sorted(classifier.history_[-1])
+    ['classification_loss', 'dur', 'epoch', 'mmd', 'trade_off', 'train_loss']
+    """
+
+    def _penalty_terms(self) -> dict[str, PenaltyTerm]:
+        return {"mmd": PenaltyTerm(MMD())}
+
+
+class DeepCORALClassifier(AdaptationClassifier):
+    """Deep CORAL: equal covariances of the features (Sun and Saenko, 2016).
+
+    The objective is ``loss + trade_off * CORAL(features_src, features_tgt)``, see
+    `skdidan.penalties.CORAL`.
+
+    Parameters
+    ----------
+    network, network_params, trade_off, loss, class_weight, lr, weight_decay, max_epochs, \
+batch_size, device, random_state, callbacks, verbose
+        As in `DIDANClassifier`.
+
+    References
+    ----------
+    .. [1] Sun, Saenko (2016). Deep CORAL: correlation alignment for deep domain adaptation. ECCV
+       workshops, arXiv:1607.01719.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdidan import DeepCORALClassifier
+    >>> X = np.random.default_rng(0).normal(size=(60, 4))
+    >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
+    >>> classifier = DeepCORALClassifier(random_state=0).fit(X, y, X + 1)
+    >>> classifier.predict_proba(X).shape
+    (60, 2)
+    """
+
+    def _penalty_terms(self) -> dict[str, PenaltyTerm]:
+        return {"coral": PenaltyTerm(CORAL())}
+
+
+class DIDANClassifier(AdaptationClassifier):
+    """Deep implicit distribution alignment network: the target rebuilt sparsely from the source.
+    """
+
+    def __init__(
+        self,
+        network: str | Callable[..., nn.Module] = "auto",
+        *,
+        network_params: Mapping[str, Any] | None = None,
+        trade_off: float = 1.0,
+        sparsity: float = 0.1,
+        loss: str = "squared_error",
+        class_weight: str | Mapping[Any, float] | None = "balanced",
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        max_epochs: int = 40,
+        batch_size: int = 64,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        callbacks: list[Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            network,
+            network_params=network_params,
+            trade_off=trade_off,
+            loss=loss,
+            class_weight=class_weight,
+            lr=lr,
+            weight_decay=weight_decay,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            device=device,
+            random_state=random_state,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+        self.sparsity = sparsity
+
+    def _penalty_terms(self) -> dict[str, PenaltyTerm]:
+        return {
+            "reconstruction": PenaltyTerm(IDA(self.sparsity, mean_weight=0), on="local_features"),
+            "mean_distance": PenaltyTerm(MeanDistance(), weight=3.0),
+        }
+
+    def reconstruction_codes(self, X_src: ArrayLike, X_tgt: ArrayLike) -> csr_array:
+        """Say which source rows each target row is made of.
+
+        Parameters
+        ----------
+        X_src : array-like, shape (n_source, ...)
+            Rows of the source, all of it or a sample.
+        X_tgt : array-like, shape (n_target, ...), n_target > 1
+            Rows of the target, all of it or a sample: its centre is their mean.
+
+        Returns
+        -------
+        codes : csr_array, shape (n_target, n_source)
+            Row `i` holds the weights of the source rows that rebuild the (centred, normalised)
+            features of target row `i`.
+
+        Raises
+        ------
+        ValueError
+            If either domain has fewer than two rows.
+        """
+        source, target = self.embed(X_src), self.embed(open_target(X_tgt))
+        for name, features in (("X_src", source), ("X_tgt", target)):
+            if len(features) < 2:
+                raise ValueError(
+                    f"{name} needs at least 2 rows, for each domain is centred on their mean; got "
+                    f"{len(features)}. Pass the whole corpus and take rows of the result."
+                )
+        ida = IDA(self.sparsity)
+        return csr_array(ida.codes(torch.from_numpy(source), torch.from_numpy(target)).numpy())
+
+
+def _project_on_simplex(points: NDArray[Any]) -> NDArray[Any]:
+    """Project each row onto the probability simplex: shift all, clip at zero, so that they sum to 1.
+
+    Only the entries above the shift stay positive, and the largest is always one of them.
+    """
+    descending = -np.sort(-points, axis=1)
+    ranks = np.arange(1, points.shape[1] + 1)
+    shifts = (np.cumsum(descending, axis=1) - 1) / ranks
+    n_positive = (descending > shifts).sum(axis=1)
+    shift = np.take_along_axis(shifts, n_positive[:, np.newaxis] - 1, axis=1)
+    return np.clip(points - shift, 0, None)
+
+
+_BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history
+
+#: All neural classifiers by their names in the tests of their contract.
+CLASSIFIERS: dict[str, type[AdaptationClassifier]] = {
+    "dan": DANClassifier,
+    "deep_coral": DeepCORALClassifier,
+    "didan": DIDANClassifier,
+    "source_only": SourceOnlyClassifier,
+}

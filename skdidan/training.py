@@ -1,0 +1,211 @@
+"""The skorch net that adds penalties between source and target to the classification loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
+from torch import Tensor, nn
+
+from skdidan.batches import Batch, PairedBatches
+from skdidan.networks import Outputs
+
+__all__ = ["LOSSES", "AdaptationNet", "PenaltyTerm", "SquaredError", "ramp"]
+
+
+class SquaredError(nn.Module):
+    r"""Squared error between the outputs and the one-hot labels, weighted by class.
+
+    .. math:: \frac{\sum_i w_{y_i} \|g_i - e_{y_i}\|^2}{\sum_i w_{y_i}}
+
+    Parameters
+    ----------
+    weight : Tensor, shape (n_classes,)
+        Weights :math:`w` of the classes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = SquaredError(torch.ones(2))
+    >>> float(loss(torch.tensor([[1.0, 0.0], [0.5, 0.5]]), torch.tensor([0, 1])))
+    0.25
+    """
+
+    weight: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+
+    def forward(self, logits: Tensor, codes: Tensor) -> Tensor:
+        """Return the loss of outputs (n_samples, n_classes) under class codes (n_samples,)."""
+        one_hot = nn.functional.one_hot(codes, logits.shape[1]).to(logits.dtype)
+        weight = self.weight[codes]
+        return (weight * (logits - one_hot).square().sum(dim=1)).sum() / weight.sum()
+
+
+@dataclass(frozen=True)
+class PenaltyTerm:
+    """One penalty of the training loss.
+
+    Attributes
+    ----------
+    penalty : Module
+        Maps source and target features to a scalar.
+    weight : float, default=1.0
+        Its share within the sum that the trade-off multiplies.
+    on : {"features", "local_features"}, default="features"
+        Which field of `Outputs` it aligns, and so which layers its gradient moves.
+    """
+
+    penalty: nn.Module
+    weight: float = 1.0
+    on: str = "features"
+
+
+def ramp(progress: float) -> float:
+    r"""Rise smoothly from 0 to 1 over training: first the classifier, then the alignment.
+
+    .. math:: \frac{2}{1 + e^{-10 p}} - 1
+
+    at progress `p`, the schedule of Ganin and Lempitsky (2015), arXiv:1409.7495.
+
+    Examples
+    --------
+    >>> ramp(0.0), round(ramp(0.1), 4), round(ramp(1.0), 4)
+    (0.0, 0.4621, 0.9999)
+    """
+    return 2 / (1 + math.exp(-10 * progress)) - 1
+
+
+class AdaptationNet(NeuralNet):
+    """A skorch net trained on paired batches under penalties.
+
+    One step sends the stacked source and target rows through the module at once and descends on ::
+
+        criterion(source logits, codes) + trade_off * ramp(epoch / max_epochs) * penalties
+
+    with ``penalties`` the weighted sum of the `PenaltyTerm`\\ s. The history holds each term under
+    its own name, averaged over the batches of an epoch. ``fit`` takes `PairedBatches` as ``X``.
+
+    Parameters
+    ----------
+    module : Module
+        Network that returns `Outputs`, or a tuple of logits and features.
+    criterion : Module
+        Classification loss of logits and class codes.
+    penalties : dict of str to PenaltyTerm
+        The penalties by their names in the history.
+    trade_off : float
+        Weight of the penalties at the end of training.
+    lr, max_epochs, device, callbacks, verbose
+        As in `skorch.NeuralNet`.
+    weight_decay : float
+        Of AdamW.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        criterion: nn.Module,
+        *,
+        penalties: dict[str, PenaltyTerm],
+        trade_off: float,
+        lr: float,
+        weight_decay: float,
+        max_epochs: int,
+        device: str = "cpu",
+        callbacks: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            module,
+            criterion,
+            optimizer=torch.optim.AdamW,
+            lr=lr,
+            max_epochs=max_epochs,
+            train_split=None,
+            callbacks=callbacks,
+            verbose=verbose,
+            device=device,
+            optimizer__weight_decay=weight_decay,
+        )
+        self.penalties = penalties
+        self.trade_off = trade_off
+        self.weight_decay = weight_decay
+
+    def get_default_callbacks(self) -> list[tuple[str, Any]]:
+        """Time the epochs, average the terms of the loss over them, print them when verbose."""
+        terms = ["train_loss", "classification_loss", *self.penalties, "trade_off"]
+        return [
+            ("epoch_timer", EpochTimer()),
+            *[(term, PassthroughScoring(name=term, on_train=True)) for term in terms],
+            ("print_log", PrintLog()),
+        ]
+
+    def get_split_datasets(self, X: PairedBatches, y: None = None, **fit_params: Any) -> Any:
+        """Train on the batches as they are."""
+        return X, None
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Iterable[Any]:
+        """Iterate over paired batches, or over any other data as skorch does."""
+        if isinstance(dataset, PairedBatches):
+            return dataset
+        return super().get_iterator(dataset, training=training)
+
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
+        """Send both domains through the network, and the loss and penalties back."""
+        self.module_.train()
+        n_source = len(batch.source)
+        outputs = self._outputs(torch.cat([batch.source, batch.target]))
+        loss = self.criterion_(outputs.logits[:n_source], batch.codes)
+        self.history.record_batch("classification_loss", loss.item())
+        trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
+        self.history.record_batch("trade_off", trade_off)
+        for name, term in self.penalties.items():
+            features = getattr(outputs, term.on)
+            penalty = term.penalty(features[:n_source], features[n_source:])
+            self.history.record_batch(name, penalty.item())
+            loss = loss + trade_off * term.weight * penalty
+        loss.backward()
+        return {"loss": loss, "y_pred": outputs.logits}
+
+    @torch.no_grad()
+    def outputs(self, X: Tensor, batch_size: int = 256) -> Outputs:
+        """Evaluate the network on rows (n_samples, ...) of a CPU tensor.
+
+        Returns
+        -------
+        outputs : Outputs
+            CPU tensors of all rows.
+        """
+        self.module_.eval()
+        parts = [self._outputs(rows) for rows in X.split(batch_size)]
+        return Outputs(
+            torch.cat([part.logits for part in parts]).cpu(),
+            torch.cat([part.features for part in parts]).cpu(),
+        )
+
+    def _outputs(self, X: Tensor) -> Outputs:
+        answer = self.infer(X)
+        if isinstance(answer, Tensor) or not 2 <= len(answer) <= 3:
+            raise TypeError(
+                f"{type(self.module_).__name__}.forward must return skdidan.Outputs, or a tuple "
+                f"(logits, features); got {type(answer).__name__}."
+            )
+        outputs = Outputs(*answer)
+        if outputs.local_features is None:
+            outputs = outputs._replace(local_features=outputs.features)
+        return outputs
+
+
+#: Classification losses by the names of the classifiers' parameter `loss`.
+LOSSES: dict[str, type[nn.Module]] = {
+    "log_loss": nn.CrossEntropyLoss,
+    "squared_error": SquaredError,
+}
