@@ -86,9 +86,7 @@ class PairedBatches:
         for size in np.diff(ends, prepend=0):
             source_rows = self._source_orders.take(int(size))
             target_rows = self._target_orders.take(int(size))
-            yield Batch(
-                self.source[source_rows], self.target[target_rows], self.codes[source_rows]
-            )
+            yield Batch(self.source[source_rows], self.target[target_rows], self.codes[source_rows])
 
 
 class _Orders:

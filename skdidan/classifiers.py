@@ -451,8 +451,7 @@ batch_size, device, random_state, callbacks, verbose
 
 
 class DIDANClassifier(AdaptationClassifier):
-    """Deep implicit distribution alignment network: the target rebuilt sparsely from the source.
-    """
+    """Deep implicit distribution alignment network: the target rebuilt sparsely from the source."""
 
     def __init__(
         self,
@@ -523,7 +522,7 @@ class DIDANClassifier(AdaptationClassifier):
                     f"{name} needs at least 2 rows, for each domain is centred on their mean; got "
                     f"{len(features)}. Pass the whole corpus and take rows of the result."
                 )
-        ida = IDA(self.sparsity)
+        ida = IDA(self.sparsity, tol=1e-4)
         return csr_array(ida.codes(torch.from_numpy(source), torch.from_numpy(target)).numpy())
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["CNN", "MLP", "NETWORKS", "VGG11", "Outputs"]
@@ -83,6 +84,7 @@ class _Convolutional(nn.Module):
         self.encoder = encoder
         self.embedding = nn.Sequential(nn.Linear(n_pooled, n_features), nn.ReLU())
         self.output = nn.Sequential(nn.Dropout(dropout), nn.Linear(n_features, n_classes))
+        self.to(memory_format=torch.channels_last)  # convolves in about two thirds of the time
 
     def forward(self, X: Tensor) -> Outputs:
         """Map spectrograms (n_samples, n_bins, n_frames) to their outputs."""
@@ -96,9 +98,9 @@ class _Convolutional(nn.Module):
 class CNN(_Convolutional):
     """Small convolutional network on spectrograms.
 
-    Blocks of a 3 x 3 convolution, batch normalisation, rectifier and 2 x 2 max pooling; the sum of
-    the mean and the maximum of each map; one fully connected layer of rectified units, which are
-    the features.
+    Blocks of a convolution (first 5 x 5 in steps of 2, then 3 x 3), batch normalisation, rectifier
+    and 2 x 2 max pooling; the sum of the mean and the maximum of each map; one fully connected
+    layer of rectified units, which are the features.
 
     Parameters
     ----------
@@ -130,6 +132,8 @@ class CNN(_Convolutional):
     ) -> None:
         _check_spectrogram(input_shape)
         blocks = _blocks([1, *channels], pool_after=range(len(channels)))
+        # At full resolution the first convolution alone would cost most of the training time.
+        blocks[0] = nn.Conv2d(1, channels[0], 5, stride=2, padding=2, bias=False)
         super().__init__(blocks, channels[-1], n_classes, n_features, dropout)
 
 

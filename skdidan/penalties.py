@@ -42,11 +42,13 @@ class IDA(nn.Module):
     mean_weight : float >= 0, default=1.0
         Weight :math:`\gamma` of the squared distance between the means, to which the centred
         first term is blind; 0 leaves it out.
+    tol : float > 0, default=1e-2
+        Relative duality gap to which the codes are solved in each call.
 
     Raises
     ------
     ValueError
-        If `sparsity` is not positive, or `mean_weight` negative.
+        If `sparsity` or `tol` is not positive, or `mean_weight` negative.
 
     References
     ----------
@@ -64,19 +66,23 @@ class IDA(nn.Module):
     0.19
     """
 
-    def __init__(self, sparsity: float = 0.1, *, mean_weight: float = 1.0) -> None:
+    def __init__(
+        self, sparsity: float = 0.1, *, mean_weight: float = 1.0, tol: float = 1e-2
+    ) -> None:
         super().__init__()
-        if not sparsity > 0:
-            raise ValueError(f"sparsity must be positive; got {sparsity}.")
+        for name, value in (("sparsity", sparsity), ("tol", tol)):
+            if not value > 0:
+                raise ValueError(f"{name} must be positive; got {value}.")
         if not mean_weight >= 0:
             raise ValueError(f"mean_weight must not be negative; got {mean_weight}.")
         self.sparsity = sparsity
         self.mean_weight = mean_weight
+        self.tol = tol
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Return the penalty of features (n_source, n_features) and (n_target, n_features)."""
         atoms, rows = _directions(source), _directions(target)
-        codes = sparse_codes(rows, atoms, self.sparsity, tol=1e-2)
+        codes = sparse_codes(rows, atoms, self.sparsity, tol=self.tol)
         residual = (rows - codes @ atoms).square().sum(dim=1)
         price = 2 * self.sparsity * codes.abs().sum(dim=1)
         penalty = (residual + price).mean()
@@ -84,9 +90,9 @@ class IDA(nn.Module):
             penalty = penalty + self.mean_weight * _squared_mean_distance(source, target)
         return penalty
 
-    def codes(self, source: Tensor, target: Tensor, *, tol: float = 1e-4) -> Tensor:
+    def codes(self, source: Tensor, target: Tensor) -> Tensor:
         """Return the sparse codes, shape (n_target, n_source), of the rebuilt target rows."""
-        return sparse_codes(_directions(target), _directions(source), self.sparsity, tol=tol)
+        return sparse_codes(_directions(target), _directions(source), self.sparsity, tol=self.tol)
 
 
 class MeanDistance(nn.Module):

@@ -175,6 +175,11 @@ class AdaptationNet(NeuralNet):
         loss.backward()
         return {"loss": loss, "y_pred": outputs.logits}
 
+    def evaluation_step(self, batch: Any, training: bool = False) -> tuple[Tensor, Tensor]:
+        """Return logits and features as a plain tuple: skorch cannot move a named one."""
+        logits, features = super().evaluation_step(batch, training=training)[:2]
+        return logits, features
+
     @torch.no_grad()
     def outputs(self, X: Tensor, batch_size: int = 256) -> Outputs:
         """Evaluate the network on rows (n_samples, ...) of a CPU tensor.

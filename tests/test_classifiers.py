@@ -1,0 +1,374 @@
+"""The classifiers: adaptation, both call shapes, reproducibility and clear errors."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.optimize import minimize
+from sklearn.base import clone
+from sklearn.metrics import recall_score
+from torch import nn
+
+from skdidan import (
+    DANClassifier,
+    DeepCORALClassifier,
+    DIDANClassifier,
+    NoTargetWarning,
+    SourceOnlyClassifier,
+    Target,
+)
+from skdidan.classifiers import CLASSIFIERS, _project_on_simplex
+
+ADAPTING = {name: cls for name, cls in CLASSIFIERS.items() if name != "source_only"}
+QUICK = {"max_epochs": 3, "batch_size": 16, "random_state": 0}
+
+
+def stacked(X_src, y_src, X_tgt, filler, seed=0):
+    """Both domains in one array, shuffled."""
+    order = np.random.default_rng(seed).permutation(len(X_src) + len(X_tgt))
+    X = np.concatenate([X_src, X_tgt])[order]
+    y = np.concatenate([y_src, np.full(len(X_tgt), filler, dtype=y_src.dtype)])[order]
+    domain = np.repeat([1, -2], [len(X_src), len(X_tgt)])[order]
+    return X, y, domain
+
+
+@pytest.mark.parametrize("name", sorted(CLASSIFIERS))
+class TestContract:
+    """What every classifier of the table promises."""
+
+    def test_learns_and_answers_in_the_callers_labels(self, name, domains):
+        X_src, y_src, X_tgt, y_tgt = domains
+        classifier = CLASSIFIERS[name](random_state=0).fit(X_src, y_src, X_tgt)
+        assert classifier.classes_.tolist() == ["anger", "neutral", "sadness"]
+        assert recall_score(y_tgt, classifier.predict(X_tgt), average="macro") > 0.9
+
+    @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+    def test_probabilities_are_distributions_that_agree_with_predict(self, name, loss, domains):
+        X_src, y_src, X_tgt, _ = domains
+        classifier = CLASSIFIERS[name](loss=loss, **QUICK).fit(X_src, y_src, X_tgt)
+        probabilities = classifier.predict_proba(X_tgt)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+        assert (probabilities >= 0).all()
+        predicted = classifier.predict(X_tgt)
+        assert (classifier.classes_[probabilities.argmax(axis=1)] == predicted).all()
+        scores = classifier.decision_function(X_tgt)
+        assert (classifier.classes_[scores.argmax(axis=1)] == predicted).all()
+
+    def test_the_seed_decides(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        first, again, other = (
+            CLASSIFIERS[name](**{**QUICK, "random_state": seed})
+            .fit(X_src, y_src, X_tgt)
+            .decision_function(X_tgt)
+            for seed in (0, 0, 1)
+        )
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first, other)
+
+    def test_global_generators_are_left_alone(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        torch.manual_seed(5)
+        np.random.seed(5)  # noqa: NPY002 - it is the legacy global state that must not move
+        before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+        CLASSIFIERS[name](**QUICK).fit(X_src, y_src, X_tgt)
+        assert torch.equal(torch.get_rng_state(), before[0])
+        assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+
+    def test_target_labels_of_stacked_data_change_nothing(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        scores = []
+        for filler in ("neutral", "zzz", ""):
+            X, y, domain = stacked(X_src, y_src, X_tgt, filler)
+            classifier = CLASSIFIERS[name](**QUICK).fit(X, y, sample_domain=domain)
+            assert classifier.classes_.tolist() == ["anger", "neutral", "sadness"]
+            scores.append(classifier.decision_function(X_tgt))
+        assert np.array_equal(scores[0], scores[1])
+        assert np.array_equal(scores[0], scores[2])
+
+    def test_both_call_shapes_agree(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        X = np.concatenate([X_src, X_tgt])
+        y = np.concatenate([y_src, np.repeat("?", len(X_tgt))])
+        domain = np.repeat([1, -1], [len(X_src), len(X_tgt)])
+        one = CLASSIFIERS[name](**QUICK).fit(X_src, y_src, X_tgt)
+        other = CLASSIFIERS[name](**QUICK).fit(X, y, sample_domain=domain)
+        assert np.array_equal(one.decision_function(X_tgt), other.decision_function(X_tgt))
+
+    def test_a_target_holder_is_opened(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        one = CLASSIFIERS[name](**QUICK).fit(X_src, y_src, X_tgt)
+        other = CLASSIFIERS[name](**QUICK).fit(X_src, y_src, Target(X_tgt))
+        assert np.array_equal(one.predict_proba(X_tgt), other.predict_proba(Target(X_tgt)))
+
+    def test_order_of_predicted_rows_is_kept(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        classifier = CLASSIFIERS[name](**QUICK).fit(X_src, y_src, X_tgt)
+        order = np.random.default_rng(0).permutation(len(X_tgt))
+        expected = classifier.decision_function(X_tgt)[order]
+        np.testing.assert_allclose(classifier.decision_function(X_tgt[order]), expected, atol=1e-5)
+
+    @pytest.mark.parametrize("sizes", [(200, 7), (9, 200), (30, 1)])
+    def test_unequal_domain_sizes(self, name, sizes):
+        from conftest import shifted_blobs
+
+        X_src, y_src, X_tgt, _ = shifted_blobs(*sizes)
+        classifier = CLASSIFIERS[name](**QUICK).fit(X_src, y_src, X_tgt)
+        assert len(classifier.predict(X_tgt)) == sizes[1]
+        assert np.isfinite(classifier.history_[-1]["train_loss"])
+
+    def test_other_containers_and_types(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        frames = [pd.DataFrame(X, columns=list("abcdef")) for X in (X_src, X_tgt)]
+        reference = CLASSIFIERS[name](**QUICK).fit(X_src, y_src, X_tgt).predict(X_tgt)
+        classifier = CLASSIFIERS[name](**QUICK).fit(frames[0], pd.Series(y_src), frames[1])
+        assert classifier.feature_names_in_.tolist() == list("abcdef")
+        assert (classifier.predict(frames[1]) == reference).all()
+        single = [X.astype(np.float32) for X in (X_src, X_tgt)]
+        classifier = CLASSIFIERS[name](**QUICK).fit(single[0], y_src.tolist(), single[1].tolist())
+        assert (classifier.predict(single[1]) == reference).all()
+
+    def test_one_row_is_predicted(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        assert CLASSIFIERS[name](**QUICK).fit(X_src, y_src, X_tgt).predict(X_tgt[:1]).shape == (1,)
+
+    def test_spectrograms_train_a_cnn(self, name, spectrogram_domains):
+        X_src, y_src, X_tgt, y_tgt = spectrogram_domains
+        classifier = CLASSIFIERS[name](**{**QUICK, "max_epochs": 15}).fit(X_src, y_src, X_tgt)
+        assert type(classifier.net_.module_).__name__ == "CNN"
+        assert (classifier.predict(X_src) == y_src).mean() > 0.9
+        assert classifier.decision_function(X_tgt).shape == y_tgt.shape
+
+    def test_history_names_every_term(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        table = pd.DataFrame(CLASSIFIERS[name](**QUICK).fit(X_src, y_src, X_tgt).history_)
+        assert table["epoch"].tolist() == [1, 2, 3]
+        assert set(table) == {
+            *("epoch", "dur", "train_loss", "classification_loss", "trade_off"),
+            *PENALTY_NAMES[name],
+        }
+
+    def test_clone_and_pickle(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        classifier = CLASSIFIERS[name](**QUICK).fit(X_src, y_src, X_tgt)
+        expected = classifier.decision_function(X_tgt)
+        restored = pickle.loads(pickle.dumps(classifier))
+        assert np.array_equal(restored.decision_function(X_tgt), expected)
+        fresh = clone(classifier)
+        assert not hasattr(fresh, "net_")
+        assert np.array_equal(fresh.fit(X_src, y_src, X_tgt).decision_function(X_tgt), expected)
+
+    def test_every_fit_starts_fresh_and_changes_no_input(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        copies = X_src.copy(), y_src.copy(), X_tgt.copy()
+        classifier = CLASSIFIERS[name](**QUICK)
+        first = classifier.fit(X_src, y_src, X_tgt).decision_function(X_tgt)
+        second = classifier.fit(X_src, y_src, X_tgt).decision_function(X_tgt)
+        assert np.array_equal(first, second)
+        for given, copy in zip((X_src, y_src, X_tgt), copies, strict=True):
+            assert np.array_equal(given, copy)
+
+    def test_no_target_warns_and_trains_on_the_source(self, name, domains):
+        X_src, y_src, _, _ = domains
+        with pytest.warns(NoTargetWarning, match="fitted without a target"):
+            classifier = CLASSIFIERS[name](random_state=0).fit(X_src, y_src)
+        assert classifier.score(X_src, y_src) > 0.9
+
+    def test_constant_features_and_identical_rows(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        X_src, X_tgt = X_src.copy(), X_tgt.copy()
+        X_src[:, 0] = X_tgt[:, 0] = 7
+        X_src[1], X_tgt[1:4] = X_src[0], X_tgt[0]
+        classifier = CLASSIFIERS[name](**QUICK).fit(X_src, y_src, X_tgt)
+        assert np.isfinite(classifier.decision_function(X_tgt)).all()
+        X_tgt[:] = X_tgt[0]
+        classifier = CLASSIFIERS[name](**QUICK).fit(X_src, y_src, X_tgt)
+        assert np.isfinite(classifier.decision_function(X_tgt)).all()
+
+
+PENALTY_NAMES = {
+    "dan": ["mmd"],
+    "deep_coral": ["coral"],
+    "didan": ["reconstruction", "mean_distance"],
+    "source_only": [],
+}
+
+
+@pytest.mark.parametrize("name", sorted(ADAPTING))
+@pytest.mark.parametrize("kind", ["vectors", "spectrograms"])
+def test_without_trade_off_nothing_but_the_source_is_learnt(
+    name, kind, domains, spectrogram_domains
+):
+    X_src, y_src, X_tgt, _ = domains if kind == "vectors" else spectrogram_domains
+    adapted = ADAPTING[name](trade_off=0, **QUICK).fit(X_src, y_src, X_tgt)
+    alone = SourceOnlyClassifier(use_target=True, **QUICK).fit(X_src, y_src, X_tgt)
+    assert np.array_equal(adapted.decision_function(X_tgt), alone.decision_function(X_tgt))
+    state, reference = adapted.net_.module_.state_dict(), alone.net_.module_.state_dict()
+    for key, value in reference.items():
+        assert torch.equal(state[key], value), key
+
+
+@pytest.mark.parametrize("name", sorted(ADAPTING))
+def test_the_penalty_falls_with_the_trade_off(name, domains):
+    X_src, y_src, X_tgt, _ = domains
+    term = PENALTY_NAMES[name][-1]
+    weak, strong = (
+        ADAPTING[name](trade_off=t, random_state=0, max_epochs=20)
+        .fit(X_src, y_src, X_tgt + 1)
+        .history_[-1][term]
+        for t in (0, 1000 if name == "deep_coral" else 10)
+    )
+    assert strong < 0.7 * weak
+
+
+def test_source_only_does_not_look_at_the_target(domains):
+    X_src, y_src, X_tgt, _ = domains
+    scores = [
+        SourceOnlyClassifier(**QUICK).fit(X_src, y_src, target).decision_function(X_tgt)
+        for target in (X_tgt, 100 * X_tgt[:50])
+    ]
+    assert np.array_equal(*scores)
+
+
+def test_two_classes_have_one_score(domains):
+    X_src, y_src, X_tgt, _ = domains
+    two = y_src != "neutral"
+    classifier = DIDANClassifier(**QUICK).fit(X_src[two], y_src[two], X_tgt)
+    scores = classifier.decision_function(X_tgt)
+    assert scores.shape == (len(X_tgt),)
+    assert ((scores > 0) == (classifier.predict(X_tgt) == "sadness")).all()
+
+
+def test_softmax_of_the_log_loss(domains):
+    X_src, y_src, X_tgt, _ = domains
+    classifier = DANClassifier(loss="log_loss", **QUICK).fit(X_src, y_src, X_tgt)
+    scores = torch.tensor(classifier.decision_function(X_tgt))
+    expected = torch.softmax(scores, dim=1).numpy()
+    np.testing.assert_allclose(classifier.predict_proba(X_tgt), expected)
+
+
+def test_projection_on_the_simplex_is_the_nearest_distribution():
+    points = np.random.default_rng(0).normal(size=(6, 4))
+    constraint = {"type": "eq", "fun": lambda p: p.sum() - 1}
+    for point, projected in zip(points, _project_on_simplex(points), strict=True):
+        nearest = minimize(
+            lambda p, point=point: np.sum((p - point) ** 2),
+            np.full(4, 0.25),
+            bounds=[(0, 1)] * 4,
+            constraints=[constraint],
+            tol=1e-10,
+        ).x
+        np.testing.assert_allclose(projected, nearest, atol=1e-6)
+
+
+def test_balanced_weights_lift_a_rare_class():
+    rng = np.random.default_rng(0)
+    y = np.array(["rare"] * 10 + ["common"] * 190)
+    X = rng.normal(size=(200, 2)) + (y == "rare")[:, None]
+    recalls = [
+        (SourceOnlyClassifier(class_weight=weight, random_state=0).fit(X, y, X).predict(X) == y)[
+            :10
+        ].mean()
+        for weight in ("balanced", None)
+    ]
+    assert recalls[0] > recalls[1]
+
+
+class TestReconstructionCodes:
+    """Which source rows a target row is made of."""
+
+    def test_a_copy_of_a_source_row_is_made_of_it(self, domains):
+        X_src, y_src, _, _ = domains
+        classifier = DIDANClassifier(**QUICK, sparsity=0.01).fit(X_src, y_src, X_src)
+        codes = classifier.reconstruction_codes(X_src, X_src)
+        assert codes.shape == (len(X_src), len(X_src))
+        assert (codes.toarray().argmax(axis=1) == np.arange(len(X_src))).mean() > 0.9
+
+    def test_sparser_with_sparsity(self, domains):
+        X_src, y_src, X_tgt, _ = domains
+        classifier = DIDANClassifier(**QUICK).fit(X_src, y_src, X_tgt)
+        counts = [
+            classifier.set_params(sparsity=tau).reconstruction_codes(X_src, Target(X_tgt)).nnz
+            for tau in (0.05, 0.5)
+        ]
+        assert counts[1] < counts[0] < len(X_src) * len(X_tgt)
+
+    def test_one_row_has_no_centre(self, domains):
+        X_src, y_src, X_tgt, _ = domains
+        classifier = DIDANClassifier(**QUICK).fit(X_src, y_src, X_tgt)
+        with pytest.raises(ValueError, match="X_tgt needs at least 2 rows"):
+            classifier.reconstruction_codes(X_src, X_tgt[:1])
+
+
+class TestNetworks:
+    """The parameter `network`."""
+
+    def test_names_and_parameters(self, spectrogram_domains):
+        X_src, y_src, X_tgt, _ = spectrogram_domains
+        classifier = DIDANClassifier("mlp", network_params={"hidden": (9,)}, **QUICK)
+        assert classifier.fit(X_src, y_src, X_tgt).embed(X_tgt).shape == (len(X_tgt), 9)
+
+    def test_a_class_or_function_of_the_callers(self, domains):
+        X_src, y_src, X_tgt, _ = domains
+        for network in (TinyNetwork, lambda shape, n: TinyNetwork(shape, n)):
+            classifier = DIDANClassifier(network, **QUICK).fit(X_src, y_src, X_tgt)
+            assert isinstance(classifier.net_.module_, TinyNetwork)
+
+    def test_an_instance_is_refused(self, domains):
+        with pytest.raises(TypeError, match="not TinyNetwork: every fit starts from new weights"):
+            DIDANClassifier(TinyNetwork((6,), 3), **QUICK).fit(*domains[:3])
+
+    def test_an_unknown_name_lists_the_options(self, domains):
+        with pytest.raises(ValueError, match=r"one of \['auto', 'cnn', 'mlp', 'vgg11'\].*'resnet'"):
+            DIDANClassifier("resnet", **QUICK).fit(*domains[:3])
+
+    def test_parameters_that_do_not_fit(self, domains):
+        with pytest.raises(TypeError, match=r"does not fit MLP: .*'depth'"):
+            DIDANClassifier(network_params={"depth": 3}, **QUICK).fit(*domains[:3])
+
+
+class TinyNetwork(nn.Module):
+    """A caller's own network; returns a plain tuple."""
+
+    def __init__(self, input_shape, n_classes):
+        super().__init__()
+        self.hidden = nn.Linear(input_shape[0], 5)
+        self.last = nn.Linear(5, n_classes)
+
+    def forward(self, X):
+        features = self.hidden(X).relu()
+        return self.last(features), features
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"loss": "hinge"}, r"loss must be one of \['log_loss', 'squared_error'\]; got 'hinge'"),
+        ({"lr": 0}, "lr must be positive; got 0"),
+        ({"max_epochs": 0}, "max_epochs must be positive"),
+        ({"batch_size": -1}, "batch_size must be positive"),
+        ({"trade_off": -1}, "trade_off must not be negative; got -1"),
+        ({"weight_decay": -1}, "weight_decay must not be negative"),
+    ],
+)
+def test_parameters_out_of_range(params, message, domains):
+    with pytest.raises(ValueError, match=message):
+        DeepCORALClassifier(**params).fit(*domains[:3])
+
+
+def test_rows_of_another_shape_are_refused(spectrogram_domains):
+    X_src, y_src, X_tgt, _ = spectrogram_domains
+    classifier = DIDANClassifier(**QUICK).fit(X_src, y_src, X_tgt)
+    with pytest.raises(ValueError, match=r"fitted on rows of shape \(16, 20\); got \(16, 10\)"):
+        classifier.predict(X_tgt[:, :, :10])
+
+
+def test_verbose_prints_the_terms(domains, capsys):
+    DIDANClassifier(**QUICK, verbose=1).fit(*domains[:3])
+    assert "mean_distance" in capsys.readouterr().out
+
+
+def test_source_only_has_no_trade_off():
+    assert "trade_off" not in SourceOnlyClassifier().get_params()
+    assert "use_target" in SourceOnlyClassifier().get_params()

@@ -1,0 +1,91 @@
+"""Imports point down only, and importing the package is cheap and changes nothing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import skdidan
+
+PACKAGE = Path(skdidan.__file__).parent
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+
+LAYERS = [
+    {"domains", "audio", "metrics", "sparse_coding"},
+    {"spectrograms", "functionals", "scaling", "networks", "penalties", "batches"}
+    | {"corpora", "synthetic"},
+    {"training", "subspaces"},
+    {"classifiers", "pipelines", "model_selection"},
+    {"comparison", "plots", "persistence"},
+]
+# Within a layer: audio opens a Target.
+SAME_LAYER = {("audio", "domains")}
+FORBIDDEN = {
+    "networks": {"sklearn", "skorch"},
+    "penalties": {"sklearn", "skorch"},
+    "sparse_coding": {"sklearn", "skorch"},
+    "batches": {"sklearn", "skorch"},
+    "subspaces": {"torch", "skorch"},
+    "audio": {"torch", "skorch"},
+}
+
+
+def imports_of(module):
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module)
+    return names
+
+
+def layer_of(module):
+    return next(depth for depth, layer in enumerate(LAYERS) if module in layer)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module):
+    own = {name.split(".")[1] for name in imports_of(module) if name.startswith("skdidan.")}
+    upward = {
+        name
+        for name in own
+        if layer_of(name) >= layer_of(module) and (module, name) not in SAME_LAYER
+    }
+    assert upward == set()
+
+
+@pytest.mark.parametrize("module", sorted(FORBIDDEN))
+def test_layers_stay_clear_of_foreign_frameworks(module):
+    roots = {name.split(".")[0] for name in imports_of(module)}
+    assert not roots & FORBIDDEN[module]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_private_imports(module):
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in {"sklearn", "skorch"}:
+            parts = [*node.module.split("."), *(alias.name for alias in node.names)]
+            assert not [part for part in parts if part.startswith("_")]
+
+
+def test_importing_loads_no_framework_and_changes_no_setting():
+    code = (
+        "import sys, warnings; before = list(warnings.filters); import skdidan; "
+        "assert warnings.filters == before; "
+        "heavy = {'torch', 'sklearn', 'skorch', 'librosa', 'matplotlib', 'scipy'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_every_public_name_resolves():
+    names = skdidan.__all__
+    assert len(names) == len(set(names)) > 25
+    for name in names:
+        assert getattr(skdidan, name).__doc__, name

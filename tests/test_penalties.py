@@ -1,0 +1,215 @@
+"""Penalties against hand-computed values, plain NumPy references and numerical gradients."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Lasso
+
+from skdidan.penalties import CORAL, IDA, MMD, PENALTIES, MeanDistance
+
+
+def features(n, d=4, seed=0, shift=0.0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, d, generator=generator, dtype=torch.float64) + shift
+
+
+def directions(rows):
+    centred = rows - rows.mean(axis=0)
+    return centred / np.linalg.norm(centred, axis=1, keepdims=True)
+
+
+def ida_reference(source, target, sparsity, mean_weight):
+    """IDA by scikit-learn's Lasso, one target row at a time."""
+    atoms, rows = directions(source), directions(target)
+    total = 0.0
+    for row in rows:
+        lasso = Lasso(alpha=sparsity / len(row), fit_intercept=False, tol=1e-12, max_iter=10**6)
+        code = lasso.fit(atoms.T, row).coef_
+        total += np.sum((row - code @ atoms) ** 2) + 2 * sparsity * np.abs(code).sum()
+    distance = np.sum((source.mean(axis=0) - target.mean(axis=0)) ** 2)
+    return total / len(rows) + mean_weight * distance
+
+
+def mmd_reference(source, target, widths):
+    rows = np.concatenate([source, target])
+    squared = [[np.sum((a - b) ** 2) for b in rows] for a in rows]
+    mean = np.sum(squared) / (len(rows) * (len(rows) - 1))
+
+    def kernel(a, b):
+        return sum(math.exp(-np.sum((a - b) ** 2) / (width * mean)) for width in widths)
+
+    def average(A, B):
+        return np.mean([kernel(a, b) for a, b in itertools.product(A, B)])
+
+    return average(source, source) + average(target, target) - 2 * average(source, target)
+
+
+@pytest.mark.parametrize("mean_weight", [0.0, 2.0])
+def test_ida_equals_its_formula(mean_weight):
+    source, target = features(9), features(6, seed=1, shift=0.3)
+    expected = ida_reference(source.numpy(), target.numpy(), 0.1, mean_weight)
+    penalty = IDA(0.1, mean_weight=mean_weight, tol=1e-9)(source, target)
+    assert float(penalty) == pytest.approx(expected, abs=1e-8)
+    rough = IDA(0.1, mean_weight=mean_weight)(source, target)
+    assert expected <= float(rough) <= expected + IDA().tol
+
+
+def test_ida_by_hand():
+    # Centred and normalised, both domains are the two ends of a line: the code of each target row
+    # is 1 - 0.2 / 2 spread over two opposite atoms, at a cost of 2 * 0.2 - 0.2**2.
+    source = torch.tensor([[0.0, 0.0], [2.0, 0.0]], dtype=torch.float64)
+    target = torch.tensor([[5.0, 1.0], [9.0, 1.0]], dtype=torch.float64)
+    assert float(IDA(0.2, mean_weight=0, tol=1e-9)(source, target)) == pytest.approx(0.36)
+    assert float(IDA(0.2, mean_weight=0.5, tol=1e-9)(source, target)) == pytest.approx(0.36 + 18.5)
+
+
+def test_ida_of_orthogonal_domains_is_one():
+    source = torch.tensor([[1.0, 0, 0, 0], [-1, 0, 0, 0]])
+    target = torch.tensor([[0.0, 3, 0, 0], [0, -3, 0, 0]])
+    assert float(IDA(0.1)(source, target)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("scale", [0.01, 100.0])
+def test_reconstruction_cannot_be_had_by_shrinking_or_shifting_the_target(scale):
+    source, target = features(20), features(15, seed=1)
+    ida = IDA(mean_weight=0)
+    expected = float(ida(source, target))
+    assert float(ida(source, scale * target + 3)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_ida_codes_name_the_rows_that_rebuild():
+    source = features(12, d=30)
+    codes = IDA(sparsity=0.05).codes(source, source[:8] - source[:8].mean(0) + source.mean(0))
+    assert codes.shape == (8, 12)
+    assert torch.equal(codes.argmax(dim=1), torch.arange(8))
+
+
+def test_mmd_equals_its_formula():
+    source, target = features(7), features(5, seed=1, shift=1.0)
+    for widths in [(1.0,), (0.25, 0.5, 1.0, 2.0, 4.0)]:
+        expected = mmd_reference(source.numpy(), target.numpy(), widths)
+        assert float(MMD(widths)(source, target)) == pytest.approx(expected, rel=1e-10)
+
+
+def test_mmd_is_never_negative_and_sees_a_shift():
+    near = MMD()(features(50), features(40, seed=1))
+    far = MMD()(features(50), features(40, seed=1, shift=1.0))
+    assert 0 <= float(near) < float(far)
+
+
+def test_coral_equals_numpy_covariances():
+    source, target = features(9), 2 * features(6, seed=1)
+    difference = np.cov(source.numpy().T) - np.cov(target.numpy().T)
+    expected = np.sum(difference**2) / (4 * 4**2)
+    assert float(CORAL()(source, target)) == pytest.approx(expected, rel=1e-10)
+
+
+def test_coral_does_not_see_a_shift():
+    source = features(9)
+    assert float(CORAL()(source, source + 5)) == pytest.approx(0, abs=1e-20)
+
+
+def test_mean_distance_by_hand():
+    source = torch.tensor([[0.0, 0.0], [2.0, 4.0]])
+    target = torch.tensor([[4.0, 6.0]])
+    assert float(MeanDistance()(source, target)) == 9 + 16
+
+
+@pytest.mark.parametrize("name", ["coral", "mean_distance", "mmd"])
+def test_identical_domains_cost_nothing(name):
+    source = features(10)
+    assert float(PENALTIES[name]()(source, source.clone())) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(PENALTIES))
+class TestContract:
+    """What every penalty of the table promises."""
+
+    @pytest.mark.parametrize("sizes", [(8, 8), (12, 5), (3, 12)])
+    def test_scalar_of_any_sizes(self, name, sizes):
+        value = PENALTIES[name]()(features(sizes[0]), features(sizes[1], seed=1))
+        assert value.shape == ()
+        assert float(value) >= 0
+
+    def test_gradient_equals_finite_differences(self, name):
+        penalty = IDA(tol=1e-12) if name == "ida" else PENALTIES[name]()
+        source, target = features(5, d=3), features(4, d=3, seed=1, shift=0.5)
+        source.requires_grad_(), target.requires_grad_()
+        penalty(source, target).backward()
+        fixed_width = _with_fixed_width(penalty, source, target)
+        for rows in (source, target):
+            expected = torch.zeros_like(rows)
+            for index in np.ndindex(*rows.shape):
+                step = torch.zeros_like(rows)
+                step[index] = 1e-5
+                above, below = (
+                    fixed_width(source + s, target)
+                    if rows is source
+                    else fixed_width(source, target + s)
+                    for s in (step, -step)
+                )
+                expected[index] = (above - below).item() / 2e-5
+            torch.testing.assert_close(rows.grad, expected, atol=1e-5, rtol=0)
+
+    def test_order_of_the_rows_does_not_matter(self, name):
+        source, target = features(8), features(6, seed=1)
+        value = PENALTIES[name]()(source, target)
+        turned = PENALTIES[name]()(source.flip(0), target.flip(0))
+        assert float(value) == pytest.approx(float(turned), rel=1e-3)
+
+    @pytest.mark.parametrize("degenerate", ["dead", "constant", "one row", "twins", "tiny", "huge"])
+    def test_degenerate_features_give_finite_values_and_gradients(self, name, degenerate):
+        source, target = features(6).float(), features(5, seed=1).float()
+        if degenerate == "dead":
+            source, target = torch.zeros(6, 4), torch.zeros(5, 4)
+        elif degenerate == "constant":
+            target = torch.ones(5, 4)
+        elif degenerate == "one row":
+            source, target = source[:1], target[:1]
+        elif degenerate == "twins":
+            source, target = source[[0, 0, 1, 1]], source[[0, 0]]
+        else:
+            scale = 1e-12 if degenerate == "tiny" else 1e6
+            source, target = scale * source, scale * target
+        source = source.clone().requires_grad_()
+        target = target.clone().requires_grad_()
+        value = PENALTIES[name]()(source, target)
+        value.backward()
+        assert value.isfinite()
+        assert source.grad.isfinite().all()
+        assert target.grad.isfinite().all()
+
+
+def _with_fixed_width(penalty, source, target):
+    """MMD's gradient holds the kernel width constant: so must the difference quotient."""
+    if not isinstance(penalty, MMD):
+        return penalty
+    rows = torch.cat([source, target]).detach()
+    mean = torch.cdist(rows, rows).square().sum() / (len(rows) * (len(rows) - 1))
+
+    def fixed(source, target):
+        def kernel(a, b):
+            squared = (a[:, None] - b[None]).square().sum(-1)
+            return sum(torch.exp(-squared / (width * mean)) for width in penalty.widths).mean()
+
+        return kernel(source, source) + kernel(target, target) - 2 * kernel(source, target)
+
+    return fixed
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: IDA(0.0), "sparsity must be positive; got 0.0"),
+        (lambda: IDA(tol=-1.0), "tol must be positive; got -1.0"),
+        (lambda: IDA(mean_weight=-1), "mean_weight must not be negative; got -1"),
+        (lambda: MMD([]), "widths must be one or more positive numbers"),
+        (lambda: MMD([1.0, 0.0]), "widths must be one or more positive numbers"),
+    ],
+)
+def test_errors_name_the_parameter(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,0 +1,146 @@
+"""The training step: its loss, its history and what skorch makes of it."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from skdidan.batches import Batch, PairedBatches
+from skdidan.networks import MLP
+from skdidan.penalties import MeanDistance
+from skdidan.training import AdaptationNet, PenaltyTerm, SquaredError, ramp
+
+
+def net(penalties=None, *, module=None, max_epochs=2, trade_off=1.0, **params):
+    torch.manual_seed(0)
+    return AdaptationNet(
+        module or MLP((4,), 3, dropout=0.0),
+        nn.CrossEntropyLoss(),
+        penalties=penalties or {},
+        trade_off=trade_off,
+        lr=params.pop("lr", 1e-3),
+        weight_decay=params.pop("weight_decay", 0.0),
+        max_epochs=max_epochs,
+        **params,
+    )
+
+
+def batches(n_source=20, n_target=12, batch_size=8):
+    generator = torch.Generator().manual_seed(0)
+    source = torch.randn(n_source, 4, generator=generator)
+    target = torch.randn(n_target, 4, generator=generator) + 1
+    return PairedBatches(
+        source, torch.arange(n_source) % 3, target, batch_size, np.random.default_rng(0)
+    )
+
+
+def test_squared_error_by_hand():
+    logits = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.5, 1.0]])
+    codes = torch.tensor([0, 1])
+    # Row errors 0 and 0.25 + 1, with weights 1 and 3.
+    assert float(SquaredError(torch.tensor([1.0, 3.0, 1.0]))(logits, codes)) == pytest.approx(
+        3 * 1.25 / 4
+    )
+
+
+def test_ramp_is_the_published_schedule():
+    assert ramp(0.5) == pytest.approx(2 / (1 + math.exp(-5)) - 1)
+    rising = [ramp(p) for p in np.linspace(0, 1, 20)]
+    assert rising == sorted(rising)
+    assert rising[0] == 0
+
+
+def test_loss_is_the_sum_of_its_terms():
+    penalties = {
+        "near": PenaltyTerm(MeanDistance(), weight=2.0),
+        "far": PenaltyTerm(MeanDistance(), weight=0.5, on="local_features"),
+    }
+    fitted = net(penalties, trade_off=3.0, max_epochs=4).fit(batches(), None)
+    for epoch in fitted.history:
+        assert epoch["near"] == pytest.approx(epoch["far"])
+        assert epoch["trade_off"] == pytest.approx(3 * ramp(epoch["epoch"] / 4))
+        terms = epoch["classification_loss"] + epoch["trade_off"] * 2.5 * epoch["near"]
+        assert epoch["train_loss"] == pytest.approx(terms, rel=1e-5)
+
+
+def test_one_step_equals_a_loop_by_hand():
+    data = batches(n_source=8, n_target=8)
+    batch = Batch(data.source, data.target, data.codes)
+    ours = net({"mean": PenaltyTerm(MeanDistance())}, trade_off=0.7, max_epochs=1)
+    ours.fit(PairedBatches(*_unshuffled(batch)), None)
+
+    torch.manual_seed(0)
+    module = MLP((4,), 3, dropout=0.0)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3, weight_decay=0.0)
+    logits, source_features, _ = module(batch.source)
+    _, target_features, _ = module(batch.target)
+    distance = (source_features.mean(0) - target_features.mean(0)).square().sum()
+    loss = nn.functional.cross_entropy(logits, batch.codes) + 0.7 * ramp(1.0) * distance
+    loss.backward()
+    optimizer.step()
+
+    assert ours.history[-1, "train_loss"] == pytest.approx(loss.item(), rel=1e-5)
+    for mine, theirs in zip(ours.module_.parameters(), module.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-4)
+
+
+def _unshuffled(batch):
+    return batch.source, batch.codes, batch.target, 64, np.random.default_rng(0)
+
+
+def test_outputs_are_those_of_the_evaluated_module():
+    fitted = net(module=MLP((4,), 3, dropout=0.5)).fit(batches(), None)
+    X = torch.randn(30, 4)
+    outputs = fitted.outputs(X, batch_size=7)
+    with torch.no_grad():
+        expected = fitted.module_.eval()(X)
+    torch.testing.assert_close(outputs.logits, expected.logits)
+    torch.testing.assert_close(outputs.features, expected.features)
+
+
+def test_a_plain_tuple_is_as_good_as_outputs():
+    class Pair(MLP):
+        def forward(self, X):
+            return tuple(super().forward(X)[:2])
+
+    torch.manual_seed(0)
+    pair = Pair((4,), 3, dropout=0.0)
+    penalties = {"mean": PenaltyTerm(MeanDistance(), on="local_features")}
+    losses = [
+        net(penalties, module=module).fit(batches(), None).history[:, "train_loss"]
+        for module in (pair, None)
+    ]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("answer", [lambda X: X[:, :3], lambda X: (X[:, :3],)])
+def test_a_module_that_returns_no_features_is_refused(answer):
+    class Wrong(nn.Linear):
+        def forward(self, X):
+            return answer(super().forward(X))
+
+    with pytest.raises(TypeError, match=r"Wrong.forward must return skdidan.Outputs"):
+        net(module=Wrong(4, 3)).fit(batches(), None)
+
+
+def test_any_other_data_go_through_skorch_as_ever():
+    fitted = net().fit(batches(), None)
+    outputs = fitted.forward(np.zeros((5, 4), dtype=np.float32))
+    expected = fitted.outputs(torch.zeros(5, 4))
+    torch.testing.assert_close(outputs[0], expected.logits)
+    torch.testing.assert_close(outputs[1], expected.features)
+
+
+def test_callbacks_are_called():
+    from skorch.callbacks import Callback
+
+    class Count(Callback):
+        n_epochs = 0
+
+        def on_epoch_end(self, net, **kwargs):
+            Count.n_epochs += 1
+
+    net(max_epochs=3, callbacks=[Count()]).fit(batches(), None)
+    assert Count.n_epochs == 3
