@@ -57,7 +57,7 @@ class PairedBatches:
     >>> source, target = torch.arange(5.0), torch.arange(3.0)
     >>> batches = PairedBatches(source, torch.zeros(5).long(), target, 2, np.random.default_rng(0))
     >>> [(len(batch.source), len(batch.target)) for batch in batches]
-    [(2, 2), (2, 2), (1, 1)]
+    [(1, 1), (2, 2), (2, 2)]
     """
 
     def __init__(

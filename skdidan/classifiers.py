@@ -77,7 +77,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     net_ : AdaptationNet
         The trained skorch net; ``net_.module_`` is the network.
     history_ : list of dict
-        Per epoch: ``epoch``, ``dur`` (seconds), ``train_loss`` (all terms), ``classification_loss``,
+        Per epoch: ``epoch``, ``dur`` (seconds), ``train_loss`` (the sum), ``classification_loss``,
         every penalty by name, ``trade_off``. ``pandas.DataFrame(history_)`` is a table of it.
     n_features_in_ : int
         Size of a row's first axis: features, or bins of a spectrogram.
@@ -155,7 +155,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             parameter is out of its range.
         """
         self._check_parameters()
-        X, y, X_tgt = validate_domains(
+        source, labels, target = validate_domains(
             self,
             X,
             y,
@@ -166,7 +166,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             dtype=np.float32,
             min_source=2,
         )
-        return self._fit(X, y, X_tgt)
+        return self._fit(source, labels, target)
 
     def _fit(self, X: NDArray[Any], y: NDArray[Any], X_tgt: NDArray[Any] | None) -> Any:
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -527,7 +527,7 @@ class DIDANClassifier(AdaptationClassifier):
 
 
 def _project_on_simplex(points: NDArray[Any]) -> NDArray[Any]:
-    """Project each row onto the probability simplex: shift all, clip at zero, so that they sum to 1.
+    """Project each row onto the probability simplex: shift, then clip at zero.
 
     Only the entries above the shift stay positive, and the largest is always one of them.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ __all__ = [
     "Domains",
     "NoTargetWarning",
     "Target",
+    "merge_domains",
     "n_rows",
     "open_target",
     "source_rows",
@@ -23,6 +25,10 @@ __all__ = [
     "validate_domains",
     "warn_no_target",
 ]
+
+
+# A warning about a call of the user points past these, at the line of the user.
+_PASSED_OVER = ("skdidan", "sklearn", "joblib")
 
 
 class NoTargetWarning(UserWarning):
@@ -77,9 +83,18 @@ class Domains(NamedTuple):
 
 
 def n_rows(X: Any) -> int:
-    """Count the rows of an array, a data frame or a list."""
-    shape = getattr(X, "shape", None)
-    return int(shape[0]) if shape else len(X)
+    """Count the rows of an array, a data frame or a list.
+
+    Raises
+    ------
+    TypeError
+        If `X` is a single path or number instead of a sequence.
+    """
+    if not hasattr(X, "shape") and not hasattr(X, "__len__"):
+        X = np.asarray(X)
+    if isinstance(X, str | bytes) or getattr(X, "shape", None) == ():
+        raise TypeError(f"Expected a sequence with one entry per row; got the single entry {X!r}.")
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
 
 
 def take_rows(X: Any, rows: NDArray[Any]) -> Any:
@@ -92,6 +107,38 @@ def take_rows(X: Any, rows: NDArray[Any]) -> Any:
     if hasattr(X, "shape"):
         return X[rows]
     return [X[row] for row in rows]
+
+
+def merge_domains(X_src: Any, X_tgt: Any, is_source: NDArray[np.bool_]) -> Any:
+    """Stack source and target rows in the order of the stacked data that they came from.
+
+    Parameters
+    ----------
+    X_src : array, data frame or list, of n_source rows
+        Source rows.
+    X_tgt : array, data frame or list, of n_target rows
+        Target rows, in the same container.
+    is_source : ndarray of bool, shape (n_samples,)
+        Where the source rows stood, as from `source_rows`.
+
+    Returns
+    -------
+    X : array, data frame or list, of n_samples rows
+        Row ``i`` is the next source row where ``is_source[i]``, else the next target row.
+
+    Examples
+    --------
+    >>> merge_domains(["a", "b"], ["c"], np.array([True, False, True]))
+    ['a', 'c', 'b']
+    """
+    rows = np.argsort(np.argsort(~is_source, kind="stable"))
+    if hasattr(X_src, "iloc"):
+        import pandas as pd
+
+        return take_rows(pd.concat([X_src, X_tgt]), rows)
+    if hasattr(X_src, "shape"):
+        return np.concatenate([X_src, X_tgt])[rows]
+    return take_rows([*X_src, *X_tgt], rows)
 
 
 def open_target(X: Any) -> Any:
@@ -157,6 +204,8 @@ def split_domains(
     ------
     ValueError
         If both shapes are given, if a domain is empty, or if lengths differ.
+    TypeError
+        If a domain is a single path or number instead of a sequence.
 
     Examples
     --------
@@ -165,6 +214,8 @@ def split_domains(
     Domains(X_src=['a', 'b'], y_src=[0, 1], X_tgt=['c'])
     """
     X, X_tgt = open_target(X), open_target(X_tgt)
+    if y is not None and n_rows(y) != n_rows(X):
+        raise ValueError(f"y and X differ in length: {n_rows(y)} != {n_rows(X)}.")
     if sample_domain is not None:
         if X_tgt is not None:
             raise ValueError(
@@ -172,10 +223,7 @@ def split_domains(
                 "< 0, not both."
             )
         is_source = source_rows(X, sample_domain)
-        if y is not None:
-            if n_rows(y) != len(is_source):
-                raise ValueError(f"y and X differ in length: {n_rows(y)} != {len(is_source)}.")
-            y = take_rows(y, is_source)
+        y = None if y is None else take_rows(y, is_source)
         X, X_tgt = take_rows(X, is_source), take_rows(X, ~is_source)
     for name, domain in (("source", X), ("target", X_tgt)):
         if domain is not None and n_rows(domain) == 0:
@@ -242,22 +290,34 @@ def validate_domains(
     if X_tgt is None:
         warn_no_target(estimator)
     else:
-        if np.ndim(X_tgt) != X.ndim or np.shape(X_tgt)[1:] != X.shape[1:]:
-            raise ValueError(
-                "Source and target differ in the shape of a row: "
-                f"{X.shape[1:]} != {np.shape(X_tgt)[1:]}."
-            )
-        X_tgt = validate_data(estimator, X_tgt, reset=False, **checks)
+        X_tgt = _validate_target(estimator, X_tgt, X.shape[1:], checks)
     return Domains(X, y, X_tgt)
 
 
+def _validate_target(
+    estimator: Any, X_tgt: Any, row_shape: tuple[int, ...], checks: dict[str, Any]
+) -> NDArray[Any]:
+    try:
+        X_tgt = X_tgt if hasattr(X_tgt, "shape") else np.asarray(X_tgt)
+        if X_tgt.shape[1:] == row_shape:
+            return validate_data(estimator, X_tgt, reset=False, **checks)
+    except ValueError as error:
+        raise ValueError(f"The target is not valid: {error}") from error
+    raise ValueError(
+        f"Source and target differ in the shape of a row: {row_shape} != {X_tgt.shape[1:]}."
+    )
+
+
 def warn_no_target(estimator: Any) -> None:
-    """Warn that an estimator was fitted without a target."""
+    """Warn, at the line of the caller's own code, that an estimator was fitted without a target."""
+    frame, level = inspect.currentframe(), 1
+    while frame and frame.f_globals.get("__name__", "").startswith(_PASSED_OVER):
+        frame, level = frame.f_back, level + 1
     warnings.warn(
         f"{type(estimator).__name__} was fitted without a target and uses the source alone. Pass "
         "fit(X_src, y_src, X_tgt), or stacked data with sample_domain, to adapt.",
         NoTargetWarning,
-        stacklevel=4,
+        stacklevel=level,
     )
 
 

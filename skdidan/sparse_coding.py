@@ -78,7 +78,7 @@ def sparse_codes(
 
     >>> import torch
     >>> from skdidan import sparse_codes
-    >>> sparse_codes(torch.tensor([[1.0, 0.3, -0.05]]), torch.eye(3), 0.1)
+    >>> sparse_codes(torch.tensor([[1.0, 0.3, 0.05]]), torch.eye(3), 0.1)
     tensor([[0.9000, 0.2000, 0.0000]])
     """
     _check(target, source, sparsity=sparsity, tol=tol, max_iter=max_iter)

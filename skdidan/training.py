@@ -88,10 +88,10 @@ class AdaptationNet(NeuralNet):
 
     One step sends the stacked source and target rows through the module at once and descends on ::
 
-        criterion(source logits, codes) + trade_off * ramp(epoch / max_epochs) * penalties
+        criterion(source logits, codes) + trade_off * ramp(epoch / max_epochs) * penalty
 
-    with ``penalties`` the weighted sum of the `PenaltyTerm`\\ s. The history holds each term under
-    its own name, averaged over the batches of an epoch. ``fit`` takes `PairedBatches` as ``X``.
+    where the penalty is the weighted sum of its terms. The history holds each term under its own
+    name, averaged over the batches of an epoch. ``fit`` takes `PairedBatches` as ``X``.
 
     Parameters
     ----------

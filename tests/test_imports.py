@@ -13,15 +13,15 @@ PACKAGE = Path(skdidan.__file__).parent
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
 LAYERS = [
-    {"domains", "audio", "metrics", "sparse_coding"},
+    {"domains", "audio", "metrics", "sparse_coding", "synthesis"},
     {"spectrograms", "functionals", "scaling", "networks", "penalties", "batches"}
     | {"corpora", "synthetic"},
     {"training", "subspaces"},
     {"classifiers", "pipelines", "model_selection"},
     {"comparison", "plots", "persistence"},
 ]
-# Within a layer: audio opens a Target.
-SAME_LAYER = {("audio", "domains")}
+# Within a layer: audio opens a Target, and plots average records.
+SAME_LAYER = {("audio", "domains"), ("plots", "comparison")}
 FORBIDDEN = {
     "networks": {"sklearn", "skorch"},
     "penalties": {"sklearn", "skorch"},

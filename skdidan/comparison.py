@@ -1,0 +1,186 @@
+"""Compare methods on cross-corpus tasks over seeds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import GroupKFold, StratifiedKFold
+from tqdm import tqdm
+
+from skdidan.domains import take_rows
+from skdidan.metrics import uar, war
+
+__all__ = ["compare", "format_summary", "summarise"]
+
+_N_FOLDS = 5
+
+
+def compare(
+    methods: Mapping[str, BaseEstimator],
+    tasks: Mapping[str, Any],
+    *,
+    oracles: Mapping[str, BaseEstimator] | None = None,
+    seeds: Iterable[int] = (0, 1, 2),
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> list[dict[str, Any]]:
+    """Fit every method on every task with every seed, and score it on the target.
+
+    Target labels are used for the scores alone, but for the `oracles`.
+
+    Parameters
+    ----------
+    methods : dict of str to estimator
+        What to compare, by name: each is cloned, seeded wherever it has a ``random_state``, and
+        fitted as ``fit(X_src, y_src, X_tgt)``.
+    tasks : dict of str to Bunch
+        By name, what `cross_corpus_task` or `make_speech_corpora` returns: ``X_src, y_src, X_tgt,
+        y_tgt``, optionally ``classes`` and ``speaker_tgt``.
+    oracles : dict of str to estimator, optional
+        Upper bounds trained *with target labels*: cross-validated within the target, by speakers
+        where the task names them, in the same call shape.
+    seeds : iterable of int, default=(0, 1, 2)
+        Seeds of the repetitions.
+    n_jobs : int, optional
+        Number of processes, as in joblib.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    records : list of dict
+        One for each task, method and seed, in this order: ``task, method, oracle`` (bool),
+        ``seed, uar, war, seconds`` and the predictions ``y_pred``. ``pandas.DataFrame(records)``
+        is a table of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.utils import Bunch
+    >>> from skdidan import CorpusScaler, SourceOnlyClassifier, compare, make_adaptation_pipeline
+    >>> X, y = np.array([[0.0], [0.1], [1.0], [1.1]] * 5), np.array(["a", "a", "b", "b"] * 5)
+    >>> task = Bunch(X_src=X, y_src=y, X_tgt=X + 3, y_tgt=y)
+    >>> method = make_adaptation_pipeline(CorpusScaler(), SourceOnlyClassifier(lr=0.01))
+    >>> records = compare({"scaled": method}, {"toy": task}, seeds=[0])
+    >>> records[0]["method"], records[0]["uar"]
+    ('scaled', 1.0)
+    """
+    runs = [
+        (task, name, method, oracle, seed)
+        for task in tasks
+        for oracle, group in ((False, methods), (True, oracles or {}))
+        for name, method in group.items()
+        for seed in seeds
+    ]
+    results = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_predict)(method, tasks[task], oracle, seed)
+        for task, _, method, oracle, seed in runs
+    )
+    records = []
+    progress = tqdm(results, total=len(runs), disable=not verbose, desc="compare")
+    for (task, name, _, oracle, seed), (y_pred, seconds) in zip(runs, progress, strict=True):
+        y_true = tasks[task].y_tgt
+        classes = tasks[task].get("classes")
+        scores = {"uar": uar(y_true, y_pred, labels=classes), "war": war(y_true, y_pred)}
+        run = {"task": task, "method": name, "oracle": oracle, "seed": seed}
+        records.append({**run, **scores, "seconds": seconds, "y_pred": y_pred})
+    return records
+
+
+def _predict(method: Any, task: Any, oracle: bool, seed: int) -> tuple[Any, float]:
+    start = time.perf_counter()
+    if not oracle:
+        fitted = _seeded(method, seed).fit(task.X_src, task.y_src, task.X_tgt)
+        return fitted.predict(task.X_tgt), time.perf_counter() - start
+    y_tgt = np.asarray(task.y_tgt)
+    y_pred = np.empty_like(y_tgt)
+    for train, test in _folds(task, seed):
+        fitted = _seeded(method, seed).fit(
+            take_rows(task.X_tgt, train), y_tgt[train], take_rows(task.X_tgt, test)
+        )
+        y_pred[test] = fitted.predict(take_rows(task.X_tgt, test))
+    return y_pred, time.perf_counter() - start
+
+
+def _folds(task: Any, seed: int) -> Iterable[tuple[Any, Any]]:
+    """Split the target by speakers where they are known and there are enough of them."""
+    speakers = task.get("speaker_tgt")
+    n_speakers = 0 if speakers is None else len(np.unique(speakers))
+    rows = np.zeros(len(task.y_tgt))
+    if n_speakers > 1:
+        by_speaker = GroupKFold(min(_N_FOLDS, n_speakers))
+        return by_speaker.split(rows, task.y_tgt, speakers)
+    return StratifiedKFold(_N_FOLDS, shuffle=True, random_state=seed).split(rows, task.y_tgt)
+
+
+def _seeded(method: Any, seed: int) -> Any:
+    method = clone(method)
+    names = [n for n in method.get_params() if n.split("__")[-1] == "random_state"]
+    return method.set_params(**dict.fromkeys(names, seed))
+
+
+def summarise(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Average the records of `compare` over the seeds.
+
+    Parameters
+    ----------
+    records : list of dict
+        What `compare` returns.
+
+    Returns
+    -------
+    rows : list of dict
+        One for each task and method, in the order of the records: ``task, method, oracle,
+        n_seeds, uar, uar_std, war, war_std, seconds``. Deviations are those of a sample (divided
+        by ``n - 1``), and zero for a single seed.
+    """
+    groups: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
+    for record in records:
+        key = (record["task"], record["method"], record["oracle"])
+        groups.setdefault(key, []).append(record)
+    rows = []
+    for (task, method, oracle), group in groups.items():
+        row = {"task": task, "method": method, "oracle": oracle, "n_seeds": len(group)}
+        for name in ("uar", "war"):
+            values = [record[name] for record in group]
+            row[name] = float(np.mean(values))
+            row[f"{name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        row["seconds"] = float(np.mean([record["seconds"] for record in group]))
+        rows.append(row)
+    return rows
+
+
+def format_summary(rows: list[dict[str, Any]]) -> str:
+    """Lay out what `summarise` returns as a text table, scores in percent.
+
+    Examples
+    --------
+    >>> row = {"task": "B → C", "method": "DAN", "oracle": False, "n_seeds": 3, "seconds": 4.2}
+    >>> row |= {"uar": 0.4, "uar_std": 0.01, "war": 0.5, "war_std": 0.0}
+    >>> print(format_summary([row]))
+    B → C     UAR (%)     WAR (%)   seconds
+    DAN    40.0 ± 1.0  50.0 ± 0.0         4
+    """
+    width = max(len(_title(row)) for row in rows)
+    width = max(width, *(len(row["task"]) for row in rows))
+    lines: list[str] = []
+    task = None
+    for row in rows:
+        if row["task"] != task:
+            task = row["task"]
+            lines += [""] if lines else []
+            lines += [f"{task:{width}}  {'UAR (%)':>10}  {'WAR (%)':>10}  {'seconds':>8}"]
+        scores = [
+            f"{100 * row[name]:.1f} ± {100 * row[f'{name}_std']:.1f}" for name in ("uar", "war")
+        ]
+        lines += [f"{_title(row):{width}}  {scores[0]:>10}  {scores[1]:>10}  {row['seconds']:8.0f}"]
+    return "\n".join(lines)
+
+
+def _title(row: dict[str, Any]) -> str:
+    return f"{row['method']} (oracle)" if row["oracle"] else row["method"]

@@ -1,0 +1,550 @@
+"""Chains of transformers and a classifier that take a source and a target."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import Bunch, Tags, estimator_html_repr, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
+
+from skdidan.domains import (
+    Domains,
+    Target,
+    merge_domains,
+    open_target,
+    source_rows,
+    split_domains,
+    takes_target,
+)
+
+__all__ = ["AdaptationPipeline", "make_adaptation_pipeline"]
+
+
+def _last_step_has(method: str) -> Callable[[AdaptationPipeline], bool]:
+    def check(pipeline: AdaptationPipeline) -> bool:
+        getattr(pipeline._last, method)  # its own error says why it is missing
+        return True
+
+    return check
+
+
+def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
+    return _is_passthrough(pipeline._last) or hasattr(pipeline._last, "transform")
+
+
+class AdaptationPipeline(BaseEstimator):
+    """A chain of transformers and a final estimator, fitted to a source and a target.
+
+    Source and target go through the chain side by side. Each transformer is fitted to both if its
+    ``fit`` takes `X_tgt`, else to the source alone; the source goes on by its ``fit_transform``,
+    the target by its ``transform``, so that asymmetric steps such as `CorpusScaler` treat each
+    domain in its own way. The final estimator receives the target if it takes it. The domains are
+    separated at the entrance: labels of the target reach no step, in either call shape.
+
+    Parameters
+    ----------
+    steps : list of (str, estimator)
+        Names and estimators, the transformers first. ``"passthrough"`` or None leaves a step out.
+        `fit` works on copies; the estimators given stay as they are.
+    memory : str, path or joblib.Memory, default=None
+        Where to keep what the transformers made of their input, in `fit` and afterwards, of the
+        source and of the target. In a search over the classifier's parameters the features of a
+        fold, and those of the whole target, are then extracted once. The last step is never kept.
+        An input file is read again when its size or time of modification has changed.
+    verbose : bool, default=False
+        Whether to print the time that each step took.
+
+    Attributes
+    ----------
+    steps_ : list of (str, estimator)
+        The fitted steps. Indexing the pipeline gives these, too.
+    classes_ : ndarray, shape (n_classes,)
+        Labels of the classes; only where the last step is a classifier.
+    n_features_in_ : int
+        Number of features; only where the first step has it.
+    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+        Names of the columns; only where the first step has them.
+
+    See Also
+    --------
+    make_adaptation_pipeline : The same without naming the steps.
+    Target : Holder of the target for searches.
+
+    Notes
+    -----
+    A search slices every fit parameter that has as many rows as ``X``. Give it the target as
+    ``search.fit(X, y, X_tgt=Target(X_tgt))``. The held-out source rows on which a cross-validation
+    scores go through the chain as rows of the target do.
+
+    A step that is itself a search, or wraps an estimator in any other way, gets the target as a
+    `Target`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.svm import SVC
+    >>> from skdidan import TCA, AdaptationPipeline, CorpusScaler
+    >>> rng = np.random.default_rng(0)
+    >>> y_src, y_tgt = np.repeat(["anger", "fear"], 20), np.repeat(["anger", "fear"], 15)
+    >>> X_src = rng.normal(size=(40, 3)) + 3.0 * (y_src == "fear")[:, None]
+    >>> X_tgt = rng.normal(size=(30, 3)) + 3.0 * (y_tgt == "fear")[:, None] + 10.0
+    >>> steps = [("scaler", CorpusScaler()), ("tca", TCA(2)), ("svc", SVC())]
+    >>> pipeline = AdaptationPipeline(steps).fit(X_src, y_src, X_tgt)
+    >>> bool(pipeline.score(X_tgt, y_tgt) > 0.9)
+    True
+    """
+
+    # A plain Pipeline, or a search, routes these without being asked to.
+    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+
+    def __init__(
+        self, steps: list[tuple[str, Any]], *, memory: Any = None, verbose: bool = False
+    ) -> None:
+        self.steps = steps
+        self.memory = memory
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the steps one after the other.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_source rows
+            The labelled source, as the first step takes it (paths, waveforms, features); with
+            `sample_domain` both domains stacked, of n_samples rows.
+        y : array-like, of as many entries as X, optional
+            Labels of `X`. What stands there for a target row is dropped unread.
+        X_tgt : array-like, list or Target, of n_target rows, optional
+            The unlabelled target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+
+        Returns
+        -------
+        self : AdaptationPipeline
+            The fitted pipeline.
+
+        Raises
+        ------
+        ValueError
+            If the names of the steps are unusable, or the domains do not fit together.
+        TypeError
+            If a step lacks a method that its place asks for.
+
+        Warns
+        -----
+        NoTargetWarning
+            By every step that takes a target, if none is given.
+        """
+        self._check_steps()
+        domains = split_domains(X, y, X_tgt, sample_domain=sample_domain)
+        front, domains = self._fit_front(domains, with_target=False)
+        name, last = self.steps[-1]
+        if not _is_passthrough(last):
+            last = clone(last)
+            with self._timed(len(self.steps)):
+                last.fit(domains.X_src, domains.y_src, **_target_for(last, domains.X_tgt))
+        self.steps_ = [*front, (name, last)]
+        return self
+
+    @available_if(_last_step_transforms)
+    def fit_transform(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> Any:
+        """Fit the steps and return what became of the rows of `X`; for chains of transformers.
+
+        Parameters
+        ----------
+        X, y, X_tgt, sample_domain
+            As in `fit`.
+
+        Returns
+        -------
+        Z : array-like, of n_source or n_samples rows
+            The source rows on their path; with `sample_domain` all rows, each on the path of its
+            domain, in the order in which they came.
+        """
+        self._check_steps()
+        domains = split_domains(X, y, X_tgt, sample_domain=sample_domain)
+        front, domains = self._fit_front(domains, with_target=sample_domain is not None)
+        Z, y_src, Z_tgt = domains
+        name, last = self.steps[-1]
+        if not _is_passthrough(last):
+            with self._timed(len(self.steps)):
+                last, Z = _fit_transform(clone(last), Z, y_src, _target_for(last, Z_tgt))
+        self.steps_ = [*front, (name, last)]
+        if sample_domain is None:
+            return Z
+        Z_tgt = Z_tgt if _is_passthrough(last) else last.transform(Z_tgt)
+        return merge_domains(Z, Z_tgt, source_rows(X, sample_domain))
+
+    @available_if(_last_step_has("predict"))
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the labels of rows of the target.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_samples rows
+            Rows of the target, as the first step takes them.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,)
+            The labels.
+        """
+        return self._last_step(X, "predict")
+
+    @available_if(_last_step_has("predict_proba"))
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Return the probability of each class for rows of the target.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_samples rows
+            Rows of the target, as the first step takes them.
+
+        Returns
+        -------
+        probabilities : ndarray of float, shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        return self._last_step(X, "predict_proba")
+
+    @available_if(_last_step_has("decision_function"))
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """Return the decision values of rows of the target.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_samples rows
+            Rows of the target, as the first step takes them.
+
+        Returns
+        -------
+        values : ndarray of float, shape (n_samples,) or (n_samples, n_classes)
+            As the last step gives them.
+        """
+        return self._last_step(X, "decision_function")
+
+    @available_if(_last_step_has("score_samples"))
+    def score_samples(self, X: Any) -> NDArray[Any]:
+        """Return the score of each row of the target, as from a density.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_samples rows
+            Rows of the target, as the first step takes them.
+
+        Returns
+        -------
+        scores : ndarray of float, shape (n_samples,)
+            As the last step gives them.
+        """
+        return self._last_step(X, "score_samples")
+
+    @available_if(_last_step_has("score"))
+    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+        """Score the predictions for rows of the target by the last step's own measure.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_samples rows
+            Rows of the target, as the first step takes them.
+        y : array-like, shape (n_samples,), optional
+            Their true labels.
+        sample_weight : array-like of float, shape (n_samples,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        score : float
+            The score; accuracy for a classifier.
+        """
+        if sample_weight is None:
+            return self._last_step(X, "score", y)
+        return self._last_step(X, "score", y, sample_weight=sample_weight)
+
+    @available_if(_last_step_transforms)
+    def transform(self, X: Any) -> Any:
+        """Send rows of the target through the chain; for chains of transformers.
+
+        Parameters
+        ----------
+        X : array-like, list or Target, of n_samples rows
+            Rows of the target, as the first step takes them.
+
+        Returns
+        -------
+        Z : array-like, of n_samples rows
+            What the last step made of them.
+        """
+        check_is_fitted(self)
+        if _is_passthrough(self.steps_[-1][1]):
+            return self._front(X)
+        return self._last_step(X, "transform")
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        """Name the columns that come out of the chain.
+
+        Parameters
+        ----------
+        input_features : array-like of str, shape (n_features_in_,), optional
+            Names of the columns that go in, where `fit` saw none.
+
+        Returns
+        -------
+        names : ndarray of str, shape (n_features_out,)
+            The names.
+        """
+        check_is_fitted(self)
+        return Pipeline(self.steps_).get_feature_names_out(input_features)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, those of the steps as ``name__parameter``.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the steps and their parameters.
+
+        Returns
+        -------
+        params : dict of str to object
+            The parameters.
+        """
+        params = super().get_params(deep=False)
+        if deep:
+            for name, step in self.steps:
+                params[name] = step
+                if hasattr(step, "get_params"):
+                    inner = step.get_params(deep=True)
+                    params |= {f"{name}__{key}": value for key, value in inner.items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, those of the steps as ``name__parameter``, or whole steps by their name.
+
+        Parameters
+        ----------
+        **params : object
+            Values by the names that `get_params` lists.
+
+        Returns
+        -------
+        self : AdaptationPipeline
+            The same pipeline.
+        """
+        self.steps = params.pop("steps", self.steps)
+        # A search may replace a step and set its parameters at once: the step comes first.
+        if params.keys() & dict(self.steps).keys():
+            self.steps = [(name, params.pop(name, step)) for name, step in self.steps]
+        return super().set_params(**params)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, index: int | str | slice) -> Any:
+        """Return a step by its position or name, or a pipeline of a slice of the steps."""
+        if not isinstance(index, slice):
+            return (
+                self.named_steps[index] if isinstance(index, str) else self._current_steps[index][1]
+            )
+        part = AdaptationPipeline(self.steps[index], memory=self.memory, verbose=self.verbose)
+        if hasattr(self, "steps_"):
+            part.steps_ = self.steps_[index]
+        return part
+
+    @property
+    def named_steps(self) -> Bunch:
+        """The steps by name; the fitted ones once there are any."""
+        return Bunch(**dict(self._current_steps))
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The labels of the classes."""
+        return self._last.classes_
+
+    @property
+    def n_features_in_(self) -> int:
+        """The number of features that the first step saw."""
+        return self._current_steps[0][1].n_features_in_
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any]:
+        """The names of the columns that the first step saw."""
+        return self._current_steps[0][1].feature_names_in_
+
+    @property
+    def _current_steps(self) -> list[tuple[str, Any]]:
+        return getattr(self, "steps_", self.steps)
+
+    @property
+    def _last(self) -> Any:
+        return self._current_steps[-1][1] if self._current_steps else None
+
+    def _fit_front(
+        self, domains: Domains, *, with_target: bool
+    ) -> tuple[list[tuple[str, Any]], Domains]:
+        """Fit all steps but the last; the target goes as far as it is needed."""
+        X, y, X_tgt = domains
+        fit_transform, transform = self._kept(_fit_transform), self._kept(_transform)
+        takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
+        end = len(self.steps) if with_target else max(takers, default=0)
+        front = []
+        for number, (name, step) in enumerate(self.steps[:-1]):
+            if not _is_passthrough(step):
+                with self._timed(number + 1):
+                    target = _target_for(step, X_tgt)
+                    step, X = fit_transform(clone(step), X, y, target, _stamps(X, X_tgt))
+                    if X_tgt is not None and number < end:
+                        X_tgt = transform(step, X_tgt, _stamps(X_tgt))
+            front.append((name, step))
+        return front, Domains(X, y, X_tgt)
+
+    def _kept(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        is_path = isinstance(self.memory, os.PathLike)
+        return check_memory(os.fspath(self.memory) if is_path else self.memory).cache(function)
+
+    def _front(self, X: Any) -> Any:
+        """Send rows of the target through all steps but the last."""
+        check_is_fitted(self)
+        X = open_target(X)
+        transform = self._kept(_transform)
+        for _, step in self.steps_[:-1]:
+            if not _is_passthrough(step):
+                X = transform(step, X, _stamps(X))
+        return X
+
+    def _last_step(self, X: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        X = self._front(X)
+        return getattr(self.steps_[-1][1], method)(X, *args, **kwargs)
+
+    @contextmanager
+    def _timed(self, number: int) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        if self.verbose:
+            name, seconds = self.steps[number - 1][0], time.perf_counter() - start
+            print(f"[AdaptationPipeline] step {number} of {len(self)}, {name}: {seconds:.1f} s")
+
+    def _check_steps(self) -> None:
+        if not isinstance(self.steps, list | tuple) or not self.steps:
+            raise ValueError(
+                f"steps must be a list of (name, estimator), at least one; got {self.steps!r}."
+            )
+        names = [name for name, _ in self.steps]
+        reserved = self.get_params(deep=False).keys()
+        for name in names:
+            if names.count(name) > 1 or "__" in name or name in reserved:
+                raise ValueError(
+                    "The names of steps must be unique, must not contain '__' and must not be one "
+                    f"of {sorted(reserved)}; got {name!r} in {names}."
+                )
+        for name, step in self.steps:
+            if isinstance(step, type):
+                raise TypeError(
+                    f"Step {name!r} is a class; pass an instance of it: {step.__name__}()."
+                )
+            needed = ["fit", "transform"] if name != names[-1] else ["fit"]
+            missing = [method for method in needed if not hasattr(step, method)]
+            if missing and not _is_passthrough(step):
+                raise TypeError(
+                    f"Step {name!r} must have {' and '.join(needed)}, or be 'passthrough'; "
+                    f"{step!r} has no {' and no '.join(missing)}."
+                )
+
+    def __sklearn_tags__(self) -> Tags:
+        return get_tags(Pipeline(self.steps))
+
+    def _repr_html_(self) -> str:
+        return estimator_html_repr(Pipeline(self._current_steps))
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
+
+def make_adaptation_pipeline(
+    *steps: Any, memory: Any = None, verbose: bool = False
+) -> AdaptationPipeline:
+    """Chain transformers and a final estimator for a source and a target.
+
+    Parameters
+    ----------
+    *steps : estimator
+        The steps. Each is named by its class in lower case, and numbered where two are of the same
+        class, as by `sklearn.pipeline.make_pipeline`.
+    memory : str, path or joblib.Memory, default=None
+        Where to keep what the transformers made of their input; see `AdaptationPipeline`.
+    verbose : bool, default=False
+        Whether to print the time that each step took.
+
+    Returns
+    -------
+    pipeline : AdaptationPipeline
+        The pipeline, not yet fitted.
+
+    Examples
+    --------
+    >>> from sklearn.svm import SVC
+    >>> from skdidan import CorpusScaler, make_adaptation_pipeline
+    >>> make_adaptation_pipeline(CorpusScaler(), SVC())
+    AdaptationPipeline(steps=[('corpusscaler', CorpusScaler()), ('svc', SVC())])
+    """
+    return AdaptationPipeline(make_pipeline(*steps).steps, memory=memory, verbose=verbose)
+
+
+def _is_passthrough(step: Any) -> bool:
+    return step is None or (isinstance(step, str) and step == "passthrough")
+
+
+def _target_for(step: Any, X_tgt: Any) -> dict[str, Any]:
+    """Name the arguments that bring the target to ``fit`` of a step."""
+    if X_tgt is None or not takes_target(step):
+        return {}
+    # A wrapper, such as a search, might slice what has a length.
+    return {"X_tgt": X_tgt if has_fit_parameter(step, "X_tgt") else Target(X_tgt)}
+
+
+# These two are what `memory` keeps. The stamps stand for the contents of input files in its key.
+def _fit_transform(
+    step: Any, X: Any, y: Any, target: dict[str, Any], stamps: object = None
+) -> tuple[Any, Any]:
+    if hasattr(step, "fit_transform"):
+        return step, step.fit_transform(X, y, **target)
+    return step, step.fit(X, y, **target).transform(X)
+
+
+def _transform(step: Any, X: Any, stamps: object = None) -> Any:
+    return step.transform(X)
+
+
+def _stamps(*domains: Any) -> list[tuple[int, int] | None]:
+    """Take time of modification and size of each input file; None for what is no file."""
+    stamps = []
+    for X in domains:
+        rows = X if isinstance(X, list | tuple) or getattr(X, "ndim", 2) == 1 else ()
+        for row in rows:
+            if isinstance(row, str | os.PathLike):
+                status = os.stat(row) if os.path.exists(row) else None
+                stamps.append(status and (status.st_mtime_ns, status.st_size))
+    return stamps

@@ -1,0 +1,326 @@
+"""Standardise each corpus, or each of its speakers, by its own statistics."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdidan.domains import n_rows, open_target, source_rows, validate_domains
+
+__all__ = ["CorpusScaler"]
+
+# The corpora where X_tgt is given; stacked data bring numbers of their own.
+_SOURCE, _TARGET = 0, -1
+
+
+def _gives_columns(scaler: CorpusScaler) -> bool:
+    """Spectrograms have no columns to name, and a data frame cannot hold them."""
+    return getattr(scaler, "ndim_", 2) == 2
+
+
+class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    r"""Standardise each corpus, or each of its speakers, by its own statistics.
+
+    A value :math:`x` of feature :math:`j` in a row of corpus :math:`c` becomes
+
+    .. math:: z = (x - \mu_{cj}) / \sigma_{cj}
+
+    with the mean and the standard deviation (divided by the number of values) of that feature in
+    that corpus; a feature that is constant there is divided by 1. In spectrograms a feature is a
+    frequency bin: its statistics run over rows and frames. With `groups`, ``c`` is a speaker of a
+    corpus. Labels are never used, so the target may be standardised like this.
+
+    Parameters
+    ----------
+    with_mean : bool, default=True
+        Whether to subtract the mean.
+    with_std : bool, default=True
+        Whether to divide by the standard deviation.
+
+    Attributes
+    ----------
+    scalers_ : dict of (int, object or None) to StandardScaler
+        The statistics by corpus and group; the group None is the whole corpus. Corpora are numbered
+        as in `sample_domain`, or 0 (source) and -1 (target) where `X_tgt` was given.
+    ndim_ : int
+        2 for features, 3 for spectrograms.
+    n_features_in_ : int
+        Number of features, or of frequency bins.
+    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+        Names of the columns; only for data frames.
+
+    See Also
+    --------
+    sklearn.preprocessing.StandardScaler : One set of statistics for all rows.
+
+    Notes
+    -----
+    `fit_transform` returns the path of the source and `transform` that of the target. Held-out
+    source rows given to `transform`, as a cross-validation does, are therefore scaled by the
+    statistics of the target, unless `sample_domain` says otherwise.
+
+    References
+    ----------
+    B. Schuller, B. Vlasenko, F. Eyben, M. Wöllmer, A. Stuhlsatz, A. Wendemuth, G. Rigoll:
+    "Cross-Corpus Acoustic Emotion Recognition: Variances and Strategies", IEEE Transactions on
+    Affective Computing 1(2), 2010. doi:10.1109/T-AFFC.2010.8
+
+    Examples
+    --------
+    >>> from skdidan import CorpusScaler
+    >>> scaler = CorpusScaler()
+    >>> scaler.fit_transform([[0.0], [2.0]], X_tgt=[[10.0], [30.0]])
+    array([[-1.],
+           [ 1.]])
+    >>> scaler.transform([[10.0], [40.0]])
+    array([[-1.],
+           [ 2.]])
+    """
+
+    # The same for fit and transform, since fit_transform must ask for one thing.
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
+    __metadata_request__transform: ClassVar = {"sample_domain": True}
+
+    def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
+        self.with_mean = with_mean
+        self.with_std = with_std
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+        groups: Sequence[Any] | NDArray[Any] | None = None,
+        groups_tgt: Sequence[Any] | NDArray[Any] | None = None,
+    ) -> Self:
+        """Take the statistics of each corpus, and of each group in it.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features) or (n_source, n_bins, n_frames)
+            The source; with `sample_domain` both domains stacked, of n_samples rows.
+        y : object, optional
+            Ignored.
+        X_tgt : array-like or Target, shape (n_target, n_features) or (n_target, n_bins, n_frames)
+            The target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row, ``< 0`` for a target row. Each number is a corpus.
+        groups : sequence, of as many entries as X, optional
+            The group of each row of `X`, such as its speaker. Groups of equal name in different
+            corpora are different groups.
+        groups_tgt : sequence, of n_target entries, optional
+            The group of each row of `X_tgt`.
+
+        Returns
+        -------
+        self : CorpusScaler
+            The fitted scaler.
+
+        Raises
+        ------
+        ValueError
+            If `X` has neither two nor three axes, if `groups` or `groups_tgt` does not name one
+            group per row, or if `groups_tgt` comes without `X_tgt`.
+
+        Warns
+        -----
+        NoTargetWarning
+            If no target is given; its rows are then scaled by the statistics of the source.
+        """
+        X_src, _, X_tgt = validate_domains(
+            self,
+            X,
+            None,
+            X_tgt,
+            sample_domain=sample_domain,
+            allow_nd=True,
+            dtype=(np.float64, np.float32),
+        )
+        if X_src.ndim > 3:
+            raise ValueError(
+                "X must be of shape (n_source, n_features) or (n_source, n_bins, n_frames); "
+                f"got {X_src.shape}."
+            )
+        if groups_tgt is not None and (X_tgt is None or sample_domain is not None):
+            raise ValueError(
+                "groups_tgt names the groups of X_tgt, which was not given; with sample_domain, "
+                "pass the groups of all rows as groups."
+            )
+        self.ndim_ = X_src.ndim
+        self.scalers_: dict[tuple[int, Any], StandardScaler] = {}
+        if sample_domain is not None:
+            is_source = source_rows(X, sample_domain)
+            numbers, names = np.asarray(sample_domain), _group_names(groups, len(is_source))
+            self._fit_corpora(X_src, numbers[is_source], names[is_source])
+            self._fit_corpora(X_tgt, numbers[~is_source], names[~is_source])
+            return self
+        self._fit_corpora(X_src, np.full(len(X_src), _SOURCE), _group_names(groups, len(X_src)))
+        if X_tgt is not None:
+            names = _group_names(groups_tgt, len(X_tgt), "groups_tgt")
+            self._fit_corpora(X_tgt, np.full(len(X_tgt), _TARGET), names)
+        return self
+
+    def fit_transform(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+        groups: Sequence[Any] | NDArray[Any] | None = None,
+        groups_tgt: Sequence[Any] | NDArray[Any] | None = None,
+    ) -> NDArray[np.floating]:
+        """Fit to both domains and return the rows of `X`, each scaled as a row of its own corpus.
+
+        Parameters
+        ----------
+        X, y, X_tgt, sample_domain, groups, groups_tgt
+            As in `fit`.
+
+        Returns
+        -------
+        X_scaled : ndarray of float, same shape as X
+            The source rows; with `sample_domain` all rows, in the order in which they came.
+            float32 where `X` is, else float64.
+        """
+        self.fit(X, y, X_tgt, sample_domain=sample_domain, groups=groups, groups_tgt=groups_tgt)
+        numbers = np.full(n_rows(X), _SOURCE) if sample_domain is None else sample_domain
+        return self.transform(X, sample_domain=numbers, groups=groups)
+
+    def transform(
+        self,
+        X: Any,
+        *,
+        sample_domain: ArrayLike | None = None,
+        groups: Sequence[Any] | NDArray[Any] | None = None,
+    ) -> NDArray[np.floating]:
+        """Scale rows, those of the target unless told otherwise.
+
+        Parameters
+        ----------
+        X : array-like or Target, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of the target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows to be scaled as source. Where `fit` saw several corpora of one domain,
+            the number of the corpus of each row.
+        groups : sequence, of n_samples entries, optional
+            The group of each row. One that `fit` saw in the same corpus is scaled by what it had
+            there, a new one by the statistics of its rows in `X`.
+
+        Returns
+        -------
+        X_scaled : ndarray of float, same shape as X
+            The scaled rows. float32 where `X` is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If `X` has not the axes that `fit` saw, or if the corpus of a row is ambiguous.
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self, open_target(X), reset=False, allow_nd=True, dtype=(np.float64, np.float32)
+        )
+        if X.ndim != self.ndim_:
+            raise ValueError(f"X must have {self.ndim_} axes, as in fit; got shape {X.shape}.")
+        if sample_domain is None:
+            numbers = np.full(len(X), self._corpus(None))
+        else:
+            source_rows(X, sample_domain)
+            numbers = np.asarray(sample_domain)
+        corpora = {number: self._corpus(number) for number in np.unique(numbers).tolist()}
+        scaled = np.empty_like(X)
+        for (number, name), rows in _parts(numbers, _group_names(groups, len(X))).items():
+            scaler = self.scalers_.get((corpora[number], name))
+            scaled[rows] = _scale(scaler or self._statistics(X[rows]), X[rows])
+        return scaled
+
+    def _fit_corpora(self, X: NDArray[Any], numbers: NDArray[Any], names: NDArray[Any]) -> None:
+        whole = _group_names(None, len(X))
+        for key, rows in (_parts(numbers, whole) | _parts(numbers, names)).items():
+            self.scalers_[key] = self._statistics(X[rows])
+
+    def _statistics(self, X: NDArray[Any]) -> StandardScaler:
+        scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
+        # A global wish for data frames concerns what the user gets, not this inner step.
+        return scaler.set_output(transform="default").fit(_flat(X))
+
+    def _corpus(self, number: int | None) -> int:
+        """Find the corpus of `fit` that rows of a number belong to; None stands for the target."""
+        known = sorted({corpus for corpus, _ in self.scalers_})
+        is_target = number is None or number < 0
+        mates = [corpus for corpus in known if (corpus < 0) == is_target] or known
+        if number in mates:
+            return number
+        if len(mates) > 1:
+            raise ValueError(
+                f"The corpus of the rows is ambiguous: fit saw {mates}, and sample_domain is "
+                f"{number}. Pass the number of the corpus of each row as sample_domain."
+            )
+        return mates[0]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @available_if(_gives_columns)
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        """Name the columns, which are those of the input; not for spectrograms.
+
+        Parameters
+        ----------
+        input_features : array-like of str, shape (n_features,), optional
+            Names of the input where `fit` saw none.
+
+        Returns
+        -------
+        names : ndarray of str, shape (n_features,)
+            The names.
+        """
+        return super().get_feature_names_out(input_features)
+
+
+def _group_names(groups: Any, n: int, parameter: str = "groups") -> NDArray[np.object_]:
+    """Hold one group per row, all None (the whole corpus) where there are no groups."""
+    names = np.full(n, None, dtype=object)
+    if groups is None:
+        return names
+    if n_rows(groups) != n:
+        raise ValueError(f"{parameter} and its rows differ in number: {n_rows(groups)} != {n}.")
+    names[:] = np.asarray(groups, dtype=object)
+    for row, name in enumerate(names):
+        if name is None or name != name:  # NaN differs from itself
+            raise ValueError(f"{parameter} must name a group for every row; row {row} has {name}.")
+    return names
+
+
+def _parts(numbers: NDArray[Any], names: NDArray[np.object_]) -> dict[tuple[int, Any], list[int]]:
+    """List the rows of each group of each corpus."""
+    parts = defaultdict(list)
+    for row, key in enumerate(zip(numbers.tolist(), names.tolist(), strict=True)):
+        parts[key].append(row)
+    return dict(parts)
+
+
+def _flat(X: NDArray[Any]) -> NDArray[Any]:
+    """Lay the frames of all spectrograms below one another: (n * n_frames, n_bins)."""
+    return X if X.ndim == 2 else np.moveaxis(X, 1, -1).reshape(-1, X.shape[1])
+
+
+def _scale(scaler: StandardScaler, X: NDArray[Any]) -> NDArray[Any]:
+    flat = scaler.transform(_flat(X))
+    if X.ndim == 2:
+        return flat
+    return np.moveaxis(flat.reshape(len(X), X.shape[2], X.shape[1]), -1, 1)

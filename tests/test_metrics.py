@@ -1,0 +1,85 @@
+"""UAR and WAR against values computed by hand and by other measures of scikit-learn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+
+from skdidan import uar, war
+
+TRUTH = ["anger", "anger", "anger", "anger", "fear", "fear", "joy"]
+PREDICTION = ["anger", "anger", "anger", "fear", "fear", "joy", "anger"]
+
+
+def test_values_computed_by_hand():
+    assert uar(TRUTH, PREDICTION) == pytest.approx((3 / 4 + 1 / 2 + 0) / 3)
+    assert war(TRUTH, PREDICTION) == pytest.approx(4 / 7)
+    assert type(uar(TRUTH, PREDICTION)) is type(war(TRUTH, PREDICTION)) is float
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_agreement_with_the_confusion_matrix(seed):
+    rng = np.random.default_rng(seed)
+    truth, prediction = rng.integers(5, size=(2, 200))
+    counts = confusion_matrix(truth, prediction)
+    assert uar(truth, prediction) == pytest.approx(np.mean(counts.diagonal() / counts.sum(axis=1)))
+    assert uar(truth, prediction) == pytest.approx(balanced_accuracy_score(truth, prediction))
+    assert war(truth, prediction) == pytest.approx(counts.trace() / 200)
+
+
+def test_uar_ignores_how_often_a_class_occurs():
+    truth, prediction = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 0])
+    repeated = np.repeat(np.arange(5), [7, 7, 1, 1, 1])
+    assert uar(truth[repeated], prediction[repeated]) == pytest.approx(uar(truth, prediction))
+
+
+@pytest.mark.parametrize("container", [list, np.array, pd.Series, lambda y: pd.Categorical(y)])
+def test_containers(container):
+    assert uar(container(TRUTH), container(PREDICTION)) == uar(TRUTH, PREDICTION)
+    assert war(container(TRUTH), container(PREDICTION)) == war(TRUTH, PREDICTION)
+
+
+def test_two_classes_are_treated_alike():
+    assert uar([0, 0, 0, 1], [0, 0, 1, 1]) == pytest.approx((2 / 3 + 1) / 2)
+    assert uar([1, 1, 1, 0], [1, 1, 0, 0]) == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_a_class_that_was_only_predicted_does_not_enter():
+    assert uar(["anger", "fear"], ["anger", "joy"]) == 0.5
+
+
+def test_labels_choose_the_classes():
+    assert uar(TRUTH, PREDICTION, labels=["anger", "fear"]) == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert uar(TRUTH, PREDICTION, labels=["fear", "anger", "fear"]) == pytest.approx(0.625)
+
+
+def test_a_label_without_true_sample_is_left_out():
+    with pytest.warns(
+        UndefinedMetricWarning, match=r"without a true sample .*\['calm', 'sadness'\]"
+    ):
+        score = uar(TRUTH, TRUTH, labels=["anger", "sadness", "fear", "joy", "calm"])
+    assert score == 1.0
+
+
+def test_no_label_in_the_truth():
+    with pytest.raises(ValueError, match=r"None of the labels occurs .* labels=\['calm'\]"):
+        uar(TRUTH, PREDICTION, labels=["calm"])
+
+
+@pytest.mark.parametrize("metric", [uar, war])
+def test_differing_lengths(metric):
+    with pytest.raises(ValueError, match=r"Truth and prediction differ in length: 3 != 4\."):
+        metric([0, 1, 1], [0, 1, 1, 0])
+
+
+@pytest.mark.parametrize("metric", [uar, war])
+def test_no_sample(metric):
+    with pytest.raises(ValueError, match="hold no sample"):
+        metric([], [])
+
+
+@pytest.mark.parametrize("metric", [uar, war])
+def test_more_than_one_axis(metric):
+    with pytest.raises(ValueError, match="1d array"):
+        metric([[0, 1], [1, 0]], [[0, 1], [1, 0]])

@@ -1,0 +1,504 @@
+"""AdaptationPipeline: both domains through the chain, in searches, caches and plain pipelines."""
+
+import os
+import pickle
+import warnings
+from pathlib import Path
+
+import joblib
+import librosa
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone, is_classifier
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
+
+from skdidan import (
+    TCA,
+    AdaptationPipeline,
+    CorpusScaler,
+    DIDANClassifier,
+    LogMelSpectrogram,
+    NoTargetWarning,
+    Target,
+    make_adaptation_pipeline,
+)
+
+RNG = np.random.default_rng(0)
+Y_SRC = np.repeat(["anger", "fear", "joy"], 10)
+Y_TGT = np.repeat(["anger", "fear", "joy"], 8)
+CENTRES = {"anger": [0, 0, 0], "fear": [4, 0, 0], "joy": [0, 4, 0]}
+X_SRC = RNG.normal(size=(30, 3)) + [CENTRES[label] for label in Y_SRC]
+X_TGT = RNG.normal(size=(24, 3)) + [CENTRES[label] for label in Y_TGT] + np.array([50, 50, 50])
+
+# Rows of both domains in one random order.
+ORDER = RNG.permutation(54)
+X_STACKED = np.vstack([X_SRC, X_TGT])[ORDER]
+DOMAIN = np.repeat([0, -1], [30, 24])[ORDER]
+Y_STACKED = np.concatenate([Y_SRC, np.full(24, "secret")])[ORDER]
+
+CALLS = []
+
+
+class Extractor(TransformerMixin, BaseEstimator):
+    """A stateless transformer that notes how many rows it was asked to transform."""
+
+    def __init__(self, gain=1.0):
+        self.gain = gain
+
+    def fit(self, X, y=None):
+        """Learn nothing."""
+        return self
+
+    def transform(self, X):
+        """Multiply by the gain."""
+        CALLS.append(len(X))
+        return self.gain * np.asarray(X, dtype=float)
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+class FileExtractor(Extractor):
+    """One feature per file: the number in it."""
+
+    def transform(self, X):
+        """Read the numbers."""
+        CALLS.append(len(X))
+        return np.array([[float(Path(file).read_text())] for file in X])
+
+
+class Adapted(ClassifierMixin, BaseEstimator):
+    """A classifier that looks at the target: a support vector machine that remembers it."""
+
+    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+
+    def __init__(self, trade_off=1.0):
+        self.trade_off = trade_off
+
+    def fit(self, X, y, X_tgt=None, *, sample_domain=None):
+        """Remember what came."""
+        self.X_, self.y_, self.X_tgt_ = X, y, X_tgt
+        self.svc_ = SVC().fit(X, y)
+        self.classes_ = self.svc_.classes_
+        return self
+
+    def predict(self, X):
+        """Predict by the machine."""
+        return self.svc_.predict(X)
+
+
+class TargetCount(Adapted):
+    """Refuses any target but the whole one."""
+
+    def fit(self, X, y, X_tgt=None, *, sample_domain=None):
+        """Count the target."""
+        assert len(X_tgt) == 30
+        return super().fit(X, y, X_tgt)
+
+
+def flatten(X):
+    return X.reshape(len(X), -1)
+
+
+def scaled_by_hand(X, statistics_of):
+    return StandardScaler().fit(statistics_of).transform(X)
+
+
+def test_source_and_target_take_their_own_paths():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), StandardScaler(), PCA(2), Adapted())
+    pipeline.fit(X_SRC, Y_SRC, X_TGT)
+    source, target = scaled_by_hand(X_SRC, X_SRC), scaled_by_hand(X_TGT, X_TGT)
+    plain = make_pipeline(StandardScaler(), PCA(2)).fit(source)
+    last = pipeline[-1]
+    np.testing.assert_allclose(last.X_, plain.transform(source))
+    np.testing.assert_allclose(last.X_tgt_, plain.transform(target))
+    assert last.y_ is Y_SRC
+    np.testing.assert_array_equal(pipeline.predict(X_TGT), last.predict(plain.transform(target)))
+
+
+def test_adaptation_pays():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), TCA(2), SVC())
+    assert pipeline.fit(X_SRC, Y_SRC, X_TGT).score(X_TGT, Y_TGT) > 0.9
+    assert make_pipeline(StandardScaler(), SVC()).fit(X_SRC, Y_SRC).score(X_TGT, Y_TGT) < 0.5
+
+
+def test_both_call_shapes_agree_and_target_labels_reach_no_step():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), Adapted())
+    plain = clone(pipeline).fit(X_SRC, Y_SRC, X_TGT)
+    stacked = clone(pipeline).fit(X_STACKED, Y_STACKED, sample_domain=DOMAIN)
+    assert sorted(stacked[-1].y_) == sorted(Y_SRC)
+    assert stacked.classes_.tolist() == ["anger", "fear", "joy"]
+    np.testing.assert_array_equal(stacked.predict(X_TGT), plain.predict(X_TGT))
+
+
+def test_fit_transform_returns_the_path_of_the_source():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), "passthrough", PCA(2))
+    source = pipeline.fit_transform(X_SRC, X_tgt=X_TGT)
+    plain = PCA(2).fit(scaled_by_hand(X_SRC, X_SRC))
+    np.testing.assert_allclose(source, plain.transform(scaled_by_hand(X_SRC, X_SRC)))
+    target = pipeline.transform(X_TGT)
+    np.testing.assert_allclose(target, plain.transform(scaled_by_hand(X_TGT, X_TGT)))
+
+
+@pytest.mark.parametrize("last", [PCA(2), CorpusScaler(), "passthrough"])
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame])
+def test_fit_transform_of_stacked_data_keeps_their_order(last, container):
+    pipeline = make_adaptation_pipeline(CorpusScaler(), last)
+    plain = clone(pipeline)
+    Z_src, Z_tgt = plain.fit_transform(X_SRC, X_tgt=X_TGT), plain.transform(X_TGT)
+    Z = pipeline.fit_transform(container(X_STACKED), sample_domain=DOMAIN)
+    np.testing.assert_allclose(Z, np.vstack([Z_src, Z_tgt])[ORDER], atol=1e-10)
+
+
+def test_fit_transform_keeps_data_frames():
+    pipeline = AdaptationPipeline([("scaler", CorpusScaler().set_output(transform="pandas"))])
+    X = pd.DataFrame(X_STACKED, columns=["a", "b", "c"], index=[f"clip{n}" for n in range(54)])
+    Z = pipeline.fit_transform(X, sample_domain=DOMAIN)
+    assert list(Z.index) == list(X.index) and list(Z.columns) == ["a", "b", "c"]
+    assert pipeline.feature_names_in_.tolist() == ["a", "b", "c"]
+
+
+def test_nested_pipelines():
+    inner = make_adaptation_pipeline(CorpusScaler(), PCA(2))
+    nested = make_adaptation_pipeline(inner, SVC()).fit(X_SRC, Y_SRC, X_TGT)
+    flat = make_adaptation_pipeline(CorpusScaler(), PCA(2), SVC()).fit(X_SRC, Y_SRC, X_TGT)
+    np.testing.assert_array_equal(nested.predict(X_TGT), flat.predict(X_TGT))
+
+
+def test_lists_of_files(tmp_path):
+    files = []
+    for number in range(6):
+        files.append(tmp_path / f"{number}.txt")
+        files[-1].write_text(str(number))
+    pipeline = make_adaptation_pipeline(FileExtractor(), CorpusScaler(), SVC())
+    pipeline.fit(files[:4], ["low", "low", "high", "high"], Target(files[4:]))
+    assert pipeline.predict([str(file) for file in files[4:]]).tolist() == ["low", "high"]
+    domain = [0, 0, 0, 0, -1, -1]
+    pipeline.fit(files, ["low", "low", "high", "high", None, None], sample_domain=domain)
+    assert pipeline.predict(files[4:]).tolist() == ["low", "high"]
+
+
+def test_the_target_goes_no_farther_than_it_is_needed():
+    CALLS.clear()
+    make_adaptation_pipeline(CorpusScaler(), Extractor(), SVC()).fit(X_SRC, Y_SRC, X_TGT)
+    assert CALLS == [30]
+    make_adaptation_pipeline(Extractor(), CorpusScaler(), SVC()).fit(X_SRC, Y_SRC, X_TGT)
+    assert CALLS == [30, 30, 24]
+
+
+def test_without_target_each_step_that_wants_one_warns():
+    pipeline = make_adaptation_pipeline(StandardScaler(), CorpusScaler(), TCA(2), SVC())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pipeline.fit(X_SRC, Y_SRC)
+    assert [warning.category for warning in caught] == [NoTargetWarning] * 2
+    assert {warning.filename for warning in caught} == {__file__}
+    assert pipeline.score(X_SRC, Y_SRC) > 0.9
+
+
+def test_steps_that_take_no_target_are_fine():
+    pipeline = make_adaptation_pipeline(StandardScaler(), SVC()).fit(X_SRC, Y_SRC, X_TGT)
+    expected = make_pipeline(StandardScaler(), SVC()).fit(X_SRC, Y_SRC)
+    np.testing.assert_array_equal(pipeline.predict(X_TGT), expected.predict(X_TGT))
+
+
+def test_the_estimators_of_the_caller_stay_unfitted():
+    scaler, classifier = CorpusScaler(), Adapted()
+    steps = [("scaler", scaler), ("classifier", classifier)]
+    pipeline = AdaptationPipeline(steps).fit(X_SRC, Y_SRC, X_TGT)
+    assert not hasattr(scaler, "scalers_") and not hasattr(classifier, "svc_")
+    assert pipeline.steps is steps and steps[0][1] is scaler
+    assert hasattr(pipeline.named_steps.scaler, "scalers_")
+
+
+def test_methods_are_those_of_the_last_step():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), SVC())
+    for method in ("predict", "decision_function", "score"):
+        assert hasattr(pipeline, method)
+    for method in ("predict_proba", "transform", "fit_transform", "score_samples"):
+        assert not hasattr(pipeline, method)
+    assert hasattr(pipeline[:1], "transform")
+    assert hasattr(make_adaptation_pipeline(CorpusScaler(), "passthrough"), "fit_transform")
+
+
+def test_every_method_sees_the_path_of_the_target():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), LogisticRegression())
+    pipeline.fit(X_SRC, Y_SRC, X_TGT)
+    last, Z = pipeline[-1], scaled_by_hand(X_TGT, X_TGT)
+    for method in ("predict", "predict_proba", "decision_function"):
+        np.testing.assert_array_equal(getattr(pipeline, method)(X_TGT), getattr(last, method)(Z))
+    weights = np.arange(24)
+    assert pipeline.score(X_TGT, Y_TGT) == last.score(Z, Y_TGT)
+    assert pipeline.score(X_TGT, Y_TGT, weights) == last.score(Z, Y_TGT, weights)
+    density = make_adaptation_pipeline(CorpusScaler(), KernelDensity()).fit(X_SRC, X_tgt=X_TGT)
+    np.testing.assert_array_equal(density.score_samples(X_TGT), density[-1].score_samples(Z))
+
+
+def test_attributes_of_the_steps():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), PCA(2), SVC())
+    assert not hasattr(pipeline, "classes_") and not hasattr(pipeline, "n_features_in_")
+    pipeline.fit(X_SRC, Y_SRC, X_TGT)
+    assert pipeline.classes_.tolist() == ["anger", "fear", "joy"]
+    assert pipeline.n_features_in_ == 3
+    assert pipeline[:-1].get_feature_names_out().tolist() == ["pca0", "pca1"]
+    assert is_classifier(pipeline)
+    assert not is_classifier(pipeline[:-1])
+
+
+def test_steps_by_position_name_and_slice():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), PCA(2), SVC(), memory="cache")
+    assert len(pipeline) == 3
+    assert pipeline[0] is pipeline["corpusscaler"] is pipeline.named_steps["corpusscaler"]
+    pipeline.set_params(memory=None).fit(X_SRC, Y_SRC, X_TGT)
+    front = pipeline[:-1]
+    assert isinstance(front, AdaptationPipeline) and len(front) == 2
+    np.testing.assert_array_equal(
+        pipeline[-1].predict(front.transform(Target(X_TGT))), pipeline.predict(X_TGT)
+    )
+    with pytest.raises(NotFittedError):
+        clone(front).transform(X_TGT)
+
+
+def test_names_are_those_of_make_pipeline():
+    steps = [PCA(), PCA(), CorpusScaler(), "passthrough", SVC()]
+    names = [name for name, _ in make_adaptation_pipeline(*steps).steps]
+    assert names == [name for name, _ in make_pipeline(*steps).steps]
+
+
+def test_parameters_of_steps_and_whole_steps():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), SVC(C=2.0))
+    params = pipeline.get_params()
+    assert params["svc__C"] == 2.0 and params["svc"] is pipeline["svc"]
+    assert set(pipeline.get_params(deep=False)) == {"steps", "memory", "verbose"}
+    pipeline.set_params(svc__C=3.0, corpusscaler="passthrough", verbose=True)
+    assert pipeline["svc"].C == 3.0 and pipeline[0] == "passthrough" and pipeline.verbose
+    pipeline.set_params(svc=Adapted(), svc__trade_off=9.0)
+    assert pipeline["svc"].trade_off == 9.0
+    pipeline.set_params(steps=[("pca", PCA())], pca__n_components=2)
+    assert pipeline[0].n_components == 2
+    with pytest.raises(ValueError, match="Invalid parameter 'transform_input'"):
+        pipeline.set_params(transform_input=["X_tgt"])
+
+
+def test_parameters_set_after_fit_count_at_the_next_fit():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), SVC(C=1e-6)).fit(X_SRC, Y_SRC, X_TGT)
+    before = pipeline.predict(X_TGT)
+    pipeline.set_params(svc__C=10.0)
+    np.testing.assert_array_equal(pipeline.predict(X_TGT), before)
+    assert pipeline.fit(X_SRC, Y_SRC, X_TGT)[-1].C == 10.0
+
+
+def test_clone_and_pickle():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), SVC()).fit(X_SRC, Y_SRC, X_TGT)
+    assert not hasattr(clone(pipeline), "steps_")
+    restored = pickle.loads(pickle.dumps(pipeline))
+    np.testing.assert_array_equal(restored.predict(X_TGT), pipeline.predict(X_TGT))
+
+
+def test_display():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), "passthrough", SVC())
+    assert "CorpusScaler" in pipeline._repr_html_()
+    bundle = pipeline._repr_mimebundle_()
+    assert bundle["text/plain"].startswith("AdaptationPipeline(") and "SVC" in bundle["text/html"]
+
+
+def test_verbose_prints_the_time_of_each_step(capsys):
+    make_adaptation_pipeline(CorpusScaler(), SVC(), verbose=True).fit(X_SRC, Y_SRC, X_TGT)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("[AdaptationPipeline] step 1 of 2, corpusscaler: ")
+    assert lines[1].startswith("[AdaptationPipeline] step 2 of 2, svc: ")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("routing", [False, True])
+def test_every_fold_of_a_search_gets_the_whole_target(n_jobs, routing):
+    X_tgt = np.vstack([X_TGT, X_TGT[:6]])
+    assert len(X_tgt) == len(X_SRC)  # else scikit-learn would not even try to slice it
+    pipeline = make_adaptation_pipeline(Extractor(), CorpusScaler(), TCA(2), TargetCount())
+    grid = {"targetcount__trade_off": [0.0, 1.0], "extractor__gain": [1.0, 5.0]}
+    with sklearn.config_context(enable_metadata_routing=routing):
+        search = GridSearchCV(pipeline, grid, cv=3, n_jobs=n_jobs, error_score="raise")
+        search.fit(X_SRC, Y_SRC, X_tgt=Target(X_tgt))
+    assert search.best_estimator_[-1].X_tgt_.shape == (30, 2)
+    assert np.mean(search.predict(X_TGT) == Y_TGT) > 0.8
+
+
+def test_a_search_inside_a_pipeline_gets_the_whole_target():
+    X_tgt = np.vstack([X_TGT, X_TGT[:6]])
+    search = GridSearchCV(DIDANClassifier(max_epochs=1, random_state=0), {"lr": [1e-3]}, cv=2)
+    pipeline = make_adaptation_pipeline(CorpusScaler(), search)
+    seen = []
+
+    class Recorder(GridSearchCV):
+        def fit(self, X, y=None, **params):
+            seen.append(params["X_tgt"])
+            return super().fit(X, y, **params)
+
+    pipeline.set_params(gridsearchcv=Recorder(search.estimator, {"lr": [1e-3]}, cv=2))
+    assert pipeline.fit(X_SRC, Y_SRC, X_tgt).predict(X_TGT).shape == (24,)
+    assert isinstance(seen[0], Target) and len(seen[0].X) == 30
+
+
+def test_search_over_didan():
+    classifier = DIDANClassifier(max_epochs=2, random_state=0)
+    pipeline = make_adaptation_pipeline(CorpusScaler(), classifier)
+    grid = {"didanclassifier__trade_off": [0.0, 1.0], "corpusscaler__with_std": [True, False]}
+    search = GridSearchCV(pipeline, grid, cv=2, error_score="raise")
+    search.fit(X_SRC, Y_SRC, X_tgt=Target(X_TGT))
+    assert set(search.predict(X_TGT)) <= {"anger", "fear", "joy"}
+    assert search.predict_proba(X_TGT).shape == (24, 3)
+
+
+def test_search_over_whole_steps():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), TCA(2), SVC())
+    grid = {"tca": [TCA(2), PCA(2), "passthrough"], "svc__C": [1.0, 10.0]}
+    search = GridSearchCV(pipeline, grid, cv=2, error_score="raise")
+    assert search.fit(X_SRC, Y_SRC, X_tgt=Target(X_TGT)).score(X_TGT, Y_TGT) > 0.9
+
+
+def test_plain_pipeline_with_metadata_routing():
+    ours = make_adaptation_pipeline(CorpusScaler(), TCA(2), Adapted()).fit(X_SRC, Y_SRC, X_TGT)
+    steps = [("scaler", CorpusScaler()), ("tca", TCA(2)), ("classifier", Adapted())]
+    with sklearn.config_context(enable_metadata_routing=True):
+        plain = Pipeline(steps, transform_input=["X_tgt"])
+        plain.fit(X_SRC, Y_SRC, X_tgt=Target(X_TGT))
+        search = GridSearchCV(plain, {"tca__mu": [1.0]}, cv=2, error_score="raise")
+        search.fit(X_SRC, Y_SRC, X_tgt=Target(X_TGT))
+        np.testing.assert_array_equal(plain.predict(X_TGT), ours.predict(X_TGT))
+        np.testing.assert_array_equal(search.predict(X_TGT), ours.predict(X_TGT))
+    np.testing.assert_allclose(plain[-1].X_tgt_, ours[-1].X_tgt_)
+    np.testing.assert_allclose(plain[-1].X_, ours[-1].X_)
+
+
+def test_plain_pipeline_of_stacked_data_with_metadata_routing():
+    ours = make_adaptation_pipeline(CorpusScaler(), TCA(2)).fit(X_SRC, None, X_TGT)
+    with sklearn.config_context(enable_metadata_routing=True):
+        plain = make_pipeline(CorpusScaler(), TCA(2))
+        Z = plain.fit_transform(X_STACKED, sample_domain=DOMAIN)
+        np.testing.assert_allclose(plain.transform(X_TGT), ours.transform(X_TGT), atol=1e-8)
+    np.testing.assert_allclose(Z[DOMAIN < 0], ours.transform(X_STACKED[DOMAIN < 0]), atol=1e-8)
+
+
+@pytest.mark.parametrize("as_memory", [True, False])
+def test_a_search_extracts_the_features_once(tmp_path, as_memory):
+    memory = joblib.Memory(tmp_path, verbose=0) if as_memory else tmp_path
+    pipeline = make_adaptation_pipeline(Extractor(), CorpusScaler(), Adapted(), memory=memory)
+    grid = {"adapted__trade_off": [0.0, 0.5, 1.0]}
+    search = GridSearchCV(pipeline, grid, cv=KFold(3), error_score="raise")
+    CALLS.clear()
+    search.fit(X_SRC, Y_SRC, X_tgt=Target(X_TGT))
+    # Each fold's training and held-out rows once, the whole source for the refit, the target once.
+    assert sorted(CALLS) == [10, 10, 10, 20, 20, 20, 24, 30]
+    expected = clone(search.best_estimator_).set_params(memory=None).fit(X_SRC, Y_SRC, X_TGT)
+    np.testing.assert_array_equal(search.predict(X_TGT), expected.predict(X_TGT))
+    CALLS.clear()
+    search.set_params(param_grid={"extractor__gain": [1.0, 3.0]})
+    search.fit(X_SRC, Y_SRC, X_tgt=Target(X_TGT))
+    assert CALLS.count(24) == 1  # for the new gain alone
+
+
+def test_memory_with_two_workers(tmp_path):
+    pipeline = make_adaptation_pipeline(Extractor(), CorpusScaler(), Adapted(), memory=tmp_path)
+    grid = {"adapted__trade_off": [0.0, 1.0]}
+    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2, error_score="raise")
+    search.fit(X_SRC, Y_SRC, X_tgt=Target(X_TGT))
+    assert np.mean(search.predict(X_TGT) == Y_TGT) > 0.9
+
+
+def test_memory_keeps_fold_dependent_steps_apart(tmp_path):
+    pipeline = make_adaptation_pipeline(CorpusScaler(), TCA(2), SVC())
+    kept = clone(pipeline).set_params(memory=tmp_path)
+    scores, again, plain = (
+        cross_val_score(p, X_SRC, Y_SRC, cv=3, params={"X_tgt": Target(X_TGT)}, scoring="accuracy")
+        for p in (kept, kept, pipeline)
+    )
+    np.testing.assert_array_equal(scores, plain)
+    np.testing.assert_array_equal(again, plain)
+
+
+def test_memory_extracts_spectrograms_once(tmp_path, monkeypatch):
+    stft, n_calls = librosa.stft, []
+    monkeypatch.setattr(librosa, "stft", lambda *args, **kw: n_calls.append(1) or stft(*args, **kw))
+    waveforms = list(RNG.normal(size=(10, 1600)).astype(np.float32))
+    pipeline = make_adaptation_pipeline(
+        LogMelSpectrogram(duration=0.1, n_mels=8),
+        CorpusScaler(),
+        FunctionTransformer(flatten),
+        Adapted(),
+        memory=tmp_path,
+    )
+    grid = {"adapted__trade_off": [0.0, 1.0, 2.0]}
+    search = GridSearchCV(pipeline, grid, cv=KFold(2), refit=False, error_score="raise")
+    search.fit(waveforms[:6], list("ababab"), X_tgt=Target(waveforms[6:]))
+    assert len(n_calls) == 2 * 3 + 2 * 3 + 4
+
+
+def test_memory_notices_that_a_file_has_changed(tmp_path):
+    files = [tmp_path / f"{number}.txt" for number in range(6)]
+    for number, file in enumerate(files):
+        file.write_text(str(number))
+    pipeline = make_adaptation_pipeline(FileExtractor(), SVC(), memory=tmp_path / "cache")
+    pipeline.fit(files[:4], [0, 0, 1, 1], files[4:])
+    assert pipeline.predict(files[:1]).tolist() == [0]
+    stamp = files[0].stat().st_mtime_ns
+    files[0].write_text("3")
+    os.utime(files[0], ns=(stamp + 10**9, stamp + 10**9))
+    assert pipeline.predict(files[:1]).tolist() == [1]
+    CALLS.clear()
+    assert pipeline.predict(files[:1]).tolist() == [1]
+    assert CALLS == []
+
+
+def test_no_steps():
+    with pytest.raises(ValueError, match=r"list of \(name, estimator\), at least one; got \[\]"):
+        AdaptationPipeline([]).fit(X_SRC, Y_SRC, X_TGT)
+    assert not hasattr(AdaptationPipeline([]), "predict")
+
+
+@pytest.mark.parametrize(
+    "names", [("svc", "svc"), ("a__b", "svc"), ("memory", "svc"), ("svc", "steps")]
+)
+def test_unusable_names(names):
+    pipeline = AdaptationPipeline(list(zip(names, (CorpusScaler(), SVC()), strict=True)))
+    with pytest.raises(ValueError, match="names of steps must be unique, must not contain '__'"):
+        pipeline.fit(X_SRC, Y_SRC, X_TGT)
+
+
+def test_a_class_in_place_of_an_instance():
+    with pytest.raises(TypeError, match=r"Step 'svc' is a class; pass an instance of it: SVC\(\)"):
+        AdaptationPipeline([("svc", SVC)]).fit(X_SRC, Y_SRC, X_TGT)
+
+
+@pytest.mark.parametrize(
+    "steps, match",
+    [
+        ((SVC(), SVC()), r"Step 'svc-1' must have fit and transform, .* SVC\(\) has no transform"),
+        ((CorpusScaler(), 3), "Step 'int' must have fit, or be 'passthrough'; 3 has no fit"),
+    ],
+)
+def test_steps_without_the_methods_they_need(steps, match):
+    with pytest.raises(TypeError, match=match):
+        make_adaptation_pipeline(*steps).fit(X_SRC, Y_SRC, X_TGT)
+
+
+def test_both_call_shapes_at_once():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), SVC())
+    with pytest.raises(ValueError, match="The target was given twice"):
+        pipeline.fit(X_STACKED, Y_STACKED, X_TGT, sample_domain=DOMAIN)
+
+
+def test_an_error_in_a_step_leaves_the_pipeline_unfitted():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), SVC(C=-1.0))
+    with pytest.raises(ValueError, match="'C' parameter"):
+        pipeline.fit(X_SRC, Y_SRC, X_TGT)
+    with pytest.raises(NotFittedError):
+        pipeline.predict(X_TGT)

@@ -1,0 +1,240 @@
+"""CorpusScaler against scikit-learn's StandardScaler on each part."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skdidan import CorpusScaler, NoTargetWarning, Target
+
+RNG = np.random.default_rng(0)
+X_SRC = RNG.normal(3.0, 2.0, size=(20, 4))
+X_TGT = RNG.normal(-5.0, 0.1, size=(9, 4))
+SPECTRA_SRC = RNG.normal(3.0, 2.0, size=(6, 5, 7))
+SPECTRA_TGT = RNG.normal(-3.0, 0.5, size=(4, 5, 7))
+# Two source corpora and one target, interleaved.
+DOMAIN = np.tile([0, -2, 7, 0], 5)
+SPEAKERS = np.repeat(["a", "b"], 10)
+
+
+@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
+@parametrize_with_checks([CorpusScaler()])
+def test_scikit_learn_compatible(estimator, check):
+    check(estimator)
+
+
+def standard(X, statistics_of=None, **params):
+    """Scale by scikit-learn; a spectrogram by its frames."""
+    return StandardScaler(**params).fit(X if statistics_of is None else statistics_of).transform(X)
+
+
+def standard_3d(X, statistics_of):
+    n_bins = X.shape[1]
+    frames = [np.swapaxes(part, 1, 2).reshape(-1, n_bins) for part in (X, statistics_of)]
+    return np.swapaxes(standard(*frames).reshape(len(X), -1, n_bins), 1, 2)
+
+
+@pytest.mark.parametrize("with_mean", [True, False])
+@pytest.mark.parametrize("with_std", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_each_domain_is_standardised_as_by_scikit_learn(with_mean, with_std, dtype):
+    params = {"with_mean": with_mean, "with_std": with_std}
+    X_src, X_tgt = X_SRC.astype(dtype), X_TGT.astype(dtype)
+    scaler = CorpusScaler(**params)
+    source = scaler.fit_transform(X_src, X_tgt=X_tgt)
+    target = scaler.transform(X_tgt)
+    assert source.dtype == target.dtype == dtype
+    np.testing.assert_array_equal(source, standard(X_src, **params))
+    np.testing.assert_array_equal(target, standard(X_tgt, **params))
+
+
+def test_spectrograms_are_standardised_by_bin():
+    scaler = CorpusScaler()
+    source = scaler.fit_transform(SPECTRA_SRC, X_tgt=SPECTRA_TGT)
+    np.testing.assert_array_equal(source, standard_3d(SPECTRA_SRC, SPECTRA_SRC))
+    np.testing.assert_allclose(source.mean(axis=(0, 2)), 0, atol=1e-12)
+    np.testing.assert_allclose(source.std(axis=(0, 2)), 1)
+    target = scaler.transform(SPECTRA_TGT[:, :, :3])
+    np.testing.assert_array_equal(target, standard_3d(SPECTRA_TGT[:, :, :3], SPECTRA_TGT))
+
+
+def test_other_numbers_become_float64():
+    scaled = CorpusScaler().fit_transform([[1], [3]], X_tgt=[[5], [9]])
+    assert scaled.dtype == np.float64
+    assert scaled.tolist() == [[-1.0], [1.0]]
+
+
+def test_target_holder_is_opened():
+    scaler = CorpusScaler().fit(X_SRC, X_tgt=Target(X_TGT))
+    np.testing.assert_array_equal(scaler.transform(Target(X_TGT)), standard(X_TGT))
+
+
+def test_stacked_rows_each_go_by_their_own_corpus():
+    scaler = CorpusScaler()
+    scaled = scaler.fit_transform(X_SRC, sample_domain=DOMAIN)
+    for corpus in np.unique(DOMAIN):
+        rows = corpus == DOMAIN
+        np.testing.assert_array_equal(scaled[rows], standard(X_SRC[rows]))
+    np.testing.assert_array_equal(scaler.transform(X_SRC, sample_domain=DOMAIN), scaled)
+    np.testing.assert_array_equal(scaler.transform(X_TGT), standard(X_TGT, X_SRC[DOMAIN == -2]))
+
+
+def test_both_call_shapes_agree():
+    stacked, domain = np.vstack([X_TGT, X_SRC]), np.repeat([-1, 0], [9, 20])
+    plain, ours = CorpusScaler(), CorpusScaler()
+    source = plain.fit_transform(X_SRC, X_tgt=X_TGT)
+    scaled = ours.fit_transform(stacked, sample_domain=domain)
+    np.testing.assert_array_equal(scaled, np.vstack([plain.transform(X_TGT), source]))
+    np.testing.assert_array_equal(ours.transform(X_TGT), plain.transform(X_TGT))
+
+
+def test_sample_domain_in_transform_marks_source_rows():
+    scaler = CorpusScaler().fit(X_SRC, X_tgt=X_TGT)
+    # Any number will do for a domain of one corpus.
+    scaled = scaler.transform(X_SRC, sample_domain=np.where(np.arange(20) < 5, 3, -4))
+    np.testing.assert_array_equal(scaled[:5], standard(X_SRC)[:5])
+    np.testing.assert_array_equal(scaled[5:], standard(X_SRC[5:], X_TGT))
+
+
+def test_several_targets_need_a_number():
+    domain = np.tile([0, -1, -2, -2], 5)
+    scaler = CorpusScaler().fit(X_SRC, sample_domain=domain)
+    with pytest.raises(ValueError, match=r"ambiguous: fit saw \[-2, -1\], and sample_domain is No"):
+        scaler.transform(X_TGT)
+    with pytest.raises(ValueError, match=r"ambiguous: fit saw \[-2, -1\], and sample_domain is -9"):
+        scaler.transform(X_TGT, sample_domain=np.full(9, -9))
+    scaled = scaler.transform(X_TGT, sample_domain=np.full(9, -1))
+    np.testing.assert_array_equal(scaled, standard(X_TGT, X_SRC[domain == -1]))
+
+
+def test_without_target_it_is_the_standard_scaler():
+    scaler = CorpusScaler()
+    with pytest.warns(NoTargetWarning, match="CorpusScaler was fitted without a target"):
+        source = scaler.fit_transform(X_SRC)
+    np.testing.assert_array_equal(source, standard(X_SRC))
+    np.testing.assert_array_equal(scaler.transform(X_TGT), standard(X_TGT, X_SRC))
+
+
+def test_groups_have_their_own_statistics():
+    scaler = CorpusScaler()
+    speakers_tgt = ["a"] * 4 + ["c"] * 5
+    source = scaler.fit_transform(X_SRC, X_tgt=X_TGT, groups=SPEAKERS, groups_tgt=speakers_tgt)
+    np.testing.assert_array_equal(source[:10], standard(X_SRC[:10]))
+    np.testing.assert_array_equal(source[10:], standard(X_SRC[10:]))
+    # Speaker a of the target is another person than speaker a of the source.
+    seen = scaler.transform(X_TGT[:2], groups=["a", "c"])
+    np.testing.assert_array_equal(seen[:1], standard(X_TGT[:1], X_TGT[:4]))
+    np.testing.assert_array_equal(seen[1:], standard(X_TGT[1:2], X_TGT[4:]))
+
+
+def test_a_new_group_goes_by_its_own_rows_and_no_group_by_the_corpus():
+    scaler = CorpusScaler().fit(X_SRC, X_tgt=X_TGT, groups=SPEAKERS)
+    scaled = scaler.transform(X_TGT, groups=["new"] * 6 + ["other"] * 3)
+    np.testing.assert_array_equal(scaled[:6], standard(X_TGT[:6]))
+    np.testing.assert_array_equal(scaled[6:], standard(X_TGT[6:]))
+    np.testing.assert_array_equal(scaler.transform(X_TGT), standard(X_TGT))
+
+
+def test_groups_of_stacked_spectrograms():
+    X = np.concatenate([SPECTRA_SRC, SPECTRA_TGT])
+    domain, speakers = np.repeat([0, -1], [6, 4]), pd.Series([1, 1, 1, 2, 2, 2, 1, 1, 3, 3])
+    scaled = CorpusScaler().fit_transform(X, sample_domain=domain, groups=speakers)
+    for start, stop in [(0, 3), (3, 6), (6, 8), (8, 10)]:
+        part = X[start:stop]
+        np.testing.assert_array_equal(scaled[start:stop], standard_3d(part, part))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.1, -1e6])
+def test_constant_features_are_divided_by_one(value):
+    spectra = SPECTRA_SRC.copy()
+    spectra[:, 2] = value
+    scaler = CorpusScaler()
+    scaled = scaler.fit_transform(spectra, X_tgt=np.full((3, 5, 7), value))
+    assert np.isfinite(scaled).all()
+    np.testing.assert_allclose(scaled[:, 2], 0, atol=1e-6)
+    np.testing.assert_allclose(
+        scaler.transform(np.full((1, 5, 7), value + 2.0)), 2.0, rtol=0, atol=1e-6
+    )
+
+
+def test_the_input_is_not_modified():
+    X, X_tgt, spectra = X_SRC.copy(), X_TGT.copy(), SPECTRA_SRC.copy()
+    CorpusScaler().fit(X, X_tgt=X_tgt).transform(X_tgt)
+    CorpusScaler().fit_transform(spectra, X_tgt=spectra)
+    np.testing.assert_array_equal(X, X_SRC)
+    np.testing.assert_array_equal(X_tgt, X_TGT)
+    np.testing.assert_array_equal(spectra, SPECTRA_SRC)
+
+
+def test_permuted_rows_give_permuted_output():
+    order = RNG.permutation(9)
+    scaler = CorpusScaler().fit(X_SRC, X_tgt=X_TGT)
+    np.testing.assert_array_equal(scaler.transform(X_TGT[order]), scaler.transform(X_TGT)[order])
+
+
+def test_pandas_in_and_out():
+    columns = ["f0", "energy", "tilt", "jitter"]
+    X, X_tgt = pd.DataFrame(X_SRC, columns=columns), pd.DataFrame(X_TGT, columns=columns)
+    X_tgt.index = list("abcdefghi")
+    scaler = CorpusScaler().set_output(transform="pandas")
+    assert list(scaler.fit_transform(X, X_tgt=X_tgt).columns) == columns
+    target = scaler.transform(X_tgt)
+    assert list(target.index) == list(X_tgt.index)
+    np.testing.assert_array_equal(target, standard(X_TGT))
+    assert scaler.get_feature_names_out().tolist() == columns
+
+
+def test_spectrograms_ignore_the_wish_for_data_frames():
+    with sklearn.config_context(transform_output="pandas"):
+        scaler = CorpusScaler()
+        source = scaler.fit_transform(SPECTRA_SRC, X_tgt=SPECTRA_TGT)
+        target = clone(scaler).set_output(transform="pandas").fit(SPECTRA_SRC, X_tgt=SPECTRA_TGT)
+        assert target.transform(SPECTRA_TGT).shape == SPECTRA_TGT.shape
+    np.testing.assert_array_equal(source, standard_3d(SPECTRA_SRC, SPECTRA_SRC))
+    assert not hasattr(scaler, "get_feature_names_out")
+
+
+def test_more_than_three_axes():
+    with pytest.raises(ValueError, match=r"must be of shape .* got \(2, 3, 4, 5\)"):
+        CorpusScaler().fit(np.zeros((2, 3, 4, 5)), X_tgt=np.zeros((2, 3, 4, 5)))
+
+
+def test_other_axes_than_in_fit():
+    scaler = CorpusScaler().fit(SPECTRA_SRC, X_tgt=SPECTRA_TGT)
+    with pytest.raises(ValueError, match=r"must have 3 axes, as in fit; got shape \(6, 5\)"):
+        scaler.transform(SPECTRA_SRC[:, :, 0])
+
+
+def test_groups_of_the_wrong_length():
+    with pytest.raises(ValueError, match="groups and its rows differ in number: 2 != 20"):
+        CorpusScaler().fit(X_SRC, X_tgt=X_TGT, groups=["a", "b"])
+    with pytest.raises(ValueError, match="groups_tgt and its rows differ in number: 2 != 9"):
+        CorpusScaler().fit(X_SRC, X_tgt=X_TGT, groups_tgt=["a", "b"])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_groups_with_a_gap(missing):
+    with pytest.raises(ValueError, match=f"a group for every row; row 1 has {missing}"):
+        CorpusScaler().fit(X_TGT[:2], X_tgt=X_TGT, groups=["a", missing])
+
+
+@pytest.mark.parametrize("domain", [None, DOMAIN])
+@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
+def test_groups_tgt_without_x_tgt(domain):
+    with pytest.raises(ValueError, match="groups_tgt names the groups of X_tgt, which was not"):
+        CorpusScaler().fit(X_SRC, sample_domain=domain, groups_tgt=SPEAKERS)
+
+
+def test_sample_domain_of_the_wrong_length_in_transform():
+    scaler = CorpusScaler().fit(X_SRC, X_tgt=X_TGT)
+    with pytest.raises(ValueError, match="sample_domain and X differ in length: 2 != 9"):
+        scaler.transform(X_TGT, sample_domain=[-1, -1])
+
+
+def test_not_fitted():
+    with pytest.raises(NotFittedError):
+        CorpusScaler().transform(X_TGT)

@@ -1,0 +1,272 @@
+"""TCA against a dense solution of the generalised eigenvalue problem, and its invariants."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.linalg
+from scipy.sparse.linalg import ArpackNoConvergence
+from sklearn.decomposition import KernelPCA
+from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skdidan import TCA, NoTargetWarning, Target, subspaces
+
+
+def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
+    """Draw two correlated Gaussian clouds, one shifted against the other."""
+    rng = np.random.default_rng(seed)
+    mix = rng.normal(size=(n_features, n_features)) / np.sqrt(n_features)
+    X_src = rng.normal(size=(n_source, n_features)) @ mix
+    shift = rng.normal(size=n_features)
+    return X_src, 1.5 * rng.normal(size=(n_target, n_features)) @ mix + shift
+
+
+def dense_problem(X_src, X_tgt, kernel, mu):
+    """Form K H K and K L K + mu I as the paper writes them."""
+    X = np.vstack([X_src, X_tgt])
+    n, n_src, n_tgt = len(X), len(X_src), len(X_tgt)
+    K = kernel(X)
+    e = np.r_[np.full(n_src, 1 / n_src), np.full(n_tgt, -1 / n_tgt)][:, None]
+    H = np.eye(n) - np.ones((n, n)) / n
+    return K @ H @ K, K @ e @ e.T @ K + mu * np.eye(n)
+
+
+def distance_of_means(Z_src, Z_tgt):
+    return np.sum((Z_src.mean(axis=0) - Z_tgt.mean(axis=0)) ** 2)
+
+
+@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
+@parametrize_with_checks([TCA(), TCA(kernel="rbf")])
+def test_scikit_learn_compatible(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("mu", [1e-3, 1.0, 100.0])
+@pytest.mark.parametrize(
+    "kernel, sizes, n_components",
+    [
+        ("rbf", (40, 25, 6), 10),
+        ("rbf", (180, 130, 6), 8),  # iterative
+        ("linear", (40, 25, 6), 6),
+        ("linear", (20, 25, 60), 10),
+        ("linear", (180, 130, 320), 8),  # iterative, in the space of the rows
+        ("linear", (180, 130, 280), 8),  # iterative, in the space of the features
+    ],
+)
+def test_solves_the_generalised_problem(kernel, sizes, n_components, mu):
+    X_src, X_tgt = make_domains(*sizes)
+    if kernel == "linear":  # or the reference would be too ill-conditioned to judge by
+        X_src, X_tgt = X_src / np.sqrt(sizes[2]), X_tgt / np.sqrt(sizes[2])
+    n = len(X_src) + len(X_tgt)
+    tca = TCA(n_components, kernel=kernel, gamma=0.1, mu=mu)
+    Z = np.vstack([tca.fit_transform(X_src, X_tgt=X_tgt), tca.transform(X_tgt)])
+    K = linear_kernel if kernel == "linear" else lambda X: rbf_kernel(X, gamma=0.1)
+    B, A = dense_problem(X_src, X_tgt, K, mu)
+    expected, W = scipy.linalg.eigh(B, A)
+    expected, W = expected[::-1][:n_components], W[:, ::-1][:, :n_components]
+    np.testing.assert_allclose(tca.eigenvalues_, expected, rtol=1e-8)
+    # W' K H K W = n I: uncorrelated components of unit variance.
+    np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(n_components), atol=1e-7)
+    # The same directions as the dense solution, up to sign.
+    Z_dense = K(np.vstack([X_src, X_tgt])) @ W
+    Z_dense = (Z_dense - Z_dense.mean(axis=0)) / Z_dense.std(axis=0)
+    correlation = np.abs(np.sum(Z_dense * (Z - Z.mean(axis=0)), axis=0)) / n
+    np.testing.assert_allclose(correlation, 1, atol=1e-6)
+
+
+def objective(W, X_src, X_tgt, gamma, mu):
+    """Bring W to satisfy the constraint W' K H K W = n I; return the objective of the paper."""
+    B, A = dense_problem(X_src, X_tgt, lambda X: rbf_kernel(X, gamma=gamma), mu)
+    factor = np.linalg.cholesky(W.T @ B @ W / len(B))
+    W = np.linalg.solve(factor, W.T).T
+    return np.trace(W.T @ A @ W)
+
+
+@pytest.mark.parametrize("mu", [0.01, 10.0])
+def test_nothing_beats_it_in_the_objective(mu):
+    X_src, X_tgt = make_domains()
+    tca = TCA(5, kernel="rbf", gamma=0.1, mu=mu).fit(X_src, X_tgt=X_tgt)
+    ours = objective(tca.weights_, X_src, X_tgt, 0.1, mu)
+    np.testing.assert_allclose(ours, 65 * np.sum(1 / tca.eigenvalues_))
+    rng = np.random.default_rng(0)
+    for scale in (1e-4, 1e-2, 1.0):
+        other = tca.weights_ + scale * np.abs(tca.weights_).max() * rng.normal(size=(65, 5))
+        assert ours < objective(other, X_src, X_tgt, 0.1, mu)
+
+
+def test_the_asymmetric_shortcut_is_worse():
+    # Other libraries hand the non-symmetric A^-1 K H K to a symmetric solver.
+    X_src, X_tgt = make_domains()
+    B, A = dense_problem(X_src, X_tgt, lambda X: rbf_kernel(X, gamma=0.1), 0.1)
+    wrong = scipy.linalg.eigh(np.linalg.solve(A, B))[1][:, -5:]
+    tca = TCA(5, kernel="rbf", gamma=0.1, mu=0.1).fit(X_src, X_tgt=X_tgt)
+    ours, theirs = (objective(W, X_src, X_tgt, 0.1, 0.1) for W in (tca.weights_, wrong))
+    assert ours < 0.99 * theirs
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_the_means_come_closer_as_mu_falls(kernel):
+    X_src, X_tgt = make_domains()
+    distances = []
+    for mu in (1e4, 1e2, 1.0, 1e-2, 1e-4):
+        tca = TCA(3, kernel=kernel, mu=mu)
+        source = tca.fit_transform(X_src, X_tgt=X_tgt)
+        distances.append(distance_of_means(source, tca.transform(X_tgt)))
+    assert (np.diff(distances) < 0).all()
+    assert distances[-1] < 1e-6 < 0.05 < distances[0]
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+@pytest.mark.parametrize("sizes", [(30, 20, 4), (200, 100, 4), (20, 10, 50)])
+def test_stacked_rows_come_back_in_their_order(kernel, sizes):
+    X_src, X_tgt = make_domains(*sizes)
+    stacked = np.vstack([X_src, X_tgt])
+    domain = np.repeat([1, -1], [len(X_src), len(X_tgt)])
+    order = np.random.default_rng(1).permutation(len(stacked))
+    plain, shuffled = TCA(3, kernel=kernel), TCA(3, kernel=kernel)
+    source = plain.fit_transform(X_src, X_tgt=X_tgt)
+    Z = shuffled.fit_transform(stacked[order], sample_domain=domain[order])
+    np.testing.assert_allclose(Z[np.argsort(order)][: len(X_src)], source, atol=1e-6)
+    np.testing.assert_allclose(Z[np.argsort(order)], plain.transform(stacked), atol=1e-6)
+    np.testing.assert_array_equal(shuffled.transform(stacked[order]), Z)
+
+
+def test_transform_maps_unseen_rows_one_by_one():
+    X_src, X_tgt = make_domains()
+    new = make_domains(seed=1)[1]
+    for kernel in ("linear", "rbf"):
+        tca = TCA(3, kernel=kernel).fit(X_src, X_tgt=Target(X_tgt))
+        one_by_one = np.vstack([tca.transform(row[None]) for row in new])
+        np.testing.assert_allclose(tca.transform(Target(new)), one_by_one, atol=1e-10)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_fits_are_repeatable_to_the_bit(kernel):
+    X_src, X_tgt = make_domains(200, 150, 8)
+    first, second = (TCA(4, kernel=kernel).fit_transform(X_src, X_tgt=X_tgt) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_largest_entry_of_a_component_is_positive():
+    X_src, X_tgt = make_domains()
+    tca = TCA(5, kernel="rbf").fit(X_src, X_tgt=X_tgt)
+    Z = tca.transform(np.vstack([X_src, X_tgt]))
+    np.testing.assert_array_equal(Z.max(axis=0), np.abs(Z).max(axis=0))
+
+
+def test_without_target_it_is_kernel_pca_of_unit_variance():
+    X = make_domains()[0]
+    X = X - X.mean(axis=0)
+    tca = TCA(4)
+    with pytest.warns(NoTargetWarning, match="TCA was fitted without a target"):
+        Z = tca.fit_transform(X)
+    reference = KernelPCA(4).fit_transform(X)
+    reference /= reference.std(axis=0)
+    reference *= np.sign(np.sum(reference * Z, axis=0))
+    np.testing.assert_allclose(Z, reference, atol=1e-8)
+
+
+def test_gamma_by_default_is_one_over_the_total_variance():
+    X_src, X_tgt = make_domains()
+    tca = TCA(kernel="rbf").fit(X_src, X_tgt=X_tgt)
+    X = np.vstack([X_src, X_tgt])
+    squared = np.sum((X[:, None] - X[None]) ** 2, axis=2)
+    np.testing.assert_allclose(squared.mean(), 2 / tca.gamma_)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_number_of_components_by_default(kernel):
+    X_src, X_tgt = make_domains()
+    n_components = {"linear": 6, "rbf": 32}[kernel]
+    tca = TCA(kernel=kernel)
+    assert tca.fit_transform(X_src, X_tgt=X_tgt).shape == (40, n_components)
+    assert TCA(kernel=kernel).fit(X_src[:2], X_tgt=X_tgt[:2]).transform(X_tgt).shape == (25, 4)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_float32_stays_float32(kernel):
+    X_src, X_tgt = make_domains()
+    tca = TCA(3, kernel=kernel)
+    Z = tca.fit_transform(X_src.astype(np.float32), X_tgt=X_tgt.astype(np.float32))
+    assert Z.dtype == tca.transform(X_tgt.astype(np.float32)).dtype == np.float32
+    expected = TCA(3, kernel=kernel).fit_transform(X_src, X_tgt=X_tgt)
+    np.testing.assert_allclose(Z, expected, atol=1e-4)
+
+
+def test_pandas_in_and_out():
+    X_src, X_tgt = map(pd.DataFrame, make_domains())
+    X_src.columns = X_tgt.columns = list("abcdef")
+    X_tgt.index = [f"clip{n}" for n in range(25)]
+    tca = TCA(2).set_output(transform="pandas").fit(X_src, ["anger"] * 40, X_tgt)
+    target = tca.transform(X_tgt)
+    assert list(target.columns) == ["tca0", "tca1"]
+    assert list(target.index) == list(X_tgt.index)
+    expected = TCA(2).fit(X_src.to_numpy(), X_tgt=X_tgt.to_numpy()).transform(X_tgt.to_numpy())
+    np.testing.assert_array_equal(target, expected)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+@pytest.mark.parametrize("n_features", [3, 300])
+@pytest.mark.parametrize("value", [0.0, 1.1])
+def test_identical_rows_give_zeros(kernel, n_features, value):
+    tca = TCA(2, kernel=kernel)
+    Z = tca.fit_transform(np.full((200, n_features), value), X_tgt=np.full((90, n_features), value))
+    np.testing.assert_array_equal(Z, 0)
+    np.testing.assert_array_equal(tca.eigenvalues_, 0)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_constant_features_and_repeated_rows(kernel):
+    X_src, X_tgt = (np.repeat(X, 10, axis=0) for X in make_domains(30, 12, 3))
+    X_src, X_tgt = (np.c_[X, np.zeros(len(X)), np.full(len(X), 0.3)] for X in (X_src, X_tgt))
+    tca = TCA(5, kernel=kernel)
+    Z = tca.fit_transform(X_src, X_tgt=X_tgt)
+    assert np.isfinite(Z).all() and np.isfinite(tca.transform(X_tgt)).all()
+    np.testing.assert_allclose(Z[::10], Z[9::10], atol=1e-9)
+    if kernel == "linear":
+        assert (tca.eigenvalues_[:3] > 0).all()
+        np.testing.assert_array_equal(Z[:, 4], 0)
+
+
+def test_a_refit_with_another_kernel_forgets_the_first():
+    X_src, X_tgt = make_domains()
+    tca = TCA(2, kernel="rbf").fit(X_src, X_tgt=X_tgt)
+    tca.set_params(kernel="linear").fit(X_src, X_tgt=X_tgt)
+    assert not hasattr(tca, "weights_") and not hasattr(tca, "X_fit_")
+    tca.set_params(kernel="rbf").fit(X_src, X_tgt=X_tgt)
+    expected = TCA(2, kernel="rbf").fit(X_src, X_tgt=X_tgt).transform(X_tgt)
+    np.testing.assert_array_equal(tca.transform(X_tgt), expected)
+
+
+def test_without_convergence_the_problem_is_solved_densely(monkeypatch):
+    X_src, X_tgt = make_domains(200, 100, 5)
+    expected = TCA(3, kernel="rbf").fit_transform(X_src, X_tgt=X_tgt)
+
+    def give_up(*args, **kwargs):
+        raise ArpackNoConvergence("gave up", np.zeros(0), np.zeros((300, 0)))
+
+    monkeypatch.setattr(subspaces, "eigsh", give_up)
+    np.testing.assert_allclose(
+        TCA(3, kernel="rbf").fit_transform(X_src, X_tgt=X_tgt), expected, atol=1e-8
+    )
+
+
+@pytest.mark.parametrize(
+    "params, match",
+    [
+        ({"kernel": "poly"}, r"kernel must be one of \('linear', 'rbf'\); got 'poly'"),
+        ({"mu": 0.0}, "mu must be a positive finite number; got 0.0"),
+        ({"mu": np.nan}, "mu must be a positive finite number; got nan"),
+        ({"mu": None}, "mu must be a positive finite number; got None"),
+        ({"gamma": -1}, "gamma must be a positive finite number; got -1"),
+        ({"gamma": "scale"}, "gamma must be a positive finite number; got 'scale'"),
+        ({"n_components": 0}, "n_components must be a whole number >= 1, or None; got 0"),
+        ({"n_components": 2.0}, "n_components must be a whole number >= 1, or None; got 2.0"),
+        ({"n_components": 7}, r"n_samples=65 .* n_features=6, .* got 7. Take at most 6, or None"),
+        ({"n_components": 66, "kernel": "rbf"}, r"n_samples=65 .* got 66. Take at most 65"),
+    ],
+)
+def test_parameters_out_of_range(params, match):
+    X_src, X_tgt = make_domains()
+    with pytest.raises(ValueError, match=match):
+        TCA(**params).fit(X_src, X_tgt=X_tgt)
