@@ -215,7 +215,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         y : ndarray, shape (n_samples,)
             Labels out of `classes_`.
         """
-        return self.classes_[self._outputs(X)[0].argmax(axis=1)]
+        logits = self._outputs(X)[0]
+        return self.classes_[logits.argmax(axis=1)]
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Return the network's outputs.

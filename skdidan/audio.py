@@ -1,0 +1,420 @@
+"""From audio files to mono waveforms at one sample rate, and what all audio transformers share."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr  # type: ignore[import-untyped]
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from tqdm import tqdm
+
+from skdidan.domains import open_target
+
+__all__ = [
+    "AudioLoader",
+    "AudioTransformer",
+    "AudioWarning",
+    "check_count",
+    "check_positive",
+    "map_waveforms",
+    "read_audio",
+    "waveform_rows",
+]
+
+_ON_ERROR = ("raise", "warn")
+_INTEGERS = ("uint8", "int8", "int16", "int32")
+_N_NAMED = 5
+
+
+class AudioWarning(UserWarning):
+    """Some audio could not be used and stands as silence."""
+
+
+def check_count(name: str, value: Any) -> int:
+    """Return `value` as a whole number of at least 1, or raise a ValueError that names it."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
+    return int(value)
+
+
+def check_positive(name: str, value: Any) -> float:
+    """Return `value` as a finite number above 0, or raise a ValueError that names it."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < np.inf:
+        raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
+    return float(value)
+
+
+def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> NDArray[np.float32]:
+    """Read an audio file as one mono waveform at one sample rate.
+
+    Channels are averaged, then the waveform is resampled (soxr, high quality) where the rate of
+    the file differs.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File of a format that libsndfile reads: .wav, .flac, .ogg, .mp3 and others.
+    sample_rate : int > 0 [Hz], default=16000
+        Rate of the returned waveform.
+
+    Returns
+    -------
+    waveform : ndarray of float32, shape (n_samples,)
+        Samples; full scale is 1.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file can not be decoded, holds no samples, NaN or infinite samples, or zeros only;
+        or if `sample_rate` is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np, soundfile
+    >>> from skdidan import read_audio
+    >>> tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "tone.wav")
+    ...     soundfile.write(path, np.column_stack([tone, tone]), 8000)
+    ...     waveform = read_audio(path)
+    >>> waveform.shape, waveform.dtype
+    ((16000,), dtype('float32'))
+    """
+    sample_rate = check_count("sample_rate", sample_rate)
+    name = f"The audio file {os.fspath(path)!r}"
+    if not Path(path).is_file():
+        reason = "is a directory" if Path(path).is_dir() else "does not exist"
+        raise FileNotFoundError(f"{name} {reason}.")
+    try:
+        samples, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    # soundfile raises a TypeError for .raw files, which say nothing of their rate.
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise ValueError(f"{name} can not be decoded: {error}") from error
+    waveform = samples.mean(axis=1)
+    if file_rate != sample_rate:
+        waveform = soxr.resample(waveform, file_rate, sample_rate, quality="HQ")
+    return _check_samples(waveform, name)
+
+
+def _check_samples(waveform: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    if not waveform.size:
+        raise ValueError(f"{name} is empty: it holds 0 samples.")
+    n_bad = int(waveform.size - np.isfinite(waveform).sum())
+    if n_bad:
+        raise ValueError(f"{name} holds NaN or infinite samples: {n_bad} of {waveform.size}.")
+    if not waveform.any():
+        raise ValueError(f"{name} is silent: all of its {waveform.size} samples are zero.")
+    return waveform
+
+
+def _to_float(row: NDArray[Any]) -> NDArray[np.float32]:
+    if row.dtype == np.uint8:
+        # Unsigned 8-bit audio has its zero in the middle of the range.
+        row = (row - 128.0) / 128.0
+    elif row.dtype.kind == "i":
+        row = row / -float(np.iinfo(row.dtype).min)
+    with np.errstate(over="ignore"):  # an overflow becomes infinite, which is reported by its row
+        return row.astype(np.float32)
+
+
+def waveform_rows(X: Any) -> list[Any]:
+    """List the rows of `X`: paths, or waveforms as one-dimensional arrays.
+
+    Parameters
+    ----------
+    X : array-like or list or Target, of n rows
+        Paths (list, array or Series of str or path-like), waveforms (list of one-dimensional
+        arrays) or a two-dimensional array, shape (n, n_samples).
+
+    Returns
+    -------
+    rows : list of str or path-like, or list of ndarray, shape (n_samples,)
+        The rows in order; nothing is read yet.
+
+    Raises
+    ------
+    TypeError
+        If the rows are neither all paths nor all waveforms.
+    ValueError
+        If there is no row.
+    """
+    X = open_target(X)
+    if isinstance(X, (str, bytes, os.PathLike)) or not hasattr(X, "__len__"):
+        raise TypeError(f"X must hold one path or waveform per row; got {X!r} alone. Pass [{X!r}].")
+    if hasattr(X, "shape"):
+        X = np.asarray(X)
+        if X.ndim == 2 and X.shape[1] == 1 and X.dtype.kind in "OUT":
+            X = X[:, 0]
+        if (X.ndim, X.dtype.kind) not in {(1, "O"), (1, "U"), (1, "T"), *((2, k) for k in "iuf")}:
+            raise TypeError(
+                "X must be an array of paths, shape (n,), or of waveforms, shape (n, n_samples); "
+                f"got shape {X.shape} and dtype {X.dtype}."
+            )
+    if not len(X):
+        raise ValueError("X has 0 sample(s), at least one path or waveform is needed.")
+    is_path = [isinstance(row, (str, os.PathLike)) for row in X]
+    if all(is_path):
+        return list(X)
+    if any(is_path):
+        odd = is_path.index(False)
+        raise TypeError(f"X holds paths, but row {odd} is not one: {X[odd]!r}.")
+    return [_as_waveform(row, n) for n, row in enumerate(X)]
+
+
+def _as_waveform(row: Any, n: int) -> NDArray[Any]:
+    waveform = np.asarray(row)
+    if waveform.ndim != 1:
+        raise TypeError(
+            f"The waveform in row {n} must have one axis, (n_samples,); got shape "
+            f"{waveform.shape}. Average the channels first."
+        )
+    if waveform.dtype.kind != "f" and waveform.dtype.name not in _INTEGERS:
+        raise TypeError(
+            f"The waveform in row {n} has dtype {waveform.dtype}, whose full scale is not known. "
+            f"Pass floats within [-1, 1] or one of {', '.join(_INTEGERS)}."
+        )
+    return waveform
+
+
+def _apply(
+    function: Callable[[NDArray[np.float32]], Any], row: Any, n: int, sample_rate: int, strict: bool
+) -> tuple[Any, Exception | None]:
+    """Return ``function(waveform)`` and what was wrong with the row, if anything."""
+    try:
+        if isinstance(row, np.ndarray):
+            waveform = _check_samples(_to_float(row), f"The waveform in row {n}")
+        else:
+            waveform = read_audio(row, sample_rate=sample_rate)
+    except (OSError, ValueError) as error:
+        silence = np.zeros(sample_rate, dtype=np.float32)
+        return (None if strict else function(silence)), error
+    return function(waveform), None
+
+
+def map_waveforms(
+    function: Callable[[NDArray[np.float32]], Any],
+    rows: list[Any],
+    *,
+    sample_rate: int,
+    on_error: str = "raise",
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Iterator[Any]:
+    """Read each row and apply a function to its waveform, in parallel, in the order of the rows.
+
+    Reading and computing happen in the same job, so that the waveforms of a corpus never stand in
+    memory together.
+
+    Parameters
+    ----------
+    function : callable
+        From a waveform, ndarray of float32, shape (n_samples,), to anything.
+    rows : list
+        What `waveform_rows` returns.
+    sample_rate : int > 0 [Hz]
+        Rate to which files are resampled; waveforms are taken to have it.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about a row that can not be used: raise, or put one second of silence in its
+        place and report all such rows in one `AudioWarning` at the end.
+    n_jobs : int, optional
+        Jobs of joblib, in threads unless ``joblib.parallel_config`` names another backend.
+    verbose : int, default=0
+        Show a progress bar if not 0.
+
+    Yields
+    ------
+    result : object
+        ``function(waveform)`` of each row.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        With ``on_error="raise"``: the first row that can not be used, by file name or row number.
+    """
+    strict = on_error == "raise"
+    # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
+    # while processes would each import the package first. parallel_config overrides the hint.
+    results: Any = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+        delayed(_apply)(function, row, n, sample_rate, strict) for n, row in enumerate(rows)
+    )
+    errors = []
+    for result, error in tqdm(results, total=len(rows), unit="clip", disable=not verbose):
+        if error is not None:
+            if strict:
+                # joblib would warn of the rows under way, beside an error that says what matters.
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)
+                    results.close()
+                error.add_note('on_error="warn" reports all such rows and lets silence stand in.')
+                raise error
+            errors.append(str(error))
+        yield result
+    if errors:
+        rest = f" And {len(errors) - _N_NAMED} more." if len(errors) > _N_NAMED else ""
+        warnings.warn(
+            f"{len(errors)} of {len(rows)} rows can not be used and stand as silence. "
+            f"{' '.join(errors[:_N_NAMED])}{rest}",
+            AudioWarning,
+            stacklevel=4,  # the caller of `transform`, which scikit-learn wraps
+        )
+
+
+class AudioTransformer(TransformerMixin, BaseEstimator):
+    """Base of the stateless transformers whose rows are paths or waveforms.
+
+    A subclass stores ``sample_rate, on_error, n_jobs, verbose``, checks its other parameters in
+    `_check_parameters` and maps rows by `_map`.
+    """
+
+    sample_rate: int
+    on_error: str
+    n_jobs: int | None
+    verbose: int
+
+    def fit(self, X: Any, y: Any = None) -> AudioTransformer:
+        """Check the parameters and the kind of the rows; nothing is learnt and no file is read.
+
+        Parameters
+        ----------
+        X : list, array-like or Target, of n_samples rows
+            As in `transform`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The transformer itself.
+        """
+        self._check_parameters()
+        self._rows(X)
+        return self
+
+    def _check_parameters(self) -> None:
+        check_count("sample_rate", self.sample_rate)
+        if self.on_error not in _ON_ERROR:
+            raise ValueError(f"on_error must be one of {_ON_ERROR}; got {self.on_error!r}.")
+
+    def _rows(self, X: Any) -> list[Any]:
+        return waveform_rows(X)
+
+    def _map(
+        self, function: Callable[[NDArray[np.float32]], Any], rows: list[Any]
+    ) -> Iterator[Any]:
+        return map_waveforms(
+            function,
+            rows,
+            sample_rate=self.sample_rate,
+            on_error=self.on_error,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        # Not any two-dimensional array will do: its rows must be waveforms.
+        tags.input_tags.two_d_array = False
+        tags.input_tags.one_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _identity(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    return waveform
+
+
+class AudioLoader(AudioTransformer):
+    """Read audio files as mono float32 waveforms at one sample rate.
+
+    Parameters
+    ----------
+    sample_rate : int > 0 [Hz], default=16000
+        Rate of the waveforms; files of another rate are resampled.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about a file that is missing, corrupt, empty, silent or holds NaN: raise an
+        error that names it, or put one second of zeros in its place and report all such files in
+        one `AudioWarning`. Rows are never dropped, since they must stay aligned with labels. A
+        transformer that takes the waveforms meets the zeros as a silent row, so give it the same
+        `on_error`, or give it the paths without a loader.
+    n_jobs : int, optional
+        Files read at once, in threads; as in joblib, None is 1 and -1 all processors.
+    verbose : int, default=0
+        Show a progress bar if not 0.
+
+    See Also
+    --------
+    read_audio : The same for one file.
+    LogMelSpectrogram : Takes paths as well, and then never holds all waveforms in memory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np, soundfile
+    >>> from skdidan import AudioLoader
+    >>> noise = np.random.default_rng(0).normal(scale=0.1, size=22050)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "noise.flac")
+    ...     soundfile.write(path, noise, 22050)
+    ...     waveforms = AudioLoader(sample_rate=16_000).fit_transform([path])
+    >>> len(waveforms), waveforms[0].shape
+    (1, (16000,))
+    """
+
+    def __init__(
+        self,
+        sample_rate: int = 16_000,
+        *,
+        on_error: str = "raise",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.sample_rate = sample_rate
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def transform(self, X: Any) -> list[NDArray[np.float32]]:
+        """Read the files.
+
+        Parameters
+        ----------
+        X : list, array-like or Target, of str or path-like, shape (n_samples,)
+            Paths of audio files.
+
+        Returns
+        -------
+        waveforms : list of ndarray of float32, each of shape (n_samples_of_the_clip,)
+            One waveform per path, in order; full scale is 1.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            With ``on_error="raise"``: a file is missing, corrupt, empty, silent or holds NaN.
+        TypeError
+            If `X` holds anything but paths.
+        """
+        self._check_parameters()
+        return list(self._map(_identity, self._rows(X)))
+
+    def _rows(self, X: Any) -> list[Any]:
+        rows = super()._rows(X)
+        if isinstance(rows[0], np.ndarray):
+            raise TypeError(
+                "AudioLoader takes paths; X holds waveforms already. Pass them to the next step."
+            )
+        return rows

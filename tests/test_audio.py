@@ -1,0 +1,360 @@
+"""Reading audio: values against closed forms, and every kind of file that misbehaves."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from sklearn.base import clone
+
+from skdidan import AudioLoader, Target, read_audio
+from skdidan.audio import AudioWarning, check_count, check_positive, map_waveforms, waveform_rows
+
+RATE = 16_000
+
+
+def tone(frequency=440.0, seconds=0.5, rate=RATE, amplitude=0.5):
+    return amplitude * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)
+
+
+def peak_frequency(waveform, rate=RATE):
+    spectrum = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform))))
+    return spectrum.argmax() * rate / len(waveform)
+
+
+def write(path, samples, rate=RATE, **options):
+    soundfile.write(path, samples, rate, **options)
+    return path
+
+
+@pytest.fixture
+def bad_files(tmp_path):
+    """Map a kind of misbehaviour to a path that shows it."""
+    files = {kind: tmp_path / f"{kind}.wav" for kind in BAD_FILES}
+    files["zero_bytes"].write_bytes(b"")
+    files["text"].write_text("not audio at all\n" * 20)
+    files["directory"].mkdir()
+    write(files["silent"], np.zeros(100))
+    write(files["antiphase"], np.column_stack([tone(), -tone()]), subtype="FLOAT")
+    write(files["no_samples"], np.zeros(0))
+    write(files["nan"], np.where(np.arange(100) == 7, np.nan, 0.1), subtype="FLOAT")
+    write(files["infinite"], np.where(np.arange(100) < 3, np.inf, 0.1), subtype="FLOAT")
+    good = write(tmp_path / "good.wav", tone()).read_bytes()
+    files["header_only"].write_bytes(good[:44])
+    files["half_a_header"].write_bytes(good[:20])
+    files["raw"] = (tmp_path / "headerless.raw").absolute()
+    files["raw"].write_bytes(b"\x01\x02" * 50)
+    return files
+
+
+BAD_FILES = {
+    "missing": (FileNotFoundError, "does not exist"),
+    "directory": (FileNotFoundError, "is a directory"),
+    "zero_bytes": (ValueError, "can not be decoded"),
+    "text": (ValueError, "can not be decoded"),
+    "half_a_header": (ValueError, "can not be decoded"),
+    "raw": (ValueError, "can not be decoded"),
+    "header_only": (ValueError, "is empty: it holds 0 samples"),
+    "no_samples": (ValueError, "is empty: it holds 0 samples"),
+    "silent": (ValueError, "is silent: all of its 100 samples are zero"),
+    "antiphase": (ValueError, "is silent"),
+    "nan": (ValueError, "holds NaN or infinite samples: 1 of 100"),
+    "infinite": (ValueError, "holds NaN or infinite samples: 3 of 100"),
+}
+
+
+# read_audio
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3"])
+def test_formats_give_the_tone_that_was_written(tmp_path, extension):
+    waveform = read_audio(write(tmp_path / f"tone.{extension}", tone()))
+    assert waveform.dtype == np.float32 and waveform.ndim == 1
+    assert len(waveform) == pytest.approx(8000, abs=8000 * (0.2 if extension == "mp3" else 0))
+    assert peak_frequency(waveform) == pytest.approx(440, abs=2)
+    assert np.abs(waveform[2000:6000]).max() == pytest.approx(0.5, abs=0.03)
+
+
+def test_float_samples_arrive_unchanged(tmp_path):
+    samples = np.random.default_rng(0).normal(scale=0.3, size=500).astype(np.float32)
+    path = write(tmp_path / "noise.wav", samples, subtype="FLOAT")
+    np.testing.assert_array_equal(read_audio(str(path)), samples)
+
+
+def test_channels_are_averaged(tmp_path):
+    left, right = tone(300), tone(2000, amplitude=0.25)
+    path = write(tmp_path / "stereo.wav", np.column_stack([left, right]), subtype="FLOAT")
+    np.testing.assert_allclose(read_audio(path), (left + right) / 2, atol=1e-7)
+
+
+@pytest.mark.parametrize("file_rate", [8_000, 22_050, 44_100, 48_000])
+def test_resampling_keeps_frequency_amplitude_and_duration(tmp_path, file_rate):
+    path = write(tmp_path / "tone.wav", tone(1000, rate=file_rate), file_rate, subtype="FLOAT")
+    waveform = read_audio(path)
+    assert len(waveform) == 8000
+    assert peak_frequency(waveform) == pytest.approx(1000, abs=2)
+    expected = tone(1000)
+    np.testing.assert_allclose(waveform[1000:-1000], expected[1000:-1000], atol=1e-3)
+
+
+def test_resampling_removes_what_would_alias(tmp_path):
+    path = write(tmp_path / "high.wav", tone(7000), subtype="FLOAT")
+    waveform = read_audio(path, sample_rate=8_000)
+    assert np.abs(waveform[500:-500]).max() < 1e-3
+
+
+@pytest.mark.parametrize("kind", sorted(BAD_FILES))
+def test_misbehaving_file_is_named(bad_files, kind):
+    error, message = BAD_FILES[kind]
+    with pytest.raises(error, match=message) as caught:
+        read_audio(bad_files[kind])
+    assert bad_files[kind].name in str(caught.value)
+
+
+@pytest.mark.parametrize("sample_rate", [0, -1, 16000.0, "16k", True, None])
+def test_sample_rate_must_be_a_count(tmp_path, sample_rate):
+    with pytest.raises(ValueError, match="sample_rate must be a whole number of at least 1; got"):
+        read_audio(tmp_path / "any.wav", sample_rate=sample_rate)
+
+
+@pytest.mark.parametrize("value", [0, -0.5, np.inf, np.nan, "1", None, True])
+def test_check_positive_refuses(value):
+    with pytest.raises(ValueError, match="duration must be a finite number above 0; got"):
+        check_positive("duration", value)
+
+
+def test_checks_return_plain_numbers():
+    assert check_positive("duration", np.float32(0.5)) == 0.5
+    assert check_count("n_fft", np.int64(3)) == 3
+
+
+# waveform_rows
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        list,
+        tuple,
+        np.array,
+        pd.Series,
+        pd.Index,
+        pd.DataFrame,
+        Target,
+        lambda paths: [Path(path) for path in paths],
+        lambda paths: np.array(paths, dtype=object)[:, None],
+    ],
+)
+def test_every_container_of_paths(container):
+    rows = waveform_rows(container(["b.wav", "a.wav"]))
+    assert [str(row) for row in rows] == ["b.wav", "a.wav"]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [[0.0, 1.0], [2.0, 3.0]],
+        np.arange(4.0).reshape(2, 2),
+        np.arange(4, dtype=np.int16).reshape(2, 2),
+    ],
+)
+def test_every_container_of_waveforms(X):
+    for container in (list, tuple, np.asarray, pd.DataFrame, Target):
+        rows = waveform_rows(container(X))
+        np.testing.assert_array_equal(np.stack(rows), [[0, 1], [2, 3]])
+
+
+def test_waveforms_may_differ_in_length():
+    rows = waveform_rows(pd.Series([np.ones(3), np.ones(5)]))
+    assert [len(row) for row in rows] == [3, 5]
+
+
+@pytest.mark.parametrize("X", ["a.wav", Path("a.wav"), b"a.wav", 3, Target("a.wav")])
+def test_single_path_is_refused(X):
+    with pytest.raises(TypeError, match=r"X must hold one path or waveform per row; got .* alone"):
+        waveform_rows(X)
+
+
+@pytest.mark.parametrize(
+    "X", [np.ones(5), np.ones((2, 3, 4)), np.ones((2, 3), bool), np.ones((2, 3), complex)]
+)
+def test_arrays_of_other_shapes_are_refused(X):
+    with pytest.raises(TypeError, match=r"X must be an array of paths.*got shape \(.*and dtype"):
+        waveform_rows(X)
+
+
+@pytest.mark.parametrize("X", [[], np.empty((0, 5)), pd.Series([], dtype=object), Target([])])
+def test_no_rows_are_refused(X):
+    with pytest.raises(ValueError, match=r"X has 0 sample\(s\)"):
+        waveform_rows(X)
+
+
+@pytest.mark.parametrize("odd", [None, 3.0, np.ones(3)])
+def test_paths_mixed_with_anything_are_refused(odd):
+    with pytest.raises(TypeError, match="X holds paths, but row 1 is not one"):
+        waveform_rows(["a.wav", odd, "b.wav"])
+
+
+@pytest.mark.parametrize("row", [np.ones((4, 2)), 1.0])
+def test_waveform_needs_one_axis(row):
+    with pytest.raises(TypeError, match=r"waveform in row 1 must have one axis.*got shape"):
+        waveform_rows([np.ones(4), row])
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint16, bool, complex, object])
+def test_unknown_full_scale_is_refused(dtype):
+    with pytest.raises(TypeError, match=r"row 0 has dtype .*full scale is not known"):
+        waveform_rows([np.ones(4, dtype=dtype)])
+
+
+# map_waveforms: values
+
+
+@pytest.mark.parametrize(
+    ("dtype", "samples", "expected"),
+    [
+        ("uint8", [0, 64, 128, 255], [-1, -0.5, 0, 127 / 128]),
+        ("int8", [-128, 64, 0, 127], [-1, 0.5, 0, 127 / 128]),
+        ("int16", [-32768, 16384, 1], [-1, 0.5, 1 / 32768]),
+        (">i2", [-32768, 16384, 1], [-1, 0.5, 1 / 32768]),
+        ("int32", [-(2**31), 2**30, 2**16], [-1, 0.5, 2.0**-15]),
+        ("float64", [-1.5, 0.25], [-1.5, 0.25]),
+        ("float16", [-1.5, 0.25], [-1.5, 0.25]),
+    ],
+)
+def test_full_scale_of_every_type(dtype, samples, expected):
+    rows = waveform_rows([np.array(samples, dtype=dtype)])
+    (waveform,) = map_waveforms(np.asarray, rows, sample_rate=RATE)
+    assert waveform.dtype == np.float32
+    np.testing.assert_array_equal(waveform, np.float32(expected))
+
+
+def test_file_and_array_of_sixteen_bits_are_the_same(tmp_path):
+    samples = np.random.default_rng(1).integers(-3000, 3000, size=400, dtype=np.int16)
+    path = write(tmp_path / "noise.wav", samples)
+    from_file, from_array = (
+        next(map_waveforms(np.asarray, rows, sample_rate=RATE)) for rows in ([path], [samples])
+    )
+    np.testing.assert_array_equal(from_file, from_array)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (np.zeros(50), "waveform in row 3 is silent: all of its 50 samples"),
+        (np.full(50, 128, np.uint8), "waveform in row 3 is silent"),
+        (np.array([]), "waveform in row 3 is empty"),
+        (np.array([0.1, np.nan]), "waveform in row 3 holds NaN or infinite samples: 1 of 2"),
+        (np.array([1e300, 0.1]), "waveform in row 3 holds NaN or infinite samples: 1 of 2"),
+    ],
+)
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_bad_waveform_is_named_by_its_row(row, message, n_jobs):
+    rows = waveform_rows([np.ones(50)] * 3 + [row])
+    with pytest.raises(ValueError, match=message) as caught:
+        list(map_waveforms(np.sum, rows, sample_rate=RATE, n_jobs=n_jobs))
+    assert 'on_error="warn"' in caught.value.__notes__[0]
+    with pytest.warns(AudioWarning, match=f"1 of 4 rows .* stand as silence.*{message}"):
+        sums = list(map_waveforms(np.sum, rows, sample_rate=RATE, on_error="warn"))
+    assert sums == [50, 50, 50, 0]
+
+
+def test_first_bad_row_raises_whatever_the_number_of_jobs():
+    rows = waveform_rows([np.ones(5)] * 9 + [np.zeros(5)] * 99)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for n_jobs in (1, 2, 4):
+            with pytest.raises(ValueError, match="row 9 is silent"):
+                list(map_waveforms(np.sum, rows, sample_rate=RATE, n_jobs=n_jobs))
+
+
+def test_an_error_of_the_function_is_not_taken_for_a_bad_row():
+    def fail(waveform):
+        raise ValueError("of the function")
+
+    with pytest.raises(ValueError, match="of the function"):
+        list(map_waveforms(fail, [np.ones(5)], sample_rate=RATE, on_error="warn"))
+
+
+# AudioLoader
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return [
+        write(tmp_path / f"{f}.wav", tone(f, seconds=f / 1000, rate=8_000), 8_000)
+        for f in (200, 300, 400, 500)
+    ]
+
+
+def test_loader_reads_every_file_in_order(paths):
+    for n_jobs in (None, 2):
+        waveforms = AudioLoader(n_jobs=n_jobs).fit_transform(paths)
+        assert [len(waveform) for waveform in waveforms] == [3200, 4800, 6400, 8000]
+        for path, waveform in zip(paths, waveforms, strict=True):
+            np.testing.assert_array_equal(waveform, read_audio(path))
+
+
+def test_loader_needs_no_fit_and_opens_a_target(paths):
+    waveforms = AudioLoader(8_000).transform(Target(paths[::-1]))
+    assert [len(waveform) for waveform in waveforms] == [4000, 3200, 2400, 1600]
+
+
+def test_loader_clones_and_has_no_set_output():
+    loader = AudioLoader(8_000, on_error="warn", n_jobs=2, verbose=1)
+    assert clone(loader).get_params() == loader.get_params()
+    assert not hasattr(loader, "set_output")
+    tags = loader.__sklearn_tags__()
+    assert not tags.requires_fit
+    assert tags.input_tags.string and not tags.input_tags.two_d_array
+
+
+@pytest.mark.parametrize("kind", sorted(BAD_FILES))
+def test_loader_names_the_file(bad_files, paths, kind):
+    error, message = BAD_FILES[kind]
+    with pytest.raises(error, match=message) as caught:
+        AudioLoader(n_jobs=2).transform([paths[0], bad_files[kind], paths[1]])
+    assert bad_files[kind].name in str(caught.value)
+
+
+def test_loader_warns_once_and_drops_no_row(bad_files, paths):
+    files = [paths[0], *bad_files.values(), paths[1]]
+    with pytest.warns(AudioWarning, match="12 of 14 rows") as caught:
+        waveforms = AudioLoader(on_error="warn").transform(files)
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    named = [path.name for path in bad_files.values() if path.name in message]
+    assert len(named) == 5 and message.endswith("And 7 more.")
+    assert caught[0].filename == __file__
+    assert len(waveforms) == 14
+    for waveform in waveforms[1:-1]:
+        np.testing.assert_array_equal(waveform, np.zeros(RATE, dtype=np.float32))
+    np.testing.assert_array_equal(waveforms[-1], read_audio(paths[1]))
+
+
+def test_loader_is_quiet_about_good_files(paths, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AudioLoader(on_error="warn").transform(paths)
+    assert capsys.readouterr().err == ""
+
+
+def test_loader_shows_progress_when_verbose(paths, capsys):
+    AudioLoader(verbose=1).transform(paths)
+    assert "4/4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["fit", "transform"])
+def test_loader_checks_its_parameters(paths, method):
+    with pytest.raises(ValueError, match=r"on_error must be one of .*; got 'ignore'"):
+        getattr(AudioLoader(on_error="ignore"), method)(paths)
+    with pytest.raises(ValueError, match="sample_rate must be a whole number"):
+        getattr(AudioLoader(sample_rate=-1), method)(paths)
+
+
+@pytest.mark.parametrize("method", ["fit", "transform"])
+def test_loader_takes_paths_only(method):
+    with pytest.raises(TypeError, match="AudioLoader takes paths; X holds waveforms already"):
+        getattr(AudioLoader(), method)(np.ones((2, 100)))
