@@ -163,8 +163,8 @@ def format_summary(rows: list[dict[str, Any]]) -> str:
     >>> row = {"task": "B → C", "method": "DAN", "oracle": False, "n_seeds": 3, "seconds": 4.2}
     >>> row |= {"uar": 0.4, "uar_std": 0.01, "war": 0.5, "war_std": 0.0}
     >>> print(format_summary([row]))
-    B → C     UAR (%)     WAR (%)   seconds
-    DAN    40.0 ± 1.0  50.0 ± 0.0         4
+    B → C      UAR (%)      WAR (%)  seconds
+    DAN     40.0 ± 1.0   50.0 ± 0.0        4
     """
     width = max(len(_title(row)) for row in rows)
     width = max(width, *(len(row["task"]) for row in rows))
@@ -174,11 +174,11 @@ def format_summary(rows: list[dict[str, Any]]) -> str:
         if row["task"] != task:
             task = row["task"]
             lines += [""] if lines else []
-            lines += [f"{task:{width}}  {'UAR (%)':>10}  {'WAR (%)':>10}  {'seconds':>8}"]
+            lines += [f"{task:{width}}  {'UAR (%)':>11}  {'WAR (%)':>11}  {'seconds':>7}"]
         scores = [
             f"{100 * row[name]:.1f} ± {100 * row[f'{name}_std']:.1f}" for name in ("uar", "war")
         ]
-        lines += [f"{_title(row):{width}}  {scores[0]:>10}  {scores[1]:>10}  {row['seconds']:8.0f}"]
+        lines += [f"{_title(row):{width}}  {scores[0]:>11}  {scores[1]:>11}  {row['seconds']:7.0f}"]
     return "\n".join(lines)
 
 

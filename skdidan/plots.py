@@ -56,7 +56,11 @@ def plot_scores(
         colour = _ORACLE if row["oracle"] else _SURE
         mean, deviation = 100 * row[metric], 100 * row[f"{metric}_std"]
         ax.barh(place, mean, xerr=deviation, color=colour, height=0.7, error_kw={"lw": 1})
-        seeds = [r[metric] for r in records if r["method"] == row["method"]]
+        seeds = [
+            record[metric]
+            for record in records
+            if (record["method"], record["oracle"]) == (row["method"], row["oracle"])
+        ]
         ax.plot(100 * np.array(seeds), [place] * len(seeds), ".", color="black", ms=4, alpha=0.6)
         ax.annotate(
             f"{mean:.1f} ",

@@ -1,0 +1,40 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer: they make .venv themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One thread per process: the tests and the demo run two processes instead.
+RUN := OMP_NUM_THREADS=1 $(BIN)/python
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-all lint types docs clean
+
+demo: $(INSTALLED)
+	$(RUN) examples/compare_transfer_baselines.py --jobs 2
+
+test: lint types
+	$(RUN) -m pytest -n 2 -m "not slow"
+
+test-all: lint types
+	$(RUN) -m pytest -n 2
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going docs docs/_build/html
+
+clean:
+	rm -rf $(VENV) docs/_build docs/auto_examples docs/generated
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+$(VENV)/.docs: $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@

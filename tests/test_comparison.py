@@ -1,0 +1,150 @@
+"""The comparison: who is fitted on what, and what the table says."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.utils import Bunch
+
+from skdidan.comparison import compare, format_summary, summarise
+
+
+class Spy(ClassifierMixin, BaseEstimator):
+    """Remembers what it was fitted on, and predicts its random state's class."""
+
+    calls = []  # noqa: RUF012 - shared by all clones on purpose
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, y, X_tgt=None):
+        self.calls.append((np.asarray(X), np.asarray(y), np.asarray(X_tgt)))
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.repeat(self.classes_[self.random_state % 2], len(X))
+
+
+class Nearest(KNeighborsClassifier):
+    """Takes a target as all methods do."""
+
+    def fit(self, X, y, X_tgt=None):
+        return super().fit(X, y)
+
+
+@pytest.fixture
+def task():
+    rng = np.random.default_rng(0)
+    y_src, y_tgt = np.repeat(["anger", "fear"], 10), np.repeat(["anger", "fear"], [12, 8])
+    return Bunch(
+        X_src=rng.normal(size=(20, 2)) + 6 * (y_src == "fear")[:, None],
+        y_src=y_src,
+        X_tgt=rng.normal(size=(20, 2)) + 6 * (y_tgt == "fear")[:, None],
+        y_tgt=y_tgt,
+        classes=np.array(["anger", "fear"]),
+        speaker_tgt=np.tile(["a", "b", "c", "d"], 5),
+    )
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    Spy.calls.clear()
+
+
+def test_scores_are_those_of_the_predictions(task):
+    records = compare({"spy": Spy()}, {"toy": task}, seeds=[0, 1])
+    assert [(r["seed"], r["uar"], r["war"]) for r in records] == [(0, 0.5, 0.6), (1, 0.5, 0.4)]
+    assert set(records[0]["y_pred"]) == {"anger"}
+
+
+def test_methods_see_source_labels_and_target_features_alone(task):
+    compare({"spy": Spy()}, {"toy": task}, seeds=[0])
+    ((X, y, X_tgt),) = Spy.calls
+    assert np.array_equal(X, task.X_src)
+    assert np.array_equal(y, task.y_src)
+    assert np.array_equal(X_tgt, task.X_tgt)
+
+
+def test_target_labels_change_no_prediction(task):
+    records = compare({"knn": Nearest()}, {"toy": task}, seeds=[0])
+    turned = Bunch(**{**task, "y_tgt": task.y_tgt[::-1]})
+    again = compare({"knn": Nearest()}, {"toy": turned}, seeds=[0])
+    assert np.array_equal(records[0]["y_pred"], again[0]["y_pred"])
+
+
+def test_oracles_are_trained_on_other_speakers_of_the_target(task):
+    records = compare({}, {"toy": task}, oracles={"spy": Spy()}, seeds=[0])
+    assert records[0]["oracle"]
+    assert len(Spy.calls) == 4
+    held_out = []
+    for X, y, X_tgt in Spy.calls:
+        rows = [np.flatnonzero((task.X_tgt == row).all(axis=1))[0] for row in X]
+        tested = [np.flatnonzero((task.X_tgt == row).all(axis=1))[0] for row in X_tgt]
+        assert np.array_equal(task.y_tgt[rows], y)
+        assert not set(task.speaker_tgt[rows]) & set(task.speaker_tgt[tested])
+        held_out += tested
+    assert sorted(held_out) == list(range(20))
+
+
+def test_oracles_without_speakers_are_stratified(task):
+    task.pop("speaker_tgt")
+    records = compare({}, {"toy": task}, oracles={"knn": Nearest()}, seeds=[0])
+    assert len(records) == 1
+    assert records[0]["uar"] == 1.0
+
+
+def test_lists_of_waveforms_and_processes(task):
+    waveforms = Bunch(**{**task, "X_src": list(task.X_src), "X_tgt": list(task.X_tgt)})
+    methods = {"knn": Nearest()}
+    one = compare(methods, {"toy": task}, oracles=methods, seeds=[0, 1])
+    two = compare(methods, {"toy": waveforms}, oracles=methods, seeds=[0, 1], n_jobs=2)
+    for first, second in zip(one, two, strict=True):
+        assert first["method"] == second["method"]
+        assert np.array_equal(first["y_pred"], second["y_pred"])
+
+
+def test_progress_bar_only_when_verbose(task, capsys):
+    compare({"knn": Nearest()}, {"toy": task}, seeds=[0])
+    assert capsys.readouterr().err == ""
+    compare({"knn": Nearest()}, {"toy": task}, seeds=[0], verbose=1)
+    assert "1/1" in capsys.readouterr().err
+
+
+def test_the_callers_estimators_stay_unfitted(task):
+    method = Spy(random_state=7)
+    compare({"spy": method}, {"toy": task}, seeds=[0])
+    assert not hasattr(method, "classes_")
+    assert method.random_state == 7
+
+
+def test_summary_averages_over_seeds(task):
+    rows = summarise(compare({"spy": Spy(), "dumb": Dumb()}, {"toy": task}, seeds=[0, 1]))
+    assert [row["method"] for row in rows] == ["spy", "dumb"]
+    assert rows[0]["n_seeds"] == 2
+    assert rows[0]["war"] == pytest.approx(0.5)
+    assert rows[0]["war_std"] == pytest.approx(np.std([0.6, 0.4], ddof=1))
+    assert rows[1]["uar_std"] == 0
+
+
+def test_one_seed_has_no_deviation(task):
+    (row,) = summarise(compare({"spy": Spy()}, {"toy": task}, seeds=[0]))
+    assert row["uar_std"] == 0
+
+
+def test_table_marks_oracles(task):
+    records = compare({"knn": Nearest()}, {"A → B": task}, oracles={"top": Nearest()}, seeds=[0])
+    lines = format_summary(summarise(records)).splitlines()
+    assert lines[0].startswith("A → B")
+    assert lines[1].startswith("knn ")
+    assert lines[2].startswith("top (oracle)")
+    assert "100.0 ± 0.0" in lines[2]
+    assert len({len(line) for line in lines}) == 1
+
+
+class Dumb(DummyClassifier):
+    """Always says the same."""
+
+    def fit(self, X, y, X_tgt=None):
+        return super().fit(X, y)

@@ -1,0 +1,83 @@
+"""Plots: what is drawn is what was scored."""
+
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from skdidan.plots import plot_confusion, plot_scores
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+def record(method, seed, uar, *, oracle=False, task="B → C"):
+    y_pred = np.array(["anger", "fear"])
+    run = {"task": task, "method": method, "oracle": oracle, "seed": seed, "seconds": 1.0}
+    return {**run, "uar": uar, "war": uar / 2, "y_pred": y_pred}
+
+
+RECORDS = [
+    record("DAN", 0, 0.3),
+    record("DAN", 1, 0.5),
+    record("DIDAN", 0, 0.6),
+    record("DAN", 0, 0.8, oracle=True),
+]
+
+
+@pytest.mark.parametrize(("metric", "scale"), [("uar", 1.0), ("war", 0.5)])
+def test_bars_are_means_in_percent(ax, metric, scale):
+    assert plot_scores(RECORDS, metric=metric, ax=ax) is ax
+    widths = [bar.get_width() for bar in ax.patches]
+    np.testing.assert_allclose(widths, scale * np.array([80, 60, 40]))
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["DAN (oracle)", "DIDAN", "DAN"]
+    assert ax.get_title() == "B → C"
+
+
+def test_points_are_the_seeds_of_their_own_bar(ax):
+    plot_scores(RECORDS, ax=ax)
+    points = [line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "."]
+    assert points == [[80.0], [60.0], [30.0, 50.0]]
+
+
+def test_one_task_at_a_time(ax):
+    with pytest.raises(ValueError, match=r"one task at a time; the records hold \['B → C', 'X'\]"):
+        plot_scores([*RECORDS, record("DAN", 0, 0.1, task="X")], ax=ax)
+
+
+def test_unknown_metric(ax):
+    with pytest.raises(ValueError, match="metric must be 'uar' or 'war'; got 'f1'"):
+        plot_scores(RECORDS, metric="f1", ax=ax)
+
+
+def test_confusion_rows_are_shares_of_the_true_class(ax):
+    y_true = ["anger", "anger", "anger", "anger", "fear"]
+    y_pred = ["anger", "anger", "anger", "fear", "fear"]
+    assert plot_confusion(y_true, y_pred, labels=["anger", "fear"], ax=ax) is ax
+    np.testing.assert_allclose(ax.images[0].get_array(), [[0.75, 0.25], [0, 1]])
+
+
+def test_backend_is_left_alone(ax):
+    before = matplotlib.get_backend()
+    plot_scores(RECORDS, ax=ax)
+    assert matplotlib.get_backend() == before
+
+
+def test_current_axes_by_default():
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, expected = plt.subplots()
+    assert plot_confusion(["a", "b"], ["a", "b"]) is expected
+    plt.close(figure)
+
+
+def test_missing_matplotlib_names_the_cure(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"pip install skdidan\[plots\]"):
+        plot_scores(RECORDS)
