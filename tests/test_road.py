@@ -1,0 +1,201 @@
+"""The whole road: audio files in, adapted emotion labels out."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+
+from skdidan import (
+    MFCC,
+    TCA,
+    AudioLoader,
+    CorpusScaler,
+    DIDANClassifier,
+    Functionals,
+    LogMelSpectrogram,
+    Target,
+    make_adaptation_pipeline,
+    make_speech_corpora,
+)
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory):
+    """Source and target of equal size, as files; with the same waveforms beside them."""
+    made = make_speech_corpora(30, 30, emotions=["anger", "sadness"], duration=0.8, random_state=0)
+    folder = tmp_path_factory.mktemp("audio")
+    for side in ("src", "tgt"):
+        made[f"paths_{side}"] = [str(folder / f"{side}{i:02}.wav") for i in range(30)]
+        for path, waveform in zip(made[f"paths_{side}"], made[f"X_{side}"], strict=True):
+            soundfile.write(path, waveform, made.sample_rate, subtype="FLOAT")
+    return made
+
+
+def road(memory=None, **params):
+    params = {"max_epochs": 4, "batch_size": 8, "random_state": 0, **params}
+    return make_adaptation_pipeline(
+        LogMelSpectrogram(n_mels=24, duration=0.8),
+        CorpusScaler(),
+        DIDANClassifier(network_params={"channels": (4, 8), "n_features": 16}, **params),
+        memory=memory,
+    )
+
+
+def test_files_in_labels_out(corpora):
+    pipeline = road(max_epochs=15).fit(corpora.paths_src, corpora.y_src, corpora.paths_tgt)
+    assert pipeline.classes_.tolist() == ["anger", "sadness"]
+    assert pipeline.score(corpora.paths_tgt, corpora.y_tgt) > 0.7
+    probabilities = pipeline.predict_proba(corpora.paths_tgt)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+
+
+def test_files_and_waveforms_give_the_same(corpora):
+    files = road().fit(corpora.paths_src, corpora.y_src, corpora.paths_tgt)
+    waves = road().fit(corpora.X_src, corpora.y_src, corpora.X_tgt)
+    expected = files.decision_function(corpora.paths_tgt)
+    np.testing.assert_array_equal(waves.decision_function(corpora.X_tgt), expected)
+    loader = AudioLoader(corpora.sample_rate)
+    loaded = loader.fit_transform(corpora.paths_tgt)
+    np.testing.assert_array_equal(files.decision_function(loaded), expected)
+
+
+def test_stacked_files_give_the_same_whatever_labels_the_target_has(corpora):
+    expected = road().fit(corpora.paths_src, corpora.y_src, corpora.paths_tgt)
+    expected = expected.decision_function(corpora.paths_tgt)
+    files = corpora.paths_src + corpora.paths_tgt
+    domain = np.repeat([1, -1], 30)
+    for filler in ("anger", "?"):
+        y = np.concatenate([corpora.y_src, np.repeat(filler, 30)])
+        pipeline = road().fit(files, y, sample_domain=domain)
+        np.testing.assert_array_equal(pipeline.decision_function(corpora.paths_tgt), expected)
+
+
+def test_order_of_the_target_is_kept(corpora):
+    pipeline = road().fit(corpora.paths_src, corpora.y_src, corpora.paths_tgt)
+    order = np.random.default_rng(0).permutation(30)
+    shuffled = [corpora.paths_tgt[row] for row in order]
+    np.testing.assert_allclose(
+        pipeline.decision_function(shuffled),
+        pipeline.decision_function(corpora.paths_tgt)[order],
+        atol=1e-5,
+    )
+
+
+def test_memory_changes_no_result(corpora, tmp_path):
+    expected = road().fit(corpora.paths_src, corpora.y_src, corpora.paths_tgt)
+    for _ in range(2):
+        kept = road(tmp_path).fit(corpora.paths_src, corpora.y_src, corpora.paths_tgt)
+        np.testing.assert_array_equal(
+            kept.decision_function(corpora.paths_tgt),
+            expected.decision_function(corpora.paths_tgt),
+        )
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_search_over_classifier_and_transformer(corpora, tmp_path, n_jobs):
+    grid = {"didanclassifier__trade_off": [0.0, 1.0], "logmelspectrogram__n_mels": [16, 24]}
+    search = GridSearchCV(road(tmp_path, max_epochs=2), grid, cv=2, n_jobs=n_jobs)
+    search.fit(corpora.paths_src, corpora.y_src, X_tgt=Target(corpora.paths_tgt))
+    assert len(search.cv_results_["params"]) == 4
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    predicted = search.predict(corpora.paths_tgt)
+    best = clone(search.best_estimator_)
+    best.fit(corpora.paths_src, corpora.y_src, corpora.paths_tgt)
+    assert (best.predict(corpora.paths_tgt) == predicted).all()
+
+
+def test_each_fold_is_adapted_to_the_whole_target(corpora):
+    seen = []
+
+    class Spy(DIDANClassifier):
+        def fit(self, X, y, X_tgt=None, *, sample_domain=None):
+            seen.append(len(X_tgt))
+            return super().fit(X, y, X_tgt, sample_domain=sample_domain)
+
+    pipeline = make_adaptation_pipeline(
+        MFCC(duration=0.8), CorpusScaler(), Spy("mlp", max_epochs=1, random_state=0)
+    )
+    params = {"X_tgt": Target(corpora.X_tgt)}
+    cross_val_score(pipeline, corpora.X_src, corpora.y_src, cv=3, params=params)
+    assert seen == [30, 30, 30]
+
+
+def test_plain_pipeline_with_metadata_routing(corpora):
+    steps = road().steps
+    expected = road().fit(corpora.paths_src, corpora.y_src, corpora.paths_tgt)
+    with config_context(enable_metadata_routing=True):
+        plain = make_pipeline(*[step for _, step in steps], transform_input=["X_tgt"])
+        plain.fit(corpora.paths_src, corpora.y_src, X_tgt=corpora.paths_tgt)
+        scores = plain.decision_function(corpora.paths_tgt)
+        search = GridSearchCV(plain, {"didanclassifier__trade_off": [0.0, 1.0]}, cv=2)
+        search.fit(corpora.paths_src, corpora.y_src, X_tgt=Target(corpora.paths_tgt))
+        predicted = search.predict(corpora.paths_tgt)
+    np.testing.assert_array_equal(scores, expected.decision_function(corpora.paths_tgt))
+    assert set(predicted) <= {"anger", "sadness"}
+
+
+def test_shallow_road(corpora):
+    pipeline = make_adaptation_pipeline(
+        Functionals(), CorpusScaler(), TCA(5, kernel="rbf"), SVC(class_weight="balanced")
+    )
+    pipeline.fit(corpora.paths_src, corpora.y_src, corpora.paths_tgt)
+    assert pipeline.score(corpora.paths_tgt, corpora.y_tgt) > 0.7
+
+
+def test_a_silent_clip_does_not_spread(corpora):
+    quiet = [np.zeros_like(corpora.X_tgt[0]), *corpora.X_tgt[1:]]
+    pipeline = make_adaptation_pipeline(
+        LogMelSpectrogram(n_mels=24, duration=0.8, on_error="warn"),
+        CorpusScaler(),
+        DIDANClassifier(max_epochs=2, random_state=0),
+    )
+    with pytest.warns(UserWarning, match="row 0"):
+        pipeline.fit(corpora.X_src, corpora.y_src, quiet)
+    with pytest.warns(UserWarning, match="row 0"):
+        assert np.isfinite(pipeline.decision_function(quiet)).all()
+
+
+def run_example(name, arguments, monkeypatch):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    module.main()
+
+
+def test_compare_example(tmp_path, monkeypatch, capsys):
+    run_example(
+        "compare_transfer_baselines",
+        ["--seeds", "1", "--epochs", "1", "--output", str(tmp_path)],
+        monkeypatch,
+    )
+    table = capsys.readouterr().out
+    for method in ("SVM", "TCA + SVM", "source only", "DAN", "DeepCORAL", "DIDAN", "(oracle)"):
+        assert method in table
+    lines = (tmp_path / "synthetic-synthetic.csv").read_text().splitlines()
+    assert lines[0] == "task,method,oracle,seed,uar,war,seconds"
+    assert len(lines) == 8
+    assert (tmp_path / "synthetic-synthetic.png").stat().st_size > 10_000
+
+
+def test_compare_example_asks_where_the_corpora_are(monkeypatch):
+    monkeypatch.delenv("SKDIDAN_CORPORA", raising=False)
+    with pytest.raises(SystemExit, match="Pass --corpora DIR or set SKDIDAN_CORPORA"):
+        run_example("compare_transfer_baselines", ["--source", "emodb"], monkeypatch)
+
+
+def test_search_example(monkeypatch, capsys):
+    run_example("grid_search", ["--clips", "20", "--epochs", "1"], monkeypatch)
+    printed = capsys.readouterr().out
+    assert printed.count("source UAR") == 4
+    assert "target UAR" in printed
