@@ -422,8 +422,8 @@ batch_size, device, random_state, callbacks, verbose
 class DeepCORALClassifier(AdaptationClassifier):
     """Deep CORAL: equal covariances of the features (Sun and Saenko, 2016).
 
-    The objective is ``loss + trade_off * CORAL(features_src, features_tgt)``, see
-    `skdidan.penalties.CORAL`.
+    The objective is ``loss + trade_off * 100 * CORAL(features_src, features_tgt)``, see
+    `skdidan.penalties.CORAL`; the factor brings it to the scale of the other penalties.
 
     Parameters
     ----------
@@ -448,7 +448,7 @@ batch_size, device, random_state, callbacks, verbose
     """
 
     def _penalty_terms(self) -> dict[str, PenaltyTerm]:
-        return {"coral": PenaltyTerm(CORAL())}
+        return {"coral": PenaltyTerm(CORAL(), weight=100.0)}
 
 
 class DIDANClassifier(AdaptationClassifier):

@@ -70,7 +70,7 @@ class MLP(nn.Module):
         self.output = nn.Sequential(nn.Dropout(dropout), nn.Linear(sizes[-1], n_classes))
 
     def forward(self, X: Tensor) -> Outputs:
-        """Map rows (n_samples, *input_shape) to their outputs."""
+        """Map rows ``(n_samples, *input_shape)`` to their outputs."""
         features = self.embedding(X)
         return Outputs(self.output(features), features)
 

@@ -70,7 +70,7 @@ class AdaptationPipeline(BaseEstimator):
         Labels of the classes; only where the last step is a classifier.
     n_features_in_ : int
         Number of features; only where the first step has it.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_features,)
         Names of the columns; only where the first step has them.
 
     See Also
@@ -308,7 +308,7 @@ class AdaptationPipeline(BaseEstimator):
 
         Parameters
         ----------
-        input_features : array-like of str, shape (n_features_in_,), optional
+        input_features : array-like of str, shape (n_features,), optional
             Names of the columns that go in, where `fit` saw none.
 
         Returns

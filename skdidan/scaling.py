@@ -55,7 +55,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         2 for features, 3 for spectrograms.
     n_features_in_ : int
         Number of features, or of frequency bins.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_features,)
         Names of the columns; only for data frames.
 
     See Also

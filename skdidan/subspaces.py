@@ -75,7 +75,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         The width in use; only with the rbf kernel.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_features,)
         Names of the columns; only for data frames.
 
     Notes
