@@ -22,12 +22,13 @@ class IDA(nn.Module):
     .. math::
         \mathrm{IDA}(F_s, F_t) = \frac{2}{n_t} \min_W \Bigl( \tfrac12
         \|\tilde F_t - W \tilde F_s\|_F^2 + \tau \|W\|_1 \Bigr)
-        + \gamma \, \|\bar f_s - \bar f_t\|^2
+        + \gamma \, D(F_s, F_t)
 
     where a tilde subtracts the domain's own mean and divides each row by its length, so that
-    neither shrinking nor shifting the target makes it any cheaper, and :math:`\bar f` is the mean
-    of a domain's raw features. Each rebuilt row costs between 0 (it equals a source row, up to
-    the price of its code) and 1 (no source row correlates with it by more than :math:`\tau`).
+    neither shrinking nor shifting the target makes it any cheaper, and :math:`D` is the
+    `MeanDistance`, to which it adds what centring removed. Each rebuilt row costs between 0 (it
+    equals a source row, up to the price of its code) and 1 (no source row correlates with it by
+    more than :math:`\tau`).
 
     The codes :math:`W^*` are solved for (`sparse_codes`), not learned. At the minimum, holding
     them constant gives the exact gradient (envelope theorem), so none flows through the solver.
@@ -40,8 +41,8 @@ class IDA(nn.Module):
     sparsity : float > 0, default=0.1
         Weight :math:`\tau` of the absolute sum of the codes.
     mean_weight : float >= 0, default=1.0
-        Weight :math:`\gamma` of the squared distance between the means, to which the centred
-        first term is blind; 0 leaves it out.
+        Weight :math:`\gamma` of the distance between the means, to which the first term is blind;
+        0 leaves it out.
     tol : float > 0, default=1e-2
         Relative duality gap to which the codes are solved in each call.
 
@@ -87,7 +88,7 @@ class IDA(nn.Module):
         price = 2 * self.sparsity * codes.abs().sum(dim=1)
         penalty = (residual + price).mean()
         if self.mean_weight:
-            penalty = penalty + self.mean_weight * _squared_mean_distance(source, target)
+            penalty = penalty + self.mean_weight * _mean_distance(source, target)
         return penalty
 
     def codes(self, source: Tensor, target: Tensor) -> Tensor:
@@ -96,21 +97,32 @@ class IDA(nn.Module):
 
 
 class MeanDistance(nn.Module):
-    r"""Squared distance between the domain means: MMD under a linear kernel.
+    r"""Distance between the domain means, as a share of the variance.
 
-    .. math:: \|\bar f_s - \bar f_t\|^2
+    .. math::
+        D = \frac{b}{b + \tfrac12 (v_s + v_t)}, \qquad
+        b = \tfrac14 \|\bar f_s - \bar f_t\|^2, \qquad
+        v = \frac1n \sum_i \|f_i - \bar f\|^2
+
+    This is the share of the features' variance that the domain explains if both domains count
+    alike (the correlation ratio): 0 for equal means, 1 where each domain is a single point. Unlike
+    the bare squared distance it cannot be lowered by shrinking the features. Two domains at the
+    same single point cost nothing.
 
     Examples
     --------
+    Means three apart, and variances of 1 and 0: ``2.25 / (2.25 + 0.5)``.
+
     >>> import torch
     >>> from skdidan import MeanDistance
-    >>> float(MeanDistance()(torch.tensor([[0.0, 0.0], [2.0, 0.0]]), torch.tensor([[1.0, 3.0]])))
-    9.0
+    >>> source, target = torch.tensor([[0.0, 0.0], [2.0, 0.0]]), torch.tensor([[1.0, 3.0]])
+    >>> round(float(MeanDistance()(source, target)), 4)
+    0.8182
     """
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Return the penalty of features (n_source, n_features) and (n_target, n_features)."""
-        return _squared_mean_distance(source, target)
+        return _mean_distance(source, target)
 
 
 class MMD(nn.Module):
@@ -211,8 +223,14 @@ def _directions(features: Tensor) -> Tensor:
     return centred / squared.clamp_min(floor).sqrt()
 
 
-def _squared_mean_distance(source: Tensor, target: Tensor) -> Tensor:
-    return (source.mean(dim=0) - target.mean(dim=0)).square().sum()
+def _mean_distance(source: Tensor, target: Tensor) -> Tensor:
+    means = source.mean(dim=0), target.mean(dim=0)
+    between = (means[0] - means[1]).square().sum() / 4
+    within = sum(
+        (rows - mean).square().sum(dim=1).mean() / 2
+        for rows, mean in zip((source, target), means, strict=True)
+    )
+    return between / (between + within).clamp_min(torch.finfo(source.dtype).tiny)
 
 
 def _squared_distances(rows: Tensor) -> Tensor:

@@ -29,8 +29,21 @@ def ida_reference(source, target, sparsity, mean_weight):
         lasso = Lasso(alpha=sparsity / len(row), fit_intercept=False, tol=1e-12, max_iter=10**6)
         code = lasso.fit(atoms.T, row).coef_
         total += np.sum((row - code @ atoms) ** 2) + 2 * sparsity * np.abs(code).sum()
-    distance = np.sum((source.mean(axis=0) - target.mean(axis=0)) ** 2)
-    return total / len(rows) + mean_weight * distance
+    return total / len(rows) + mean_weight * mean_distance_reference(source, target)
+
+
+def mean_distance_reference(source, target):
+    """One minus the share of variance left within the domains, each of which counts a half."""
+    centre = (source.mean(axis=0) + target.mean(axis=0)) / 2
+
+    def variance(about_source, about_target):
+        return sum(
+            np.mean(np.sum((rows - about) ** 2, axis=1))
+            for rows, about in ((source, about_source), (target, about_target))
+        )
+
+    within = variance(source.mean(axis=0), target.mean(axis=0))
+    return 1 - within / variance(centre, centre)
 
 
 def mmd_reference(source, target, widths):
@@ -63,7 +76,10 @@ def test_ida_by_hand():
     source = torch.tensor([[0.0, 0.0], [2.0, 0.0]], dtype=torch.float64)
     target = torch.tensor([[5.0, 1.0], [9.0, 1.0]], dtype=torch.float64)
     assert float(IDA(0.2, mean_weight=0, tol=1e-9)(source, target)) == pytest.approx(0.36)
-    assert float(IDA(0.2, mean_weight=0.5, tol=1e-9)(source, target)) == pytest.approx(0.36 + 18.5)
+    # The means are 37**0.5 apart, the variances 1 and 4.
+    share = (37 / 4) / (37 / 4 + 2.5)
+    with_means = IDA(0.2, mean_weight=0.5, tol=1e-9)(source, target)
+    assert float(with_means) == pytest.approx(0.36 + 0.5 * share)
 
 
 def test_ida_of_orthogonal_domains_is_one():
@@ -112,10 +128,21 @@ def test_coral_does_not_see_a_shift():
     assert float(CORAL()(source, source + 5)) == pytest.approx(0, abs=1e-20)
 
 
-def test_mean_distance_by_hand():
-    source = torch.tensor([[0.0, 0.0], [2.0, 4.0]])
-    target = torch.tensor([[4.0, 6.0]])
-    assert float(MeanDistance()(source, target)) == 9 + 16
+def test_mean_distance_is_the_share_of_variance():
+    source, target = features(9), features(6, seed=1, shift=1.0)
+    expected = mean_distance_reference(source.numpy(), target.numpy())
+    assert float(MeanDistance()(source, target)) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("scale", [0.01, 100.0])
+def test_mean_distance_cannot_be_had_by_shrinking_the_features(scale):
+    source, target = features(9), features(6, seed=1, shift=1.0)
+    expected = float(MeanDistance()(source, target))
+    assert float(MeanDistance()(scale * source, scale * target)) == pytest.approx(expected)
+
+
+def test_mean_distance_of_two_points_is_one():
+    assert float(MeanDistance()(torch.zeros(3, 2), torch.ones(4, 2))) == 1
 
 
 @pytest.mark.parametrize("name", ["coral", "mean_distance", "mmd"])

@@ -76,7 +76,7 @@ def test_one_step_equals_a_loop_by_hand():
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3, weight_decay=0.0)
     logits, source_features, _ = module(batch.source)
     _, target_features, _ = module(batch.target)
-    distance = (source_features.mean(0) - target_features.mean(0)).square().sum()
+    distance = MeanDistance()(source_features, target_features)
     loss = nn.functional.cross_entropy(logits, batch.codes) + 0.7 * ramp(1.0) * distance
     loss.backward()
     optimizer.step()
