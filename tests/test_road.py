@@ -26,7 +26,8 @@ from skdidan import (
     make_speech_corpora,
 )
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -199,3 +200,13 @@ def test_search_example(monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert printed.count("source UAR") == 4
     assert "target UAR" in printed
+
+
+def test_readme_example_runs(capsys):
+    block = (ROOT / "README.md").read_text().split("```python")[2].split("```")[0]
+    namespace = {}
+    exec(block, namespace)
+    assert "print(uar(" in block
+    score = float(capsys.readouterr().out.splitlines()[-1])
+    chance = 0.2
+    assert chance < score < 1
