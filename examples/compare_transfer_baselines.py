@@ -30,25 +30,28 @@ from skdidan import (
     SourceOnlyClassifier,
     compare,
     cross_corpus_task,
+    format_summary,
     load_corpus,
     make_adaptation_pipeline,
     make_speech_corpora,
     plot_confusion,
     plot_scores,
+    summarise,
 )
-from skdidan.comparison import format_summary, summarise
+
+# What the networks see, and for how many epochs they are trained on it.
+FEATURES = {"logmel": (LogMelSpectrogram(), 20), "functionals": (Functionals(), 60)}
 
 
-def make_methods(epochs, memory):
+def make_methods(features, epochs, memory):
     """Methods and oracle as pipelines from audio to labels, by name.
 
-    The networks see log-mel spectrograms, the SVMs utterance-level functionals of the same audio.
+    The SVMs see utterance-level functionals of the audio, whatever the networks see.
     """
+    extractor, default_epochs = FEATURES[features]
 
     def network(classifier):
-        return make_adaptation_pipeline(
-            LogMelSpectrogram(), CorpusScaler(), classifier, memory=memory
-        )
+        return make_adaptation_pipeline(extractor, CorpusScaler(), classifier, memory=memory)
 
     def svm(*alignment):
         return make_adaptation_pipeline(
@@ -58,7 +61,7 @@ def make_methods(epochs, memory):
             memory=memory,
         )
 
-    params = {"max_epochs": epochs}
+    params = {"max_epochs": epochs or default_epochs}
     methods = {
         "SVM": svm(CorpusScaler()),
         "TCA + SVM": svm(CorpusScaler(), TCA(n_components=40)),
@@ -112,7 +115,12 @@ def main():
     parser.add_argument("--target", default="synthetic", help="emodb, casia or synthetic")
     parser.add_argument("--corpora", default=os.environ.get("SKDIDAN_CORPORA"), metavar="DIR")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
-    parser.add_argument("--epochs", type=int, default=20, help="epochs of the networks")
+    parser.add_argument(
+        "--features", choices=sorted(FEATURES), default="logmel", help="what the networks see"
+    )
+    parser.add_argument(
+        "--epochs", type=int, help="of the networks; by default 20, with functionals 60"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")
     args = parser.parse_args()
@@ -123,14 +131,14 @@ def main():
         f"{100 / len(task.classes):.0f} %"
     )
     with tempfile.TemporaryDirectory() as memory:
-        methods, oracles = make_methods(args.epochs, memory)
+        methods, oracles = make_methods(args.features, args.epochs, memory)
         records = compare(
             methods, {name: task}, oracles=oracles, seeds=range(args.seeds), n_jobs=args.jobs,
             verbose=1,
         )  # fmt: skip
     print(format_summary(summarise(records)))
     args.output.mkdir(parents=True, exist_ok=True)
-    stem = f"{args.source}-{args.target}"
+    stem = f"{args.source}-{args.target}-{args.features}"
     write_csv(records, args.output / f"{stem}.csv")
     draw(records, task, args.output / f"{stem}.png")
     print(f"Written: {args.output / stem}.csv and .png")

@@ -1,10 +1,15 @@
 from .audio import AudioLoader as AudioLoader
+from .audio import AudioWarning as AudioWarning
 from .audio import read_audio as read_audio
+from .classifiers import AdaptationClassifier as AdaptationClassifier
 from .classifiers import DANClassifier as DANClassifier
 from .classifiers import DeepCORALClassifier as DeepCORALClassifier
 from .classifiers import DIDANClassifier as DIDANClassifier
 from .classifiers import SourceOnlyClassifier as SourceOnlyClassifier
 from .comparison import compare as compare
+from .comparison import format_summary as format_summary
+from .comparison import summarise as summarise
+from .corpora import CorpusWarning as CorpusWarning
 from .corpora import cross_corpus_task as cross_corpus_task
 from .corpora import load_corpus as load_corpus
 from .domains import NoTargetWarning as NoTargetWarning
@@ -26,9 +31,11 @@ from .pipelines import make_adaptation_pipeline as make_adaptation_pipeline
 from .plots import plot_confusion as plot_confusion
 from .plots import plot_scores as plot_scores
 from .scaling import CorpusScaler as CorpusScaler
+from .sparse_coding import SparseCodesWarning as SparseCodesWarning
 from .sparse_coding import sparse_codes as sparse_codes
 from .spectrograms import MFCC as MFCC
 from .spectrograms import LogMelSpectrogram as LogMelSpectrogram
 from .spectrograms import Spectrogram as Spectrogram
 from .subspaces import TCA as TCA
 from .synthetic import make_speech_corpora as make_speech_corpora
+from .training import PenaltyTerm as PenaltyTerm

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import soundfile
@@ -18,13 +17,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm import tqdm
 
 from skdidan.domains import open_target
+from skdidan.parameters import check_count, check_option
+from skdidan.reporting import warn_caller
 
 __all__ = [
     "AudioLoader",
     "AudioTransformer",
     "AudioWarning",
-    "check_count",
-    "check_positive",
     "map_waveforms",
     "read_audio",
     "waveform_rows",
@@ -37,20 +36,6 @@ _N_NAMED = 5
 
 class AudioWarning(UserWarning):
     """Some audio could not be used and stands as silence."""
-
-
-def check_count(name: str, value: Any) -> int:
-    """Return `value` as a whole number of at least 1, or raise a ValueError that names it."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
-    return int(value)
-
-
-def check_positive(name: str, value: Any) -> float:
-    """Return `value` as a finite number above 0, or raise a ValueError that names it."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < np.inf:
-        raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
-    return float(value)
 
 
 def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> NDArray[np.float32]:
@@ -76,7 +61,7 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file can not be decoded, holds no samples, NaN or infinite samples, or zeros only;
+        If the file cannot be decoded, holds no samples, NaN or infinite samples, or zeros only;
         or if `sample_rate` is not a whole number of at least 1.
 
     Examples
@@ -102,7 +87,7 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
         samples, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
     # soundfile raises a TypeError for .raw files, which say nothing of their rate.
     except (soundfile.SoundFileError, TypeError) as error:
-        raise ValueError(f"{name} can not be decoded: {error}") from error
+        raise ValueError(f"{name} cannot be decoded: {error}") from error
     waveform = samples.mean(axis=1)
     if file_rate != sample_rate:
         waveform = soxr.resample(waveform, file_rate, sample_rate, quality="HQ")
@@ -227,7 +212,7 @@ def map_waveforms(
     sample_rate : int > 0 [Hz]
         Rate to which files are resampled; waveforms are taken to have it.
     on_error : {"raise", "warn"}, default="raise"
-        What to do about a row that can not be used: raise, or put one second of silence in its
+        What to do about a row that cannot be used: raise, or put one second of silence in its
         place and report all such rows in one `AudioWarning` at the end.
     n_jobs : int, optional
         Jobs of joblib, in threads unless ``joblib.parallel_config`` names another backend.
@@ -242,7 +227,7 @@ def map_waveforms(
     Raises
     ------
     FileNotFoundError, ValueError
-        With ``on_error="raise"``: the first row that can not be used, by file name or row number.
+        With ``on_error="raise"``: the first row that cannot be used, by file name or row number.
     """
     strict = on_error == "raise"
     # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
@@ -264,11 +249,10 @@ def map_waveforms(
         yield result
     if errors:
         rest = f" And {len(errors) - _N_NAMED} more." if len(errors) > _N_NAMED else ""
-        warnings.warn(
-            f"{len(errors)} of {len(rows)} rows can not be used and stand as silence. "
+        warn_caller(
+            f"{len(errors)} of {len(rows)} rows cannot be used and stand as silence. "
             f"{' '.join(errors[:_N_NAMED])}{rest}",
             AudioWarning,
-            stacklevel=4,  # the caller of `transform`, which scikit-learn wraps
         )
 
 
@@ -284,15 +268,20 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
     n_jobs: int | None
     verbose: int
 
-    def fit(self, X: Any, y: Any = None) -> AudioTransformer:
+    # A plain Pipeline, or a search, routes these without being asked to.
+    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+
+    def fit(
+        self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: Any = None
+    ) -> Self:
         """Check the parameters and the kind of the rows; nothing is learnt and no file is read.
 
         Parameters
         ----------
         X : list, array-like or Target, of n_samples rows
             As in `transform`.
-        y : None
-            Ignored.
+        y, X_tgt, sample_domain
+            Not used; every estimator of the package takes them.
 
         Returns
         -------
@@ -305,8 +294,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         check_count("sample_rate", self.sample_rate)
-        if self.on_error not in _ON_ERROR:
-            raise ValueError(f"on_error must be one of {_ON_ERROR}; got {self.on_error!r}.")
+        check_option("on_error", self.on_error, _ON_ERROR)
 
     def _rows(self, X: Any) -> list[Any]:
         return waveform_rows(X)

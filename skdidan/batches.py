@@ -42,20 +42,20 @@ class PairedBatches:
     ----------
     source : Tensor, shape (n_source, ...)
         Source rows.
-    codes : Tensor of int64, shape (n_source,)
-        Class codes of the source rows.
     target : Tensor, shape (n_target, ...), or None
         Target rows.
+    codes : Tensor of int64, shape (n_source,)
+        Class codes of the source rows.
     batch_size : int > 0
         Most rows of one domain in a batch.
-    random_state : numpy.random.Generator
+    rng : numpy.random.Generator
         Where the orders come from.
 
     Examples
     --------
     >>> import numpy as np, torch
     >>> source, target = torch.arange(5.0), torch.arange(3.0)
-    >>> batches = PairedBatches(source, torch.zeros(5).long(), target, 2, np.random.default_rng(0))
+    >>> batches = PairedBatches(source, target, torch.zeros(5).long(), 2, np.random.default_rng(0))
     >>> [(len(batch.source), len(batch.target)) for batch in batches]
     [(1, 1), (2, 2), (2, 2)]
     """
@@ -63,10 +63,10 @@ class PairedBatches:
     def __init__(
         self,
         source: Tensor,
-        codes: Tensor,
         target: Tensor | None,
+        codes: Tensor,
         batch_size: int,
-        random_state: np.random.Generator,
+        rng: np.random.Generator,
     ) -> None:
         self.source = source
         self.codes = codes
@@ -74,8 +74,8 @@ class PairedBatches:
         self.batch_size = batch_size
         n_largest = max(len(self.source), len(self.target))
         self.n_batches = -(-n_largest // batch_size)
-        self._source_orders = _Orders(len(self.source), random_state)
-        self._target_orders = _Orders(len(self.target), random_state)
+        self._source_orders = _Orders(len(self.source), rng)
+        self._target_orders = _Orders(len(self.target), rng)
 
     def __len__(self) -> int:
         return self.n_batches
@@ -92,15 +92,15 @@ class PairedBatches:
 class _Orders:
     """An endless row of shuffled orders of one domain, dealt out piece by piece."""
 
-    def __init__(self, n_rows: int, random_state: np.random.Generator) -> None:
+    def __init__(self, n_rows: int, rng: np.random.Generator) -> None:
         self.n_rows = n_rows
-        self.random_state = random_state
+        self.rng = rng
         self.left: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def take(self, size: int) -> Tensor:
         size = min(size, self.n_rows)
         if len(self.left) < size:
-            order = self.random_state.permutation(self.n_rows)
+            order = self.rng.permutation(self.n_rows)
             is_due = np.isin(order, self.left)  # behind the others, or a batch would hold it twice
             self.left = np.concatenate([self.left, order[~is_due], order[is_due]])
         rows, self.left = self.left[:size], self.left[size:]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from torch import nn
 from skdidan.batches import PairedBatches
 from skdidan.domains import open_target, validate_domains
 from skdidan.networks import NETWORKS
+from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.penalties import CORAL, IDA, MMD, MeanDistance
-from skdidan.training import LOSSES, AdaptationNet, PenaltyTerm
+from skdidan.training import LOSSES, AdaptationNet, PenaltyTerm, SquaredError
 
 __all__ = [
     "CLASSIFIERS",
@@ -32,55 +34,12 @@ __all__ = [
 ]
 
 
-class AdaptationClassifier(ClassifierMixin, BaseEstimator):
+class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
     """Base of the neural classifiers: a network trained under penalties between the domains.
 
-    A subclass says in ``_penalty_terms`` which penalties those are.
-
-    Parameters
-    ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        What to train. "auto" takes the CNN for spectrograms and the MLP for 2-D features. A class
-        or function of your own is called as ``network(input_shape, n_classes, **network_params)``
-        and its module maps a batch to `Outputs` or to a tuple (logits, features).
-    network_params : dict, optional
-        More arguments of the network.
-    trade_off : float >= 0, default=1.0
-        Weight of the penalties against the classification loss at the end of training; it rises
-        from near zero by `skdidan.training.ramp`. With 0 they do nothing.
-    loss : {"squared_error", "log_loss"}, default="squared_error"
-        Classification loss: the squared error of a regression onto one-hot labels, or the
-        cross-entropy of the softmax.
-    class_weight : "balanced", dict or None, default="balanced"
-        Weights of the source classes in the loss, as in scikit-learn.
-    lr : float > 0, default=1e-3
-        Learning rate of AdamW.
-    weight_decay : float >= 0, default=1e-4
-        Weight decay of AdamW.
-    max_epochs : int > 0, default=40
-        Passes over the larger domain.
-    batch_size : int > 0, default=64
-        Most rows of each domain in a batch.
-    device : str, default="auto"
-        Where to train: "cpu", "cuda", ...; "auto" takes a GPU where there is one.
-    random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and dropout. The global generators are left untouched.
-    callbacks : list of skorch callbacks, optional
-        Further callbacks of the training.
-    verbose : int, default=0
-        1 prints a line per epoch.
-
-    Attributes
-    ----------
-    classes_ : ndarray, shape (n_classes,)
-        The source's classes.
-    net_ : AdaptationNet
-        The trained skorch net; ``net_.module_`` is the network.
-    history_ : list of dict
-        Per epoch: ``epoch``, ``dur`` (seconds), ``train_loss`` (the sum), ``classification_loss``,
-        every penalty by name, ``trade_off``. ``pandas.DataFrame(history_)`` is a table of it.
-    n_features_in_ : int
-        Size of a row's first axis: features, or bins of a spectrogram.
+    A subclass says in ``_penalty_terms`` which penalties those are, by their names in the history:
+    a dict of `skdidan.training.PenaltyTerm`. Parameters and attributes are described in
+    `DIDANClassifier`.
     """
 
     # A plain Pipeline, or a search, routes these without being asked to.
@@ -96,7 +55,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
-        max_epochs: int = 40,
+        max_epochs: int = 60,
         batch_size: int = 64,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -117,9 +76,13 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         self.callbacks = callbacks
         self.verbose = verbose
 
+    @abstractmethod
     def _penalty_terms(self) -> dict[str, PenaltyTerm]:
         """Penalties by their names in the history."""
-        raise NotImplementedError
+
+    def _wants_target(self) -> bool:
+        """Tell whether a fit without a target is worth a warning."""
+        return True
 
     def fit(
         self,
@@ -128,7 +91,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         X_tgt: Any = None,
         *,
         sample_domain: ArrayLike | None = None,
-    ) -> AdaptationClassifier:
+    ) -> Self:
         """Train on the labelled source under penalties between source and target.
 
         Parameters
@@ -145,7 +108,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        self : AdaptationClassifier
+        self : object
             The fitted classifier.
 
         Raises
@@ -153,6 +116,16 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If the domains do not fit together, the source has fewer than two classes, or a
             parameter is out of its range.
+        TypeError
+            If `network` is a module already made, does not take its arguments, or returns no
+            features.
+        FloatingPointError
+            If the training diverges.
+
+        Warns
+        -----
+        NoTargetWarning
+            If there is no target.
         """
         self._check_parameters()
         source, labels, target = validate_domains(
@@ -165,28 +138,28 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             allow_nd=True,
             dtype=np.float32,
             min_source=2,
+            wants_target=self._wants_target(),
         )
         return self._fit(source, labels, target)
 
-    def _fit(self, X: NDArray[Any], y: NDArray[Any], X_tgt: NDArray[Any] | None) -> Any:
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        self.feature_shape_ = X.shape[1:]
-        weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        device = torch.device(self._device())
+    def _fit(self, X: NDArray[Any], y: NDArray[Any], X_tgt: NDArray[Any] | None) -> Self:
+        classes, codes = np.unique(y, return_inverse=True)
+        device = self._device()
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
         batches = PairedBatches(
             torch.tensor(X, device=device),
-            torch.tensor(codes, device=device),
             None if X_tgt is None else torch.tensor(X_tgt, device=device),
+            torch.tensor(codes, device=device),
             self.batch_size,
             np.random.default_rng(seeds[0]),
         )
         # Initial weights and dropout draw from torch's global generator: seed it, then restore it.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(int(seeds[1]))
-            self.net_ = AdaptationNet(
-                self._module(X.shape[1:]),
-                LOSSES[self.loss](weight=torch.tensor(weight, dtype=torch.float32)),
+            net = AdaptationNet(
+                self._module(X.shape[1:], len(classes)),
+                LOSSES[self.loss](weight=self._class_weights(classes, y)),
+                n_classes=len(classes),
                 penalties={} if X_tgt is None else self._penalty_terms(),
                 trade_off=self.trade_off,
                 lr=self.lr,
@@ -196,11 +169,21 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
                 callbacks=self.callbacks,
                 verbose=self.verbose,
             ).fit(batches, None)
+        self.net_, self.classes_, self.feature_shape_ = net, classes, X.shape[1:]
         self.history_ = [
             {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
-            for epoch in self.net_.history.to_list()
+            for epoch in net.history.to_list()
         ]
         return self
+
+    def _class_weights(self, classes: NDArray[Any], y: NDArray[Any]) -> torch.Tensor:
+        weights = compute_class_weight(self.class_weight, classes=classes, y=y)
+        if not (np.isfinite(weights) & (weights > 0)).all():
+            raise ValueError(
+                f"class_weight must give each class a finite number above 0; got "
+                f"{dict(zip(classes.tolist(), weights.tolist(), strict=True))}."
+            )
+        return torch.tensor(weights, dtype=torch.float32)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each row.
@@ -250,7 +233,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             returned: their Euclidean projection onto the simplex (Duchi et al., 2008, ICML).
         """
         logits = self._outputs(X)[0]
-        if self.loss == "squared_error":
+        if isinstance(self.net_.criterion_, SquaredError):
             return _project_on_simplex(logits)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
@@ -283,12 +266,17 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         outputs = self.net_.outputs(torch.tensor(X))
         return outputs.logits.double().numpy(), outputs.features.numpy()
 
-    def _device(self) -> str:
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
+    def _device(self) -> torch.device:
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            return torch.device(self.device)
+        except RuntimeError as error:
+            raise ValueError(
+                f"device must be 'auto' or one that torch knows; got {self.device!r}."
+            ) from error
 
-    def _module(self, input_shape: tuple[int, ...]) -> nn.Module:
+    def _module(self, input_shape: tuple[int, ...], n_classes: int) -> nn.Module:
         network = self.network
         if network == "auto":
             network = "mlp" if len(input_shape) == 1 else "cnn"
@@ -304,23 +292,24 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             )
         params = dict(self.network_params or {})
         try:
-            inspect.signature(network).bind(input_shape, len(self.classes_), **params)
+            inspect.signature(network).bind(input_shape, n_classes, **params)
         except TypeError as error:
             raise TypeError(
                 f"network is called as network(input_shape, n_classes, **network_params), which "
                 f"does not fit {getattr(network, '__name__', network)}: {error}."
             ) from error
-        return network(input_shape, len(self.classes_), **params)
+        module = network(input_shape, n_classes, **params)
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"network must make a torch.nn.Module; got {type(module).__name__}.")
+        return module
 
     def _check_parameters(self) -> None:
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss must be one of {sorted(LOSSES)}; got {self.loss!r}.")
-        for name in ("lr", "max_epochs", "batch_size"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive; got {getattr(self, name)}.")
-        for name in ("trade_off", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative; got {getattr(self, name)}.")
+        check_option("loss", self.loss, LOSSES)
+        check_positive("lr", self.lr)
+        check_count("max_epochs", self.max_epochs)
+        check_count("batch_size", self.batch_size)
+        check_not_negative("trade_off", self.trade_off)
+        check_not_negative("weight_decay", self.weight_decay)
 
 
 class SourceOnlyClassifier(AdaptationClassifier):
@@ -356,7 +345,7 @@ random_state, callbacks, verbose
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
-        max_epochs: int = 40,
+        max_epochs: int = 60,
         batch_size: int = 64,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -380,7 +369,10 @@ random_state, callbacks, verbose
         )
         self.use_target = use_target
 
-    def _fit(self, X: NDArray[Any], y: NDArray[Any], X_tgt: NDArray[Any] | None) -> Any:
+    def _wants_target(self) -> bool:
+        return self.use_target
+
+    def _fit(self, X: NDArray[Any], y: NDArray[Any], X_tgt: NDArray[Any] | None) -> Self:
         return super()._fit(X, y, X_tgt if self.use_target else None)
 
     def _penalty_terms(self) -> dict[str, PenaltyTerm]:
@@ -458,7 +450,7 @@ class DIDANClassifier(AdaptationClassifier):
     sparse combinations of those of the source. The objective is
 
     .. math::
-        J(G_s, Y_s) + \lambda(t) \bigl( \mathrm{IDA}(F'_s, F'_t) + D(F_s, F_t) \bigr)
+        J(G_s, Y_s) + \lambda(t) \bigl( \mathrm{IDA}(F'_s, F'_t) + 3 \, D(F_s, F_t) \bigr)
 
     with the classification loss :math:`J` of the outputs :math:`G_s`, the reconstruction `IDA`
     (``mean_weight=0``) of the target features from the source features of the batch, and the
@@ -494,7 +486,7 @@ class DIDANClassifier(AdaptationClassifier):
         Learning rate of AdamW.
     weight_decay : float >= 0, default=1e-4
         Weight decay of AdamW.
-    max_epochs : int > 0, default=40
+    max_epochs : int > 0, default=60
         Passes over the larger domain.
     batch_size : int > 0, default=64
         Most rows of each domain in a batch.
@@ -549,7 +541,7 @@ class DIDANClassifier(AdaptationClassifier):
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
-        max_epochs: int = 40,
+        max_epochs: int = 60,
         batch_size: int = 64,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -573,10 +565,14 @@ class DIDANClassifier(AdaptationClassifier):
         )
         self.sparsity = sparsity
 
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_positive("sparsity", self.sparsity)
+
     def _penalty_terms(self) -> dict[str, PenaltyTerm]:
         return {
             "reconstruction": PenaltyTerm(IDA(self.sparsity, mean_weight=0), on="local_features"),
-            "mean_distance": PenaltyTerm(MeanDistance()),
+            "mean_distance": PenaltyTerm(MeanDistance(), weight=3.0),
         }
 
     def reconstruction_codes(self, X_src: ArrayLike, X_tgt: ArrayLike) -> csr_array:
@@ -600,7 +596,7 @@ class DIDANClassifier(AdaptationClassifier):
         ValueError
             If either domain has fewer than two rows.
         """
-        source, target = self.embed(X_src), self.embed(open_target(X_tgt))
+        source, target = self.embed(X_src), self.embed(X_tgt)
         for name, features in (("X_src", source), ("X_tgt", target)):
             if len(features) < 2:
                 raise ValueError(

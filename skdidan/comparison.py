@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from tqdm import tqdm
 
-from skdidan.domains import take_rows
+from skdidan.domains import take_rows, takes_target
 from skdidan.metrics import uar, war
 
-__all__ = ["compare", "format_summary", "summarise"]
+__all__ = ["compare", "format_summary", "row_title", "summarise"]
 
 _N_FOLDS = 5
 
@@ -37,7 +37,7 @@ def compare(
     ----------
     methods : dict of str to estimator
         What to compare, by name: each is cloned, seeded wherever it has a ``random_state``, and
-        fitted as ``fit(X_src, y_src, X_tgt)``.
+        fitted as ``fit(X_src, y_src, X_tgt)``, or to the source alone if it takes no target.
     tasks : dict of str to Bunch
         By name, what `cross_corpus_task` or `make_speech_corpora` returns: ``X_src, y_src, X_tgt,
         y_tgt``, optionally ``classes`` and ``speaker_tgt``.
@@ -58,6 +58,11 @@ def compare(
         ``seed, uar, war, seconds`` and the predictions ``y_pred``. ``pandas.DataFrame(records)``
         is a table of it.
 
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare.
+
     Examples
     --------
     >>> import numpy as np
@@ -70,6 +75,9 @@ def compare(
     >>> records[0]["method"], records[0]["uar"]
     ('scaled', 1.0)
     """
+    seeds = list(seeds)
+    if not seeds or not tasks or not (methods or oracles):
+        raise ValueError("compare needs at least one method or oracle, one task and one seed.")
     runs = [
         (task, name, method, oracle, seed)
         for task in tasks
@@ -95,16 +103,20 @@ def compare(
 def _predict(method: Any, task: Any, oracle: bool, seed: int) -> tuple[Any, float]:
     start = time.perf_counter()
     if not oracle:
-        fitted = _seeded(method, seed).fit(task.X_src, task.y_src, task.X_tgt)
+        fitted = _fit(method, seed, task.X_src, task.y_src, task.X_tgt)
         return fitted.predict(task.X_tgt), time.perf_counter() - start
     y_tgt = np.asarray(task.y_tgt)
     y_pred = np.empty_like(y_tgt)
     for train, test in _folds(task, seed):
-        fitted = _seeded(method, seed).fit(
-            take_rows(task.X_tgt, train), y_tgt[train], take_rows(task.X_tgt, test)
-        )
-        y_pred[test] = fitted.predict(take_rows(task.X_tgt, test))
+        X, X_test = take_rows(task.X_tgt, train), take_rows(task.X_tgt, test)
+        y_pred[test] = _fit(method, seed, X, y_tgt[train], X_test).predict(X_test)
     return y_pred, time.perf_counter() - start
+
+
+def _fit(method: Any, seed: int, X: Any, y: Any, X_tgt: Any) -> Any:
+    """Fit a seeded clone; an estimator from elsewhere that takes no target sees the source."""
+    target = {"X_tgt": X_tgt} if takes_target(method) else {}
+    return _seeded(method, seed).fit(X, y, **target)
 
 
 def _folds(task: Any, seed: int) -> Iterable[tuple[Any, Any]]:
@@ -166,7 +178,7 @@ def format_summary(rows: list[dict[str, Any]]) -> str:
     B → C      UAR (%)      WAR (%)  seconds
     DAN     40.0 ± 1.0   50.0 ± 0.0        4
     """
-    width = max(len(_title(row)) for row in rows)
+    width = max(len(row_title(row)) for row in rows)
     width = max(width, *(len(row["task"]) for row in rows))
     lines: list[str] = []
     task = None
@@ -178,9 +190,12 @@ def format_summary(rows: list[dict[str, Any]]) -> str:
         scores = [
             f"{100 * row[name]:.1f} ± {100 * row[f'{name}_std']:.1f}" for name in ("uar", "war")
         ]
-        lines += [f"{_title(row):{width}}  {scores[0]:>11}  {scores[1]:>11}  {row['seconds']:7.0f}"]
+        lines += [
+            f"{row_title(row):{width}}  {scores[0]:>11}  {scores[1]:>11}  {row['seconds']:7.0f}"
+        ]
     return "\n".join(lines)
 
 
-def _title(row: dict[str, Any]) -> str:
+def row_title(row: dict[str, Any]) -> str:
+    """Name the method of a row, oracles as such."""
     return f"{row['method']} (oracle)" if row["oracle"] else row["method"]

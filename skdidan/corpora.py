@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import Bunch
 
-from .domains import take_rows
+from skdidan.domains import take_rows
 
 __all__ = ["CORPORA", "EMOTIONS", "CorpusWarning", "cross_corpus_task", "load_corpus"]
 

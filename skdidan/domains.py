@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import has_fit_parameter, validate_data
+
+from skdidan.reporting import warn_caller
 
 __all__ = [
     "Domains",
@@ -25,10 +25,6 @@ __all__ = [
     "validate_domains",
     "warn_no_target",
 ]
-
-
-# A warning about a call of the user points past these, at the line of the user.
-_PASSED_OVER = ("skdidan", "sklearn", "joblib")
 
 
 class NoTargetWarning(UserWarning):
@@ -143,7 +139,9 @@ def merge_domains(X_src: Any, X_tgt: Any, is_source: NDArray[np.bool_]) -> Any:
 
 def open_target(X: Any) -> Any:
     """Return what a `Target` holds, and anything else as it is."""
-    return X.X if isinstance(X, Target) else X
+    while isinstance(X, Target):
+        X = X.X
+    return X
 
 
 def source_rows(X: Any, sample_domain: ArrayLike) -> NDArray[np.bool_]:
@@ -243,6 +241,7 @@ def validate_domains(
     allow_nd: bool = False,
     dtype: Any = np.float64,
     min_source: int = 1,
+    wants_target: bool = True,
 ) -> Domains:
     """Separate the domains and turn them into finite numeric arrays of one feature shape.
 
@@ -263,6 +262,8 @@ def validate_domains(
         Type of the returned features.
     min_source : int, default=1
         Fewest source rows that will do.
+    wants_target : bool, default=True
+        Whether to warn if there is no target.
 
     Returns
     -------
@@ -275,8 +276,9 @@ def validate_domains(
         If anything is wrong with either domain, or their feature shapes differ.
     """
     X, y, X_tgt = split_domains(X, y, X_tgt, sample_domain=sample_domain)
-    checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype}
+    checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "order": "C"}
     if supervised:
+        _check_missing(y)
         X, y = validate_data(estimator, X, y, ensure_min_samples=min_source, **checks)
         check_classification_targets(y)
         classes = np.unique(y)
@@ -287,11 +289,27 @@ def validate_domains(
             )
     else:
         X = validate_data(estimator, X, ensure_min_samples=min_source, **checks)
-    if X_tgt is None:
+    if X_tgt is None and wants_target:
         warn_no_target(estimator)
-    else:
+    if X_tgt is not None:
         X_tgt = _validate_target(estimator, X_tgt, X.shape[1:], checks)
     return Domains(X, y, X_tgt)
+
+
+def _check_missing(y: Any) -> None:
+    """Name the labels that are None or NaN, which scikit-learn would take for a strange type."""
+    values = np.asarray(y)
+    if values.dtype == object and values.ndim == 1:
+        # NaN differs from itself; whether pandas' NA does is again NA.
+        missing = [row for row, value in enumerate(values) if _is_missing(value)]
+        if missing:
+            raise ValueError(
+                f"y holds {len(missing)} missing label(s), the first in source row {missing[0]}."
+            )
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
 def _validate_target(
@@ -309,15 +327,11 @@ def _validate_target(
 
 
 def warn_no_target(estimator: Any) -> None:
-    """Warn, at the line of the caller's own code, that an estimator was fitted without a target."""
-    frame, level = inspect.currentframe(), 1
-    while frame and frame.f_globals.get("__name__", "").startswith(_PASSED_OVER):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(
+    """Warn that an estimator was fitted without a target."""
+    warn_caller(
         f"{type(estimator).__name__} was fitted without a target and uses the source alone. Pass "
         "fit(X_src, y_src, X_tgt), or stacked data with sample_domain, to adapt.",
         NoTargetWarning,
-        stacklevel=level,
     )
 
 

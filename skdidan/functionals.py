@@ -247,7 +247,7 @@ class Functionals(AudioTransformer):
         Raises
         ------
         FileNotFoundError, ValueError
-            If a parameter is out of range; with ``on_error="raise"``, if a row can not be used.
+            If a parameter is out of range; with ``on_error="raise"``, if a row cannot be used.
         ImportError
             If the feature set needs the opensmile package and it is missing.
         TypeError

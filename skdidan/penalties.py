@@ -6,17 +6,60 @@ Each is a `torch.nn.Module` without trainable parameters that maps features of s
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from skdidan.parameters import check_not_negative, check_positive
 from skdidan.sparse_coding import sparse_codes
 
-__all__ = ["CORAL", "IDA", "MMD", "PENALTIES", "MeanDistance"]
+__all__ = ["CORAL", "IDA", "MMD", "PENALTIES", "MeanDistance", "Penalty"]
 
 
-class IDA(nn.Module):
+class Penalty(nn.Module, ABC):
+    """Base of the penalties: checks the features, then leaves the value to ``_penalise``."""
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """Penalise the difference of the domains.
+
+        Parameters
+        ----------
+        source : Tensor, shape (n_source, n_features)
+            Source features.
+        target : Tensor, shape (n_target, n_features)
+            Target features.
+
+        Returns
+        -------
+        penalty : Tensor, scalar
+            At least 0. Half precision is computed in single precision.
+
+        Raises
+        ------
+        ValueError
+            If these are not two matrices with rows, and equally many columns.
+        """
+        if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1]:
+            raise ValueError(
+                "source and target must be matrices with equally many columns; got shapes "
+                f"{tuple(source.shape)} and {tuple(target.shape)}."
+            )
+        if not len(source) or not len(target):
+            raise ValueError(
+                f"source and target need at least one row; got {len(source)} and {len(target)}."
+            )
+        # Differences of nearly equal sums, and the solver, need more than half precision has.
+        with torch.autocast(source.device.type, enabled=False):
+            return self._penalise(_at_least_single(source), _at_least_single(target))
+
+    @abstractmethod
+    def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
+        """Return the penalty of features that fit."""
+
+
+class IDA(Penalty):
     r"""Implicit distribution alignment: target rows rebuilt sparsely from source rows.
 
     .. math::
@@ -71,19 +114,13 @@ class IDA(nn.Module):
         self, sparsity: float = 0.1, *, mean_weight: float = 1.0, tol: float = 1e-2
     ) -> None:
         super().__init__()
-        for name, value in (("sparsity", sparsity), ("tol", tol)):
-            if not value > 0:
-                raise ValueError(f"{name} must be positive; got {value}.")
-        if not mean_weight >= 0:
-            raise ValueError(f"mean_weight must not be negative; got {mean_weight}.")
-        self.sparsity = sparsity
-        self.mean_weight = mean_weight
-        self.tol = tol
+        self.sparsity = check_positive("sparsity", sparsity)
+        self.mean_weight = check_not_negative("mean_weight", mean_weight)
+        self.tol = check_positive("tol", tol)
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Return the penalty of features (n_source, n_features) and (n_target, n_features)."""
+    def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         atoms, rows = _directions(source), _directions(target)
-        codes = sparse_codes(rows, atoms, self.sparsity, tol=self.tol)
+        codes = sparse_codes(atoms, rows, self.sparsity, tol=self.tol)
         residual = (rows - codes @ atoms).square().sum(dim=1)
         price = 2 * self.sparsity * codes.abs().sum(dim=1)
         penalty = (residual + price).mean()
@@ -93,10 +130,10 @@ class IDA(nn.Module):
 
     def codes(self, source: Tensor, target: Tensor) -> Tensor:
         """Return the sparse codes, shape (n_target, n_source), of the rebuilt target rows."""
-        return sparse_codes(_directions(target), _directions(source), self.sparsity, tol=self.tol)
+        return sparse_codes(_directions(source), _directions(target), self.sparsity, tol=self.tol)
 
 
-class MeanDistance(nn.Module):
+class MeanDistance(Penalty):
     r"""Distance between the domain means, as a share of the variance.
 
     .. math::
@@ -120,12 +157,11 @@ class MeanDistance(nn.Module):
     0.8182
     """
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Return the penalty of features (n_source, n_features) and (n_target, n_features)."""
+    def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         return _mean_distance(source, target)
 
 
-class MMD(nn.Module):
+class MMD(Penalty):
     r"""Squared maximum mean discrepancy under a sum of Gaussian kernels.
 
     .. math::
@@ -166,12 +202,11 @@ class MMD(nn.Module):
 
     def __init__(self, widths: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0)) -> None:
         super().__init__()
-        if not widths or not all(width > 0 for width in widths):
-            raise ValueError(f"widths must be one or more positive numbers; got {widths}.")
-        self.widths = tuple(widths)
+        self.widths = tuple(check_positive("widths", float(width)) for width in widths)
+        if not self.widths:
+            raise ValueError("widths must hold at least one number.")
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Return the penalty of features (n_source, n_features) and (n_target, n_features)."""
+    def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         rows = torch.cat([source, target])
         squared = _squared_distances(rows)
         n = len(rows)
@@ -183,7 +218,7 @@ class MMD(nn.Module):
         return within - 2 * kernel[:n_source, n_source:].mean()
 
 
-class CORAL(nn.Module):
+class CORAL(Penalty):
     r"""Squared Frobenius distance between the covariances, after Deep CORAL [1]_.
 
     .. math:: \mathrm{CORAL} = \frac{1}{4 d^2} \| C_s - C_t \|_F^2
@@ -205,10 +240,13 @@ class CORAL(nn.Module):
     9.0
     """
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Return the penalty of features (n_source, n_features) and (n_target, n_features)."""
+    def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         difference = _covariance(source) - _covariance(target)
         return difference.square().sum() / (4 * source.shape[1] ** 2)
+
+
+def _at_least_single(features: Tensor) -> Tensor:
+    return features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
 
 
 def _directions(features: Tensor) -> Tensor:
@@ -247,7 +285,7 @@ def _covariance(features: Tensor) -> Tensor:
 
 
 #: All penalties by their names in the training history and in the tests of their contract.
-PENALTIES: dict[str, type[nn.Module]] = {
+PENALTIES: dict[str, type[Penalty]] = {
     "coral": CORAL,
     "ida": IDA,
     "mean_distance": MeanDistance,

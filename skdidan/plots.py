@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from skdidan.comparison import summarise
+from skdidan.comparison import row_title, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["plot_confusion", "plot_scores"]
 
-_SURE, _ORACLE = "#3b6ea5", "#b8b8b8"
+_METHOD, _ORACLE = "#3b6ea5", "#b8b8b8"
 
 
 def plot_scores(
@@ -53,7 +53,7 @@ def plot_scores(
     ax = _axes(ax)
     rows = summarise(records)[::-1]
     for place, row in enumerate(rows):
-        colour = _ORACLE if row["oracle"] else _SURE
+        colour = _ORACLE if row["oracle"] else _METHOD
         mean, deviation = 100 * row[metric], 100 * row[f"{metric}_std"]
         ax.barh(place, mean, xerr=deviation, color=colour, height=0.7, error_kw={"lw": 1})
         seeds = [
@@ -70,8 +70,7 @@ def plot_scores(
             va="center",
             color="white" if not row["oracle"] else "black",
         )
-    labels = [f"{row['method']} (oracle)" if row["oracle"] else row["method"] for row in rows]
-    ax.set_yticks(range(len(rows)), labels)
+    ax.set_yticks(range(len(rows)), [row_title(row) for row in rows])
     ax.set_xlabel(f"{metric.upper()} (%)")
     ax.set_title(tasks[0])
     return ax

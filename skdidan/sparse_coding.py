@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from torch import Tensor
+
+from skdidan.parameters import check_count, check_positive
+from skdidan.reporting import warn_caller
 
 __all__ = ["SparseCodesWarning", "sparse_codes"]
 
@@ -18,8 +19,8 @@ class SparseCodesWarning(UserWarning):
 
 @torch.no_grad()
 def sparse_codes(
-    target: Tensor,
     source: Tensor,
+    target: Tensor,
     sparsity: float,
     *,
     tol: float = 1e-4,
@@ -37,10 +38,10 @@ def sparse_codes(
 
     Parameters
     ----------
-    target : Tensor, shape (n_target, n_features)
-        Rows to rebuild, :math:`F_t`.
     source : Tensor, shape (n_source, n_features)
-        Rows to rebuild them from, :math:`F_s`; same type and device as `target`.
+        Rows to rebuild the target from, :math:`F_s`.
+    target : Tensor, shape (n_target, n_features)
+        Rows to rebuild, :math:`F_t`; same type and device as `source`.
     sparsity : float > 0
         Weight :math:`\tau` of the absolute sum of the codes. A row whose correlations with all
         source rows are at most `sparsity` has a code of zeros.
@@ -63,7 +64,7 @@ def sparse_codes(
     Raises
     ------
     ValueError
-        If the shapes do not fit, a parameter is not positive, or a value is not finite.
+        If the shapes do not fit, a parameter is out of its range, or a value is not finite.
 
     References
     ----------
@@ -78,13 +79,16 @@ def sparse_codes(
 
     >>> import torch
     >>> from skdidan import sparse_codes
-    >>> sparse_codes(torch.tensor([[1.0, 0.3, 0.05]]), torch.eye(3), 0.1)
+    >>> sparse_codes(torch.eye(3), torch.tensor([[1.0, 0.3, 0.05]]), 0.1)
     tensor([[0.9000, 0.2000, 0.0000]])
     """
-    _check(target, source, sparsity=sparsity, tol=tol, max_iter=max_iter)
+    check_positive("sparsity", sparsity)
+    check_positive("tol", tol)
+    check_count("max_iter", max_iter)
+    _check_shapes(source, target)
     correlation = target @ source.T
     if not bool(correlation.isfinite().all()):
-        raise ValueError("target or source holds NaN, infinity or values too large to multiply.")
+        raise ValueError("source or target holds NaN, infinity or values too large to multiply.")
     # The Gram matrix is worth forming only where it is no larger than the codes or the inputs.
     gram = source @ source.T if len(source) <= max(len(target), source.shape[1]) else None
     step = 1.0 / _lipschitz(source, gram).clamp_min(torch.finfo(source.dtype).tiny)
@@ -92,8 +96,8 @@ def sparse_codes(
 
     codes = torch.zeros_like(correlation)
     ahead, momentum = codes, torch.ones_like(energy)
-    for iteration in range(max_iter):
-        if iteration % _STEPS_PER_CHECK == 0:
+    for iteration in range(max_iter + 1):
+        if iteration % _STEPS_PER_CHECK == 0 or iteration == max_iter:
             gap = _duality_gap(codes, correlation, source, gram, energy, sparsity)
             if bool((gap <= tol * energy).all()):
                 return codes
@@ -107,26 +111,22 @@ def sparse_codes(
         momentum = 0.5 * (1 + (1 + 4 * previous.square()).sqrt())
         ahead = moved + ((previous - 1) / momentum).unsqueeze(1) * change
         codes = moved
-    warnings.warn(
+    warn_caller(
         f"sparse_codes stopped after max_iter={max_iter} iterations with a relative duality gap of "
         f"{float((gap / energy).nan_to_num().max()):.1e} > tol={tol:.1e}; raise max_iter or tol.",
         SparseCodesWarning,
-        stacklevel=2,
     )
     return codes
 
 
-def _check(target: Tensor, source: Tensor, **positive: float) -> None:
+def _check_shapes(source: Tensor, target: Tensor) -> None:
     if target.ndim != 2 or source.ndim != 2 or target.shape[1] != source.shape[1]:
         raise ValueError(
-            "target and source must be matrices with equally many columns; got shapes "
-            f"{tuple(target.shape)} and {tuple(source.shape)}."
+            "source and target must be matrices with equally many columns; got shapes "
+            f"{tuple(source.shape)} and {tuple(target.shape)}."
         )
     if len(source) == 0:
         raise ValueError("source has no rows to rebuild the target from.")
-    for name, value in positive.items():
-        if not value > 0:
-            raise ValueError(f"{name} must be positive; got {value}.")
 
 
 def _lipschitz(source: Tensor, gram: Tensor | None) -> Tensor:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct
 
-from skdidan.audio import AudioTransformer, check_count, check_positive
+from skdidan.audio import AudioTransformer
+from skdidan.parameters import check_count, check_option, check_positive
 
 __all__ = ["MFCC", "LogMelSpectrogram", "Spectrogram"]
 
@@ -77,7 +78,7 @@ class _FixedSpectrogram(AudioTransformer):
         Raises
         ------
         FileNotFoundError, ValueError
-            If a parameter is out of range; with ``on_error="raise"``, if a row can not be used.
+            If a parameter is out of range; with ``on_error="raise"``, if a row cannot be used.
         TypeError
             If the rows are neither all paths nor all waveforms.
         """
@@ -130,8 +131,7 @@ class _FixedSpectrogram(AudioTransformer):
                 f"duration must cover at least n_fft samples; got {self.duration} s = "
                 f"{self._n_samples()} samples < {self.n_fft}."
             )
-        if self.crop not in _CROPS:
-            raise ValueError(f"crop must be one of {_CROPS}; got {self.crop!r}.")
+        check_option("crop", self.crop, _CROPS)
 
 
 class Spectrogram(_FixedSpectrogram):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import open_target, validate_domains
+from skdidan.parameters import check_count, check_option, check_positive
 
 __all__ = ["TCA"]
 
@@ -260,24 +260,16 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self.__dict__.pop(name, None)
 
     def _check_parameters(self) -> None:
-        if self.kernel not in _KERNELS:
-            raise ValueError(f"kernel must be one of {_KERNELS}; got {self.kernel!r}.")
-        for name in ("gamma", "mu"):
-            value = getattr(self, name)
-            if value is None and name == "gamma":
-                continue
-            if not isinstance(value, Real) or not 0 < float(value) < math.inf:
-                raise ValueError(f"{name} must be a positive finite number; got {value!r}.")
+        check_option("kernel", self.kernel, _KERNELS)
+        check_positive("mu", self.mu)
+        if self.gamma is not None:
+            check_positive("gamma", self.gamma)
 
     def _count_components(self, n: int, n_features: int) -> int:
         limit = min(n, n_features) if self.kernel == "linear" else n
         if self.n_components is None:
             return min(_DEFAULT_COMPONENTS, limit)
-        if not isinstance(self.n_components, Integral) or self.n_components < 1:
-            raise ValueError(
-                f"n_components must be a whole number >= 1, or None; got {self.n_components!r}."
-            )
-        if self.n_components > limit:
+        if check_count("n_components", self.n_components) > limit:
             cause = f"n_samples={n} (of both domains)"
             if self.kernel == "linear":
                 cause += f" nor n_features={n_features}, with kernel='linear'"

@@ -46,7 +46,8 @@ class SquaredError(nn.Module):
         """Return the loss of outputs (n_samples, n_classes) under class codes (n_samples,)."""
         one_hot = nn.functional.one_hot(codes, logits.shape[1]).to(logits.dtype)
         weight = self.weight[codes]
-        return (weight * (logits - one_hot).square().sum(dim=1)).sum() / weight.sum()
+        error = (logits - one_hot).square().sum(dim=1)
+        return (weight * error).sum() / weight.sum()
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ class AdaptationNet(NeuralNet):
         Network that returns `Outputs`, or a tuple of logits and features.
     criterion : Module
         Classification loss of logits and class codes.
+    n_classes : int
+        Number of logits of a row.
     penalties : dict of str to PenaltyTerm
         The penalties by their names in the history.
     trade_off : float
@@ -114,6 +117,7 @@ class AdaptationNet(NeuralNet):
         module: nn.Module,
         criterion: nn.Module,
         *,
+        n_classes: int,
         penalties: dict[str, PenaltyTerm],
         trade_off: float,
         lr: float,
@@ -135,6 +139,7 @@ class AdaptationNet(NeuralNet):
             device=device,
             optimizer__weight_decay=weight_decay,
         )
+        self.n_classes = n_classes
         self.penalties = penalties
         self.trade_off = trade_off
         self.weight_decay = weight_decay
@@ -164,16 +169,36 @@ class AdaptationNet(NeuralNet):
         n_source = len(batch.source)
         outputs = self._outputs(torch.cat([batch.source, batch.target]))
         loss = self.criterion_(outputs.logits[:n_source], batch.codes)
-        self.history.record_batch("classification_loss", loss.item())
+        self._record("classification_loss", loss)
         trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
         self.history.record_batch("trade_off", trade_off)
         for name, term in self.penalties.items():
             features = getattr(outputs, term.on)
             penalty = term.penalty(features[:n_source], features[n_source:])
-            self.history.record_batch(name, penalty.item())
+            self._record(name, penalty)
             loss = loss + trade_off * term.weight * penalty
         loss.backward()
         return {"loss": loss, "y_pred": outputs.logits}
+
+    def _record(self, name: str, term: Tensor) -> None:
+        value = term.item()
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"Training diverged in epoch {len(self.history)}: {name} is {value}. Scale the "
+                f"features (CorpusScaler), or lower lr={self.lr} or trade_off={self.trade_off}."
+            )
+        self.history.record_batch(name, value)
+
+    def partial_fit(
+        self, X: Any, y: None = None, classes: None = None, **fit_params: Any
+    ) -> AdaptationNet:
+        """Train; unlike in skorch an interrupt is no regular end, or searches could not be left."""
+        if not self.initialized_:
+            self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        self.fit_loop(X, y, **fit_params)
+        self.notify("on_train_end", X=X, y=y)
+        return self
 
     def evaluation_step(self, batch: Any, training: bool = False) -> tuple[Tensor, Tensor]:
         """Return logits and features as a plain tuple: skorch cannot move a named one."""
@@ -198,10 +223,13 @@ class AdaptationNet(NeuralNet):
 
     def _outputs(self, X: Tensor) -> Outputs:
         answer = self.infer(X)
-        if isinstance(answer, Tensor) or not 2 <= len(answer) <= 3:
+        is_pair = isinstance(answer, tuple) and 2 <= len(answer) <= 3
+        shapes = [tuple(part.shape) for part in answer[:2]] if is_pair else type(answer).__name__
+        if not is_pair or len(shapes[1]) != 2 or shapes[0] != (len(X), self.n_classes):
             raise TypeError(
-                f"{type(self.module_).__name__}.forward must return skdidan.Outputs, or a tuple "
-                f"(logits, features); got {type(answer).__name__}."
+                f"{type(self.module_).__name__}.forward must return skdidan.Outputs, or a tuple of "
+                f"logits and features of shapes ({len(X)}, {self.n_classes}) and ({len(X)}, "
+                f"n_features); got {shapes}."
             )
         outputs = Outputs(*answer)
         if outputs.local_features is None:

@@ -10,7 +10,7 @@ from skdidan.batches import PairedBatches
 def batches(n_source, n_target, batch_size, seed=0):
     target = None if n_target is None else torch.arange(n_target) + 1000
     source = torch.arange(n_source)
-    return PairedBatches(source, source * 10, target, batch_size, np.random.default_rng(seed))
+    return PairedBatches(source, target, source * 10, batch_size, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from skdidan import (
     SourceOnlyClassifier,
     Target,
 )
-from skdidan.classifiers import CLASSIFIERS, _project_on_simplex
+from skdidan.classifiers import CLASSIFIERS, AdaptationClassifier, _project_on_simplex
 
 ADAPTING = {name: cls for name, cls in CLASSIFIERS.items() if name != "source_only"}
 QUICK = {"max_epochs": 3, "batch_size": 16, "random_state": 0}
@@ -169,10 +169,15 @@ class TestContract:
         for given, copy in zip((X_src, y_src, X_tgt), copies, strict=True):
             assert np.array_equal(given, copy)
 
-    def test_no_target_warns_and_trains_on_the_source(self, name, domains):
+    def test_without_a_target_the_source_is_learnt(self, name, domains):
         X_src, y_src, _, _ = domains
-        with pytest.warns(NoTargetWarning, match="fitted without a target"):
-            classifier = CLASSIFIERS[name](random_state=0).fit(X_src, y_src)
+        classifier = CLASSIFIERS[name](random_state=0)
+        if name == "source_only":
+            classifier.fit(X_src, y_src)
+        else:
+            with pytest.warns(NoTargetWarning, match="fitted without a target") as caught:
+                classifier.fit(X_src, y_src)
+            assert caught[0].filename == __file__
         assert classifier.score(X_src, y_src) > 0.9
 
     def test_constant_features_and_identical_rows(self, name, domains):
@@ -299,6 +304,8 @@ class TestReconstructionCodes:
         classifier = DIDANClassifier(**QUICK).fit(X_src, y_src, X_tgt)
         with pytest.raises(ValueError, match="X_tgt needs at least 2 rows"):
             classifier.reconstruction_codes(X_src, X_tgt[:1])
+        with pytest.raises(ValueError, match="X_src needs at least 2 rows"):
+            classifier.reconstruction_codes(X_src[:1], X_tgt)
 
 
 class TestNetworks:
@@ -323,6 +330,10 @@ class TestNetworks:
         with pytest.raises(ValueError, match=r"one of \['auto', 'cnn', 'mlp', 'vgg11'\].*'resnet'"):
             DIDANClassifier("resnet", **QUICK).fit(*domains[:3])
 
+    def test_a_function_that_makes_no_module(self, domains):
+        with pytest.raises(TypeError, match=r"network must make a torch\.nn\.Module; got int"):
+            DIDANClassifier(lambda shape, n: 3, **QUICK).fit(*domains[:3])
+
     def test_parameters_that_do_not_fit(self, domains):
         with pytest.raises(TypeError, match=r"does not fit MLP: .*'depth'"):
             DIDANClassifier(network_params={"depth": 3}, **QUICK).fit(*domains[:3])
@@ -345,11 +356,13 @@ class TinyNetwork(nn.Module):
     ("params", "message"),
     [
         ({"loss": "hinge"}, r"loss must be one of \['log_loss', 'squared_error'\]; got 'hinge'"),
-        ({"lr": 0}, "lr must be positive; got 0"),
-        ({"max_epochs": 0}, "max_epochs must be positive"),
-        ({"batch_size": -1}, "batch_size must be positive"),
-        ({"trade_off": -1}, "trade_off must not be negative; got -1"),
-        ({"weight_decay": -1}, "weight_decay must not be negative"),
+        ({"lr": 0}, "lr must be a finite number above 0; got 0"),
+        ({"lr": "fast"}, "lr must be a finite number above 0; got 'fast'"),
+        ({"max_epochs": 2.5}, "max_epochs must be a whole number of at least 1; got 2.5"),
+        ({"batch_size": -1}, "batch_size must be a whole number of at least 1; got -1"),
+        ({"trade_off": -1}, "trade_off must be a finite number of at least 0; got -1"),
+        ({"weight_decay": np.nan}, "weight_decay must be a finite number of at least 0; got nan"),
+        ({"device": "gpu7"}, "device must be 'auto' or one that torch knows; got 'gpu7'"),
     ],
 )
 def test_parameters_out_of_range(params, message, domains):
@@ -367,6 +380,59 @@ def test_rows_of_another_shape_are_refused(spectrogram_domains):
 def test_verbose_prints_the_terms(domains, capsys):
     DIDANClassifier(**QUICK, verbose=1).fit(*domains[:3])
     assert "mean_distance" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("sparsity", [0, -1.0, None])
+def test_sparsity_out_of_range(sparsity, domains):
+    with pytest.raises(ValueError, match="sparsity must be a finite number above 0; got"):
+        DIDANClassifier(sparsity=sparsity).fit(*domains[:3])
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+def test_divergence_is_an_error(loss, domains):
+    X_src, y_src, X_tgt, _ = domains
+    classifier = DANClassifier(loss=loss, lr=1e30, max_epochs=3, random_state=0)
+    with pytest.raises(FloatingPointError, match=r"in epoch \d: classification_loss is .*lower lr"):
+        classifier.fit(X_src, y_src, X_tgt)
+
+
+def test_the_base_class_is_abstract():
+    with pytest.raises(TypeError, match="_penalty_terms"):
+        AdaptationClassifier()
+
+
+def test_a_fit_that_fails_leaves_the_classifier_as_it_was(domains):
+    X_src, y_src, X_tgt, _ = domains
+    classifier = DIDANClassifier(**QUICK).fit(X_src, y_src, X_tgt)
+    expected = classifier.predict(X_tgt)
+    classifier.set_params(class_weight={"joy": -1.0})
+    with pytest.raises(ValueError, match="class_weight must give each class a finite number"):
+        classifier.fit(X_src, np.where(y_src == "anger", "joy", "calm"), X_tgt)
+    assert (classifier.predict(X_tgt) == expected).all()
+
+
+def test_parameters_set_after_the_fit_change_no_probability(domains):
+    X_src, y_src, X_tgt, _ = domains
+    classifier = DIDANClassifier(**QUICK).fit(X_src, y_src, X_tgt)
+    expected = classifier.predict_proba(X_tgt)
+    assert np.array_equal(classifier.set_params(loss="log_loss").predict_proba(X_tgt), expected)
+
+
+def test_strided_arrays(domains):
+    X_src, y_src, X_tgt, _ = domains
+    X_src, X_tgt = X_src.astype(np.float32), X_tgt.astype(np.float32)
+    one = DIDANClassifier(**QUICK).fit(X_src[::-1], y_src[::-1], X_tgt[::-1])
+    other = DIDANClassifier(**QUICK).fit(X_src[::-1].copy(), y_src[::-1], X_tgt[::-1].copy())
+    assert np.array_equal(one.decision_function(X_tgt), other.decision_function(X_tgt))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_missing_labels_are_named(domains, missing):
+    X_src, y_src, X_tgt, _ = domains
+    labels = np.array(y_src, dtype=object)
+    labels[[4, 7]] = missing
+    with pytest.raises(ValueError, match=r"2 missing label\(s\), the first in source row 4"):
+        DIDANClassifier(**QUICK).fit(X_src, labels, X_tgt)
 
 
 def test_source_only_has_no_trade_off():

@@ -27,13 +27,6 @@ class Spy(ClassifierMixin, BaseEstimator):
         return np.repeat(self.classes_[self.random_state % 2], len(X))
 
 
-class Nearest(KNeighborsClassifier):
-    """Takes a target as all methods do."""
-
-    def fit(self, X, y, X_tgt=None):
-        return super().fit(X, y)
-
-
 @pytest.fixture
 def task():
     rng = np.random.default_rng(0)
@@ -68,9 +61,9 @@ def test_methods_see_source_labels_and_target_features_alone(task):
 
 
 def test_target_labels_change_no_prediction(task):
-    records = compare({"knn": Nearest()}, {"toy": task}, seeds=[0])
+    records = compare({"knn": KNeighborsClassifier()}, {"toy": task}, seeds=[0])
     turned = Bunch(**{**task, "y_tgt": task.y_tgt[::-1]})
-    again = compare({"knn": Nearest()}, {"toy": turned}, seeds=[0])
+    again = compare({"knn": KNeighborsClassifier()}, {"toy": turned}, seeds=[0])
     assert np.array_equal(records[0]["y_pred"], again[0]["y_pred"])
 
 
@@ -90,14 +83,14 @@ def test_oracles_are_trained_on_other_speakers_of_the_target(task):
 
 def test_oracles_without_speakers_are_stratified(task):
     task.pop("speaker_tgt")
-    records = compare({}, {"toy": task}, oracles={"knn": Nearest()}, seeds=[0])
+    records = compare({}, {"toy": task}, oracles={"knn": KNeighborsClassifier()}, seeds=[0])
     assert len(records) == 1
     assert records[0]["uar"] == 1.0
 
 
 def test_lists_of_waveforms_and_processes(task):
     waveforms = Bunch(**{**task, "X_src": list(task.X_src), "X_tgt": list(task.X_tgt)})
-    methods = {"knn": Nearest()}
+    methods = {"knn": KNeighborsClassifier()}
     one = compare(methods, {"toy": task}, oracles=methods, seeds=[0, 1])
     two = compare(methods, {"toy": waveforms}, oracles=methods, seeds=[0, 1], n_jobs=2)
     for first, second in zip(one, two, strict=True):
@@ -106,9 +99,9 @@ def test_lists_of_waveforms_and_processes(task):
 
 
 def test_progress_bar_only_when_verbose(task, capsys):
-    compare({"knn": Nearest()}, {"toy": task}, seeds=[0])
+    compare({"knn": KNeighborsClassifier()}, {"toy": task}, seeds=[0])
     assert capsys.readouterr().err == ""
-    compare({"knn": Nearest()}, {"toy": task}, seeds=[0], verbose=1)
+    compare({"knn": KNeighborsClassifier()}, {"toy": task}, seeds=[0], verbose=1)
     assert "1/1" in capsys.readouterr().err
 
 
@@ -120,7 +113,9 @@ def test_the_callers_estimators_stay_unfitted(task):
 
 
 def test_summary_averages_over_seeds(task):
-    rows = summarise(compare({"spy": Spy(), "dumb": Dumb()}, {"toy": task}, seeds=[0, 1]))
+    rows = summarise(
+        compare({"spy": Spy(), "dumb": DummyClassifier()}, {"toy": task}, seeds=[0, 1])
+    )
     assert [row["method"] for row in rows] == ["spy", "dumb"]
     assert rows[0]["n_seeds"] == 2
     assert rows[0]["war"] == pytest.approx(0.5)
@@ -134,7 +129,12 @@ def test_one_seed_has_no_deviation(task):
 
 
 def test_table_marks_oracles(task):
-    records = compare({"knn": Nearest()}, {"A → B": task}, oracles={"top": Nearest()}, seeds=[0])
+    records = compare(
+        {"knn": KNeighborsClassifier()},
+        {"A → B": task},
+        oracles={"top": KNeighborsClassifier()},
+        seeds=[0],
+    )
     lines = format_summary(summarise(records)).splitlines()
     assert lines[0].startswith("A → B")
     assert lines[1].startswith("knn ")
@@ -143,8 +143,13 @@ def test_table_marks_oracles(task):
     assert len({len(line) for line in lines}) == 1
 
 
-class Dumb(DummyClassifier):
-    """Always says the same."""
+def test_seeds_may_come_from_a_generator(task):
+    records = compare({"a": Spy(), "b": Spy()}, {"toy": task}, seeds=iter([0, 1]))
+    assert [(r["method"], r["seed"]) for r in records] == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
 
-    def fit(self, X, y, X_tgt=None):
-        return super().fit(X, y)
+
+@pytest.mark.parametrize("nothing", [{"methods": {}}, {"tasks": {}}, {"seeds": []}])
+def test_nothing_to_compare(task, nothing):
+    arguments = {"methods": {"spy": Spy()}, "tasks": {"toy": task}, **nothing}
+    with pytest.raises(ValueError, match="at least one method or oracle, one task and one seed"):
+        compare(**arguments)

@@ -187,6 +187,21 @@ class TestContract:
         turned = PENALTIES[name]()(source.flip(0), target.flip(0))
         assert float(value) == pytest.approx(float(turned), rel=1e-3)
 
+    def test_features_that_do_not_fit_are_refused(self, name):
+        penalty = PENALTIES[name]()
+        with pytest.raises(ValueError, match=r"equally many columns; got shapes \(6, 4\) and"):
+            penalty(features(6), features(6)[:, :1])
+        with pytest.raises(ValueError, match="at least one row; got 6 and 0"):
+            penalty(features(6), features(6)[:0])
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_half_precision_is_computed_in_single(self, name, dtype):
+        source, target = features(6).to(dtype), features(5, seed=1).to(dtype)
+        expected = PENALTIES[name]()(source.float(), target.float())
+        assert torch.equal(PENALTIES[name]()(source, target), expected)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(PENALTIES[name]()(source.float(), target.float()), expected)
+
     @pytest.mark.parametrize("degenerate", ["dead", "constant", "one row", "twins", "tiny", "huge"])
     def test_degenerate_features_give_finite_values_and_gradients(self, name, degenerate):
         source, target = features(6).float(), features(5, seed=1).float()
@@ -230,11 +245,11 @@ def _with_fixed_width(penalty, source, target):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: IDA(0.0), "sparsity must be positive; got 0.0"),
-        (lambda: IDA(tol=-1.0), "tol must be positive; got -1.0"),
-        (lambda: IDA(mean_weight=-1), "mean_weight must not be negative; got -1"),
-        (lambda: MMD([]), "widths must be one or more positive numbers"),
-        (lambda: MMD([1.0, 0.0]), "widths must be one or more positive numbers"),
+        (lambda: IDA(0.0), "sparsity must be a finite number above 0; got 0.0"),
+        (lambda: IDA(tol=-1.0), "tol must be a finite number above 0; got -1.0"),
+        (lambda: IDA(mean_weight=-1), "mean_weight must be a finite number of at least 0; got -1"),
+        (lambda: MMD([]), "widths must hold at least one number"),
+        (lambda: MMD(np.array([1.0, 0.0])), "widths must be a finite number above 0; got 0.0"),
     ],
 )
 def test_errors_name_the_parameter(make, message):

@@ -174,19 +174,17 @@ def run_example(name, arguments, monkeypatch):
     module.main()
 
 
-def test_compare_example(tmp_path, monkeypatch, capsys):
-    run_example(
-        "compare_transfer_baselines",
-        ["--seeds", "1", "--epochs", "1", "--output", str(tmp_path)],
-        monkeypatch,
-    )
+@pytest.mark.parametrize("features", ["logmel", "functionals"])
+def test_compare_example(tmp_path, monkeypatch, capsys, features):
+    arguments = ["--seeds", "1", "--epochs", "1", "--features", features]
+    run_example("compare_transfer_baselines", [*arguments, "--output", str(tmp_path)], monkeypatch)
     table = capsys.readouterr().out
     for method in ("SVM", "TCA + SVM", "source only", "DAN", "DeepCORAL", "DIDAN", "(oracle)"):
         assert method in table
-    lines = (tmp_path / "synthetic-synthetic.csv").read_text().splitlines()
+    lines = (tmp_path / f"synthetic-synthetic-{features}.csv").read_text().splitlines()
     assert lines[0] == "task,method,oracle,seed,uar,war,seconds"
     assert len(lines) == 8
-    assert (tmp_path / "synthetic-synthetic.png").stat().st_size > 10_000
+    assert (tmp_path / f"synthetic-synthetic-{features}.png").stat().st_size > 10_000
 
 
 def test_compare_example_asks_where_the_corpora_are(monkeypatch):

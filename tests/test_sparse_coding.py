@@ -31,7 +31,7 @@ SHAPES = [(7, 5, 12), (5, 40, 12), (60, 50, 8), (1, 30, 20), (3, 1, 4)]
 @pytest.mark.parametrize("sparsity", [0.05, 1.0])
 def test_objective_agrees_with_scikit_learn(shape, sparsity):
     target, source = problem(*shape)
-    codes = sparse_codes(target, source, sparsity)
+    codes = sparse_codes(source, target, sparsity)
     # Lasso divides the squared error by the number of its samples, which are our features.
     lasso = Lasso(alpha=sparsity / shape[2], fit_intercept=False, tol=1e-8, max_iter=1_000_000)
     reference = np.atleast_2d(lasso.fit(source.numpy().T, target.numpy().T).coef_)
@@ -41,21 +41,21 @@ def test_objective_agrees_with_scikit_learn(shape, sparsity):
 
 def test_single_precision_agrees_with_double():
     target, source = problem(20, 30, 16)
-    single = sparse_codes(target.float(), source.float(), 0.1)
+    single = sparse_codes(source.float(), target.float(), 0.1)
     assert single.dtype == torch.float32
-    best = objective(target, source, sparse_codes(target, source, 0.1, tol=1e-9), 0.1)
+    best = objective(target, source, sparse_codes(source, target, 0.1, tol=1e-9), 0.1)
     assert objective(target, source, single.double(), 0.1) == pytest.approx(best, rel=1e-4)
 
 
 def test_orthonormal_sources_give_soft_thresholding():
     target = torch.tensor([[0.9, -0.4, 0.1], [0.0, 2.0, -0.3]])
     expected = torch.tensor([[0.6, -0.1, 0.0], [0.0, 1.7, 0.0]])
-    torch.testing.assert_close(sparse_codes(target, torch.eye(3), 0.3, tol=1e-6), expected)
+    torch.testing.assert_close(sparse_codes(torch.eye(3), target, 0.3, tol=1e-6), expected)
 
 
 def test_optimality_conditions_hold():
     target, source = problem(30, 40, 10)
-    codes = sparse_codes(target, source, 0.5, tol=1e-12)
+    codes = sparse_codes(source, target, 0.5, tol=1e-12)
     slope = (target - codes @ source) @ source.T
     assert slope.abs().max() <= 0.5 + 1e-5
     active = codes.abs() > 1e-4
@@ -65,13 +65,13 @@ def test_optimality_conditions_hold():
 def test_uncorrelated_rows_have_no_code():
     target, source = problem(6, 8, 5)
     too_sparse = float((target @ source.T).abs().max())
-    assert sparse_codes(target, source, too_sparse).count_nonzero() == 0
+    assert sparse_codes(source, target, too_sparse).count_nonzero() == 0
 
 
 def test_gram_and_factored_routes_agree():
     target, source = problem(50, 40, 6)  # one Gram matrix for fifty rows ...
-    together = sparse_codes(target, source, 0.2, tol=1e-10)
-    alone = torch.cat([sparse_codes(row[None], source, 0.2, tol=1e-10) for row in target])
+    together = sparse_codes(source, target, 0.2, tol=1e-10)
+    alone = torch.cat([sparse_codes(source, row[None], 0.2, tol=1e-10) for row in target])
     assert objective(target, source, together, 0.2) == pytest.approx(
         objective(target, source, alone, 0.2), rel=1e-8
     )
@@ -79,9 +79,9 @@ def test_gram_and_factored_routes_agree():
 
 def test_rows_are_solved_independently():
     target, source = problem(10, 12, 9)
-    codes = sparse_codes(target, source, 0.3, tol=1e-10)
+    codes = sparse_codes(source, target, 0.3, tol=1e-10)
     order = torch.randperm(10, generator=torch.Generator().manual_seed(0))
-    permuted = sparse_codes(target[order], source, 0.3, tol=1e-10)
+    permuted = sparse_codes(source, target[order], 0.3, tol=1e-10)
     torch.testing.assert_close(permuted, codes[order], atol=1e-6, rtol=0)
 
 
@@ -94,7 +94,7 @@ def test_degenerate_rows_give_finite_codes(which):
         source[:] = 0
     else:
         source[:] = source[0]
-    codes = sparse_codes(target, source, 0.1)
+    codes = sparse_codes(source, target, 0.1)
     assert codes.isfinite().all()
     if which == "zero target":
         assert codes[0].count_nonzero() == 0
@@ -105,35 +105,42 @@ def test_degenerate_rows_give_finite_codes(which):
 def test_memory_stays_below_the_source_gram_matrix():
     n_source = 300_000  # whose Gram matrix would take 720 GB
     target, source = problem(1, n_source, 4)
-    codes = sparse_codes(target, source, 1e3)
+    codes = sparse_codes(source, target, 1e3)
     assert codes.shape == (1, n_source)
 
 
 def test_no_gradient_flows_through_the_solver():
     target, source = problem(3, 4, 5)
-    assert not sparse_codes(target.requires_grad_(), source.requires_grad_(), 0.1).requires_grad
+    assert not sparse_codes(source.requires_grad_(), target.requires_grad_(), 0.1).requires_grad
 
 
 def test_running_out_of_iterations_warns():
     target, source = problem(5, 40, 12)
-    with pytest.warns(SparseCodesWarning, match=r"stopped after max_iter=3 .* raise max_iter"):
-        sparse_codes(target, source, 0.01, max_iter=3)
+    message = r"stopped after max_iter=3 .* gap of (\S+) > tol=1.0e-04; raise max_iter"
+    with pytest.warns(SparseCodesWarning, match=message) as caught:
+        sparse_codes(source, target, 0.01, max_iter=3)
+    assert caught[0].filename == __file__
+
+
+def test_closing_the_gap_with_the_last_iteration_does_not_warn():
+    source, target = torch.eye(3), torch.ones(1, 3)  # orthonormal: solved in one step
+    sparse_codes(source, target, 0.1, max_iter=1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (((2, 3), (4, 5), 0.1), r"equally many columns; got shapes \(2, 3\) and \(4, 5\)"),
+        (((2, 3), (4, 5), 0.1), r"equally many columns; got shapes \(4, 5\) and \(2, 3\)"),
         (((2, 3), (0, 3), 0.1), "source has no rows"),
-        (((2, 3), (4, 3), 0.0), "sparsity must be positive; got 0.0"),
+        (((2, 3), (4, 3), 0.0), "sparsity must be a finite number above 0; got 0.0"),
     ],
 )
 def test_errors_name_the_value(arguments, message):
     target, source, sparsity = arguments
     with pytest.raises(ValueError, match=message):
-        sparse_codes(torch.ones(target), torch.ones(source), sparsity)
+        sparse_codes(torch.ones(source), torch.ones(target), sparsity)
 
 
 def test_values_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="holds NaN, infinity"):
-        sparse_codes(torch.tensor([[float("nan")]]), torch.ones(1, 1), 0.1)
+        sparse_codes(torch.ones(1, 1), torch.tensor([[float("nan")]]), 0.1)

@@ -18,6 +18,7 @@ def net(penalties=None, *, module=None, max_epochs=2, trade_off=1.0, **params):
     return AdaptationNet(
         module or MLP((4,), 3, dropout=0.0),
         nn.CrossEntropyLoss(),
+        n_classes=3,
         penalties=penalties or {},
         trade_off=trade_off,
         lr=params.pop("lr", 1e-3),
@@ -32,7 +33,7 @@ def batches(n_source=20, n_target=12, batch_size=8):
     source = torch.randn(n_source, 4, generator=generator)
     target = torch.randn(n_target, 4, generator=generator) + 1
     return PairedBatches(
-        source, torch.arange(n_source) % 3, target, batch_size, np.random.default_rng(0)
+        source, target, torch.arange(n_source) % 3, batch_size, np.random.default_rng(0)
     )
 
 
@@ -87,7 +88,7 @@ def test_one_step_equals_a_loop_by_hand():
 
 
 def _unshuffled(batch):
-    return batch.source, batch.codes, batch.target, 64, np.random.default_rng(0)
+    return batch.source, batch.target, batch.codes, 64, np.random.default_rng(0)
 
 
 def test_outputs_are_those_of_the_evaluated_module():
@@ -115,13 +116,22 @@ def test_a_plain_tuple_is_as_good_as_outputs():
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize("answer", [lambda X: X[:, :3], lambda X: (X[:, :3],)])
-def test_a_module_that_returns_no_features_is_refused(answer):
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda X: X[:, :3],
+        lambda X: (X[:, :3],),
+        lambda X: None,
+        lambda X: (X[:, :2], X),  # too few logits
+        lambda X: (X[:, :3], X[:, 0]),  # no matrix of features
+    ],
+)
+def test_a_module_that_returns_anything_else_is_refused(answer):
     class Wrong(nn.Linear):
         def forward(self, X):
             return answer(super().forward(X))
 
-    with pytest.raises(TypeError, match=r"Wrong.forward must return skdidan.Outputs"):
+    with pytest.raises(TypeError, match=r"Wrong.forward must return skdidan.Outputs.*\(12, 3\)"):
         net(module=Wrong(4, 3)).fit(batches(), None)
 
 
@@ -144,3 +154,14 @@ def test_callbacks_are_called():
 
     net(max_epochs=3, callbacks=[Count()]).fit(batches(), None)
     assert Count.n_epochs == 3
+
+
+def test_an_interrupt_ends_the_fit_with_an_interrupt():
+    from skorch.callbacks import Callback
+
+    class Interrupt(Callback):
+        def on_batch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        net(callbacks=[Interrupt()]).fit(batches(), None)

@@ -1,0 +1,42 @@
+"""Checks of single parameters: each returns the value or raises an error that names it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from numbers import Integral, Real
+from typing import Any
+
+__all__ = ["check_count", "check_not_negative", "check_option", "check_positive"]
+
+
+def check_count(name: str, value: Any) -> int:
+    """Return `value` as a whole number of at least 1, or raise a ValueError."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
+    return int(value)
+
+
+def check_positive(name: str, value: Any) -> float:
+    """Return `value` as a finite number above 0, or raise a ValueError."""
+    if not _is_finite(value) or not value > 0:
+        raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
+    return float(value)
+
+
+def check_not_negative(name: str, value: Any) -> float:
+    """Return `value` as a finite number of at least 0, or raise a ValueError."""
+    if not _is_finite(value) or not value >= 0:
+        raise ValueError(f"{name} must be a finite number of at least 0; got {value!r}.")
+    return float(value)
+
+
+def check_option(name: str, value: Any, options: Collection[str]) -> str:
+    """Return `value` if it is one of the options, or raise a ValueError that lists them."""
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} must be one of {sorted(options)}; got {value!r}.")
+    return value
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
