@@ -12,18 +12,23 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
+from sklearn.utils import Bunch
 
 from skdidan import (
     MFCC,
     TCA,
     AudioLoader,
     CorpusScaler,
+    DANClassifier,
     DIDANClassifier,
     Functionals,
     LogMelSpectrogram,
+    SourceOnlyClassifier,
     Target,
+    compare,
     make_adaptation_pipeline,
     make_speech_corpora,
+    summarise,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -208,3 +213,30 @@ def test_readme_example_runs(capsys):
     score = float(capsys.readouterr().out.splitlines()[-1])
     chance = 0.2
     assert chance < score < 1
+
+
+@pytest.mark.slow
+def test_adaptation_gains_on_synthetic_corpora():
+    made = make_speech_corpora(random_state=0)
+    features = Functionals()
+    task = Bunch(
+        X_src=features.transform(made.X_src),
+        y_src=made.y_src,
+        X_tgt=features.transform(made.X_tgt),
+        y_tgt=made.y_tgt,
+    )
+    classifiers = [SourceOnlyClassifier(), DIDANClassifier(), DANClassifier()]
+    methods = {type(c).__name__: make_adaptation_pipeline(CorpusScaler(), c) for c in classifiers}
+    rows = summarise(compare(methods, {"synthetic": task}, seeds=[0, 1, 2]))
+    source_only, didan, dan = (row["uar"] for row in rows)
+    assert didan > source_only + 0.05
+    assert dan > source_only + 0.05
+
+
+@pytest.mark.slow
+def test_vgg11_learns_spectrograms(corpora):
+    pipeline = road(max_epochs=5).set_params(
+        didanclassifier__network="vgg11", didanclassifier__network_params=None
+    )
+    pipeline.fit(corpora.X_src, corpora.y_src, corpora.X_tgt)
+    assert pipeline.score(corpora.X_tgt, corpora.y_tgt) > 0.6

@@ -1,0 +1,55 @@
+"""What does the penalty cost? Epoch times as ratios to training without a penalty, in one run.
+
+Reference: ``SourceOnlyClassifier(use_target=True)``, the same batches through the same network.
+Prints the median epoch of each classifier over that of the reference::
+
+    OMP_NUM_THREADS=1 python benchmarks/training_cost.py
+"""
+
+import argparse
+
+import numpy as np
+
+from skdidan import DANClassifier, DeepCORALClassifier, DIDANClassifier, SourceOnlyClassifier
+
+SHAPES = {"mlp": (88,), "cnn": (64, 201)}
+
+
+def median_epoch(classifier, domains):
+    """Median duration [s] of an epoch; the first, which warms up, does not count."""
+    epochs = classifier.fit(*domains).history_[1:]
+    return np.median([epoch["dur"] for epoch in epochs])
+
+
+def main():
+    """Train every classifier on noise and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", type=int, default=512, help="rows of each domain")
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+
+    rng = np.random.default_rng(0)
+    for network, shape in SHAPES.items():
+        source, target = rng.normal(size=(2, args.rows, *shape)).astype(np.float32)
+        domains = source, rng.integers(5, size=args.rows), target + 1
+        params = {"network": network, "max_epochs": 30 if network == "mlp" else 4}
+        methods = {
+            "no penalty": SourceOnlyClassifier(use_target=True, **params),
+            "DAN": DANClassifier(**params),
+            "DeepCORAL": DeepCORALClassifier(**params),
+            "DIDAN": DIDANClassifier(**params),
+        }
+        times = {name: [] for name in methods}
+        for seed in range(args.repeats):  # in turn: a busy machine slows each of them alike
+            for name, method in methods.items():
+                times[name].append(median_epoch(method.set_params(random_state=seed), domains))
+        reference = np.median(times["no penalty"])
+        print(
+            network,
+            *(f"{name} {np.median(t) / reference:.2f}" for name, t in times.items()),
+            sep="   ",
+        )
+
+
+if __name__ == "__main__":
+    main()
