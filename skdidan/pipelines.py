@@ -58,7 +58,9 @@ class AdaptationPipeline(BaseEstimator):
         Where to keep what the transformers made of their input, in `fit` and afterwards, of the
         source and of the target. In a search over the classifier's parameters the features of a
         fold, and those of the whole target, are then extracted once. The last step is never kept.
-        An input file is read again when its size or time of modification has changed.
+        An input file is read again when its size or time of modification has changed. What is
+        taken from there is taken silently: warnings of the step, such as those of unreadable audio
+        files, come only when it is computed.
     verbose : bool, default=False
         Whether to print the time that each step took.
 
@@ -142,9 +144,10 @@ class AdaptationPipeline(BaseEstimator):
         Raises
         ------
         ValueError
-            If the names of the steps are unusable, or the domains do not fit together.
+            If the steps or their names are unusable, or the domains do not fit together.
         TypeError
-            If a step lacks a method that its place asks for.
+            If a step lacks a method that its place asks for, or takes no target itself but holds an
+            estimator that does, as a `sklearn.pipeline.Pipeline` may.
 
         Warns
         -----
@@ -157,7 +160,7 @@ class AdaptationPipeline(BaseEstimator):
         name, last = self.steps[-1]
         if not _is_passthrough(last):
             last = clone(last)
-            with self._timed(len(self.steps)):
+            with self._timed(name):
                 last.fit(domains.X_src, domains.y_src, **_target_for(last, domains.X_tgt))
         self.steps_ = [*front, (name, last)]
         return self
@@ -190,7 +193,7 @@ class AdaptationPipeline(BaseEstimator):
         Z, y_src, Z_tgt = domains
         name, last = self.steps[-1]
         if not _is_passthrough(last):
-            with self._timed(len(self.steps)):
+            with self._timed(name):
                 last, Z = _fit_transform(clone(last), Z, y_src, _target_for(last, Z_tgt))
         self.steps_ = [*front, (name, last)]
         if sample_domain is None:
@@ -245,22 +248,6 @@ class AdaptationPipeline(BaseEstimator):
             As the last step gives them.
         """
         return self._last_step(X, "decision_function")
-
-    @available_if(_last_step_has("score_samples"))
-    def score_samples(self, X: Any) -> NDArray[Any]:
-        """Return the score of each row of the target, as from a density.
-
-        Parameters
-        ----------
-        X : array-like or list, of n_samples rows
-            Rows of the target, as the first step takes them.
-
-        Returns
-        -------
-        scores : ndarray of float, shape (n_samples,)
-            As the last step gives them.
-        """
-        return self._last_step(X, "score_samples")
 
     @available_if(_last_step_has("score"))
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
@@ -334,7 +321,7 @@ class AdaptationPipeline(BaseEstimator):
         """
         params = super().get_params(deep=False)
         if deep:
-            for name, step in self.steps:
+            for name, step in _pairs(self.steps):
                 params[name] = step
                 if hasattr(step, "get_params"):
                     inner = step.get_params(deep=True)
@@ -356,7 +343,7 @@ class AdaptationPipeline(BaseEstimator):
         """
         self.steps = params.pop("steps", self.steps)
         # A search may replace a step and set its parameters at once: the step comes first.
-        if params.keys() & dict(self.steps).keys():
+        if params.keys() & dict(_pairs(self.steps)).keys():
             self.steps = [(name, params.pop(name, step)) for name, step in self.steps]
         return super().set_params(**params)
 
@@ -396,7 +383,7 @@ class AdaptationPipeline(BaseEstimator):
 
     @property
     def _current_steps(self) -> list[tuple[str, Any]]:
-        return getattr(self, "steps_", self.steps)
+        return getattr(self, "steps_", _pairs(self.steps))
 
     @property
     def _last(self) -> Any:
@@ -407,13 +394,15 @@ class AdaptationPipeline(BaseEstimator):
     ) -> tuple[list[tuple[str, Any]], Domains]:
         """Fit all steps but the last; the target goes as far as it is needed."""
         X, y, X_tgt = domains
+        if X_tgt is not None:
+            _check_reach(self.steps)
         fit_transform, transform = self._kept(_fit_transform), self._kept(_transform)
         takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
         end = len(self.steps) if with_target else max(takers, default=0)
         front = []
         for number, (name, step) in enumerate(self.steps[:-1]):
             if not _is_passthrough(step):
-                with self._timed(number + 1):
+                with self._timed(name):
                     target = _target_for(step, X_tgt)
                     step, X = fit_transform(clone(step), X, y, target, _stamps(X, X_tgt))
                     if X_tgt is not None and number < end:
@@ -440,17 +429,19 @@ class AdaptationPipeline(BaseEstimator):
         return getattr(self.steps_[-1][1], method)(X, *args, **kwargs)
 
     @contextmanager
-    def _timed(self, number: int) -> Iterator[None]:
+    def _timed(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
         if self.verbose:
-            name, seconds = self.steps[number - 1][0], time.perf_counter() - start
+            seconds = time.perf_counter() - start
+            number = [other for other, _ in self.steps].index(name) + 1
             print(f"[AdaptationPipeline] step {number} of {len(self)}, {name}: {seconds:.1f} s")
 
     def _check_steps(self) -> None:
-        if not isinstance(self.steps, list | tuple) or not self.steps:
+        if not _pairs(self.steps):
             raise ValueError(
-                f"steps must be a list of (name, estimator), at least one; got {self.steps!r}."
+                "steps must be a list of (name, estimator), at least one; got "
+                f"{self.steps!r}. make_adaptation_pipeline takes estimators without names."
             )
         names = [name for name, _ in self.steps]
         reserved = self.get_params(deep=False).keys()
@@ -474,7 +465,7 @@ class AdaptationPipeline(BaseEstimator):
                 )
 
     def __sklearn_tags__(self) -> Tags:
-        return get_tags(Pipeline(self.steps))
+        return get_tags(Pipeline(_pairs(self.steps)))
 
     def _repr_html_(self) -> str:
         return estimator_html_repr(Pipeline(self._current_steps))
@@ -515,6 +506,31 @@ def make_adaptation_pipeline(
 
 def _is_passthrough(step: Any) -> bool:
     return step is None or (isinstance(step, str) and step == "passthrough")
+
+
+def _pairs(steps: Any) -> list[tuple[str, Any]]:
+    """Return the steps, or none where they are anything but a list of names and estimators."""
+    is_list = isinstance(steps, list | tuple) and all(
+        isinstance(step, list | tuple) and len(step) == 2 and isinstance(step[0], str)
+        for step in steps
+    )
+    return list(steps) if is_list else []
+
+
+def _check_reach(steps: list[tuple[str, Any]]) -> None:
+    """Refuse a step that would keep the target from an estimator inside it."""
+    for name, step in steps:
+        if hasattr(step, "get_params") and not takes_target(step):
+            inner = step.get_params(deep=True).values()
+            lost = {
+                type(part).__name__ for part in inner if hasattr(part, "fit") if takes_target(part)
+            }
+            if lost:
+                raise TypeError(
+                    f"Step {name!r}, a {type(step).__name__}, does not hand the target on to "
+                    f"{sorted(lost)} inside it. Nest an AdaptationPipeline in place of a Pipeline, "
+                    "or make what takes the target a step of its own."
+                )
 
 
 def _target_for(step: Any, X_tgt: Any) -> dict[str, Any]:

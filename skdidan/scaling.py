@@ -15,6 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import n_rows, open_target, source_rows, validate_domains
+from skdidan.reporting import warn_caller
 
 __all__ = ["CorpusScaler"]
 
@@ -138,6 +139,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         NoTargetWarning
             If no target is given; its rows are then scaled by the statistics of the source.
         """
+        X = open_target(X)
         X_src, _, X_tgt = validate_domains(
             self,
             X,
@@ -159,16 +161,17 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             )
         self.ndim_ = X_src.ndim
         self.scalers_: dict[tuple[int, Any], StandardScaler] = {}
-        if sample_domain is not None:
-            is_source = source_rows(X, sample_domain)
-            numbers, names = np.asarray(sample_domain), _group_names(groups, len(is_source))
-            self._fit_corpora(X_src, numbers[is_source], names[is_source])
-            self._fit_corpora(X_tgt, numbers[~is_source], names[~is_source])
-            return self
-        self._fit_corpora(X_src, np.full(len(X_src), _SOURCE), _group_names(groups, len(X_src)))
+        if sample_domain is None:
+            n_src, n_tgt = len(X_src), 0 if X_tgt is None else len(X_tgt)
+            numbers = np.repeat([_SOURCE, _TARGET], [n_src, n_tgt])
+            parts = _group_names(groups, n_src), _group_names(groups_tgt, n_tgt, "groups_tgt")
+            names = np.concatenate(parts)
+        else:
+            numbers, names = np.asarray(sample_domain), _group_names(groups, n_rows(X))
+        is_source = numbers >= 0
+        self._fit_corpora(X_src, numbers[is_source], names[is_source])
         if X_tgt is not None:
-            names = _group_names(groups_tgt, len(X_tgt), "groups_tgt")
-            self._fit_corpora(X_tgt, np.full(len(X_tgt), _TARGET), names)
+            self._fit_corpora(X_tgt, numbers[~is_source], names[~is_source])
         return self
 
     def fit_transform(
@@ -195,7 +198,9 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             float32 where `X` is, else float64.
         """
         self.fit(X, y, X_tgt, sample_domain=sample_domain, groups=groups, groups_tgt=groups_tgt)
-        numbers = np.full(n_rows(X), _SOURCE) if sample_domain is None else sample_domain
+        numbers = (
+            np.full(n_rows(open_target(X)), _SOURCE) if sample_domain is None else sample_domain
+        )
         return self.transform(X, sample_domain=numbers, groups=groups)
 
     def transform(
@@ -216,7 +221,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             the number of the corpus of each row.
         groups : sequence, of n_samples entries, optional
             The group of each row. One that `fit` saw in the same corpus is scaled by what it had
-            there, a new one by the statistics of its rows in `X`.
+            there, a new one by the statistics of its rows in `X`, or, where these are a single
+            value per feature, by those of its corpus.
 
         Returns
         -------
@@ -226,7 +232,13 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X` has not the axes that `fit` saw, or if the corpus of a row is ambiguous.
+            If `X` has not the axes that `fit` saw, if the corpus of a row is ambiguous, or if
+            `groups` does not name one group per row.
+
+        Warns
+        -----
+        UserWarning
+            If a new group is too small for statistics of its own.
         """
         check_is_fitted(self)
         X = validate_data(
@@ -240,10 +252,20 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             source_rows(X, sample_domain)
             numbers = np.asarray(sample_domain)
         corpora = {number: self._corpus(number) for number in np.unique(numbers).tolist()}
-        scaled = np.empty_like(X)
+        scaled, too_small = np.empty_like(X), []
         for (number, name), rows in _parts(numbers, _group_names(groups, len(X))).items():
             scaler = self.scalers_.get((corpora[number], name))
+            if scaler is None and len(_flat(X[rows])) < 2:
+                # By its own statistics a single value is 0, whatever it was.
+                scaler = self.scalers_[corpora[number], None]
+                too_small.append(name)
             scaled[rows] = _scale(scaler or self._statistics(X[rows]), X[rows])
+        if too_small:
+            warn_caller(
+                f"Of the groups {too_small}, which fit did not see, there is but one row each: "
+                "scaled by the statistics of the corpus. Pass more rows of them, or no groups.",
+                UserWarning,
+            )
         return scaled
 
     def _fit_corpora(self, X: NDArray[Any], numbers: NDArray[Any], names: NDArray[Any]) -> None:
@@ -299,9 +321,16 @@ def _group_names(groups: Any, n: int, parameter: str = "groups") -> NDArray[np.o
         return names
     if n_rows(groups) != n:
         raise ValueError(f"{parameter} and its rows differ in number: {n_rows(groups)} != {n}.")
-    names[:] = np.asarray(groups, dtype=object)
+    values = np.asarray(groups, dtype=object)
+    if values.ndim != 1:
+        raise ValueError(
+            f"{parameter} must be one-dimensional, with one name per row; got shape "
+            f"{values.shape}. Join several names of a row into one string."
+        )
+    names[:] = values
     for row, name in enumerate(names):
-        if name is None or name != name:  # NaN differs from itself
+        # NaN differs from itself; whether the NA of pandas does is again NA.
+        if name is None or type(name).__name__ == "NAType" or name != name:
             raise ValueError(f"{parameter} must name a group for every row; row {row} has {name}.")
     return names
 

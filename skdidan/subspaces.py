@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import open_target, validate_domains
 from skdidan.parameters import check_count, check_option, check_positive
+from skdidan.reporting import warn_caller
 
 __all__ = ["TCA"]
 
@@ -83,11 +84,18 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     None of :math:`L`, :math:`H`, :math:`KLK` or :math:`KHK` is formed. With :math:`k = K e`,
     :math:`A = K L K + \mu I = k k^\top + \mu I` has the inverse root
     :math:`A^{-1/2} = (I - k k^\top / (a + \sqrt{\mu a})) / \sqrt{\mu}`,
-    :math:`a = \mu + \|k\|^2`, and the Lanczos method finds the leading eigenvectors of the
-    symmetric :math:`A^{-1/2} K H K A^{-1/2}`. The linear kernel with fewer features than rows is
-    solved in the space of the features, so that :math:`K` is not formed either.
+    :math:`a = \mu + \|k\|^2`. The leading eigenvectors of the symmetric
+    :math:`A^{-1/2} K H K A^{-1/2}` are the right singular vectors of :math:`C = H K A^{-1/2}`, and
+    the eigenvalues its squared singular values. Small problems are solved by a singular value
+    decomposition, which sees components that are smaller by a square root than those an
+    eigendecomposition does; large ones by the Lanczos method on :math:`C^\top C`. The linear kernel
+    with fewer features than rows is solved in the space of the features, so that :math:`K` is not
+    formed either.
 
     A component whose eigenvalue is zero to machine precision, as for data of lower rank, is zero.
+    Features of very different scales, or far from zero, use up the precision; `CorpusScaler` or
+    `sklearn.preprocessing.StandardScaler` mends that.
+
     Without a target the first term vanishes. The components then are those of kernel PCA if the
     kernel is centred, as the linear one is on centred features, scaled to unit variance.
 
@@ -162,6 +170,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         -----
         NoTargetWarning
             If no target is given.
+        UserWarning
+            If some components are zero to machine precision.
         """
         self._check_parameters()
         X_src, _, X_tgt = validate_domains(
@@ -178,6 +188,15 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         else:
             self._fit_rbf(rows, contrast, n_components)
         self._n_features_out = n_components
+        # The centring takes one dimension from the n rows, whatever the features are.
+        expected, n_real = min(n_components, len(rows) - 1), np.count_nonzero(self.eigenvalues_)
+        if n_real < expected:
+            warn_caller(
+                f"{n_components - n_real} of {n_components} components of TCA are zero to machine "
+                "precision: features are constant or collinear, or differ too much in scale. "
+                "Scale the features first, or take fewer components.",
+                UserWarning,
+            )
         return self
 
     def fit_transform(
@@ -221,18 +240,20 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         rows = X.astype(np.float64)
         if hasattr(self, "components_"):
             return (rows @ self.components_.T).astype(X.dtype)
-        kernel = rbf_kernel(rows, self.X_fit_, gamma=self.gamma_)
+        centre = self.X_fit_.mean(axis=0)
+        kernel = rbf_kernel(rows - centre, self.X_fit_ - centre, gamma=self.gamma_)
         return (kernel @ self.weights_).astype(X.dtype)
 
     def _fit_linear(self, rows: NDArray[Any], contrast: NDArray[Any], n_components: int) -> None:
         n, n_features = rows.shape
         if n_features < n:
             # In the left singular vectors U of the rows, K is diagonal and w = U v.
-            scale, V = scipy.linalg.eigh(rows.T @ rows)
-            kept = scale > np.finfo(float).eps * n * scale[-1]
-            root, V = np.sqrt(scale[kept]), V[:, kept]
-            ones, contrast = V.T @ rows.sum(axis=0) / root, V.T @ (rows.T @ contrast) / root
-            problem = _Problem(root**2, ones, contrast, n, self.mu)
+            U, root, Vt = scipy.linalg.svd(rows, full_matrices=False)
+            kept = root > np.finfo(float).eps * n * root[0]
+            U, root, V = U[:, kept], root[kept], Vt[kept].T
+            ones = U.sum(axis=0)
+            outside = float(np.linalg.norm(1 - U @ ones)) / math.sqrt(n)
+            problem = _Problem(root**2, ones, U.T @ contrast, n, self.mu, outside)
             self.eigenvalues_, W = _solve(problem, n_components)
             components = (V * root) @ W
         else:
@@ -247,7 +268,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         # Identical rows may differ from their mean by a rounding error.
         noise = np.finfo(float).eps * np.square(rows).mean(axis=0).sum()
         self.gamma_ = self.gamma or (1 / spread if spread > noise else 1.0)
-        kernel = rbf_kernel(rows, gamma=self.gamma_)
+        # Only differences of rows count, which would drown in rounding errors far from zero.
+        kernel = rbf_kernel(rows - rows.mean(axis=0), gamma=self.gamma_)
         problem = _Problem(kernel, np.ones(len(rows)), contrast, len(rows), self.mu)
         self.eigenvalues_, W = _solve(problem, n_components)
         self.weights_ = W * _signs(kernel @ W)
@@ -289,13 +311,19 @@ class _Problem(NamedTuple):
     """``K H K w = lambda (K L K + mu I) w`` in r coordinates, those of the n rows or fewer."""
 
     kernel: NDArray[Any]  # K, (r, r), or (r,) for a diagonal one
-    ones: NDArray[Any]  # H = I - ones ones' / n
+    ones: NDArray[Any]  # the vector of n ones
     contrast: NDArray[Any]  # e in L = e e'
     n: int
     mu: float
+    outside: float = 0.0  # length of what the r coordinates miss of the ones, over that of the ones
 
     def times_kernel(self, V: NDArray[Any]) -> NDArray[Any]:
         return self.kernel @ V if self.kernel.ndim == 2 else (self.kernel * V.T).T
+
+    def centre(self, V: NDArray[Any]) -> NDArray[Any]:
+        """Multiply by the symmetric root of H, which is H itself where nothing is outside."""
+        shrinkage = 1 / (self.n * (1 + self.outside))
+        return V - np.multiply.outer(self.ones, shrinkage * (self.ones @ V))
 
 
 def _solve(problem: _Problem, n_components: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -309,42 +337,55 @@ def _solve(problem: _Problem, n_components: int) -> tuple[NDArray[Any], NDArray[
         return (V - np.multiply.outer(k, shrinkage * (k @ V))) / math.sqrt(mu)
 
     def multiply(V: NDArray[Any]) -> NDArray[Any]:
-        V = problem.times_kernel(whiten(V))
-        V = V - np.multiply.outer(problem.ones, problem.ones @ V / problem.n)
-        return whiten(problem.times_kernel(V))
+        return problem.centre(problem.times_kernel(whiten(V)))
+
+    def multiply_transposed(V: NDArray[Any]) -> NDArray[Any]:
+        return whiten(problem.times_kernel(problem.centre(V)))
 
     eigenvalues, W = np.zeros(n_components), np.zeros((size, n_components))
-    found, U = _leading_eigenvectors(multiply, size, min(n_components, size))
-    # What is left of K K after the centring may be rounding error alone: not to be blown up.
-    real = found > 10 * np.finfo(float).eps * np.linalg.norm(problem.kernel) ** 2 / mu
-    eigenvalues[: real.sum()] = found[real]
-    W[:, : real.sum()] = whiten(U[:, real]) * np.sqrt(problem.n / found[real])
+    # What is left of K after the centring may be rounding error alone: not to be blown up.
+    # The factor is what identical rows ask for, whose centred kernel is nothing else.
+    rounding = 10 * math.sqrt(problem.n) * np.finfo(float).eps
+    noise = rounding * float(np.linalg.norm(problem.kernel)) / math.sqrt(mu)
+    n_leading = min(n_components, size)
+    sigma, V = _leading_singular_vectors(multiply, multiply_transposed, size, n_leading, noise)
+    real = sigma > noise
+    eigenvalues[: real.sum()] = sigma[real] ** 2
+    W[:, : real.sum()] = whiten(V[:, real]) * (math.sqrt(problem.n) / sigma[real])
     return eigenvalues, W
 
 
-def _leading_eigenvectors(
-    multiply: Callable[[NDArray[Any]], NDArray[Any]], size: int, n_leading: int
+def _leading_singular_vectors(
+    multiply: Callable[[NDArray[Any]], NDArray[Any]],
+    multiply_transposed: Callable[[NDArray[Any]], NDArray[Any]],
+    size: int,
+    n_leading: int,
+    noise: float,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Decompose a symmetric operator, largest eigenvalue first."""
+    """Find singular values, largest first, and right singular vectors of a square operator."""
     if n_leading == 0:
         return np.zeros(0), np.zeros((size, 0))
+
+    def square(V: NDArray[Any]) -> NDArray[Any]:
+        return multiply_transposed(multiply(V))
+
     # A fixed start keeps the result the same from run to run; a vector of ones would not do, being
     # mapped to zero by a centred kernel.
     start = np.random.default_rng(0).standard_normal(size)
-    dense = size <= _DENSE_SIZE or 4 * n_leading >= size or not multiply(start).any()
-    if not dense:
-        operator = LinearOperator((size, size), matvec=multiply, dtype=np.float64)
+    if size > _DENSE_SIZE and 4 * n_leading < size and square(start).any():
+        operator = LinearOperator((size, size), matvec=square, dtype=np.float64)
         try:
-            eigenvalues, U = eigsh(operator, k=n_leading, which="LA", v0=start)
+            squares, V = eigsh(operator, k=n_leading, which="LA", v0=start)
         except ArpackNoConvergence:
-            dense = True
-    if dense:
-        matrix = multiply(np.eye(size))
-        eigenvalues, U = scipy.linalg.eigh(
-            (matrix + matrix.T) / 2, subset_by_index=[size - n_leading, size - 1]
-        )
-    order = np.argsort(-eigenvalues, kind="stable")
-    return eigenvalues[order], U[:, order]
+            pass
+        else:
+            order = np.argsort(-squares, kind="stable")
+            squares, V = squares[order], V[:, order]
+            # In the square, the noise of one factor is multiplied by the size of the other.
+            real = squares > noise * math.sqrt(max(squares[0], 0.0))
+            return np.sqrt(np.where(real, squares, 0.0)), V
+    _, sigma, Vt = scipy.linalg.svd(multiply(np.eye(size)))
+    return sigma[:n_leading], Vt[:n_leading].T
 
 
 def _signs(Z: NDArray[Any]) -> NDArray[Any]:

@@ -13,6 +13,7 @@ PACKAGE = Path(skdidan.__file__).parent
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
 LAYERS = [
+    {"parameters", "reporting"},
     {"domains", "audio", "metrics", "sparse_coding", "synthesis"},
     {"spectrograms", "functionals", "scaling", "networks", "penalties", "batches"}
     | {"corpora", "synthetic"},
@@ -23,6 +24,8 @@ LAYERS = [
 # Within a layer: audio opens a Target, and plots average records.
 SAME_LAYER = {("audio", "domains"), ("plots", "comparison")}
 FORBIDDEN = {
+    "parameters": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
+    "reporting": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "networks": {"sklearn", "skorch"},
     "penalties": {"sklearn", "skorch"},
     "sparse_coding": {"sklearn", "skorch"},
@@ -39,7 +42,9 @@ def imports_of(module):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names.add(node.module)
+            assert node.level == 0, f"{module} has a relative import, in line {node.lineno}"
+            # from skdidan import name: the name may be a module.
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 
@@ -50,6 +55,7 @@ def layer_of(module):
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_down(module):
     own = {name.split(".")[1] for name in imports_of(module) if name.startswith("skdidan.")}
+    own &= set(MODULES)
     upward = {
         name
         for name in own
@@ -66,11 +72,23 @@ def test_layers_stay_clear_of_foreign_frameworks(module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_no_private_imports(module):
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in {"sklearn", "skorch"}:
-            parts = [*node.module.split("."), *(alias.name for alias in node.names)]
-            assert not [part for part in parts if part.startswith("_")]
+    foreign = {name for name in imports_of(module) if name.split(".")[0] in {"sklearn", "skorch"}}
+    assert not {name for name in foreign if any(part.startswith("_") for part in name.split("."))}
+
+
+@pytest.mark.parametrize("line", ["import sklearn._loss", "from sklearn.utils import _mask"])
+def test_private_imports_are_found_in_either_form(line, monkeypatch, tmp_path):
+    (tmp_path / "bad.py").write_text(line)
+    monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
+    with pytest.raises(AssertionError):
+        test_no_private_imports("bad")
+
+
+def test_relative_imports_are_refused(monkeypatch, tmp_path):
+    (tmp_path / "bad.py").write_text("from . import domains")
+    monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
+    with pytest.raises(AssertionError, match="bad has a relative import, in line 1"):
+        imports_of("bad")
 
 
 def test_importing_loads_no_framework_and_changes_no_setting():

@@ -139,6 +139,32 @@ def test_a_new_group_goes_by_its_own_rows_and_no_group_by_the_corpus():
     np.testing.assert_array_equal(scaler.transform(X_TGT), standard(X_TGT))
 
 
+def test_a_new_group_of_one_row_goes_by_its_corpus():
+    scaler = CorpusScaler().fit(X_SRC, X_tgt=X_TGT, groups=SPEAKERS)
+    match = r"Of the groups \['p', 'q'\], which fit did not see, there is but one row each"
+    with pytest.warns(UserWarning, match=match) as caught:
+        scaled = scaler.transform(X_TGT, groups=["p"] + ["new"] * 7 + ["q"])
+    assert len(caught) == 1 and caught[0].filename == __file__
+    np.testing.assert_array_equal(scaled[[0, 8]], standard(X_TGT)[[0, 8]])
+    np.testing.assert_array_equal(scaled[1:8], standard(X_TGT[1:8]))
+
+
+def test_a_new_group_of_one_spectrogram_has_frames_enough(recwarn):
+    scaler = CorpusScaler().fit(SPECTRA_SRC, X_tgt=SPECTRA_TGT)
+    scaled = scaler.transform(SPECTRA_TGT[:1], groups=["new"])
+    np.testing.assert_array_equal(scaled, standard_3d(SPECTRA_TGT[:1], SPECTRA_TGT[:1]))
+    assert not recwarn.list
+
+
+def test_a_source_in_a_holder_is_opened():
+    expected = CorpusScaler().fit_transform(X_SRC, X_tgt=X_TGT)
+    scaled = CorpusScaler().fit_transform(Target(X_SRC), X_tgt=Target(X_TGT))
+    np.testing.assert_array_equal(scaled, expected)
+    expected = CorpusScaler().fit_transform(X_SRC, sample_domain=DOMAIN)
+    scaled = CorpusScaler().fit_transform(Target(X_SRC), sample_domain=DOMAIN)
+    np.testing.assert_array_equal(scaled, expected)
+
+
 def test_groups_of_stacked_spectrograms():
     X = np.concatenate([SPECTRA_SRC, SPECTRA_TGT])
     domain, speakers = np.repeat([0, -1], [6, 4]), pd.Series([1, 1, 1, 2, 2, 2, 1, 1, 3, 3])
@@ -216,10 +242,23 @@ def test_groups_of_the_wrong_length():
         CorpusScaler().fit(X_SRC, X_tgt=X_TGT, groups_tgt=["a", "b"])
 
 
-@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
 def test_groups_with_a_gap(missing):
     with pytest.raises(ValueError, match=f"a group for every row; row 1 has {missing}"):
         CorpusScaler().fit(X_TGT[:2], X_tgt=X_TGT, groups=["a", missing])
+
+
+@pytest.mark.parametrize(
+    "groups, shape",
+    [
+        ([("a", 1), ("b", 2)], r"\(2, 2\)"),
+        (np.array([["a"], ["b"]]), r"\(2, 1\)"),
+        (pd.DataFrame({"speaker": ["a", "b"]}), r"\(2, 1\)"),
+    ],
+)
+def test_groups_of_the_wrong_shape(groups, shape):
+    with pytest.raises(ValueError, match=f"groups must be one-dimensional, .* got shape {shape}"):
+        CorpusScaler().fit(X_TGT[:2], X_tgt=X_TGT, groups=groups)
 
 
 @pytest.mark.parametrize("domain", [None, DOMAIN])

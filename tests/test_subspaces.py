@@ -205,9 +205,62 @@ def test_pandas_in_and_out():
     np.testing.assert_array_equal(target, expected)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e4, 1e5])
+def test_a_feature_of_another_scale_leaves_the_others_alone(scale):
+    X_src, X_tgt = make_domains(200, 150, 6)
+    scales = np.array([1, 1, 1, 1, 1, scale])
+    tca = TCA(6)
+    Z_src = tca.fit_transform(X_src * scales, X_tgt=X_tgt * scales)
+    Z = np.vstack([Z_src, tca.transform(X_tgt * scales)])
+    np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(6), atol=1e-3)
+    # The same problem in the space of the features, where the scales can be taken out: with the
+    # scatter S, the difference d of the means and G = X'X, S v = lambda (d d' + mu G^-1) v.
+    X = np.vstack([X_src, X_tgt])
+    scatter, d = 350 * np.cov(X.T, bias=True), X_src.mean(axis=0) - X_tgt.mean(axis=0)
+    A = np.outer(d, d) + np.linalg.inv(X.T @ X) / np.outer(scales, scales) ** 2
+    reference = 1 / scipy.linalg.eigvalsh(A, scatter)
+    np.testing.assert_allclose(tca.eigenvalues_, reference, rtol=1e-3)
+
+
+@pytest.mark.parametrize("sizes", [(40, 25, 6), (150, 130, 400)])
+@pytest.mark.parametrize("offset", [1e3, 1e4, 1e5])
+def test_features_far_from_zero(sizes, offset):
+    X_src, X_tgt = make_domains(*sizes)
+    tca = TCA(6).fit(X_src + offset, X_tgt=X_tgt + offset)
+    Z = np.vstack([tca.transform(X_src + offset), tca.transform(X_tgt + offset)])
+    np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(6), atol=1e-2)
+
+
+def test_the_rbf_kernel_does_not_depend_on_an_offset():
+    X_src, X_tgt = make_domains()
+    expected = TCA(3, kernel="rbf").fit_transform(X_src, X_tgt=X_tgt)
+    tca = TCA(3, kernel="rbf")
+    np.testing.assert_allclose(tca.fit_transform(X_src + 1e6, X_tgt=X_tgt + 1e6), expected, 1e-5)
+
+
+def test_components_that_are_zero_are_reported():
+    X_src, X_tgt = make_domains()
+    X_src, X_tgt = (np.c_[X, X[:, :2]] for X in (X_src, X_tgt))
+    match = "2 of 8 components of TCA are zero to machine precision.* Scale the features first"
+    with pytest.warns(UserWarning, match=match) as caught:
+        TCA().fit(X_src, X_tgt=X_tgt)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="3 of 6 components of TCA are zero"):
+        TCA().fit(X_src[:, :6] ** [1, 1, 1, 0, 0, 0], X_tgt=X_tgt[:, :6] ** [1, 1, 1, 0, 0, 0])
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_the_component_lost_to_the_centring_is_not_reported(kernel, recwarn):
+    X_src, X_tgt = make_domains()
+    tca = TCA(kernel=kernel).fit(X_src[:2], X_tgt=X_tgt[:2])
+    assert (tca.eigenvalues_ > 0).tolist() == [True, True, True, False]
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 @pytest.mark.parametrize("n_features", [3, 300])
-@pytest.mark.parametrize("value", [0.0, 1.1])
+@pytest.mark.parametrize("value", [0.0, 1.1, 1000.1])
+@pytest.mark.filterwarnings("ignore:2 of 2 components of TCA are zero")
 def test_identical_rows_give_zeros(kernel, n_features, value):
     tca = TCA(2, kernel=kernel)
     Z = tca.fit_transform(np.full((200, n_features), value), X_tgt=np.full((90, n_features), value))
@@ -216,6 +269,7 @@ def test_identical_rows_give_zeros(kernel, n_features, value):
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
+@pytest.mark.filterwarnings("ignore:. of 5 components of TCA are zero")
 def test_constant_features_and_repeated_rows(kernel):
     X_src, X_tgt = (np.repeat(X, 10, axis=0) for X in make_domains(30, 12, 3))
     X_src, X_tgt = (np.c_[X, np.zeros(len(X)), np.full(len(X), 0.3)] for X in (X_src, X_tgt))
@@ -254,14 +308,14 @@ def test_without_convergence_the_problem_is_solved_densely(monkeypatch):
 @pytest.mark.parametrize(
     "params, match",
     [
-        ({"kernel": "poly"}, r"kernel must be one of \('linear', 'rbf'\); got 'poly'"),
-        ({"mu": 0.0}, "mu must be a positive finite number; got 0.0"),
-        ({"mu": np.nan}, "mu must be a positive finite number; got nan"),
-        ({"mu": None}, "mu must be a positive finite number; got None"),
-        ({"gamma": -1}, "gamma must be a positive finite number; got -1"),
-        ({"gamma": "scale"}, "gamma must be a positive finite number; got 'scale'"),
-        ({"n_components": 0}, "n_components must be a whole number >= 1, or None; got 0"),
-        ({"n_components": 2.0}, "n_components must be a whole number >= 1, or None; got 2.0"),
+        ({"kernel": "poly"}, r"kernel must be one of \['linear', 'rbf'\]; got 'poly'"),
+        ({"mu": 0.0}, "mu must be a finite number above 0; got 0.0"),
+        ({"mu": np.nan}, "mu must be a finite number above 0; got nan"),
+        ({"mu": None}, "mu must be a finite number above 0; got None"),
+        ({"gamma": -1}, "gamma must be a finite number above 0; got -1"),
+        ({"gamma": "scale"}, "gamma must be a finite number above 0; got 'scale'"),
+        ({"n_components": 0}, "n_components must be a whole number of at least 1; got 0"),
+        ({"n_components": 2.0}, "n_components must be a whole number of at least 1; got 2.0"),
         ({"n_components": 7}, r"n_samples=65 .* n_features=6, .* got 7. Take at most 6, or None"),
         ({"n_components": 66, "kernel": "rbf"}, r"n_samples=65 .* got 66. Take at most 65"),
     ],
