@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +30,10 @@ __all__ = [
     "waveform_rows",
 ]
 
+# A program that writes to a pipe cannot return to the header, and leaves a length like this in it.
+_STREAMED = 0x7FFF_FF00
+_LOWEST_RATE = 1000  # Hz
+_LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast to float by far
 _ON_ERROR = ("raise", "warn")
 _INTEGERS = ("uint8", "int8", "int16", "int32")
 _N_NAMED = 5
@@ -61,8 +66,9 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file cannot be decoded, holds no samples, NaN or infinite samples, or zeros only;
-        or if `sample_rate` is not a whole number of at least 1.
+        If the file cannot be decoded, is cut off, has a sample rate below 1000 Hz, holds no
+        samples, NaN or infinite samples, samples far beyond full scale, or zeros only; or if
+        `sample_rate` is not a whole number of at least 1.
 
     Examples
     --------
@@ -84,10 +90,17 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
         reason = "is a directory" if Path(path).is_dir() else "does not exist"
         raise FileNotFoundError(f"{name} {reason}.")
     try:
-        samples, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            samples = file.read(dtype="float32", always_2d=True)
+            file_rate, remarks = file.samplerate, file.extra_info
     # soundfile raises a TypeError for .raw files, which say nothing of their rate.
     except (soundfile.SoundFileError, TypeError) as error:
         raise ValueError(f"{name} cannot be decoded: {error}") from error
+    cut = re.search(r"data : (\d+) \(should be (\d+)\)", remarks)
+    if cut and len(samples) and int(cut[1]) < _STREAMED:
+        raise ValueError(f"{name} is truncated: it holds {cut[2]} of {cut[1]} bytes of samples.")
+    if file_rate < _LOWEST_RATE:
+        raise ValueError(f"{name} has a sample rate of {file_rate} Hz, which is not one of speech.")
     waveform = samples.mean(axis=1)
     if file_rate != sample_rate:
         waveform = soxr.resample(waveform, file_rate, sample_rate, quality="HQ")
@@ -100,6 +113,12 @@ def _check_samples(waveform: NDArray[np.float32], name: str) -> NDArray[np.float
     n_bad = int(waveform.size - np.isfinite(waveform).sum())
     if n_bad:
         raise ValueError(f"{name} holds NaN or infinite samples: {n_bad} of {waveform.size}.")
+    peak = float(np.abs(waveform).max())
+    if peak > _LOUDEST:
+        raise ValueError(
+            f"{name} has a peak of {peak:g}, but floats have full scale 1: pass integers as they "
+            "are, or divide by their range."
+        )
     if not waveform.any():
         raise ValueError(f"{name} is silent: all of its {waveform.size} samples are zero.")
     return waveform
@@ -137,6 +156,8 @@ def waveform_rows(X: Any) -> list[Any]:
         If there is no row.
     """
     X = open_target(X)
+    if isinstance(X, (Set, Mapping)):
+        raise TypeError(f"X must be a list or an array; a {type(X).__name__} has no order of rows.")
     if isinstance(X, (str, bytes, os.PathLike)) or not hasattr(X, "__len__"):
         raise TypeError(f"X must hold one path or waveform per row; got {X!r} alone. Pass [{X!r}].")
     if hasattr(X, "shape"):
@@ -160,6 +181,8 @@ def waveform_rows(X: Any) -> list[Any]:
 
 
 def _as_waveform(row: Any, n: int) -> NDArray[Any]:
+    if isinstance(row, tuple) and len(row) == 2 and np.ndim(row[1]) == 0 < np.ndim(row[0]):
+        raise TypeError(f"Row {n} is a pair (waveform, sample rate); pass the waveform alone.")
     waveform = np.asarray(row)
     if waveform.ndim != 1:
         raise TypeError(
@@ -271,9 +294,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
     # A plain Pipeline, or a search, routes these without being asked to.
     __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
 
-    def fit(
-        self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: Any = None
-    ) -> Self:
+    def fit(self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: Any = None) -> Self:
         """Check the parameters and the kind of the rows; nothing is learnt and no file is read.
 
         Parameters

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import Bunch
 
-from skdidan.domains import take_rows
+from skdidan.domains import check_missing, take_rows
 
 __all__ = ["CORPORA", "EMOTIONS", "CorpusWarning", "cross_corpus_task", "load_corpus"]
 
@@ -126,7 +126,7 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     """
     if name not in CORPORA:
         raise ValueError(f"name must be among {sorted(CORPORA)}; got {name!r}.")
-    corpus, root = CORPORA[name], Path(root)
+    corpus, root = CORPORA[name], Path(root).expanduser()
     if not root.is_dir():
         raise NotADirectoryError(
             f"root must be the folder of {corpus.title}, with files {corpus.layout}; "
@@ -205,10 +205,11 @@ def cross_corpus_task(source: Bunch, target: Bunch, classes: Sequence[str] | Non
     found = {}
     for side, corpus in (("source", source), ("target", target)):
         _check_corpus(side, corpus)
+        check_missing(corpus["emotion"], f"emotion of the {side}")
         found[side] = {str(emotion) for emotion in corpus["emotion"]}
     if isinstance(classes, str):
         raise TypeError(f"classes must be a sequence of class names; got the string {classes!r}.")
-    kept = sorted(found["source"] & found["target"] if classes is None else set(classes))
+    kept = sorted(found["source"] & found["target"] if classes is None else map(str, set(classes)))
     for side, present in found.items():
         missing = [name for name in kept if name not in present]
         if missing:

@@ -15,6 +15,7 @@ __all__ = [
     "Domains",
     "NoTargetWarning",
     "Target",
+    "check_missing",
     "merge_domains",
     "n_rows",
     "open_target",
@@ -278,7 +279,7 @@ def validate_domains(
     X, y, X_tgt = split_domains(X, y, X_tgt, sample_domain=sample_domain)
     checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "order": "C"}
     if supervised:
-        _check_missing(y)
+        check_missing(y, "y of the source")
         X, y = validate_data(estimator, X, y, ensure_min_samples=min_source, **checks)
         check_classification_targets(y)
         classes = np.unique(y)
@@ -296,16 +297,18 @@ def validate_domains(
     return Domains(X, y, X_tgt)
 
 
-def _check_missing(y: Any) -> None:
-    """Name the labels that are None or NaN, which scikit-learn would take for a strange type."""
-    values = np.asarray(y)
-    if values.dtype == object and values.ndim == 1:
-        # NaN differs from itself; whether pandas' NA does is again NA.
-        missing = [row for row, value in enumerate(values) if _is_missing(value)]
-        if missing:
-            raise ValueError(
-                f"y holds {len(missing)} missing label(s), the first in source row {missing[0]}."
-            )
+def check_missing(labels: Any, name: str) -> None:
+    """Raise a ValueError for labels that are None, NaN or NA, which would pass as a class."""
+    if isinstance(labels, np.ndarray) and labels.dtype != object:
+        return
+    values = np.asarray(labels, dtype=object)  # or NaN beside strings would become one
+    if values.ndim != 1:
+        return
+    missing = [row for row, value in enumerate(values) if _is_missing(value)]
+    if missing:
+        raise ValueError(
+            f"{name} holds {len(missing)} missing label(s), the first in row {missing[0]}."
+        )
 
 
 def _is_missing(value: Any) -> bool:

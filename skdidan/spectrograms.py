@@ -73,7 +73,7 @@ class _FixedSpectrogram(AudioTransformer):
         Returns
         -------
         spectrograms : ndarray of float32, shape (n, n_bins, n_frames)
-            ``n_frames = 1 + round(duration * sample_rate) // hop_length``.
+            ``n_frames = 1 + round(duration * sample_rate) // hop_length``, for an even `n_fft`.
 
         Raises
         ------
@@ -85,7 +85,8 @@ class _FixedSpectrogram(AudioTransformer):
         self._check_parameters()
         rows = self._rows(X)
         bank = self._filter_bank()
-        n_frames = 1 + self._n_samples() // self.hop_length
+        # librosa pads n_fft // 2 samples on both sides: one fewer than n_fft where that is odd.
+        n_frames = 1 + (self._n_samples() - self.n_fft % 2) // self.hop_length
         spectrograms = np.empty((len(rows), self._n_bins(), n_frames), dtype=np.float32)
         for n, values in enumerate(self._map(partial(self._convert, bank=bank), rows)):
             spectrograms[n] = values

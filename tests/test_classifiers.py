@@ -431,7 +431,7 @@ def test_missing_labels_are_named(domains, missing):
     X_src, y_src, X_tgt, _ = domains
     labels = np.array(y_src, dtype=object)
     labels[[4, 7]] = missing
-    with pytest.raises(ValueError, match=r"2 missing label\(s\), the first in source row 4"):
+    with pytest.raises(ValueError, match=r"2 missing label\(s\), the first in row 4"):
         DIDANClassifier(**QUICK).fit(X_src, labels, X_tgt)
 
 

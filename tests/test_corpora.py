@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.utils import Bunch
 
@@ -299,3 +300,19 @@ def test_real_task():
     counts = Counter(task.y_src)
     assert [counts[name] for name in classes] == [127, 69, 71, 79, 62]
     assert Counter(task.y_tgt) == dict.fromkeys(classes, 200)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_a_missing_emotion_is_no_class(missing):
+    corpus = Bunch(files=["a", "b", "c"], emotion=["fear", missing, "anger"], speaker=[1, 1, 2])
+    with pytest.raises(
+        ValueError, match=r"emotion of the source holds 1 missing label\(s\).*row 1"
+    ):
+        cross_corpus_task(corpus, corpus)
+
+
+def test_classes_that_are_numbers_are_named_by_them():
+    corpus = Bunch(files=["a", "b", "c"], emotion=[0, 1, 2], speaker=[1, 1, 2])
+    task = cross_corpus_task(corpus, corpus, classes=[0, 2])
+    assert task.classes.tolist() == ["0", "2"]
+    assert task.X_src == ["a", "c"]

@@ -138,7 +138,7 @@ ODD_CLIPS = {
     "constant": np.full(RATE, 0.2),
     "constant tone": tone(220),
     "whisper of a float": noise(scale=1e-12),
-    "far beyond full scale": noise(scale=1e4),
+    "beyond full scale": noise(scale=1.5),
     "long pause": np.concatenate([noise(0.1), np.zeros(RATE), noise(0.1)]),
     "alternating": np.tile([0.1, -0.1], 8000),
 }
