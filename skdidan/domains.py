@@ -339,17 +339,24 @@ def warn_no_target(estimator: Any) -> None:
 
 
 def takes_target(estimator: Any) -> bool:
-    """Tell whether ``fit`` of an estimator, or of the one it wraps, has a parameter ``X_tgt``.
+    """Tell whether ``fit`` of an estimator, or of the one it wraps, makes use of ``X_tgt``.
+
+    A stateless one, whose ``fit`` learns nothing, does not, though it has the parameter.
 
     Examples
     --------
     >>> from sklearn.model_selection import GridSearchCV
     >>> from sklearn.preprocessing import StandardScaler
-    >>> from skdidan import CorpusScaler
+    >>> from skdidan import CorpusScaler, LogMelSpectrogram
     >>> takes_target(CorpusScaler()), takes_target(StandardScaler())
     (True, False)
+    >>> takes_target(LogMelSpectrogram())
+    False
     >>> takes_target(GridSearchCV(CorpusScaler(), {}))
     True
     """
+    tags = getattr(estimator, "__sklearn_tags__", None)
+    if has_fit_parameter(estimator, "X_tgt"):
+        return tags is None or tags().requires_fit
     inner = getattr(estimator, "estimator", None)
-    return has_fit_parameter(estimator, "X_tgt") or (inner is not None and takes_target(inner))
+    return inner is not None and takes_target(inner)

@@ -10,7 +10,8 @@ import soundfile
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 from sklearn.utils import Bunch
 
@@ -156,6 +157,17 @@ def test_shallow_road(corpora):
     )
     pipeline.fit(corpora.paths_src, corpora.y_src, corpora.paths_tgt)
     assert pipeline.score(corpora.paths_tgt, corpora.y_tgt) > 0.7
+
+
+def test_features_side_by_side_are_a_step(corpora):
+    features = make_union(Functionals(), FunctionTransformer(root_mean_square))
+    pipeline = make_adaptation_pipeline(features, CorpusScaler(), SVC())
+    pipeline.fit(corpora.X_src, corpora.y_src, corpora.X_tgt)
+    assert pipeline.score(corpora.X_tgt, corpora.y_tgt) > 0.7
+
+
+def root_mean_square(X):
+    return np.array([[np.sqrt(np.mean(row**2))] for row in X])
 
 
 def test_a_silent_clip_does_not_spread(corpora):
