@@ -1,7 +1,7 @@
+from .adaptation import AdaptationClassifier as AdaptationClassifier
 from .audio import AudioLoader as AudioLoader
 from .audio import AudioWarning as AudioWarning
 from .audio import read_audio as read_audio
-from .classifiers import AdaptationClassifier as AdaptationClassifier
 from .classifiers import DANClassifier as DANClassifier
 from .classifiers import DeepCORALClassifier as DeepCORALClassifier
 from .classifiers import DIDANClassifier as DIDANClassifier

@@ -19,7 +19,8 @@ from skdidan import (
     SourceOnlyClassifier,
     Target,
 )
-from skdidan.classifiers import CLASSIFIERS, AdaptationClassifier, _project_on_simplex
+from skdidan.adaptation import AdaptationClassifier, _project_on_simplex
+from skdidan.classifiers import CLASSIFIERS
 
 ADAPTING = {name: cls for name, cls in CLASSIFIERS.items() if name != "source_only"}
 QUICK = {"max_epochs": 3, "batch_size": 16, "random_state": 0}

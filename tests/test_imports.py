@@ -18,6 +18,7 @@ LAYERS = [
     {"spectrograms", "functionals", "scaling", "networks", "penalties", "batches"}
     | {"corpora", "synthetic"},
     {"training", "subspaces"},
+    {"adaptation"},
     {"classifiers", "pipelines", "model_selection"},
     {"comparison", "plots", "persistence"},
 ]

@@ -1,0 +1,319 @@
+"""What all neural classifiers share: from two domains to a trained network, and its answers."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from skdidan.batches import PairedBatches
+from skdidan.domains import open_target, validate_domains
+from skdidan.networks import NETWORKS
+from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
+from skdidan.training import LOSSES, AdaptationNet, PenaltyTerm, SquaredError
+
+__all__ = ["AdaptationClassifier"]
+
+
+class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
+    """Base of the neural classifiers: a network trained under penalties between the domains.
+
+    A subclass says in ``_penalty_terms`` which penalties those are, by their names in the history:
+    a dict of `skdidan.training.PenaltyTerm`. Parameters and attributes are described in
+    `DIDANClassifier`.
+    """
+
+    # A plain Pipeline, or a search, routes these without being asked to.
+    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+
+    def __init__(
+        self,
+        network: str | Callable[..., nn.Module] = "auto",
+        *,
+        network_params: Mapping[str, Any] | None = None,
+        trade_off: float = 1.0,
+        loss: str = "squared_error",
+        class_weight: str | Mapping[Any, float] | None = "balanced",
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        max_epochs: int = 60,
+        batch_size: int = 64,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        callbacks: list[Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.network = network
+        self.network_params = network_params
+        self.trade_off = trade_off
+        self.loss = loss
+        self.class_weight = class_weight
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    @abstractmethod
+    def _penalty_terms(self) -> dict[str, PenaltyTerm]:
+        """Penalties by their names in the history."""
+
+    def _wants_target(self) -> bool:
+        """Tell whether a fit without a target is worth a warning."""
+        return True
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> Self:
+        """Train on the labelled source under penalties between source and target.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features) or (n_source, n_bins, n_frames)
+            The source; with `sample_domain`, both domains stacked.
+        y : array-like, shape (n_source,)
+            Its labels. With `sample_domain`, whatever stands there for target rows is not read.
+        X_tgt : array-like or Target, shape (n_target, ...), optional
+            The unlabelled target. Without any, the source alone is trained on, under a
+            `NoTargetWarning`.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+
+        Returns
+        -------
+        self : object
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If the domains do not fit together, the source has fewer than two classes, or a
+            parameter is out of its range.
+        TypeError
+            If `network` is a module already made, does not take its arguments, or returns no
+            features.
+        FloatingPointError
+            If the training diverges.
+
+        Warns
+        -----
+        NoTargetWarning
+            If there is no target.
+        """
+        self._check_parameters()
+        source, labels, target = validate_domains(
+            self,
+            X,
+            y,
+            X_tgt,
+            sample_domain=sample_domain,
+            supervised=True,
+            allow_nd=True,
+            dtype=np.float32,
+            min_source=2,
+            wants_target=self._wants_target(),
+        )
+        return self._fit(source, labels, target)
+
+    def _fit(self, X: NDArray[Any], y: NDArray[Any], X_tgt: NDArray[Any] | None) -> Self:
+        classes, codes = np.unique(y, return_inverse=True)
+        device = self._device()
+        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
+        batches = PairedBatches(
+            torch.tensor(X, device=device),
+            None if X_tgt is None else torch.tensor(X_tgt, device=device),
+            torch.tensor(codes, device=device),
+            self.batch_size,
+            np.random.default_rng(seeds[0]),
+        )
+        # Initial weights and dropout draw from torch's global generator: seed it, then restore it.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(int(seeds[1]))
+            net = AdaptationNet(
+                self._module(X.shape[1:], len(classes)),
+                LOSSES[self.loss](weight=self._class_weights(classes, y)),
+                n_classes=len(classes),
+                penalties={} if X_tgt is None else self._penalty_terms(),
+                trade_off=self.trade_off,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+                max_epochs=self.max_epochs,
+                device=str(device),
+                callbacks=self.callbacks,
+                verbose=self.verbose,
+            ).fit(batches, None)
+        self.net_, self.classes_, self.feature_shape_ = net, classes, X.shape[1:]
+        self.history_ = [
+            {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
+            for epoch in net.history.to_list()
+        ]
+        return self
+
+    def _class_weights(self, classes: NDArray[Any], y: NDArray[Any]) -> torch.Tensor:
+        weights = compute_class_weight(self.class_weight, classes=classes, y=y)
+        if not (np.isfinite(weights) & (weights > 0)).all():
+            raise ValueError(
+                f"class_weight must give each class a finite number above 0; got "
+                f"{dict(zip(classes.tolist(), weights.tolist(), strict=True))}."
+            )
+        return torch.tensor(weights, dtype=torch.float32)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the class of each row.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of the target domain.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,)
+            Labels out of `classes_`.
+        """
+        logits = self._outputs(X)[0]
+        return self.classes_[logits.argmax(axis=1)]
+
+    def decision_function(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the network's outputs.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of the target domain.
+
+        Returns
+        -------
+        scores : ndarray, shape (n_samples, n_classes) or (n_samples,)
+            The outputs; with two classes, how far the second exceeds the first.
+        """
+        logits = self._outputs(X)[0]
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Estimate class probabilities.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of the target domain.
+
+        Returns
+        -------
+        probabilities : ndarray, shape (n_samples, n_classes)
+            The softmax of the outputs under the log loss. Under the squared error the outputs
+            themselves estimate the probabilities, and the nearest distribution to them is
+            returned: their Euclidean projection onto the simplex (Duchi et al., 2008, ICML).
+        """
+        logits = self._outputs(X)[0]
+        if isinstance(self.net_.criterion_, SquaredError):
+            return _project_on_simplex(logits)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def embed(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the features on which the domains were aligned.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of either domain.
+
+        Returns
+        -------
+        features : ndarray of float32, shape (n_samples, n_features_out)
+            Inputs of the network's output layer.
+        """
+        return self._outputs(X)[1]
+
+    def _outputs(self, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        check_is_fitted(self)
+        X = validate_data(
+            self, open_target(X), reset=False, allow_nd=True, dtype=np.float32, order="C"
+        )
+        if X.shape[1:] != self.feature_shape_:
+            raise ValueError(
+                f"{type(self).__name__} was fitted on rows of shape {self.feature_shape_}; "
+                f"got {X.shape[1:]}."
+            )
+        outputs = self.net_.outputs(torch.tensor(X))
+        return outputs.logits.double().numpy(), outputs.features.numpy()
+
+    def _device(self) -> torch.device:
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            return torch.device(self.device)
+        except RuntimeError as error:
+            raise ValueError(
+                f"device must be 'auto' or one that torch knows; got {self.device!r}."
+            ) from error
+
+    def _module(self, input_shape: tuple[int, ...], n_classes: int) -> nn.Module:
+        network = self.network
+        if network == "auto":
+            network = "mlp" if len(input_shape) == 1 else "cnn"
+        if isinstance(network, str):
+            if network not in NETWORKS:
+                options = ["auto", *NETWORKS]
+                raise ValueError(f"network must be one of {options}, or a class; got {network!r}.")
+            network = NETWORKS[network]
+        if isinstance(network, nn.Module) or not callable(network):
+            raise TypeError(
+                "network must be a name, a torch.nn.Module subclass or a function that makes a "
+                f"module, not {type(network).__name__}: every fit starts from new weights."
+            )
+        params = dict(self.network_params or {})
+        try:
+            inspect.signature(network).bind(input_shape, n_classes, **params)
+        except TypeError as error:
+            raise TypeError(
+                f"network is called as network(input_shape, n_classes, **network_params), which "
+                f"does not fit {getattr(network, '__name__', network)}: {error}."
+            ) from error
+        module = network(input_shape, n_classes, **params)
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"network must make a torch.nn.Module; got {type(module).__name__}.")
+        return module
+
+    def _check_parameters(self) -> None:
+        check_option("loss", self.loss, LOSSES)
+        check_positive("lr", self.lr)
+        check_count("max_epochs", self.max_epochs)
+        check_count("batch_size", self.batch_size)
+        check_not_negative("trade_off", self.trade_off)
+        check_not_negative("weight_decay", self.weight_decay)
+
+
+def _project_on_simplex(points: NDArray[Any]) -> NDArray[Any]:
+    """Project each row onto the probability simplex: shift, then clip at zero.
+
+    Only the entries above the shift stay positive, and the largest is always one of them.
+    """
+    descending = -np.sort(-points, axis=1)
+    ranks = np.arange(1, points.shape[1] + 1)
+    shifts = (np.cumsum(descending, axis=1) - 1) / ranks
+    n_positive = (descending > shifts).sum(axis=1)
+    shift = np.take_along_axis(shifts, n_positive[:, np.newaxis] - 1, axis=1)
+    return np.clip(points - shift, 0, None)
+
+
+_BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history
