@@ -25,19 +25,73 @@ class Outputs(NamedTuple):
     logits : Tensor, shape (n_samples, n_classes)
         Outputs of the last, linear layer.
     features : Tensor, shape (n_samples, n_features)
-        Its inputs, on which penalties align the domains.
-    local_features : Tensor, shape (n_samples, n_features), or None
-        Equal to `features` in value, but their gradient reaches the fully connected layers only
-        and stops below them. None stands for `features` themselves.
+        Its inputs, on which penalties align the domains by default.
+    layers : dict of str to Tensor, or None
+        Layers offered for alignment by their names, each of shape (n_samples, n_units), from the
+        input to the output; the last of them are `features`.
+    local_layers : dict of str to Tensor, or None
+        Those of `layers` that are fully connected: equal in value, but their gradient reaches
+        the fully connected layers only and stops below them. None stands for `layers` themselves.
     """
 
     logits: Tensor
     features: Tensor
-    local_features: Tensor | None = None
+    layers: dict[str, Tensor] | None = None
+    local_layers: dict[str, Tensor] | None = None
+
+    def layer(self, name: str = "features", *, local: bool = False) -> Tensor:
+        """Return a layer by its name.
+
+        Parameters
+        ----------
+        name : str, default="features"
+            "features", or a key of `layers`.
+        local : bool, default=False
+            Whether its gradient shall stop below the fully connected layers. A layer further
+            down has no such form and is returned as it is.
+
+        Raises
+        ------
+        ValueError
+            If the network offers no layer of this name.
+        """
+        layers = self.layers or {}
+        if name != "features" and name not in layers:
+            options = ["features", *layers]
+            raise ValueError(f"align_on must name layers of the network, {options}; got {name!r}.")
+        layer = self.features if name == "features" else layers[name]
+        if not local or not self.local_layers:
+            return layer
+        if name == "features":
+            return list(self.local_layers.values())[-1]
+        return self.local_layers.get(name, layer)
 
 
-class MLP(nn.Module):
+class _FullyConnected(nn.Module):
+    """Rectified fully connected layers, called fc1, fc2, ..., and a linear output layer."""
+
+    def __init__(
+        self, n_inputs: int, hidden: Sequence[int], n_classes: int, dropout: float
+    ) -> None:
+        super().__init__()
+        if not hidden:
+            raise ValueError("hidden must name at least one layer, whose units are the features.")
+        sizes = [n_inputs, *hidden]
+        layers = [nn.Sequential(nn.Linear(*pair), nn.ReLU()) for pair in pairwise(sizes)]
+        self.embedding = nn.ModuleDict({f"fc{i}": layer for i, layer in enumerate(layers, 1)})
+        self.output = nn.Sequential(nn.Dropout(dropout), nn.Linear(sizes[-1], n_classes))
+
+    def _embed(self, X: Tensor) -> dict[str, Tensor]:
+        layers = {}
+        for name, layer in self.embedding.items():
+            X = layers[name] = layer(X)
+        return layers
+
+
+class MLP(_FullyConnected):
     """Multilayer perceptron on feature vectors.
+
+    It offers its hidden layers, "fc1", "fc2", ..., for alignment.
 
     Parameters
     ----------
@@ -49,6 +103,11 @@ class MLP(nn.Module):
         Units of each hidden layer, all rectified; those of the last are the features.
     dropout : float in [0, 1), default=0.2
         Share of inputs of the output layer that are dropped in training.
+
+    Raises
+    ------
+    ValueError
+        If `hidden` is empty.
     """
 
     def __init__(
@@ -59,32 +118,28 @@ class MLP(nn.Module):
         hidden: Sequence[int] = (128, 64),
         dropout: float = 0.2,
     ) -> None:
-        super().__init__()
-        if not hidden:
-            raise ValueError("hidden must name at least one layer, whose units are the features.")
-        sizes = [math.prod(input_shape), *hidden]
-        layers: list[nn.Module] = [nn.Flatten()]
-        for n_in, n_out in pairwise(sizes):
-            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
-        self.embedding = nn.Sequential(*layers)
-        self.output = nn.Sequential(nn.Dropout(dropout), nn.Linear(sizes[-1], n_classes))
+        super().__init__(math.prod(input_shape), hidden, n_classes, dropout)
 
     def forward(self, X: Tensor) -> Outputs:
         """Map rows ``(n_samples, *input_shape)`` to their outputs."""
-        features = self.embedding(X)
-        return Outputs(self.output(features), features)
+        layers = self._embed(X.flatten(1))
+        features = list(layers.values())[-1]
+        return Outputs(self.output(features), features, layers)
 
 
-class _Convolutional(nn.Module):
-    """Convolutions, pooling over time and frequency, one fully connected layer, the output."""
+class _Convolutional(_FullyConnected):
+    """Convolutions, pooling over time and frequency, fully connected layers, the output."""
 
     def __init__(
-        self, encoder: nn.Module, n_pooled: int, n_classes: int, n_features: int, dropout: float
+        self,
+        encoder: nn.Module,
+        n_pooled: int,
+        hidden: Sequence[int],
+        n_classes: int,
+        dropout: float,
     ) -> None:
-        super().__init__()
+        super().__init__(n_pooled, hidden, n_classes, dropout)
         self.encoder = encoder
-        self.embedding = nn.Sequential(nn.Linear(n_pooled, n_features), nn.ReLU())
-        self.output = nn.Sequential(nn.Dropout(dropout), nn.Linear(n_features, n_classes))
         # Channels last convolves in about two thirds of the time.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch omits it
 
@@ -92,17 +147,18 @@ class _Convolutional(nn.Module):
         """Map spectrograms (n_samples, n_bins, n_frames) to their outputs."""
         maps = self.encoder(X.unsqueeze(1))
         pooled = maps.mean(dim=(2, 3)) + maps.amax(dim=(2, 3))
-        features = self.embedding(pooled)
-        local = self.embedding(pooled.detach()) if self.training else features
-        return Outputs(self.output(features), features, local)
+        layers = self._embed(pooled)
+        local = self._embed(pooled.detach()) if self.training else layers
+        features = list(layers.values())[-1]
+        return Outputs(self.output(features), features, {"pooled": pooled, **layers}, local)
 
 
 class CNN(_Convolutional):
     """Small convolutional network on spectrograms.
 
     Blocks of a convolution (first 5 x 5 in steps of 2, then 3 x 3), batch normalisation, rectifier
-    and 2 x 2 max pooling; the sum of the mean and the maximum of each map; one fully connected
-    layer of rectified units, which are the features.
+    and 2 x 2 max pooling; the sum of the mean and the maximum of each map ("pooled"); fully
+    connected layers of rectified units ("fc1", ...), the last of which are the features.
 
     Parameters
     ----------
@@ -112,15 +168,15 @@ class CNN(_Convolutional):
         Number of classes.
     channels : sequence of int, default=(16, 32, 64, 128)
         Maps of each block.
-    n_features : int, default=128
-        Number of features.
+    hidden : sequence of int, default=(128,)
+        Units of each fully connected layer; those of the last are the features.
     dropout : float in [0, 1), default=0.2
         Share of inputs of the output layer that are dropped in training.
 
     Raises
     ------
     ValueError
-        If `input_shape` has not two axes.
+        If `input_shape` has not two axes, or `hidden` is empty.
     """
 
     def __init__(
@@ -129,21 +185,22 @@ class CNN(_Convolutional):
         n_classes: int,
         *,
         channels: Sequence[int] = (16, 32, 64, 128),
-        n_features: int = 128,
+        hidden: Sequence[int] = (128,),
         dropout: float = 0.2,
     ) -> None:
         _check_spectrogram(input_shape)
         blocks = _blocks([1, *channels], pool_after=range(len(channels)))
         # At full resolution the first convolution alone would cost most of the training time.
         blocks[0] = nn.Conv2d(1, channels[0], 5, stride=2, padding=2, bias=False)
-        super().__init__(blocks, channels[-1], n_classes, n_features, dropout)
+        super().__init__(blocks, channels[-1], hidden, n_classes, dropout)
 
 
 class VGG11(_Convolutional):
     """VGG-11 with batch normalisation [1]_, on one channel and with pooled maps.
 
     Eight 3 x 3 convolutions of 64 to 512 maps; where the original flattens, the sum of the mean
-    and the maximum of each map leaves inputs of any length possible.
+    and the maximum of each map leaves inputs of any length possible. It offers the same layers for
+    alignment as the `CNN`.
 
     Parameters
     ----------
@@ -151,15 +208,15 @@ class VGG11(_Convolutional):
         Shape of a spectrogram.
     n_classes : int
         Number of classes.
-    n_features : int, default=512
-        Number of features.
+    hidden : sequence of int, default=(512,)
+        Units of each fully connected layer; those of the last are the features.
     dropout : float in [0, 1), default=0.5
         Share of inputs of the output layer that are dropped in training.
 
     Raises
     ------
     ValueError
-        If `input_shape` has not two axes.
+        If `input_shape` has not two axes, or `hidden` is empty.
 
     References
     ----------
@@ -172,13 +229,13 @@ class VGG11(_Convolutional):
         input_shape: Sequence[int],
         n_classes: int,
         *,
-        n_features: int = 512,
+        hidden: Sequence[int] = (512,),
         dropout: float = 0.5,
     ) -> None:
         _check_spectrogram(input_shape)
         channels = [1, 64, 128, 256, 256, 512, 512, 512, 512]
         blocks = _blocks(channels, pool_after=(0, 1, 3, 5, 7))
-        super().__init__(blocks, channels[-1], n_classes, n_features, dropout)
+        super().__init__(blocks, channels[-1], hidden, n_classes, dropout)
 
 
 def _blocks(channels: Sequence[int], pool_after: Sequence[int]) -> nn.Sequential:

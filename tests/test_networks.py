@@ -30,29 +30,54 @@ def test_logits_are_a_linear_function_of_the_features(name):
     torch.testing.assert_close(network.output[-1](outputs.features), outputs.logits)
 
 
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_layers_follow_from_one_another_and_end_in_the_features(name):
+    network = build(name, hidden=(9, 8, 7)).eval()
+    outputs = network(torch.randn(5, 16, 20))
+    fully_connected = [n for n in outputs.layers if n.startswith("fc")]
+    assert fully_connected == ["fc1", "fc2", "fc3"]
+    assert [outputs.layer(n).shape for n in fully_connected] == [(5, 9), (5, 8), (5, 7)]
+    assert torch.equal(outputs.layer("fc3"), outputs.layer("features"))
+    linear = network.embedding["fc2"][0]
+    torch.testing.assert_close(outputs.layer("fc2"), linear(outputs.layer("fc1")).relu())
+
+
 @pytest.mark.parametrize("name", sorted(SPECTROGRAM_NETWORKS))
-class TestLocalFeatures:
-    """The features whose gradient stops below the fully connected layer."""
+class TestLocalLayers:
+    """The layers whose gradient stops below the fully connected ones."""
 
-    def test_equal_the_features(self, name):
-        outputs = build(name).train()(torch.randn(5, 16, 20))
-        assert torch.equal(outputs.local_features, outputs.features)
+    def moved(self, name, layer, *, local):
+        network = build(name, hidden=(9, 8)).train()
+        network(torch.randn(5, 16, 20)).layer(layer, local=local).sum().backward()
+        keys = [key for key, p in network.named_parameters() if p.grad is not None]
+        return {key.rsplit(".", 2)[0] if "fc" in key else key.split(".")[0] for key in keys}
 
-    def test_move_the_fully_connected_layer_only(self, name):
-        network = build(name).train()
-        network(torch.randn(5, 16, 20)).local_features.sum().backward()
-        moved = {key.split(".")[0] for key, p in network.named_parameters() if p.grad is not None}
-        assert moved == {"embedding"}
+    @pytest.mark.parametrize("layer", ["fc1", "fc2", "features", "pooled"])
+    def test_are_equal_in_value(self, name, layer):
+        outputs = build(name, hidden=(9, 8)).train()(torch.randn(5, 16, 20))
+        assert torch.equal(outputs.layer(layer, local=True), outputs.layer(layer))
 
-    def test_features_move_the_convolutions_too(self, name):
-        network = build(name).train()
-        network(torch.randn(5, 16, 20)).features.sum().backward()
-        moved = {key.split(".")[0] for key, p in network.named_parameters() if p.grad is not None}
-        assert moved == {"embedding", "encoder"}
+    def test_move_the_fully_connected_layers_only(self, name):
+        both = {"embedding.fc1", "embedding.fc2"}
+        assert self.moved(name, "features", local=True) == both
+        assert self.moved(name, "fc2", local=True) == both
+        assert self.moved(name, "fc1", local=True) == {"embedding.fc1"}
+
+    def test_otherwise_the_convolutions_move_too(self, name):
+        assert self.moved(name, "fc1", local=False) == {"embedding.fc1", "encoder"}
+        assert self.moved(name, "pooled", local=True) == {"encoder"}
 
 
-def test_mlp_leaves_its_features_local():
-    assert MLP((6,), 3)(torch.randn(2, 6)).local_features is None
+def test_all_layers_of_an_mlp_are_local_already():
+    outputs = MLP((6,), 3)(torch.randn(2, 6))
+    assert outputs.layer("fc1", local=True) is outputs.layer("fc1")
+
+
+def test_unknown_layers_are_refused():
+    outputs = MLP((6,), 3)(torch.randn(2, 6))
+    message = r"layers of the network, \['features', 'fc1', 'fc2'\]; got 'fc9'"
+    with pytest.raises(ValueError, match=message):
+        outputs.layer("fc9")
 
 
 @pytest.mark.parametrize("name", sorted(SPECTROGRAM_NETWORKS))
@@ -79,13 +104,14 @@ def test_vgg11_has_eight_convolutions_of_the_published_sizes():
 def test_parameters_set_the_sizes():
     mlp = MLP((6,), 3, hidden=(10, 7))
     assert mlp(torch.randn(2, 6)).features.shape == (2, 7)
-    cnn = CNN((16, 20), 3, channels=(4, 8), n_features=9)
+    cnn = CNN((16, 20), 3, channels=(4, 8), hidden=(9,))
     assert cnn(torch.randn(2, 16, 20)).features.shape == (2, 9)
 
 
-def test_mlp_needs_a_hidden_layer():
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_networks_need_a_hidden_layer(name):
     with pytest.raises(ValueError, match="hidden must name at least one layer"):
-        MLP((6,), 3, hidden=())
+        build(name, hidden=())
 
 
 @pytest.mark.parametrize("name", sorted(SPECTROGRAM_NETWORKS))

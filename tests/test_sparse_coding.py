@@ -39,6 +39,21 @@ def test_objective_agrees_with_scikit_learn(shape, sparsity):
     assert objective(target, source, codes, sparsity) == pytest.approx(best, rel=1e-4)
 
 
+def test_prices_of_their_own_are_those_of_rescaled_sources():
+    target, source = problem(6, 9, 12)
+    price = 0.1 + torch.rand(6, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    codes = sparse_codes(source, target, price, tol=1e-10)
+    for row, prices, code in zip(target, price, codes, strict=True):
+        rescaled = sparse_codes(source / prices.unsqueeze(1), row[None], 1.0, tol=1e-10)
+        torch.testing.assert_close(code, rescaled[0] / prices, atol=1e-5, rtol=0)
+
+
+def test_a_matrix_of_equal_prices_is_one_price():
+    target, source = problem(6, 9, 12)
+    one = sparse_codes(source, target, 0.3)
+    assert torch.equal(sparse_codes(source, target, torch.full((6, 9), 0.3).double()), one)
+
+
 def test_single_precision_agrees_with_double():
     target, source = problem(20, 30, 16)
     single = sparse_codes(source.float(), target.float(), 0.1)
@@ -60,6 +75,19 @@ def test_optimality_conditions_hold():
     assert slope.abs().max() <= 0.5 + 1e-5
     active = codes.abs() > 1e-4
     torch.testing.assert_close(slope[active], 0.5 * codes[active].sign(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_nearly_collinear_sources_are_solved(dtype):
+    generator = torch.Generator().manual_seed(0)
+    direction = torch.randn(50, 1, generator=generator) @ torch.randn(1, 20, generator=generator)
+    source = (direction + 0.05 * torch.randn(50, 20, generator=generator)).to(dtype)
+    target = torch.randn(30, 20, generator=generator).to(dtype)
+    codes = sparse_codes(source, target, 0.1)  # a warning would be an error
+    lasso = Lasso(alpha=0.1 / 20, fit_intercept=False, tol=1e-10, max_iter=1_000_000)
+    reference = lasso.fit(source.double().numpy().T, target.double().numpy().T).coef_
+    best = objective(target, source, torch.tensor(reference, dtype=dtype), 0.1)
+    assert objective(target, source, codes, 0.1) == pytest.approx(best, rel=1e-4)
 
 
 def test_uncorrelated_rows_have_no_code():
@@ -123,8 +151,8 @@ def test_running_out_of_iterations_warns():
 
 
 def test_closing_the_gap_with_the_last_iteration_does_not_warn():
-    source, target = torch.eye(3), torch.ones(1, 3)  # orthonormal: solved in one step
-    sparse_codes(source, target, 0.1, max_iter=1)
+    source, target = torch.eye(3), torch.ones(1, 3)
+    assert sparse_codes(source, target, 2.0, max_iter=1).count_nonzero() == 0  # zeros are optimal
 
 
 @pytest.mark.parametrize(
@@ -133,6 +161,8 @@ def test_closing_the_gap_with_the_last_iteration_does_not_warn():
         (((2, 3), (4, 5), 0.1), r"equally many columns; got shapes \(4, 5\) and \(2, 3\)"),
         (((2, 3), (0, 3), 0.1), "source has no rows"),
         (((2, 3), (4, 3), 0.0), "sparsity must be a finite number above 0; got 0.0"),
+        (((2, 3), (4, 3), torch.ones(4, 2)), r"of shape \(2, 4\); got \(4, 2\)"),
+        (((2, 3), (4, 3), torch.zeros(2, 4)), "must hold finite numbers above 0"),
     ],
 )
 def test_errors_name_the_value(arguments, message):
