@@ -10,7 +10,13 @@ import argparse
 
 import numpy as np
 
-from skdidan import DANClassifier, DeepCORALClassifier, DIDANClassifier, SourceOnlyClassifier
+from skdidan import (
+    DANClassifier,
+    DeepCORALClassifier,
+    DIDANClassifier,
+    LIDANClassifier,
+    SourceOnlyClassifier,
+)
 
 SHAPES = {"mlp": (88,), "cnn": (64, 201)}
 
@@ -38,6 +44,7 @@ def main():
             "DAN": DANClassifier(**params),
             "DeepCORAL": DeepCORALClassifier(**params),
             "DIDAN": DIDANClassifier(**params),
+            "LIDAN": LIDANClassifier(**params),
         }
         times = {name: [] for name in methods}
         for seed in range(args.repeats):  # in turn: a busy machine slows each of them alike

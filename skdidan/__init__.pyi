@@ -4,7 +4,6 @@ from .audio import AudioWarning as AudioWarning
 from .audio import read_audio as read_audio
 from .classifiers import DANClassifier as DANClassifier
 from .classifiers import DeepCORALClassifier as DeepCORALClassifier
-from .classifiers import DIDANClassifier as DIDANClassifier
 from .classifiers import SourceOnlyClassifier as SourceOnlyClassifier
 from .comparison import compare as compare
 from .comparison import format_summary as format_summary
@@ -12,6 +11,8 @@ from .comparison import summarise as summarise
 from .corpora import CorpusWarning as CorpusWarning
 from .corpora import cross_corpus_task as cross_corpus_task
 from .corpora import load_corpus as load_corpus
+from .didan import DIDANClassifier as DIDANClassifier
+from .didan import LIDANClassifier as LIDANClassifier
 from .domains import NoTargetWarning as NoTargetWarning
 from .domains import Target as Target
 from .domains import split_domains as split_domains

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -41,6 +41,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         network: str | Callable[..., nn.Module] = "auto",
         *,
         network_params: Mapping[str, Any] | None = None,
+        align_on: str | Sequence[str] = "features",
         trade_off: float = 1.0,
         loss: str = "squared_error",
         class_weight: str | Mapping[Any, float] | None = "balanced",
@@ -55,6 +56,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
     ) -> None:
         self.network = network
         self.network_params = network_params
+        self.align_on = align_on
         self.trade_off = trade_off
         self.loss = loss
         self.class_weight = class_weight
@@ -68,8 +70,23 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         self.verbose = verbose
 
     @abstractmethod
-    def _penalty_terms(self) -> dict[str, PenaltyTerm]:
-        """Penalties by their names in the history."""
+    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
+        """Penalties by their names in the history, for the sorted classes of the source."""
+
+    def _on_layers(
+        self, name: str, penalty: nn.Module, *, weight: float = 1.0, local: bool = False
+    ) -> dict[str, PenaltyTerm]:
+        """Put a penalty on each layer of `align_on`; several are averaged, and named after it."""
+        layers = [self.align_on] if isinstance(self.align_on, str) else list(self.align_on)
+        names = [name] if len(layers) == 1 else [f"{name}_{layer}" for layer in layers]
+        return {
+            key: PenaltyTerm(penalty, weight / len(layers), on=layer, local=local)
+            for key, layer in zip(names, layers, strict=True)
+        }
+
+    def _network_defaults(self) -> dict[str, Any]:
+        """Arguments of the package's own networks where `network_params` does not give them."""
+        return {}
 
     def _wants_target(self) -> bool:
         """Tell whether a fit without a target is worth a warning."""
@@ -151,7 +168,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
                 self._module(X.shape[1:], len(classes)),
                 LOSSES[self.loss](weight=self._class_weights(classes, y)),
                 n_classes=len(classes),
-                penalties={} if X_tgt is None else self._penalty_terms(),
+                penalties={} if X_tgt is None else self._penalty_terms(classes),
                 trade_off=self.trade_off,
                 lr=self.lr,
                 weight_decay=self.weight_decay,
@@ -271,17 +288,17 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         network = self.network
         if network == "auto":
             network = "mlp" if len(input_shape) == 1 else "cnn"
+        params = dict(self.network_params or {})
         if isinstance(network, str):
             if network not in NETWORKS:
                 options = ["auto", *NETWORKS]
                 raise ValueError(f"network must be one of {options}, or a class; got {network!r}.")
-            network = NETWORKS[network]
+            network, params = NETWORKS[network], self._network_defaults() | params
         if isinstance(network, nn.Module) or not callable(network):
             raise TypeError(
                 "network must be a name, a torch.nn.Module subclass or a function that makes a "
                 f"module, not {type(network).__name__}: every fit starts from new weights."
             )
-        params = dict(self.network_params or {})
         try:
             inspect.signature(network).bind(input_shape, n_classes, **params)
         except TypeError as error:
@@ -301,6 +318,9 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         check_count("batch_size", self.batch_size)
         check_not_negative("trade_off", self.trade_off)
         check_not_negative("weight_decay", self.weight_decay)
+        layers = [self.align_on] if isinstance(self.align_on, str) else self.align_on
+        if not layers or not all(isinstance(layer, str) for layer in layers):
+            raise ValueError(f"align_on must be a layer's name, or some; got {self.align_on!r}.")
 
 
 def _project_on_simplex(points: NDArray[Any]) -> NDArray[Any]:

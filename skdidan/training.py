@@ -57,16 +57,33 @@ class PenaltyTerm:
     Attributes
     ----------
     penalty : Module
-        Maps source and target features to a scalar.
+        Maps source and target features to a scalar. If it has an attribute ``uses_labels`` that is
+        true, it takes the one-hot source labels and the predicted class probabilities of the
+        target as well; if it has ``parts``, its method ``terms`` returns these by their names.
     weight : float, default=1.0
         Its share within the sum that the trade-off multiplies.
-    on : {"features", "local_features"}, default="features"
-        Which field of `Outputs` it aligns, and so which layers its gradient moves.
+    on : str, default="features"
+        Layer of the network that it aligns, see `Outputs.layer`.
+    local : bool, default=False
+        Whether its gradient on that layer stops below the fully connected layers.
     """
 
     penalty: nn.Module
     weight: float = 1.0
     on: str = "features"
+    local: bool = False
+
+    def names(self, name: str) -> list[str]:
+        """Names in the history of what is known as `name`: one for each part of the penalty."""
+        parts = getattr(self.penalty, "parts", None)
+        return [name] if parts is None else [f"{name}_{part}" for part in parts]
+
+    def values(self, arguments: tuple[Tensor, ...]) -> list[Tensor]:
+        """Return the parts of the penalty, in the order of the `names`."""
+        if getattr(self.penalty, "parts", None) is None:
+            return [self.penalty(*arguments)]
+        terms = self.penalty.terms(*arguments)  # type: ignore[operator] # as duck-typed
+        return list(terms.values())
 
 
 def ramp(progress: float) -> float:
@@ -146,7 +163,8 @@ class AdaptationNet(NeuralNet):
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         """Time the epochs, average the terms of the loss over them, print them when verbose."""
-        terms = ["train_loss", "classification_loss", *self.penalties, "trade_off"]
+        penalties = [n for name, term in self.penalties.items() for n in term.names(name)]
+        terms = ["train_loss", "classification_loss", *penalties, "trade_off"]
         return [
             ("epoch_timer", EpochTimer()),
             *[(term, PassthroughScoring(name=term, on_train=True)) for term in terms],
@@ -172,13 +190,22 @@ class AdaptationNet(NeuralNet):
         self._record("classification_loss", loss)
         trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
         self.history.record_batch("trade_off", trade_off)
+        labels = nn.functional.one_hot(batch.codes, self.n_classes)
+        predictions = self._probabilities(outputs.logits[n_source:])
         for name, term in self.penalties.items():
-            features = getattr(outputs, term.on)
-            penalty = term.penalty(features[:n_source], features[n_source:])
-            self._record(name, penalty)
-            loss = loss + trade_off * term.weight * penalty
+            layer = outputs.layer(term.on, local=term.local)
+            arguments: tuple[Tensor, ...] = layer[:n_source], layer[n_source:]
+            if getattr(term.penalty, "uses_labels", False):
+                arguments = *arguments, labels, predictions
+            for part, value in zip(term.names(name), term.values(arguments), strict=True):
+                self._record(part, value)
+                loss = loss + trade_off * term.weight * value
         loss.backward()
         return {"loss": loss, "y_pred": outputs.logits}
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        """Class probabilities: a regression onto one-hot labels estimates them as it is."""
+        return logits if isinstance(self.criterion_, SquaredError) else logits.softmax(dim=1)
 
     def _record(self, name: str, term: Tensor) -> None:
         value = term.item()
@@ -223,7 +250,7 @@ class AdaptationNet(NeuralNet):
 
     def _outputs(self, X: Tensor) -> Outputs:
         answer = self.infer(X)
-        is_pair = isinstance(answer, tuple) and 2 <= len(answer) <= 3
+        is_pair = isinstance(answer, tuple) and 2 <= len(answer) <= len(Outputs._fields)
         shapes = [tuple(part.shape) for part in answer[:2]] if is_pair else type(answer).__name__
         if not is_pair or len(shapes[1]) != 2 or shapes[0] != (len(X), self.n_classes):
             raise TypeError(
@@ -231,10 +258,7 @@ class AdaptationNet(NeuralNet):
                 f"logits and features of shapes ({len(X)}, {self.n_classes}) and ({len(X)}, "
                 f"n_features); got {shapes}."
             )
-        outputs = Outputs(*answer)
-        if outputs.local_features is None:
-            outputs = outputs._replace(local_features=outputs.features)
-        return outputs
+        return Outputs(*answer)
 
 
 #: Classification losses by the names of the classifiers' parameter `loss`.

@@ -19,6 +19,7 @@ LAYERS = [
     | {"corpora", "synthetic"},
     {"training", "subspaces"},
     {"adaptation"},
+    {"didan"},
     {"classifiers", "pipelines", "model_selection"},
     {"comparison", "plots", "persistence"},
 ]

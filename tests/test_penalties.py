@@ -9,6 +9,7 @@ import torch
 from sklearn.linear_model import Lasso
 
 from skdidan.penalties import CORAL, IDA, MMD, PENALTIES, MeanDistance
+from skdidan.sparse_coding import sparse_codes
 
 
 def features(n, d=4, seed=0, shift=0.0):
@@ -101,6 +102,129 @@ def test_ida_codes_name_the_rows_that_rebuild():
     codes = IDA(sparsity=0.05).codes(source, source[:8] - source[:8].mean(0) + source.mean(0))
     assert codes.shape == (8, 12)
     assert torch.equal(codes.argmax(dim=1), torch.arange(8))
+
+
+def rebuilt_labels_reference(source, target, labels, predictions, sparsity):
+    """Compute the term of the labels row by row."""
+    atoms, rows = directions(source), directions(target)
+    total = 0.0
+    for row, prediction in zip(rows, predictions, strict=True):
+        lasso = Lasso(alpha=sparsity / len(row), fit_intercept=False, tol=1e-12, max_iter=10**6)
+        code = lasso.fit(atoms.T, row).coef_
+        evidence = [max(0.0, np.mean(code[labels[:, k] == 1])) for k in range(labels.shape[1])]
+        if sum(evidence):
+            shares = np.array(evidence) / sum(evidence)
+            sharp = shares**2 / sum(shares**2)
+            total += max(shares) * np.sum((prediction - sharp) ** 2)
+    return total / len(rows)
+
+
+def one_hot(classes, n_classes=3):
+    return torch.nn.functional.one_hot(torch.tensor(classes), n_classes).double()
+
+
+class TestIDALabels:
+    """Labels that the codes rebuild, and codes that look at labels."""
+
+    source, target = features(9), features(6, seed=1, shift=0.3)
+    labels = one_hot([0, 1, 2, 0, 1, 1, 0, 1, 0])
+    predictions = features(6, d=3, seed=2)
+
+    def test_rebuilt_labels_equal_their_formula(self):
+        expected = rebuilt_labels_reference(
+            *(a.numpy() for a in (self.source, self.target, self.labels, self.predictions)), 0.1
+        )
+        ida = IDA(0.1, mean_weight=2.0, label_weight=0.7, tol=1e-9)
+        terms = ida.terms(self.source, self.target, self.labels, self.predictions)
+        assert list(terms) == ida.parts == ["features", "means", "labels"]
+        assert float(terms["labels"]) == pytest.approx(0.7 * expected, abs=1e-7)
+        total = ida(self.source, self.target, self.labels, self.predictions)
+        assert float(total) == pytest.approx(sum(map(float, terms.values())))
+        assert float(total - terms["labels"]) == pytest.approx(
+            float(ida(self.source, self.target)), abs=1e-9
+        )
+
+    def test_the_right_predictions_cost_nothing(self):
+        source = features(30, d=40)
+        labels = one_hot(np.arange(30) % 3)
+        terms = IDA(0.5, tol=1e-9).terms(source, source, labels, labels)
+        assert float(terms["labels"]) == pytest.approx(0, abs=1e-6)
+
+    def test_a_class_counts_alike_however_many_rows_it_has(self):
+        # Two opposite rows of class 0 and one of class 1: the sum of the codes decides.
+        source = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]]).double()
+        once = IDA(0.1, label_weight=1, mean_weight=0).terms(
+            source, source, one_hot([0, 0, 1, 1], 2), torch.eye(2).double()[[0, 0, 1, 1]]
+        )
+        assert float(once["labels"]) == pytest.approx(0, abs=1e-9)
+
+    def test_weights_of_zero_leave_terms_out(self):
+        ida = IDA(mean_weight=0, label_weight=0)
+        terms = ida.terms(self.source, self.target, self.labels, self.predictions)
+        assert list(terms) == ida.parts == ["features"]
+
+    def test_gradient_reaches_the_predictions_only_through_the_error(self):
+        predictions = self.predictions.clone().requires_grad_()
+        ida = IDA(0.1, label_weight=1, tol=1e-9)
+        terms = ida.terms(
+            self.source.clone().requires_grad_(), self.target, self.labels, predictions
+        )
+        (slope,) = torch.autograd.grad(terms["labels"], predictions)
+        step = 1e-5 * features(6, d=3, seed=3)
+        up, down = (
+            ida.terms(self.source, self.target, self.labels, self.predictions + s)["labels"]
+            for s in (step, -step)
+        )
+        assert float((slope * step).sum()) == pytest.approx(float(up - down) / 2, rel=1e-6)
+
+    def test_codes_turn_to_the_probable_class(self):
+        sure = one_hot([0] * 6)
+
+        def use(price, predictions):
+            """Share of the absolute codes that lies on class 0."""
+            ida = IDA(0.1, label_price=price, tol=1e-9)
+            prices = ida._price(self.labels, predictions) if price else 0.1
+            rows = directions(self.target.numpy()), directions(self.source.numpy())
+            codes = sparse_codes(*map(torch.from_numpy, rows[::-1]), prices, tol=1e-9).abs()
+            return float(codes[:, self.labels[:, 0] == 1].sum() / codes.sum())
+
+        assert use(0.0, sure) < use(2.0, sure) < use(50.0, sure) == pytest.approx(1)
+
+    def test_price_by_hand(self):
+        predictions = torch.tensor([[3.0, 1.0, -1.0], [-1.0, -2.0, 0.0]]).double()
+        labels = one_hot([0, 1, 2])
+        fine = IDA(0.1, label_price=2.0)._price(labels, predictions)
+        third = 0.1 * (1 + 2 * 2 / 3)  # no positive prediction: equal shares
+        expected = torch.tensor([[0.15, 0.25, 0.3], [third] * 3]).double()
+        torch.testing.assert_close(fine, expected)
+        rough = IDA(0.1, label_price=2.0, groups=[5, 5, 7])._price(labels, predictions)
+        torch.testing.assert_close(rough[0], torch.tensor([0.1, 0.1, 0.3]).double())
+
+    def test_label_aware_reconstruction_is_never_cheaper(self):
+        arguments = self.source, self.target, self.labels, self.predictions
+        plain, aware = (
+            IDA(0.1, label_price=price, tol=1e-9).terms(*arguments)["features"] for price in (0, 2)
+        )
+        assert plain <= aware + 1e-9
+
+    @pytest.mark.parametrize(
+        ("labels", "predictions", "message"),
+        [
+            (labels, None, "labels of the source and predictions of the target go together"),
+            (None, predictions, "labels of the source and predictions of the target go together"),
+            (labels[:4], predictions, r"got shapes \(4, 3\) and \(6, 3\)"),
+            (labels, predictions[:, :2], r"got shapes \(9, 3\) and \(6, 2\)"),
+            (labels[:, 0], predictions, r"got shapes \(9,\) and \(6, 3\)"),
+        ],
+    )
+    def test_labels_that_do_not_fit_are_refused(self, labels, predictions, message):
+        with pytest.raises(ValueError, match=message):
+            IDA()(self.source, self.target, labels, predictions)
+
+    def test_groups_must_name_each_class(self):
+        ida = IDA(label_price=1, groups=[0, 1])
+        with pytest.raises(ValueError, match="one for each of 3 classes"):
+            ida(self.source, self.target, self.labels, self.predictions)
 
 
 def test_mmd_equals_its_formula():

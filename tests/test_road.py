@@ -53,7 +53,7 @@ def road(memory=None, **params):
     return make_adaptation_pipeline(
         LogMelSpectrogram(n_mels=24, duration=0.8),
         CorpusScaler(),
-        DIDANClassifier(network_params={"channels": (4, 8), "n_features": 16}, **params),
+        DIDANClassifier(network_params={"channels": (4, 8), "hidden": (16,)}, **params),
         memory=memory,
     )
 

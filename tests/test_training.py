@@ -56,7 +56,7 @@ def test_ramp_is_the_published_schedule():
 def test_loss_is_the_sum_of_its_terms():
     penalties = {
         "near": PenaltyTerm(MeanDistance(), weight=2.0),
-        "far": PenaltyTerm(MeanDistance(), weight=0.5, on="local_features"),
+        "far": PenaltyTerm(MeanDistance(), weight=0.5, local=True),
     }
     fitted = net(penalties, trade_off=3.0, max_epochs=4).fit(batches(), None)
     for epoch in fitted.history:
@@ -75,8 +75,8 @@ def test_one_step_equals_a_loop_by_hand():
     torch.manual_seed(0)
     module = MLP((4,), 3, dropout=0.0)
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3, weight_decay=0.0)
-    logits, source_features, _ = module(batch.source)
-    _, target_features, _ = module(batch.target)
+    logits, source_features, *_ = module(batch.source)
+    _, target_features, *_ = module(batch.target)
     distance = MeanDistance()(source_features, target_features)
     loss = nn.functional.cross_entropy(logits, batch.codes) + 0.7 * ramp(1.0) * distance
     loss.backward()
@@ -108,7 +108,7 @@ def test_a_plain_tuple_is_as_good_as_outputs():
 
     torch.manual_seed(0)
     pair = Pair((4,), 3, dropout=0.0)
-    penalties = {"mean": PenaltyTerm(MeanDistance(), on="local_features")}
+    penalties = {"mean": PenaltyTerm(MeanDistance(), local=True)}
     losses = [
         net(penalties, module=module).fit(batches(), None).history[:, "train_loss"]
         for module in (pair, None)

@@ -1,0 +1,278 @@
+"""Which method recognises emotions best in a corpus it has no labels of? EmoDB and CASIA.
+
+Four cells: EmoDB to CASIA and back, log-mel spectrograms through the CNN and functionals through
+the MLP (openSMILE's eGeMAPS where it is installed, the package's own otherwise). All methods train
+the same network by the same schedule on the same batches, under the default parameters of the
+package; DAN and Deep CORAL also with other trade-offs, of which the *best on the target* is taken
+for them in the comparison, so that none is a straw man. Target labels score, and do nothing else::
+
+    OMP_NUM_THREADS=1 python benchmarks/cross_corpus.py --corpora DIR --seeds 5 --jobs 2 --bf16
+
+Every run goes into a CSV file as soon as it ends; a second call does what is left. Runs of other
+code than the present are kept there but not shown. The features are cached.
+"""
+
+import argparse
+import ast
+import csv
+import hashlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from joblib import Memory, Parallel, delayed
+from scipy.stats import wilcoxon
+from sklearn.utils import Bunch
+
+import skdidan
+from skdidan import (
+    CNN,
+    CorpusScaler,
+    DANClassifier,
+    DeepCORALClassifier,
+    DIDANClassifier,
+    Functionals,
+    LIDANClassifier,
+    LogMelSpectrogram,
+    SourceOnlyClassifier,
+    cross_corpus_task,
+    load_corpus,
+    uar,
+)
+
+TASKS = {"B→C": ("emodb", "casia"), "C→B": ("casia", "emodb")}
+EPOCHS = {"logmel": 20, "functionals": 60}
+TRADE_OFFS = (0.3, 1.0, 3.0)
+BASELINES = {"DAN": DANClassifier, "DeepCORAL": DeepCORALClassifier}
+METHODS = {
+    "source only": (SourceOnlyClassifier, {}),
+    "source only, target in the batch": (SourceOnlyClassifier, {"use_target": True}),
+    **{
+        f"{name} {trade_off}": (classifier, {"trade_off": trade_off})
+        for name, classifier in BASELINES.items()
+        for trade_off in TRADE_OFFS
+    },
+    "DIDAN": (DIDANClassifier, {}),
+    "LIDAN": (LIDANClassifier, {}),
+}
+FIELDS = ["code", "precision", "features", "task", "method", "seed", "uar"]
+
+
+class HalfPrecision(torch.nn.Module):
+    """A module computed in bfloat16, with single-precision weights and outputs."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, X):
+        """Compute the module."""
+        with torch.autocast(X.device.type, dtype=torch.bfloat16):
+            return self.module(X).float()
+
+
+def half_precision_cnn(input_shape, n_classes, **params):
+    """CNN whose convolutions are computed in bfloat16."""
+    network = CNN(input_shape, n_classes, **params)
+    network.encoder = HalfPrecision(network.encoder)
+    return network
+
+
+def fingerprint():
+    """Hash the code that trains, without docstrings: results of different code are not mixed."""
+    package = Path(skdidan.__file__).parent
+    names = ["adaptation", "batches", "classifiers", "didan", "networks", "penalties"]
+    names += ["sparse_coding", "training", "scaling", "spectrograms", "functionals"]
+    digest = hashlib.sha256()
+    for name in names:
+        tree = ast.parse((package / f"{name}.py").read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                node.value = ast.Constant(None)
+        digest.update(ast.dump(tree).encode())
+    return digest.hexdigest()[:10]
+
+
+def extractor(features):
+    """Return the transformer of audio files to what the networks see."""
+    if features == "logmel":
+        return LogMelSpectrogram()
+    has_opensmile = importlib.util.find_spec("opensmile") is not None
+    return Functionals("eGeMAPSv02") if has_opensmile else Functionals()
+
+
+def load_features(corpus, features, root):
+    """Features of all files of a corpus, with its emotions and speakers."""
+    loaded = load_corpus(corpus, Path(root, corpus))
+    X = extractor(features).fit_transform(loaded.files)
+    return np.asarray(X, dtype=np.float32), loaded
+
+
+def make_task(domains):
+    """Source, labels, target and its labels, both corpora standardised by themselves."""
+    loaded = []
+    for X, corpus in domains:
+        loaded.append(Bunch(**{**corpus, "files": list(X)}))
+    task = cross_corpus_task(*loaded)
+    X_src, X_tgt = np.stack(task.X_src), np.stack(task.X_tgt)
+    scaler = CorpusScaler()
+    X_src = scaler.fit_transform(X_src, task.y_src, X_tgt)
+    return X_src, task.y_src, scaler.transform(X_tgt), task
+
+
+def run(classifier, params, features, task, seed, half_precision):
+    """UAR of one fit."""
+    X_src, y_src, X_tgt, labels = task
+    params = {"max_epochs": EPOCHS[features], **params}
+    if features == "logmel" and half_precision:
+        params["network"] = half_precision_cnn
+        if issubclass(classifier, LIDANClassifier):
+            params.setdefault("network_params", {"hidden": (128, 128, 64)})
+    model = classifier(random_state=seed, **params).fit(X_src, y_src, X_tgt)
+    return uar(labels.y_tgt, model.predict(X_tgt), labels=labels.classes)
+
+
+class Results:
+    """All runs in a CSV file, those of the present code in memory."""
+
+    def __init__(self, path, precision):
+        self.path, self.precision, self.code = path, precision, fingerprint()
+        self.runs = {}
+        if path.exists():
+            with open(path, newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    if (row["code"], row["precision"]) == (self.code, precision):
+                        key = row["features"], row["task"], row["method"], int(row["seed"])
+                        self.runs[key] = float(row["uar"])
+
+    def add(self, key, score):
+        """Keep a run and write it down."""
+        self.runs[key] = score
+        is_new = not self.path.exists()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if is_new:
+                writer.writerow(FIELDS)
+            writer.writerow([self.code, self.precision, *key, f"{score:.6f}"])
+
+    def scores(self, features, task, method, seeds):
+        """UAR in percent of all seeds."""
+        return np.array([100 * self.runs[features, task, method, seed] for seed in seeds])
+
+
+def compute(results, methods, features, seeds, root, cache, jobs):
+    """Do all runs that are not done yet: seed by seed, so that all methods share the day."""
+    load = Memory(cache, verbose=0).cache(load_features)
+    for kind in features:
+        corpora = {corpus: load(corpus, kind, root) for corpus in TASKS["B→C"]}
+        tasks = {name: make_task([corpora[c] for c in pair]) for name, pair in TASKS.items()}
+        left = [
+            (kind, task, method, seed)
+            for seed in seeds
+            for method in methods
+            for task in TASKS
+            if (kind, task, method, seed) not in results.runs
+        ]
+        scores = Parallel(n_jobs=jobs, return_as="generator")(
+            delayed(run)(*methods[method], kind, tasks[task], seed, results.precision == "bf16")
+            for _, task, method, seed in left
+        )
+        for key, score in zip(left, scores, strict=True):
+            results.add(key, score)
+            print(*key, f"{100 * score:.1f}", flush=True, file=sys.stderr)
+
+
+def print_table(results, methods, features, seeds):
+    """Mean ± standard deviation of each cell, and the average with its standard error."""
+    cells = [(kind, task) for kind in features for task in TASKS]
+    width = max(map(len, methods))
+    print(f"UAR (%), {len(seeds)} seeds, CNN in {results.precision}, code {results.code}")
+    print(
+        " " * width, *(f"{kind[:6]} {task}".rjust(14) for kind, task in cells), "average".rjust(12)
+    )
+    for method in methods:
+        scores = np.array([results.scores(*cell, method, seeds) for cell in cells])
+        deviations = scores.std(axis=1, ddof=1) if len(seeds) > 1 else np.zeros(len(cells))
+        parts = [
+            f"{m:.1f} ± {s:.1f}".rjust(14)
+            for m, s in zip(scores.mean(axis=1), deviations, strict=True)
+        ]
+        error = np.sqrt(np.mean(deviations**2) / scores.size)
+        print(method.ljust(width), *parts, f"{scores.mean():.2f} ± {error:.2f}".rjust(12))
+
+
+def best_baselines(results, methods, features, seeds):
+    """Choose the trade-off of each baseline with the best average; source only stays."""
+
+    def average(method):
+        return np.mean([results.scores(k, t, method, seeds) for k in features for t in TASKS])
+
+    chosen = [
+        max((m for m in methods if m.startswith(f"{name} ")), key=average)
+        for name in BASELINES
+        if any(m.startswith(f"{name} ") for m in methods)
+    ]
+    return [m for m in methods if m.startswith("source only")] + chosen
+
+
+def print_tests(results, methods, references, features, seeds):
+    """Paired differences over cells and seeds, and Wilcoxon's signed-rank test of them."""
+    for method in methods:
+        for reference in references:
+            if method == reference:
+                continue
+            differences = np.concatenate(
+                [
+                    results.scores(kind, task, method, seeds)
+                    - results.scores(kind, task, reference, seeds)
+                    for kind in features
+                    for task in TASKS
+                ]
+            )
+            error = differences.std(ddof=1) / np.sqrt(len(differences))
+            p_value = wilcoxon(differences).pvalue
+            print(
+                f"{method} - {reference}: {differences.mean():+.2f} ± {error:.2f} "
+                f"(p = {p_value:.2g}, {len(differences)} pairs)"
+            )
+
+
+def parse(description):
+    """Options that the cross-corpus benchmarks share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--corpora", default=os.environ.get("SKDIDAN_CORPORA"), metavar="DIR")
+    parser.add_argument("--features", nargs="+", choices=sorted(EPOCHS), default=sorted(EPOCHS))
+    parser.add_argument("--methods", nargs="+", help="those whose names start so; by default all")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--bf16", action="store_true", help="convolutions in bfloat16")
+    parser.add_argument("--results", type=Path, metavar="CSV")
+    parser.add_argument("--cache", default=".cache/benchmarks", metavar="DIR")
+    args = parser.parse_args()
+    if args.corpora is None:
+        parser.error("Where are the corpora? Pass --corpora DIR or set SKDIDAN_CORPORA.")
+    return args
+
+
+def main(methods=METHODS, compared=("DIDAN", "LIDAN"), description=__doc__, stem="cross_corpus"):
+    """Run what is left, then print the table and the tests."""
+    args = parse(description.split("\n")[0])
+    if args.methods:
+        methods = {m: v for m, v in methods.items() if m.startswith(tuple(args.methods))}
+    seeds = range(args.seeds)
+    path = args.results or Path(__file__).parent / "results" / f"{stem}.csv"
+    results = Results(path, "bf16" if args.bf16 else "float32")
+    compute(results, methods, args.features, seeds, args.corpora, args.cache, args.jobs)
+    print_table(results, methods, args.features, seeds)
+    references = best_baselines(results, methods, args.features, seeds)
+    if len(seeds) > 1:
+        compared = [method for method in compared if method in methods]
+        print_tests(results, compared, references, args.features, seeds)
+
+
+if __name__ == "__main__":
+    main()
