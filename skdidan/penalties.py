@@ -106,7 +106,7 @@ class IDA(Penalty):
         By how much :math:`\omega` a source row of an improbable class costs more.
     groups : sequence of int, shape (n_classes,), optional
         Group of each class for the prices; by default each class is one of its own.
-    tol : float > 0, default=0.1
+    tol : float > 0, default=0.03
         Relative duality gap to which the codes are solved in each call: an upper bound of their
         error, which is usually far smaller.
 
@@ -246,7 +246,9 @@ class IDA(Penalty):
                 f"groups must name one for each of {n_classes} classes; got {self.groups}."
             )
         same = (groups.unsqueeze(1) == groups).to(labels)
-        probable = _shares(predictions.detach().clamp_min(0), otherwise=1 / n_classes)
+        positive = predictions.detach().clamp_min(0)
+        undecided = positive.amax(dim=1, keepdim=True) == 0
+        probable = _shares(torch.where(undecided, 1.0, positive))
         return self.sparsity * (
             1 + self.label_price * (1 - probable @ same @ labels.T).clamp_min(0)
         )
@@ -415,11 +417,10 @@ def _directions(features: Tensor) -> Tensor:
     return centred / squared.clamp_min(floor).sqrt()
 
 
-def _shares(evidence: Tensor, otherwise: float = 0.0) -> Tensor:
-    """Scale each row of non-negative numbers to a sum of one; a row of zeros to `otherwise`."""
+def _shares(evidence: Tensor) -> Tensor:
+    """Scale each row of non-negative numbers to a sum of one; zeros stay zeros."""
     total = evidence.sum(dim=1, keepdim=True)
-    tiny = torch.finfo(evidence.dtype).tiny
-    return torch.where(total > 0, evidence / total.clamp_min(tiny), otherwise)
+    return evidence / total.clamp_min(torch.finfo(evidence.dtype).tiny)
 
 
 def _rebuild_labels(codes: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -429,12 +430,10 @@ def _rebuild_labels(codes: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _mean_distance(source: Tensor, target: Tensor) -> Tensor:
-    means = source.mean(dim=0), target.mean(dim=0)
-    between = (means[0] - means[1]).square().sum() / 4
-    within = sum(
-        (rows - mean).square().sum(dim=1).mean() / 2
-        for rows, mean in zip((source, target), means, strict=True)
-    )
+    variances_s, means_s = torch.var_mean(source, dim=0, correction=0)
+    variances_t, means_t = torch.var_mean(target, dim=0, correction=0)
+    between = (means_s - means_t).square().sum() / 4
+    within = (variances_s + variances_t).sum() / 2
     return between / (between + within).clamp_min(torch.finfo(source.dtype).tiny)
 
 

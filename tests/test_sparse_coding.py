@@ -51,7 +51,9 @@ def test_prices_of_their_own_are_those_of_rescaled_sources():
 def test_a_matrix_of_equal_prices_is_one_price():
     target, source = problem(6, 9, 12)
     one = sparse_codes(source, target, 0.3)
-    assert torch.equal(sparse_codes(source, target, torch.full((6, 9), 0.3).double()), one)
+    assert torch.equal(
+        sparse_codes(source, target, torch.full((6, 9), 0.3, dtype=torch.float64)), one
+    )
 
 
 def test_single_precision_agrees_with_double():
