@@ -111,10 +111,14 @@ def load_features(corpus, features, root):
     return np.asarray(X, dtype=np.float32), loaded
 
 
-def make_task(domains):
+def make_task(domains, frames_per_step):
     """Source, labels, target and its labels, both corpora standardised by themselves."""
     loaded = []
     for X, corpus in domains:
+        if X.ndim == 3 and frames_per_step > 1:
+            n_steps = X.shape[2] // frames_per_step
+            steps = X[:, :, : n_steps * frames_per_step]
+            X = steps.reshape(*X.shape[:2], n_steps, frames_per_step).mean(axis=3)
         loaded.append(Bunch(**{**corpus, "files": list(X)}))
     task = cross_corpus_task(*loaded)
     X_src, X_tgt = np.stack(task.X_src), np.stack(task.X_tgt)
@@ -164,12 +168,15 @@ class Results:
         return np.array([100 * self.runs[features, task, method, seed] for seed in seeds])
 
 
-def compute(results, methods, features, seeds, root, cache, jobs):
+def compute(results, methods, features, seeds, args, frames_per_step):
     """Do all runs that are not done yet: seed by seed, so that all methods share the day."""
-    load = Memory(cache, verbose=0).cache(load_features)
+    load = Memory(args.cache, verbose=0).cache(load_features)
     for kind in features:
-        corpora = {corpus: load(corpus, kind, root) for corpus in TASKS["B→C"]}
-        tasks = {name: make_task([corpora[c] for c in pair]) for name, pair in TASKS.items()}
+        corpora = {corpus: load(corpus, kind, args.corpora) for corpus in TASKS["B→C"]}
+        tasks = {
+            name: make_task([corpora[c] for c in pair], frames_per_step)
+            for name, pair in TASKS.items()
+        }
         left = [
             (kind, task, method, seed)
             for seed in seeds
@@ -177,7 +184,7 @@ def compute(results, methods, features, seeds, root, cache, jobs):
             for task in TASKS
             if (kind, task, method, seed) not in results.runs
         ]
-        scores = Parallel(n_jobs=jobs, return_as="generator")(
+        scores = Parallel(n_jobs=args.jobs, return_as="generator")(
             delayed(run)(*methods[method], kind, tasks[task], seed, results.precision == "bf16")
             for _, task, method, seed in left
         )
@@ -258,7 +265,13 @@ def parse(description):
     return args
 
 
-def main(methods=METHODS, compared=("DIDAN", "LIDAN"), description=__doc__, stem="cross_corpus"):
+def main(
+    methods=METHODS,
+    compared=("DIDAN", "LIDAN"),
+    description=__doc__,
+    stem="cross_corpus",
+    frames_per_step=1,
+):
     """Run what is left, then print the table and the tests."""
     args = parse(description.split("\n")[0])
     if args.methods:
@@ -266,7 +279,7 @@ def main(methods=METHODS, compared=("DIDAN", "LIDAN"), description=__doc__, stem
     seeds = range(args.seeds)
     path = args.results or Path(__file__).parent / "results" / f"{stem}.csv"
     results = Results(path, "bf16" if args.bf16 else "float32")
-    compute(results, methods, args.features, seeds, args.corpora, args.cache, args.jobs)
+    compute(results, methods, args.features, seeds, args, frames_per_step)
     print_table(results, methods, args.features, seeds)
     references = best_baselines(results, methods, args.features, seeds)
     if len(seeds) > 1:

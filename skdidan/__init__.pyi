@@ -30,6 +30,7 @@ from .penalties import MeanDistance as MeanDistance
 from .pipelines import AdaptationPipeline as AdaptationPipeline
 from .pipelines import make_adaptation_pipeline as make_adaptation_pipeline
 from .plots import plot_confusion as plot_confusion
+from .plots import plot_reconstruction as plot_reconstruction
 from .plots import plot_scores as plot_scores
 from .scaling import CorpusScaler as CorpusScaler
 from .sparse_coding import SparseCodesWarning as SparseCodesWarning

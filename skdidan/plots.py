@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse, sparray
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from skdidan.comparison import row_title, summarise
@@ -14,9 +15,11 @@ from skdidan.comparison import row_title, summarise
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_confusion", "plot_scores"]
+__all__ = ["plot_confusion", "plot_reconstruction", "plot_scores"]
 
 _METHOD, _ORACLE = "#3b6ea5", "#b8b8b8"
+# Of Okabe and Ito, told apart by colour-blind readers; then grey tones.
+_CLASSES = ["#d55e00", "#0072b2", "#f0e442", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"]
 
 
 def plot_scores(
@@ -117,6 +120,77 @@ def plot_confusion(
         ax=ax,
     )
     return display.ax_
+
+
+def plot_reconstruction(
+    codes: sparray | ArrayLike,
+    y_src: ArrayLike,
+    *,
+    rows: Sequence[str] | None = None,
+    labels: Sequence[Any] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw which source clips a few target clips are made of, coloured by the emotions of these.
+
+    Each target clip is a bar. Its pieces are source clips, largest first, as long as their weights:
+    to the right of zero what is added, to the left what is subtracted.
+
+    Parameters
+    ----------
+    codes : sparse array or array-like, shape (n_target, n_source)
+        Weights of the source clips: rows of what `DIDANClassifier.reconstruction_codes` returns.
+    y_src : array-like, shape (n_source,)
+        Emotions of the source clips.
+    rows : sequence of str, shape (n_target,), optional
+        Names of the target clips; their numbers by default.
+    labels : sequence, optional
+        The emotions and their order; by default all that occur, sorted.
+    ax : matplotlib Axes, optional
+        Where to draw; the current axes by default.
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        The axes.
+
+    Raises
+    ------
+    ValueError
+        If the codes, the emotions and the names do not fit together.
+    ImportError
+        If matplotlib is missing.
+    """
+    weights, y_src = np.asarray(codes.toarray() if issparse(codes) else codes), np.asarray(y_src)
+    if weights.ndim != 2 or weights.shape[1] != len(y_src):
+        raise ValueError(
+            f"codes must have a column for each of {len(y_src)} source clips; got shape "
+            f"{weights.shape}."
+        )
+    if rows is not None and len(rows) != len(weights):
+        raise ValueError(f"rows names {len(rows)} target clips of {len(weights)}.")
+    ax = _axes(ax)
+    classes = np.unique(y_src).tolist() if labels is None else list(labels)
+    for place, code in enumerate(weights):
+        for sign in (1, -1):
+            pieces = np.argsort(-sign * code)[: np.count_nonzero(sign * code > 0)]
+            ends = np.cumsum(code[pieces])
+            ax.barh(
+                np.full(len(pieces), place),
+                code[pieces],
+                left=ends - code[pieces],
+                color=[_CLASSES[classes.index(y) % len(_CLASSES)] for y in y_src[pieces].tolist()],
+                edgecolor="white",
+                linewidth=0.5,
+                height=0.7,
+            )
+    for label, colour in zip(classes, _CLASSES * len(classes), strict=False):
+        ax.barh(0, 0, color=colour, label=str(label))  # an entry of the legend
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_yticks(range(len(weights)), rows or [str(row) for row in range(len(weights))])
+    ax.invert_yaxis()
+    ax.set_xlabel("weight of source clips")
+    ax.legend(title="source", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return ax
 
 
 def _axes(ax: Axes | None) -> Axes:

@@ -6,8 +6,9 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from scipy.sparse import csr_array
 
-from skdidan.plots import plot_confusion, plot_scores
+from skdidan.plots import plot_confusion, plot_reconstruction, plot_scores
 
 
 @pytest.fixture
@@ -53,6 +54,35 @@ def test_one_task_at_a_time(ax):
 def test_unknown_metric(ax):
     with pytest.raises(ValueError, match="metric must be 'uar' or 'war'; got 'f1'"):
         plot_scores(RECORDS, metric="f1", ax=ax)
+
+
+class TestReconstruction:
+    """Bars made of source clips."""
+
+    codes = np.array([[0.2, -0.3, 0.0, 0.5], [0.0, 0.0, 0.0, 0.0]])
+    y_src = np.array(["anger", "fear", "fear", "neutral"])
+
+    def test_pieces_are_the_codes_largest_first(self, ax):
+        assert plot_reconstruction(csr_array(self.codes), self.y_src, ax=ax) is ax
+        pieces = [(bar.get_x(), bar.get_width()) for bar in ax.patches if bar.get_width()]
+        np.testing.assert_allclose(pieces, [(0, 0.5), (0.5, 0.2), (0, -0.3)], atol=1e-12)
+        places = {bar.get_y() + bar.get_height() / 2 for bar in ax.patches if bar.get_width()}
+        assert places == {0}
+
+    def test_colours_are_those_of_the_legend(self, ax):
+        plot_reconstruction(self.codes, self.y_src, rows=["a", "b"], ax=ax)
+        handles, labels = ax.get_legend_handles_labels()
+        assert labels == ["anger", "fear", "neutral"]
+        colours = [handle.patches[0].get_facecolor() for handle in handles]
+        pieces = {bar.get_width(): bar.get_facecolor() for bar in ax.patches}
+        assert [pieces[0.2], pieces[-0.3], pieces[0.5]] == colours
+        assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+    def test_what_does_not_fit_is_refused(self, ax):
+        with pytest.raises(ValueError, match=r"each of 3 source clips; got shape \(2, 4\)"):
+            plot_reconstruction(self.codes, self.y_src[:3], ax=ax)
+        with pytest.raises(ValueError, match="rows names 1 target clips of 2"):
+            plot_reconstruction(self.codes, self.y_src, rows=["a"], ax=ax)
 
 
 def test_confusion_rows_are_shares_of_the_true_class(ax):

@@ -217,6 +217,15 @@ def test_search_example(monkeypatch, capsys):
     assert "target UAR" in printed
 
 
+def test_reconstruction_example(tmp_path, monkeypatch, capsys):
+    figure = tmp_path / "codes.png"
+    run_example("plot_reconstruction", ["--output", str(figure)], monkeypatch)
+    printed = capsys.readouterr().out
+    assert float(printed.split()[1]) > 40
+    assert "of 100 source clips rebuild a target clip" in printed
+    assert figure.stat().st_size > 10_000
+
+
 def test_readme_example_runs(capsys):
     block = (ROOT / "README.md").read_text().split("```python")[2].split("```")[0]
     namespace = {}
