@@ -8,26 +8,25 @@ for them in the comparison, so that none is a straw man. Target labels score, an
 
     OMP_NUM_THREADS=1 python benchmarks/cross_corpus.py --corpora DIR --seeds 5 --jobs 2 --bf16
 
-Every run goes into a CSV file as soon as it ends; a second call does what is left. Runs of other
-code than the present are kept there but not shown. The features are cached.
+Every run goes into a CSV file as soon as it ends, with hashes of the code that a method reaches and
+of the data it saw; a second call does what is left. Runs of other code or data than the present are
+kept there but not shown. The features are cached.
 """
 
 import argparse
-import ast
 import csv
-import hashlib
 import importlib.util
 import os
 import sys
 from pathlib import Path
 
+import joblib
 import numpy as np
 import torch
-from joblib import Memory, Parallel, delayed
+from fingerprint import fingerprint
 from scipy.stats import wilcoxon
 from sklearn.utils import Bunch
 
-import skdidan
 from skdidan import (
     CNN,
     CorpusScaler,
@@ -58,7 +57,7 @@ METHODS = {
     "DIDAN": (DIDANClassifier, {}),
     "LIDAN": (LIDANClassifier, {}),
 }
-FIELDS = ["code", "precision", "features", "task", "method", "seed", "uar"]
+FIELDS = ["code", "data", "precision", "features", "task", "method", "seed", "uar"]
 
 
 class HalfPrecision(torch.nn.Module):
@@ -79,21 +78,6 @@ def half_precision_cnn(input_shape, n_classes, **params):
     network = CNN(input_shape, n_classes, **params)
     network.encoder = HalfPrecision(network.encoder)
     return network
-
-
-def fingerprint():
-    """Hash the code that trains, without docstrings: results of different code are not mixed."""
-    package = Path(skdidan.__file__).parent
-    names = ["adaptation", "batches", "classifiers", "didan", "networks", "penalties"]
-    names += ["sparse_coding", "training", "scaling", "spectrograms", "functionals"]
-    digest = hashlib.sha256()
-    for name in names:
-        tree = ast.parse((package / f"{name}.py").read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                node.value = ast.Constant(None)
-        digest.update(ast.dump(tree).encode())
-    return digest.hexdigest()[:10]
 
 
 def extractor(features):
@@ -134,62 +118,78 @@ def run(classifier, params, features, task, seed, half_precision):
     if features == "logmel" and half_precision:
         params["network"] = half_precision_cnn
         if issubclass(classifier, LIDANClassifier):
-            params.setdefault("network_params", {"hidden": (128, 128, 64)})
+            params.setdefault("network_params", {"hidden": (128, 128, 128)})
     model = classifier(random_state=seed, **params).fit(X_src, y_src, X_tgt)
     return uar(labels.y_tgt, model.predict(X_tgt), labels=labels.classes)
 
 
 class Results:
-    """All runs in a CSV file, those of the present code in memory."""
+    """All runs in a CSV file; those of the present code and features are the scores."""
 
-    def __init__(self, path, precision):
-        self.path, self.precision, self.code = path, precision, fingerprint()
-        self.runs = {}
+    def __init__(self, path, methods, precision):
+        self.path, self.precision = path, precision
+        self.codes = {
+            (features, name): fingerprint(*method, epochs)
+            for features, epochs in EPOCHS.items()
+            for name, method in methods.items()
+        }
+        self.runs, self.scores = {}, {}
         if path.exists():
             with open(path, newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    if (row["code"], row["precision"]) == (self.code, precision):
-                        key = row["features"], row["task"], row["method"], int(row["seed"])
-                        self.runs[key] = float(row["uar"])
+                for *key, score in list(csv.reader(file))[1:]:
+                    self.runs[tuple(key)] = float(score)
 
-    def add(self, key, score):
+    def find(self, data, run):
+        """Tell whether a run (features, task, method, seed) on this data is known."""
+        key = self._key(data, run)
+        if key in self.runs:
+            self.scores[run] = self.runs[key]
+        return key in self.runs
+
+    def add(self, data, run, score):
         """Keep a run and write it down."""
-        self.runs[key] = score
+        self.scores[run] = score
         is_new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             if is_new:
                 writer.writerow(FIELDS)
-            writer.writerow([self.code, self.precision, *key, f"{score:.6f}"])
+            writer.writerow([*self._key(data, run), f"{score:.6f}"])
 
-    def scores(self, features, task, method, seeds):
+    def _key(self, data, run):
+        precision = self.precision if run[0] == "logmel" else "float32"
+        return self.codes[run[0], run[2]], data, precision, *map(str, run)
+
+    def of(self, features, task, method, seeds):
         """UAR in percent of all seeds."""
-        return np.array([100 * self.runs[features, task, method, seed] for seed in seeds])
+        return np.array([100 * self.scores[features, task, method, seed] for seed in seeds])
 
 
 def compute(results, methods, features, seeds, args, frames_per_step):
     """Do all runs that are not done yet: seed by seed, so that all methods share the day."""
-    load = Memory(args.cache, verbose=0).cache(load_features)
+    load = joblib.Memory(args.cache, verbose=0).cache(load_features)
     for kind in features:
         corpora = {corpus: load(corpus, kind, args.corpora) for corpus in TASKS["B→C"]}
         tasks = {
             name: make_task([corpora[c] for c in pair], frames_per_step)
             for name, pair in TASKS.items()
         }
+        data = {name: joblib.hash(task[:3])[:10] for name, task in tasks.items()}
         left = [
             (kind, task, method, seed)
             for seed in seeds
             for method in methods
             for task in TASKS
-            if (kind, task, method, seed) not in results.runs
+            if not results.find(data[task], (kind, task, method, seed))
         ]
-        scores = Parallel(n_jobs=args.jobs, return_as="generator")(
-            delayed(run)(*methods[method], kind, tasks[task], seed, results.precision == "bf16")
+        half_precision = results.precision == "bf16"
+        scores = joblib.Parallel(n_jobs=args.jobs, return_as="generator")(
+            joblib.delayed(run)(*methods[method], kind, tasks[task], seed, half_precision)
             for _, task, method, seed in left
         )
         for key, score in zip(left, scores, strict=True):
-            results.add(key, score)
+            results.add(data[key[1]], key, score)
             print(*key, f"{100 * score:.1f}", flush=True, file=sys.stderr)
 
 
@@ -197,12 +197,12 @@ def print_table(results, methods, features, seeds):
     """Mean ± standard deviation of each cell, and the average with its standard error."""
     cells = [(kind, task) for kind in features for task in TASKS]
     width = max(map(len, methods))
-    print(f"UAR (%), {len(seeds)} seeds, CNN in {results.precision}, code {results.code}")
+    print(f"UAR (%), {len(seeds)} seeds, CNN in {results.precision}")
     print(
         " " * width, *(f"{kind[:6]} {task}".rjust(14) for kind, task in cells), "average".rjust(12)
     )
     for method in methods:
-        scores = np.array([results.scores(*cell, method, seeds) for cell in cells])
+        scores = np.array([results.of(*cell, method, seeds) for cell in cells])
         deviations = scores.std(axis=1, ddof=1) if len(seeds) > 1 else np.zeros(len(cells))
         parts = [
             f"{m:.1f} ± {s:.1f}".rjust(14)
@@ -216,7 +216,7 @@ def best_baselines(results, methods, features, seeds):
     """Choose the trade-off of each baseline with the best average; source only stays."""
 
     def average(method):
-        return np.mean([results.scores(k, t, method, seeds) for k in features for t in TASKS])
+        return np.mean([results.of(k, t, method, seeds) for k in features for t in TASKS])
 
     chosen = [
         max((m for m in methods if m.startswith(f"{name} ")), key=average)
@@ -234,8 +234,7 @@ def print_tests(results, methods, references, features, seeds):
                 continue
             differences = np.concatenate(
                 [
-                    results.scores(kind, task, method, seeds)
-                    - results.scores(kind, task, reference, seeds)
+                    results.of(kind, task, method, seeds) - results.of(kind, task, reference, seeds)
                     for kind in features
                     for task in TASKS
                 ]
@@ -278,7 +277,7 @@ def main(
         methods = {m: v for m, v in methods.items() if m.startswith(tuple(args.methods))}
     seeds = range(args.seeds)
     path = args.results or Path(__file__).parent / "results" / f"{stem}.csv"
-    results = Results(path, "bf16" if args.bf16 else "float32")
+    results = Results(path, methods, "bf16" if args.bf16 else "float32")
     compute(results, methods, args.features, seeds, args, frames_per_step)
     print_table(results, methods, args.features, seeds)
     references = best_baselines(results, methods, args.features, seeds)

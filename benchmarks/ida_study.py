@@ -11,7 +11,9 @@ import cross_corpus
 import torch
 
 from skdidan import IDA, MMD, AdaptationClassifier, MeanDistance, PenaltyTerm, sparse_codes
-from skdidan.penalties import Penalty
+from skdidan.penalties import Penalty, _directions, _label_error, _shares
+
+AROUSAL = [0, 0, 0, 1, 1]  # anger, fear and happiness; neutral and sadness
 
 
 class Naive(Penalty):
@@ -47,10 +49,15 @@ class SelfTraining(IDA):
     def terms(self, source, target, labels=None, predictions=None):
         """Sharpen the predictions as IDA sharpens the evidence of the codes."""
         terms = super().terms(source, target, labels, predictions)
-        shares = _shares(predictions.detach().clamp_min(0))
-        error = (predictions - _shares(shares.square())).square().sum(dim=1)
-        labels = self.label_weight * (shares.amax(dim=1) * error).mean()
-        return {**terms, "labels": labels}
+        if "labels" in terms:
+            errors = []
+            for merge in self._merges(labels.shape[1], predictions):
+                merged = predictions @ merge
+                shares = _shares(merged.detach().clamp_min(0))
+                error = (merged - _shares(shares.square())).square().sum(dim=1)
+                errors.append((shares.amax(dim=1) * error).mean())
+            terms["labels"] = self.label_weight * torch.stack(errors).mean()
+        return terms
 
 
 class LongMemory(IDA):
@@ -70,9 +77,22 @@ class LongMemory(IDA):
         return {**terms, "labels": rebuilt["labels"]}
 
 
-def _shares(evidence):
-    total = evidence.sum(dim=1, keepdim=True)
-    return evidence / total.clamp_min(torch.finfo(evidence.dtype).tiny)
+class LabelAware(IDA):
+    """Codes that pay up to three times for source rows of classes improbable for the target row."""
+
+    def terms(self, source, target, labels=None, predictions=None):
+        """Solve with a price for each pair of rows."""
+        atoms, rows = _directions(source), _directions(target)
+        positive = predictions.detach().clamp_min(0)
+        undecided = positive.amax(dim=1, keepdim=True) == 0
+        probable = _shares(torch.where(undecided, 1.0, positive))
+        price = self.sparsity * (1 + 2 * (1 - probable @ labels.T.to(probable)))
+        codes = sparse_codes(atoms, rows, price, tol=self.tol)
+        error = _label_error(codes, labels.to(atoms), predictions)
+        return {  # the price of the codes has no gradient
+            "features": (rows - codes @ atoms).square().sum(dim=1).mean(),
+            "labels": self.label_weight * error,
+        }
 
 
 class Variant(AdaptationClassifier):
@@ -102,17 +122,33 @@ def ida(penalty=IDA, local=True, means=3.0, on="features", below=None, **params)
     return make_terms
 
 
+def lidan(penalty):
+    """Terms of LIDAN, or of something like it."""
+
+    def make_terms():
+        terms = {}
+        for layer, levels in enumerate((None, [AROUSAL], [AROUSAL, range(5)]), 1):
+            term = penalty(mean_weight=0, label_weight=1.5 if levels else 0, levels=levels)
+            on = f"fc{layer}"
+            terms[f"ida_{on}"] = PenaltyTerm(term, 1 / 3, on=on, local=True)
+            terms[f"means_{on}"] = PenaltyTerm(MeanDistance(), 1.0, on=on)
+        return terms
+
+    return make_terms
+
+
 def single(penalty, weight=1.0, on="features"):
     """Terms of one penalty with its full gradient."""
     return lambda: {"penalty": PenaltyTerm(penalty(), weight, on=on)}
 
 
 DIDAN, LIDAN = cross_corpus.METHODS["DIDAN"], cross_corpus.METHODS["LIDAN"]
+DAN, WIDE = cross_corpus.METHODS["DAN 1.0"], {"hidden": (128, 128, 128)}
 NO_LABELS = {"label_weight": 0}
 ROWS = {
     # What was known.
     "no penalty": cross_corpus.METHODS["source only, target in the batch"],
-    "MMD": cross_corpus.METHODS["DAN 1.0"],
+    "MMD": DAN,
     "CORAL": cross_corpus.METHODS["DeepCORAL 1.0"],
     "means alone": variant(single(MeanDistance, 3.0)),
     "IDA raw": variant(single(Naive)),
@@ -129,15 +165,19 @@ ROWS = {
     "MMD and labels only": variant(ida(LabelsOnly, means=1.0, below=MMD())),
     # Leads.
     "DIDAN, both directions": variant(ida(BothDirections)),
-    "DIDAN, label-aware codes": variant(ida(label_price=2.0)),
+    "DIDAN, label-aware codes": variant(ida(LabelAware)),
     "DIDAN, memory": variant(ida(LongMemory)),
     "DIDAN, log loss": (DIDAN[0], {"loss": "log_loss"}),
-    "DIDAN, three layers": (
-        DIDAN[0],
-        {"network_params": {"hidden": (128, 128, 64)}, "align_on": ("fc1", "fc2", "fc3")},
-    ),
+    "DIDAN, groups and classes": variant(ida(levels=[AROUSAL, range(5)])),
+    "DIDAN, three layers": (DIDAN[0], {"network_params": WIDE, "align_on": ("fc1", "fc2", "fc3")}),
+    # Labels of growing detail, and its parts.
     "LIDAN": LIDAN,
-    "LIDAN, no label price": (LIDAN[0], {"label_price": 0.0}),
+    "LIDAN, no labels": (LIDAN[0], {"label_weight": 0.0}),
+    "LIDAN, own predictions": variant(lidan(SelfTraining), network_params=WIDE),
+    "LIDAN, classes for groups": (LIDAN[0], {"groups": {}}),
+    "LIDAN, valence": (LIDAN[0], {"groups": "valence"}),
+    "LIDAN, narrow": (LIDAN[0], {"network_params": {"hidden": (128, 128, 64)}}),
+    "MMD, three layers": (DAN[0], {"network_params": WIDE, "align_on": ("fc1", "fc2", "fc3")}),
     # How much the weights matter.
     "DIDAN, label weight 0.25": (DIDAN[0], {"label_weight": 0.25}),
     "DIDAN, label weight 1": (DIDAN[0], {"label_weight": 1.0}),

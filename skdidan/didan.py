@@ -208,20 +208,20 @@ class LIDANClassifier(DIDANClassifier):
     r"""Layer-adapted implicit distribution alignment network: labels of growing detail.
 
     `DIDANClassifier` with three reconstruction terms on three successive fully connected layers,
-    as [1]_ has it: the first knows no labels; in the second a target row is rebuilt rather from
-    source rows of its own rough group of emotions; in the third rather from those of its own
-    emotion. The objective is
+    as [1]_ has it: the first rebuilds no labels, the second the rough group of emotions that
+    a target row belongs to, the third its group and its emotion. The objective is
 
     .. math::
         J(G_s, Y_s) + \lambda(t) \Bigl( \tfrac13 \sum_{\ell=1}^{3} \bigl(
         R_\ell(F'_{s\ell}, F'_{t\ell}) + \gamma D(F_{s\ell}, F_{t\ell}) \bigr)
-        + \delta L(G_t) \Bigr)
+        + \delta \bigl( L_2(G_t) + L_3(G_t) \bigr) \Bigr)
 
-    where the price of a source row in :math:`R_2` and :math:`R_3` rises by up to
-    :math:`1 + \omega` times as its group, or its class, is less probable to be that of the target
-    row; see the label-aware codes of `IDA`. The target's labels are never known: the network's own
-    predictions stand for them, and the less they commit themselves, the less they tell source rows
-    apart. The rebuilt labels of :math:`L` come from the codes of the third layer.
+    where :math:`L_2` is the error of the target's outputs, added up within each group, against the
+    groups rebuilt by the codes of the second layer, and :math:`L_3` the mean of this error and that
+    of the emotions under the codes of the third; see the levels of `IDA`. The labels of the target
+    are never known: what the codes make of the source's stands for them, weighted by how far their
+    evidence agrees. A wrong emotion is often of the right group, so that the rough labels are the
+    surer ones.
 
     The full text of the paper was not at hand: this is a reading of its abstract, not a
     reproduction.
@@ -233,11 +233,9 @@ weight_decay, max_epochs, batch_size, device, random_state, callbacks, verbose
         As in `DIDANClassifier`.
     network_params : dict, optional
         More arguments of the network. If one of the package's own is given no ``hidden`` layers
-        here, it gets three fully connected ones of 128, 128 and 64 units.
+        here, it gets three fully connected ones of 128 units each.
     align_on : sequence of three str, default=("fc1", "fc2", "fc3")
         The layers, from the input to the output.
-    label_price : float >= 0, default=2.0
-        By how much :math:`\omega` a source row of an improbable group or class costs more.
     groups : {"arousal", "valence"} or dict, default="arousal"
         Rough groups of the classes: those of ``skdidan.didan.EMOTION_GROUPS``, after [2]_, or a
         dict of each class to the name of its group. Classes that stand in no group form one of
@@ -264,7 +262,7 @@ weight_decay, max_epochs, batch_size, device, random_state, callbacks, verbose
     >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
     >>> classifier = LIDANClassifier(max_epochs=10, random_state=0).fit(X, y, X + 1)
     >>> [name for name in classifier.history_[0] if name.startswith("ida")]
-    ['ida_fc1_features', 'ida_fc2_features', 'ida_fc3_features', 'ida_fc3_labels']
+    ['ida_fc1_features', 'ida_fc2_features', 'ida_fc2_labels', 'ida_fc3_features', 'ida_fc3_labels']
     """
 
     def __init__(
@@ -277,7 +275,6 @@ weight_decay, max_epochs, batch_size, device, random_state, callbacks, verbose
         sparsity: float = 0.1,
         mean_weight: float = 3.0,
         label_weight: float = 0.5,
-        label_price: float = 2.0,
         groups: str | Mapping[Any, Any] = "arousal",
         loss: str = "squared_error",
         class_weight: str | Mapping[Any, float] | None = "balanced",
@@ -309,43 +306,27 @@ weight_decay, max_epochs, batch_size, device, random_state, callbacks, verbose
             callbacks=callbacks,
             verbose=verbose,
         )
-        self.label_price = label_price
         self.groups = groups
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_not_negative("label_price", self.label_price)
         if not isinstance(self.groups, Mapping):
             check_option("groups", self.groups, EMOTION_GROUPS)
         if isinstance(self.align_on, str) or len(set(self.align_on)) != 3:
             raise ValueError(f"align_on must name three different layers; got {self.align_on!r}.")
 
     def _network_defaults(self) -> dict[str, Any]:
-        return {"hidden": (128, 128, 64)}
+        return {"hidden": (128, 128, 128)}
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        layers = list(self.align_on)
-        weight = 1 / len(layers)
-        terms = [
-            IDA(self.sparsity, mean_weight=0, label_weight=0),
-            IDA(
-                self.sparsity,
-                mean_weight=0,
-                label_weight=0,
-                label_price=self.label_price,
-                groups=self._class_groups(classes),
-            ),
-            IDA(
-                self.sparsity,
-                mean_weight=0,
-                label_weight=self.label_weight / weight,
-                label_price=self.label_price,
-            ),
-        ]
-        return {
-            f"ida_{layer}": PenaltyTerm(ida, weight, on=layer, local=True)
-            for layer, ida in zip(layers, terms, strict=True)
-        } | self._mean_terms()
+        groups, emotions = self._class_groups(classes), list(range(len(classes)))
+        weight = 1 / len(self.align_on)
+        terms = {}
+        for layer, levels in zip(self.align_on, (None, [groups], [groups, emotions]), strict=True):
+            label_weight = self.label_weight / weight if levels else 0
+            ida = IDA(self.sparsity, mean_weight=0, label_weight=label_weight, levels=levels)
+            terms[f"ida_{layer}"] = PenaltyTerm(ida, weight, on=layer, local=True)
+        return terms | self._mean_terms()
 
     def _class_groups(self, classes: NDArray[Any]) -> list[int]:
         """Return a number for the group of each class."""

@@ -84,11 +84,9 @@ class IDA(Penalty):
 
     No gradient flows through the evidence, and a row without any has no part in it.
 
-    **Label-aware codes.** With :math:`\omega > 0`, a source row costs a target row the more, the
-    less probable its class is to be the target's, :math:`\tau_{ij} = \tau (1 + \omega (1 -
-    P_{i, c(j)}))`. Here :math:`c(j)` is the class of source row `j`, or a group of classes, and
-    :math:`P_i` are the target's pseudo-labels: the predictions, clipped at zero and scaled to
-    a sum of one (equal shares if none is positive). An uncertain pseudo-label prefers no class.
+    With `levels`, the labels are rebuilt at each of them: a level merges classes into groups, the
+    columns of :math:`Y` and of the predictions are added up within each group, and :math:`L` is the
+    mean over the levels.
 
     The penalty of [1]_ is known here from its abstract alone; centring, scaling and all terms
     beside the reconstruction are this package's own reading of it.
@@ -102,18 +100,17 @@ class IDA(Penalty):
         0 leaves it out.
     label_weight : float >= 0, default=0.5
         Weight :math:`\delta` of the rebuilt labels; 0 leaves them out.
-    label_price : float >= 0, default=0.0
-        By how much :math:`\omega` a source row of an improbable class costs more.
-    groups : sequence of int, shape (n_classes,), optional
-        Group of each class for the prices; by default each class is one of its own.
-    tol : float > 0, default=0.03
+    levels : sequence of sequences of int, each of shape (n_classes,), optional
+        Levels of detail of the labels, each the number of the group of every class, as
+        ``([0, 1, 0], [0, 1, 2])``; by default one, on which each class is a group of its own.
+    tol : float > 0, default=0.1
         Relative duality gap to which the codes are solved in each call: an upper bound of their
         error, which is usually far smaller.
 
     Raises
     ------
     ValueError
-        If `sparsity` or `tol` is not positive, or a weight or price negative.
+        If `sparsity` or `tol` is not positive, a weight negative, or `levels` empty.
 
     References
     ----------
@@ -151,16 +148,16 @@ class IDA(Penalty):
         *,
         mean_weight: float = 3.0,
         label_weight: float = 0.5,
-        label_price: float = 0.0,
-        groups: Sequence[int] | None = None,
+        levels: Sequence[Sequence[int]] | None = None,
         tol: float = 0.1,
     ) -> None:
         super().__init__()
         self.sparsity = check_positive("sparsity", sparsity)
         self.mean_weight = check_not_negative("mean_weight", mean_weight)
         self.label_weight = check_not_negative("label_weight", label_weight)
-        self.label_price = check_not_negative("label_price", label_price)
-        self.groups = groups
+        if levels is not None and not len(levels):
+            raise ValueError("levels must hold at least one; None rebuilds the classes themselves.")
+        self.levels = levels
         self.tol = check_positive("tol", tol)
 
     @property
@@ -218,40 +215,33 @@ class IDA(Penalty):
         with torch.autocast(source.device.type, enabled=False):
             source, target = _at_least_single(source), _at_least_single(target)
             atoms, rows = _directions(source), _directions(target)
-            price: float | Tensor = self.sparsity
-            if labels is not None and predictions is not None:
-                labels, predictions = labels.to(atoms), predictions.to(atoms)
-                if self.label_price:
-                    price = self._price(labels, predictions)
-            codes = sparse_codes(atoms, rows, price, tol=self.tol)
+            codes = sparse_codes(atoms, rows, self.sparsity, tol=self.tol)
             residual = (rows - codes @ atoms).square().sum(dim=1)
-            terms = {"features": (residual + 2 * (price * codes.abs()).sum(dim=1)).mean()}
+            terms = {"features": (residual + 2 * self.sparsity * codes.abs().sum(dim=1)).mean()}
             if self.mean_weight:
                 terms["means"] = self.mean_weight * _mean_distance(source, target)
             if self.label_weight and labels is not None and predictions is not None:
-                rebuilt, agreement = _rebuild_labels(codes, labels)
-                error = (predictions - rebuilt).square().sum(dim=1)
-                terms["labels"] = self.label_weight * (agreement * error).mean()
+                errors = [
+                    _label_error(codes, labels.to(atoms) @ merge, predictions.to(atoms) @ merge)
+                    for merge in self._merges(labels.shape[1], atoms)
+                ]
+                terms["labels"] = self.label_weight * torch.stack(errors).mean()
         return terms
 
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         return self(source, target)
 
-    def _price(self, labels: Tensor, predictions: Tensor) -> Tensor:
-        """Price of each pair of a target and a source row by their classes or groups."""
-        n_classes = labels.shape[1]
-        groups = torch.tensor(range(n_classes) if self.groups is None else self.groups)
-        if len(groups) != n_classes:
-            raise ValueError(
-                f"groups must name one for each of {n_classes} classes; got {self.groups}."
-            )
-        same = (groups.unsqueeze(1) == groups).to(labels)
-        positive = predictions.detach().clamp_min(0)
-        undecided = positive.amax(dim=1, keepdim=True) == 0
-        probable = _shares(torch.where(undecided, 1.0, positive))
-        return self.sparsity * (
-            1 + self.label_price * (1 - probable @ same @ labels.T).clamp_min(0)
-        )
+    def _merges(self, n_classes: int, like: Tensor) -> list[Tensor]:
+        """Matrices (n_classes, n_groups) that add up the classes of each group, one per level."""
+        merges = []
+        for level in [range(n_classes)] if self.levels is None else self.levels:
+            if len(level) != n_classes:
+                raise ValueError(
+                    f"levels must name a group for each of {n_classes} classes; got {list(level)}."
+                )
+            groups = torch.tensor(level).unique(return_inverse=True)[1]
+            merges.append(nn.functional.one_hot(groups).to(like))
+        return merges
 
     def codes(self, source: Tensor, target: Tensor) -> Tensor:
         """Return the sparse codes, shape (n_target, n_source), of the rebuilt target rows."""
@@ -423,10 +413,11 @@ def _shares(evidence: Tensor) -> Tensor:
     return evidence / total.clamp_min(torch.finfo(evidence.dtype).tiny)
 
 
-def _rebuild_labels(codes: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Labels that the codes make of those of the source, and how far the evidence agrees."""
+def _label_error(codes: Tensor, labels: Tensor, predictions: Tensor) -> Tensor:
+    """Error against the labels that the codes make of the source's, as far as these are sure."""
     shares = _shares((codes @ (labels / labels.sum(dim=0).clamp_min(1))).clamp_min(0))
-    return _shares(shares.square()), shares.amax(dim=1)
+    error = (predictions - _shares(shares.square())).square().sum(dim=1)
+    return (shares.amax(dim=1) * error).mean()
 
 
 def _mean_distance(source: Tensor, target: Tensor) -> Tensor:

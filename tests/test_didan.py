@@ -62,17 +62,17 @@ class TestLIDAN:
 
     def test_granularity_grows_with_the_layers(self, domains):
         none, rough, fine = (self.terms(domains)[f"ida_fc{i}"].penalty for i in (1, 2, 3))
-        assert (none.label_price, rough.label_price, fine.label_price) == (0, 2, 2)
         assert domains[1][:3].tolist() == ["anger", "neutral", "sadness"]
-        assert rough.groups == [0, 1, 1]  # low arousal: neutral and sadness
-        assert fine.groups is None
-        assert (none.label_weight, rough.label_weight, fine.label_weight) == (0, 0, 1.5)
+        assert none.parts == ["features"]
+        assert rough.levels == [[0, 1, 1]]  # low arousal: neutral and sadness
+        assert fine.levels == [[0, 1, 1], [0, 1, 2]]
+        assert (rough.label_weight, fine.label_weight) == (1.5, 1.5)
 
     def test_groups_of_the_caller(self, domains):
         terms = self.terms(domains, groups={"anger": "a", "neutral": "a"})
-        assert terms["ida_fc2"].penalty.groups == [0, 0, 2]
+        assert terms["ida_fc2"].penalty.levels == [[0, 0, 2]]
         terms = self.terms(domains, groups="valence")
-        assert terms["ida_fc2"].penalty.groups == [0, 1, 0]
+        assert terms["ida_fc2"].penalty.levels == [[0, 1, 0]]
 
     def test_labels_of_any_kind_form_a_group_each(self, domains):
         X_src, y_src, X_tgt, _ = domains
@@ -87,20 +87,16 @@ class TestLIDAN:
     def test_network_has_three_fully_connected_layers(self, domains):
         classifier = LIDANClassifier(**QUICK).fit(*domains[:3])
         assert list(classifier.net_.module_.embedding) == ["fc1", "fc2", "fc3"]
-        assert classifier.embed(domains[2]).shape[1] == 64
+        assert classifier.embed(domains[2]).shape[1] == 128
 
-    def test_without_labels_and_with_one_layer_it_is_didan(self, domains):
-        """Price zero, and weights that make up for the average over three equal layers."""
-        lidan = self.terms(domains, label_price=0.0, label_weight=0.0)
-        for term in lidan.values():
-            assert term.weight in (pytest.approx(1 / 3), pytest.approx(1))
+    def test_without_labels_it_is_didan_on_three_layers(self, domains):
         reference = DIDANClassifier(
-            network_params={"hidden": (128, 128, 64)},
+            network_params={"hidden": (128, 128, 128)},
             align_on=("fc1", "fc2", "fc3"),
             label_weight=0.0,
             **QUICK,
         ).fit(*domains[:3])
-        ours = LIDANClassifier(label_price=0.0, label_weight=0.0, **QUICK).fit(*domains[:3])
+        ours = LIDANClassifier(label_weight=0.0, **QUICK).fit(*domains[:3])
         X_tgt = domains[2]
         np.testing.assert_allclose(
             ours.decision_function(X_tgt), reference.decision_function(X_tgt), atol=1e-5
@@ -112,7 +108,6 @@ class TestLIDAN:
             ({"groups": "mood"}, r"groups must be one of \['arousal', 'valence'\]; got 'mood'"),
             ({"align_on": ("fc1", "fc2")}, "align_on must name three different layers; got"),
             ({"align_on": "fc1"}, "align_on must name three different layers; got 'fc1'"),
-            ({"label_price": -1}, "label_price must be a finite number of at least 0; got -1"),
         ],
     )
     def test_parameters_out_of_range(self, params, message, domains):

@@ -9,7 +9,6 @@ import torch
 from sklearn.linear_model import Lasso
 
 from skdidan.penalties import CORAL, IDA, MMD, PENALTIES, MeanDistance
-from skdidan.sparse_coding import sparse_codes
 
 
 def features(n, d=4, seed=0, shift=0.0):
@@ -105,7 +104,7 @@ def test_ida_codes_name_the_rows_that_rebuild():
 
 
 def rebuilt_labels_reference(source, target, labels, predictions, sparsity):
-    """Compute the term of the labels row by row."""
+    """Compute the term of the labels at one level row by row."""
     atoms, rows = directions(source), directions(target)
     total = 0.0
     for row, prediction in zip(rows, predictions, strict=True):
@@ -177,35 +176,23 @@ class TestIDALabels:
         )
         assert float((slope * step).sum()) == pytest.approx(float(up - down) / 2, rel=1e-6)
 
-    def test_codes_turn_to_the_probable_class(self):
-        sure = one_hot([0] * 6)
-
-        def use(price, predictions):
-            """Share of the absolute codes that lies on class 0."""
-            ida = IDA(0.1, label_price=price, tol=1e-9)
-            prices = ida._price(self.labels, predictions) if price else 0.1
-            rows = directions(self.target.numpy()), directions(self.source.numpy())
-            codes = sparse_codes(*map(torch.from_numpy, rows[::-1]), prices, tol=1e-9).abs()
-            return float(codes[:, self.labels[:, 0] == 1].sum() / codes.sum())
-
-        assert use(0.0, sure) < use(2.0, sure) < use(50.0, sure) == pytest.approx(1)
-
-    def test_price_by_hand(self):
-        predictions = torch.tensor([[3.0, 1.0, -1.0], [-1.0, -2.0, 0.0]]).double()
-        labels = one_hot([0, 1, 2])
-        fine = IDA(0.1, label_price=2.0)._price(labels, predictions)
-        third = 0.1 * (1 + 2 * 2 / 3)  # no positive prediction: equal shares
-        expected = torch.tensor([[0.15, 0.25, 0.3], [third] * 3]).double()
-        torch.testing.assert_close(fine, expected)
-        rough = IDA(0.1, label_price=2.0, groups=[5, 5, 7])._price(labels, predictions)
-        torch.testing.assert_close(rough[0], torch.tensor([0.1, 0.1, 0.3]).double())
-
-    def test_label_aware_reconstruction_is_never_cheaper(self):
+    def test_a_level_adds_up_the_classes_of_a_group(self):
         arguments = self.source, self.target, self.labels, self.predictions
-        plain, aware = (
-            IDA(0.1, label_price=price, tol=1e-9).terms(*arguments)["features"] for price in (0, 2)
-        )
-        assert plain <= aware + 1e-9
+        source, target, labels, predictions = (a.numpy() for a in arguments)
+        rough = [np.stack([a[:, 0] + a[:, 2], a[:, 1]], axis=1) for a in (labels, predictions)]
+        expected = [
+            rebuilt_labels_reference(source, target, *level, 0.1)
+            for level in (rough, (labels, predictions))
+        ]
+
+        def term(*levels):
+            return float(
+                IDA(0.1, label_weight=1, levels=levels, tol=1e-9).terms(*arguments)["labels"]
+            )
+
+        assert term([7, -2, 7]) == pytest.approx(expected[0], abs=1e-7)
+        assert term([0, 1, 2]) == pytest.approx(expected[1], abs=1e-7)
+        assert term([1, 0, 1], [0, 1, 2]) == pytest.approx(np.mean(expected), abs=1e-7)
 
     @pytest.mark.parametrize(
         ("labels", "predictions", "message"),
@@ -221,10 +208,12 @@ class TestIDALabels:
         with pytest.raises(ValueError, match=message):
             IDA()(self.source, self.target, labels, predictions)
 
-    def test_groups_must_name_each_class(self):
-        ida = IDA(label_price=1, groups=[0, 1])
-        with pytest.raises(ValueError, match="one for each of 3 classes"):
+    def test_levels_must_name_each_class(self):
+        ida = IDA(levels=[[0, 1]])
+        with pytest.raises(ValueError, match=r"a group for each of 3 classes; got \[0, 1\]"):
             ida(self.source, self.target, self.labels, self.predictions)
+        with pytest.raises(ValueError, match="levels must hold at least one"):
+            IDA(levels=[])
 
 
 def test_mmd_equals_its_formula():

@@ -1,0 +1,85 @@
+"""A hash of the code that a method runs, so that results of different code are not mixed."""
+
+import ast
+import hashlib
+import importlib
+import inspect
+from functools import cache
+from pathlib import Path
+
+__all__ = ["fingerprint"]
+
+
+def fingerprint(classifier, *details):
+    """Hash all definitions of the package, and of the script, that a classifier can reach.
+
+    Docstrings do not count, nor does anything the classifier never names. A class that a script
+    makes is taken to reach all that its script defines in classes and functions.
+
+    Parameters
+    ----------
+    classifier : type
+        Class of the method.
+    *details : object
+        What else makes it another method, such as its parameters; their ``repr`` counts.
+
+    Returns
+    -------
+    code : str
+        Ten hexadecimal digits.
+    """
+    module = inspect.getmodule(classifier).__name__
+    definitions, _ = parse(module)
+    left = [(module, classifier.__name__)]
+    if classifier.__name__ not in definitions:
+        left = [(module, name) for name, node in definitions.items() if not is_value(node)]
+    reached = {}
+    while left:
+        module, name = key = left.pop()
+        definitions, imports = parse(module)
+        if key in reached or name not in definitions:
+            continue
+        reached[key] = ast.dump(definitions[name])
+        names = {node.id for node in ast.walk(definitions[name]) if isinstance(node, ast.Name)}
+        left += [imports.get(used, (module, used)) for used in names]
+    text = "\n".join(f"{module}.{name} {reached[module, name]}" for module, name in sorted(reached))
+    text += repr(details)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def is_value(node):
+    """Tell an assignment from a class or function."""
+    return isinstance(node, ast.Assign | ast.AnnAssign)
+
+
+@cache
+def parse(module):
+    """Definitions of a module by their names, and where its names from the package come from."""
+    path = Path(importlib.import_module(module).__file__)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    definitions, imports = {}, {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "skdidan":
+            for alias in node.names:
+                imports[alias.name] = origin(node.module, alias.name), alias.name
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef):
+            definitions[node.name] = without_docstrings(node)
+        elif is_value(node):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            definitions |= {target.id: node for target in targets if isinstance(target, ast.Name)}
+    return definitions, imports
+
+
+def origin(module, name):
+    """Return the module that defines a name, which the package may offer at its top."""
+    if module != "skdidan":
+        return module
+    return inspect.getmodule(getattr(importlib.import_module(module), name)).__name__
+
+
+def without_docstrings(tree):
+    """Blank the docstrings of a definition."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value = ast.Constant(None)
+    return tree
