@@ -240,7 +240,7 @@ def print_tests(results, methods, references, features, seeds):
                 ]
             )
             error = differences.std(ddof=1) / np.sqrt(len(differences))
-            p_value = wilcoxon(differences).pvalue
+            p_value = wilcoxon(differences).pvalue if differences.any() else 1.0
             print(
                 f"{method} - {reference}: {differences.mean():+.2f} ± {error:.2f} "
                 f"(p = {p_value:.2g}, {len(differences)} pairs)"

@@ -26,6 +26,7 @@ from skdidan import (
     DeepCORALClassifier,
     DIDANClassifier,
     Functionals,
+    LIDANClassifier,
     LogMelSpectrogram,
     SourceOnlyClassifier,
     compare,
@@ -69,6 +70,7 @@ def make_methods(features, epochs, memory):
         "DAN": network(DANClassifier(**params)),
         "DeepCORAL": network(DeepCORALClassifier(**params)),
         "DIDAN": network(DIDANClassifier(**params)),
+        "LIDAN": network(LIDANClassifier(**params)),
     }
     # The network of "source only", trained on labelled speakers of the target.
     oracles = {"network on target": network(SourceOnlyClassifier(**params))}

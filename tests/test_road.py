@@ -196,11 +196,11 @@ def test_compare_example(tmp_path, monkeypatch, capsys, features):
     arguments = ["--seeds", "1", "--epochs", "1", "--features", features]
     run_example("compare_transfer_baselines", [*arguments, "--output", str(tmp_path)], monkeypatch)
     table = capsys.readouterr().out
-    for method in ("SVM", "TCA + SVM", "source only", "DAN", "DeepCORAL", "DIDAN", "(oracle)"):
+    for method in ("SVM", "TCA + SVM", "source only", "DAN", "DeepCORAL", "LIDAN", "(oracle)"):
         assert method in table
     lines = (tmp_path / f"synthetic-synthetic-{features}.csv").read_text().splitlines()
     assert lines[0] == "task,method,oracle,seed,uar,war,seconds"
-    assert len(lines) == 8
+    assert len(lines) == 9
     assert (tmp_path / f"synthetic-synthetic-{features}.png").stat().st_size > 10_000
 
 

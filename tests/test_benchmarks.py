@@ -1,0 +1,166 @@
+"""The cross-corpus benchmark: tables from runs, runs kept for next time, and the code they ran."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.stats import wilcoxon
+
+from skdidan import DANClassifier, DIDANClassifier, LIDANClassifier, make_speech_corpora
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Import a script of the folder under its own name, as its neighbours do."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory):
+    """Write EmoDB and CASIA as they lie on disk, with a few clips of a second."""
+    root = tmp_path_factory.mktemp("corpora")
+    made = make_speech_corpora(16, 16, emotions=["anger", "sadness"], duration=1.0, random_state=0)
+    for i, (source, target) in enumerate(zip(made.X_src, made.X_tgt, strict=True)):
+        letter = {"anger": "W", "sadness": "T"}[made.y_src[i]]
+        folder = {"anger": "angry", "sadness": "sad"}[made.y_tgt[i]]
+        for path, waveform in (
+            (root / f"emodb/wav/{3 + 5 * (i % 2):02}a{i:02}{letter}a.wav", source),
+            (root / f"casia/wangzhe/{folder}/{i}.wav", target),
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, waveform, 16_000)
+    return root
+
+
+def call(cross_corpus, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["cross_corpus", *map(str, arguments)])
+    cross_corpus.main()
+
+
+@pytest.mark.parametrize("features", ["functionals", "logmel"])
+def test_runs_are_kept_and_tabulated(benchmark, corpora, tmp_path, monkeypatch, capsys, features):
+    cross_corpus = benchmark("cross_corpus")
+    monkeypatch.setattr(cross_corpus, "EPOCHS", {"functionals": 1, "logmel": 1})
+    path = tmp_path / "new/results.csv"
+    arguments = ["--corpora", corpora, "--features", features, "--seeds", 2, "--bf16"]
+    arguments += ["--methods", "DAN", "DIDAN", "LIDAN", "--results", path]
+    arguments += ["--cache", tmp_path / "cache"]
+    call(cross_corpus, monkeypatch, *arguments)
+    first = capsys.readouterr()
+    rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+    assert rows[0] == cross_corpus.FIELDS
+    assert len(rows) - 1 == len(first.err.splitlines()) == 5 * 2 * 2  # methods, tasks, seeds
+    scores = {tuple(row[3:7]): 100 * float(row[7]) for row in rows[1:]}
+
+    def of(method):
+        """Scores by task and seed."""
+        tasks = cross_corpus.TASKS
+        return np.array([[scores[features, t, method, s] for s in "01"] for t in tasks])
+
+    line = next(line for line in first.out.splitlines() if line.startswith("LIDAN "))
+    cells = [f"{x.mean():.1f} ± {x.std(ddof=1):.1f}" for x in of("LIDAN")]
+    assert all(cell in line for cell in cells) and f"{of('LIDAN').mean():.2f} ±" in line
+    best = max(("DAN 0.3", "DAN 1.0", "DAN 3.0"), key=lambda name: of(name).mean())
+    difference = (of("LIDAN") - of(best)).ravel()
+    test = next(line for line in first.out.splitlines() if line.startswith(f"LIDAN - {best}:"))
+    assert f"{difference.mean():+.2f}" in test and "4 pairs" in test
+    p_value = wilcoxon(difference).pvalue if difference.any() else 1.0
+    assert f"p = {p_value:.2g}," in test
+
+    call(cross_corpus, monkeypatch, *arguments)  # nothing is left to do
+    again = capsys.readouterr()
+    assert again.err == "" and again.out == first.out
+    monkeypatch.setitem(cross_corpus.METHODS, "LIDAN", (LIDANClassifier, {"sparsity": 0.2}))
+    call(cross_corpus, monkeypatch, *arguments)  # but what became another method
+    redone = [line.split()[2] for line in capsys.readouterr().err.splitlines()]
+    assert redone == ["LIDAN"] * 4
+
+
+def test_asks_where_the_corpora_are(benchmark, monkeypatch, capsys):
+    monkeypatch.delenv("SKDIDAN_CORPORA", raising=False)
+    with pytest.raises(SystemExit):
+        call(benchmark("cross_corpus"), monkeypatch)
+    assert "Pass --corpora DIR or set SKDIDAN_CORPORA" in capsys.readouterr().err
+
+
+def test_every_row_of_the_study_trains(benchmark):
+    emotions = np.array(["anger", "fear", "happiness", "neutral", "sadness"])
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 10)), emotions[np.arange(80) % 5]
+    losses = {}
+    for name, (classifier, params) in benchmark("ida_study").ROWS.items():
+        model = classifier(max_epochs=2, random_state=0, **params).fit(X, y, X + 1)
+        losses[name] = model.history_[-1]["train_loss"]
+    # With an MLP, a gradient that stops below the fully connected layers stops nowhere.
+    alike = {("DIDAN", "DIDAN, all gradients"), ("IDA, local, means", "IDA, all gradients, means")}
+    names = list(losses)
+    pairs = {(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if losses[a] == losses[b]}
+    assert pairs == {tuple(sorted(pair, key=names.index)) for pair in alike}
+
+
+class TestFingerprint:
+    """The hash changes with what a class can reach, and with nothing else."""
+
+    CODE = '''
+"""Module."""
+FACTOR = 2
+
+def helper(x):
+    """Double."""
+    return FACTOR * x
+
+def stranger(x):
+    return x
+
+class Base:
+    def scale(self, x):
+        return helper(x)
+
+class Method(Base):
+    pass
+'''
+
+    @pytest.fixture
+    def hashed(self, benchmark, tmp_path, monkeypatch):
+        """Return a function that hashes ``Method`` of a module with this code."""
+        module = benchmark("fingerprint")
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+        def of(code, *details):
+            (tmp_path / "scratch.py").write_text(code, encoding="utf-8")
+            monkeypatch.delitem(sys.modules, "scratch", raising=False)
+            importlib.invalidate_caches()
+            module.parse.cache_clear()
+            method = importlib.import_module("scratch").Method
+            return module.fingerprint(method, *details)
+
+        return of
+
+    @pytest.mark.parametrize(
+        ("old", "new", "same"),
+        [
+            ('"""Double."""', '"""Twice."""', True),
+            ("return x\n", "return x + 1\n", True),
+            ("FACTOR = 2", "FACTOR = 3 # three", False),
+            ("FACTOR * x", "x * FACTOR", False),
+            ("return helper(x)", "return helper(x) + 1", False),
+        ],
+    )
+    def test_follows_names(self, hashed, old, new, same):
+        assert old in self.CODE
+        assert (hashed(self.CODE) == hashed(self.CODE.replace(old, new))) is same
+
+    def test_details_count(self, hashed):
+        assert hashed(self.CODE, {"a": 1}) == hashed(self.CODE, {"a": 1})
+        assert hashed(self.CODE, {"a": 1}) != hashed(self.CODE, {"a": 2})
+
+    def test_methods_of_the_package_differ(self, benchmark):
+        fingerprint = benchmark("fingerprint").fingerprint
+        classifiers = DANClassifier, DIDANClassifier, LIDANClassifier
+        assert len({fingerprint(classifier) for classifier in classifiers}) == 3
