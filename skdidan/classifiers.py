@@ -114,7 +114,7 @@ max_epochs, batch_size, device, random_state, callbacks, verbose
     >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
     >>> classifier = DANClassifier(random_state=0).fit(X, y, X + 1)
     >>> sorted(classifier.history_[-1])
-    ['classification_loss', 'dur', 'epoch', 'mmd', 'trade_off', 'train_loss']
+    ['classification_loss', 'dur', 'epoch', 'lr', 'mmd', 'trade_off', 'train_loss']
     """
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:

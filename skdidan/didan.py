@@ -68,7 +68,7 @@ class DIDANClassifier(AdaptationClassifier):
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr : float > 0, default=1e-3
-        Learning rate of AdamW.
+        Learning rate of AdamW; it falls linearly in the last 30 % of the epochs.
     weight_decay : float >= 0, default=1e-4
         Weight decay of AdamW.
     max_epochs : int > 0, default=60
@@ -92,9 +92,9 @@ class DIDANClassifier(AdaptationClassifier):
         The trained skorch net; ``net_.module_`` is the network.
     history_ : list of dict
         Per epoch: ``epoch``, ``dur`` (seconds), ``train_loss`` (the sum), ``classification_loss``,
-        ``ida_features``, ``ida_labels``, ``mean_distance``, ``trade_off``; with several layers
-        to align on, the penalties of each under their names and its own, as ``ida_fc1_features``.
-        ``pandas.DataFrame(history_)`` is a table of it.
+        ``ida_features``, ``ida_labels``, ``mean_distance``, ``trade_off``, ``lr``; with several
+        layers to align on, the penalties of each under their names and its own, as
+        ``ida_fc1_features``. ``pandas.DataFrame(history_)`` is a table of it.
     n_features_in_ : int
         Size of a row's first axis: features, or bins of a spectrogram.
 

@@ -79,7 +79,7 @@ def sparse_codes(
 
     >>> import torch
     >>> from skdidan import sparse_codes
-    >>> sparse_codes(torch.eye(3), torch.tensor([[1.0, 0.3, 0.05]]), 0.1)
+    >>> sparse_codes(torch.eye(3), torch.tensor([[1.0, 0.3, 0.05]]), 0.1, tol=1e-9)
     tensor([[0.9000, 0.2000, 0.0000]])
     """
     check_positive("tol", tol)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
+from skorch.callbacks import EpochTimer, LRScheduler, PassthroughScoring, PrintLog
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from skdidan.batches import Batch, PairedBatches
 from skdidan.networks import Outputs
 
-__all__ = ["LOSSES", "AdaptationNet", "PenaltyTerm", "SquaredError", "ramp"]
+__all__ = ["LOSSES", "AdaptationNet", "PenaltyTerm", "SquaredError", "cooldown", "ramp"]
 
 
 class SquaredError(nn.Module):
@@ -101,6 +103,25 @@ def ramp(progress: float) -> float:
     return 2 / (1 + math.exp(-10 * progress)) - 1
 
 
+def cooldown(epoch: int, n_epochs: int) -> float:
+    """Lower the learning rate at the end: 1, then linearly towards 0 in the last 30 % of epochs.
+
+    Predictions on the target swing from epoch to epoch while the learning rate is high, for no
+    label holds them. The schedule is that of [1]_.
+
+    References
+    ----------
+    .. [1] Hägele, Bakouch, Kosson, Ben Allal, von Werra, Jaggi (2024). Scaling laws and
+       compute-optimal training beyond fixed training durations. NeurIPS, arXiv:2405.18392.
+
+    Examples
+    --------
+    >>> [round(cooldown(epoch, 10), 2) for epoch in range(10)]
+    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.67, 0.33]
+    """
+    return min(1.0, (n_epochs - epoch) / (0.3 * n_epochs))
+
+
 class AdaptationNet(NeuralNet):
     """A skorch net trained on paired batches under penalties.
 
@@ -109,7 +130,8 @@ class AdaptationNet(NeuralNet):
         criterion(source logits, codes) + trade_off * ramp(epoch / max_epochs) * penalty
 
     where the penalty is the weighted sum of its terms. The history holds each term under its own
-    name, averaged over the batches of an epoch. ``fit`` takes `PairedBatches` as ``X``.
+    name, averaged over the batches of an epoch, and the learning rate, which follows `cooldown`.
+    ``fit`` takes `PairedBatches` as ``X``.
 
     Parameters
     ----------
@@ -162,12 +184,20 @@ class AdaptationNet(NeuralNet):
         self.weight_decay = weight_decay
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
-        """Time the epochs, average the terms of the loss over them, print them when verbose."""
+        """Time the epochs, average the terms of the loss over them, end at a low learning rate."""
         penalties = [n for name, term in self.penalties.items() for n in term.names(name)]
         terms = ["train_loss", "classification_loss", *penalties, "trade_off"]
         return [
             ("epoch_timer", EpochTimer()),
             *[(term, PassthroughScoring(name=term, on_train=True)) for term in terms],
+            (
+                "cooldown",
+                LRScheduler(
+                    LambdaLR,
+                    lr_lambda=partial(cooldown, n_epochs=self.max_epochs),
+                    event_name="lr",
+                ),
+            ),
             ("print_log", PrintLog()),
         ]
 

@@ -146,7 +146,7 @@ class TestContract:
         table = pd.DataFrame(CLASSIFIERS[name](**QUICK).fit(X_src, y_src, X_tgt).history_)
         assert table["epoch"].tolist() == [1, 2, 3]
         assert set(table) == {
-            *("epoch", "dur", "train_loss", "classification_loss", "trade_off"),
+            *("epoch", "dur", "train_loss", "classification_loss", "trade_off", "lr"),
             *PENALTY_NAMES[name],
         }
 
@@ -198,7 +198,8 @@ PENALTY_NAMES = {
     "deep_coral": ["coral"],
     "didan": ["ida_features", "ida_labels", "mean_distance"],
     "lidan": [
-        *("ida_fc1_features", "ida_fc2_features", "ida_fc3_features", "ida_fc3_labels"),
+        *("ida_fc1_features", "ida_fc2_features", "ida_fc3_features"),
+        *("ida_fc2_labels", "ida_fc3_labels"),
         *("mean_distance_fc1", "mean_distance_fc2", "mean_distance_fc3"),
     ],
     "source_only": [],

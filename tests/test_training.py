@@ -53,6 +53,15 @@ def test_ramp_is_the_published_schedule():
     assert rising[0] == 0
 
 
+def test_learning_rate_falls_in_the_last_epochs():
+    fitted = net({}, lr=0.3, max_epochs=10).fit(batches(), None)
+    expected = [0.3] * 8 + [0.2, 0.1]
+    assert fitted.history[:, "lr"] == pytest.approx(expected)
+    assert fitted.optimizer_.param_groups[0]["weight_decay"] == fitted.weight_decay
+    single = net({}, lr=0.3, max_epochs=1).fit(batches(), None)
+    assert single.history[:, "lr"] == [0.3]
+
+
 def test_loss_is_the_sum_of_its_terms():
     penalties = {
         "near": PenaltyTerm(MeanDistance(), weight=2.0),
