@@ -3,14 +3,17 @@
 Four cells: EmoDB to CASIA and back, log-mel spectrograms through the CNN and functionals through
 the MLP (openSMILE's eGeMAPS where it is installed, the package's own otherwise). All methods train
 the same network by the same schedule on the same batches, under the default parameters of the
-package; DAN and Deep CORAL also with other trade-offs, of which the *best on the target* is taken
-for them in the comparison, so that none is a straw man. Target labels score, and do nothing else::
+package; but LIDAN has three fully connected layers, and "source only" no target rows. DAN and Deep
+CORAL also have other trade-offs, of which the *best on the target* is taken for them in the
+comparison, so that none is a straw man. Target labels choose the clips of the emotions that both
+corpora know, and score::
 
     OMP_NUM_THREADS=1 python benchmarks/cross_corpus.py --corpora DIR --seeds 5 --jobs 2 --bf16
 
 Every run goes into a CSV file as soon as it ends, with hashes of the code that a method reaches and
 of the data it saw; a second call does what is left. Runs of other code or data than the present are
-kept there but not shown. The features are cached.
+kept there but not shown. The features are cached. The paired tests are over seeds and cells: they
+speak of these two corpora, not of others.
 """
 
 import argparse
@@ -88,8 +91,8 @@ def extractor(features):
     return Functionals("eGeMAPSv02") if has_opensmile else Functionals()
 
 
-def load_features(corpus, features, root):
-    """Features of all files of a corpus, with its emotions and speakers."""
+def load_features(corpus, features, root, code):
+    """Features of all files of a corpus, with its emotions; `code` tells the cache of changes."""
     loaded = load_corpus(corpus, Path(root, corpus))
     X = extractor(features).fit_transform(loaded.files)
     return np.asarray(X, dtype=np.float32), loaded
@@ -111,8 +114,10 @@ def make_task(domains, frames_per_step):
     return X_src, task.y_src, scaler.transform(X_tgt), task
 
 
-def run(classifier, params, features, task, seed, half_precision):
-    """UAR of one fit."""
+def run(method, key, task, half_precision):
+    """UAR of one fit, and its key (features, task, method, seed)."""
+    classifier, params = method
+    features, *_, seed = key
     X_src, y_src, X_tgt, labels = task
     params = {"max_epochs": EPOCHS[features], **params}
     if features == "logmel" and half_precision:
@@ -120,7 +125,7 @@ def run(classifier, params, features, task, seed, half_precision):
         if issubclass(classifier, LIDANClassifier):
             params.setdefault("network_params", {"hidden": (128, 128, 128)})
     model = classifier(random_state=seed, **params).fit(X_src, y_src, X_tgt)
-    return uar(labels.y_tgt, model.predict(X_tgt), labels=labels.classes)
+    return key, uar(labels.y_tgt, model.predict(X_tgt), labels=labels.classes)
 
 
 class Results:
@@ -129,15 +134,21 @@ class Results:
     def __init__(self, path, methods, precision):
         self.path, self.precision = path, precision
         self.codes = {
-            (features, name): fingerprint(*method, epochs)
+            (features, name): self._code(classifier, params, epochs)
             for features, epochs in EPOCHS.items()
-            for name, method in methods.items()
+            for name, (classifier, params) in methods.items()
         }
         self.runs, self.scores = {}, {}
         if path.exists():
             with open(path, newline="", encoding="utf-8") as file:
-                for *key, score in list(csv.reader(file))[1:]:
-                    self.runs[tuple(key)] = float(score)
+                for row in list(csv.reader(file))[1:]:
+                    if len(row) == len(FIELDS):  # a run that was interrupted leaves half a line
+                        self.runs[tuple(row[:-1])] = float(row[-1])
+
+    def _code(self, classifier, params, epochs):
+        recipe = getattr(classifier, "recipe", None)
+        others = [fingerprint(thing) for thing in (half_precision_cnn, uar)]
+        return fingerprint(classifier, params, recipe, epochs, others)
 
     def find(self, data, run):
         """Tell whether a run (features, task, method, seed) on this data is known."""
@@ -148,7 +159,7 @@ class Results:
 
     def add(self, data, run, score):
         """Keep a run and write it down."""
-        self.scores[run] = score
+        self.scores[run] = score = round(float(score), 6)
         is_new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a", newline="", encoding="utf-8") as file:
@@ -170,12 +181,17 @@ def compute(results, methods, features, seeds, args, frames_per_step):
     """Do all runs that are not done yet: seed by seed, so that all methods share the day."""
     load = joblib.Memory(args.cache, verbose=0).cache(load_features)
     for kind in features:
-        corpora = {corpus: load(corpus, kind, args.corpora) for corpus in TASKS["B→C"]}
+        transformer = extractor(kind)
+        code = fingerprint(type(transformer)), repr(transformer), fingerprint(load_corpus)
+        corpora = {corpus: load(corpus, kind, args.corpora, code) for corpus in TASKS["B→C"]}
         tasks = {
             name: make_task([corpora[c] for c in pair], frames_per_step)
             for name, pair in TASKS.items()
         }
-        data = {name: joblib.hash(task[:3])[:10] for name, task in tasks.items()}
+        data = {
+            name: joblib.hash((*arrays, labels.y_tgt, labels.classes))[:10]
+            for name, (*arrays, labels) in tasks.items()
+        }
         left = [
             (kind, task, method, seed)
             for seed in seeds
@@ -184,11 +200,10 @@ def compute(results, methods, features, seeds, args, frames_per_step):
             if not results.find(data[task], (kind, task, method, seed))
         ]
         half_precision = results.precision == "bf16"
-        scores = joblib.Parallel(n_jobs=args.jobs, return_as="generator")(
-            joblib.delayed(run)(*methods[method], kind, tasks[task], seed, half_precision)
-            for _, task, method, seed in left
+        scores = joblib.Parallel(n_jobs=args.jobs, return_as="generator_unordered")(
+            joblib.delayed(run)(methods[key[2]], key, tasks[key[1]], half_precision) for key in left
         )
-        for key, score in zip(left, scores, strict=True):
+        for key, score in scores:
             results.add(data[key[1]], key, score)
             print(*key, f"{100 * score:.1f}", flush=True, file=sys.stderr)
 
@@ -267,22 +282,32 @@ def parse(description):
 def main(
     methods=METHODS,
     compared=("DIDAN", "LIDAN"),
+    references=None,
     description=__doc__,
     stem="cross_corpus",
     frames_per_step=1,
 ):
-    """Run what is left, then print the table and the tests."""
+    """Run what is left, then print the table and the tests against the references.
+
+    By default these are the baselines, each with its best trade-off.
+    """
     args = parse(description.split("\n")[0])
     if args.methods:
-        methods = {m: v for m, v in methods.items() if m.startswith(tuple(args.methods))}
+        chosen = {m: v for m, v in methods.items() if m.startswith(tuple(args.methods))}
+        if not chosen:
+            raise SystemExit(f"--methods must name the beginnings of some of {list(methods)}.")
+        methods = chosen
     seeds = range(args.seeds)
     path = args.results or Path(__file__).parent / "results" / f"{stem}.csv"
     results = Results(path, methods, "bf16" if args.bf16 else "float32")
     compute(results, methods, args.features, seeds, args, frames_per_step)
     print_table(results, methods, args.features, seeds)
-    references = best_baselines(results, methods, args.features, seeds)
+    if references is None:
+        references = best_baselines(results, methods, args.features, seeds)
     if len(seeds) > 1:
-        compared = [method for method in compared if method in methods]
+        compared, references = (
+            [m for m in names if m in methods] for names in (compared, references)
+        )
         print_tests(results, compared, references, args.features, seeds)
 
 

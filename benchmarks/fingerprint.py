@@ -10,16 +10,16 @@ from pathlib import Path
 __all__ = ["fingerprint"]
 
 
-def fingerprint(classifier, *details):
-    """Hash all definitions of the package, and of the script, that a classifier can reach.
+def fingerprint(thing, *details):
+    """Hash all definitions of the package, and of the script, that a class or function can reach.
 
-    Docstrings do not count, nor does anything the classifier never names. A class that a script
-    makes is taken to reach all that its script defines in classes and functions.
+    Docstrings do not count, nor does anything that is never named. A class that a script makes
+    is taken to reach all that its script defines in classes and functions.
 
     Parameters
     ----------
-    classifier : type
-        Class of the method.
+    thing : type or function
+        Class of the method, or a function.
     *details : object
         What else makes it another method, such as its parameters; their ``repr`` counts.
 
@@ -28,10 +28,10 @@ def fingerprint(classifier, *details):
     code : str
         Ten hexadecimal digits.
     """
-    module = inspect.getmodule(classifier).__name__
+    module = inspect.getmodule(thing).__name__
     definitions, _ = parse(module)
-    left = [(module, classifier.__name__)]
-    if classifier.__name__ not in definitions:
+    left = [(module, thing.__name__)]
+    if thing.__name__ not in definitions:
         left = [(module, name) for name, node in definitions.items() if not is_value(node)]
     reached = {}
     while left:
@@ -39,11 +39,10 @@ def fingerprint(classifier, *details):
         definitions, imports = parse(module)
         if key in reached or name not in definitions:
             continue
-        reached[key] = ast.dump(definitions[name])
+        reached[key] = ast.unparse(definitions[name])
         names = {node.id for node in ast.walk(definitions[name]) if isinstance(node, ast.Name)}
         left += [imports.get(used, (module, used)) for used in names]
-    text = "\n".join(f"{module}.{name} {reached[module, name]}" for module, name in sorted(reached))
-    text += repr(details)
+    text = "\n".join([*sorted(reached.values()), repr(details)])
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
@@ -59,14 +58,15 @@ def parse(module):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     definitions, imports = {}, {}
     for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "skdidan":
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "skdidan":
             for alias in node.names:
-                imports[alias.name] = origin(node.module, alias.name), alias.name
+                imports[alias.asname or alias.name] = origin(node.module, alias.name), alias.name
         elif isinstance(node, ast.ClassDef | ast.FunctionDef):
             definitions[node.name] = without_docstrings(node)
         elif is_value(node):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            definitions |= {target.id: node for target in targets if isinstance(target, ast.Name)}
+            names = (name for target in targets for name in ast.walk(target))
+            definitions |= {name.id: node for name in names if isinstance(name, ast.Name)}
     return definitions, imports
 
 

@@ -1,11 +1,12 @@
 """What makes implicit distribution alignment work? Its rows, leads and ablations, one at a time.
 
 The cells, networks, schedule and batches of ``cross_corpus.py``; the log-mel spectrograms are
-averaged over pairs of frames, which halves the time and leaves the order of the rows. Target labels
-score, and do nothing else. docs/research/ida.rst reads the results::
+averaged over pairs of frames, which halves the time. docs/research/ida.rst reads the results::
 
     OMP_NUM_THREADS=1 python benchmarks/ida_study.py --corpora DIR --seeds 5 --jobs 2 --bf16
 """
+
+from functools import partial
 
 import cross_corpus
 import torch
@@ -13,7 +14,8 @@ import torch
 from skdidan import IDA, MMD, AdaptationClassifier, MeanDistance, PenaltyTerm, sparse_codes
 from skdidan.penalties import Penalty, _directions, _label_error, _shares
 
-AROUSAL = [0, 0, 0, 1, 1]  # anger, fear and happiness; neutral and sadness
+#: High and low arousal of anger, fear, happiness, neutral and sadness; and these themselves.
+LEVELS = [[0, 0, 0, 1, 1], [0, 1, 2, 3, 4]]
 
 
 class Naive(Penalty):
@@ -104,83 +106,81 @@ class Variant(AdaptationClassifier):
         return self.terms()
 
 
-def variant(make_terms, **params):
-    """Row of the study: penalties and parameters of the classifier."""
-    return type("StudiedClassifier", (Variant,), {"terms": staticmethod(make_terms)}), params
+def variant(terms, params=None, **recipe):
+    """Row of the study: a function that makes penalties, and parameters of the classifier."""
+    members = {
+        "terms": staticmethod(partial(terms, **recipe)),
+        "recipe": {"terms": terms.__name__}
+        | {name: getattr(value, "__name__", value) for name, value in recipe.items()},
+    }
+    return type("StudiedClassifier", (Variant,), members), params or {}
 
 
-def ida(penalty=IDA, local=True, means=3.0, on="features", below=None, **params):
+def ida(penalty=IDA, local=True, means=3.0, moments=MeanDistance, **params):
     """Terms of DIDAN, or of something like it."""
-    params = {"mean_weight": 0, "label_weight": 0.5, **params}
-
-    def make_terms():
-        terms = {"ida": PenaltyTerm(penalty(**params), on=on, local=local)}
-        if means:
-            terms["means"] = PenaltyTerm(below or MeanDistance(), weight=means)
-        return terms
-
-    return make_terms
+    params = {"mean_weight": 0, "levels": LEVELS, **params}
+    terms = {"ida": PenaltyTerm(penalty(**params), local=local)}
+    if means:
+        terms["means"] = PenaltyTerm(moments(), weight=means)
+    return terms
 
 
 def lidan(penalty):
     """Terms of LIDAN, or of something like it."""
-
-    def make_terms():
-        terms = {}
-        for layer, levels in enumerate((None, [AROUSAL], [AROUSAL, range(5)]), 1):
-            term = penalty(mean_weight=0, label_weight=1.5 if levels else 0, levels=levels)
-            on = f"fc{layer}"
-            terms[f"ida_{on}"] = PenaltyTerm(term, 1 / 3, on=on, local=True)
-            terms[f"means_{on}"] = PenaltyTerm(MeanDistance(), 1.0, on=on)
-        return terms
-
-    return make_terms
+    terms = {}
+    for layer, levels in enumerate((None, LEVELS[:1], LEVELS), 1):
+        term = penalty(mean_weight=0, label_weight=1.5 if levels else 0, levels=levels)
+        on = f"fc{layer}"
+        terms[f"ida_{on}"] = PenaltyTerm(term, 1 / 3, on=on, local=True)
+        terms[f"means_{on}"] = PenaltyTerm(MeanDistance(), 1.0, on=on)
+    return terms
 
 
-def single(penalty, weight=1.0, on="features"):
+def single(penalty, weight=1.0):
     """Terms of one penalty with its full gradient."""
-    return lambda: {"penalty": PenaltyTerm(penalty(), weight, on=on)}
+    return {"penalty": PenaltyTerm(penalty(), weight)}
 
 
-DIDAN, LIDAN = cross_corpus.METHODS["DIDAN"], cross_corpus.METHODS["LIDAN"]
-DAN, WIDE = cross_corpus.METHODS["DAN 1.0"], {"hidden": (128, 128, 128)}
-NO_LABELS = {"label_weight": 0}
+DAN, DIDAN, LIDAN = (cross_corpus.METHODS[name] for name in ("DAN 1.0", "DIDAN", "LIDAN"))
+THREE = {"network_params": {"hidden": (128, 128, 128)}, "align_on": ("fc1", "fc2", "fc3")}
+NO_LABELS, CLASSES = {"label_weight": 0}, {"levels": None}
 ROWS = {
     # What was known.
     "no penalty": cross_corpus.METHODS["source only, target in the batch"],
     "MMD": DAN,
     "CORAL": cross_corpus.METHODS["DeepCORAL 1.0"],
-    "means alone": variant(single(MeanDistance, 3.0)),
-    "IDA raw": variant(single(Naive)),
-    "IDA, all gradients, means": variant(ida(local=False, **NO_LABELS)),
-    "IDA, local, means": variant(ida(**NO_LABELS)),
-    "IDA, local, no means": variant(ida(means=0, **NO_LABELS)),
+    "means alone": variant(single, penalty=MeanDistance, weight=3.0),
+    "IDA raw": variant(single, penalty=Naive),
+    "IDA, all gradients, means": variant(ida, local=False, **NO_LABELS),
+    "IDA, local, means": variant(ida, **NO_LABELS),
+    "IDA, local, no means": variant(ida, means=0, **NO_LABELS),
     # What was found, and its parts.
     "DIDAN": DIDAN,
-    "DIDAN, all gradients": variant(ida(local=False)),
-    "DIDAN without features": variant(ida(LabelsOnly)),
-    "DIDAN without means": variant(ida(means=0)),
-    "DIDAN, own predictions": variant(ida(SelfTraining)),
-    "DIDAN, MMD for means": variant(ida(means=1.0, below=MMD())),
-    "MMD and labels only": variant(ida(LabelsOnly, means=1.0, below=MMD())),
+    "DIDAN, all gradients": variant(ida, local=False),
+    "DIDAN without features": variant(ida, penalty=LabelsOnly),
+    "DIDAN without means": variant(ida, means=0),
+    "DIDAN without groups": (DIDAN[0], {"groups": None}),
+    "DIDAN, own predictions": variant(ida, penalty=SelfTraining),
+    "MMD and labels only": variant(ida, penalty=LabelsOnly, means=1.0, moments=MMD),
     # Leads.
-    "DIDAN, both directions": variant(ida(BothDirections)),
-    "DIDAN, label-aware codes": variant(ida(LabelAware)),
-    "DIDAN, memory": variant(ida(LongMemory)),
+    "DIDAN, MMD for means": variant(ida, means=1.0, moments=MMD),
+    "DIDAN, both directions": variant(ida, penalty=BothDirections),
+    "DIDAN, label-aware codes": variant(ida, penalty=LabelAware, label_weight=0.5, **CLASSES),
+    "DIDAN, memory": variant(ida, penalty=LongMemory, label_weight=0.5, **CLASSES),
     "DIDAN, log loss": (DIDAN[0], {"loss": "log_loss"}),
-    "DIDAN, groups and classes": variant(ida(levels=[AROUSAL, range(5)])),
-    "DIDAN, three layers": (DIDAN[0], {"network_params": WIDE, "align_on": ("fc1", "fc2", "fc3")}),
+    "DIDAN, valence": (DIDAN[0], {"groups": "valence"}),
+    "DIDAN, three layers": (DIDAN[0], THREE),
     # Labels of growing detail, and its parts.
     "LIDAN": LIDAN,
-    "LIDAN, no labels": (LIDAN[0], {"label_weight": 0.0}),
-    "LIDAN, own predictions": variant(lidan(SelfTraining), network_params=WIDE),
-    "LIDAN, classes for groups": (LIDAN[0], {"groups": {}}),
-    "LIDAN, valence": (LIDAN[0], {"groups": "valence"}),
-    "LIDAN, narrow": (LIDAN[0], {"network_params": {"hidden": (128, 128, 64)}}),
-    "MMD, three layers": (DAN[0], {"network_params": WIDE, "align_on": ("fc1", "fc2", "fc3")}),
+    "LIDAN, no labels": (LIDAN[0], NO_LABELS),
+    "LIDAN, own predictions": variant(
+        lidan, {"network_params": THREE["network_params"]}, penalty=SelfTraining
+    ),
+    "LIDAN without groups": (LIDAN[0], {"groups": None}),
+    "MMD, three layers": (DAN[0], THREE),
     # How much the weights matter.
-    "DIDAN, label weight 0.25": (DIDAN[0], {"label_weight": 0.25}),
-    "DIDAN, label weight 1": (DIDAN[0], {"label_weight": 1.0}),
+    "DIDAN, label weight 0.5": (DIDAN[0], {"label_weight": 0.5}),
+    "DIDAN, label weight 2": (DIDAN[0], {"label_weight": 2.0}),
     "DIDAN, mean weight 1": (DIDAN[0], {"mean_weight": 1.0}),
     "DIDAN, mean weight 10": (DIDAN[0], {"mean_weight": 10.0}),
     "DIDAN, sparsity 0.05": (DIDAN[0], {"sparsity": 0.05}),
@@ -190,4 +190,4 @@ ROWS = {
 }
 
 if __name__ == "__main__":
-    cross_corpus.main(ROWS, ("DIDAN", "LIDAN"), __doc__, "ida_study", frames_per_step=2)
+    cross_corpus.main(ROWS, ("DIDAN", "LIDAN"), list(ROWS), __doc__, "ida_study", frames_per_step=2)

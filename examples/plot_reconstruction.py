@@ -63,7 +63,7 @@ def main():
     )
     rng = np.random.default_rng(0)
     shown = np.concatenate(
-        [rng.choice(np.flatnonzero(task.y_tgt == label), 2) for label in task.classes]
+        [rng.permutation(np.flatnonzero(task.y_tgt == label))[:2] for label in task.classes]
     )
     rows = [f"{task.y_tgt[i]}, predicted {y_pred[i]}" for i in shown]
 

@@ -247,7 +247,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         return powers / powers.sum(axis=1, keepdims=True)
 
     def embed(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the features on which the domains were aligned.
+        """Return the features of rows: the inputs of the output layer, whatever `align_on` names.
 
         Parameters
         ----------
@@ -257,7 +257,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         Returns
         -------
         features : ndarray of float32, shape (n_samples, n_features_out)
-            Inputs of the network's output layer.
+            The features; those on which the domains were aligned, by default.
         """
         return self._outputs(X)[1]
 
@@ -309,7 +309,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         module = network(input_shape, n_classes, **params)
         if not isinstance(module, nn.Module):
             raise TypeError(f"network must make a torch.nn.Module; got {type(module).__name__}.")
-        return module
+        return module.float()  # as the data, whatever torch's default type is
 
     def _check_parameters(self) -> None:
         check_option("loss", self.loss, LOSSES)
@@ -319,8 +319,12 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         check_not_negative("trade_off", self.trade_off)
         check_not_negative("weight_decay", self.weight_decay)
         layers = [self.align_on] if isinstance(self.align_on, str) else self.align_on
-        if not layers or not all(isinstance(layer, str) for layer in layers):
-            raise ValueError(f"align_on must be a layer's name, or some; got {self.align_on!r}.")
+        is_names = isinstance(layers, Sequence) and all(isinstance(name, str) for name in layers)
+        if not is_names or not layers or len(set(layers)) < len(layers):
+            raise ValueError(
+                "align_on must be the name of a layer, or a sequence of different ones; got "
+                f"{self.align_on!r}."
+            )
 
 
 def _project_on_simplex(points: NDArray[Any]) -> NDArray[Any]:

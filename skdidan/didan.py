@@ -32,7 +32,8 @@ class DIDANClassifier(AdaptationClassifier):
 
     with the classification loss :math:`J` of the outputs :math:`G_s`; the reconstruction :math:`R`
     of the target features of a batch from its source features and the error :math:`L` of the
-    target's outputs against the rebuilt labels, both defined in `IDA`; and the distance :math:`D`
+    target's outputs against the rebuilt labels, both defined in `IDA`, where the labels are rebuilt
+    at two levels, rough groups of emotions and the emotions; and the distance :math:`D`
     of the mean features, `MeanDistance`. :math:`\lambda(t)` is `trade_off` under the ramp of
     `skdidan.training.ramp`. The prime says that in a convolutional network the gradient of the
     reconstruction moves the fully connected layers only.
@@ -60,8 +61,13 @@ class DIDANClassifier(AdaptationClassifier):
         Price of the codes in `IDA`: the higher, the fewer source rows rebuild a target row.
     mean_weight : float >= 0, default=3.0
         Weight :math:`\gamma` of the distance of the means; 0 leaves it out.
-    label_weight : float >= 0, default=0.5
+    label_weight : float >= 0, default=1.0
         Weight :math:`\delta` of the rebuilt labels; 0 leaves them out.
+    groups : {"arousal", "valence"}, dict or None, default="arousal"
+        Rough groups of the classes, whose labels are rebuilt beside those of the classes: a table
+        of ``skdidan.didan.EMOTION_GROUPS``, or a dict of each class to the name of its group. A
+        class that stands in no group forms one of its own. Groups that tell no classes apart, or
+        all of them, add nothing and are left out, as are all with None.
     loss : {"squared_error", "log_loss"}, default="squared_error"
         Classification loss :math:`J`: the squared error of a regression onto one-hot labels, or
         the cross-entropy of the softmax.
@@ -125,7 +131,8 @@ class DIDANClassifier(AdaptationClassifier):
         trade_off: float = 1.0,
         sparsity: float = 0.1,
         mean_weight: float = 3.0,
-        label_weight: float = 0.5,
+        label_weight: float = 1.0,
+        groups: str | Mapping[Any, Any] | None = "arousal",
         loss: str = "squared_error",
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
@@ -156,15 +163,19 @@ class DIDANClassifier(AdaptationClassifier):
         self.sparsity = sparsity
         self.mean_weight = mean_weight
         self.label_weight = label_weight
+        self.groups = groups
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_positive("sparsity", self.sparsity)
         check_not_negative("mean_weight", self.mean_weight)
         check_not_negative("label_weight", self.label_weight)
+        if self.groups is not None and not isinstance(self.groups, Mapping):
+            check_option("groups", self.groups, EMOTION_GROUPS)
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        ida = IDA(self.sparsity, mean_weight=0, label_weight=self.label_weight)
+        levels = [*self._rough_levels(classes), list(range(len(classes)))]
+        ida = IDA(self.sparsity, mean_weight=0, label_weight=self.label_weight, levels=levels)
         return self._on_layers("ida", ida, local=True) | self._mean_terms()
 
     def _mean_terms(self) -> dict[str, PenaltyTerm]:
@@ -172,13 +183,26 @@ class DIDANClassifier(AdaptationClassifier):
             return {}
         return self._on_layers("mean_distance", MeanDistance(), weight=self.mean_weight)
 
+    def _rough_levels(self, classes: NDArray[Any]) -> list[list[int]]:
+        """Return the level of the groups, if it says anything that the classes do not."""
+        if self.groups is None:
+            return []
+        groups = self.groups if isinstance(self.groups, Mapping) else EMOTION_GROUPS[self.groups]
+        labels = classes.tolist()
+        if isinstance(self.groups, Mapping) and not any(label in groups for label in labels):
+            raise ValueError(f"groups names none of the classes {labels}; got {dict(groups)}.")
+        # A tuple is no name of a group, so that a class without one stands alone.
+        numbers: dict[Any, int] = {}
+        level = [numbers.setdefault(groups.get(label, (label,)), len(numbers)) for label in labels]
+        return [level] if 1 < len(set(level)) < len(level) else []
+
     def reconstruction_codes(self, X_src: ArrayLike, X_tgt: ArrayLike) -> csr_array:
-        """Say which source rows each target row is made of.
+        """Say which source rows each target row is made of, in the inputs of the output layer.
 
         Parameters
         ----------
-        X_src : array-like, shape (n_source, ...)
-            Rows of the source, all of it or a sample.
+        X_src : array-like, shape (n_source, ...), n_source > 1
+            Rows of the source, all of it or a sample: its centre is their mean.
         X_tgt : array-like, shape (n_target, ...), n_target > 1
             Rows of the target, all of it or a sample: its centre is their mean.
 
@@ -192,6 +216,11 @@ class DIDANClassifier(AdaptationClassifier):
         ------
         ValueError
             If either domain has fewer than two rows.
+
+        Warns
+        -----
+        SparseCodesWarning
+            If the solver runs out of iterations.
         """
         source, target = self.embed(X_src), self.embed(X_tgt)
         for name, features in (("X_src", source), ("X_tgt", target)):
@@ -214,45 +243,38 @@ class LIDANClassifier(DIDANClassifier):
     .. math::
         J(G_s, Y_s) + \lambda(t) \Bigl( \tfrac13 \sum_{\ell=1}^{3} \bigl(
         R_\ell(F'_{s\ell}, F'_{t\ell}) + \gamma D(F_{s\ell}, F_{t\ell}) \bigr)
-        + \delta \bigl( L_2(G_t) + L_3(G_t) \bigr) \Bigr)
+        + \tfrac{\delta}{2} \bigl( L_2(G_t) + L_3(G_t) \bigr) \Bigr)
 
     where :math:`L_2` is the error of the target's outputs, added up within each group, against the
-    groups rebuilt by the codes of the second layer, and :math:`L_3` the mean of this error and that
-    of the emotions under the codes of the third; see the levels of `IDA`. The labels of the target
-    are never known: what the codes make of the source's stands for them, weighted by how far their
-    evidence agrees. A wrong emotion is often of the right group, so that the rough labels are the
-    surer ones.
+    groups rebuilt by the codes of the second layer, and :math:`L_3` the mean of two errors under
+    the codes of the third, that of the groups and that of the emotions; see the levels of `IDA`.
+    The labels of the target are never known: what the codes make of the source's stands for them,
+    weighted by how far their evidence agrees. Without groups the second layer, too, rebuilds the
+    emotions.
 
     The full text of the paper was not at hand: this is a reading of its abstract, not a
     reproduction.
 
     Parameters
     ----------
-    network, trade_off, sparsity, mean_weight, label_weight, loss, class_weight, lr, \
+    network, trade_off, sparsity, mean_weight, label_weight, groups, loss, class_weight, lr, \
 weight_decay, max_epochs, batch_size, device, random_state, callbacks, verbose
         As in `DIDANClassifier`.
     network_params : dict, optional
-        More arguments of the network. If one of the package's own is given no ``hidden`` layers
+        More arguments of the network. If `network` is a name, and no ``hidden`` layers are given
         here, it gets three fully connected ones of 128 units each.
     align_on : sequence of three str, default=("fc1", "fc2", "fc3")
         The layers, from the input to the output.
-    groups : {"arousal", "valence"} or dict, default="arousal"
-        Rough groups of the classes: those of ``skdidan.didan.EMOTION_GROUPS``, after [2]_, or a
-        dict of each class to the name of its group. Classes that stand in no group form one of
-        their own each.
 
     Attributes
     ----------
     classes_, net_, history_, n_features_in_
-        As in `DIDANClassifier`.
+        As in `DIDANClassifier`; the history has a column for each penalty and layer.
 
     References
     ----------
-    .. [1] Zhao, Zong, Wang, Lian, Zheng, Zhao (2023). Layer-adapted implicit distribution
+    .. [1] Zhao, Zong, Wang, Lian, Lu, Zhao, Zheng (2023). Layer-adapted implicit distribution
        alignment networks for cross-corpus speech emotion recognition. arXiv:2310.03992.
-    .. [2] Schuller, Vlasenko, Eyben, Wöllmer, Stuhlsatz, Wendemuth, Rigoll (2010). Cross-corpus
-       acoustic emotion recognition: variances and strategies. IEEE Transactions on Affective
-       Computing 1(2).
 
     Examples
     --------
@@ -274,8 +296,8 @@ weight_decay, max_epochs, batch_size, device, random_state, callbacks, verbose
         trade_off: float = 1.0,
         sparsity: float = 0.1,
         mean_weight: float = 3.0,
-        label_weight: float = 0.5,
-        groups: str | Mapping[Any, Any] = "arousal",
+        label_weight: float = 1.0,
+        groups: str | Mapping[Any, Any] | None = "arousal",
         loss: str = "squared_error",
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
@@ -295,6 +317,7 @@ weight_decay, max_epochs, batch_size, device, random_state, callbacks, verbose
             sparsity=sparsity,
             mean_weight=mean_weight,
             label_weight=label_weight,
+            groups=groups,
             loss=loss,
             class_weight=class_weight,
             lr=lr,
@@ -306,37 +329,32 @@ weight_decay, max_epochs, batch_size, device, random_state, callbacks, verbose
             callbacks=callbacks,
             verbose=verbose,
         )
-        self.groups = groups
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if not isinstance(self.groups, Mapping):
-            check_option("groups", self.groups, EMOTION_GROUPS)
-        if isinstance(self.align_on, str) or len(set(self.align_on)) != 3:
+        if isinstance(self.align_on, str) or len(self.align_on) != 3:
             raise ValueError(f"align_on must name three different layers; got {self.align_on!r}.")
 
     def _network_defaults(self) -> dict[str, Any]:
         return {"hidden": (128, 128, 128)}
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        groups, emotions = self._class_groups(classes), list(range(len(classes)))
+        classes_alone = [list(range(len(classes)))]
+        rough = self._rough_levels(classes)
+        levels_of_layers = None, rough or classes_alone, rough + classes_alone
         weight = 1 / len(self.align_on)
         terms = {}
-        for layer, levels in zip(self.align_on, (None, [groups], [groups, emotions]), strict=True):
-            label_weight = self.label_weight / weight if levels else 0
+        for layer, levels in zip(self.align_on, levels_of_layers, strict=True):
+            label_weight = self.label_weight / 2 / weight if levels else 0
             ida = IDA(self.sparsity, mean_weight=0, label_weight=label_weight, levels=levels)
             terms[f"ida_{layer}"] = PenaltyTerm(ida, weight, on=layer, local=True)
         return terms | self._mean_terms()
 
-    def _class_groups(self, classes: NDArray[Any]) -> list[int]:
-        """Return a number for the group of each class."""
-        groups = self.groups if isinstance(self.groups, Mapping) else EMOTION_GROUPS[self.groups]
-        # A tuple is no name of a group, so that a class without one stands alone.
-        names = [groups.get(label, (label,)) for label in classes.tolist()]
-        return [names.index(name) for name in names]
 
-
-#: Rough groups of the emotions by the names of the parameter `groups` of `LIDANClassifier`.
+#: Rough groups of the emotions by the names of the parameter `groups`, after Schuller, Vlasenko,
+#: Eyben, Wöllmer, Stuhlsatz, Wendemuth, Rigoll (2010). Cross-corpus acoustic emotion recognition:
+#: variances and strategies. IEEE Transactions on Affective Computing 1(2). The group of "calm" is
+#: this package's own addition.
 EMOTION_GROUPS: dict[str, dict[Any, str]] = {
     "arousal": {
         "anger": "high",

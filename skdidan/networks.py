@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from skdidan.parameters import check_count
+
 __all__ = ["CNN", "MLP", "NETWORKS", "VGG11", "Outputs"]
 
 
@@ -50,16 +52,26 @@ class Outputs(NamedTuple):
             Whether its gradient shall stop below the fully connected layers. A layer further
             down has no such form and is returned as it is.
 
+        Returns
+        -------
+        layer : Tensor, shape (n_samples, n_units)
+            The layer.
+
         Raises
         ------
         ValueError
-            If the network offers no layer of this name.
+            If the network offers no layer of this name, or not as a matrix with a row per sample.
         """
         layers = self.layers or {}
         if name != "features" and name not in layers:
             options = ["features", *layers]
             raise ValueError(f"align_on must name layers of the network, {options}; got {name!r}.")
         layer = self.features if name == "features" else layers[name]
+        if layer.ndim != 2 or len(layer) != len(self.logits):
+            raise ValueError(
+                f"Layer {name!r} must be of shape ({len(self.logits)}, n_units); got "
+                f"{tuple(layer.shape)}. Flatten or pool it in the network."
+            )
         if not local or not self.local_layers:
             return layer
         if name == "features":
@@ -74,8 +86,13 @@ class _FullyConnected(nn.Module):
         self, n_inputs: int, hidden: Sequence[int], n_classes: int, dropout: float
     ) -> None:
         super().__init__()
-        if not hidden:
-            raise ValueError("hidden must name at least one layer, whose units are the features.")
+        if not isinstance(hidden, Sequence) or not hidden:
+            raise ValueError(
+                "hidden must list the units of at least one layer, the last of which are the "
+                f"features; got {hidden!r}."
+            )
+        for units in hidden:
+            check_count("hidden", units)
         sizes = [n_inputs, *hidden]
         layers = [nn.Sequential(nn.Linear(*pair), nn.ReLU()) for pair in pairwise(sizes)]
         self.embedding = nn.ModuleDict({f"fc{i}": layer for i, layer in enumerate(layers, 1)})
@@ -107,7 +124,7 @@ class MLP(_FullyConnected):
     Raises
     ------
     ValueError
-        If `hidden` is empty.
+        If `hidden` does not list whole numbers of at least 1.
     """
 
     def __init__(
@@ -176,7 +193,7 @@ class CNN(_Convolutional):
     Raises
     ------
     ValueError
-        If `input_shape` has not two axes, or `hidden` is empty.
+        If `input_shape` has not two axes, or `hidden` does not list whole numbers of at least 1.
     """
 
     def __init__(
@@ -216,7 +233,7 @@ class VGG11(_Convolutional):
     Raises
     ------
     ValueError
-        If `input_shape` has not two axes, or `hidden` is empty.
+        If `input_shape` has not two axes, or `hidden` does not list whole numbers of at least 1.
 
     References
     ----------

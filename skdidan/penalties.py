@@ -6,6 +6,7 @@ Each is a `torch.nn.Module` without trainable parameters that maps features of s
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -56,11 +57,12 @@ class IDA(Penalty):
 
     .. math::
         \mathrm{IDA} = \frac{2}{n_t} \min_W \Bigl( \tfrac12
-        \|\tilde F_t - W \tilde F_s\|_F^2 + \sum_{ij} \tau_{ij} |W_{ij}| \Bigr)
+        \|\tilde F_t - W \tilde F_s\|_F^2 + \tau \|W\|_1 \Bigr)
         + \gamma \, D(F_s, F_t) + \delta \, L(W^*)
 
     where a tilde subtracts the domain's own mean and divides each row by its length, so that
-    neither shrinking nor shifting the target makes it any cheaper, and :math:`D` is the
+    neither shrinking nor shifting the target makes it any cheaper (by a thousandth of the root mean
+    square length of the rows, if its own is less), and :math:`D` is the
     `MeanDistance`, to which it adds what centring removed. Each rebuilt row costs between 0 (it
     equals a source row, up to the price of its code) and 1 (no source row correlates with it by
     more than :math:`\tau`).
@@ -86,7 +88,8 @@ class IDA(Penalty):
 
     With `levels`, the labels are rebuilt at each of them: a level merges classes into groups, the
     columns of :math:`Y` and of the predictions are added up within each group, and :math:`L` is the
-    mean over the levels.
+    mean over the levels; :math:`n_k` then counts the rows of a group. A class without rows in the
+    batch has no evidence.
 
     The penalty of [1]_ is known here from its abstract alone; centring, scaling and all terms
     beside the reconstruction are this package's own reading of it.
@@ -98,7 +101,7 @@ class IDA(Penalty):
     mean_weight : float >= 0, default=3.0
         Weight :math:`\gamma` of the distance between the means, to which the first term is blind;
         0 leaves it out.
-    label_weight : float >= 0, default=0.5
+    label_weight : float >= 0, default=1.0
         Weight :math:`\delta` of the rebuilt labels; 0 leaves them out.
     levels : sequence of sequences of int, each of shape (n_classes,), optional
         Levels of detail of the labels, each the number of the group of every class, as
@@ -110,7 +113,7 @@ class IDA(Penalty):
     Raises
     ------
     ValueError
-        If `sparsity` or `tol` is not positive, a weight negative, or `levels` empty.
+        If `sparsity` or `tol` is not positive, a weight negative, or `levels` no lists of integers.
 
     References
     ----------
@@ -147,7 +150,7 @@ class IDA(Penalty):
         sparsity: float = 0.1,
         *,
         mean_weight: float = 3.0,
-        label_weight: float = 0.5,
+        label_weight: float = 1.0,
         levels: Sequence[Sequence[int]] | None = None,
         tol: float = 0.1,
     ) -> None:
@@ -155,9 +158,7 @@ class IDA(Penalty):
         self.sparsity = check_positive("sparsity", sparsity)
         self.mean_weight = check_not_negative("mean_weight", mean_weight)
         self.label_weight = check_not_negative("label_weight", label_weight)
-        if levels is not None and not len(levels):
-            raise ValueError("levels must hold at least one; None rebuilds the classes themselves.")
-        self.levels = levels
+        self.levels = None if levels is None else _check_levels(levels)
         self.tol = check_positive("tol", tol)
 
     @property
@@ -208,7 +209,7 @@ class IDA(Penalty):
         Raises
         ------
         ValueError
-            If the features, labels and predictions do not fit together.
+            If the features, labels, predictions and `levels` do not fit together.
         """
         _check_features(source, target)
         _check_labels(source, target, labels, predictions)
@@ -234,18 +235,39 @@ class IDA(Penalty):
     def _merges(self, n_classes: int, like: Tensor) -> list[Tensor]:
         """Matrices (n_classes, n_groups) that add up the classes of each group, one per level."""
         merges = []
-        for level in [range(n_classes)] if self.levels is None else self.levels:
+        for level in self.levels or [list(range(n_classes))]:
             if len(level) != n_classes:
                 raise ValueError(
-                    f"levels must name a group for each of {n_classes} classes; got {list(level)}."
+                    f"levels must name a group for each of {n_classes} classes; got {level}."
                 )
             groups = torch.tensor(level).unique(return_inverse=True)[1]
             merges.append(nn.functional.one_hot(groups).to(like))
         return merges
 
     def codes(self, source: Tensor, target: Tensor) -> Tensor:
-        """Return the sparse codes, shape (n_target, n_source), of the rebuilt target rows."""
-        return sparse_codes(_directions(source), _directions(target), self.sparsity, tol=self.tol)
+        """Return the sparse codes of the rebuilt target rows.
+
+        Parameters
+        ----------
+        source : Tensor, shape (n_source, n_features)
+            Source features.
+        target : Tensor, shape (n_target, n_features)
+            Target features.
+
+        Returns
+        -------
+        codes : Tensor, shape (n_target, n_source)
+            Row `i` holds the weights of the source rows; without a gradient.
+
+        Raises
+        ------
+        ValueError
+            If these are not two matrices with rows, and equally many columns.
+        """
+        _check_features(source, target)
+        with torch.autocast(source.device.type, enabled=False):
+            atoms, rows = map(_directions, map(_at_least_single, (source, target)))
+            return sparse_codes(atoms, rows, self.sparsity, tol=self.tol)
 
 
 class MeanDistance(Penalty):
@@ -326,7 +348,8 @@ class MMD(Penalty):
         squared = _squared_distances(rows)
         n = len(rows)
         # Identical rows leave a mean of zero: any positive width then gives kernel values of one.
-        mean = (squared.detach().sum() / max(n * (n - 1), 1)).clamp_min(1e-12)
+        tiny = 1e3 * torch.finfo(rows.dtype).tiny
+        mean = (squared.detach().sum() / max(n * (n - 1), 1)).clamp_min(tiny)
         kernel = torch.stack([torch.exp(-squared / (width * mean)) for width in self.widths]).sum(0)
         n_source = len(source)
         within = kernel[:n_source, :n_source].mean() + kernel[n_source:, n_source:].mean()
@@ -381,7 +404,7 @@ def _check_labels(
         raise ValueError("labels of the source and predictions of the target go together.")
     if (
         labels.ndim != 2
-        or labels.shape != (len(source), labels.shape[1])
+        or len(labels) != len(source)
         or predictions.shape != (len(target), labels.shape[1])
     ):
         raise ValueError(
@@ -391,6 +414,20 @@ def _check_labels(
         )
 
 
+def _check_levels(levels: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return the levels as lists of numbers."""
+    try:
+        checked = [[operator.index(group) for group in level] for level in levels]
+    except TypeError:
+        checked = []
+    if not checked:
+        raise ValueError(
+            "levels must hold sequences of the numbers of groups, as [[0, 0, 1]], at least one, or "
+            f"be None for the classes alone; got {levels!r}."
+        )
+    return checked
+
+
 def _at_least_single(features: Tensor) -> Tensor:
     return features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
 
@@ -398,12 +435,15 @@ def _at_least_single(features: Tensor) -> Tensor:
 def _directions(features: Tensor) -> Tensor:
     """Subtract the mean of the rows, then divide each by its length.
 
-    A row shorter than a thousandth of the average length is not blown up to length one: the
-    direction of a row at the mean is noise, and the gradient of its length has no bound.
+    A row shorter than a thousandth of the root mean square is not blown up to length one: the
+    direction of a row at the mean is noise, and the gradient of its length has no bound. Nor is
+    what rounding leaves of rows that are all alike.
     """
+    precision = torch.finfo(features.dtype)
     centred = features - features.mean(dim=0)
     squared = centred.square().sum(dim=1, keepdim=True)
-    floor = (1e-6 * squared.detach().mean()).clamp_min(torch.finfo(features.dtype).tiny)
+    rounding = (10 * precision.eps) ** 2 * features.detach().square().sum(dim=1).mean()
+    floor = torch.maximum(1e-6 * squared.detach().mean(), rounding).clamp_min(precision.tiny)
     return centred / squared.clamp_min(floor).sqrt()
 
 

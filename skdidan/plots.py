@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["plot_confusion", "plot_reconstruction", "plot_scores"]
 
 _METHOD, _ORACLE = "#3b6ea5", "#b8b8b8"
-# Of Okabe and Ito, told apart by colour-blind readers; then grey tones.
+# Of Okabe and Ito, told apart by colour-blind readers; then grey, for there are nine emotions.
 _CLASSES = ["#d55e00", "#0072b2", "#f0e442", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"]
+_CLASSES += ["#999999"]
 
 
 def plot_scores(
@@ -130,7 +131,7 @@ def plot_reconstruction(
     labels: Sequence[Any] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw which source clips a few target clips are made of, coloured by the emotions of these.
+    """Draw which source clips a few target clips are made of, coloured by emotion.
 
     Each target clip is a bar. Its pieces are source clips, largest first, as long as their weights:
     to the right of zero what is added, to the left what is subtracted.
@@ -144,7 +145,7 @@ def plot_reconstruction(
     rows : sequence of str, shape (n_target,), optional
         Names of the target clips; their numbers by default.
     labels : sequence, optional
-        The emotions and their order; by default all that occur, sorted.
+        The emotions and their order, at most nine; by default all that occur, sorted.
     ax : matplotlib Axes, optional
         Where to draw; the current axes by default.
 
@@ -156,11 +157,14 @@ def plot_reconstruction(
     Raises
     ------
     ValueError
-        If the codes, the emotions and the names do not fit together.
+        If the codes, the emotions and the names do not fit together, or a code is not finite.
     ImportError
         If matplotlib is missing.
     """
-    weights, y_src = np.asarray(codes.toarray() if issparse(codes) else codes), np.asarray(y_src)
+    weights = np.asarray(codes.toarray() if issparse(codes) else codes, dtype=float)
+    y_src = np.asarray(y_src)
+    if y_src.ndim != 1:
+        raise ValueError(f"y_src must be one-dimensional; got shape {y_src.shape}.")
     if weights.ndim != 2 or weights.shape[1] != len(y_src):
         raise ValueError(
             f"codes must have a column for each of {len(y_src)} source clips; got shape "
@@ -168,8 +172,16 @@ def plot_reconstruction(
         )
     if rows is not None and len(rows) != len(weights):
         raise ValueError(f"rows names {len(rows)} target clips of {len(weights)}.")
+    if not np.isfinite(weights).all():
+        raise ValueError("codes must be finite.")
+    present = np.unique(y_src).tolist()
+    classes = present if labels is None else list(labels)
+    if missing := [label for label in present if label not in classes]:
+        raise ValueError(f"labels lacks {missing} of y_src.")
+    if len(classes) > len(_CLASSES):
+        raise ValueError(f"There are colours for {len(_CLASSES)} emotions; got {len(classes)}.")
+    colours = dict(zip(classes, _CLASSES, strict=False))
     ax = _axes(ax)
-    classes = np.unique(y_src).tolist() if labels is None else list(labels)
     for place, code in enumerate(weights):
         for sign in (1, -1):
             pieces = np.argsort(-sign * code)[: np.count_nonzero(sign * code > 0)]
@@ -178,18 +190,25 @@ def plot_reconstruction(
                 np.full(len(pieces), place),
                 code[pieces],
                 left=ends - code[pieces],
-                color=[_CLASSES[classes.index(y) % len(_CLASSES)] for y in y_src[pieces].tolist()],
+                color=[colours[label] for label in y_src[pieces].tolist()],
                 edgecolor="white",
                 linewidth=0.5,
                 height=0.7,
             )
-    for label, colour in zip(classes, _CLASSES * len(classes), strict=False):
-        ax.barh(0, 0, color=colour, label=str(label))  # an entry of the legend
+    entries = [ax.barh(0, 0, color=colour) for colour in colours.values()]
     ax.axvline(0, color="black", linewidth=0.8)
-    ax.set_yticks(range(len(weights)), rows or [str(row) for row in range(len(weights))])
-    ax.invert_yaxis()
+    names = range(len(weights)) if rows is None else rows
+    ax.set_yticks(range(len(weights)), [str(name) for name in names])
+    ax.set_ylim(len(weights) - 0.5, -0.5)  # the first on top
     ax.set_xlabel("weight of source clips")
-    ax.legend(title="source", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    ax.legend(
+        entries,
+        map(str, colours),
+        title="source",
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        frameon=False,
+    )
     return ax
 
 

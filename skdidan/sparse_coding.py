@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -65,7 +67,8 @@ def sparse_codes(
     Raises
     ------
     ValueError
-        If the shapes do not fit, a parameter is out of its range, or a value is not finite.
+        If the shapes do not fit, a parameter is out of its range, a value is not finite, or the
+        lengths of the source rows differ by more than the precision can bear.
 
     References
     ----------
@@ -85,11 +88,35 @@ def sparse_codes(
     check_positive("tol", tol)
     check_count("max_iter", max_iter)
     _check_shapes(source, target)
-    dtype = source.dtype
-    # In single precision the iterations come to rest up to a percent before the gap closes.
-    if tol < 0.05 and not source.is_mps:  # which knows no double precision
-        source, target = source.double(), target.double()
     price = _price(sparsity, source, target)
+    # In single precision the iterations come to rest up to a percent before the gap closes, and
+    # rows of very different lengths cannot be factored. MPS knows no double precision.
+    precisions = [torch.float32, torch.float64] if tol >= 0.05 else [torch.float64]
+    if source.is_mps:
+        precisions = [torch.float32]
+    for precision in precisions:
+        working = torch.promote_types(source.dtype, precision)
+        codes, gap = _admm(source.to(working), target.to(working), price, tol, max_iter)
+        if math.isfinite(gap):
+            break
+    else:
+        raise ValueError(
+            "source has rows of too different lengths to be solved in this precision: "
+            f"{float(source.norm(dim=1).min()):.1e} to {float(source.norm(dim=1).max()):.1e}."
+        )
+    if gap > tol:
+        warn_caller(
+            f"sparse_codes stopped after max_iter={max_iter} iterations with a relative duality "
+            f"gap of {gap:.1e} > tol={tol:.1e}; raise max_iter or tol.",
+            SparseCodesWarning,
+        )
+    return codes.to(source.dtype)
+
+
+def _admm(
+    source: Tensor, target: Tensor, price: float | Tensor, tol: float, max_iter: int
+) -> tuple[Tensor, float]:
+    """Return the codes and their relative duality gap; NaN if the precision does not suffice."""
     correlation = target @ source.T
     if not bool(correlation.isfinite().all()):
         raise ValueError("source or target holds NaN, infinity or values too large to multiply.")
@@ -99,9 +126,10 @@ def sparse_codes(
 
     tiny = torch.finfo(source.dtype).tiny
     rho = float(source.square().sum(dim=1).mean().clamp_min(tiny))
+    price = price.to(source) if isinstance(price, Tensor) else price
     constant, matrix, threshold = *_ridge(source, gram, correlation, rho), price / rho
     codes = scaled_dual = torch.zeros_like(correlation)
-    n_changes = 0
+    relative, n_changes = math.nan, 0
     for iteration in range(1, max_iter + 1):
         before = codes
         ridge = _solve_ridge(constant, matrix, source, gram, codes - scaled_dual)
@@ -112,8 +140,9 @@ def sparse_codes(
         if iteration % _STEPS_PER_CHECK and iteration != max_iter:
             continue
         gap = _duality_gap(codes, correlation, source, gram, energy, price)
-        if bool(gap.sum() <= tol * energy.sum()):
-            return codes.to(dtype)
+        relative = float(gap.sum() / energy.sum().clamp_min(tiny))
+        if relative <= tol or not math.isfinite(relative):
+            break
         change = _balance(ridge, codes, before, scaled_dual)
         if max(change, 1 / change) > 1.5 and n_changes < _MOST_PENALTY_CHANGES:
             n_changes += 1
@@ -121,12 +150,7 @@ def sparse_codes(
             scaled_dual = scaled_dual / change
             constant, matrix = _ridge(source, gram, correlation, rho)
             threshold = price / rho
-    warn_caller(
-        f"sparse_codes stopped after max_iter={max_iter} iterations with a relative duality gap of "
-        f"{float(gap.sum() / energy.sum()):.1e} > tol={tol:.1e}; raise max_iter or tol.",
-        SparseCodesWarning,
-    )
-    return codes.to(dtype)
+    return codes, relative
 
 
 def _check_shapes(source: Tensor, target: Tensor) -> None:
@@ -135,8 +159,14 @@ def _check_shapes(source: Tensor, target: Tensor) -> None:
             "source and target must be matrices with equally many columns; got shapes "
             f"{tuple(source.shape)} and {tuple(target.shape)}."
         )
-    if len(source) == 0:
-        raise ValueError("source has no rows to rebuild the target from.")
+    if not source.is_floating_point() or not target.is_floating_point():
+        raise ValueError(
+            f"source and target must be of a floating type; got {source.dtype} and {target.dtype}."
+        )
+    if source.numel() == 0:
+        raise ValueError(
+            f"source has no rows or columns to rebuild from; got shape {tuple(source.shape)}."
+        )
 
 
 def _price(sparsity: float | Tensor, source: Tensor, target: Tensor) -> float | Tensor:
@@ -149,7 +179,7 @@ def _price(sparsity: float | Tensor, source: Tensor, target: Tensor) -> float | 
         )
     if not bool(((sparsity > 0) & sparsity.isfinite()).all()):
         raise ValueError("sparsity must hold finite numbers above 0.")
-    return sparsity.to(source)
+    return sparsity
 
 
 def _ridge(
@@ -163,7 +193,9 @@ def _ridge(
     """
     product = gram if gram is not None else source.T @ source
     ridge = product + torch.diag(torch.full_like(product[0], rho))
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(ridge))
+    factor, info = torch.linalg.cholesky_ex(ridge)
+    # NaN makes a failure known with the next gap; reading `info` would wait for a GPU.
+    inverse = torch.cholesky_inverse(torch.where(info == 0, factor, torch.nan))
     if gram is not None:
         return correlation @ inverse, rho * inverse
     matrix = inverse @ source.T

@@ -82,10 +82,11 @@ class PenaltyTerm:
 
     def values(self, arguments: tuple[Tensor, ...]) -> list[Tensor]:
         """Return the parts of the penalty, in the order of the `names`."""
-        if getattr(self.penalty, "parts", None) is None:
+        parts: list[str] | None = getattr(self.penalty, "parts", None)
+        if parts is None:
             return [self.penalty(*arguments)]
         terms = self.penalty.terms(*arguments)  # type: ignore[operator] # as duck-typed
-        return list(terms.values())
+        return [terms[part] for part in parts]
 
 
 def ramp(progress: float) -> float:
@@ -104,10 +105,12 @@ def ramp(progress: float) -> float:
 
 
 def cooldown(epoch: int, n_epochs: int) -> float:
-    """Lower the learning rate at the end: 1, then linearly towards 0 in the last 30 % of epochs.
+    r"""Lower the learning rate at the end, linearly over the last 30 % of the epochs.
 
-    Predictions on the target swing from epoch to epoch while the learning rate is high, for no
-    label holds them. The schedule is that of [1]_.
+    .. math:: \min\Bigl(1, \frac{\max(n - e, 0)}{0.3 n}\Bigr)
+
+    in epoch `e` of `n`, counted from 0. Predictions on the target swing from epoch to epoch while
+    the learning rate is high, for no label holds them. The schedule is that of [1]_.
 
     References
     ----------
@@ -116,10 +119,10 @@ def cooldown(epoch: int, n_epochs: int) -> float:
 
     Examples
     --------
-    >>> [round(cooldown(epoch, 10), 2) for epoch in range(10)]
-    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.67, 0.33]
+    >>> [round(cooldown(epoch, 10), 2) for epoch in range(11)]
+    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.67, 0.33, 0.0]
     """
-    return min(1.0, (n_epochs - epoch) / (0.3 * n_epochs))
+    return min(1.0, max(n_epochs - epoch, 0) / (0.3 * n_epochs))
 
 
 class AdaptationNet(NeuralNet):
@@ -254,6 +257,12 @@ class AdaptationNet(NeuralNet):
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
         self.fit_loop(X, y, **fit_params)
+        # The terms of a step are those before it, so the last step is not known to be good.
+        if not bool(self.outputs(X.source[:256]).logits.isfinite().all()):
+            raise FloatingPointError(
+                "Training diverged in its last step: the outputs are not finite. Lower "
+                f"lr={self.lr} or trade_off={self.trade_off}."
+            )
         self.notify("on_train_end", X=X, y=y)
         return self
 
@@ -280,7 +289,7 @@ class AdaptationNet(NeuralNet):
 
     def _outputs(self, X: Tensor) -> Outputs:
         answer = self.infer(X)
-        is_pair = isinstance(answer, tuple) and 2 <= len(answer) <= len(Outputs._fields)
+        is_pair = isinstance(answer, Outputs) or (isinstance(answer, tuple) and len(answer) == 2)
         shapes = [tuple(part.shape) for part in answer[:2]] if is_pair else type(answer).__name__
         if not is_pair or len(shapes[1]) != 2 or shapes[0] != (len(X), self.n_classes):
             raise TypeError(

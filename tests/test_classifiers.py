@@ -369,6 +369,11 @@ def test_penalties_of_several_layers_are_averaged(name, domains):
     ).fit(*domains[:3])
     terms = classifier._penalty_terms(classifier.classes_)
     assert sorted({term.on for term in terms.values()}) == layers
+    if name != "lidan":  # which has no form on a single layer
+        alone = ADAPTING[name]()._penalty_terms(classifier.classes_)
+        for key, term in alone.items():
+            weights = [terms[f"{key}_{layer}"].weight for layer in layers]
+            assert weights == pytest.approx([term.weight / 3] * 3)
     for epoch in classifier.history_:
         penalty = sum(
             term.weight * epoch[part] for name, term in terms.items() for part in term.names(name)
@@ -392,8 +397,10 @@ def test_a_layer_of_a_name_is_aligned_alone(domains):
     ("align_on", "message"),
     [
         ("fc9", r"layers of the network, \['features', 'fc1', 'fc2'\]; got 'fc9'"),
-        ([], r"align_on must be a layer's name, or some; got \[\]"),
-        ([1], r"align_on must be a layer's name, or some; got \[1\]"),
+        ([], r"align_on must be the name of a layer, or a sequence of different ones; got \[\]"),
+        ([1], r"a sequence of different ones; got \[1\]"),
+        (["fc1", "fc1"], r"a sequence of different ones; got \['fc1', 'fc1'\]"),
+        (5, "a sequence of different ones; got 5"),
     ],
 )
 def test_layers_that_are_not_there(align_on, message, domains):

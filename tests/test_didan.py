@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from skdidan import DIDANClassifier, LIDANClassifier, Target
+from skdidan import IDA, DIDANClassifier, LIDANClassifier, Target
 from skdidan.corpora import EMOTIONS
 from skdidan.didan import EMOTION_GROUPS
 
@@ -23,6 +24,49 @@ def test_terms_of_weight_zero_are_left_out(name, domains):
 def test_sparsity_out_of_range(sparsity, domains):
     with pytest.raises(ValueError, match="sparsity must be a finite number above 0; got"):
         DIDANClassifier(sparsity=sparsity).fit(*domains[:3])
+
+
+class TestGroups:
+    """Rough groups of the classes, whose labels are rebuilt as well."""
+
+    def levels(self, domains, **params):
+        classifier = DIDANClassifier(**params, **QUICK).fit(*domains[:3])
+        return classifier._penalty_terms(classifier.classes_)["ida"].penalty.levels
+
+    @pytest.mark.parametrize(
+        ("groups", "level"),
+        [
+            ("arousal", [0, 1, 1]),
+            ("valence", [0, 1, 0]),
+            ({"anger": "a", "neutral": "a"}, [0, 0, 1]),
+            ({"anger": None, "sadness": None, "joy": 1}, [0, 1, 0]),
+        ],
+    )
+    def test_level_of_the_groups(self, domains, groups, level):
+        assert self.levels(domains, groups=groups) == [level, [0, 1, 2]]
+
+    @pytest.mark.parametrize(
+        "groups", [None, {"anger": 1}, dict.fromkeys(["anger", "neutral", "sadness"], 1)]
+    )
+    def test_groups_that_add_nothing_are_left_out(self, domains, groups):
+        assert self.levels(domains, groups=groups) == [[0, 1, 2]]
+
+    def test_a_named_table_is_for_emotions(self, domains):
+        X_src, y_src, X_tgt, _ = domains
+        numbers = np.unique(y_src, return_inverse=True)[1]
+        classifier = DIDANClassifier(**QUICK).fit(X_src, numbers, X_tgt)
+        assert classifier._rough_levels(classifier.classes_) == []
+
+    @pytest.mark.parametrize(
+        ("groups", "message"),
+        [
+            ("mood", r"groups must be one of \['arousal', 'valence'\]; got 'mood'"),
+            ({"angry": 1}, r"groups names none of the classes \['anger', .*; got \{'angry': 1\}"),
+        ],
+    )
+    def test_unknown_groups(self, domains, groups, message):
+        with pytest.raises(ValueError, match=message):
+            DIDANClassifier(groups=groups, **QUICK).fit(*domains[:3])
 
 
 class TestReconstructionCodes:
@@ -66,19 +110,39 @@ class TestLIDAN:
         assert none.parts == ["features"]
         assert rough.levels == [[0, 1, 1]]  # low arousal: neutral and sadness
         assert fine.levels == [[0, 1, 1], [0, 1, 2]]
-        assert (rough.label_weight, fine.label_weight) == (1.5, 1.5)
 
-    def test_groups_of_the_caller(self, domains):
-        terms = self.terms(domains, groups={"anger": "a", "neutral": "a"})
-        assert terms["ida_fc2"].penalty.levels == [[0, 0, 2]]
-        terms = self.terms(domains, groups="valence")
-        assert terms["ida_fc2"].penalty.levels == [[0, 1, 0]]
+    def test_without_groups_the_second_layer_knows_the_classes(self, domains):
+        _, rough, fine = (self.terms(domains, groups=None)[f"ida_fc{i}"].penalty for i in (1, 2, 3))
+        assert rough.levels == fine.levels == [[0, 1, 2]]
 
-    def test_labels_of_any_kind_form_a_group_each(self, domains):
+    def test_objective_is_the_documented_one(self, domains):
+        """One step on one batch of all rows: the bracket, written out."""
         X_src, y_src, X_tgt, _ = domains
-        numbers = np.unique(y_src, return_inverse=True)[1]
-        classifier = LIDANClassifier(**QUICK).fit(X_src, numbers, X_tgt)
-        assert classifier._class_groups(classifier.classes_) == [0, 1, 2]
+        params = {"batch_size": 100, "random_state": 0, "loss": "log_loss"}
+        params |= {"network_params": {"hidden": (9, 8, 7), "dropout": 0.0}, "trade_off": 2.0}
+        fresh = LIDANClassifier(max_epochs=1, lr=1e-30, weight_decay=0, **params)
+        fresh.fit(X_src, y_src, X_tgt)  # steps too small to move a weight
+        source, target = (
+            fresh.net_.infer(torch.from_numpy(X.astype("float32"))) for X in (X_src, X_tgt)
+        )
+        labels = torch.nn.functional.one_hot(
+            torch.from_numpy(np.unique(y_src, return_inverse=True)[1])
+        )
+        guess = target.logits.softmax(dim=1)
+        expected, levels = 0.0, {"fc1": None, "fc2": [[0, 1, 1]], "fc3": [[0, 1, 1], [0, 1, 2]]}
+        for name, level in levels.items():
+            pair = source.layer(name), target.layer(name)
+            terms = IDA(0.1, mean_weight=3.0, label_weight=1.0, levels=level).terms(
+                *pair, labels, guess
+            )
+            expected += float(terms["features"] + terms["means"]) / 3
+            expected += 0.5 * float(terms["labels"]) if level else 0
+        terms = fresh._penalty_terms(fresh.classes_)
+        got = 0.0
+        for name, term in terms.items():
+            columns = [fresh.history_[0][column] for column in term.names(name)]
+            got += term.weight * sum(columns)
+        assert got == pytest.approx(expected, rel=0.02)  # the codes are solved to a tolerance
 
     def test_every_emotion_of_the_corpora_has_a_group(self):
         for groups in EMOTION_GROUPS.values():
@@ -105,7 +169,6 @@ class TestLIDAN:
     @pytest.mark.parametrize(
         ("params", "message"),
         [
-            ({"groups": "mood"}, r"groups must be one of \['arousal', 'valence'\]; got 'mood'"),
             ({"align_on": ("fc1", "fc2")}, "align_on must name three different layers; got"),
             ({"align_on": "fc1"}, "align_on must name three different layers; got 'fc1'"),
         ],

@@ -109,9 +109,25 @@ def test_parameters_set_the_sizes():
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_networks_need_a_hidden_layer(name):
-    with pytest.raises(ValueError, match="hidden must name at least one layer"):
-        build(name, hidden=())
+@pytest.mark.parametrize(
+    ("hidden", "message"),
+    [
+        ((), r"hidden must list the units of at least one layer, .*; got \(\)"),
+        (5, "hidden must list the units of at least one layer, .*; got 5"),
+        ((8, 0), "hidden must be a whole number of at least 1; got 0"),
+        ((8.5,), "hidden must be a whole number of at least 1; got 8.5"),
+    ],
+)
+def test_hidden_layers_have_units(name, hidden, message):
+    with pytest.raises(ValueError, match=message):
+        NETWORKS[name]((16, 20), 3, hidden=hidden)
+
+
+@pytest.mark.parametrize("layer", [torch.zeros(4, 5, 2), torch.zeros(3, 5)])
+def test_layers_are_matrices_of_a_row_each(layer):
+    outputs = Outputs(torch.zeros(4, 2), torch.zeros(4, 3), {"conv": layer})
+    with pytest.raises(ValueError, match=r"Layer 'conv' must be of shape \(4, n_units\); got"):
+        outputs.layer("conv")
 
 
 @pytest.mark.parametrize("name", sorted(SPECTROGRAM_NETWORKS))

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.sparse import csr_array
 
+from skdidan.corpora import EMOTIONS
 from skdidan.plots import plot_confusion, plot_reconstruction, plot_scores
 
 
@@ -71,14 +72,40 @@ class TestReconstruction:
 
     def test_colours_are_those_of_the_legend(self, ax):
         plot_reconstruction(self.codes, self.y_src, rows=["a", "b"], ax=ax)
-        handles, labels = ax.get_legend_handles_labels()
-        assert labels == ["anger", "fear", "neutral"]
-        colours = [handle.patches[0].get_facecolor() for handle in handles]
+        legend = ax.get_legend()
+        assert [text.get_text() for text in legend.get_texts()] == ["anger", "fear", "neutral"]
+        colours = [patch.get_facecolor() for patch in legend.get_patches()]
         pieces = {bar.get_width(): bar.get_facecolor() for bar in ax.patches}
         assert [pieces[0.2], pieces[-0.3], pieces[0.5]] == colours
         assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
 
+    def test_first_clip_is_on_top_however_often_one_draws(self, ax):
+        for _ in range(2):
+            plot_reconstruction(self.codes, self.y_src, rows=np.array(["a", "b"]), ax=ax)
+        assert ax.get_ylim() == (1.5, -0.5)
+        assert len(ax.get_legend().get_texts()) == 3
+
+    def test_integer_codes_are_numbers(self, ax):
+        plot_reconstruction(np.full((1, 4), 100, dtype=np.int8), self.y_src, ax=ax)
+        ends = [bar.get_x() + bar.get_width() for bar in ax.patches if bar.get_width()]
+        assert ends == [100, 200, 300, 400]
+
+    def test_every_emotion_has_a_colour_of_its_own(self, ax):
+        emotions = sorted(set(EMOTIONS.values()))
+        plot_reconstruction(np.eye(9), emotions, ax=ax)
+        patches = ax.get_legend().get_patches()
+        assert len({patch.get_facecolor() for patch in patches}) == 9
+        with pytest.raises(ValueError, match="There are colours for 9 emotions; got 10"):
+            plot_reconstruction(np.eye(9), emotions, labels=[*emotions, "awe"], ax=ax)
+
     def test_what_does_not_fit_is_refused(self, ax):
+        with pytest.raises(ValueError, match=r"labels lacks \['anger', 'neutral'\] of y_src"):
+            plot_reconstruction(self.codes, self.y_src, labels=["fear"], ax=ax)
+        with pytest.raises(ValueError, match=r"one-dimensional; got shape \(2, 2\)"):
+            plot_reconstruction(self.codes, self.y_src.reshape(2, 2), ax=ax)
+        with pytest.raises(ValueError, match="codes must be finite"):
+            plot_reconstruction(self.codes * np.nan, self.y_src, ax=ax)
+        assert not ax.patches
         with pytest.raises(ValueError, match=r"each of 3 source clips; got shape \(2, 4\)"):
             plot_reconstruction(self.codes, self.y_src[:3], ax=ax)
         with pytest.raises(ValueError, match="rows names 1 target clips of 2"):

@@ -161,7 +161,8 @@ def test_closing_the_gap_with_the_last_iteration_does_not_warn():
     ("arguments", "message"),
     [
         (((2, 3), (4, 5), 0.1), r"equally many columns; got shapes \(4, 5\) and \(2, 3\)"),
-        (((2, 3), (0, 3), 0.1), "source has no rows"),
+        (((2, 3), (0, 3), 0.1), r"source has no rows or columns .*; got shape \(0, 3\)"),
+        (((2, 0), (4, 0), 0.1), r"source has no rows or columns .*; got shape \(4, 0\)"),
         (((2, 3), (4, 3), 0.0), "sparsity must be a finite number above 0; got 0.0"),
         (((2, 3), (4, 3), torch.ones(4, 2)), r"of shape \(2, 4\); got \(4, 2\)"),
         (((2, 3), (4, 3), torch.zeros(2, 4)), "must hold finite numbers above 0"),
@@ -171,6 +172,44 @@ def test_errors_name_the_value(arguments, message):
     target, source, sparsity = arguments
     with pytest.raises(ValueError, match=message):
         sparse_codes(torch.ones(source), torch.ones(target), sparsity)
+
+
+def test_integers_are_refused():
+    with pytest.raises(ValueError, match=r"of a floating type; got torch\.int64 and"):
+        sparse_codes(torch.eye(2).long(), torch.ones(1, 2), 0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("tol", [1e-4, 0.1])
+def test_half_precision_is_solved_in_a_higher_one(dtype, tol):
+    target, source = (rows.to(dtype) for rows in problem(6, 20, 8))
+    codes = sparse_codes(source, target, 0.5, tol=tol)
+    assert codes.dtype == dtype
+    expected = sparse_codes(source.float(), target.float(), 0.5, tol=tol)
+    torch.testing.assert_close(codes, expected.to(dtype))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_of_very_different_lengths_fall_back_to_double_precision(seed):
+    target, source = problem(20, 30, 12, seed=seed)
+    lengths = torch.logspace(0, 4, 30, dtype=torch.float64).unsqueeze(1)
+    codes = sparse_codes((lengths * source).float(), target.float(), 0.1, tol=0.05).double()
+    # The same problem with the lengths in the prices.
+    prices = (0.1 / lengths.T).expand(20, 30)
+    exact = sparse_codes(source, target, prices, tol=1e-5)
+    cost, least = (
+        0.5 * (target - w @ source).square().sum() + (prices * w.abs()).sum()
+        for w in (codes * lengths.T, exact)
+    )
+    energy = 0.5 * target.square().sum()
+    assert least - 1e-5 * energy <= cost <= least + 0.05 * energy
+
+
+def test_lengths_beyond_double_precision_are_refused():
+    target, source = problem(4, 6, 3)
+    lengths = torch.logspace(0, 50, 6, dtype=torch.float64).unsqueeze(1)
+    with pytest.raises(ValueError, match="source has rows of too different lengths"):
+        sparse_codes(lengths * source, target, 0.1)
 
 
 def test_values_that_are_not_finite_are_refused():

@@ -53,6 +53,35 @@ def test_ramp_is_the_published_schedule():
     assert rising[0] == 0
 
 
+def test_parts_are_taken_by_name():
+    class Backwards(nn.Module):
+        parts = ("first", "second")
+
+        def terms(self, source, target):
+            return {"second": source.sum() * 0 + 2, "first": source.sum() * 0 + 1}
+
+    history = net({"x": PenaltyTerm(Backwards())}).fit(batches(), None).history
+    assert (history[0]["x_first"], history[0]["x_second"]) == (1, 2)
+
+
+def test_divergence_in_the_last_step_is_seen():
+    with pytest.raises(FloatingPointError, match="diverged in its last step: the outputs"):
+        net(lr=1e30, max_epochs=1).fit(batches(n_source=8, n_target=8), None)
+
+
+def test_three_tensors_are_no_outputs():
+    class Three(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+
+        def forward(self, X):
+            return self.layer(X), X, X
+
+    with pytest.raises(TypeError, match=r"must return skdidan\.Outputs, or a tuple of logits"):
+        net(module=Three()).fit(batches(), None)
+
+
 def test_learning_rate_falls_in_the_last_epochs():
     fitted = net({}, lr=0.3, max_epochs=10).fit(batches(), None)
     expected = [0.3] * 8 + [0.2, 0.1]
