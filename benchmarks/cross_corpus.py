@@ -21,6 +21,7 @@ import csv
 import importlib.util
 import os
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import joblib
@@ -267,7 +268,7 @@ def parse(description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--corpora", default=os.environ.get("SKDIDAN_CORPORA"), metavar="DIR")
     parser.add_argument("--features", nargs="+", choices=sorted(EPOCHS), default=sorted(EPOCHS))
-    parser.add_argument("--methods", nargs="+", help="those whose names start so; by default all")
+    parser.add_argument("--methods", nargs="+", help="names or patterns; by default all")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--bf16", action="store_true", help="convolutions in bfloat16")
@@ -293,10 +294,10 @@ def main(
     """
     args = parse(description.split("\n")[0])
     if args.methods:
-        chosen = {m: v for m, v in methods.items() if m.startswith(tuple(args.methods))}
+        chosen = [m for m in methods if any(fnmatch(m, pattern) for pattern in args.methods)]
         if not chosen:
-            raise SystemExit(f"--methods must name the beginnings of some of {list(methods)}.")
-        methods = chosen
+            raise SystemExit(f"--methods must match some of {list(methods)}.")
+        methods = {method: methods[method] for method in chosen}
     seeds = range(args.seeds)
     path = args.results or Path(__file__).parent / "results" / f"{stem}.csv"
     results = Results(path, methods, "bf16" if args.bf16 else "float32")

@@ -53,8 +53,7 @@ class SelfTraining(IDA):
         terms = super().terms(source, target, labels, predictions)
         if "labels" in terms:
             errors = []
-            for merge in self._merges(labels.shape[1], predictions):
-                merged = predictions @ merge
+            for merged in self._at_levels(predictions):
                 shares = _shares(merged.detach().clamp_min(0))
                 error = (merged - _shares(shares.square())).square().sum(dim=1)
                 errors.append((shares.amax(dim=1) * error).mean())

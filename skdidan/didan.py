@@ -99,8 +99,9 @@ class DIDANClassifier(AdaptationClassifier):
     history_ : list of dict
         Per epoch: ``epoch``, ``dur`` (seconds), ``train_loss`` (the sum), ``classification_loss``,
         ``ida_features``, ``ida_labels``, ``mean_distance``, ``trade_off``, ``lr``; with several
-        layers to align on, the penalties of each under their names and its own, as
-        ``ida_fc1_features``. ``pandas.DataFrame(history_)`` is a table of it.
+        layers to align on, a column for each penalty and layer, such as ``ida_fc1_features``.
+        ``ida_labels`` holds :math:`\delta L`, ``mean_distance`` :math:`D` without its weight.
+        ``pandas.DataFrame(history_)`` is a table of it.
     n_features_in_ : int
         Size of a row's first axis: features, or bins of a spectrogram.
 
@@ -257,8 +258,9 @@ class LIDANClassifier(DIDANClassifier):
 
     Parameters
     ----------
-    network, trade_off, sparsity, mean_weight, label_weight, groups, loss, class_weight, lr, \
-weight_decay, max_epochs, batch_size, device, random_state, callbacks, verbose
+    network, trade_off, sparsity, mean_weight, label_weight, groups, loss, class_weight
+        As in `DIDANClassifier`.
+    lr, weight_decay, max_epochs, batch_size, device, random_state, callbacks, verbose
         As in `DIDANClassifier`.
     network_params : dict, optional
         More arguments of the network. If `network` is a name, and no ``hidden`` layers are given

@@ -222,27 +222,33 @@ class IDA(Penalty):
             if self.mean_weight:
                 terms["means"] = self.mean_weight * _mean_distance(source, target)
             if self.label_weight and labels is not None and predictions is not None:
-                errors = [
-                    _label_error(codes, labels.to(atoms) @ merge, predictions.to(atoms) @ merge)
-                    for merge in self._merges(labels.shape[1], atoms)
-                ]
+                pairs = zip(
+                    self._at_levels(labels.to(atoms)),
+                    self._at_levels(predictions.to(atoms)),
+                    strict=True,
+                )
+                errors = [_label_error(codes, *pair) for pair in pairs]
                 terms["labels"] = self.label_weight * torch.stack(errors).mean()
         return terms
 
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         return self(source, target)
 
-    def _merges(self, n_classes: int, like: Tensor) -> list[Tensor]:
-        """Matrices (n_classes, n_groups) that add up the classes of each group, one per level."""
-        merges = []
+    def _at_levels(self, memberships: Tensor) -> list[Tensor]:
+        """Add up the columns of the classes of each group, at each level."""
+        n_classes = memberships.shape[1]
+        merged = []
         for level in self.levels or [list(range(n_classes))]:
             if len(level) != n_classes:
                 raise ValueError(
                     f"levels must name a group for each of {n_classes} classes; got {level}."
                 )
-            groups = torch.tensor(level).unique(return_inverse=True)[1]
-            merges.append(nn.functional.one_hot(groups).to(like))
-        return merges
+            if level == list(range(n_classes)):
+                merged.append(memberships)
+            else:
+                groups = nn.functional.one_hot(torch.tensor(level)).to(memberships)
+                merged.append(memberships @ groups)
+        return merged
 
     def codes(self, source: Tensor, target: Tensor) -> Tensor:
         """Return the sparse codes of the rebuilt target rows.
@@ -415,11 +421,12 @@ def _check_labels(
 
 
 def _check_levels(levels: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Return the levels as lists of numbers."""
+    """Return the levels as lists of the numbers of groups, from 0 on."""
     try:
-        checked = [[operator.index(group) for group in level] for level in levels]
+        named = [[operator.index(group) for group in level] for level in levels]
     except TypeError:
-        checked = []
+        named = []
+    checked = [[sorted(set(level)).index(group) for group in level] for level in named]
     if not checked:
         raise ValueError(
             "levels must hold sequences of the numbers of groups, as [[0, 0, 1]], at least one, or "
@@ -440,9 +447,10 @@ def _directions(features: Tensor) -> Tensor:
     what rounding leaves of rows that are all alike.
     """
     precision = torch.finfo(features.dtype)
-    centred = features - features.mean(dim=0)
+    mean = features.mean(dim=0)
+    centred = features - mean
     squared = centred.square().sum(dim=1, keepdim=True)
-    rounding = (10 * precision.eps) ** 2 * features.detach().square().sum(dim=1).mean()
+    rounding = (10 * precision.eps) ** 2 * mean.detach().square().sum()
     floor = torch.maximum(1e-6 * squared.detach().mean(), rounding).clamp_min(precision.tiny)
     return centred / squared.clamp_min(floor).sqrt()
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 from scipy.stats import wilcoxon
+from sklearn.metrics import recall_score
+from sklearn.utils import Bunch
 
 from skdidan import DANClassifier, DIDANClassifier, LIDANClassifier, make_speech_corpora
 
@@ -49,7 +51,7 @@ def test_runs_are_kept_and_tabulated(benchmark, corpora, tmp_path, monkeypatch, 
     monkeypatch.setattr(cross_corpus, "EPOCHS", {"functionals": 1, "logmel": 1})
     path = tmp_path / "new/results.csv"
     arguments = ["--corpora", corpora, "--features", features, "--seeds", 2, "--bf16"]
-    arguments += ["--methods", "DAN", "DIDAN", "LIDAN", "--results", path]
+    arguments += ["--methods", "DAN*", "DIDAN", "LIDAN", "--results", path]
     arguments += ["--cache", tmp_path / "cache"]
     call(cross_corpus, monkeypatch, *arguments)
     first = capsys.readouterr()
@@ -80,6 +82,46 @@ def test_runs_are_kept_and_tabulated(benchmark, corpora, tmp_path, monkeypatch, 
     call(cross_corpus, monkeypatch, *arguments)  # but what became another method
     redone = [line.split()[2] for line in capsys.readouterr().err.splitlines()]
     assert redone == ["LIDAN"] * 4
+
+
+def test_a_pattern_that_matches_nothing(benchmark, corpora, monkeypatch):
+    with pytest.raises(SystemExit, match="--methods must match some of"):
+        call(benchmark("cross_corpus"), monkeypatch, "--corpora", corpora, "--methods", "DaN")
+
+
+def test_study_compares_with_all_its_rows(benchmark, corpora, tmp_path, monkeypatch, capsys):
+    cross_corpus, study = benchmark("cross_corpus"), benchmark("ida_study")
+    monkeypatch.setattr(cross_corpus, "EPOCHS", {"functionals": 1, "logmel": 1})
+    rows = {name: study.ROWS[name] for name in ("MMD", "means alone", "DIDAN")}
+    arguments = ["ida_study", "--corpora", corpora, "--features", "functionals", "--seeds", "2"]
+    arguments += ["--results", tmp_path / "study.csv", "--cache", tmp_path / "cache"]
+    monkeypatch.setattr(sys, "argv", list(map(str, arguments)))
+    cross_corpus.main(rows, ("DIDAN",), list(study.ROWS), study.__doc__, "ida_study")
+    tests = [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if "pairs" in line]
+    assert tests == ["DIDAN - MMD", "DIDAN - means alone"]
+
+
+def test_every_row_of_the_study_has_a_fingerprint_of_its_own(benchmark):
+    cross_corpus, study = benchmark("cross_corpus"), benchmark("ida_study")
+    codes = cross_corpus.Results(Path("none.csv"), study.ROWS, "float32").codes
+    assert len(set(codes.values())) == len(study.ROWS) * len(cross_corpus.EPOCHS)
+
+
+def test_target_labels_do_not_reach_the_training(benchmark, domains):
+    cross_corpus = benchmark("cross_corpus")
+    X_src, y_src, X_tgt, y_tgt = domains
+    scores = []
+    for truth in (y_tgt, np.roll(y_tgt, 1)):
+        task = X_src, y_src, X_tgt, Bunch(y_tgt=truth, classes=np.unique(y_src))
+        key = "functionals", "B→C", "LIDAN", 0
+        method = LIDANClassifier, {"max_epochs": 2}
+        assert cross_corpus.run(method, key, task, False)[0] == key
+        scores.append(cross_corpus.run(method, key, task, False)[1])
+    model = LIDANClassifier(max_epochs=2, random_state=0).fit(X_src, y_src, X_tgt)
+    expected = [
+        recall_score(y, model.predict(X_tgt), average="macro") for y in (y_tgt, np.roll(y_tgt, 1))
+    ]
+    assert scores == pytest.approx(expected)
 
 
 def test_asks_where_the_corpora_are(benchmark, monkeypatch, capsys):

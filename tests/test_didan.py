@@ -135,8 +135,9 @@ class TestLIDAN:
             terms = IDA(0.1, mean_weight=3.0, label_weight=1.0, levels=level).terms(
                 *pair, labels, guess
             )
-            expected += float(terms["features"] + terms["means"]) / 3
-            expected += 0.5 * float(terms["labels"]) if level else 0
+            terms = {part: term.item() for part, term in terms.items()}
+            expected += (terms["features"] + terms["means"]) / 3
+            expected += 0.5 * terms["labels"] if level else 0
         terms = fresh._penalty_terms(fresh.classes_)
         got = 0.0
         for name, term in terms.items():
