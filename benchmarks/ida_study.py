@@ -12,7 +12,7 @@ import cross_corpus
 import torch
 
 from skdidan import IDA, MMD, AdaptationClassifier, MeanDistance, PenaltyTerm, sparse_codes
-from skdidan.penalties import Penalty, _directions, _label_error, _shares
+from skdidan.penalties import Penalty, _directions, _error_of_sharpened, _label_error, _shares
 
 #: High and low arousal of anger, fear, happiness, neutral and sadness; and these themselves.
 LEVELS = [[0, 0, 0, 1, 1], [0, 1, 2, 3, 4]]
@@ -52,12 +52,9 @@ class SelfTraining(IDA):
         """Sharpen the predictions as IDA sharpens the evidence of the codes."""
         terms = super().terms(source, target, labels, predictions)
         if "labels" in terms:
-            errors = []
-            for merged in self._at_levels(predictions):
-                shares = _shares(merged.detach().clamp_min(0))
-                error = (merged - _shares(shares.square())).square().sum(dim=1)
-                errors.append((shares.amax(dim=1) * error).mean())
-            terms["labels"] = self.label_weight * torch.stack(errors).mean()
+            merged = self._at_levels(predictions)
+            error = _error_of_sharpened(merged.detach().clamp_min(0), merged)
+            terms["labels"] = self.label_weight * error
         return terms
 
 

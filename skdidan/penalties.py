@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss, one_hot
 
 from skdidan.parameters import check_not_negative, check_positive
 from skdidan.sparse_coding import sparse_codes
@@ -144,6 +145,7 @@ class IDA(Penalty):
     """
 
     uses_labels = True
+    _groups: Tensor  # of each class at each level, one-hot: shape (n_classes, n_levels, n_groups)
 
     def __init__(
         self,
@@ -160,6 +162,9 @@ class IDA(Penalty):
         self.label_weight = check_not_negative("label_weight", label_weight)
         self.levels = None if levels is None else _check_levels(levels)
         self.tol = check_positive("tol", tol)
+        if self.levels is not None:
+            groups = one_hot(torch.tensor(self.levels).T)
+            self.register_buffer("_groups", groups, persistent=False)
 
     @property
     def parts(self) -> list[str]:
@@ -217,38 +222,30 @@ class IDA(Penalty):
             source, target = _at_least_single(source), _at_least_single(target)
             atoms, rows = _directions(source), _directions(target)
             codes = sparse_codes(atoms, rows, self.sparsity, tol=self.tol)
-            residual = (rows - codes @ atoms).square().sum(dim=1)
-            terms = {"features": (residual + 2 * self.sparsity * codes.abs().sum(dim=1)).mean()}
+            residual = mse_loss(codes @ atoms, rows, reduction="sum")
+            size = codes.abs().sum()
+            terms = {"features": (residual + 2 * self.sparsity * size) / len(rows)}
             if self.mean_weight:
                 terms["means"] = self.mean_weight * _mean_distance(source, target)
             if self.label_weight and labels is not None and predictions is not None:
-                pairs = zip(
-                    self._at_levels(labels.to(atoms)),
-                    self._at_levels(predictions.to(atoms)),
-                    strict=True,
-                )
-                errors = [_label_error(codes, *pair) for pair in pairs]
-                terms["labels"] = self.label_weight * torch.stack(errors).mean()
+                merged = self._at_levels(labels.to(atoms)), self._at_levels(predictions.to(atoms))
+                terms["labels"] = self.label_weight * _label_error(codes, *merged)
         return terms
 
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         return self(source, target)
 
-    def _at_levels(self, memberships: Tensor) -> list[Tensor]:
-        """Add up the columns of the classes of each group, at each level."""
+    def _at_levels(self, memberships: Tensor) -> Tensor:
+        """Add up the columns of the classes of each group: shape (n_rows, n_levels, n_groups)."""
+        if self.levels is None:
+            return memberships.unsqueeze(1)
         n_classes = memberships.shape[1]
-        merged = []
-        for level in self.levels or [list(range(n_classes))]:
-            if len(level) != n_classes:
-                raise ValueError(
-                    f"levels must name a group for each of {n_classes} classes; got {level}."
-                )
-            if level == list(range(n_classes)):
-                merged.append(memberships)
-            else:
-                groups = nn.functional.one_hot(torch.tensor(level)).to(memberships)
-                merged.append(memberships @ groups)
-        return merged
+        if n_classes != len(self._groups):
+            raise ValueError(
+                f"levels must name a group for each of {n_classes} classes; got {self.levels}."
+            )
+        groups = self._groups.to(memberships)
+        return (memberships @ groups.flatten(1)).unflatten(1, groups.shape[1:])
 
     def codes(self, source: Tensor, target: Tensor) -> Tensor:
         """Return the sparse codes of the rebuilt target rows.
@@ -426,13 +423,12 @@ def _check_levels(levels: Sequence[Sequence[int]]) -> list[list[int]]:
         named = [[operator.index(group) for group in level] for level in levels]
     except TypeError:
         named = []
-    checked = [[sorted(set(level)).index(group) for group in level] for level in named]
-    if not checked:
+    if not named or not named[0] or len({len(level) for level in named}) > 1:
         raise ValueError(
-            "levels must hold sequences of the numbers of groups, as [[0, 0, 1]], at least one, or "
-            f"be None for the classes alone; got {levels!r}."
+            "levels must hold equally long sequences of the numbers of groups, as [[0, 0, 1]], at "
+            f"least one, or be None for the classes alone; got {levels!r}."
         )
-    return checked
+    return [[sorted(set(level)).index(group) for group in level] for level in named]
 
 
 def _at_least_single(features: Tensor) -> Tensor:
@@ -446,34 +442,47 @@ def _directions(features: Tensor) -> Tensor:
     direction of a row at the mean is noise, and the gradient of its length has no bound. Nor is
     what rounding leaves of rows that are all alike.
     """
-    precision = torch.finfo(features.dtype)
     mean = features.mean(dim=0)
     centred = features - mean
     squared = centred.square().sum(dim=1, keepdim=True)
-    rounding = (10 * precision.eps) ** 2 * mean.detach().square().sum()
-    floor = torch.maximum(1e-6 * squared.detach().mean(), rounding).clamp_min(precision.tiny)
+    floor = torch.maximum(1e-6 * squared.detach().mean(), _rounding(mean))
     return centred / squared.clamp_min(floor).sqrt()
+
+
+def _rounding(mean: Tensor) -> Tensor:
+    """Squared length below which a difference from the mean is nothing but rounding."""
+    mean, precision = mean.detach(), torch.finfo(mean.dtype)
+    return ((30 * precision.eps) ** 2 * mean.dot(mean)).clamp_min(precision.tiny)
 
 
 def _shares(evidence: Tensor) -> Tensor:
     """Scale each row of non-negative numbers to a sum of one; zeros stay zeros."""
-    total = evidence.sum(dim=1, keepdim=True)
+    total = evidence.sum(dim=-1, keepdim=True)
     return evidence / total.clamp_min(torch.finfo(evidence.dtype).tiny)
 
 
 def _label_error(codes: Tensor, labels: Tensor, predictions: Tensor) -> Tensor:
     """Error against the labels that the codes make of the source's, as far as these are sure."""
-    shares = _shares((codes @ (labels / labels.sum(dim=0).clamp_min(1))).clamp_min(0))
-    error = (predictions - _shares(shares.square())).square().sum(dim=1)
-    return (shares.amax(dim=1) * error).mean()
+    balanced = labels / labels.sum(dim=0).clamp_min(1)
+    evidence = (codes @ balanced.flatten(1)).unflatten(1, labels.shape[1:])
+    return _error_of_sharpened(evidence.clamp_min(0), predictions)
+
+
+def _error_of_sharpened(evidence: Tensor, predictions: Tensor) -> Tensor:
+    """Error against the squared shares of non-negative evidence, weighted by the largest share."""
+    shares = _shares(evidence)
+    error = (predictions - _shares(shares.square())).square().sum(dim=-1)
+    return (shares.amax(dim=-1) * error).mean()
 
 
 def _mean_distance(source: Tensor, target: Tensor) -> Tensor:
-    variances_s, means_s = torch.var_mean(source, dim=0, correction=0)
-    variances_t, means_t = torch.var_mean(target, dim=0, correction=0)
-    between = (means_s - means_t).square().sum() / 4
-    within = (variances_s + variances_t).sum() / 2
-    return between / (between + within).clamp_min(torch.finfo(source.dtype).tiny)
+    mean_s, mean_t = source.mean(dim=0), target.mean(dim=0)
+    between = mse_loss(mean_s, mean_t, reduction="sum") / 4
+    # `torch.var_mean` along rows takes several times as long.
+    variance_s = mse_loss(source, mean_s.expand_as(source), reduction="sum") / len(source)
+    variance_t = mse_loss(target, mean_t.expand_as(target), reduction="sum") / len(target)
+    total = between + (variance_s + variance_t) / 2
+    return between / torch.maximum(total, _rounding(mean_s))
 
 
 def _squared_distances(rows: Tensor) -> Tensor:

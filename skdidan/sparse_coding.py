@@ -12,8 +12,9 @@ from skdidan.reporting import warn_caller
 
 __all__ = ["SparseCodesWarning", "sparse_codes"]
 
-_STEPS_PER_CHECK = 5  # the duality gap costs as much as two steps
+_STEPS_PER_CHECK = 5  # the duality gap costs as much as three steps
 _RELAXATION = 1.6  # between 1.5 and 1.8, says section 3.4.3 of Boyd et al.
+_FIRST_PENALTY = 2.0  # times the mean energy of a source row: fastest to a loose tolerance
 _MOST_PENALTY_CHANGES = 30  # with a penalty that keeps changing ADMM need not converge
 
 
@@ -100,6 +101,10 @@ def sparse_codes(
         if math.isfinite(gap):
             break
     else:
+        if not bool((target @ source.T).isfinite().all()):
+            raise ValueError(
+                "source or target holds NaN, infinity or values too large to multiply."
+            )
         raise ValueError(
             "source has rows of too different lengths to be solved in this precision: "
             f"{float(source.norm(dim=1).min()):.1e} to {float(source.norm(dim=1).max()):.1e}."
@@ -118,36 +123,35 @@ def _admm(
 ) -> tuple[Tensor, float]:
     """Return the codes and their relative duality gap; NaN if the precision does not suffice."""
     correlation = target @ source.T
-    if not bool(correlation.isfinite().all()):
-        raise ValueError("source or target holds NaN, infinity or values too large to multiply.")
     # The Gram matrix is worth forming only where it is no larger than the codes or the inputs.
     gram = source @ source.T if len(source) <= max(len(target), source.shape[1]) else None
-    energy = 0.5 * target.square().sum(dim=1)
+    energy = torch.linalg.vecdot(target, target)
 
     tiny = torch.finfo(source.dtype).tiny
-    rho = float(source.square().sum(dim=1).mean().clamp_min(tiny))
+    rho = _FIRST_PENALTY * max(float(torch.linalg.vecdot(source, source).mean()), tiny)
     price = price.to(source) if isinstance(price, Tensor) else price
     constant, matrix, threshold = *_ridge(source, gram, correlation, rho), price / rho
-    codes = scaled_dual = torch.zeros_like(correlation)
+    state = torch.zeros_like(correlation)  # the codes and their scaled dual, added up
     relative, n_changes = math.nan, 0
     for iteration in range(1, max_iter + 1):
-        before = codes
-        ridge = _solve_ridge(constant, matrix, source, gram, codes - scaled_dual)
-        relaxed = torch.lerp(codes, ridge, _RELAXATION)
-        moved = relaxed + scaled_dual
-        scaled_dual = torch.clamp(moved, -threshold, threshold)  # type: ignore[arg-type]
-        codes = moved - scaled_dual  # soft thresholding
+        scaled_dual = torch.clamp(state, -threshold, threshold)  # type: ignore[arg-type]
+        near = torch.sub(state, scaled_dual, alpha=2)  # the codes less the dual
+        ridge = _solve_ridge(constant, matrix, source, gram, near)
+        state = torch.lerp(state, ridge + scaled_dual, _RELAXATION)
         if iteration % _STEPS_PER_CHECK and iteration != max_iter:
             continue
+        before = near + scaled_dual
+        scaled_dual = torch.clamp(state, -threshold, threshold)  # type: ignore[arg-type]
+        codes = state - scaled_dual  # soft thresholding
         gap = _duality_gap(codes, correlation, source, gram, energy, price)
-        relative = float(gap.sum() / energy.sum().clamp_min(tiny))
+        relative = float(gap.sum() / (0.5 * energy.sum()).clamp_min(tiny))
         if relative <= tol or not math.isfinite(relative):
             break
         change = _balance(ridge, codes, before, scaled_dual)
         if max(change, 1 / change) > 1.5 and n_changes < _MOST_PENALTY_CHANGES:
             n_changes += 1
             rho *= change
-            scaled_dual = scaled_dual / change
+            state = codes + scaled_dual / change
             constant, matrix = _ridge(source, gram, correlation, rho)
             threshold = price / rho
     return codes, relative
@@ -192,10 +196,12 @@ def _ridge(
     ``constant + near - (near @ source) @ matrix``.
     """
     product = gram if gram is not None else source.T @ source
-    ridge = product + torch.diag(torch.full_like(product[0], rho))
-    factor, info = torch.linalg.cholesky_ex(ridge)
-    # NaN makes a failure known with the next gap; reading `info` would wait for a GPU.
-    inverse = torch.cholesky_inverse(torch.where(info == 0, factor, torch.nan))
+    identity = torch.eye(len(product), dtype=product.dtype, device=product.device)
+    factor, info = torch.linalg.cholesky_ex(product + rho * identity)
+    if int(info):
+        factor.fill_(torch.nan)  # makes the failure known with the next gap
+    root = torch.linalg.solve_triangular(factor, identity, upper=False)
+    inverse = root.T @ root
     if gram is not None:
         return correlation @ inverse, rho * inverse
     matrix = inverse @ source.T
@@ -230,12 +236,12 @@ def _duality_gap(
 
     With residual ``r = f - w F`` and ``s = min(1, 1 / max(|F r| / price))`` the dual point ``s r``
     is feasible, and the gap is ``(1 + s^2)/2 |r|^2 + sum(price |w|) - s <r, f>``. All products
-    with ``f`` are taken from the correlations, so that no residual is formed.
+    with ``f`` are taken from the correlations and its `energy`, so that no residual is formed.
     """
-    fitted = codes @ gram if gram is not None else (codes @ source) @ source.T
-    explained = (codes * correlation).sum(dim=1)
-    residual = (2 * energy - 2 * explained + (codes * fitted).sum(dim=1)).clamp_min(0)
-    steepest = ((correlation - fitted).abs() / price).amax(dim=1)
-    scale = 1 / steepest.clamp_min(1)
+    factors = (codes, gram) if gram is not None else (codes @ source, source.T)
+    slopes = torch.addmm(correlation, *factors, alpha=-1)
+    projection = energy - torch.linalg.vecdot(codes, correlation)
+    residual = (projection - torch.linalg.vecdot(codes, slopes)).clamp_min(0)
+    scale = (slopes.abs() / price).amax(dim=1).clamp_min(1).reciprocal()
     cost = (price * codes.abs()).sum(dim=1)
-    return 0.5 * (1 + scale.square()) * residual + cost - scale * (2 * energy - explained)
+    return 0.5 * (1 + scale.square()) * residual + cost - scale * projection

@@ -225,9 +225,12 @@ class AdaptationNet(NeuralNet):
         self.history.record_batch("trade_off", trade_off)
         labels = nn.functional.one_hot(batch.codes, self.n_classes)
         predictions = self._probabilities(outputs.logits[n_source:])
+        halves: dict[int, tuple[Tensor, ...]] = {}  # of each layer; several penalties may share one
         for name, term in self.penalties.items():
             layer = outputs.layer(term.on, local=term.local)
-            arguments: tuple[Tensor, ...] = layer[:n_source], layer[n_source:]
+            if id(layer) not in halves:
+                halves[id(layer)] = layer.tensor_split([n_source])
+            arguments = halves[id(layer)]
             if getattr(term.penalty, "uses_labels", False):
                 arguments = *arguments, labels, predictions
             for part, value in zip(term.names(name), term.values(arguments), strict=True):

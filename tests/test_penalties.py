@@ -223,12 +223,14 @@ class TestIDALabels:
 
     def test_levels_must_name_each_class(self):
         ida = IDA(levels=[[0, 1]])
-        with pytest.raises(ValueError, match=r"a group for each of 3 classes; got \[0, 1\]"):
+        with pytest.raises(ValueError, match=r"a group for each of 3 classes; got \[\[0, 1\]\]"):
             ida(self.source, self.target, self.labels, self.predictions)
 
-    @pytest.mark.parametrize("levels", [[], [0, 1], ["ab"], [[0.5, 1]], [None], 3])
+    @pytest.mark.parametrize(
+        "levels", [[], [[]], [0, 1], ["ab"], [[0.5, 1]], [None], [[0, 1], [0, 0, 1]], 3]
+    )
     def test_levels_hold_sequences_of_integers(self, levels):
-        with pytest.raises(ValueError, match="levels must hold sequences of the numbers of groups"):
+        with pytest.raises(ValueError, match="levels must hold equally long sequences"):
             IDA(levels=levels)
 
 

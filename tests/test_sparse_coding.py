@@ -215,3 +215,12 @@ def test_lengths_beyond_double_precision_are_refused():
 def test_values_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="holds NaN, infinity"):
         sparse_codes(torch.ones(1, 1), torch.tensor([[float("nan")]]), 0.1)
+
+
+def test_products_beyond_single_precision():
+    source, target = 1e25 * torch.eye(3), 1e25 * torch.tensor([[1.0, 0.3, 0.05]])
+    codes = sparse_codes(source, target, 1e49, tol=0.05)
+    expected = sparse_codes(source.double(), target.double(), 1e49, tol=0.05)
+    assert torch.allclose(codes, expected.float())
+    exact = sparse_codes(source, target, 1e49, tol=1e-9)
+    assert torch.allclose(exact, torch.tensor([[0.9, 0.2, 0.0]]))
