@@ -58,6 +58,10 @@ class SelfTraining(IDA):
         return terms
 
 
+class NoReconstruction(SelfTraining, LabelsOnly):
+    """Nothing rebuilt: neither the features nor the labels."""
+
+
 class LongMemory(IDA):
     """The labels rebuilt from the source rows of the last four batches."""
 
@@ -157,6 +161,7 @@ ROWS = {
     "DIDAN without means": variant(ida, means=0),
     "DIDAN without groups": (DIDAN[0], {"groups": None}),
     "DIDAN, own predictions": variant(ida, penalty=SelfTraining),
+    "DIDAN without reconstruction": variant(ida, penalty=NoReconstruction),
     "MMD and labels only": variant(ida, penalty=LabelsOnly, means=1.0, moments=MMD),
     # Leads.
     "DIDAN, MMD for means": variant(ida, means=1.0, moments=MMD),
