@@ -214,14 +214,13 @@ def print_table(results, methods, features, seeds):
     cells = [(kind, task) for kind in features for task in TASKS]
     width = max(map(len, methods))
     print(f"UAR (%), {len(seeds)} seeds, CNN in {results.precision}")
-    print(
-        " " * width, *(f"{kind[:6]} {task}".rjust(14) for kind, task in cells), "average".rjust(12)
-    )
+    heads = [f"{kind} {task}".rjust(15) for kind, task in cells]
+    print(" " * width, *heads, "average".rjust(12))
     for method in methods:
         scores = np.array([results.of(*cell, method, seeds) for cell in cells])
         deviations = scores.std(axis=1, ddof=1) if len(seeds) > 1 else np.zeros(len(cells))
         parts = [
-            f"{m:.1f} ± {s:.1f}".rjust(14)
+            f"{m:.1f} ± {s:.1f}".rjust(15)
             for m, s in zip(scores.mean(axis=1), deviations, strict=True)
         ]
         error = np.sqrt(np.mean(deviations**2) / scores.size)
@@ -263,12 +262,13 @@ def print_tests(results, methods, references, features, seeds):
             )
 
 
-def parse(description):
+def parse(description, methods):
     """Options that the cross-corpus benchmarks share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--corpora", default=os.environ.get("SKDIDAN_CORPORA"), metavar="DIR")
     parser.add_argument("--features", nargs="+", choices=sorted(EPOCHS), default=sorted(EPOCHS))
-    parser.add_argument("--methods", nargs="+", help="names or patterns; by default all")
+    names = ", ".join(methods)
+    parser.add_argument("--methods", nargs="+", help=f"names or patterns (DAN*) out of {names}")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--bf16", action="store_true", help="convolutions in bfloat16")
@@ -292,11 +292,12 @@ def main(
 
     By default these are the baselines, each with its best trade-off.
     """
-    args = parse(description.split("\n")[0])
+    args = parse(description.split("\n")[0], methods)
     if args.methods:
+        for pattern in args.methods:
+            if not any(fnmatch(method, pattern) for method in methods):
+                raise SystemExit(f"--methods {pattern!r} matches none of {list(methods)}.")
         chosen = [m for m in methods if any(fnmatch(m, pattern) for pattern in args.methods)]
-        if not chosen:
-            raise SystemExit(f"--methods must match some of {list(methods)}.")
         methods = {method: methods[method] for method in chosen}
     seeds = range(args.seeds)
     path = args.results or Path(__file__).parent / "results" / f"{stem}.csv"

@@ -33,6 +33,8 @@ def load_task(source, target, corpora):
     """Find one cross-corpus task."""
     if source == target == "synthetic":
         return make_speech_corpora(100, 100, random_state=0)
+    if "synthetic" in (source, target):
+        raise SystemExit("--source and --target must both name corpora, or neither.")
     if corpora is None:
         raise SystemExit("Where are the corpora? Pass --corpora DIR or set SKDIDAN_CORPORA.")
     return cross_corpus_task(*(load_corpus(name, Path(corpora, name)) for name in (source, target)))
@@ -47,6 +49,8 @@ def main():
     parser.add_argument("--output", type=Path, help="write the figure here instead of showing it")
     args = parser.parse_args()
 
+    if args.output:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
     task = load_task(args.source, args.target, args.corpora)
     features = make_adaptation_pipeline(Functionals(), CorpusScaler())
     X_src = features.fit_transform(task.X_src, task.y_src, task.X_tgt)

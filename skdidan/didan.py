@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from torch import nn
 
 from skdidan.adaptation import AdaptationClassifier
+from skdidan.corpora import EMOTIONS
 from skdidan.parameters import check_not_negative, check_option, check_positive
 from skdidan.penalties import IDA, MeanDistance
 from skdidan.training import PenaltyTerm
@@ -65,9 +66,11 @@ class DIDANClassifier(AdaptationClassifier):
         Weight :math:`\delta` of the rebuilt labels; 0 leaves them out.
     groups : {"arousal", "valence"}, dict or None, default="arousal"
         Rough groups of the classes, whose labels are rebuilt beside those of the classes: a table
-        of ``skdidan.didan.EMOTION_GROUPS``, or a dict of each class to the name of its group. A
+        of ``skdidan.didan.EMOTION_GROUPS``, whose emotions may go by any name that
+        ``skdidan.corpora.EMOTIONS`` knows, or a dict of each class to the name of its group. A
         class that stands in no group forms one of its own. Groups that tell no classes apart, or
-        all of them, add nothing and are left out, as are all with None.
+        all of them, as a table does that knows none of the labels, add nothing and are left out,
+        as are all with None.
     loss : {"squared_error", "log_loss"}, default="squared_error"
         Classification loss :math:`J`: the squared error of a regression onto one-hot labels, or
         the cross-entropy of the softmax.
@@ -192,6 +195,8 @@ class DIDANClassifier(AdaptationClassifier):
         labels = classes.tolist()
         if isinstance(self.groups, Mapping) and not any(label in groups for label in labels):
             raise ValueError(f"groups names none of the classes {labels}; got {dict(groups)}.")
+        if not isinstance(self.groups, Mapping):
+            labels = [EMOTIONS.get(str(label).lower(), label) for label in labels]
         # A tuple is no name of a group, so that a class without one stands alone.
         numbers: dict[Any, int] = {}
         level = [numbers.setdefault(groups.get(label, (label,)), len(numbers)) for label in labels]
@@ -199,6 +204,10 @@ class DIDANClassifier(AdaptationClassifier):
 
     def reconstruction_codes(self, X_src: ArrayLike, X_tgt: ArrayLike) -> csr_array:
         """Say which source rows each target row is made of, in the inputs of the output layer.
+
+        Both domains have to come as they did in `fit`, each scaled by its own statistics: take the
+        source from the ``fit_transform`` of the steps before, for their ``transform`` would treat
+        it as rows of the target.
 
         Parameters
         ----------
@@ -271,7 +280,9 @@ class LIDANClassifier(DIDANClassifier):
     Attributes
     ----------
     classes_, net_, history_, n_features_in_
-        As in `DIDANClassifier`; the history has a column for each penalty and layer.
+        As in `DIDANClassifier`; the history has a column for each penalty and layer, of which
+        ``ida_fc2_labels`` and ``ida_fc3_labels`` hold :math:`\tfrac32 \delta L`: a third of each
+        column goes into the sum.
 
     References
     ----------

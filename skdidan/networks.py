@@ -32,8 +32,9 @@ class Outputs(NamedTuple):
         Layers offered for alignment by their names, each of shape (n_samples, n_units), from the
         input to the output; the last of them are `features`.
     local_layers : dict of str to Tensor, or None
-        Those of `layers` that are fully connected: equal in value, but their gradient reaches
-        the fully connected layers only and stops below them. None stands for `layers` themselves.
+        Those of `layers` that are fully connected, the last among them: equal in value, but their
+        gradient reaches the fully connected layers only and stops below them. None stands for
+        `layers` themselves.
     """
 
     logits: Tensor
@@ -60,7 +61,8 @@ class Outputs(NamedTuple):
         Raises
         ------
         ValueError
-            If the network offers no layer of this name, or not as a matrix with a row per sample.
+            If the network offers no layer of this name, or not as a matrix with a row per sample,
+            or no local form of its last layer beside those of others.
         """
         layers = self.layers or {}
         if name != "features" and name not in layers:
@@ -74,9 +76,15 @@ class Outputs(NamedTuple):
             )
         if not local or not self.local_layers:
             return layer
-        if name == "features":
-            return list(self.local_layers.values())[-1]
-        return self.local_layers.get(name, layer)
+        if name != "features":
+            return self.local_layers.get(name, layer)
+        last = next(reversed(layers), None)
+        if last not in self.local_layers:
+            raise ValueError(
+                "local_layers must hold the last of the layers, which are the features, "
+                f"{last!r}; got {list(self.local_layers)}."
+            )
+        return self.local_layers[last]
 
 
 class _FullyConnected(nn.Module):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss, one_hot
 
 from skdidan.parameters import check_not_negative, check_positive
-from skdidan.sparse_coding import sparse_codes
+from skdidan.sparse_coding import check_tensors, sparse_codes
 
 __all__ = ["CORAL", "IDA", "MMD", "PENALTIES", "MeanDistance", "Penalty"]
 
@@ -166,6 +166,11 @@ class IDA(Penalty):
             groups = one_hot(torch.tensor(self.levels).T)
             self.register_buffer("_groups", groups, persistent=False)
 
+    def extra_repr(self) -> str:
+        """Name the parameters in the ``repr``."""
+        names = "sparsity", "mean_weight", "label_weight", "levels", "tol"
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+
     @property
     def parts(self) -> list[str]:
         """Names of the terms that count: "features", "means", "labels"."""
@@ -202,7 +207,8 @@ class IDA(Penalty):
             Class membership of the source rows, one-hot. Without labels and predictions nothing
             that needs them counts.
         predictions : Tensor, shape (n_target, n_classes), optional
-            What the network takes for the class probabilities of the target rows.
+            What the network takes for the class probabilities of the target rows: its outputs, if
+            it regresses onto one-hot labels, else their softmax.
 
         Returns
         -------
@@ -387,6 +393,7 @@ class CORAL(Penalty):
 
 
 def _check_features(source: Tensor, target: Tensor) -> None:
+    check_tensors(source, target)
     if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1]:
         raise ValueError(
             "source and target must be matrices with equally many columns; got shapes "

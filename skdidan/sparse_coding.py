@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,6 +68,8 @@ def sparse_codes(
 
     Raises
     ------
+    TypeError
+        If `source` or `target` is no tensor.
     ValueError
         If the shapes do not fit, a parameter is out of its range, a value is not finite, or the
         lengths of the source rows differ by more than the precision can bear.
@@ -157,7 +160,17 @@ def _admm(
     return codes, relative
 
 
+def check_tensors(source: Any, target: Any) -> None:
+    """Raise a TypeError if source or target is no tensor."""
+    if not isinstance(source, Tensor) or not isinstance(target, Tensor):
+        raise TypeError(
+            f"source and target must be tensors; got {type(source).__name__} and "
+            f"{type(target).__name__}. torch.as_tensor makes them of arrays."
+        )
+
+
 def _check_shapes(source: Tensor, target: Tensor) -> None:
+    check_tensors(source, target)
     if target.ndim != 2 or source.ndim != 2 or target.shape[1] != source.shape[1]:
         raise ValueError(
             "source and target must be matrices with equally many columns; got shapes "

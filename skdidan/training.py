@@ -60,8 +60,9 @@ class PenaltyTerm:
     ----------
     penalty : Module
         Maps source and target features to a scalar. If it has an attribute ``uses_labels`` that is
-        true, it takes the one-hot source labels and the predicted class probabilities of the
-        target as well; if it has ``parts``, its method ``terms`` returns these by their names.
+        true, it takes the one-hot source labels and what the network takes for the class
+        probabilities of the target (its outputs under the squared error, else their softmax) as
+        well; if it has ``parts``, its method ``terms`` returns these by their names.
     weight : float, default=1.0
         Its share within the sum that the trade-off multiplies.
     on : str, default="features"

@@ -51,6 +51,10 @@ class TestGroups:
     def test_groups_that_add_nothing_are_left_out(self, domains, groups):
         assert self.levels(domains, groups=groups) == [[0, 1, 2]]
 
+    @pytest.mark.parametrize("labels", ["angry happy sad", "Anger JOY Sadness"])
+    def test_a_named_table_knows_common_names(self, labels):
+        assert DIDANClassifier()._rough_levels(np.array(labels.split())) == [[0, 0, 1]]
+
     def test_a_named_table_is_for_emotions(self, domains):
         X_src, y_src, X_tgt, _ = domains
         numbers = np.unique(y_src, return_inverse=True)[1]

@@ -130,6 +130,13 @@ def test_layers_are_matrices_of_a_row_each(layer):
         outputs.layer("conv")
 
 
+@pytest.mark.parametrize("layers", [None, {"fc1": torch.zeros(4, 5), "fc2": torch.zeros(4, 3)}])
+def test_the_last_layer_has_a_local_form(layers):
+    outputs = Outputs(torch.zeros(4, 2), torch.zeros(4, 3), layers, {"fc1": torch.zeros(4, 5)})
+    with pytest.raises(ValueError, match=r"local_layers must hold the last .*; got \['fc1'\]"):
+        outputs.layer(local=True)
+
+
 @pytest.mark.parametrize("name", sorted(SPECTROGRAM_NETWORKS))
 def test_convolutions_need_spectrograms(name):
     with pytest.raises(ValueError, match=r"\(n_bins, n_frames\); got shape \(88,\)"):

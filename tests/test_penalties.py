@@ -109,6 +109,11 @@ def test_mmd_does_not_see_the_scale():
     assert float(MMD()(1e-10 * source, 1e-10 * target)) == pytest.approx(expected)
 
 
+def test_ida_names_its_parameters():
+    shown = "IDA(sparsity=0.2, mean_weight=3.0, label_weight=1.0, levels=[[0, 0, 1]], tol=0.1)"
+    assert repr(IDA(0.2, levels=[[0, 0, 1]])) == shown
+
+
 def test_ida_codes_of_half_precision_are_those_of_single():
     source, target = features(12).bfloat16(), features(9, seed=1).bfloat16()
     expected = IDA().codes(source.float(), target.float())
@@ -317,6 +322,10 @@ class TestContract:
         value = PENALTIES[name]()(source, target)
         turned = PENALTIES[name]()(source.flip(0), target.flip(0))
         assert float(value) == pytest.approx(float(turned), rel=1e-3)
+
+    def test_arrays_are_refused(self, name):
+        with pytest.raises(TypeError, match="must be tensors; got Tensor and ndarray"):
+            PENALTIES[name]()(torch.zeros(6, 4), np.zeros((6, 4)))
 
     def test_features_that_do_not_fit_are_refused(self, name):
         penalty = PENALTIES[name]()

@@ -210,6 +210,11 @@ def test_compare_example_asks_where_the_corpora_are(monkeypatch):
         run_example("compare_transfer_baselines", ["--source", "emodb"], monkeypatch)
 
 
+def test_reconstruction_example_wants_two_corpora(monkeypatch):
+    with pytest.raises(SystemExit, match="must both name corpora, or neither"):
+        run_example("plot_reconstruction", ["--source", "emodb", "--corpora", "."], monkeypatch)
+
+
 def test_search_example(monkeypatch, capsys):
     run_example("grid_search", ["--clips", "20", "--epochs", "1"], monkeypatch)
     printed = capsys.readouterr().out

@@ -224,3 +224,8 @@ def test_products_beyond_single_precision():
     assert torch.allclose(codes, expected.float())
     exact = sparse_codes(source, target, 1e49, tol=1e-9)
     assert torch.allclose(exact, torch.tensor([[0.9, 0.2, 0.0]]))
+
+
+def test_arrays_are_refused():
+    with pytest.raises(TypeError, match="must be tensors; got ndarray and Tensor"):
+        sparse_codes(np.eye(3), torch.eye(3), 0.1)
