@@ -1,4 +1,7 @@
 from .adaptation import AdaptationClassifier as AdaptationClassifier
+from .alignments import GFK as GFK
+from .alignments import CorrelationAlignment as CorrelationAlignment
+from .alignments import SubspaceAlignment as SubspaceAlignment
 from .audio import AudioLoader as AudioLoader
 from .audio import AudioWarning as AudioWarning
 from .audio import read_audio as read_audio
@@ -17,6 +20,7 @@ from .domains import NoTargetWarning as NoTargetWarning
 from .domains import Target as Target
 from .domains import split_domains as split_domains
 from .functionals import Functionals as Functionals
+from .jda import JDA as JDA
 from .metrics import uar as uar
 from .metrics import war as war
 from .networks import CNN as CNN

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["check_count", "check_not_negative", "check_option", "check_positive"]
+__all__ = ["check_count", "check_fraction", "check_not_negative", "check_option", "check_positive"]
 
 
 def check_count(name: str, value: Any) -> int:
@@ -28,6 +28,13 @@ def check_not_negative(name: str, value: Any) -> float:
     """Return `value` as a finite number of at least 0, or raise a ValueError."""
     if not _is_finite(value) or not value >= 0:
         raise ValueError(f"{name} must be a finite number of at least 0; got {value!r}.")
+    return float(value)
+
+
+def check_fraction(name: str, value: Any) -> float:
+    """Return `value` as a number from 0 to 1, or raise a ValueError."""
+    if not _is_finite(value) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1; got {value!r}.")
     return float(value)
 
 

@@ -177,26 +177,10 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         X_src, _, X_tgt = validate_domains(
             self, X, None, X_tgt, sample_domain=sample_domain, dtype=(np.float64, np.float32)
         )
-        contrast = np.zeros(len(X_src))
-        if X_tgt is not None:
-            contrast = np.repeat([1 / len(X_src), -1 / len(X_tgt)], [len(X_src), len(X_tgt)])
-            X_src = np.concatenate([X_src, X_tgt])
-        rows = X_src.astype(np.float64)
-        n_components = self._count_components(*rows.shape)
-        if self.kernel == "linear":
-            self._fit_linear(rows, contrast, n_components)
-        else:
-            self._fit_rbf(rows, contrast, n_components)
-        self._n_features_out = n_components
-        # The centring takes one dimension from the n rows, whatever the features are.
-        expected, n_real = min(n_components, len(rows) - 1), np.count_nonzero(self.eigenvalues_)
-        if n_real < expected:
-            warn_caller(
-                f"{n_components - n_real} of {n_components} components of TCA are zero to machine "
-                "precision: features are constant or collinear, or differ too much in scale. "
-                "Scale the features first, or take fewer components.",
-                UserWarning,
-            )
+        self._solver(X_src, X_tgt)(
+            marginal_contrast(len(X_src), 0 if X_tgt is None else len(X_tgt))
+        )
+        self._warn_of_zeros()
         return self
 
     def fit_transform(
@@ -244,37 +228,76 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         kernel = rbf_kernel(rows - centre, self.X_fit_ - centre, gamma=self.gamma_)
         return (kernel @ self.weights_).astype(X.dtype)
 
-    def _fit_linear(self, rows: NDArray[Any], contrast: NDArray[Any], n_components: int) -> None:
+    def _solver(
+        self, X_src: NDArray[Any], X_tgt: NDArray[Any] | None
+    ) -> Callable[[NDArray[Any]], NDArray[Any]]:
+        """Prepare what fits to the columns of E in L = E E', and returns the projected rows."""
+        X = X_src if X_tgt is None else np.concatenate([X_src, X_tgt])
+        rows = X.astype(np.float64)
+        self._n_features_out = self._count_components(*rows.shape)
+        self._n_rows = len(rows)
+        prepare = self._linear_solver if self.kernel == "linear" else self._rbf_solver
+        return prepare(rows, self._n_features_out)
+
+    def _linear_solver(
+        self, rows: NDArray[Any], n_components: int
+    ) -> Callable[[NDArray[Any]], NDArray[Any]]:
         n, n_features = rows.shape
         if n_features < n:
             # In the left singular vectors U of the rows, K is diagonal and w = U v.
             U, root, Vt = scipy.linalg.svd(rows, full_matrices=False)
             kept = root > np.finfo(float).eps * n * root[0]
             U, root, V = U[:, kept], root[kept], Vt[kept].T
-            ones = U.sum(axis=0)
+            ones, kernel, to_features = U.sum(axis=0), root**2, V * root
             outside = float(np.linalg.norm(1 - U @ ones)) / math.sqrt(n)
-            problem = _Problem(root**2, ones, U.T @ contrast, n, self.mu, outside)
-            self.eigenvalues_, W = _solve(problem, n_components)
-            components = (V * root) @ W
         else:
-            problem = _Problem(rows @ rows.T, np.ones(n), contrast, n, self.mu)
-            self.eigenvalues_, W = _solve(problem, n_components)
-            components = rows.T @ W
-        self.components_ = (components * _signs(rows @ components)).T
-        self._forget("weights_", "X_fit_", "gamma_")
+            U, ones, kernel, to_features = None, np.ones(n), rows @ rows.T, rows.T
+            outside = 0.0
 
-    def _fit_rbf(self, rows: NDArray[Any], contrast: NDArray[Any], n_components: int) -> None:
+        def solve(contrasts: NDArray[Any]) -> NDArray[Any]:
+            inner = contrasts if U is None else U.T @ contrasts
+            problem = _Problem(kernel, ones, inner, n, self.mu, outside)
+            self.eigenvalues_, W = _solve(problem, n_components)
+            components = to_features @ W
+            Z = rows @ components
+            self.components_ = (components * _signs(Z)).T
+            self._forget("weights_", "X_fit_", "gamma_")
+            return Z * _signs(Z)
+
+        return solve
+
+    def _rbf_solver(
+        self, rows: NDArray[Any], n_components: int
+    ) -> Callable[[NDArray[Any]], NDArray[Any]]:
         spread = rows.var(axis=0).sum()
         # Identical rows may differ from their mean by a rounding error.
         noise = np.finfo(float).eps * np.square(rows).mean(axis=0).sum()
         self.gamma_ = self.gamma or (1 / spread if spread > noise else 1.0)
         # Only differences of rows count, which would drown in rounding errors far from zero.
         kernel = rbf_kernel(rows - rows.mean(axis=0), gamma=self.gamma_)
-        problem = _Problem(kernel, np.ones(len(rows)), contrast, len(rows), self.mu)
-        self.eigenvalues_, W = _solve(problem, n_components)
-        self.weights_ = W * _signs(kernel @ W)
-        self.X_fit_ = rows
-        self._forget("components_")
+
+        def solve(contrasts: NDArray[Any]) -> NDArray[Any]:
+            problem = _Problem(kernel, np.ones(len(rows)), contrasts, len(rows), self.mu)
+            self.eigenvalues_, W = _solve(problem, n_components)
+            Z = kernel @ W
+            self.weights_ = W * _signs(Z)
+            self.X_fit_ = rows
+            self._forget("components_")
+            return Z * _signs(Z)
+
+        return solve
+
+    def _warn_of_zeros(self) -> None:
+        n_components = self._n_features_out
+        # The centring takes one dimension from the n rows, whatever the features are.
+        expected, n_real = min(n_components, self._n_rows - 1), np.count_nonzero(self.eigenvalues_)
+        if n_real < expected:
+            warn_caller(
+                f"{n_components - n_real} of {n_components} components of {type(self).__name__} "
+                "are zero to machine precision: features are constant or collinear, or differ too "
+                "much in scale. Scale the features first, or take fewer components.",
+                UserWarning,
+            )
 
     def _forget(self, *names: str) -> None:
         """Drop what an earlier fit with another kernel left."""
@@ -312,7 +335,7 @@ class _Problem(NamedTuple):
 
     kernel: NDArray[Any]  # K, (r, r), or (r,) for a diagonal one
     ones: NDArray[Any]  # the vector of n ones
-    contrast: NDArray[Any]  # e in L = e e'
+    contrasts: NDArray[Any]  # the columns of E in L = E E'
     n: int
     mu: float
     outside: float = 0.0  # length of what the r coordinates miss of the ones, over that of the ones
@@ -329,12 +352,13 @@ class _Problem(NamedTuple):
 def _solve(problem: _Problem, n_components: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the leading eigenvalues and their vectors, scaled so that W' K H K W = n I."""
     size, mu = len(problem.ones), problem.mu
-    k = problem.times_kernel(problem.contrast)
-    a = mu + k @ k
-    shrinkage = 1 / (a + math.sqrt(mu * a))
+    # A = B B' + mu I with B = K E, of few columns: its inverse root is known with their span.
+    P, sigma, _ = scipy.linalg.svd(problem.times_kernel(problem.contrasts), full_matrices=False)
+    a = mu + sigma**2
+    shrinkage = sigma**2 / (a + np.sqrt(mu * a))
 
     def whiten(V: NDArray[Any]) -> NDArray[Any]:
-        return (V - np.multiply.outer(k, shrinkage * (k @ V))) / math.sqrt(mu)
+        return (V - P @ (shrinkage * (P.T @ V).T).T) / math.sqrt(mu)
 
     def multiply(V: NDArray[Any]) -> NDArray[Any]:
         return problem.centre(problem.times_kernel(whiten(V)))
@@ -386,6 +410,13 @@ def _leading_singular_vectors(
             return np.sqrt(np.where(real, squares, 0.0)), V
     _, sigma, Vt = scipy.linalg.svd(multiply(np.eye(size)))
     return sigma[:n_leading], Vt[:n_leading].T
+
+
+def marginal_contrast(n_source: int, n_target: int) -> NDArray[Any]:
+    """Return the column e by which K e is the difference of the domain means; no target: zero."""
+    if not n_target:
+        return np.zeros((n_source, 1))
+    return np.repeat([1 / n_source, -1 / n_target], [n_source, n_target])[:, None]
 
 
 def _signs(Z: NDArray[Any]) -> NDArray[Any]:

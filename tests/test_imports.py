@@ -17,8 +17,8 @@ LAYERS = [
     {"domains", "audio", "metrics", "sparse_coding", "synthesis"},
     {"spectrograms", "functionals", "scaling", "networks", "penalties", "batches"}
     | {"corpora", "synthetic"},
-    {"training", "subspaces"},
-    {"adaptation"},
+    {"training", "subspaces", "alignments"},
+    {"adaptation", "jda"},
     {"didan"},
     {"classifiers", "pipelines", "model_selection"},
     {"comparison", "plots", "persistence"},
@@ -33,6 +33,8 @@ FORBIDDEN = {
     "sparse_coding": {"sklearn", "skorch"},
     "batches": {"sklearn", "skorch"},
     "subspaces": {"torch", "skorch"},
+    "alignments": {"torch", "skorch"},
+    "jda": {"torch", "skorch"},
     "audio": {"torch", "skorch"},
 }
 

@@ -1,0 +1,237 @@
+"""Shallow alignments against the definitions in their papers, and the contract of all of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.linalg
+from sklearn.base import clone
+from sklearn.covariance import ledoit_wolf
+from sklearn.decomposition import PCA
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skdidan import GFK, CorrelationAlignment, NoTargetWarning, SubspaceAlignment, Target
+
+ALIGNMENTS = [
+    CorrelationAlignment(),
+    CorrelationAlignment(0.1, with_mean=False),
+    SubspaceAlignment(),
+    GFK(),
+]
+every_alignment = pytest.mark.parametrize("alignment", ALIGNMENTS, ids=str)
+
+
+def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
+    """Draw two correlated Gaussian clouds, different in mean and covariance."""
+    rng = np.random.default_rng(seed)
+    X_src, X_tgt = (
+        rng.normal(size=(n, n_features)) @ rng.normal(size=(n_features, n_features))
+        for n in (n_source, n_target)
+    )
+    return X_src, X_tgt + rng.normal(size=n_features)
+
+
+def principal_axes(X, k):
+    """Leading eigenvectors of the covariance, in columns."""
+    return np.linalg.eigh(np.cov(X.T))[1][:, ::-1][:, :k]
+
+
+@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
+@parametrize_with_checks(ALIGNMENTS)
+def test_scikit_learn_compatible(estimator, check):
+    check(estimator)
+
+
+@every_alignment
+def test_stacked_domains_and_a_holder_give_the_same(alignment):
+    X_src, X_tgt = make_domains()
+    alignment = clone(alignment)
+    expected = alignment.fit_transform(X_src, X_tgt=X_tgt), alignment.transform(X_tgt)
+    held = alignment.fit_transform(X_src, X_tgt=Target(X_tgt)), alignment.transform(Target(X_tgt))
+    np.testing.assert_array_equal(held[0], expected[0])
+    np.testing.assert_array_equal(held[1], expected[1])
+    order = np.random.default_rng(1).permutation(65)
+    X, domain = np.vstack([X_src, X_tgt])[order], np.repeat([1, -1], [40, 25])[order]
+    Z = alignment.fit_transform(X, sample_domain=domain)
+    np.testing.assert_allclose(Z, np.vstack(expected)[order], atol=1e-9)
+
+
+@every_alignment
+def test_same_domains_need_no_alignment(alignment):
+    X_src, _ = make_domains()
+    alignment = clone(alignment)
+    Z_src = alignment.fit_transform(X_src, X_tgt=X_src)
+    np.testing.assert_allclose(Z_src, alignment.transform(X_src), atol=1e-9)
+    with pytest.warns(NoTargetWarning, match="was fitted without a target"):
+        alone = alignment.fit_transform(X_src)
+    np.testing.assert_array_equal(alone, Z_src)
+
+
+@every_alignment
+@pytest.mark.parametrize("sizes", [(300, 5, 4), (5, 300, 4), (20, 9, 40)])
+def test_domains_of_any_size(alignment, sizes):
+    X_src, X_tgt = make_domains(*sizes)
+    alignment = clone(alignment)
+    Z_src = alignment.fit_transform(X_src, X_tgt=X_tgt)
+    Z_tgt = alignment.transform(X_tgt)
+    assert Z_src.shape == (len(X_src), Z_tgt.shape[1])
+    assert np.isfinite(Z_src).all() and np.isfinite(Z_tgt).all()
+    np.testing.assert_allclose(alignment.transform(X_tgt[:1]), Z_tgt[:1], atol=1e-12)
+
+
+@every_alignment
+def test_single_precision_stays_single(alignment):
+    X_src, X_tgt = make_domains()
+    alignment = clone(alignment)
+    expected = alignment.fit_transform(X_src, X_tgt=X_tgt)
+    Z = alignment.fit_transform(X_src.astype(np.float32), X_tgt=X_tgt.astype(np.float32))
+    assert Z.dtype == np.float32
+    np.testing.assert_allclose(Z, expected, atol=1e-4)
+
+
+@every_alignment
+def test_data_frames(alignment):
+    names = [f"f{i}" for i in range(6)]
+    X_src, X_tgt = (pd.DataFrame(X, columns=names) for X in make_domains())
+    alignment = clone(alignment).set_output(transform="pandas")
+    Z = alignment.fit_transform(X_src, ["anger"] * 40, X_tgt)
+    assert Z.columns.tolist() == alignment.get_feature_names_out().tolist()
+    plain = clone(alignment).set_output(transform="default")
+    expected = plain.fit_transform(X_src.to_numpy(), X_tgt=X_tgt.to_numpy())
+    np.testing.assert_array_equal(Z.to_numpy(), expected)
+
+
+@every_alignment
+def test_the_spread_of_one_row_is_unknown(alignment):
+    X_src, X_tgt = make_domains()
+    with pytest.raises(ValueError, match="The target has 1 sample"):
+        clone(alignment).fit(X_src, X_tgt=X_tgt[:1])
+
+
+def kernel_of(gfk, X_src, X_tgt):
+    """G, by its products with unit vectors."""
+    gfk.fit(X_src, X_tgt=X_tgt)
+    root = gfk.transform(np.eye(X_src.shape[1])) - gfk.transform(np.zeros((1, X_src.shape[1])))
+    return root @ root.T
+
+
+class TestCorrelationAlignment:
+    """Against the closed form of the paper."""
+
+    def test_source_gets_mean_and_covariance_of_the_target(self):
+        X_src, X_tgt = make_domains()
+        Z = CorrelationAlignment(0.0).fit_transform(X_src, X_tgt=X_tgt)
+        np.testing.assert_allclose(Z.mean(axis=0), X_tgt.mean(axis=0), atol=1e-9)
+        np.testing.assert_allclose(np.cov(Z.T, ddof=0), np.cov(X_tgt.T, ddof=0), atol=1e-9)
+
+    @pytest.mark.parametrize("sizes", [(40, 25, 6), (10, 12, 30)])
+    def test_matrix_of_the_paper_with_shrunk_covariances(self, sizes):
+        X_src, X_tgt = make_domains(*sizes)
+        C_s, C_t = (ledoit_wolf(X)[0] for X in (X_src, X_tgt))
+        expected = np.linalg.inv(scipy.linalg.sqrtm(C_s)) @ scipy.linalg.sqrtm(C_t)
+        coral = CorrelationAlignment(with_mean=False)
+        Z = coral.fit_transform(X_src, X_tgt=X_tgt)
+        np.testing.assert_allclose(coral.matrix_, expected, atol=1e-8)
+        np.testing.assert_allclose(Z, X_src @ expected, atol=1e-7)
+
+    def test_shrinkage_by_hand(self):
+        # Covariances diag(1, 4) and diag(9, 1), each half way to its mean variance times I.
+        X = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]])
+        coral = CorrelationAlignment(0.5).fit(X * [1, 2], X_tgt=X * [3, 1])
+        expected = np.sqrt([(0.5 * 9 + 2.5) / (0.5 * 1 + 1.25), (0.5 * 1 + 2.5) / (0.5 * 4 + 1.25)])
+        np.testing.assert_allclose(coral.matrix_, np.diag(expected), atol=1e-12)
+
+    def test_a_constant_source_feature_stays_at_the_mean_of_the_target(self):
+        X_src, X_tgt = make_domains()
+        X_src[:, 2] = 7
+        Z = CorrelationAlignment(0.0).fit_transform(np.eye(40, 6), X_tgt=X_tgt)
+        assert np.isfinite(Z).all()
+        coral = CorrelationAlignment(0.0).fit(X_src, X_tgt=X_tgt)
+        np.testing.assert_allclose(coral.matrix_[2], 0, atol=1e-9)
+
+    def test_target_is_left_as_it_is(self):
+        X_src, X_tgt = make_domains()
+        coral = CorrelationAlignment().fit(X_src, X_tgt=X_tgt)
+        np.testing.assert_array_equal(coral.transform(X_tgt), X_tgt)
+
+    @pytest.mark.parametrize("shrinkage", [-0.1, 1.5, "ledoit", None, True, np.nan])
+    def test_shrinkage_out_of_range(self, shrinkage):
+        X_src, X_tgt = make_domains()
+        with pytest.raises(ValueError, match="shrinkage must be a number from 0 to 1"):
+            CorrelationAlignment(shrinkage).fit(X_src, X_tgt=X_tgt)
+
+
+class TestSubspaceAlignment:
+    """Against the closed form of the paper and the problem that it solves."""
+
+    def test_formula_of_the_paper(self):
+        X_src, X_tgt = make_domains()
+        P_s, P_t = principal_axes(X_src, 3), principal_axes(X_tgt, 3)
+        alignment = SubspaceAlignment(3)
+        Z_src = alignment.fit_transform(X_src, X_tgt=X_tgt)
+        Z_tgt = alignment.transform(X_tgt)
+        expected_src = (X_src - X_src.mean(axis=0)) @ P_s @ P_s.T @ P_t
+        expected_tgt = (X_tgt - X_tgt.mean(axis=0)) @ P_t
+        signs = np.sign(np.sum(expected_tgt * Z_tgt, axis=0))
+        np.testing.assert_allclose(Z_src, expected_src * signs, atol=1e-9)
+        np.testing.assert_allclose(Z_tgt, expected_tgt * signs, atol=1e-9)
+
+    def test_no_other_matrix_brings_the_axes_closer(self):
+        X_src, X_tgt = make_domains()
+        P_s, P_t = (PCA(3).fit(X).components_.T for X in (X_src, X_tgt))
+        aligned = SubspaceAlignment(3).fit(X_src, X_tgt=X_tgt).source_components_.T
+        M = np.linalg.lstsq(P_s, P_t)[0]
+        np.testing.assert_allclose(aligned, P_s @ M, atol=1e-9)
+
+
+class TestGFK:
+    """Against a numeric integral along the geodesic."""
+
+    @pytest.mark.parametrize("n_components", [1, 2, 3, 5, 6])
+    def test_integral_along_the_geodesic(self, n_components):
+        X_src, X_tgt = make_domains()
+        P_s, P_t = principal_axes(X_src, n_components), principal_axes(X_tgt, n_components)
+        # The rotation, in the space of the features, that carries one subspace to the other.
+        projection = P_t @ P_t.T
+        log = scipy.linalg.logm((np.eye(6) - 2 * projection) @ (np.eye(6) - 2 * P_s @ P_s.T)).real
+        nodes, weights = np.polynomial.legendre.leggauss(30)
+        flow = [scipy.linalg.expm(t * log / 2) @ P_s for t in (nodes + 1) / 2]
+        np.testing.assert_allclose(
+            (end := scipy.linalg.expm(log / 2) @ P_s) @ end.T, projection, atol=1e-9
+        )
+        G = sum(w / 2 * Phi @ Phi.T for w, Phi in zip(weights, flow, strict=True))
+        np.testing.assert_allclose(kernel_of(GFK(n_components), X_src, X_tgt), G, atol=1e-9)
+
+    def test_angles_are_the_principal_ones(self):
+        X_src, X_tgt = make_domains()
+        gfk = GFK(3).fit(X_src, X_tgt=X_tgt)
+        axes = principal_axes(X_src, 3), principal_axes(X_tgt, 3)
+        np.testing.assert_allclose(gfk.angles_, scipy.linalg.subspace_angles(*axes)[::-1])
+
+    def test_two_directions_by_hand(self):
+        # From the first axis to the second: a quarter turn, at t = 1/2 half way.
+        line = np.linspace(-1, 1, 5)[:, None]
+        gfk = GFK(1)
+        G = kernel_of(gfk, line * [1, 0], line * [0, 1])
+        np.testing.assert_allclose(np.abs(G), [[0.5, 1 / np.pi], [1 / np.pi, 0.5]], atol=1e-12)
+        np.testing.assert_allclose(gfk.angles_, np.pi / 2)
+
+    def test_shared_directions_are_kept_whole(self):
+        X_src, _ = make_domains()
+        gfk = GFK(2)
+        axes = principal_axes(X_src, 2)
+        np.testing.assert_allclose(kernel_of(gfk, X_src, 2 * X_src + 1), axes @ axes.T, atol=1e-9)
+        np.testing.assert_allclose(gfk.angles_, 0, atol=1e-7)
+
+    def test_rows_are_centred_on_their_own_domain(self):
+        X_src, X_tgt = make_domains()
+        gfk = GFK(3)
+        np.testing.assert_allclose(gfk.fit_transform(X_src, X_tgt=X_tgt).mean(axis=0), 0, atol=1e-9)
+        np.testing.assert_allclose(gfk.transform(X_tgt).mean(axis=0), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("cls", [SubspaceAlignment, GFK])
+@pytest.mark.parametrize("n_components", [0, 2.5, "all", 7])
+def test_number_of_components(cls, n_components):
+    X_src, X_tgt = make_domains()
+    with pytest.raises(ValueError, match="n_components must"):
+        cls(n_components).fit(X_src, X_tgt=X_tgt)
