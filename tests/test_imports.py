@@ -17,7 +17,7 @@ LAYERS = [
     {"domains", "audio", "metrics", "sparse_coding", "synthesis"},
     {"spectrograms", "functionals", "scaling", "networks", "penalties", "batches"}
     | {"corpora", "synthetic"},
-    {"training", "subspaces", "alignments"},
+    {"training", "subspaces", "alignments", "weighting"},
     {"adaptation", "jda"},
     {"didan"},
     {"classifiers", "pipelines", "model_selection"},
@@ -35,6 +35,7 @@ FORBIDDEN = {
     "subspaces": {"torch", "skorch"},
     "alignments": {"torch", "skorch"},
     "jda": {"torch", "skorch"},
+    "weighting": {"torch", "skorch"},
     "audio": {"torch", "skorch"},
 }
 

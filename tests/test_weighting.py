@@ -1,0 +1,164 @@
+"""Kernel mean matching against a general solver, and classifiers that take the weights."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import LinearConstraint, minimize
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skdidan import KMM, NoTargetWarning, Target, WeightedClassifier
+
+
+def make_domains(n_source=40, n_target=25, seed=0):
+    """Draw a wide cloud of two classes, and a narrow one within it."""
+    rng = np.random.default_rng(seed)
+    X_src = 2 * rng.normal(size=(n_source, 3))
+    return X_src, np.where(X_src[:, 0] > 0, "a", "b"), 0.5 * rng.normal(size=(n_target, 3)) + 1
+
+
+@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
+@parametrize_with_checks([KMM(), WeightedClassifier(), WeightedClassifier(SVC())])
+def test_scikit_learn_compatible(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("max_weight, eps", [(1000.0, None), (2.0, None), (5.0, 0.0), (1.0, 0.0)])
+def test_minimum_of_the_quadratic_programme(max_weight, eps):
+    X_src, _, X_tgt = make_domains()
+    kmm = KMM(0.2, max_weight=max_weight, eps=eps, tol=1e-9).fit(X_src, X_tgt=X_tgt)
+    K = rbf_kernel(X_src, gamma=0.2)
+    kappa = 40 / 25 * rbf_kernel(X_src, X_tgt, gamma=0.2).sum(axis=1)
+    bound = 1 - 1 / np.sqrt(40) if eps is None else eps
+
+    def objective(weights):
+        return 0.5 * weights @ K @ weights - kappa @ weights
+
+    reference = minimize(
+        objective,
+        np.ones(40),
+        jac=lambda weights: K @ weights - kappa,
+        bounds=[(0, max_weight)] * 40,
+        constraints=LinearConstraint(np.ones(40), 40 * (1 - bound), 40 * (1 + bound)),
+        method="SLSQP",
+        options={"ftol": 1e-12, "maxiter": 1000},
+    )
+    weights = kmm.weights_
+    assert weights.min() >= 0 and weights.max() <= max_weight
+    assert 40 * (1 - bound) - 1e-9 <= weights.sum() <= 40 * (1 + bound) + 1e-9
+    assert objective(weights) == pytest.approx(reference.fun, abs=1e-5)
+
+
+def test_weights_bring_the_mean_to_the_target():
+    X_src, _, X_tgt = make_domains(200, 50)
+    weights = KMM().fit(X_src, X_tgt=X_tgt).weights_
+    before = np.linalg.norm(X_src.mean(axis=0) - X_tgt.mean(axis=0))
+    after = np.linalg.norm(weights @ X_src / weights.sum() - X_tgt.mean(axis=0))
+    assert after < 0.2 * before
+
+
+def test_the_source_itself_needs_no_weights():
+    X_src, _, _ = make_domains()
+    kmm = KMM(0.5, tol=1e-12).fit(X_src, X_tgt=X_src)
+    np.testing.assert_allclose(kmm.weights_, 1, atol=1e-3)
+
+
+def test_order_of_rows_and_stacked_domains():
+    X_src, _, X_tgt = make_domains()
+    expected = KMM(tol=1e-10).fit(X_src, X_tgt=Target(X_tgt)).weights_
+    order = np.random.default_rng(1).permutation(65)
+    X, domain = np.vstack([X_src, X_tgt])[order], np.repeat([1, -1], [40, 25])[order]
+    weights = KMM(tol=1e-10).fit(X, sample_domain=domain).weights_
+    np.testing.assert_allclose(weights, expected[order[domain > 0]], atol=1e-2)
+
+
+def test_gamma_by_default_and_rows_far_from_zero():
+    X_src, _, X_tgt = make_domains()
+    kmm = KMM().fit(X_src, X_tgt=X_tgt)
+    assert 1 / kmm.gamma_ == pytest.approx(np.vstack([X_src, X_tgt]).var(axis=0).sum())
+    far = KMM().fit(X_src + 1e6, X_tgt=X_tgt + 1e6)
+    np.testing.assert_allclose(far.weights_, kmm.weights_, atol=1e-2)
+
+
+def test_identical_rows():
+    kmm = KMM().fit(np.ones((5, 2)), X_tgt=np.ones((3, 2)))
+    np.testing.assert_allclose(kmm.weights_, 1)
+
+
+def test_too_few_iterations_are_told():
+    X_src, _, X_tgt = make_domains()
+    with pytest.warns(UserWarning, match="KMM stopped after max_iter=2 iterations"):
+        assert KMM(max_iter=2).fit(X_src, X_tgt=X_tgt).n_iter_ == 2
+
+
+@pytest.mark.parametrize(
+    "params, match",
+    [
+        ({"gamma": 0.0}, "gamma must be a finite number above 0"),
+        ({"max_weight": 0.5}, "max_weight must be at least 1, .* got 0.5"),
+        ({"max_weight": -1}, "max_weight must be a finite number above 0"),
+        ({"eps": -0.1}, "eps must be a finite number of at least 0"),
+        ({"tol": 0}, "tol must be a finite number above 0"),
+        ({"max_iter": 0}, "max_iter must be a whole number of at least 1"),
+    ],
+)
+def test_parameters_out_of_range(params, match):
+    X_src, _, X_tgt = make_domains()
+    with pytest.raises(ValueError, match=match):
+        KMM(**params).fit(X_src, X_tgt=X_tgt)
+
+
+class TestWeightedClassifier:
+    """A classifier with the weights of another estimator."""
+
+    @pytest.mark.parametrize("estimator", [LogisticRegression(), SVC()])
+    def test_is_the_classifier_with_the_weights(self, estimator):
+        X_src, y_src, X_tgt = make_domains()
+        ours = WeightedClassifier(estimator, weighting=KMM(0.1)).fit(X_src, y_src, X_tgt)
+        weights = KMM(0.1).fit(X_src, X_tgt=X_tgt).weights_
+        np.testing.assert_array_equal(ours.weights_, weights)
+        expected = estimator.fit(X_src, y_src, sample_weight=weights)
+        np.testing.assert_array_equal(ours.predict(X_tgt), expected.predict(X_tgt))
+        np.testing.assert_allclose(ours.decision_function(X_tgt), expected.decision_function(X_tgt))
+        assert hasattr(ours, "predict_proba") == hasattr(estimator, "predict_proba")
+
+    def test_probabilities(self):
+        X_src, y_src, X_tgt = make_domains()
+        ours = WeightedClassifier().fit(X_src, y_src, X_tgt)
+        np.testing.assert_allclose(ours.predict_proba(Target(X_tgt)).sum(axis=1), 1)
+
+    def test_labels_of_the_target_are_not_read(self):
+        X_src, y_src, X_tgt = make_domains()
+        expected = WeightedClassifier().fit(X_src, y_src, X_tgt).decision_function(X_tgt)
+        X, domain = np.vstack([X_tgt, X_src]), np.repeat([-1, 1], [25, 40])
+        for name in ("a", "?"):
+            y = np.r_[np.full(25, name), y_src]
+            ours = WeightedClassifier().fit(X, y, sample_domain=domain)
+            np.testing.assert_allclose(ours.decision_function(X_tgt), expected)
+            assert ours.classes_.tolist() == ["a", "b"]
+
+    def test_without_target_all_weights_are_one(self):
+        X_src, y_src, X_tgt = make_domains()
+        with pytest.warns(NoTargetWarning, match="WeightedClassifier was fitted without a target"):
+            ours = WeightedClassifier().fit(X_src, y_src)
+        np.testing.assert_array_equal(ours.weights_, 1)
+        expected = LogisticRegression().fit(X_src, y_src).predict(X_tgt)
+        np.testing.assert_array_equal(ours.predict(X_tgt), expected)
+        with pytest.warns(NoTargetWarning, match="KMM was fitted without a target"):
+            np.testing.assert_array_equal(KMM().fit(X_src).weights_, 1)
+
+    def test_data_frames(self):
+        X_src, y_src, X_tgt = make_domains()
+        frames = [pd.DataFrame(X, columns=list("xyz")) for X in (X_src, X_tgt)]
+        ours = WeightedClassifier().fit(frames[0], y_src, frames[1])
+        expected = WeightedClassifier().fit(X_src, y_src, X_tgt).predict(X_tgt)
+        np.testing.assert_array_equal(ours.predict(frames[1]), expected)
+        assert ours.feature_names_in_.tolist() == list("xyz")
+
+    def test_a_classifier_without_weights(self):
+        X_src, y_src, X_tgt = make_domains()
+        with pytest.raises(TypeError, match="KNeighborsClassifier does not"):
+            WeightedClassifier(KNeighborsClassifier()).fit(X_src, y_src, X_tgt)
