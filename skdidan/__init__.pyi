@@ -36,6 +36,7 @@ from .pipelines import make_adaptation_pipeline as make_adaptation_pipeline
 from .plots import plot_confusion as plot_confusion
 from .plots import plot_reconstruction as plot_reconstruction
 from .plots import plot_scores as plot_scores
+from .regressors import JDAR as JDAR
 from .scaling import CorpusScaler as CorpusScaler
 from .sparse_coding import SparseCodesWarning as SparseCodesWarning
 from .sparse_coding import sparse_codes as sparse_codes

@@ -150,7 +150,7 @@ class JDA(TCA):
             if self.pseudo_labels_ is not None and np.array_equal(y_tgt, self.pseudo_labels_):
                 break
             self.pseudo_labels_ = y_tgt
-            conditional = _conditional_contrasts(y_src, y_tgt)
+            conditional = conditional_contrasts(y_src, y_tgt)
             contrasts = np.hstack([marginal, self.conditional_weight**0.5 * conditional])
         self._warn_of_zeros()
         return self
@@ -192,7 +192,7 @@ class JDA(TCA):
         return tags
 
 
-def _conditional_contrasts(y_src: NDArray[Any], y_tgt: NDArray[Any]) -> NDArray[Any]:
+def conditional_contrasts(y_src: NDArray[Any], y_tgt: NDArray[Any]) -> NDArray[Any]:
     """Columns ``e_c``: what weighs the rows of both domains for the difference of class means."""
     classes = np.intersect1d(y_src, y_tgt)
     of_source, of_target = (y[:, None] == classes for y in (y_src, y_tgt))

@@ -19,7 +19,7 @@ LAYERS = [
     | {"corpora", "synthetic"},
     {"training", "subspaces", "alignments", "weighting"},
     {"adaptation", "jda"},
-    {"didan"},
+    {"didan", "regressors"},
     {"classifiers", "pipelines", "model_selection"},
     {"comparison", "plots", "persistence"},
 ]
@@ -35,6 +35,7 @@ FORBIDDEN = {
     "subspaces": {"torch", "skorch"},
     "alignments": {"torch", "skorch"},
     "jda": {"torch", "skorch"},
+    "regressors": {"torch", "skorch"},
     "weighting": {"torch", "skorch"},
     "audio": {"torch", "skorch"},
 }

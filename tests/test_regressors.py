@@ -1,0 +1,166 @@
+"""JDAR against a general minimiser of the objective in the paper."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import approx_fprime, minimize
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skdidan import JDAR, NoTargetWarning, Target
+from skdidan.regressors import _row_sparse_regression
+
+
+def make_domains(n_features=5, seed=0):
+    """Draw three classes in two informative features, with a shift in the third."""
+    rng = np.random.default_rng(seed)
+    y_src, y_tgt = np.repeat(list("abc"), 15), np.repeat(list("abc"), [12, 8, 5])
+    centres = np.zeros((3, n_features))
+    centres[:, :2] = [[2, 0], [-1, 2], [-1, -2]]
+    X_src, X_tgt = (
+        centres[np.searchsorted(list("abc"), y)] + rng.normal(size=(len(y), n_features))
+        for y in (y_src, y_tgt)
+    )
+    X_tgt[:, 2] += 3
+    return X_src + 1, y_src, X_tgt + 1, y_tgt
+
+
+def objective_of_the_paper(P, X_src, y_src, X_tgt, pseudo, trade_off, alpha):
+    """Sum the three terms as they are defined, with features and labels centred on the source."""
+    classes = np.unique(y_src)
+    labels = (y_src[:, None] == classes).astype(float)
+    error = labels - labels.mean(axis=0) - (X_src - X_src.mean(axis=0)) @ P
+    differences = [X_src.mean(axis=0) - X_tgt.mean(axis=0)] + [
+        X_src[y_src == name].mean(axis=0) - X_tgt[pseudo == name].mean(axis=0)
+        for name in classes
+        if name in pseudo
+    ]
+    distance = sum(np.sum((difference @ P) ** 2) for difference in differences)
+    sparsity = np.sum(np.sqrt(np.sum(P**2, axis=1) + 1e-8))
+    return np.sum(error**2) / len(X_src) + trade_off * distance + alpha * sparsity
+
+
+@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
+@parametrize_with_checks([JDAR()])
+def test_scikit_learn_compatible(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("trade_off", [0.0, 0.5, 5.0])
+@pytest.mark.parametrize("alpha", [0.01, 0.1])
+def test_minimum_of_the_objective(trade_off, alpha):
+    X_src, y_src, X_tgt, _ = make_domains()
+    jdar = JDAR(trade_off, alpha=alpha, tol=1e-12).fit(X_src, y_src, X_tgt)
+    pseudo = jdar.pseudo_labels_
+
+    def objective(P):
+        return objective_of_the_paper(
+            P.reshape(5, 3), X_src, y_src, X_tgt, pseudo, trade_off, alpha
+        )
+
+    ours = objective(jdar.coef_.T.ravel())
+    assert ours == pytest.approx(jdar.objective_[-1][-1])
+    reference = minimize(objective, np.full(15, 0.1), method="BFGS", options={"gtol": 1e-7})
+    assert ours == pytest.approx(reference.fun, rel=1e-5)
+    np.testing.assert_array_equal(jdar.predict(X_tgt), pseudo)
+
+
+@pytest.mark.parametrize("n_features", [5, 200])
+def test_the_objective_never_rises_within_a_turn(n_features):
+    X_src, y_src, X_tgt, _ = make_domains(n_features)
+    jdar = JDAR(alpha=0.05, tol=1e-10).fit(X_src, y_src, X_tgt)
+    assert jdar.n_iter_ == len(jdar.objective_) > 1
+    for steps in jdar.objective_:
+        assert (np.diff(steps) <= 1e-12).all()
+
+
+def test_more_features_than_rows_are_solved_in_the_space_of_the_rows():
+    X_src, y_src, X_tgt, _ = make_domains(200)
+    coef = JDAR(alpha=0.05, max_iter=1).fit(X_src, y_src, X_tgt).coef_
+    zeros = np.zeros((300, 200))  # rows of zeros change nothing but the number of rows
+    A = np.concatenate([(X_src - X_src.mean(axis=0)) / 45**0.5, zeros])
+    A = np.concatenate([A, (X_src.mean(axis=0) - X_tgt.mean(axis=0))[None]])
+    labels = (y_src[:, None] == np.unique(y_src)) - 1 / 3
+    B = np.concatenate([labels / 45**0.5, np.zeros((301, 3))])
+    P, _ = _row_sparse_regression(A, B, 0.05, np.ones((200, 3)), 1e-5)
+    np.testing.assert_allclose(coef, P.T, atol=1e-6)
+
+
+def test_shifted_feature_is_given_up_for_the_alignment():
+    X_src, y_src, X_tgt, y_tgt = make_domains()
+    X_src[:, 2], X_tgt[:, 2] = X_src[:, 0], X_tgt[:, 0] + 3  # informative, and shifted
+    alone, aligned = (JDAR(weight).fit(X_src, y_src, X_tgt) for weight in (0.0, 1.0))
+    shares = [np.linalg.norm(jdar.coef_[:, 2]) for jdar in (alone, aligned)]
+    assert shares[1] < 0.3 * shares[0]
+    accuracy = [jdar.score(X_tgt, y_tgt) for jdar in (alone, aligned)]
+    assert accuracy[1] > accuracy[0] + 0.1
+
+
+def test_rows_are_driven_out_where_the_slope_is_below_alpha():
+    X_src, y_src, X_tgt, _ = make_domains(20)
+    jdar = JDAR(alpha=0.2, tol=1e-13).fit(X_src, y_src, X_tgt)
+
+    def smooth(P):
+        P = P.reshape(20, 3)
+        return objective_of_the_paper(P, X_src, y_src, X_tgt, jdar.pseudo_labels_, 1.0, 0.0)
+
+    P = jdar.coef_.T
+    slopes = approx_fprime(P.ravel(), smooth, 1e-6).reshape(20, 3)
+    lengths = np.linalg.norm(P, axis=1)
+    kept = lengths > 0.05
+    assert 2 <= kept.sum() < 10
+    np.testing.assert_allclose(slopes[kept], -0.2 * P[kept] / lengths[kept, None], atol=1e-4)
+    assert (np.linalg.norm(slopes[~kept], axis=1) <= 0.2 + 1e-4).all()
+
+
+def test_a_shift_of_all_features_moves_the_intercept_alone():
+    X_src, y_src, X_tgt, _ = make_domains()
+    jdar, far = JDAR().fit(X_src, y_src, X_tgt), JDAR().fit(X_src + 100, y_src, X_tgt + 100)
+    np.testing.assert_allclose(far.coef_, jdar.coef_, atol=1e-8)
+    np.testing.assert_allclose(
+        far.decision_function(X_tgt + 100), jdar.decision_function(X_tgt), atol=1e-8
+    )
+
+
+def test_both_call_shapes_and_labels_of_the_target():
+    X_src, y_src, X_tgt, y_tgt = make_domains()
+    expected = JDAR().fit(X_src, y_src, Target(X_tgt)).decision_function(Target(X_tgt))
+    order = np.random.default_rng(1).permutation(70)
+    X, domain = np.vstack([X_src, X_tgt])[order], np.repeat([1, -1], [45, 25])[order]
+    for truth in (y_tgt, np.full(25, "a"), np.full(25, "?")):
+        jdar = JDAR().fit(X, np.r_[y_src, truth][order], sample_domain=domain)
+        np.testing.assert_allclose(jdar.decision_function(X_tgt), expected, atol=1e-9)
+        assert jdar.classes_.tolist() == ["a", "b", "c"]
+
+
+def test_two_classes_and_data_frames():
+    X_src, y_src, X_tgt, _ = make_domains()
+    y_src = np.where(y_src == "a", "anger", "other")
+    frames = [pd.DataFrame(X, columns=list("vwxyz")) for X in (X_src, X_tgt)]
+    jdar = JDAR().fit(frames[0], y_src, frames[1])
+    scores = jdar.decision_function(frames[1])
+    assert scores.shape == (25,)
+    np.testing.assert_array_equal(jdar.predict(frames[1]) == "other", scores > 0)
+
+
+def test_without_target_it_is_a_regression_on_the_source():
+    X_src, y_src, X_tgt, _ = make_domains()
+    with pytest.warns(NoTargetWarning, match="JDAR was fitted without a target"):
+        jdar = JDAR().fit(X_src, y_src)
+    assert jdar.pseudo_labels_ is None and jdar.n_iter_ == 1
+    expected = JDAR(0.0, max_iter=1).fit(X_src, y_src, X_tgt)
+    np.testing.assert_allclose(jdar.coef_, expected.coef_, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "params, match",
+    [
+        ({"trade_off": -1}, "trade_off must be a finite number of at least 0"),
+        ({"alpha": 0}, "alpha must be a finite number above 0"),
+        ({"max_iter": 0}, "max_iter must be a whole number of at least 1"),
+        ({"tol": 0.0}, "tol must be a finite number above 0"),
+    ],
+)
+def test_parameters_out_of_range(params, match):
+    X_src, y_src, X_tgt, _ = make_domains()
+    with pytest.raises(ValueError, match=match):
+        JDAR(**params).fit(X_src, y_src, X_tgt)
