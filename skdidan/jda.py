@@ -35,7 +35,7 @@ class JDA(TCA):
 
     Parameters
     ----------
-    n_components, kernel, gamma, mu
+    n_components, kernel, gamma, degree, coef0, mu, n_landmarks, random_state
         As in `TCA`.
     conditional_weight : float >= 0, default=1.0
         :math:`\beta`. 1 is joint distribution adaptation, 0 is `TCA`; balanced distribution
@@ -54,7 +54,9 @@ class JDA(TCA):
         no target was given.
     n_iter_ : int
         Number of turns.
-    eigenvalues_, components_, weights_, X_fit_, gamma_, n_features_in_, feature_names_in_
+    eigenvalues_, components_, weights_, X_fit_, landmarks_, centre_, gamma_
+        As in `TCA`.
+    n_features_in_, feature_names_in_
         As in `TCA`.
 
     References
@@ -83,12 +85,25 @@ class JDA(TCA):
         *,
         kernel: str = "linear",
         gamma: float | None = None,
+        degree: int = 3,
+        coef0: float = 1.0,
         mu: float = 1.0,
+        n_landmarks: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
         conditional_weight: float = 1.0,
         estimator: BaseEstimator | None = None,
         max_iter: int = 10,
     ) -> None:
-        super().__init__(n_components, kernel=kernel, gamma=gamma, mu=mu)
+        super().__init__(
+            n_components,
+            kernel=kernel,
+            gamma=gamma,
+            degree=degree,
+            coef0=coef0,
+            mu=mu,
+            n_landmarks=n_landmarks,
+            random_state=random_state,
+        )
         self.conditional_weight = conditional_weight
         self.estimator = estimator
         self.max_iter = max_iter

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.kernel_approximation import Nystroem
+from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import open_target, validate_domains
-from skdidan.parameters import check_count, check_option, check_positive
+from skdidan.eigenproblems import TransferProblem, solve_transfer
+from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.reporting import warn_caller
 
 __all__ = ["TCA"]
 
-_KERNELS = ("linear", "rbf")
+_KERNELS = ("linear", "poly", "rbf")
 _DEFAULT_COMPONENTS = 32
-# Below this size a full decomposition is as quick as an iterative one, and exact to the last digit.
-_DENSE_SIZE = 256
 
 
 class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -50,16 +49,29 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     ----------
     n_components : int, default=None
         Number of components. None takes 32, or as many as the data allow where that is fewer: the
-        number of rows of both domains and, with the linear kernel, the number of features.
-    kernel : {"linear", "rbf"}, default="linear"
-        ``k(x, z) = x' z`` or ``exp(-gamma ||x - z||^2)``.
+        number of rows of both domains and, with the linear and poly kernels, the dimension of
+        their functions.
+    kernel : {"linear", "poly", "rbf"}, default="linear"
+        ``k(x, z) = x' z``, ``(gamma x' z + coef0)^degree`` or ``exp(-gamma ||x - z||^2)``.
     gamma : float > 0, default=None
-        Width of the rbf kernel. None takes one over the variance of the rows of both domains,
-        summed over the features; the mean squared distance of two rows is then ``2 / gamma``.
+        Scale of the poly and rbf kernels. None takes one over the variance of the rows of both
+        domains, summed over the features; the mean squared distance of two rows is then
+        ``2 / gamma``.
+    degree : int > 0, default=3
+        Degree of the poly kernel.
+    coef0 : float >= 0, default=1.0
+        Constant of the poly kernel.
     mu : float > 0, default=1.0
         Weight of the regulariser :math:`\operatorname{tr}(W^\top W)`, as in the paper: the smaller
         it is, the closer come the means of the domains, and the rougher may be the functions. It
         is to be seen against :math:`\|K e\|^2`, and so grows with the scale of the features.
+    n_landmarks : int > 0, default=None
+        Number of rows, drawn at random, on which the poly and rbf kernels are expanded (the
+        Nyström method, `sklearn.kernel_approximation.Nystroem`), for data whose kernel matrix would
+        be too large. Time and memory then grow with the rows, not with their square. None takes the
+        exact kernel.
+    random_state : int, RandomState or None, default=None
+        Draws the landmarks.
 
     Attributes
     ----------
@@ -67,13 +79,19 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         The :math:`\lambda`, in descending order. The objective at the solution is
         :math:`n \sum_i 1 / \lambda_i`.
     components_ : ndarray of float, shape (n_components, n_features)
-        Directions in the space of the features; only with the linear kernel.
+        Directions in the space of the features, or of the expansion on landmarks, of shape
+        (n_components, n_landmarks); not with an exact poly or rbf kernel.
     weights_ : ndarray of float, shape (n, n_components)
-        :math:`W`, for the rows of `X_fit_`; only with the rbf kernel.
+        :math:`W`, for the rows of `X_fit_`; only with an exact poly or rbf kernel.
     X_fit_ : ndarray of float, shape (n, n_features)
-        Source rows, then target rows; only with the rbf kernel.
+        Source rows, then target rows; only with an exact poly or rbf kernel.
+    landmarks_ : Nystroem
+        The expansion, of rows less `centre_`; only with landmarks.
+    centre_ : ndarray of float, shape (n_features,)
+        What is taken off the rows before the kernel: their mean for the rbf kernel, which sees
+        differences alone, else zeros; not with the linear kernel.
     gamma_ : float
-        The width in use; only with the rbf kernel.
+        The scale in use; not with the linear kernel.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -128,12 +146,20 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         *,
         kernel: str = "linear",
         gamma: float | None = None,
+        degree: int = 3,
+        coef0: float = 1.0,
         mu: float = 1.0,
+        n_landmarks: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.n_components = n_components
         self.kernel = kernel
         self.gamma = gamma
+        self.degree = degree
+        self.coef0 = coef0
         self.mu = mu
+        self.n_landmarks = n_landmarks
+        self.random_state = random_state
 
     def fit(
         self,
@@ -222,11 +248,11 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, open_target(X), reset=False, dtype=(np.float64, np.float32))
         rows = X.astype(np.float64)
+        if hasattr(self, "landmarks_"):
+            rows = self.landmarks_.transform(rows - self.centre_)
         if hasattr(self, "components_"):
             return (rows @ self.components_.T).astype(X.dtype)
-        centre = self.X_fit_.mean(axis=0)
-        kernel = rbf_kernel(rows - centre, self.X_fit_ - centre, gamma=self.gamma_)
-        return (kernel @ self.weights_).astype(X.dtype)
+        return (self._kernel(rows, self.X_fit_) @ self.weights_).astype(X.dtype)
 
     def _solver(
         self, X_src: NDArray[Any], X_tgt: NDArray[Any] | None
@@ -236,8 +262,26 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         rows = X.astype(np.float64)
         self._n_features_out = self._count_components(*rows.shape)
         self._n_rows = len(rows)
-        prepare = self._linear_solver if self.kernel == "linear" else self._rbf_solver
-        return prepare(rows, self._n_features_out)
+        for name in ("components_", "weights_", "X_fit_", "landmarks_", "centre_", "gamma_"):
+            self.__dict__.pop(name, None)  # what an earlier fit with another kernel left
+        if self.kernel == "linear":
+            return self._linear_solver(rows, self._n_features_out)
+        spread = rows.var(axis=0).sum()
+        # Identical rows may differ from their mean by a rounding error.
+        noise = np.finfo(float).eps * np.square(rows).mean(axis=0).sum()
+        self.gamma_ = self.gamma or (1 / spread if spread > noise else 1.0)
+        # Only differences of rows count, which would drown in rounding errors far from zero.
+        self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
+        if self.n_landmarks is None:
+            return self._kernel_solver(rows, self._n_features_out)
+        self.landmarks_ = Nystroem(
+            self.kernel,
+            n_components=min(self.n_landmarks, len(rows)),
+            random_state=self.random_state,
+            **self._kernel_params(),
+        )
+        expanded = self.landmarks_.fit_transform(rows - self.centre_)
+        return self._linear_solver(expanded, self._n_features_out)
 
     def _linear_solver(
         self, rows: NDArray[Any], n_components: int
@@ -256,33 +300,26 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         def solve(contrasts: NDArray[Any]) -> NDArray[Any]:
             inner = contrasts if U is None else U.T @ contrasts
-            problem = _Problem(kernel, ones, inner, n, self.mu, outside)
-            self.eigenvalues_, W = _solve(problem, n_components)
+            problem = TransferProblem(kernel, ones, inner, n, self.mu, outside)
+            self.eigenvalues_, W = solve_transfer(problem, n_components)
             components = to_features @ W
             Z = rows @ components
             self.components_ = (components * _signs(Z)).T
-            self._forget("weights_", "X_fit_", "gamma_")
             return Z * _signs(Z)
 
         return solve
 
-    def _rbf_solver(
+    def _kernel_solver(
         self, rows: NDArray[Any], n_components: int
     ) -> Callable[[NDArray[Any]], NDArray[Any]]:
-        spread = rows.var(axis=0).sum()
-        # Identical rows may differ from their mean by a rounding error.
-        noise = np.finfo(float).eps * np.square(rows).mean(axis=0).sum()
-        self.gamma_ = self.gamma or (1 / spread if spread > noise else 1.0)
-        # Only differences of rows count, which would drown in rounding errors far from zero.
-        kernel = rbf_kernel(rows - rows.mean(axis=0), gamma=self.gamma_)
+        self.X_fit_ = rows
+        kernel = self._kernel(rows, rows)
 
         def solve(contrasts: NDArray[Any]) -> NDArray[Any]:
-            problem = _Problem(kernel, np.ones(len(rows)), contrasts, len(rows), self.mu)
-            self.eigenvalues_, W = _solve(problem, n_components)
+            problem = TransferProblem(kernel, np.ones(len(rows)), contrasts, len(rows), self.mu)
+            self.eigenvalues_, W = solve_transfer(problem, n_components)
             Z = kernel @ W
             self.weights_ = W * _signs(Z)
-            self.X_fit_ = rows
-            self._forget("components_")
             return Z * _signs(Z)
 
         return solve
@@ -299,25 +336,42 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 UserWarning,
             )
 
-    def _forget(self, *names: str) -> None:
-        """Drop what an earlier fit with another kernel left."""
-        for name in names:
-            self.__dict__.pop(name, None)
+    def _kernel(self, A: NDArray[Any], B: NDArray[Any]) -> NDArray[Any]:
+        A, B = A - self.centre_, B - self.centre_
+        return pairwise_kernels(A, B, metric=self.kernel, **self._kernel_params())
+
+    def _kernel_params(self) -> dict[str, Any]:
+        if self.kernel == "rbf":
+            return {"gamma": self.gamma_}
+        return {"gamma": self.gamma_, "degree": self.degree, "coef0": self.coef0}
 
     def _check_parameters(self) -> None:
         check_option("kernel", self.kernel, _KERNELS)
         check_positive("mu", self.mu)
         if self.gamma is not None:
             check_positive("gamma", self.gamma)
+        check_count("degree", self.degree)
+        check_not_negative("coef0", self.coef0)
+        if self.n_landmarks is not None:
+            check_count("n_landmarks", self.n_landmarks)
+            if self.kernel == "linear":
+                raise ValueError(
+                    "n_landmarks goes with kernel='rbf' or 'poly': the linear kernel is solved in "
+                    "the space of the features as it is."
+                )
 
     def _count_components(self, n: int, n_features: int) -> int:
-        limit = min(n, n_features) if self.kernel == "linear" else n
+        limit = min(n, n_features) if self.kernel == "linear" else min(n, self.n_landmarks or n)
         if self.n_components is None:
+            if self.kernel == "poly":  # as many monomials as there are but the constant
+                limit = min(limit, math.comb(n_features + self.degree, self.degree) - 1)
             return min(_DEFAULT_COMPONENTS, limit)
         if check_count("n_components", self.n_components) > limit:
             cause = f"n_samples={n} (of both domains)"
             if self.kernel == "linear":
                 cause += f" nor n_features={n_features}, with kernel='linear'"
+            elif self.n_landmarks is not None:
+                cause += f" nor n_landmarks={self.n_landmarks}"
             raise ValueError(
                 f"n_components must not exceed {cause}; got {self.n_components}. Take at most "
                 f"{limit}, or None."
@@ -328,88 +382,6 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-class _Problem(NamedTuple):
-    """``K H K w = lambda (K L K + mu I) w`` in r coordinates, those of the n rows or fewer."""
-
-    kernel: NDArray[Any]  # K, (r, r), or (r,) for a diagonal one
-    ones: NDArray[Any]  # the vector of n ones
-    contrasts: NDArray[Any]  # the columns of E in L = E E'
-    n: int
-    mu: float
-    outside: float = 0.0  # length of what the r coordinates miss of the ones, over that of the ones
-
-    def times_kernel(self, V: NDArray[Any]) -> NDArray[Any]:
-        return self.kernel @ V if self.kernel.ndim == 2 else (self.kernel * V.T).T
-
-    def centre(self, V: NDArray[Any]) -> NDArray[Any]:
-        """Multiply by the symmetric root of H, which is H itself where nothing is outside."""
-        shrinkage = 1 / (self.n * (1 + self.outside))
-        return V - np.multiply.outer(self.ones, shrinkage * (self.ones @ V))
-
-
-def _solve(problem: _Problem, n_components: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the leading eigenvalues and their vectors, scaled so that W' K H K W = n I."""
-    size, mu = len(problem.ones), problem.mu
-    # A = B B' + mu I with B = K E, of few columns: its inverse root is known with their span.
-    P, sigma, _ = scipy.linalg.svd(problem.times_kernel(problem.contrasts), full_matrices=False)
-    a = mu + sigma**2
-    shrinkage = sigma**2 / (a + np.sqrt(mu * a))
-
-    def whiten(V: NDArray[Any]) -> NDArray[Any]:
-        return (V - P @ (shrinkage * (P.T @ V).T).T) / math.sqrt(mu)
-
-    def multiply(V: NDArray[Any]) -> NDArray[Any]:
-        return problem.centre(problem.times_kernel(whiten(V)))
-
-    def multiply_transposed(V: NDArray[Any]) -> NDArray[Any]:
-        return whiten(problem.times_kernel(problem.centre(V)))
-
-    eigenvalues, W = np.zeros(n_components), np.zeros((size, n_components))
-    # What is left of K after the centring may be rounding error alone: not to be blown up.
-    # The factor is what identical rows ask for, whose centred kernel is nothing else.
-    rounding = 10 * math.sqrt(problem.n) * np.finfo(float).eps
-    noise = rounding * float(np.linalg.norm(problem.kernel)) / math.sqrt(mu)
-    n_leading = min(n_components, size)
-    sigma, V = _leading_singular_vectors(multiply, multiply_transposed, size, n_leading, noise)
-    real = sigma > noise
-    eigenvalues[: real.sum()] = sigma[real] ** 2
-    W[:, : real.sum()] = whiten(V[:, real]) * (math.sqrt(problem.n) / sigma[real])
-    return eigenvalues, W
-
-
-def _leading_singular_vectors(
-    multiply: Callable[[NDArray[Any]], NDArray[Any]],
-    multiply_transposed: Callable[[NDArray[Any]], NDArray[Any]],
-    size: int,
-    n_leading: int,
-    noise: float,
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Find singular values, largest first, and right singular vectors of a square operator."""
-    if n_leading == 0:
-        return np.zeros(0), np.zeros((size, 0))
-
-    def square(V: NDArray[Any]) -> NDArray[Any]:
-        return multiply_transposed(multiply(V))
-
-    # A fixed start keeps the result the same from run to run; a vector of ones would not do, being
-    # mapped to zero by a centred kernel.
-    start = np.random.default_rng(0).standard_normal(size)
-    if size > _DENSE_SIZE and 4 * n_leading < size and square(start).any():
-        operator = LinearOperator((size, size), matvec=square, dtype=np.float64)
-        try:
-            squares, V = eigsh(operator, k=n_leading, which="LA", v0=start)
-        except ArpackNoConvergence:
-            pass
-        else:
-            order = np.argsort(-squares, kind="stable")
-            squares, V = squares[order], V[:, order]
-            # In the square, the noise of one factor is multiplied by the size of the other.
-            real = squares > noise * math.sqrt(max(squares[0], 0.0))
-            return np.sqrt(np.where(real, squares, 0.0)), V
-    _, sigma, Vt = scipy.linalg.svd(multiply(np.eye(size)))
-    return sigma[:n_leading], Vt[:n_leading].T
 
 
 def marginal_contrast(n_source: int, n_target: int) -> NDArray[Any]:

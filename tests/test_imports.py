@@ -14,7 +14,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 
 LAYERS = [
     {"parameters", "reporting"},
-    {"domains", "audio", "metrics", "sparse_coding", "synthesis"},
+    {"domains", "audio", "metrics", "sparse_coding", "synthesis", "eigenproblems"},
     {"spectrograms", "functionals", "scaling", "networks", "penalties", "batches"}
     | {"corpora", "synthetic"},
     {"training", "subspaces", "alignments", "weighting"},
@@ -34,6 +34,7 @@ FORBIDDEN = {
     "batches": {"sklearn", "skorch"},
     "subspaces": {"torch", "skorch"},
     "alignments": {"torch", "skorch"},
+    "eigenproblems": {"torch", "skorch", "sklearn"},
     "jda": {"torch", "skorch"},
     "regressors": {"torch", "skorch"},
     "weighting": {"torch", "skorch"},

@@ -9,7 +9,7 @@ from sklearn.decomposition import KernelPCA
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import TCA, NoTargetWarning, Target, subspaces
+from skdidan import TCA, NoTargetWarning, Target, eigenproblems
 
 
 def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
@@ -36,7 +36,10 @@ def distance_of_means(Z_src, Z_tgt):
 
 
 @pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
-@parametrize_with_checks([TCA(), TCA(kernel="rbf")])
+@pytest.mark.filterwarnings("ignore:. of 9 components of TCA are zero")  # collinear monomials
+@parametrize_with_checks(
+    [TCA(), TCA(kernel="rbf"), TCA(kernel="poly"), TCA(kernel="rbf", n_landmarks=20)]
+)
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
 
@@ -72,6 +75,49 @@ def test_solves_the_generalised_problem(kernel, sizes, n_components, mu):
     Z_dense = (Z_dense - Z_dense.mean(axis=0)) / Z_dense.std(axis=0)
     correlation = np.abs(np.sum(Z_dense * (Z - Z.mean(axis=0)), axis=0)) / n
     np.testing.assert_allclose(correlation, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("degree, coef0", [(2, 1.0), (3, 0.0)])
+def test_solves_the_generalised_problem_of_a_polynomial_kernel(degree, coef0):
+    X_src, X_tgt = make_domains()
+    tca = TCA(5, kernel="poly", gamma=0.1, degree=degree, coef0=coef0, mu=0.5)
+    Z = np.vstack([tca.fit_transform(X_src, X_tgt=X_tgt), tca.transform(X_tgt)])
+    B, A = dense_problem(X_src, X_tgt, lambda X: (0.1 * X @ X.T + coef0) ** degree, 0.5)
+    expected = scipy.linalg.eigh(B, A, eigvals_only=True)[::-1][:5]
+    np.testing.assert_allclose(tca.eigenvalues_, expected, rtol=1e-6)
+    np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(5), atol=1e-7)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "poly"])
+def test_all_rows_as_landmarks_give_the_exact_kernel(kernel):
+    X_src, X_tgt = make_domains()
+    params = {"kernel": kernel, "gamma": 0.1, "mu": 0.5}
+    exact, landmarks = TCA(4, **params), TCA(4, n_landmarks=1000, random_state=0, **params)
+    expected = exact.fit_transform(X_src, X_tgt=X_tgt)
+    np.testing.assert_allclose(landmarks.fit_transform(X_src, X_tgt=X_tgt), expected, atol=1e-5)
+    np.testing.assert_allclose(landmarks.eigenvalues_, exact.eigenvalues_, rtol=1e-6)
+    new = make_domains(seed=1)[1]
+    np.testing.assert_allclose(landmarks.transform(new), exact.transform(new), atol=1e-4)
+
+
+def test_more_landmarks_come_closer_to_the_exact_kernel():
+    X_src, X_tgt = make_domains(300, 200)
+    exact = TCA(3, kernel="rbf").fit(X_src, X_tgt=X_tgt).eigenvalues_
+    errors = []
+    for n_landmarks in (10, 50, 250):
+        tca = TCA(3, kernel="rbf", n_landmarks=n_landmarks, random_state=0)
+        errors.append(np.abs(tca.fit(X_src, X_tgt=X_tgt).eigenvalues_ / exact - 1).max())
+    assert errors[0] > errors[1] > errors[2] < 1e-3
+
+
+def test_landmarks_are_drawn_by_the_random_state():
+    X_src, X_tgt = make_domains()
+    first, second, third = (
+        TCA(3, kernel="rbf", n_landmarks=9, random_state=seed).fit_transform(X_src, X_tgt=X_tgt)
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first - third).max() > 1e-3
 
 
 def objective(W, X_src, X_tgt, gamma, mu):
@@ -299,7 +345,7 @@ def test_without_convergence_the_problem_is_solved_densely(monkeypatch):
     def give_up(*args, **kwargs):
         raise ArpackNoConvergence("gave up", np.zeros(0), np.zeros((300, 0)))
 
-    monkeypatch.setattr(subspaces, "eigsh", give_up)
+    monkeypatch.setattr(eigenproblems, "eigsh", give_up)
     np.testing.assert_allclose(
         TCA(3, kernel="rbf").fit_transform(X_src, X_tgt=X_tgt), expected, atol=1e-8
     )
@@ -308,7 +354,15 @@ def test_without_convergence_the_problem_is_solved_densely(monkeypatch):
 @pytest.mark.parametrize(
     "params, match",
     [
-        ({"kernel": "poly"}, r"kernel must be one of \['linear', 'rbf'\]; got 'poly'"),
+        ({"kernel": "cos"}, r"kernel must be one of \['linear', 'poly', 'rbf'\]; got 'cos'"),
+        ({"degree": 0}, "degree must be a whole number of at least 1; got 0"),
+        ({"coef0": -1.0}, "coef0 must be a finite number of at least 0; got -1.0"),
+        ({"kernel": "rbf", "n_landmarks": 0}, "n_landmarks must be a whole number of at least 1"),
+        ({"n_landmarks": 9}, "n_landmarks goes with kernel='rbf' or 'poly'"),
+        (
+            {"kernel": "rbf", "n_landmarks": 9, "n_components": 10},
+            "nor n_landmarks=9; got 10. Take at most 9, or None",
+        ),
         ({"mu": 0.0}, "mu must be a finite number above 0; got 0.0"),
         ({"mu": np.nan}, "mu must be a finite number above 0; got nan"),
         ({"mu": None}, "mu must be a finite number above 0; got None"),
