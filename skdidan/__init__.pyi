@@ -37,6 +37,7 @@ from .plots import plot_confusion as plot_confusion
 from .plots import plot_reconstruction as plot_reconstruction
 from .plots import plot_scores as plot_scores
 from .regressors import JDAR as JDAR
+from .regressors import JIASL as JIASL
 from .scaling import CorpusScaler as CorpusScaler
 from .sparse_coding import SparseCodesWarning as SparseCodesWarning
 from .sparse_coding import sparse_codes as sparse_codes

@@ -1,4 +1,4 @@
-"""JDAR against a general minimiser of the objective in the paper."""
+"""JDAR and JIASL against a general minimiser of their objectives."""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +6,8 @@ import pytest
 from scipy.optimize import approx_fprime, minimize
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import JDAR, NoTargetWarning, Target
-from skdidan.regressors import _row_sparse_regression
+from skdidan import JDAR, JIASL, NoTargetWarning, Target
+from skdidan.regressors import _masked_codes, _row_sparse_regression
 
 
 def make_domains(n_features=5, seed=0):
@@ -40,7 +40,7 @@ def objective_of_the_paper(P, X_src, y_src, X_tgt, pseudo, trade_off, alpha):
 
 
 @pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
-@parametrize_with_checks([JDAR()])
+@parametrize_with_checks([JDAR(), JIASL()])
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
 
@@ -121,36 +121,110 @@ def test_a_shift_of_all_features_moves_the_intercept_alone():
     )
 
 
-def test_both_call_shapes_and_labels_of_the_target():
+# The codes of JIASL are solved to a tolerance, in the order of the rows.
+@pytest.mark.parametrize("cls, atol", [(JDAR, 1e-9), (JIASL, 1e-3)])
+def test_both_call_shapes_and_labels_of_the_target(cls, atol):
     X_src, y_src, X_tgt, y_tgt = make_domains()
-    expected = JDAR().fit(X_src, y_src, Target(X_tgt)).decision_function(Target(X_tgt))
+    expected = cls().fit(X_src, y_src, Target(X_tgt)).decision_function(Target(X_tgt))
     order = np.random.default_rng(1).permutation(70)
     X, domain = np.vstack([X_src, X_tgt])[order], np.repeat([1, -1], [45, 25])[order]
     for truth in (y_tgt, np.full(25, "a"), np.full(25, "?")):
-        jdar = JDAR().fit(X, np.r_[y_src, truth][order], sample_domain=domain)
-        np.testing.assert_allclose(jdar.decision_function(X_tgt), expected, atol=1e-9)
-        assert jdar.classes_.tolist() == ["a", "b", "c"]
+        model = cls().fit(X, np.r_[y_src, truth][order], sample_domain=domain)
+        np.testing.assert_allclose(model.decision_function(X_tgt), expected, atol=atol)
+        assert model.classes_.tolist() == ["a", "b", "c"]
 
 
-def test_two_classes_and_data_frames():
+@pytest.mark.parametrize("cls", [JDAR, JIASL])
+def test_two_classes_and_data_frames(cls):
     X_src, y_src, X_tgt, _ = make_domains()
     y_src = np.where(y_src == "a", "anger", "other")
     frames = [pd.DataFrame(X, columns=list("vwxyz")) for X in (X_src, X_tgt)]
-    jdar = JDAR().fit(frames[0], y_src, frames[1])
-    scores = jdar.decision_function(frames[1])
+    model = cls().fit(frames[0], y_src, frames[1])
+    scores = model.decision_function(frames[1])
     assert scores.shape == (25,)
-    np.testing.assert_array_equal(jdar.predict(frames[1]) == "other", scores > 0)
+    np.testing.assert_array_equal(model.predict(frames[1]) == "other", scores > 0)
 
 
-def test_without_target_it_is_a_regression_on_the_source():
+@pytest.mark.parametrize("cls", [JDAR, JIASL])
+def test_without_target_it_is_a_regression_on_the_source(cls):
     X_src, y_src, X_tgt, _ = make_domains()
-    with pytest.warns(NoTargetWarning, match="JDAR was fitted without a target"):
-        jdar = JDAR().fit(X_src, y_src)
-    assert jdar.pseudo_labels_ is None and jdar.n_iter_ == 1
+    with pytest.warns(NoTargetWarning, match=f"{cls.__name__} was fitted without a target"):
+        model = cls().fit(X_src, y_src)
+    assert model.pseudo_labels_ is None and model.n_iter_ == 1
     expected = JDAR(0.0, max_iter=1).fit(X_src, y_src, X_tgt)
-    np.testing.assert_allclose(jdar.coef_, expected.coef_, atol=1e-12)
+    np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-12)
 
 
+class TestJIASL:
+    """The alternation between codes and map."""
+
+    def test_the_objective_never_rises_within_a_turn(self):
+        X_src, y_src, X_tgt, _ = make_domains()
+        jiasl = JIASL(3.0).fit(X_src, y_src, X_tgt)
+        assert len(jiasl.objective_) == jiasl.n_iter_ > 1
+        for before, coded, mapped in jiasl.objective_:
+            assert before >= coded >= mapped
+
+    def test_objective_and_minimum_over_the_map(self):
+        X_src, y_src, X_tgt, _ = make_domains()
+        jiasl = JIASL(2.0, sparsity=0.05, alpha=0.02, tol=1e-12, max_iter=3)
+        jiasl.fit(X_src, y_src, X_tgt)
+        start = JIASL(2.0, sparsity=0.05, alpha=0.02, tol=1e-12, max_iter=2)
+        P = start.fit(X_src, y_src, X_tgt).coef_.T
+        # Codes of the map before the last step, by a solver of their own.
+        mean = X_src.mean(axis=0)
+        source, target = X_src - mean, X_tgt - mean
+        allowed = jiasl.pseudo_labels_[:, None] == y_src
+        W = [proximal_codes(source @ P, row, np.ones(45), 0.05) for row in target @ P]
+        V = [
+            proximal_codes(source @ P, row, a, 0.05)
+            for row, a in zip(target @ P, allowed, strict=True)
+        ]
+        labels = (y_src[:, None] == np.unique(y_src)) - 1 / 3
+
+        def objective(P):
+            P = P.reshape(5, 3)
+            value = np.sum((labels - source @ P) ** 2) / 45
+            for codes in (np.array(W), np.array(V)):
+                missed = np.sum((target @ P - codes @ source @ P) ** 2)
+                value += 2 / 25 * (missed + 2 * 0.05 * np.abs(codes).sum())
+            return value + 0.02 * np.sum(np.sqrt(np.sum(P**2, axis=1) + 1e-8))
+
+        _, coded, mapped = jiasl.objective_[-1]
+        assert coded == pytest.approx(objective(P.ravel()), rel=1e-3)
+        assert mapped == pytest.approx(objective(jiasl.coef_.T.ravel()), rel=1e-3)
+        reference = minimize(objective, P.ravel(), method="BFGS", options={"gtol": 1e-7})
+        assert mapped == pytest.approx(reference.fun, rel=1e-3)
+
+    def test_codes_of_a_class_stay_within_it(self):
+        X_src, y_src, X_tgt, _ = make_domains()
+        allowed = np.repeat(list("abc"), [12, 8, 5])[:, None] == y_src
+        codes = _masked_codes(X_src, X_tgt, allowed, 0.01, np.zeros((25, 45)))
+        assert (codes[~allowed] == 0).all()
+        expected = [
+            proximal_codes(X_src, row, a, 0.01) for row, a in zip(X_tgt, allowed, strict=True)
+        ]
+        np.testing.assert_allclose(codes @ X_src, np.array(expected) @ X_src, atol=0.02)
+
+    def test_without_reconstruction_it_is_a_regression_on_the_source(self):
+        X_src, y_src, X_tgt, _ = make_domains()
+        expected = JDAR(0.0, max_iter=1).fit(X_src, y_src, X_tgt).coef_
+        np.testing.assert_allclose(JIASL(0.0).fit(X_src, y_src, X_tgt).coef_, expected, atol=1e-3)
+
+
+def proximal_codes(dictionary, row, allowed, sparsity):
+    """Minimise |row - w dictionary|^2 / 2 + sparsity |w|_1 by proximal gradient steps."""
+    step = 1 / np.linalg.norm(dictionary @ dictionary.T, 2)
+    codes = momentum = np.zeros(len(dictionary))
+    for n in range(3000):
+        slope = (momentum @ dictionary - row) @ dictionary.T
+        moved = momentum - step * slope
+        moved = np.sign(moved) * np.maximum(np.abs(moved) - step * sparsity, 0) * allowed
+        codes, momentum = moved, moved + n / (n + 3) * (moved - codes)
+    return codes
+
+
+@pytest.mark.parametrize("cls", [JDAR, JIASL])
 @pytest.mark.parametrize(
     "params, match",
     [
@@ -160,7 +234,13 @@ def test_without_target_it_is_a_regression_on_the_source():
         ({"tol": 0.0}, "tol must be a finite number above 0"),
     ],
 )
-def test_parameters_out_of_range(params, match):
+def test_parameters_out_of_range(cls, params, match):
     X_src, y_src, X_tgt, _ = make_domains()
     with pytest.raises(ValueError, match=match):
-        JDAR(**params).fit(X_src, y_src, X_tgt)
+        cls(**params).fit(X_src, y_src, X_tgt)
+
+
+def test_price_of_the_codes_is_above_zero():
+    X_src, y_src, X_tgt, _ = make_domains()
+    with pytest.raises(ValueError, match="sparsity must be a finite number above 0; got 0"):
+        JIASL(sparsity=0).fit(X_src, y_src, X_tgt)
