@@ -4,7 +4,8 @@ By default the corpora are synthetic. With real ones::
 
     python examples/compare_transfer_baselines.py --source emodb --target casia --corpora DIR
 
-``DIR`` holds one folder per corpus (or is named by the environment variable SKDIDAN_CORPORA).
+``DIR`` holds one folder per corpus (or is named by the environment variable SKDIDAN_CORPORA), and
+``--methods all`` adds the shallow methods.
 Prints unweighted (UAR) and weighted average recall (WAR) on the target as mean ± standard
 deviation over the seeds, and writes them with a figure into the folder of ``--output``.
 """
@@ -20,8 +21,13 @@ from matplotlib.figure import Figure
 from sklearn.svm import SVC
 
 from skdidan import (
+    GFK,
+    JDA,
+    JDAR,
+    JIASL,
     TCA,
     CorpusScaler,
+    CorrelationAlignment,
     DANClassifier,
     DeepCORALClassifier,
     DIDANClassifier,
@@ -29,6 +35,8 @@ from skdidan import (
     LIDANClassifier,
     LogMelSpectrogram,
     SourceOnlyClassifier,
+    SubspaceAlignment,
+    WeightedClassifier,
     compare,
     cross_corpus_task,
     format_summary,
@@ -41,31 +49,41 @@ from skdidan import (
 )
 
 # What the networks see, and for how many epochs they are trained on it.
-FEATURES = {"logmel": (LogMelSpectrogram(), 20), "functionals": (Functionals(), 60)}
+FEATURES = {
+    "logmel": (LogMelSpectrogram(), 20),
+    "functionals": (Functionals(), 60),
+    "egemaps": (Functionals("eGeMAPSv02"), 60),  # needs the extra opensmile
+}
+# What is compared unless --methods says otherwise.
+MAIN = ("SVM", "TCA + SVM", "source only", "DAN", "DeepCORAL", "DIDAN", "LIDAN")
 
 
 def make_methods(features, epochs, memory):
     """Methods and oracle as pipelines from audio to labels, by name.
 
-    The SVMs see utterance-level functionals of the audio, whatever the networks see.
+    The shallow methods see functionals where the networks see spectrograms, else what these see.
     """
     extractor, default_epochs = FEATURES[features]
 
     def network(classifier):
         return make_adaptation_pipeline(extractor, CorpusScaler(), classifier, memory=memory)
 
-    def svm(*alignment):
-        return make_adaptation_pipeline(
-            Functionals(),
-            *alignment,
-            SVC(kernel="linear", C=0.01, class_weight="balanced"),
-            memory=memory,
-        )
+    def shallow(*steps):
+        functionals = Functionals() if features == "logmel" else extractor
+        return make_adaptation_pipeline(functionals, CorpusScaler(), *steps, memory=memory)
 
+    svm = SVC(kernel="linear", C=0.01, class_weight="balanced")
     params = {"max_epochs": epochs or default_epochs}
     methods = {
-        "SVM": svm(CorpusScaler()),
-        "TCA + SVM": svm(CorpusScaler(), TCA(n_components=40)),
+        "SVM": shallow(svm),
+        "TCA + SVM": shallow(TCA(n_components=40), svm),
+        "JDA + SVM": shallow(JDA(n_components=40, estimator=svm), svm),
+        "CORAL + SVM": shallow(CorrelationAlignment(), svm),
+        "SA + SVM": shallow(SubspaceAlignment(n_components=40), svm),
+        "GFK + SVM": shallow(GFK(n_components=40), svm),
+        "KMM + SVM": shallow(WeightedClassifier(svm)),
+        "JDAR": shallow(JDAR()),
+        "JIASL": shallow(JIASL()),
         "source only": network(SourceOnlyClassifier(**params)),
         "DAN": network(DANClassifier(**params)),
         "DeepCORAL": network(DeepCORALClassifier(**params)),
@@ -97,14 +115,15 @@ def write_csv(records, path):
 
 
 def draw(records, task, path):
-    """Bars of all methods beside the confusion matrix of DIDAN, of its first seed."""
+    """Bars of all methods beside the confusion matrix of DIDAN, or of the last, in one seed."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     bars, matrix = figure.subplots(1, 2, width_ratios=(3, 2))
     plot_scores(records, ax=bars)
-    didan = next(record for record in records if record["method"] == "DIDAN")
-    plot_confusion(task.y_tgt, didan["y_pred"], labels=task.classes, ax=matrix)
-    matrix.set_title(f"DIDAN, seed {didan['seed']}")
+    methods = [record for record in records if not record["oracle"]]
+    shown = next((r for r in methods if r["method"] == "DIDAN"), methods[-1])
+    plot_confusion(task.y_tgt, shown["y_pred"], labels=task.classes, ax=matrix)
+    matrix.set_title(f"{shown['method']}, seed {shown['seed']}")
     figure.savefig(path, dpi=120)
 
 
@@ -116,12 +135,13 @@ def main():
     parser.add_argument("--source", default="synthetic", help="emodb, casia or synthetic")
     parser.add_argument("--target", default="synthetic", help="emodb, casia or synthetic")
     parser.add_argument("--corpora", default=os.environ.get("SKDIDAN_CORPORA"), metavar="DIR")
+    parser.add_argument("--methods", nargs="+", default=MAIN, help="names, or all")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     parser.add_argument(
         "--features", choices=sorted(FEATURES), default="logmel", help="what the networks see"
     )
     parser.add_argument(
-        "--epochs", type=int, help="of the networks; by default 20, with functionals 60"
+        "--epochs", type=int, help="of the networks; by default 20 on logmel, else 60"
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")
@@ -134,6 +154,10 @@ def main():
     )
     with tempfile.TemporaryDirectory() as memory:
         methods, oracles = make_methods(args.features, args.epochs, memory)
+        chosen = list(methods) if "all" in args.methods else args.methods
+        if unknown := [name for name in chosen if name not in methods]:
+            raise SystemExit(f"--methods {unknown} are none of {list(methods)}.")
+        methods = {name: methods[name] for name in chosen}
         records = compare(
             methods, {name: task}, oracles=oracles, seeds=range(args.seeds), n_jobs=args.jobs,
             verbose=1,

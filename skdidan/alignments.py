@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
@@ -13,8 +14,8 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.covariance import empirical_covariance, ledoit_wolf, shrunk_covariance
-from sklearn.decomposition import PCA
 from sklearn.utils import Tags
+from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import open_target, source_rows, validate_domains
@@ -215,14 +216,14 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
         self.with_mean = with_mean
 
     def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
-        if self.shrinkage != "auto":
+        if not isinstance(self.shrinkage, str) or self.shrinkage != "auto":
             check_fraction("shrinkage", self.shrinkage)
         self.mean_source_, self.mean_target_ = X_src.mean(axis=0), X_tgt.mean(axis=0)
         whitening = _power(self._covariance(X_src), -0.5)
         self.matrix_ = whitening @ _power(self._covariance(X_tgt), 0.5)
 
     def _covariance(self, X: NDArray[Any]) -> NDArray[Any]:
-        if self.shrinkage == "auto":
+        if isinstance(self.shrinkage, str):
             return ledoit_wolf(X)[0]
         return shrunk_covariance(empirical_covariance(X), self.shrinkage)
 
@@ -255,9 +256,11 @@ class _PrincipalAlignment(_Alignment):
                 f"not above n_features={X_src.shape[1]}; got {self.n_components}. Take at most "
                 f"{limit}, or None."
             )
-        pca = PCA(n_components, svd_solver="full")
-        axes = [pca.fit(X).components_.T for X in (X_src, X_tgt)]
         self.mean_source_, self.mean_target_ = X_src.mean(axis=0), X_tgt.mean(axis=0)
+        axes = []
+        for centred in (X_src - self.mean_source_, X_tgt - self.mean_target_):
+            U, _, Vt = scipy.linalg.svd(centred, full_matrices=False)
+            axes.append(svd_flip(U, Vt, u_based_decision=False)[1][:n_components].T)
         return axes[0], axes[1]
 
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import Tags
 
@@ -45,7 +45,8 @@ class JDA(TCA):
         Predicts the classes of the target from the components. None takes the nearest neighbour,
         as the paper does.
     max_iter : int > 0, default=10
-        Most turns. It ends sooner where the predictions repeat.
+        Most turns. It ends sooner where the predictions repeat. Each costs as much as `TCA`; with
+        thousands of rows and a poly or rbf kernel, take `n_landmarks`.
 
     Attributes
     ----------
@@ -200,6 +201,8 @@ class JDA(TCA):
         super()._check_parameters()
         check_not_negative("conditional_weight", self.conditional_weight)
         check_count("max_iter", self.max_iter)
+        if self.estimator is not None and not is_classifier(self.estimator):
+            raise ValueError(f"estimator must be a classifier or None; got {self.estimator!r}.")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -282,8 +282,10 @@ class JIASL(_LinearClassifier):
 
     Notes
     -----
-    The codes are found by coordinate descent (`sklearn.linear_model.Lasso`), the map by reweighted
-    least squares as in `JDAR`. Rows of both domains are taken less the mean of the source. Features
+    The codes are found by coordinate descent (`sklearn.linear_model.Lasso`), one target row after
+    another, which takes most of the time: it grows with the product of the sizes of the domains,
+    and is minutes for thousands of rows each. The map is found by reweighted least squares as in
+    `JDAR`. Rows of both domains are taken less the mean of the source. Features
     should have similar scales; `CorpusScaler` sees to it.
 
     References

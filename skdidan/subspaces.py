@@ -363,8 +363,10 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _count_components(self, n: int, n_features: int) -> int:
         limit = min(n, n_features) if self.kernel == "linear" else min(n, self.n_landmarks or n)
         if self.n_components is None:
-            if self.kernel == "poly":  # as many monomials as there are but the constant
-                limit = min(limit, math.comb(n_features + self.degree, self.degree) - 1)
+            if self.kernel == "poly":  # as many as there are monomials, without the constant one
+                n_variables = n_features + bool(self.coef0)
+                n_monomials = math.comb(n_variables + self.degree - 1, self.degree)
+                limit = min(limit, n_monomials - bool(self.coef0))
             return min(_DEFAULT_COMPONENTS, limit)
         if check_count("n_components", self.n_components) > limit:
             cause = f"n_samples={n} (of both domains)"

@@ -270,7 +270,8 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the domains do not fit together, or `y` does not name at least two classes.
+            If the domains do not fit together, `y` does not name at least two classes, or all rows
+            of a class have weight 0.
         TypeError
             If the classifier takes no weights.
 
@@ -293,6 +294,12 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         else:
             weighting = KMM() if self.weighting is None else clone(self.weighting)
             self.weights_ = weighting.fit(X_src, y_src, X_tgt).weights_
+        lost = [name for name in np.unique(y_src).tolist() if not self.weights_[y_src == name].any()]
+        if lost:
+            raise ValueError(
+                f"All source rows of {lost} have weight 0: nothing in the target looks like them. "
+                "Widen the weighting, as by a smaller gamma of KMM, or leave these classes out."
+            )
         self.estimator_ = classifier.fit(X_src, y_src, sample_weight=self.weights_)
         self.classes_ = self.estimator_.classes_
         return self

@@ -101,6 +101,13 @@ def test_data_frames(alignment):
 
 
 @every_alignment
+def test_constant_features(alignment, recwarn):
+    Z = clone(alignment).fit_transform(np.zeros((9, 5)), X_tgt=np.zeros((7, 5)))
+    np.testing.assert_array_equal(Z, 0)
+    assert not recwarn.list
+
+
+@every_alignment
 def test_the_spread_of_one_row_is_unknown(alignment):
     X_src, X_tgt = make_domains()
     with pytest.raises(ValueError, match="The target has 1 sample"):
@@ -153,7 +160,7 @@ class TestCorrelationAlignment:
         coral = CorrelationAlignment().fit(X_src, X_tgt=X_tgt)
         np.testing.assert_array_equal(coral.transform(X_tgt), X_tgt)
 
-    @pytest.mark.parametrize("shrinkage", [-0.1, 1.5, "ledoit", None, True, np.nan])
+    @pytest.mark.parametrize("shrinkage", [-0.1, 1.5, "ledoit", None, True, np.nan, [1]])
     def test_shrinkage_out_of_range(self, shrinkage):
         X_src, X_tgt = make_domains()
         with pytest.raises(ValueError, match="shrinkage must be a number from 0 to 1"):

@@ -133,6 +133,7 @@ def test_without_target():
     [
         ({"conditional_weight": -1}, "conditional_weight must be a finite number of at least 0"),
         ({"max_iter": 0}, "max_iter must be a whole number of at least 1; got 0"),
+        ({"estimator": TCA()}, r"estimator must be a classifier or None; got TCA\(\)"),
         ({"mu": 0}, "mu must be a finite number above 0"),
     ],
 )

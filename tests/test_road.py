@@ -204,6 +204,19 @@ def test_compare_example(tmp_path, monkeypatch, capsys, features):
     assert (tmp_path / f"synthetic-synthetic-{features}.png").stat().st_size > 10_000
 
 
+def test_compare_example_with_all_methods(tmp_path, monkeypatch, capsys):
+    arguments = ["--seeds", "1", "--epochs", "1", "--features", "functionals", "--methods", "all"]
+    run_example("compare_transfer_baselines", [*arguments, "--output", str(tmp_path)], monkeypatch)
+    table = capsys.readouterr().out
+    for method in ("JDA + SVM", "CORAL + SVM", "SA + SVM", "GFK + SVM", "KMM + SVM", "JIASL"):
+        assert method in table
+
+
+def test_compare_example_names_the_methods(tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match=r"--methods \['JADR'\] are none of \['SVM', "):
+        run_example("compare_transfer_baselines", ["--methods", "JADR", "SVM"], monkeypatch)
+
+
 def test_compare_example_asks_where_the_corpora_are(monkeypatch):
     monkeypatch.delenv("SKDIDAN_CORPORA", raising=False)
     with pytest.raises(SystemExit, match="Pass --corpora DIR or set SKDIDAN_CORPORA"):

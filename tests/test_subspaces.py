@@ -88,6 +88,14 @@ def test_solves_the_generalised_problem_of_a_polynomial_kernel(degree, coef0):
     np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(5), atol=1e-7)
 
 
+@pytest.mark.parametrize("coef0, n_components", [(0.0, 6), (1.0, 9)])
+def test_default_components_of_a_polynomial_kernel(coef0, n_components, recwarn):
+    X_src, X_tgt = make_domains(n_features=3)
+    tca = TCA(kernel="poly", degree=2, coef0=coef0).fit(X_src, X_tgt=X_tgt)
+    assert np.count_nonzero(tca.eigenvalues_) == len(tca.eigenvalues_) == n_components
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("kernel", ["rbf", "poly"])
 def test_all_rows_as_landmarks_give_the_exact_kernel(kernel):
     X_src, X_tgt = make_domains()

@@ -158,6 +158,13 @@ class TestWeightedClassifier:
         np.testing.assert_array_equal(ours.predict(frames[1]), expected)
         assert ours.feature_names_in_.tolist() == list("xyz")
 
+    def test_a_class_without_weight(self):
+        rng = np.random.default_rng(0)
+        X_src = rng.normal(size=(60, 2)) + np.repeat([0, 20], 30)[:, None]
+        y_src = np.repeat(["a", "b"], 30)
+        with pytest.raises(ValueError, match=r"All source rows of \['b'\] have weight 0"):
+            WeightedClassifier(SVC()).fit(X_src, y_src, X_src[:20])
+
     def test_a_classifier_without_weights(self):
         X_src, y_src, X_tgt = make_domains()
         with pytest.raises(TypeError, match="KNeighborsClassifier does not"):
