@@ -7,6 +7,7 @@ from .audio import AudioWarning as AudioWarning
 from .audio import read_audio as read_audio
 from .classifiers import DANClassifier as DANClassifier
 from .classifiers import DeepCORALClassifier as DeepCORALClassifier
+from .classifiers import DSANClassifier as DSANClassifier
 from .classifiers import SourceOnlyClassifier as SourceOnlyClassifier
 from .comparison import compare as compare
 from .comparison import format_summary as format_summary
@@ -29,6 +30,7 @@ from .networks import VGG11 as VGG11
 from .networks import Outputs as Outputs
 from .penalties import CORAL as CORAL
 from .penalties import IDA as IDA
+from .penalties import LMMD as LMMD
 from .penalties import MMD as MMD
 from .penalties import MeanDistance as MeanDistance
 from .pipelines import AdaptationPipeline as AdaptationPipeline

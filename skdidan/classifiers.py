@@ -11,7 +11,7 @@ from torch import nn
 
 from skdidan.adaptation import AdaptationClassifier
 from skdidan.didan import DIDANClassifier, LIDANClassifier
-from skdidan.penalties import CORAL, MMD
+from skdidan.penalties import CORAL, LMMD, MMD
 from skdidan.training import PenaltyTerm
 
 __all__ = [
@@ -121,6 +121,39 @@ max_epochs, batch_size, device, random_state, callbacks, verbose
         return self._on_layers("mmd", MMD())
 
 
+class DSANClassifier(AdaptationClassifier):
+    """Deep subdomain adaptation network: MMD of each class by itself (Zhu et al., 2020).
+
+    The objective is ``loss + trade_off * LMMD(features_src, features_tgt)``, see
+    `skdidan.penalties.LMMD`; the network's outputs stand for the labels of the target.
+
+    Parameters
+    ----------
+    network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
+max_epochs, batch_size, device, random_state, callbacks, verbose
+        As in `DIDANClassifier`.
+
+    References
+    ----------
+    .. [1] Zhu, Zhuang, Wang, Ke, Chen, Bian, Xiong, He (2020). Deep subdomain adaptation network
+       for image classification. IEEE Transactions on Neural Networks and Learning Systems 32(4),
+       arXiv:2106.09388.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdidan import DSANClassifier
+    >>> X = np.random.default_rng(0).normal(size=(60, 4))
+    >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
+    >>> classifier = DSANClassifier(random_state=0).fit(X, y, X + 1)
+    >>> sorted(classifier.history_[-1])
+    ['classification_loss', 'dur', 'epoch', 'lmmd', 'lr', 'trade_off', 'train_loss']
+    """
+
+    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
+        return self._on_layers("lmmd", LMMD())
+
+
 class DeepCORALClassifier(AdaptationClassifier):
     """Deep CORAL: equal covariances of the features (Sun and Saenko, 2016).
 
@@ -158,6 +191,7 @@ CLASSIFIERS: dict[str, type[AdaptationClassifier]] = {
     "dan": DANClassifier,
     "deep_coral": DeepCORALClassifier,
     "didan": DIDANClassifier,
+    "dsan": DSANClassifier,
     "lidan": LIDANClassifier,
     "source_only": SourceOnlyClassifier,
 }

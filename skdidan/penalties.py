@@ -17,7 +17,7 @@ from torch.nn.functional import mse_loss, one_hot
 from skdidan.parameters import check_not_negative, check_positive
 from skdidan.sparse_coding import check_tensors, sparse_codes
 
-__all__ = ["CORAL", "IDA", "MMD", "PENALTIES", "MeanDistance", "Penalty"]
+__all__ = ["CORAL", "IDA", "LMMD", "MMD", "PENALTIES", "MeanDistance", "Penalty"]
 
 
 class Penalty(nn.Module, ABC):
@@ -353,16 +353,110 @@ class MMD(Penalty):
             raise ValueError("widths must hold at least one number.")
 
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
-        rows = torch.cat([source, target])
+        kernel = self._kernel(torch.cat([source, target]))
+        n_source = len(source)
+        within = kernel[:n_source, :n_source].mean() + kernel[n_source:, n_source:].mean()
+        return within - 2 * kernel[:n_source, n_source:].mean()
+
+    def _kernel(self, rows: Tensor) -> Tensor:
         squared = _squared_distances(rows)
         n = len(rows)
         # Identical rows leave a mean of zero: any positive width then gives kernel values of one.
         tiny = 1e3 * torch.finfo(rows.dtype).tiny
         mean = (squared.detach().sum() / max(n * (n - 1), 1)).clamp_min(tiny)
-        kernel = torch.stack([torch.exp(-squared / (width * mean)) for width in self.widths]).sum(0)
-        n_source = len(source)
-        within = kernel[:n_source, :n_source].mean() + kernel[n_source:, n_source:].mean()
-        return within - 2 * kernel[:n_source, n_source:].mean()
+        return torch.stack([torch.exp(-squared / (width * mean)) for width in self.widths]).sum(0)
+
+
+class LMMD(MMD):
+    r"""Local maximum mean discrepancy: the `MMD` of each class, averaged.
+
+    .. math::
+        \mathrm{LMMD} = \frac{1}{|C|} \sum_{c \in C} \Bigl\| \sum_i w^s_{ic} \phi(s_i)
+        - \sum_j w^t_{jc} \phi(t_j) \Bigr\|^2, \qquad w_{ic} = y_{ic} / \textstyle\sum_k y_{kc}
+
+    in the space of the kernels of `MMD`, with the labels :math:`y` of the source and, for the
+    target, the predicted class probabilities, through which no gradient flows: the alignment of
+    deep subdomain adaptation networks [1]_. :math:`C` holds the classes of the batch, those that
+    some source row has and some target row may have. Without labels and predictions all rows are of
+    one class, which is `MMD`.
+
+    Parameters
+    ----------
+    widths : sequence of float > 0, default=(0.25, 0.5, 1.0, 2.0, 4.0)
+        As in `MMD`.
+
+    Raises
+    ------
+    ValueError
+        If `widths` is empty or holds a number that is not positive.
+
+    References
+    ----------
+    .. [1] Zhu, Zhuang, Wang, Ke, Chen, Bian, Xiong, He (2020). Deep subdomain adaptation network
+       for image classification. IEEE Transactions on Neural Networks and Learning Systems 32(4),
+       arXiv:2106.09388.
+
+    Examples
+    --------
+    Two classes that have changed places: the same rows in both domains, and yet apart.
+
+    >>> import torch
+    >>> from skdidan import LMMD
+    >>> rows, labels = torch.tensor([[0.0], [3.0]]), torch.eye(2)
+    >>> lmmd = LMMD()
+    >>> float(lmmd(rows, rows, labels, labels)), float(lmmd(rows, rows, labels, labels.flip(0))) > 1
+    (0.0, True)
+    """
+
+    uses_labels = True
+
+    def forward(
+        self,
+        source: Tensor,
+        target: Tensor,
+        labels: Tensor | None = None,
+        predictions: Tensor | None = None,
+    ) -> Tensor:
+        """Penalise the difference of the domains, class by class.
+
+        Parameters
+        ----------
+        source : Tensor, shape (n_source, n_features)
+            Source features.
+        target : Tensor, shape (n_target, n_features)
+            Target features.
+        labels : Tensor, shape (n_source, n_classes), optional
+            Class membership of the source rows, one-hot.
+        predictions : Tensor, shape (n_target, n_classes), optional
+            What the network takes for the class probabilities of the target rows; below 0 is 0.
+
+        Returns
+        -------
+        penalty : Tensor, scalar
+            At least 0. Half precision is computed in single precision.
+
+        Raises
+        ------
+        ValueError
+            If the features, labels and predictions do not fit together.
+        """
+        _check_features(source, target)
+        _check_labels(source, target, labels, predictions)
+        if labels is None or predictions is None:
+            return super().forward(source, target)
+        with torch.autocast(source.device.type, enabled=False):
+            rows = torch.cat([_at_least_single(source), _at_least_single(target)])
+            parts = labels.to(rows), predictions.detach().to(rows).clamp_min(0)
+            totals = [part.sum(dim=0) for part in parts]
+            tiny = torch.finfo(rows.dtype).tiny
+            shared = (totals[0] > 0) & (totals[1] > 0)
+            of_source, of_target = (
+                part / total.clamp_min(tiny) * shared
+                for part, total in zip(parts, totals, strict=True)
+            )
+            weights = torch.cat([of_source, -of_target])
+            squared = (weights * (self._kernel(rows) @ weights)).sum()
+            return squared.clamp_min(0) / shared.sum().clamp_min(1)
 
 
 class CORAL(Penalty):
@@ -509,6 +603,7 @@ def _covariance(features: Tensor) -> Tensor:
 PENALTIES: dict[str, type[Penalty]] = {
     "coral": CORAL,
     "ida": IDA,
+    "lmmd": LMMD,
     "mean_distance": MeanDistance,
     "mmd": MMD,
 }

@@ -294,7 +294,9 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         else:
             weighting = KMM() if self.weighting is None else clone(self.weighting)
             self.weights_ = weighting.fit(X_src, y_src, X_tgt).weights_
-        lost = [name for name in np.unique(y_src).tolist() if not self.weights_[y_src == name].any()]
+        lost = [
+            name for name in np.unique(y_src).tolist() if not self.weights_[y_src == name].any()
+        ]
         if lost:
             raise ValueError(
                 f"All source rows of {lost} have weight 0: nothing in the target looks like them. "

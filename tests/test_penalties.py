@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.linear_model import Lasso
 
-from skdidan.penalties import CORAL, IDA, MMD, PENALTIES, MeanDistance
+from skdidan.penalties import CORAL, IDA, LMMD, MMD, PENALTIES, MeanDistance
 
 
 def features(n, d=4, seed=0, shift=0.0):
@@ -285,6 +285,56 @@ def test_mean_distance_of_two_points_is_one():
 def test_identical_domains_cost_nothing(name):
     source = features(10)
     assert float(PENALTIES[name]()(source, source.clone())) == pytest.approx(0, abs=1e-12)
+
+
+class TestLMMD:
+    """The MMD of each class."""
+
+    def test_of_hard_labels_it_is_the_mean_of_the_classes(self):
+        source, target = features(12), features(9, seed=1, shift=0.5)
+        codes_s, codes_t = torch.arange(12) % 3, torch.arange(9) % 2  # no target row of class 2
+        value = LMMD((1.0,))(source, target, one_hot(codes_s.tolist()), one_hot(codes_t.tolist()))
+        rows = torch.cat([source, target])
+        squared = torch.cdist(rows, rows).square()
+        kernel = torch.exp(-squared / (squared.sum() / (21 * 20)))
+        expected = 0.0
+        for c in range(2):
+            s, t = (codes_s == c).nonzero()[:, 0], 12 + (codes_t == c).nonzero()[:, 0]
+            expected += kernel[s][:, s].mean() + kernel[t][:, t].mean()
+            expected -= 2 * kernel[s][:, t].mean()
+        assert float(value) == pytest.approx(float(expected) / 2)
+
+    def test_soft_predictions_weigh_the_rows(self, monkeypatch):
+        def kernel(penalty, rows):  # of a width that does not depend on the rows
+            return torch.exp(-torch.cdist(rows, rows).square())
+
+        monkeypatch.setattr(LMMD, "_kernel", kernel)
+        source, target = features(4), features(2, seed=1)
+        labels = one_hot([0, 0, 1, 1], 2)
+        soft = LMMD()(source, target, labels, torch.tensor([[0.75, 0.5], [0.25, -0.5]]))
+        # Three copies of a row are three quarters of the weight.
+        copies = target[[0, 0, 0, 1, 0]], labels, one_hot([0, 0, 0, 0, 1], 2)
+        assert float(soft) == pytest.approx(float(LMMD()(source, *copies)))
+
+    def test_without_labels_it_is_mmd(self):
+        source, target = features(8), features(6, seed=1)
+        assert float(LMMD()(source, target)) == float(MMD()(source, target))
+        ones = torch.ones(8, 1), torch.ones(6, 1)
+        assert float(LMMD()(source, target, *ones)) == pytest.approx(float(MMD()(source, target)))
+
+    def test_no_gradient_flows_through_the_predictions(self):
+        source, target = features(8).requires_grad_(), features(6, seed=1)
+        predictions = torch.rand(6, 2, dtype=source.dtype).requires_grad_()
+        LMMD()(source, target, one_hot([0, 1] * 4, 2), predictions).backward()
+        assert predictions.grad is None and source.grad.abs().sum() > 0
+
+    def test_no_class_in_common_costs_nothing(self):
+        labels = one_hot([0, 0, 0], 2), one_hot([1, 1], 2)
+        assert float(LMMD()(features(3), features(2), *labels)) == 0
+
+    def test_labels_and_predictions_go_together(self):
+        with pytest.raises(ValueError, match="go together"):
+            LMMD()(features(3), features(2), torch.eye(3))
 
 
 @pytest.mark.parametrize("name", sorted(PENALTIES))
