@@ -195,6 +195,7 @@ class TestContract:
 
 PENALTY_NAMES = {
     "dan": ["mmd"],
+    "dsan": ["lmmd"],
     "deep_coral": ["coral"],
     "didan": ["ida_features", "ida_labels", "mean_distance"],
     "lidan": [
