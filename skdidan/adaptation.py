@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
     """
 
     # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
 
     def __init__(
         self,

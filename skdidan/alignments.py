@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.linalg
@@ -26,7 +27,7 @@ __all__ = ["GFK", "CorrelationAlignment", "SubspaceAlignment"]
 _DEFAULT_COMPONENTS = 32
 
 
-class _Alignment(TransformerMixin, BaseEstimator):
+class _Alignment(TransformerMixin, BaseEstimator, ABC):
     """A map for rows of the source and one for rows of the target, learned from both.
 
     A subclass learns them in ``_align`` from matrices of double precision, and applies them in
@@ -34,7 +35,7 @@ class _Alignment(TransformerMixin, BaseEstimator):
     """
 
     # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
 
     def fit(
         self,
@@ -138,14 +139,17 @@ class _Alignment(TransformerMixin, BaseEstimator):
         X = open_target(X)
         return validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
 
+    @abstractmethod
     def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
-        raise NotImplementedError
+        """Learn the maps."""
 
+    @abstractmethod
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
-        raise NotImplementedError
+        """Map rows of the source."""
 
+    @abstractmethod
     def _map_target(self, X: NDArray[Any]) -> NDArray[Any]:
-        raise NotImplementedError
+        """Map rows of the target."""
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

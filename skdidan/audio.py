@@ -7,11 +7,11 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import soundfile
-import soxr  # type: ignore[import-untyped]
+import soxr  # type: ignore[import-untyped] # it has no types
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -292,7 +292,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
     verbose: int
 
     # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
 
     def fit(self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: Any = None) -> Self:
         """Check the parameters and the kind of the rows; nothing is learnt and no file is read.

@@ -171,29 +171,6 @@ class JDA(TCA):
         self._warn_of_zeros()
         return self
 
-    def fit_transform(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> NDArray[np.floating]:
-        """Find the components and return those of the rows of `X`.
-
-        Parameters
-        ----------
-        X, y, X_tgt, sample_domain
-            As in `fit`.
-
-        Returns
-        -------
-        Z : ndarray of float, shape (n_source, n_components) or (n_samples, n_components)
-            The components of the source; with `sample_domain` those of all rows, in the order in
-            which they came. float32 where `X` is, else float64.
-        """
-        return self.fit(X, y, X_tgt, sample_domain=sample_domain).transform(X)
-
     def _classifier(self) -> Any:
         return KNeighborsClassifier(1) if self.estimator is None else clone(self.estimator)
 

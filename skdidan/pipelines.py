@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
@@ -105,7 +105,7 @@ class AdaptationPipeline(BaseEstimator):
     """
 
     # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
 
     def __init__(
         self, steps: list[tuple[str, Any]], *, memory: Any = None, verbose: bool = False

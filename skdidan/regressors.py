@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.linalg
@@ -19,11 +20,81 @@ from skdidan.subspaces import marginal_contrast
 __all__ = ["JDAR", "JIASL"]
 
 
-class _LinearClassifier(ClassifierMixin, BaseEstimator):
+_Equations = tuple[NDArray[Any], NDArray[Any]]
+
+
+class _LinearClassifier(ClassifierMixin, BaseEstimator, ABC):
     """A linear map of rows of either domain to one score per class."""
 
     # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> Self:
+        """Find the map.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features)
+            The source; with `sample_domain` both domains stacked, of n_samples rows.
+        y : array-like, of as many entries as X
+            Classes of the source. What stands there for a target row is dropped unread.
+        X_tgt : array-like or Target, shape (n_target, n_features)
+            The target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+
+        Returns
+        -------
+        self : estimator
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, the domains do not fit together, or `y` does not
+            name at least two classes.
+
+        Warns
+        -----
+        NoTargetWarning
+            If no target is given.
+        """
+        self._check_parameters()
+        X_src, y_src, X_tgt = validate_domains(
+            self, X, y, X_tgt, sample_domain=sample_domain, supervised=True
+        )
+        self.classes_, codes = np.unique(y_src, return_inverse=True)
+        mean, labels = X_src.mean(axis=0), np.eye(len(self.classes_))[codes]
+        source, prior = X_src - mean, labels.mean(axis=0)
+        target = None if X_tgt is None else X_tgt - mean
+        root = len(source) ** 0.5
+        self.objective_: list[Any] = []
+        self.pseudo_labels_: NDArray[Any] | None = None
+        P = self._map(source, codes, target, prior, (source / root, (labels - prior) / root))
+        self.coef_, self.intercept_ = P.T, prior - mean @ P
+        return self
+
+    @abstractmethod
+    def _map(
+        self,
+        source: NDArray[Any],
+        codes: NDArray[Any],
+        target: NDArray[Any] | None,
+        prior: NDArray[Any],
+        regression: _Equations,
+    ) -> NDArray[Any]:
+        """Find P for rows less the mean of the source; note objective, turns and pseudo-labels.
+
+        `codes` are the classes of the source, `prior` is its mean label, and `regression` the left
+        and right side of the equations of the regression on the source.
+        """
 
     def decision_function(self, X: Any) -> NDArray[np.floating]:
         """Map rows of the target.
@@ -59,16 +130,6 @@ class _LinearClassifier(ClassifierMixin, BaseEstimator):
         scores = self.decision_function(X)
         winners = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(int)
         return self.classes_[winners]
-
-    def _regression(
-        self, X: NDArray[Any], y: NDArray[Any]
-    ) -> tuple[tuple[NDArray[Any], NDArray[Any]], NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Equations of the regression onto labels, the mean row and label, and the class codes."""
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        mean, labels = X.mean(axis=0), np.eye(len(self.classes_))[codes]
-        prior = labels.mean(axis=0)
-        root = len(X) ** 0.5
-        return ((X - mean) / root, (labels - prior) / root), mean, prior, codes
 
     def _check_parameters(self) -> None:
         check_not_negative("trade_off", self.trade_off)
@@ -159,71 +220,34 @@ class JDAR(_LinearClassifier):
         self.max_iter = max_iter
         self.tol = tol
 
-    def fit(
+    def _map(
         self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> Self:
-        """Find the map.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_source, n_features)
-            The source; with `sample_domain` both domains stacked, of n_samples rows.
-        y : array-like, of as many entries as X
-            Classes of the source. What stands there for a target row is dropped unread.
-        X_tgt : array-like or Target, shape (n_target, n_features)
-            The target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-
-        Returns
-        -------
-        self : JDAR
-            The fitted classifier.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, the domains do not fit together, or `y` does not
-            name at least two classes.
-
-        Warns
-        -----
-        NoTargetWarning
-            If no target is given.
-        """
-        self._check_parameters()
-        X_src, y_src, X_tgt = validate_domains(
-            self, X, y, X_tgt, sample_domain=sample_domain, supervised=True
-        )
-        regression, mean, prior, _ = self._regression(X_src, y_src)
-        rows = (X_src if X_tgt is None else np.concatenate([X_src, X_tgt])) - mean
-        n_target = len(rows) - len(X_src)
-        contrasts = marginal_contrast(len(X_src), n_target)
-        self.objective_, self.pseudo_labels_ = [], None
-        P = np.ones((X_src.shape[1], len(self.classes_)))
+        source: NDArray[Any],
+        codes: NDArray[Any],
+        target: NDArray[Any] | None,
+        prior: NDArray[Any],
+        regression: _Equations,
+    ) -> NDArray[Any]:
+        n_target = 0 if target is None else len(target)
+        rows = source if target is None else np.concatenate([source, target])
+        marginal = contrasts = marginal_contrast(len(source), n_target)
+        P = np.ones((source.shape[1], len(prior)))
+        codes_tgt = None
         for turn in range(1, self.max_iter + 1):
             self.n_iter_ = turn
             means = self.trade_off**0.5 * contrasts.T @ rows
             A = np.concatenate([regression[0], means])
-            B = np.concatenate([regression[1], np.zeros((len(means), P.shape[1]))])
+            B = np.concatenate([regression[1], np.zeros((len(means), len(prior)))])
             P, objective = _row_sparse_regression(A, B, self.alpha, P, self.tol)
             self.objective_.append(objective)
-            if turn == self.max_iter or not n_target:
+            if turn == self.max_iter or target is None:
                 break
-            outputs = rows[len(X_src) :] @ P + prior
-            y_tgt = self.classes_[outputs.argmax(axis=1)]
-            if self.pseudo_labels_ is not None and np.array_equal(y_tgt, self.pseudo_labels_):
+            labels = (target @ P + prior).argmax(axis=1)
+            if codes_tgt is not None and np.array_equal(labels, codes_tgt):
                 break
-            self.pseudo_labels_ = y_tgt
-            conditional = conditional_contrasts(y_src, y_tgt)
-            contrasts = np.hstack([marginal_contrast(len(X_src), n_target), conditional])
-        self.coef_, self.intercept_ = P.T, prior - mean @ P
-        return self
+            codes_tgt, self.pseudo_labels_ = labels, self.classes_[labels]
+            contrasts = np.hstack([marginal, conditional_contrasts(codes, codes_tgt)])
+        return P
 
 
 class JIASL(_LinearClassifier):
@@ -320,70 +344,23 @@ class JIASL(_LinearClassifier):
         self.max_iter = max_iter
         self.tol = tol
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> Self:
-        """Find the map and the codes.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_source, n_features)
-            The source; with `sample_domain` both domains stacked, of n_samples rows.
-        y : array-like, of as many entries as X
-            Classes of the source. What stands there for a target row is dropped unread.
-        X_tgt : array-like or Target, shape (n_target, n_features)
-            The target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-
-        Returns
-        -------
-        self : JIASL
-            The fitted classifier.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, the domains do not fit together, or `y` does not
-            name at least two classes.
-
-        Warns
-        -----
-        NoTargetWarning
-            If no target is given.
-        """
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
         check_positive("sparsity", self.sparsity)
-        self._check_parameters()
-        X_src, y_src, X_tgt = validate_domains(
-            self, X, y, X_tgt, sample_domain=sample_domain, supervised=True
-        )
-        regression, mean, prior, codes_src = self._regression(X_src, y_src)
-        source = X_src - mean
-        P, _ = _row_sparse_regression(
-            *regression, self.alpha, np.ones((source.shape[1], len(prior))), self.tol
-        )
-        self.objective_: list[tuple[float, float, float]] = []
-        self.pseudo_labels_, self.n_iter_ = None, 1
-        if X_tgt is not None:
-            P = self._alternate(source, X_tgt - mean, codes_src, prior, regression, P)
-        self.coef_, self.intercept_ = P.T, prior - mean @ P
-        return self
 
-    def _alternate(
+    def _map(
         self,
         source: NDArray[Any],
-        target: NDArray[Any],
-        codes_src: NDArray[Any],
+        codes: NDArray[Any],
+        target: NDArray[Any] | None,
         prior: NDArray[Any],
-        regression: tuple[NDArray[Any], NDArray[Any]],
-        P: NDArray[Any],
+        regression: _Equations,
     ) -> NDArray[Any]:
-        """Find codes and map in turns."""
+        start = np.ones((source.shape[1], len(prior)))
+        P, _ = _row_sparse_regression(*regression, self.alpha, start, self.tol)
+        if target is None:
+            self.n_iter_ = 1
+            return P
         share = self.trade_off / len(target)
         everywhere = np.ones((len(target), len(source)), dtype=bool)
         W = V = np.zeros(everywhere.shape)
@@ -393,7 +370,7 @@ class JIASL(_LinearClassifier):
             labels = (target @ P + prior).argmax(axis=1)
             repeats = codes_tgt is not None and np.array_equal(labels, codes_tgt)
             codes_tgt, self.pseudo_labels_ = labels, self.classes_[labels]
-            same_class = codes_tgt[:, None] == codes_src
+            same_class = codes_tgt[:, None] == codes
             V = V * same_class
 
             def objective(P: NDArray[Any], W: NDArray[Any], V: NDArray[Any], base: float) -> float:

@@ -137,14 +137,14 @@ def _admm(
     state = torch.zeros_like(correlation)  # the codes and their scaled dual, added up
     relative, n_changes = math.nan, 0
     for iteration in range(1, max_iter + 1):
-        scaled_dual = torch.clamp(state, -threshold, threshold)  # type: ignore[arg-type]
+        scaled_dual = torch.clamp(state, -threshold, threshold)  # type: ignore[arg-type] # of both kinds
         near = torch.sub(state, scaled_dual, alpha=2)  # the codes less the dual
         ridge = _solve_ridge(constant, matrix, source, gram, near)
         state = torch.lerp(state, ridge + scaled_dual, _RELAXATION)
         if iteration % _STEPS_PER_CHECK and iteration != max_iter:
             continue
         before = near + scaled_dual
-        scaled_dual = torch.clamp(state, -threshold, threshold)  # type: ignore[arg-type]
+        scaled_dual = torch.clamp(state, -threshold, threshold)  # type: ignore[arg-type] # of both kinds
         codes = state - scaled_dual  # soft thresholding
         gap = _duality_gap(codes, correlation, source, gram, energy, price)
         relative = float(gap.sum() / (0.5 * energy.sum()).clamp_min(tiny))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.linalg
@@ -138,7 +138,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """
 
     # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
 
     def __init__(
         self,
@@ -266,10 +266,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self.__dict__.pop(name, None)  # what an earlier fit with another kernel left
         if self.kernel == "linear":
             return self._linear_solver(rows, self._n_features_out)
-        spread = rows.var(axis=0).sum()
-        # Identical rows may differ from their mean by a rounding error.
-        noise = np.finfo(float).eps * np.square(rows).mean(axis=0).sum()
-        self.gamma_ = self.gamma or (1 / spread if spread > noise else 1.0)
+        self.gamma_ = self.gamma or kernel_scale(rows)
         # Only differences of rows count, which would drown in rounding errors far from zero.
         self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
         if self.n_landmarks is None:
@@ -384,6 +381,14 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def kernel_scale(rows: NDArray[Any]) -> float:
+    """Return one over the variance of the rows, summed over the features; 1 for identical rows."""
+    spread = rows.var(axis=0).sum()
+    # Identical rows may differ from their mean by a rounding error.
+    noise = np.finfo(float).eps * np.square(rows).mean(axis=0).sum()
+    return float(1 / spread) if spread > noise else 1.0
 
 
 def marginal_contrast(n_source: int, n_target: int) -> NDArray[Any]:

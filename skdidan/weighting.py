@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.linalg
@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 from skdidan.domains import open_target, validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.reporting import warn_caller
+from skdidan.subspaces import kernel_scale
 
 __all__ = ["KMM", "WeightedClassifier"]
 
@@ -91,7 +92,7 @@ class KMM(BaseEstimator):
     """
 
     # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
 
     def __init__(
         self,
@@ -152,9 +153,8 @@ class KMM(BaseEstimator):
             self.weights_, self.n_iter_, self.gamma_ = np.ones(len(X_src)), 0, self.gamma or 1.0
             return self
         rows = np.concatenate([X_src, X_tgt])
+        self.gamma_ = self.gamma or kernel_scale(rows)
         rows = rows - rows.mean(axis=0)  # or differences would drown in rounding far from zero
-        spread = np.square(rows).sum(axis=1).mean()
-        self.gamma_ = self.gamma or (1 / spread if spread > 0 else 1.0)
         source, target = rows[: len(X_src)], rows[len(X_src) :]
         K = rbf_kernel(source, gamma=self.gamma_)
         kappa = len(source) * rbf_kernel(source, target, gamma=self.gamma_).mean(axis=1)
@@ -233,7 +233,7 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """
 
     # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
 
     def __init__(
         self, estimator: BaseEstimator | None = None, *, weighting: BaseEstimator | None = None

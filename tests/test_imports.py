@@ -17,8 +17,8 @@ LAYERS = [
     {"domains", "audio", "metrics", "sparse_coding", "synthesis", "eigenproblems"},
     {"spectrograms", "functionals", "scaling", "networks", "penalties", "batches"}
     | {"corpora", "synthetic"},
-    {"training", "subspaces", "alignments", "weighting"},
-    {"adaptation", "jda"},
+    {"training", "subspaces", "alignments"},
+    {"adaptation", "jda", "weighting"},
     {"didan", "regressors"},
     {"classifiers", "pipelines", "model_selection"},
     {"comparison", "plots", "persistence"},
