@@ -12,7 +12,8 @@ import cross_corpus
 import torch
 
 from skdidan import IDA, MMD, AdaptationClassifier, MeanDistance, PenaltyTerm, sparse_codes
-from skdidan.penalties import Penalty, _directions, _error_of_sharpened, _label_error, _shares
+from skdidan.distances import Penalty, as_shares
+from skdidan.reconstruction import _directions, _error_of_sharpened, _label_error
 
 #: High and low arousal of anger, fear, happiness, neutral and sadness; and these themselves.
 LEVELS = [[0, 0, 0, 1, 1], [0, 1, 2, 3, 4]]
@@ -87,7 +88,7 @@ class LabelAware(IDA):
         atoms, rows = _directions(source), _directions(target)
         positive = predictions.detach().clamp_min(0)
         undecided = positive.amax(dim=1, keepdim=True) == 0
-        probable = _shares(torch.where(undecided, 1.0, positive))
+        probable = as_shares(torch.where(undecided, 1.0, positive))
         price = self.sparsity * (1 + 2 * (1 - probable @ labels.T.to(probable)))
         codes = sparse_codes(atoms, rows, price, tol=self.tol)
         error = _label_error(codes, labels.to(atoms), predictions)

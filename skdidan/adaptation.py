@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -76,11 +77,11 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
     def _on_layers(
         self, name: str, penalty: nn.Module, *, weight: float = 1.0, local: bool = False
     ) -> dict[str, PenaltyTerm]:
-        """Put a penalty on each layer of `align_on`; several are averaged, and named after it."""
+        """Put a copy on each layer of `align_on`; several are averaged, and named after these."""
         layers = [self.align_on] if isinstance(self.align_on, str) else list(self.align_on)
         names = [name] if len(layers) == 1 else [f"{name}_{layer}" for layer in layers]
         return {
-            key: PenaltyTerm(penalty, weight / len(layers), on=layer, local=local)
+            key: PenaltyTerm(deepcopy(penalty), weight / len(layers), on=layer, local=local)
             for key, layer in zip(names, layers, strict=True)
         }
 

@@ -10,14 +10,20 @@ from numpy.typing import NDArray
 from torch import nn
 
 from skdidan.adaptation import AdaptationClassifier
+from skdidan.confusion import MCC
+from skdidan.dann import CDANClassifier, DANNClassifier
 from skdidan.didan import DIDANClassifier, LIDANClassifier
-from skdidan.penalties import CORAL, LMMD, MMD
+from skdidan.discrepancies import JMMD, LMMD, MMD
+from skdidan.distances import CORAL
 from skdidan.training import PenaltyTerm
 
 __all__ = [
     "CLASSIFIERS",
     "DANClassifier",
+    "DSANClassifier",
     "DeepCORALClassifier",
+    "JANClassifier",
+    "MCCClassifier",
     "SourceOnlyClassifier",
 ]
 
@@ -93,7 +99,7 @@ class DANClassifier(AdaptationClassifier):
     """Deep adaptation network: multi-kernel MMD on the features (Long et al., 2015).
 
     The objective is ``loss + trade_off * MMD(features_src, features_tgt)``, see
-    `skdidan.penalties.MMD`.
+    `skdidan.MMD`.
 
     Parameters
     ----------
@@ -125,7 +131,7 @@ class DSANClassifier(AdaptationClassifier):
     """Deep subdomain adaptation network: MMD of each class by itself (Zhu et al., 2020).
 
     The objective is ``loss + trade_off * LMMD(features_src, features_tgt)``, see
-    `skdidan.penalties.LMMD`; the network's outputs stand for the labels of the target.
+    `skdidan.LMMD`; the network's outputs stand for the labels of the target.
 
     Parameters
     ----------
@@ -154,11 +160,115 @@ max_epochs, batch_size, device, random_state, callbacks, verbose
         return self._on_layers("lmmd", LMMD())
 
 
+class JANClassifier(AdaptationClassifier):
+    """Joint adaptation network: MMD of features and predictions together (Long et al., 2017).
+
+    The objective is ``loss + trade_off * JMMD``, see `skdidan.JMMD`, on the features and the
+    outputs (under the log loss: their softmax) of both domains.
+
+    Parameters
+    ----------
+    network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
+max_epochs, batch_size, device, random_state, callbacks, verbose
+        As in `DIDANClassifier`.
+
+    References
+    ----------
+    .. [1] Long, Zhu, Wang, Jordan (2017). Deep transfer learning with joint adaptation networks.
+       ICML, arXiv:1605.06636.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdidan import JANClassifier
+    >>> X = np.random.default_rng(0).normal(size=(60, 4))
+    >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
+    >>> classifier = JANClassifier(random_state=0).fit(X, y, X + 1)
+    >>> sorted(classifier.history_[-1])
+    ['classification_loss', 'dur', 'epoch', 'jmmd', 'lr', 'trade_off', 'train_loss']
+    """
+
+    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
+        return self._on_layers("jmmd", JMMD())
+
+
+class MCCClassifier(AdaptationClassifier):
+    """Minimum class confusion on the target (Jin et al., 2020): no distance of the domains at all.
+
+    The objective is ``loss + trade_off * MCC(logits_tgt)``, see `skdidan.MCC`. It is defined by the
+    softmax of the logits, so that the log loss is the default here.
+
+    Parameters
+    ----------
+    network, network_params, trade_off, class_weight, lr, weight_decay, max_epochs, batch_size, \
+device, random_state, callbacks, verbose
+        As in `DIDANClassifier`.
+    temperature : float > 0, default=2.5
+        Temperature of the softmax. With ``loss="squared_error"``, whose outputs differ by about 1,
+        take a small one, such as 0.2.
+    loss : {"log_loss", "squared_error"}, default="log_loss"
+        Classification loss.
+
+    References
+    ----------
+    .. [1] Jin, Wang, Long, Wang (2020). Minimum class confusion for versatile domain adaptation.
+       ECCV, arXiv:1912.03699.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdidan import MCCClassifier
+    >>> X = np.random.default_rng(0).normal(size=(60, 4))
+    >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
+    >>> classifier = MCCClassifier(random_state=0).fit(X, y, X + 1)
+    >>> sorted(classifier.history_[-1])
+    ['classification_loss', 'dur', 'epoch', 'lr', 'mcc', 'trade_off', 'train_loss']
+    """
+
+    def __init__(
+        self,
+        network: str | Callable[..., nn.Module] = "auto",
+        *,
+        network_params: Mapping[str, Any] | None = None,
+        trade_off: float = 1.0,
+        temperature: float = 2.5,
+        loss: str = "log_loss",
+        class_weight: str | Mapping[Any, float] | None = "balanced",
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        max_epochs: int = 60,
+        batch_size: int = 64,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        callbacks: list[Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            network,
+            network_params=network_params,
+            trade_off=trade_off,
+            loss=loss,
+            class_weight=class_weight,
+            lr=lr,
+            weight_decay=weight_decay,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            device=device,
+            random_state=random_state,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+        self.temperature = temperature
+
+    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
+        return {"mcc": PenaltyTerm(MCC(self.temperature), on="logits")}
+
+
 class DeepCORALClassifier(AdaptationClassifier):
     """Deep CORAL: equal covariances of the features (Sun and Saenko, 2016).
 
     The objective is ``loss + trade_off * 100 * CORAL(features_src, features_tgt)``, see
-    `skdidan.penalties.CORAL`; the factor brings it to the scale of the other penalties.
+    `skdidan.CORAL`; the factor brings it to the scale of the other penalties.
 
     Parameters
     ----------
@@ -188,10 +298,14 @@ max_epochs, batch_size, device, random_state, callbacks, verbose
 
 #: All neural classifiers by their names in the tests of their contract.
 CLASSIFIERS: dict[str, type[AdaptationClassifier]] = {
+    "cdan": CDANClassifier,
     "dan": DANClassifier,
+    "dann": DANNClassifier,
     "deep_coral": DeepCORALClassifier,
     "didan": DIDANClassifier,
     "dsan": DSANClassifier,
+    "jan": JANClassifier,
     "lidan": LIDANClassifier,
+    "mcc": MCCClassifier,
     "source_only": SourceOnlyClassifier,
 }

@@ -13,8 +13,9 @@ from torch import nn
 
 from skdidan.adaptation import AdaptationClassifier
 from skdidan.corpora import EMOTIONS
+from skdidan.distances import MeanDistance
 from skdidan.parameters import check_not_negative, check_option, check_positive
-from skdidan.penalties import IDA, MeanDistance
+from skdidan.reconstruction import IDA
 from skdidan.training import PenaltyTerm
 
 __all__ = ["EMOTION_GROUPS", "DIDANClassifier", "LIDANClassifier"]

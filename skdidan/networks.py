@@ -48,7 +48,7 @@ class Outputs(NamedTuple):
         Parameters
         ----------
         name : str, default="features"
-            "features", or a key of `layers`.
+            "features", "logits", or a key of `layers`.
         local : bool, default=False
             Whether its gradient shall stop below the fully connected layers. A layer further
             down has no such form and is returned as it is.
@@ -65,10 +65,12 @@ class Outputs(NamedTuple):
             or no local form of its last layer beside those of others.
         """
         layers = self.layers or {}
-        if name != "features" and name not in layers:
-            options = ["features", *layers]
-            raise ValueError(f"align_on must name layers of the network, {options}; got {name!r}.")
-        layer = self.features if name == "features" else layers[name]
+        offered = {**layers, "features": self.features, "logits": self.logits}
+        if name not in offered:
+            raise ValueError(
+                f"align_on must name layers of the network, {list(offered)}; got {name!r}."
+            )
+        layer = offered[name]
         if layer.ndim != 2 or len(layer) != len(self.logits):
             raise ValueError(
                 f"Layer {name!r} must be of shape ({len(self.logits)}, n_units); got "

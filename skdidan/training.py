@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 from skorch import NeuralNet
@@ -59,10 +59,12 @@ class PenaltyTerm:
     Attributes
     ----------
     penalty : Module
-        Maps source and target features to a scalar. If it has an attribute ``uses_labels`` that is
-        true, it takes the one-hot source labels and what the network takes for the class
-        probabilities of the target (its outputs under the squared error, else their softmax) as
-        well; if it has ``parts``, its method ``terms`` returns these by their names.
+        Maps source and target features to a scalar. What its attribute ``uses`` names, it takes as
+        well, by these names: "labels", the one-hot source labels; "predictions", what the network
+        takes for the class probabilities of the target (its outputs under the squared error, else
+        their softmax); "source_predictions", the same of the source. If it has ``parts``, its
+        method ``terms`` returns these by their names. If it has weights, they are trained with
+        those of the network.
     weight : float, default=1.0
         Its share within the sum that the trade-off multiplies.
     on : str, default="features"
@@ -81,12 +83,13 @@ class PenaltyTerm:
         parts = getattr(self.penalty, "parts", None)
         return [name] if parts is None else [f"{name}_{part}" for part in parts]
 
-    def values(self, arguments: tuple[Tensor, ...]) -> list[Tensor]:
-        """Return the parts of the penalty, in the order of the `names`."""
+    def values(self, halves: tuple[Tensor, ...], known: dict[str, Tensor]) -> list[Tensor]:
+        """Return the parts of the penalty of source and target, in the order of the `names`."""
+        used = {name: known[name] for name in getattr(self.penalty, "uses", ())}
         parts: list[str] | None = getattr(self.penalty, "parts", None)
         if parts is None:
-            return [self.penalty(*arguments)]
-        terms = self.penalty.terms(*arguments)  # type: ignore[operator] # as duck-typed
+            return [self.penalty(*halves, **used)]
+        terms = self.penalty.terms(*halves, **used)  # type: ignore[operator] # as duck-typed
         return [terms[part] for part in parts]
 
 
@@ -205,6 +208,13 @@ class AdaptationNet(NeuralNet):
             ("print_log", PrintLog()),
         ]
 
+    def initialize_module(self) -> Self:
+        """Take the penalties for modules, so that the optimizer trains the weights they have."""
+        super().initialize_module()
+        penalties = [term.penalty for term in self.penalties.values()]
+        self.penalties_ = nn.ModuleList(penalties)
+        return self
+
     def get_split_datasets(self, X: PairedBatches, y: None = None, **fit_params: Any) -> Any:
         """Train on the batches as they are."""
         return X, None
@@ -224,25 +234,29 @@ class AdaptationNet(NeuralNet):
         self._record("classification_loss", loss)
         trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
         self.history.record_batch("trade_off", trade_off)
-        labels = nn.functional.one_hot(batch.codes, self.n_classes)
-        predictions = self._probabilities(outputs.logits[n_source:])
+        known = self._known(outputs.logits, batch.codes)
         halves: dict[int, tuple[Tensor, ...]] = {}  # of each layer; several penalties may share one
         for name, term in self.penalties.items():
             layer = outputs.layer(term.on, local=term.local)
             if id(layer) not in halves:
                 halves[id(layer)] = layer.tensor_split([n_source])
-            arguments = halves[id(layer)]
-            if getattr(term.penalty, "uses_labels", False):
-                arguments = *arguments, labels, predictions
-            for part, value in zip(term.names(name), term.values(arguments), strict=True):
+            values = term.values(halves[id(layer)], known)
+            for part, value in zip(term.names(name), values, strict=True):
                 self._record(part, value)
                 loss = loss + trade_off * term.weight * value
         loss.backward()
         return {"loss": loss, "y_pred": outputs.logits}
 
-    def _probabilities(self, logits: Tensor) -> Tensor:
-        """Class probabilities: a regression onto one-hot labels estimates them as it is."""
-        return logits if isinstance(self.criterion_, SquaredError) else logits.softmax(dim=1)
+    def _known(self, logits: Tensor, codes: Tensor) -> dict[str, Tensor]:
+        """Return what penalties may use beside the features, by name."""
+        # A regression onto one-hot labels estimates their probabilities as it is.
+        is_regression = isinstance(self.criterion_, SquaredError)
+        predictions = logits if is_regression else logits.softmax(dim=1)
+        return {
+            "labels": nn.functional.one_hot(codes, self.n_classes),
+            "predictions": predictions[len(codes) :],
+            "source_predictions": predictions[: len(codes)],
+        }
 
     def _record(self, name: str, term: Tensor) -> None:
         value = term.item()

@@ -1,7 +1,8 @@
-"""Shared fixtures: small shifted domains on which a classifier has something to adapt to."""
+"""What tests share: small shifted domains on which a classifier has something to adapt to."""
 
 import numpy as np
 import pytest
+import torch
 
 
 @pytest.fixture
@@ -29,3 +30,27 @@ def shifted_blobs(n_source, n_target, seed=0):
     X_src = centres[codes_src] + rng.normal(size=(n_source, 6))
     X_tgt = centres[codes_tgt] + rng.normal(size=(n_target, 6)) + 0.5
     return X_src, labels[codes_src], X_tgt, labels[codes_tgt]
+
+
+def features(n, d=4, seed=0, shift=0.0):
+    """Rows of normal features in double precision."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, d, generator=generator, dtype=torch.float64) + shift
+
+
+def one_hot(classes, n_classes=3):
+    return torch.nn.functional.one_hot(torch.as_tensor(classes), n_classes).double()
+
+
+def mean_distance_reference(source, target):
+    """One minus the share of variance left within the domains, each of which counts a half."""
+    centre = (source.mean(axis=0) + target.mean(axis=0)) / 2
+
+    def variance(about_source, about_target):
+        return sum(
+            np.mean(np.sum((rows - about) ** 2, axis=1))
+            for rows, about in ((source, about_source), (target, about_target))
+        )
+
+    within = variance(source.mean(axis=0), target.mean(axis=0))
+    return 1 - within / variance(centre, centre)

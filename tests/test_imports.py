@@ -15,11 +15,13 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 LAYERS = [
     {"parameters", "reporting"},
     {"domains", "audio", "metrics", "sparse_coding", "synthesis", "eigenproblems"},
-    {"spectrograms", "functionals", "scaling", "networks", "penalties", "batches"}
+    {"spectrograms", "functionals", "scaling", "networks", "distances", "batches"}
     | {"corpora", "synthetic"},
+    {"discrepancies", "reconstruction", "adversaries", "confusion"},
+    {"penalties"},
     {"training", "subspaces", "alignments"},
     {"adaptation", "jda", "weighting"},
-    {"didan", "regressors"},
+    {"didan", "dann", "regressors"},
     {"classifiers", "pipelines", "model_selection"},
     {"comparison", "plots", "persistence"},
 ]
@@ -29,6 +31,11 @@ FORBIDDEN = {
     "parameters": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "reporting": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "networks": {"sklearn", "skorch"},
+    "distances": {"sklearn", "skorch"},
+    "discrepancies": {"sklearn", "skorch"},
+    "reconstruction": {"sklearn", "skorch"},
+    "adversaries": {"sklearn", "skorch"},
+    "confusion": {"sklearn", "skorch"},
     "penalties": {"sklearn", "skorch"},
     "sparse_coding": {"sklearn", "skorch"},
     "batches": {"sklearn", "skorch"},

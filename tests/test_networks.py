@@ -73,9 +73,15 @@ def test_all_layers_of_an_mlp_are_local_already():
     assert outputs.layer("fc1", local=True) is outputs.layer("fc1")
 
 
+def test_the_outputs_are_a_layer_too():
+    outputs = MLP((6,), 3)(torch.randn(2, 6))
+    assert outputs.layer("logits") is outputs.logits
+    assert outputs.layer("features") is outputs.features
+
+
 def test_unknown_layers_are_refused():
     outputs = MLP((6,), 3)(torch.randn(2, 6))
-    message = r"layers of the network, \['features', 'fc1', 'fc2'\]; got 'fc9'"
+    message = r"layers of the network, \['fc1', 'fc2', 'features', 'logits'\]; got 'fc9'"
     with pytest.raises(ValueError, match=message):
         outputs.layer("fc9")
 

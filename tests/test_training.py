@@ -64,6 +64,40 @@ def test_parts_are_taken_by_name():
     assert (history[0]["x_first"], history[0]["x_second"]) == (1, 2)
 
 
+def test_a_penalty_gets_what_it_uses():
+    class Recorder(nn.Module):
+        uses = ("source_predictions", "labels", "predictions")
+
+        def forward(self, source, target, **known):
+            self.known = known
+            return source.sum() * 0
+
+    recorder = Recorder()
+    data = PairedBatches(*_unshuffled(batches(n_source=8, n_target=5)))
+    fitted = net({"x": PenaltyTerm(recorder)}, trade_off=0, max_epochs=1, lr=1e-12).fit(data, None)
+    rows = torch.cat([data.source, data.target])
+    probabilities = fitted.outputs(rows).logits.softmax(dim=1)
+    known = {name: recorder.known[name].detach().sort(dim=0).values for name in recorder.uses}
+    labels = nn.functional.one_hot(data.codes)
+    torch.testing.assert_close(known["labels"], labels.sort(dim=0).values)
+    torch.testing.assert_close(known["source_predictions"], probabilities[:8].sort(dim=0).values)
+    torch.testing.assert_close(known["predictions"], probabilities[8:].sort(dim=0).values)
+
+
+def test_weights_of_a_penalty_are_trained_with_the_network():
+    class Learner(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(1.0))
+
+        def forward(self, source, target):
+            return self.weight * (source.detach().sum() * 0 + 1)
+
+    fitted = net({"x": PenaltyTerm(Learner())}, lr=0.1, max_epochs=5).fit(batches(), None)
+    values = fitted.history[:, "x"]
+    assert values == sorted(values, reverse=True) and values[-1] < 0.5
+
+
 def test_divergence_in_the_last_step_is_seen():
     with pytest.raises(FloatingPointError, match="diverged in its last step: the outputs"):
         net(lr=1e30, max_epochs=1).fit(batches(n_source=8, n_target=8), None)
