@@ -1,4 +1,4 @@
-"""Deep baselines of DIDAN, and the table of all neural classifiers."""
+"""Deep baselines of DIDAN, and the table of all classifiers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
 from torch import nn
 
 from skdidan.adaptation import AdaptationClassifier
@@ -15,7 +16,9 @@ from skdidan.dann import CDANClassifier, DANNClassifier
 from skdidan.didan import DIDANClassifier, LIDANClassifier
 from skdidan.discrepancies import JMMD, LMMD, MMD
 from skdidan.distances import CORAL
+from skdidan.regressors import JDAR, JIASL
 from skdidan.training import PenaltyTerm
+from skdidan.weighting import WeightedClassifier
 
 __all__ = [
     "CLASSIFIERS",
@@ -296,8 +299,8 @@ max_epochs, batch_size, device, random_state, callbacks, verbose
         return self._on_layers("coral", CORAL(), weight=100.0)
 
 
-#: All neural classifiers by their names in the tests of their contract.
-CLASSIFIERS: dict[str, type[AdaptationClassifier]] = {
+#: All classifiers by their names in the tests of their contract.
+CLASSIFIERS: dict[str, type[ClassifierMixin]] = {
     "cdan": CDANClassifier,
     "dan": DANClassifier,
     "dann": DANNClassifier,
@@ -305,7 +308,10 @@ CLASSIFIERS: dict[str, type[AdaptationClassifier]] = {
     "didan": DIDANClassifier,
     "dsan": DSANClassifier,
     "jan": JANClassifier,
+    "jdar": JDAR,
+    "jiasl": JIASL,
     "lidan": LIDANClassifier,
     "mcc": MCCClassifier,
     "source_only": SourceOnlyClassifier,
+    "weighted": WeightedClassifier,
 }

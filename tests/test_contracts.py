@@ -4,15 +4,20 @@ import copy
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from conftest import features, one_hot
+from conftest import features, one_hot, shifted_blobs
+from sklearn.base import clone
+from sklearn.metrics import recall_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from test_confusion import mcc_reference
 from torch import nn
 
+from skdidan import KMM, AdaptationClassifier, NoTargetWarning, Target
 from skdidan.classifiers import CLASSIFIERS
 from skdidan.penalties import PENALTIES
+from skdidan.transformers import TRANSFORMERS
 
 EXPECTED_FAILURES = {
     "check_methods_subset_invariance": "in single precision the outputs of one row alone and among "
@@ -22,12 +27,263 @@ EXPECTED_FAILURES = {
 
 @pytest.mark.filterwarnings("ignore::skdidan.domains.NoTargetWarning")
 @parametrize_with_checks(
-    [cls() for cls in CLASSIFIERS.values()],
-    expected_failed_checks=lambda _: EXPECTED_FAILURES,
+    [cls() for cls in (*CLASSIFIERS.values(), *TRANSFORMERS.values())],
+    expected_failed_checks=lambda estimator: (
+        EXPECTED_FAILURES if isinstance(estimator, AdaptationClassifier) else {}
+    ),
     xfail_strict=False,
 )
-def test_classifiers_are_scikit_learn_estimators(estimator, check):
+def test_scikit_learn_compatible(estimator, check):
     check(estimator)
+
+
+def stacked(X_src, y_src, X_tgt, filler):
+    """Both domains in one array, shuffled, and the order that shuffled them."""
+    order = np.random.default_rng(0).permutation(len(X_src) + len(X_tgt))
+    X = np.concatenate([X_src, X_tgt])[order]
+    y = np.concatenate([y_src, np.full(len(X_tgt), filler, dtype=y_src.dtype)])[order]
+    domain = np.repeat([1, -2], [len(X_src), len(X_tgt)])[order]
+    return X, y, domain, order
+
+
+def make_classifier(name):
+    """Make a classifier of the table: networks train briefly, weights leave no class out."""
+    cls = CLASSIFIERS[name]
+    if issubclass(cls, AdaptationClassifier):
+        return cls(max_epochs=3, batch_size=32, random_state=0)
+    return cls(weighting=KMM(max_weight=1.2, eps=0.0)) if name == "weighted" else cls()
+
+
+@pytest.mark.parametrize("name", sorted(CLASSIFIERS))
+class TestClassifiers:
+    """What every classifier of the table promises."""
+
+    def test_learns_and_answers_in_the_callers_labels(self, name, domains):
+        X_src, y_src, X_tgt, y_tgt = domains
+        classifier = make_classifier(name)
+        if "max_epochs" in classifier.get_params():
+            classifier.set_params(max_epochs=60, batch_size=64)
+        classifier.fit(X_src, y_src, X_tgt)
+        assert classifier.classes_.tolist() == ["anger", "neutral", "sadness"]
+        assert recall_score(y_tgt, classifier.predict(X_tgt), average="macro") > 0.9
+
+    def test_target_labels_of_stacked_data_change_nothing(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        answers = []
+        for filler in ("neutral", "zzz", ""):
+            X, y, domain, _ = stacked(X_src, y_src, X_tgt, filler)
+            classifier = make_classifier(name).fit(X, y, sample_domain=domain)
+            assert classifier.classes_.tolist() == ["anger", "neutral", "sadness"]
+            answers.append(scores_of(classifier, X_tgt))
+        assert np.array_equal(answers[0], answers[1])
+        assert np.array_equal(answers[0], answers[2])
+
+    def test_both_call_shapes_agree(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        X = np.concatenate([X_src, X_tgt])
+        y = np.concatenate([y_src, np.repeat("?", len(X_tgt))])
+        domain = np.repeat([1, -1], [len(X_src), len(X_tgt)])
+        one = make_classifier(name).fit(X_src, y_src, X_tgt)
+        other = make_classifier(name).fit(X, y, sample_domain=domain)
+        assert np.array_equal(scores_of(one, X_tgt), scores_of(other, X_tgt))
+
+    def test_a_target_holder_is_opened(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        one = make_classifier(name).fit(X_src, y_src, X_tgt)
+        other = make_classifier(name).fit(X_src, y_src, Target(X_tgt))
+        assert np.array_equal(scores_of(one, X_tgt), scores_of(other, Target(X_tgt)))
+
+    def test_order_of_predicted_rows_is_kept(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        classifier = make_classifier(name).fit(X_src, y_src, X_tgt)
+        order = np.random.default_rng(0).permutation(len(X_tgt))
+        expected = scores_of(classifier, X_tgt)[order]
+        np.testing.assert_allclose(scores_of(classifier, X_tgt[order]), expected, atol=1e-5)
+
+    @pytest.mark.parametrize("sizes", [(1000, 30), (30, 1000), (9, 200), (30, 1)])
+    def test_unequal_domain_sizes(self, name, sizes):
+        X_src, y_src, X_tgt, _ = shifted_blobs(*sizes)
+        classifier = make_classifier(name).fit(X_src, y_src, X_tgt)
+        assert np.isfinite(scores_of(classifier, X_tgt)).all()
+        assert set(classifier.predict(X_tgt)) <= set(y_src)
+
+    def test_other_containers_and_types(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        frames = [pd.DataFrame(X, columns=list("abcdef")) for X in (X_src, X_tgt)]
+        reference = make_classifier(name).fit(X_src, y_src, X_tgt).predict(X_tgt)
+        classifier = make_classifier(name).fit(frames[0], pd.Series(y_src), frames[1])
+        assert classifier.feature_names_in_.tolist() == list("abcdef")
+        assert (classifier.predict(frames[1]) == reference).all()
+        single = [X.astype(np.float32) for X in (X_src, X_tgt)]
+        classifier = make_classifier(name).fit(single[0], y_src.tolist(), single[1].tolist())
+        assert (classifier.predict(single[1]) == reference).all()
+
+    def test_one_row_is_predicted(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        classifier = make_classifier(name).fit(X_src, y_src, X_tgt)
+        assert classifier.predict(X_tgt[:1]).tolist() == classifier.predict(X_tgt)[:1].tolist()
+
+    def test_clone_and_pickle(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        classifier = make_classifier(name).fit(X_src, y_src, X_tgt)
+        expected = scores_of(classifier, X_tgt)
+        restored = pickle.loads(pickle.dumps(classifier))
+        assert np.array_equal(scores_of(restored, X_tgt), expected)
+        fresh = clone(classifier)
+        assert not hasattr(fresh, "classes_")
+        assert np.array_equal(scores_of(fresh.fit(X_src, y_src, X_tgt), X_tgt), expected)
+
+    def test_every_fit_starts_fresh_and_changes_no_input(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        copies = X_src.copy(), y_src.copy(), X_tgt.copy()
+        classifier = make_classifier(name)
+        first, second = (
+            scores_of(classifier.fit(X_src, y_src, X_tgt), X_tgt).copy() for _ in range(2)
+        )
+        assert np.array_equal(first, second)
+        for given, unchanged in zip((X_src, y_src, X_tgt), copies, strict=True):
+            assert np.array_equal(given, unchanged)
+
+    def test_without_a_target_the_source_is_learnt(self, name, domains):
+        X_src, y_src, _, _ = domains
+        classifier = make_classifier(name)
+        if "max_epochs" in classifier.get_params():
+            classifier.set_params(max_epochs=60, batch_size=64)
+        if name == "source_only":
+            classifier.fit(X_src, y_src)
+        else:
+            with pytest.warns(NoTargetWarning, match="fitted without a target") as caught:
+                classifier.fit(X_src, y_src)
+            assert caught[0].filename == __file__
+        assert classifier.score(X_src, y_src) > 0.9
+
+    def test_constant_features_and_identical_rows(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        X_src, X_tgt = X_src.copy(), X_tgt.copy()
+        X_src[:, 0] = X_tgt[:, 0] = 7
+        X_src[1], X_tgt[1:4] = X_src[0], X_tgt[0]
+        classifier = make_classifier(name).fit(X_src, y_src, X_tgt)
+        assert np.isfinite(scores_of(classifier, X_tgt)).all()
+        X_tgt[:] = X_tgt[0]
+        classifier = make_classifier(name).fit(X_src, y_src, X_tgt)
+        assert np.isfinite(scores_of(classifier, X_tgt)).all()
+
+
+def scores_of(classifier, X):
+    return classifier.decision_function(X)
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMERS))
+class TestTransformers:
+    """What every transformer of the table promises."""
+
+    @staticmethod
+    def paths(name, X_src, y_src, X_tgt):
+        """Return both domains as a new instance aligns them."""
+        transformer = TRANSFORMERS[name]()
+        Z_src = transformer.fit_transform(X_src, y_src, X_tgt)
+        return transformer, Z_src, transformer.transform(X_tgt)
+
+    def test_stacked_rows_come_back_in_their_order(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        _, *expected = self.paths(name, X_src, y_src, X_tgt)
+        outputs = []
+        for filler in ("neutral", "zzz"):
+            X, y, domain, order = stacked(X_src, y_src, X_tgt, filler)
+            outputs.append(TRANSFORMERS[name]().fit_transform(X, y, sample_domain=domain))
+        np.testing.assert_allclose(outputs[0], np.concatenate(expected)[order], atol=1e-6)
+        assert np.array_equal(*outputs)
+
+    def test_a_target_holder_is_opened(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        _, Z_src, Z_tgt = self.paths(name, X_src, y_src, X_tgt)
+        other, Z_src_held, _ = self.paths(name, X_src, y_src, Target(X_tgt))
+        assert np.array_equal(Z_src, Z_src_held)
+        assert np.array_equal(Z_tgt, other.transform(Target(X_tgt)))
+
+    def test_order_of_the_rows_is_kept(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        rng = np.random.default_rng(0)
+        orders = rng.permutation(len(X_src)), rng.permutation(len(X_tgt))
+        _, Z_src, Z_tgt = self.paths(name, X_src, y_src, X_tgt)
+        _, turned_src, turned_tgt = self.paths(
+            name, X_src[orders[0]], y_src[orders[0]], X_tgt[orders[1]]
+        )
+        np.testing.assert_allclose(turned_src, Z_src[orders[0]], atol=1e-6)
+        np.testing.assert_allclose(turned_tgt, Z_tgt[orders[1]], atol=1e-6)
+
+    @pytest.mark.parametrize("sizes", [(1000, 30), (30, 1000), (9, 200), (200, 9)])
+    def test_unequal_domain_sizes(self, name, sizes):
+        X_src, y_src, X_tgt, _ = shifted_blobs(*sizes)
+        _, Z_src, Z_tgt = self.paths(name, X_src, y_src, X_tgt)
+        assert (len(Z_src), len(Z_tgt)) == sizes
+        assert np.isfinite(Z_src).all() and np.isfinite(Z_tgt).all()
+
+    def test_one_row_is_transformed_as_among_others(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        transformer, _, Z_tgt = self.paths(name, X_src, y_src, X_tgt)
+        np.testing.assert_allclose(transformer.transform(X_tgt[3:4]), Z_tgt[3:4], atol=1e-9)
+
+    def test_single_precision_stays_single(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        _, *expected = self.paths(name, X_src, y_src, X_tgt)
+        _, *single = self.paths(name, X_src.astype(np.float32), y_src, X_tgt.astype(np.float32))
+        for Z, reference in zip(single, expected, strict=True):
+            assert Z.dtype == np.float32
+            np.testing.assert_allclose(Z, reference, atol=1e-3)
+
+    def test_data_frames(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        index = pd.Index([f"clip {i}" for i in range(len(X_src))])
+        frames = [
+            pd.DataFrame(X_src, index, columns=list("abcdef")),
+            pd.DataFrame(X_tgt, columns=list("abcdef")),
+        ]
+        _, *expected = self.paths(name, X_src, y_src, X_tgt)
+        transformer = TRANSFORMERS[name]().set_output(transform="pandas")
+        Z_src = transformer.fit_transform(frames[0], y_src, frames[1])
+        Z_tgt = transformer.transform(frames[1])
+        assert Z_src.index.equals(index)
+        for Z, reference in zip((Z_src, Z_tgt), expected, strict=True):
+            assert Z.columns.tolist() == transformer.get_feature_names_out().tolist()
+            np.testing.assert_array_equal(Z, reference)
+
+    def test_clone_and_pickle(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        transformer, Z_src, Z_tgt = self.paths(name, X_src, y_src, X_tgt)
+        assert np.array_equal(pickle.loads(pickle.dumps(transformer)).transform(X_tgt), Z_tgt)
+        assert np.array_equal(clone(transformer).fit_transform(X_src, y_src, X_tgt), Z_src)
+
+    def test_every_fit_starts_fresh_and_changes_no_input(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        copies = X_src.copy(), y_src.copy(), X_tgt.copy()
+        transformer, _, Z_tgt = self.paths(name, X_src, y_src, X_tgt)
+        transformer.fit(X_src[::2] * 3, y_src[::2], X_tgt[1:] - 2)
+        assert np.array_equal(transformer.fit(X_src, y_src, X_tgt).transform(X_tgt), Z_tgt)
+        for given, unchanged in zip((X_src, y_src, X_tgt), copies, strict=True):
+            assert np.array_equal(given, unchanged)
+
+    def test_equal_domains_stay_equal(self, name, domains):
+        X_src, y_src, _, _ = domains
+        transformer, Z_src, _ = self.paths(name, X_src, y_src, X_src.copy())
+        np.testing.assert_allclose(transformer.transform(X_src), Z_src, atol=1e-6)
+
+    def test_without_a_target(self, name, domains):
+        X_src, y_src, _, _ = domains
+        with pytest.warns(NoTargetWarning, match="fitted without a target") as caught:
+            Z = TRANSFORMERS[name]().fit_transform(X_src, y_src)
+        assert caught[0].filename == __file__
+        assert len(Z) == len(X_src) and np.isfinite(Z).all()
+
+    @pytest.mark.filterwarnings("ignore:.* components of .* are zero to machine precision")
+    def test_constant_features_and_identical_rows(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        X_src, X_tgt = X_src.copy(), X_tgt.copy()
+        X_src[:, 0] = X_tgt[:, 0] = 7
+        X_src[1], X_tgt[1:4] = X_src[0], X_tgt[0]
+        for target in (X_tgt, np.repeat(X_tgt[:1], 5, axis=0)):
+            _, Z_src, Z_tgt = self.paths(name, X_src, y_src, target)
+            assert np.isfinite(Z_src).all() and np.isfinite(Z_tgt).all()
 
 
 def memberships(penalty, n_source, n_target, dtype=torch.float64):

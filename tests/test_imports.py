@@ -22,7 +22,7 @@ LAYERS = [
     {"training", "subspaces", "alignments"},
     {"adaptation", "jda", "weighting"},
     {"didan", "dann", "regressors"},
-    {"classifiers", "pipelines", "model_selection"},
+    {"classifiers", "transformers", "pipelines", "model_selection"},
     {"comparison", "plots", "persistence"},
 ]
 # Within a layer: audio opens a Target, and plots average records.
