@@ -159,7 +159,8 @@ class JDA(TCA):
         self.pseudo_labels_: NDArray[Any] | None = None
         contrasts = marginal
         for turn in range(1, self.max_iter + 1):
-            Z, self.n_iter_ = solve(contrasts), turn
+            Z, _ = solve(contrasts)
+            self.n_iter_ = turn
             if turn == self.max_iter or not n_target:
                 break
             y_tgt = self._classifier().fit(Z[:n_source], y_src).predict(Z[n_source:])

@@ -16,7 +16,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import open_target, validate_domains
-from skdidan.eigenproblems import TransferProblem, solve_transfer
+from skdidan.eigenproblems import solve_transfer
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.reporting import warn_caller
 
@@ -24,6 +24,8 @@ __all__ = ["TCA"]
 
 _KERNELS = ("linear", "poly", "rbf")
 _DEFAULT_COMPONENTS = 32
+
+Solver = Callable[..., tuple[NDArray[Any], NDArray[Any]]]
 
 
 class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -203,9 +205,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         X_src, _, X_tgt = validate_domains(
             self, X, None, X_tgt, sample_domain=sample_domain, dtype=(np.float64, np.float32)
         )
-        self._solver(X_src, X_tgt)(
-            marginal_contrast(len(X_src), 0 if X_tgt is None else len(X_tgt))
-        )
+        solve = self._solver(X_src, X_tgt)
+        self._find_components(solve, len(X_src), 0 if X_tgt is None else len(X_tgt))
         self._warn_of_zeros()
         return self
 
@@ -254,10 +255,14 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             return (rows @ self.components_.T).astype(X.dtype)
         return (self._kernel(rows, self.X_fit_) @ self.weights_).astype(X.dtype)
 
-    def _solver(
-        self, X_src: NDArray[Any], X_tgt: NDArray[Any] | None
-    ) -> Callable[[NDArray[Any]], NDArray[Any]]:
-        """Prepare what fits to the columns of E in L = E E', and returns the projected rows."""
+    def _find_components(self, solve: Solver, n_source: int, n_target: int) -> None:
+        solve(marginal_contrast(n_source, n_target))
+
+    def _solver(self, X_src: NDArray[Any], X_tgt: NDArray[Any] | None) -> Solver:
+        """Prepare what fits to the columns of E in L = E E' and, if given, the diagonal of G.
+
+        It returns the projected rows, and W.
+        """
         X = X_src if X_tgt is None else np.concatenate([X_src, X_tgt])
         rows = X.astype(np.float64)
         self._n_features_out = self._count_components(*rows.shape)
@@ -265,59 +270,55 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         for name in ("components_", "weights_", "X_fit_", "landmarks_", "centre_", "gamma_"):
             self.__dict__.pop(name, None)  # what an earlier fit with another kernel left
         if self.kernel == "linear":
-            return self._linear_solver(rows, self._n_features_out)
+            return self._linear_solver(rows)
         self.gamma_ = self.gamma or kernel_scale(rows)
         # Only differences of rows count, which would drown in rounding errors far from zero.
         self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
         if self.n_landmarks is None:
-            return self._kernel_solver(rows, self._n_features_out)
+            self.X_fit_ = rows
+            return self._kernel_solver(self._kernel(rows, rows))
         self.landmarks_ = Nystroem(
             self.kernel,
             n_components=min(self.n_landmarks, len(rows)),
             random_state=self.random_state,
             **self._kernel_params(),
         )
-        expanded = self.landmarks_.fit_transform(rows - self.centre_)
-        return self._linear_solver(expanded, self._n_features_out)
+        return self._linear_solver(self.landmarks_.fit_transform(rows - self.centre_))
 
-    def _linear_solver(
-        self, rows: NDArray[Any], n_components: int
-    ) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    def _linear_solver(self, rows: NDArray[Any]) -> Solver:
         n, n_features = rows.shape
         if n_features < n:
             # In the left singular vectors U of the rows, K is diagonal and w = U v.
             U, root, Vt = scipy.linalg.svd(rows, full_matrices=False)
             kept = root > np.finfo(float).eps * n * root[0]
             U, root, V = U[:, kept], root[kept], Vt[kept].T
-            ones, kernel, to_features = U.sum(axis=0), root**2, V * root
-            outside = float(np.linalg.norm(1 - U @ ones)) / math.sqrt(n)
+            kernel, to_features = root**2, V * root
         else:
-            U, ones, kernel, to_features = None, np.ones(n), rows @ rows.T, rows.T
-            outside = 0.0
+            U, kernel, to_features = None, rows @ rows.T, rows.T
 
-        def solve(contrasts: NDArray[Any]) -> NDArray[Any]:
-            inner = contrasts if U is None else U.T @ contrasts
-            problem = TransferProblem(kernel, ones, inner, n, self.mu, outside)
-            self.eigenvalues_, W = solve_transfer(problem, n_components)
-            components = to_features @ W
+        def solve(
+            contrasts: NDArray[Any], penalties: NDArray[Any] | None = None
+        ) -> tuple[NDArray[Any], NDArray[Any]]:
+            self.eigenvalues_, V, W = solve_transfer(
+                kernel, contrasts, self.mu, self._n_features_out, basis=U, penalties=penalties
+            )
+            components = to_features @ V
             Z = rows @ components
             self.components_ = (components * _signs(Z)).T
-            return Z * _signs(Z)
+            return Z * _signs(Z), W * _signs(Z)
 
         return solve
 
-    def _kernel_solver(
-        self, rows: NDArray[Any], n_components: int
-    ) -> Callable[[NDArray[Any]], NDArray[Any]]:
-        self.X_fit_ = rows
-        kernel = self._kernel(rows, rows)
-
-        def solve(contrasts: NDArray[Any]) -> NDArray[Any]:
-            problem = TransferProblem(kernel, np.ones(len(rows)), contrasts, len(rows), self.mu)
-            self.eigenvalues_, W = solve_transfer(problem, n_components)
+    def _kernel_solver(self, kernel: NDArray[Any]) -> Solver:
+        def solve(
+            contrasts: NDArray[Any], penalties: NDArray[Any] | None = None
+        ) -> tuple[NDArray[Any], NDArray[Any]]:
+            self.eigenvalues_, _, W = solve_transfer(
+                kernel, contrasts, self.mu, self._n_features_out, penalties=penalties
+            )
             Z = kernel @ W
             self.weights_ = W * _signs(Z)
-            return Z * _signs(Z)
+            return Z * _signs(Z), self.weights_
 
         return solve
 

@@ -18,7 +18,7 @@ LAYERS = [
     {"spectrograms", "functionals", "scaling", "networks", "penalties", "batches"}
     | {"corpora", "synthetic"},
     {"training", "subspaces", "alignments"},
-    {"adaptation", "jda", "weighting"},
+    {"adaptation", "jda", "tjm", "weighting"},
     {"didan", "regressors"},
     {"classifiers", "pipelines", "model_selection"},
     {"comparison", "plots", "persistence"},
@@ -36,6 +36,7 @@ FORBIDDEN = {
     "alignments": {"torch", "skorch"},
     "eigenproblems": {"torch", "skorch", "sklearn"},
     "jda": {"torch", "skorch"},
+    "tjm": {"torch", "skorch"},
     "regressors": {"torch", "skorch"},
     "weighting": {"torch", "skorch"},
     "audio": {"torch", "skorch"},
