@@ -153,7 +153,7 @@ class JDA(TCA):
         X_src, y_src, X_tgt = validate_domains(
             self, X, y, X_tgt, sample_domain=sample_domain, supervised=True, dtype=dtype
         )
-        solve = self._solver(X_src, X_tgt)
+        solve = self._solver(X_src, X_tgt, sample_domain)
         n_source, n_target = len(X_src), 0 if X_tgt is None else len(X_tgt)
         marginal = marginal_contrast(n_source, n_target)
         self.pseudo_labels_: NDArray[Any] | None = None

@@ -52,7 +52,8 @@ class TJM(TCA):
     eigenvalues_ : ndarray of float, shape (n_components,)
         Those of the last turn, in descending order.
     weights_ : ndarray of float, shape (n, n_components)
-        :math:`\sqrt n\, A`, for the rows of `X_fit_`; only with an exact poly or rbf kernel.
+        :math:`\sqrt n\, A`, for the rows of `X_fit_` or the columns of a precomputed kernel; only
+        with these.
     components_, X_fit_, landmarks_, centre_, gamma_
         As in `TCA`.
     n_features_in_, feature_names_in_
