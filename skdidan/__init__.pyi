@@ -56,6 +56,7 @@ from .spectrograms import LogMelSpectrogram as LogMelSpectrogram
 from .spectrograms import Spectrogram as Spectrogram
 from .subspaces import TCA as TCA
 from .synthetic import make_speech_corpora as make_speech_corpora
+from .tjm import TJM as TJM
 from .training import PenaltyTerm as PenaltyTerm
 from .weighting import KMM as KMM
 from .weighting import WeightedClassifier as WeightedClassifier

@@ -11,13 +11,13 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-__all__ = ["TransferProblem", "solve_transfer"]
+__all__ = ["solve_transfer"]
 
 # Below this size a full decomposition is as quick as an iterative one, and exact to the last digit.
 _DENSE_SIZE = 256
 
 
-class TransferProblem(NamedTuple):
+class _Problem(NamedTuple):
     """``K H K w = lambda (K L K + mu I) w`` in r coordinates, those of the n rows or fewer."""
 
     kernel: NDArray[Any]  # K, (r, r), or (r,) for a diagonal one
@@ -25,11 +25,15 @@ class TransferProblem(NamedTuple):
     contrasts: NDArray[Any]  # the columns of E in L = E E'
     n: int
     mu: float
-    outside: float = 0.0  # length of what the r coordinates miss of the ones, over that of the ones
+    outside: float  # length of what the r coordinates miss of the ones, over that of the ones
 
     def times_kernel(self, V: NDArray[Any]) -> NDArray[Any]:
         """Multiply by K."""
         return self.kernel @ V if self.kernel.ndim == 2 else (self.kernel * V.T).T
+
+    def times_transposed(self, V: NDArray[Any]) -> NDArray[Any]:
+        """Multiply by K', which is K itself where no penalties have gone into it."""
+        return self.kernel.T @ V if self.kernel.ndim == 2 else self.times_kernel(V)
 
     def centre(self, V: NDArray[Any]) -> NDArray[Any]:
         """Multiply by the symmetric root of H, which is H itself where nothing is outside."""
@@ -38,12 +42,67 @@ class TransferProblem(NamedTuple):
 
 
 def solve_transfer(
-    problem: TransferProblem, n_components: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the leading eigenvalues and their vectors, scaled so that W' K H K W = n I."""
+    kernel: NDArray[Any],
+    contrasts: NDArray[Any],
+    mu: float,
+    n_components: int,
+    *,
+    basis: NDArray[Any] | None = None,
+    penalties: NDArray[Any] | None = None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Solve ``K H K w = lambda (K L K + mu G) w``.
+
+    Parameters
+    ----------
+    kernel : ndarray of float, shape (n, n) or (r,)
+        K; with a basis, its diagonal in that.
+    contrasts : ndarray of float, shape (n, n_contrasts)
+        The columns of E in L = E E'.
+    mu : float > 0
+        Weight of G.
+    n_components : int
+        Number of eigenvalues.
+    basis : ndarray of float, shape (n, r), optional
+        Orthonormal columns that span those of K.
+    penalties : ndarray of float > 0, shape (n,), optional
+        The diagonal of G. None takes ones.
+
+    Returns
+    -------
+    eigenvalues : ndarray of float, shape (n_components,)
+        The leading ones, in descending order.
+    V : ndarray of float, shape (n, n_components) or (r, n_components)
+        Their vectors, or with a basis the coordinates of these in it.
+    W : ndarray of float, shape (n, n_components)
+        Their vectors, scaled so that W' K H K W = n I.
+    """
+    n = len(contrasts)
+    if basis is None:
+        problem = _Problem(kernel, np.ones(n), contrasts, n, mu, 0.0)
+    else:
+        ones = basis.sum(axis=0)
+        outside = float(np.linalg.norm(1 - basis @ ones)) / math.sqrt(n)
+        problem = _Problem(kernel, ones, basis.T @ contrasts, n, mu, outside)
+    if penalties is None:
+        eigenvalues, V = _solve(problem, n_components)
+        return eigenvalues, V, V if basis is None else basis @ V
+    # With w = G^-1/2 v, v has an identity in place of G, and K G^-1/2 in place of K.
+    roots = 1 / np.sqrt(penalties)
+    if basis is None:
+        eigenvalues, V = _solve(problem._replace(kernel=kernel * roots), n_components)
+        W = roots[:, None] * V
+        return eigenvalues, W, W
+    # What v has outside of G^-1/2 basis = Q T only adds to its length.
+    Q, T = scipy.linalg.qr(roots[:, None] * basis, mode="economic")
+    eigenvalues, V = _solve(problem._replace(kernel=kernel[:, None] * T.T), n_components)
+    return eigenvalues, T.T @ V, roots[:, None] * (Q @ V)
+
+
+def _solve(problem: _Problem, n_components: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the leading eigenvalues and their vectors."""
     size, mu = len(problem.ones), problem.mu
-    # A = B B' + mu I with B = K E, of few columns: its inverse root is known with their span.
-    P, sigma, _ = scipy.linalg.svd(problem.times_kernel(problem.contrasts), full_matrices=False)
+    # A = B B' + mu I with B = K' E, of few columns: its inverse root is known with their span.
+    P, sigma, _ = scipy.linalg.svd(problem.times_transposed(problem.contrasts), full_matrices=False)
     a = mu + sigma**2
     shrinkage = sigma**2 / (a + np.sqrt(mu * a))
 
@@ -54,7 +113,7 @@ def solve_transfer(
         return problem.centre(problem.times_kernel(whiten(V)))
 
     def multiply_transposed(V: NDArray[Any]) -> NDArray[Any]:
-        return whiten(problem.times_kernel(problem.centre(V)))
+        return whiten(problem.times_transposed(problem.centre(V)))
 
     eigenvalues, W = np.zeros(n_components), np.zeros((size, n_components))
     # What is left of K after the centring may be rounding error alone: not to be blown up.

@@ -153,13 +153,14 @@ class JDA(TCA):
         X_src, y_src, X_tgt = validate_domains(
             self, X, y, X_tgt, sample_domain=sample_domain, supervised=True, dtype=dtype
         )
-        solve = self._solver(X_src, X_tgt)
+        solve = self._solver(X_src, X_tgt, sample_domain)
         n_source, n_target = len(X_src), 0 if X_tgt is None else len(X_tgt)
         marginal = marginal_contrast(n_source, n_target)
         self.pseudo_labels_: NDArray[Any] | None = None
         contrasts = marginal
         for turn in range(1, self.max_iter + 1):
-            Z, self.n_iter_ = solve(contrasts), turn
+            Z, _ = solve(contrasts)
+            self.n_iter_ = turn
             if turn == self.max_iter or not n_target:
                 break
             y_tgt = self._classifier().fit(Z[:n_source], y_src).predict(Z[n_source:])

@@ -16,14 +16,16 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import open_target, validate_domains
-from skdidan.eigenproblems import TransferProblem, solve_transfer
+from skdidan.eigenproblems import solve_transfer
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.reporting import warn_caller
 
 __all__ = ["TCA"]
 
-_KERNELS = ("linear", "poly", "rbf")
+_KERNELS = ("linear", "poly", "precomputed", "rbf")
 _DEFAULT_COMPONENTS = 32
+
+Solver = Callable[..., tuple[NDArray[Any], NDArray[Any]]]
 
 
 class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -51,8 +53,10 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Number of components. None takes 32, or as many as the data allow where that is fewer: the
         number of rows of both domains and, with the linear and poly kernels, the dimension of
         their functions.
-    kernel : {"linear", "poly", "rbf"}, default="linear"
-        ``k(x, z) = x' z``, ``(gamma x' z + coef0)^degree`` or ``exp(-gamma ||x - z||^2)``.
+    kernel : {"linear", "poly", "rbf", "precomputed"}, default="linear"
+        ``k(x, z) = x' z``, ``(gamma x' z + coef0)^degree`` or ``exp(-gamma ||x - z||^2)``. With
+        "precomputed" every row holds its kernel with the n rows of the fit instead of features:
+        the source, then the target; with `sample_domain` in the order in which they came.
     gamma : float > 0, default=None
         Scale of the poly and rbf kernels. None takes one over the variance of the rows of both
         domains, summed over the features; the mean squared distance of two rows is then
@@ -80,18 +84,18 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         :math:`n \sum_i 1 / \lambda_i`.
     components_ : ndarray of float, shape (n_components, n_features)
         Directions in the space of the features, or of the expansion on landmarks, of shape
-        (n_components, n_landmarks); not with an exact poly or rbf kernel.
+        (n_components, n_landmarks); only with these or the linear kernel.
     weights_ : ndarray of float, shape (n, n_components)
-        :math:`W`, for the rows of `X_fit_`; only with an exact poly or rbf kernel.
+        :math:`W`, for the rows of `X_fit_` or the columns of a precomputed kernel; only with these.
     X_fit_ : ndarray of float, shape (n, n_features)
         Source rows, then target rows; only with an exact poly or rbf kernel.
     landmarks_ : Nystroem
         The expansion, of rows less `centre_`; only with landmarks.
     centre_ : ndarray of float, shape (n_features,)
         What is taken off the rows before the kernel: their mean for the rbf kernel, which sees
-        differences alone, else zeros; not with the linear kernel.
+        differences alone, else zeros; only with the poly and rbf kernels.
     gamma_ : float
-        The scale in use; not with the linear kernel.
+        The scale in use; only with the poly and rbf kernels.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -113,6 +117,9 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     A component whose eigenvalue is zero to machine precision, as for data of lower rank, is zero.
     Features of very different scales, or far from zero, use up the precision; `CorpusScaler` or
     `sklearn.preprocessing.StandardScaler` mends that.
+
+    A precomputed kernel is split in searches and cross-validations as scikit-learn does it, row and
+    column alike, if it is square: in the call shape with `sample_domain`.
 
     Without a target the first term vanishes. The components then are those of kernel PCA if the
     kernel is centred, as the linear one is on centred features, scaled to unit variance.
@@ -203,9 +210,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         X_src, _, X_tgt = validate_domains(
             self, X, None, X_tgt, sample_domain=sample_domain, dtype=(np.float64, np.float32)
         )
-        self._solver(X_src, X_tgt)(
-            marginal_contrast(len(X_src), 0 if X_tgt is None else len(X_tgt))
-        )
+        solve = self._solver(X_src, X_tgt, sample_domain)
+        self._find_components(solve, len(X_src), 0 if X_tgt is None else len(X_tgt))
         self._warn_of_zeros()
         return self
 
@@ -252,12 +258,23 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             rows = self.landmarks_.transform(rows - self.centre_)
         if hasattr(self, "components_"):
             return (rows @ self.components_.T).astype(X.dtype)
-        return (self._kernel(rows, self.X_fit_) @ self.weights_).astype(X.dtype)
+        if hasattr(self, "X_fit_"):
+            rows = self._kernel(rows, self.X_fit_)
+        return (rows @ self.weights_).astype(X.dtype)
+
+    def _find_components(self, solve: Solver, n_source: int, n_target: int) -> None:
+        solve(marginal_contrast(n_source, n_target))
 
     def _solver(
-        self, X_src: NDArray[Any], X_tgt: NDArray[Any] | None
-    ) -> Callable[[NDArray[Any]], NDArray[Any]]:
-        """Prepare what fits to the columns of E in L = E E', and returns the projected rows."""
+        self,
+        X_src: NDArray[Any],
+        X_tgt: NDArray[Any] | None,
+        sample_domain: ArrayLike | None,
+    ) -> Solver:
+        """Prepare what fits to the columns of E in L = E E' and, if given, the diagonal of G.
+
+        It returns the projected rows, and W.
+        """
         X = X_src if X_tgt is None else np.concatenate([X_src, X_tgt])
         rows = X.astype(np.float64)
         self._n_features_out = self._count_components(*rows.shape)
@@ -265,59 +282,82 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         for name in ("components_", "weights_", "X_fit_", "landmarks_", "centre_", "gamma_"):
             self.__dict__.pop(name, None)  # what an earlier fit with another kernel left
         if self.kernel == "linear":
-            return self._linear_solver(rows, self._n_features_out)
+            return self._linear_solver(rows)
+        if self.kernel == "precomputed":
+            return self._precomputed_solver(rows, sample_domain, noise=np.finfo(X.dtype).eps ** 0.5)
         self.gamma_ = self.gamma or kernel_scale(rows)
         # Only differences of rows count, which would drown in rounding errors far from zero.
         self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
         if self.n_landmarks is None:
-            return self._kernel_solver(rows, self._n_features_out)
+            self.X_fit_ = rows
+            return self._kernel_solver(self._kernel(rows, rows))
         self.landmarks_ = Nystroem(
             self.kernel,
             n_components=min(self.n_landmarks, len(rows)),
             random_state=self.random_state,
             **self._kernel_params(),
         )
-        expanded = self.landmarks_.fit_transform(rows - self.centre_)
-        return self._linear_solver(expanded, self._n_features_out)
+        return self._linear_solver(self.landmarks_.fit_transform(rows - self.centre_))
 
-    def _linear_solver(
-        self, rows: NDArray[Any], n_components: int
-    ) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    def _linear_solver(self, rows: NDArray[Any]) -> Solver:
         n, n_features = rows.shape
         if n_features < n:
             # In the left singular vectors U of the rows, K is diagonal and w = U v.
             U, root, Vt = scipy.linalg.svd(rows, full_matrices=False)
             kept = root > np.finfo(float).eps * n * root[0]
             U, root, V = U[:, kept], root[kept], Vt[kept].T
-            ones, kernel, to_features = U.sum(axis=0), root**2, V * root
-            outside = float(np.linalg.norm(1 - U @ ones)) / math.sqrt(n)
+            kernel, to_features = root**2, V * root
         else:
-            U, ones, kernel, to_features = None, np.ones(n), rows @ rows.T, rows.T
-            outside = 0.0
+            U, kernel, to_features = None, rows @ rows.T, rows.T
 
-        def solve(contrasts: NDArray[Any]) -> NDArray[Any]:
-            inner = contrasts if U is None else U.T @ contrasts
-            problem = TransferProblem(kernel, ones, inner, n, self.mu, outside)
-            self.eigenvalues_, W = solve_transfer(problem, n_components)
-            components = to_features @ W
+        def solve(
+            contrasts: NDArray[Any], penalties: NDArray[Any] | None = None
+        ) -> tuple[NDArray[Any], NDArray[Any]]:
+            self.eigenvalues_, V, W = solve_transfer(
+                kernel, contrasts, self.mu, self._n_features_out, basis=U, penalties=penalties
+            )
+            components = to_features @ V
             Z = rows @ components
             self.components_ = (components * _signs(Z)).T
-            return Z * _signs(Z)
+            return Z * _signs(Z), W * _signs(Z)
 
         return solve
 
-    def _kernel_solver(
-        self, rows: NDArray[Any], n_components: int
-    ) -> Callable[[NDArray[Any]], NDArray[Any]]:
-        self.X_fit_ = rows
-        kernel = self._kernel(rows, rows)
+    def _precomputed_solver(
+        self, rows: NDArray[Any], sample_domain: ArrayLike | None, noise: float
+    ) -> Solver:
+        n, n_columns = rows.shape
+        if n != n_columns:
+            raise ValueError(
+                "kernel='precomputed' takes a column for each row of the source and then of the "
+                f"target; got {n} rows and {n_columns} columns."
+            )
+        # The rows of stacked data have been sorted by domain, their columns have not.
+        is_target = np.zeros(n) if sample_domain is None else np.asarray(sample_domain) < 0
+        order = np.argsort(is_target, kind="stable")
+        kernel = rows[:, order]
+        difference = np.abs(kernel - kernel.T).max()
+        if difference > noise * np.abs(kernel).max():
+            raise ValueError(
+                "kernel='precomputed' takes a symmetric matrix; entries differ by up to "
+                f"{difference:.1e} from those across the diagonal. Bring the columns into the "
+                "order of the rows: source, then target; with sample_domain as they are stacked."
+            )
+        return self._kernel_solver(kernel, np.argsort(order))
 
-        def solve(contrasts: NDArray[Any]) -> NDArray[Any]:
-            problem = TransferProblem(kernel, np.ones(len(rows)), contrasts, len(rows), self.mu)
-            self.eigenvalues_, W = solve_transfer(problem, n_components)
+    def _kernel_solver(
+        self, kernel: NDArray[Any], columns: NDArray[Any] | slice = slice(None)
+    ) -> Solver:
+        def solve(
+            contrasts: NDArray[Any], penalties: NDArray[Any] | None = None
+        ) -> tuple[NDArray[Any], NDArray[Any]]:
+            self.eigenvalues_, _, W = solve_transfer(
+                kernel, contrasts, self.mu, self._n_features_out, penalties=penalties
+            )
             Z = kernel @ W
-            self.weights_ = W * _signs(Z)
-            return Z * _signs(Z)
+            W = W * _signs(Z)
+            self.weights_ = W[columns]
+            return Z * _signs(Z), W
 
         return solve
 
@@ -326,10 +366,15 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         # The centring takes one dimension from the n rows, whatever the features are.
         expected, n_real = min(n_components, self._n_rows - 1), np.count_nonzero(self.eigenvalues_)
         if n_real < expected:
+            cause = (
+                "the precomputed kernel is of lower rank. Take"
+                if self.kernel == "precomputed"
+                else "features are constant or collinear, or differ too much in scale. Scale the "
+                "features first, or take"
+            )
             warn_caller(
                 f"{n_components - n_real} of {n_components} components of {type(self).__name__} "
-                "are zero to machine precision: features are constant or collinear, or differ too "
-                "much in scale. Scale the features first, or take fewer components.",
+                f"are zero to machine precision: {cause} fewer components.",
                 UserWarning,
             )
 
@@ -351,10 +396,10 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_not_negative("coef0", self.coef0)
         if self.n_landmarks is not None:
             check_count("n_landmarks", self.n_landmarks)
-            if self.kernel == "linear":
+            if self.kernel in ("linear", "precomputed"):
                 raise ValueError(
-                    "n_landmarks goes with kernel='rbf' or 'poly': the linear kernel is solved in "
-                    "the space of the features as it is."
+                    "n_landmarks goes with kernel='rbf' or 'poly', whose matrix it keeps small; "
+                    f"got kernel={self.kernel!r}. Leave it None."
                 )
 
     def _count_components(self, n: int, n_features: int) -> int:
@@ -379,6 +424,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = self.kernel == "precomputed"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

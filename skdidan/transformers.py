@@ -8,6 +8,7 @@ from skdidan.alignments import GFK, CorrelationAlignment, SubspaceAlignment
 from skdidan.jda import JDA
 from skdidan.scaling import CorpusScaler
 from skdidan.subspaces import TCA
+from skdidan.tjm import TJM
 
 __all__ = ["TRANSFORMERS"]
 
@@ -19,4 +20,5 @@ TRANSFORMERS: dict[str, type[TransformerMixin]] = {
     "jda": JDA,
     "subspace_alignment": SubspaceAlignment,
     "tca": TCA,
+    "tjm": TJM,
 }

@@ -5,11 +5,15 @@ import pandas as pd
 import pytest
 import scipy.linalg
 from scipy.sparse.linalg import ArpackNoConvergence
+from sklearn.base import clone
 from sklearn.decomposition import KernelPCA
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import TCA, NoTargetWarning, Target, eigenproblems
+from skdidan import JDA, TCA, TJM, NoTargetWarning, Target, eigenproblems
 
 
 def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
@@ -38,7 +42,13 @@ def distance_of_means(Z_src, Z_tgt):
 @pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
 @pytest.mark.filterwarnings("ignore:. of 9 components of TCA are zero")  # collinear monomials
 @parametrize_with_checks(
-    [TCA(), TCA(kernel="rbf"), TCA(kernel="poly"), TCA(kernel="rbf", n_landmarks=20)]
+    [
+        TCA(),
+        TCA(kernel="rbf"),
+        TCA(kernel="poly"),
+        TCA(kernel="rbf", n_landmarks=20),
+        TCA(1, kernel="precomputed"),
+    ]
 )
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
@@ -94,6 +104,84 @@ def test_default_components_of_a_polynomial_kernel(coef0, n_components, recwarn)
     tca = TCA(kernel="poly", degree=2, coef0=coef0).fit(X_src, X_tgt=X_tgt)
     assert np.count_nonzero(tca.eigenvalues_) == len(tca.eigenvalues_) == n_components
     assert not recwarn.list
+
+
+class TestPrecomputedKernel:
+    """The kernel in place of the features gives the same components."""
+
+    GAMMA = 0.1
+    ESTIMATORS = (TCA(4, mu=0.5), JDA(4, mu=0.5), TJM(4, mu=0.5))
+    every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
+
+    def computed(self, estimator):
+        return clone(estimator).set_params(kernel="rbf", gamma=self.GAMMA)
+
+    def precomputed(self, estimator):
+        return clone(estimator).set_params(kernel="precomputed")
+
+    @every_estimator
+    def test_domains_apart(self, estimator):
+        X_src, X_tgt = make_domains()
+        y, X, new = np.arange(40) % 3, np.vstack([X_src, X_tgt]), make_domains(seed=1)[1]
+        K_src, K_tgt, K_new = (rbf_kernel(A, X, gamma=self.GAMMA) for A in (X_src, X_tgt, new))
+        computed, precomputed = self.computed(estimator), self.precomputed(estimator)
+        expected = computed.fit_transform(X_src, y, X_tgt)
+        Z = precomputed.fit_transform(K_src, y, Target(K_tgt))
+        np.testing.assert_allclose(Z, expected, atol=1e-8)
+        np.testing.assert_allclose(precomputed.transform(K_new), computed.transform(new), atol=1e-8)
+        np.testing.assert_allclose(precomputed.weights_, computed.weights_, atol=1e-8)
+
+    @every_estimator
+    def test_stacked_domains(self, estimator):
+        X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
+        order = np.random.default_rng(1).permutation(65)
+        X, domain, y = X[order], domain[order], order % 3
+        new = make_domains(seed=1)[1]
+        computed, precomputed = self.computed(estimator), self.precomputed(estimator)
+        expected = computed.fit_transform(X, y, sample_domain=domain)
+        Z = precomputed.fit_transform(rbf_kernel(X, gamma=self.GAMMA), y, sample_domain=domain)
+        np.testing.assert_allclose(Z, expected, atol=1e-8)
+        Z = precomputed.transform(rbf_kernel(new, X, gamma=self.GAMMA))
+        np.testing.assert_allclose(Z, computed.transform(new), atol=1e-8)
+
+    def test_single_precision_and_names(self):
+        X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
+        K = pd.DataFrame(linear_kernel(X.astype(np.float32)))
+        tca = TCA(4, kernel="precomputed").set_output(transform="pandas")
+        Z = tca.fit_transform(K, sample_domain=domain)
+        assert list(Z.columns) == ["tca0", "tca1", "tca2", "tca3"] and set(Z.dtypes) == {K[0].dtype}
+        np.testing.assert_allclose(Z, TCA(4).fit_transform(X, sample_domain=domain), atol=1e-4)
+
+    def test_cross_validation_takes_rows_and_columns(self):
+        X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
+        y = (np.arange(65) % 2).astype(str)
+        order = np.random.default_rng(0).permutation(65)
+        X, domain, y = X[order], domain[order], y[order]
+        scores = []
+        for tca, rows in (
+            (self.computed(TCA(4)), X),
+            (self.precomputed(TCA(4)), rbf_kernel(X, gamma=self.GAMMA)),
+        ):
+            pipeline = make_pipeline(tca, SVC())
+            params = {"tca__sample_domain": domain}
+            scores.append(cross_val_score(pipeline, rows, y, params=params))
+        np.testing.assert_allclose(*scores)
+
+    def test_kernels_that_are_none(self):
+        X_src, X_tgt = make_domains()
+        K = linear_kernel(np.vstack([X_src, X_tgt]))
+        tca = TCA(2, kernel="precomputed")
+        with pytest.raises(ValueError, match="then of the target; got 65 rows and 6 columns"):
+            tca.fit(X_src, X_tgt=X_tgt)
+        with pytest.raises(ValueError, match="got 40 rows and 65 columns"):
+            tca.fit(K[:40], sample_domain=np.repeat([1, -1], 20))
+        match = r"takes a symmetric matrix; entries differ by up to .* Bring the columns into"
+        with pytest.raises(ValueError, match=match):
+            tca.fit(K[25:], X_tgt=K[:25])
+        with pytest.warns(UserWarning, match="2 of 8 .* the precomputed kernel is of lower rank"):
+            TCA(8, kernel="precomputed").fit(K[:40], X_tgt=K[40:])
+        with pytest.raises(ValueError, match="X has 6 features, but TCA is expecting 65"):
+            tca.fit(K[:40], X_tgt=K[40:]).transform(X_tgt)
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "poly"])
@@ -362,11 +450,15 @@ def test_without_convergence_the_problem_is_solved_densely(monkeypatch):
 @pytest.mark.parametrize(
     "params, match",
     [
-        ({"kernel": "cos"}, r"kernel must be one of \['linear', 'poly', 'rbf'\]; got 'cos'"),
+        (
+            {"kernel": "cos"},
+            r"kernel must be one of \['linear', 'poly', 'precomputed', 'rbf'\]; got",
+        ),
         ({"degree": 0}, "degree must be a whole number of at least 1; got 0"),
         ({"coef0": -1.0}, "coef0 must be a finite number of at least 0; got -1.0"),
         ({"kernel": "rbf", "n_landmarks": 0}, "n_landmarks must be a whole number of at least 1"),
-        ({"n_landmarks": 9}, "n_landmarks goes with kernel='rbf' or 'poly'"),
+        ({"n_landmarks": 9}, "n_landmarks goes with kernel='rbf' or 'poly', .*; got kernel='lin"),
+        ({"n_landmarks": 9, "kernel": "precomputed"}, "got kernel='precomputed'. Leave it None"),
         (
             {"kernel": "rbf", "n_landmarks": 9, "n_components": 10},
             "nor n_landmarks=9; got 10. Take at most 9, or None",

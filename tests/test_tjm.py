@@ -1,0 +1,196 @@
+"""TJM against its turns in plain NumPy, and the objective that they lower."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.linalg
+from sklearn.base import clone
+from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skdidan import TCA, TJM, NoTargetWarning, Target
+
+
+def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
+    """Draw two Gaussian clouds, of which one is shifted and wider."""
+    rng = np.random.default_rng(seed)
+    X_src = rng.normal(size=(n_source, n_features))
+    return X_src, 1.5 * rng.normal(size=(n_target, n_features)) + rng.normal(size=n_features)
+
+
+def matrices_of_the_paper(K, n_source):
+    """K M K and K H K."""
+    n = len(K)
+    e = np.r_[np.full(n_source, 1 / n_source), np.full(n - n_source, -1 / (n - n_source))]
+    return K @ np.outer(e, e) @ K, K @ (np.eye(n) - np.full((n, n), 1 / n)) @ K
+
+
+def turns_of_the_paper(K, n_source, mu, n_components, n_turns):
+    """Algorithm 1 with dense matrices: A, and the objective of every turn, both smoothed."""
+    KMK, KHK = matrices_of_the_paper(K, n_source)
+    G, objectives = np.eye(len(K)), []
+    for turn in range(n_turns):
+        values, A = scipy.linalg.eigh(KHK, KMK + mu * G)
+        A = A[:, ::-1][:, :n_components] / np.sqrt(values[::-1][:n_components])
+        squares = np.sum(A**2, axis=1)
+        if turn == 0:
+            smoothing = 1e-12 * squares[:n_source].max()
+        lengths = np.sqrt(squares[:n_source] + smoothing)
+        regulariser = lengths.sum() + squares[n_source:].sum()
+        objectives.append(np.trace(A.T @ KMK @ A) + mu * regulariser)
+        G = np.diag(np.r_[0.5 / lengths, np.ones(len(K) - n_source)])
+    return A, objectives
+
+
+@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
+@pytest.mark.filterwarnings("ignore:. of 9 components of TJM are zero")  # collinear monomials
+@parametrize_with_checks(
+    [TJM(), TJM(kernel="rbf"), TJM(kernel="poly"), TJM(kernel="rbf", n_landmarks=20)]
+)
+def test_scikit_learn_compatible(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("n_turns", [1, 2, 4])
+@pytest.mark.parametrize("mu", [0.1, 1.0])
+@pytest.mark.parametrize(
+    "kernel, sizes, n_components",
+    [
+        ("rbf", (40, 25, 6), 5),
+        ("rbf", (180, 130, 6), 5),  # iterative
+        ("linear", (40, 25, 6), 4),
+        ("linear", (20, 25, 60), 5),
+    ],
+)
+def test_turns_of_the_paper(kernel, sizes, n_components, mu, n_turns):
+    X_src, X_tgt = make_domains(*sizes)
+    X = np.vstack([X_src, X_tgt])
+    K = linear_kernel(X) if kernel == "linear" else rbf_kernel(X, gamma=0.1)
+    A, objectives = turns_of_the_paper(K, len(X_src), mu, n_components, n_turns)
+    tjm = TJM(n_components, kernel=kernel, gamma=0.1, mu=mu, max_iter=n_turns, tol=0.0)
+    Z = np.vstack([tjm.fit_transform(X_src, X_tgt=X_tgt), tjm.transform(X_tgt)])
+    expected = np.sqrt(len(X)) * K @ A
+    expected *= np.sign(np.sum(expected * Z, axis=0))
+    np.testing.assert_allclose(Z, expected, atol=1e-6)
+    np.testing.assert_allclose(tjm.objectives_, objectives, rtol=1e-8)
+    norms = np.linalg.norm(A[: len(X_src)], axis=1)
+    np.testing.assert_allclose(tjm.source_weights_, norms, atol=1e-6 * norms.max())
+    np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(n_components), atol=1e-7)
+
+
+@pytest.mark.parametrize("sizes", [(40, 25, 6), (30, 25, 200), (180, 130, 6)])
+@pytest.mark.parametrize(
+    "kernel, n_landmarks", [("linear", None), ("rbf", None), ("poly", None), ("rbf", 30)]
+)
+@pytest.mark.parametrize("mu", [0.01, 1.0, 100.0])
+def test_no_turn_raises_the_objective(kernel, n_landmarks, sizes, mu):
+    X_src, X_tgt = make_domains(*sizes)
+    params = {"kernel": kernel, "n_landmarks": n_landmarks, "random_state": 0}
+    tjm = TJM(5, mu=mu, max_iter=20, tol=0.0, **params).fit(X_src, X_tgt=X_tgt)
+    falls = -np.diff(tjm.objectives_) / tjm.objectives_[1:]
+    assert len(tjm.objectives_) > 3 and falls[0] > 0.1 and falls.min() > -1e-12
+
+
+def test_the_objective_is_that_of_the_components():
+    X_src, X_tgt = make_domains()
+    tjm = TJM(5, kernel="rbf", gamma=0.1, mu=0.5, max_iter=3).fit(X_src, X_tgt=X_tgt)
+    KMK, KHK = matrices_of_the_paper(rbf_kernel(np.vstack([X_src, X_tgt]), gamma=0.1), 40)
+    A = tjm.weights_ / np.sqrt(65)
+    np.testing.assert_allclose(A.T @ KHK @ A, np.eye(5), atol=1e-9)
+    regulariser = np.linalg.norm(A[:40], axis=1).sum() + np.sum(A[40:] ** 2)
+    expected = np.trace(A.T @ KMK @ A) + 0.5 * regulariser
+    np.testing.assert_allclose(tjm.objectives_[-1], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("params", [{}, {"kernel": "rbf"}, {"kernel": "rbf", "n_landmarks": 30}])
+def test_one_turn_is_tca(params):
+    X_src, X_tgt = make_domains()
+    expected = TCA(4, random_state=0, **params).fit_transform(X_src, X_tgt=X_tgt)
+    tjm = TJM(4, random_state=0, max_iter=1, **params)
+    np.testing.assert_allclose(tjm.fit_transform(X_src, X_tgt=X_tgt), expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "poly"])
+def test_all_rows_as_landmarks_give_the_exact_kernel(kernel):
+    X_src, X_tgt = make_domains()
+    params = {"kernel": kernel, "gamma": 0.1, "mu": 0.5, "max_iter": 3}
+    exact, landmarks = TJM(4, **params), TJM(4, n_landmarks=1000, random_state=0, **params)
+    expected = exact.fit_transform(X_src, X_tgt=X_tgt)
+    np.testing.assert_allclose(landmarks.fit_transform(X_src, X_tgt=X_tgt), expected, atol=1e-5)
+    np.testing.assert_allclose(landmarks.objectives_, exact.objectives_, rtol=1e-6)
+    np.testing.assert_allclose(landmarks.source_weights_, exact.source_weights_, rtol=1e-4)
+
+
+def test_source_rows_far_from_the_target_weigh_less():
+    X_src, X_tgt = make_domains()
+    X_src[20:] += 5
+    weights = TJM(4, kernel="rbf", max_iter=3).fit(X_src, X_tgt=X_tgt).source_weights_
+    tca = TJM(4, kernel="rbf", max_iter=1).fit(X_src, X_tgt=X_tgt).source_weights_
+    assert weights[:20].mean() / weights[20:].mean() > 2 * tca[:20].mean() / tca[20:].mean()
+
+
+def test_it_ends_when_the_objective_falls_no_more():
+    X_src, X_tgt = make_domains()
+    coarse = TJM(4, tol=0.1).fit(X_src, X_tgt=X_tgt)
+    fine = TJM(4, max_iter=100).fit(X_src, X_tgt=X_tgt)
+    assert coarse.n_iter_ == len(coarse.objectives_) < fine.n_iter_ < 100
+    shares = -np.diff(coarse.objectives_) / coarse.objectives_[1:]
+    assert shares[-1] <= 0.1 < shares[:-1].min()
+
+
+@pytest.mark.parametrize("params", [{}, {"kernel": "rbf"}])
+def test_stacked_rows_come_back_in_their_order(params):
+    X_src, X_tgt = make_domains()
+    tjm = TJM(3, max_iter=3, **params)
+    expected = tjm.fit_transform(X_src, X_tgt=Target(X_tgt)), tjm.transform(Target(X_tgt))
+    np.testing.assert_allclose(tjm.transform(X_src), expected[0], atol=1e-9)
+    np.testing.assert_allclose(tjm.transform(X_tgt[:1]), expected[1][:1], atol=1e-9)
+    order = np.random.default_rng(1).permutation(65)
+    X, domain = np.vstack([X_src, X_tgt])[order], np.repeat([1, -1], [40, 25])[order]
+    Z = clone(tjm).fit_transform(X, sample_domain=domain)
+    np.testing.assert_allclose(Z, np.vstack(expected)[order], atol=1e-6)
+
+
+def test_single_precision_names_and_pickles():
+    X_src, X_tgt = make_domains()
+    tjm = TJM(2, max_iter=3).set_output(transform="pandas")
+    expected = tjm.fit_transform(pd.DataFrame(X_src), X_tgt=pd.DataFrame(X_tgt))
+    assert list(expected.columns) == ["tjm0", "tjm1"]
+    restored = pickle.loads(pickle.dumps(tjm)).transform(pd.DataFrame(X_src))
+    np.testing.assert_array_equal(restored, expected)
+    single = TJM(2, max_iter=3)
+    Z = single.fit_transform(X_src.astype(np.float32), X_tgt=X_tgt.astype(np.float32))
+    assert Z.dtype == np.float32
+    np.testing.assert_allclose(Z, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+@pytest.mark.parametrize("value", [0.0, 1.1])
+@pytest.mark.filterwarnings("ignore:2 of 2 components of TJM are zero")
+def test_identical_rows_give_zeros(kernel, value):
+    Z = TJM(2, kernel=kernel).fit_transform(np.full((20, 3), value), X_tgt=np.full((9, 3), value))
+    np.testing.assert_array_equal(Z, 0)
+
+
+def test_without_target():
+    X_src, _ = make_domains()
+    with pytest.warns(NoTargetWarning, match="TJM was fitted without a target"):
+        tjm = TJM(3, max_iter=3).fit(X_src)
+    assert len(tjm.source_weights_) == 40 and (np.diff(tjm.objectives_) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    "params, match",
+    [
+        ({"max_iter": 0}, "max_iter must be a whole number of at least 1; got 0"),
+        ({"tol": -1.0}, "tol must be a finite number of at least 0; got -1.0"),
+        ({"mu": 0}, "mu must be a finite number above 0; got 0"),
+        ({"n_landmarks": 9}, "n_landmarks goes with kernel='rbf' or 'poly'"),
+    ],
+)
+def test_parameters_out_of_range(params, match):
+    X_src, X_tgt = make_domains()
+    with pytest.raises(ValueError, match=match):
+        TJM(**params).fit(X_src, X_tgt=X_tgt)
