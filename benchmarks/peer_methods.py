@@ -1,0 +1,293 @@
+"""The methods that `peers.py` compares, each a function of the data and its parameters.
+
+Started there for one of them, by an interpreter that has its library. A method returns a dict of
+arrays; to them are added the seconds it took, the bytes it added to what the process holds, and the
+most that this held. All of it runs on a few rows first, so that imports, and what is compiled once,
+do not count. Reads the memory as Linux tells it::
+
+    python benchmarks/peer_methods.py LIBRARY METHOD data.npz answer.npz '{"parameter": 1.0}'
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+HIDDEN, EPOCHS, BATCH, RATE = 64, 20, 50, 1e-3  # batches of 50 leave no rest, which skada drops
+FEW = 30  # rows of each domain in the first run
+
+
+def stacked(data):
+    """Rows of both domains, and the signs by which skada tells them apart."""
+    sizes = len(data["X_src"]), len(data["X_tgt"])
+    return np.concatenate([data["X_src"], data["X_tgt"]]), np.repeat([1, -2], sizes)
+
+
+def single(data):
+    """Source and target in single precision, as networks take them."""
+    return data["X_src"].astype(np.float32), data["X_tgt"].astype(np.float32)
+
+
+def dense_tca(data, gamma, mu, n_components):
+    """TCA by its definition: every matrix, and LAPACK on the generalised eigenproblem."""
+    import scipy.linalg
+    from sklearn.metrics.pairwise import rbf_kernel
+
+    X, signs = stacked(data)
+    n, K = len(X), rbf_kernel(X, gamma=gamma)
+    e = np.where(signs > 0, 1 / np.sum(signs > 0), -1 / np.sum(signs < 0))
+    H, L = np.eye(n) - 1 / n, np.outer(e, e)
+    leading = [n - n_components, n - 1]
+    problem = K @ H @ K, K @ L @ K + mu * np.eye(n)
+    W = scipy.linalg.eigh(*problem, subset_by_index=leading)[1]
+    return {"Z": K @ W, "W": W}
+
+
+def our_transformer(data, name, **params):
+    """Map both domains."""
+    import skdidan
+
+    transformer = getattr(skdidan, name)(**params)
+    Z_src = transformer.fit_transform(data["X_src"], X_tgt=data["X_tgt"])
+    answer = {"Z": np.concatenate([Z_src, transformer.transform(data["X_tgt"])])}
+    return answer | ({"W": transformer.weights_} if hasattr(transformer, "weights_") else {})
+
+
+def our_kmm(data, **params):
+    """Weigh the source."""
+    from skdidan import KMM
+
+    return {"weights": KMM(**params).fit(data["X_src"], X_tgt=data["X_tgt"]).weights_}
+
+
+def our_penalty(data, name, **params):
+    """Penalise the rows as they are."""
+    import torch
+
+    import skdidan
+
+    return {"value": getattr(skdidan, name)(**params)(*map(torch.tensor, single(data))).item()}
+
+
+def our_network(data, name, seed, **params):
+    """Train a network, and predict the target."""
+    import skdidan
+
+    model = getattr(skdidan, name)(
+        network_params={"hidden": [HIDDEN], "dropout": 0.0},
+        loss="log_loss",
+        class_weight=None,
+        weight_decay=0.0,
+        lr=RATE,
+        max_epochs=EPOCHS,
+        batch_size=BATCH,
+        random_state=seed,
+        **params,
+    )
+    model.fit(data["X_src"], data["y_src"], data["X_tgt"])
+    return {"predicted": model.predict(data["X_tgt"])}
+
+
+def skada_adapter(data, name, shuffled=False, exact=False, **params):
+    """Map both domains, if asked with rows in another order or with an exact eigensolver."""
+    import skada
+
+    if exact:
+        np.linalg.eigh = np.linalg.eig
+    adapter, (X, sample_domain) = getattr(skada, name)(**params), stacked(data)
+    order = np.random.default_rng(0).permutation(len(X)) if shuffled else np.arange(len(X))
+    answer = adapter.fit_transform(X[order], sample_domain=sample_domain[order])
+    return {"Z": answer[np.argsort(order)]} | (
+        {"W": adapter.eigvects_} if hasattr(adapter, "eigvects_") and not shuffled else {}
+    )
+
+
+def skada_kmm(data, **params):
+    """Weigh the source."""
+    from skada import KMMReweightAdapter
+
+    X, sample_domain = stacked(data)
+    adapter = KMMReweightAdapter(**params).fit(X, sample_domain=sample_domain)
+    return {"weights": adapter.source_weights_}
+
+
+def skada_coral_loss(data):
+    """Penalise the rows as they are."""
+    import torch
+    from skada.deep.losses import deepcoral_loss
+
+    return {"value": deepcoral_loss(*map(torch.tensor, single(data))).item()}
+
+
+def skada_mmd_loss(data, widths=None, squared=False):
+    """Penalise the rows as they are; `widths` are multiples of the mean squared distance."""
+    import torch
+    from skada.deep import losses
+
+    source, target = map(torch.tensor, single(data))
+    sigmas, distances = None, torch.cdist
+    if widths is not None:
+        mean = torch.nn.functional.pdist(torch.cat([source, target])).square().mean().item()
+        sigmas = [width * mean for width in widths]
+    if squared:
+        torch.cdist = lambda *rows: distances(*rows).square()
+    value = losses.dan_loss(source, target, sigmas=sigmas).item()
+    torch.cdist = distances
+    return {"value": value}
+
+
+def skada_network(data, name, seed, sigmoid=False, **params):
+    """Train a network, if asked with a sigmoid in the domain classifier; predict the target."""
+    import skada.deep
+    import torch
+
+    class Network(torch.nn.Sequential):
+        def forward(self, X, sample_weight=None):  # skada hands weights over
+            return super().forward(X)
+
+    torch.manual_seed(seed)
+    (X, sample_domain), n_classes = stacked(data), int(data["y_src"].max()) + 1
+    sizes = (X.shape[1], HIDDEN), (HIDDEN, n_classes)
+    first, last = (torch.nn.Linear(*pair) for pair in sizes)
+    if sigmoid:
+        params["domain_classifier"] = skada.deep.modules.DomainClassifier(HIDDEN)
+        params["domain_classifier"].classifier[-1] = torch.nn.Sigmoid()
+    net = getattr(skada.deep, name)(
+        Network(first, torch.nn.ReLU(), last),
+        layer_name="1",
+        optimizer=torch.optim.Adam,
+        lr=RATE,
+        max_epochs=EPOCHS,
+        batch_size=BATCH,
+        train_split=None,
+        verbose=0,
+        **params,
+    )
+    X = X.astype(np.float32)
+    net.fit(X, np.concatenate([data["y_src"], np.full(len(data["X_tgt"]), -1)]), sample_domain)
+    return {"predicted": net.predict(X, sample_domain)}
+
+
+def adapt_transformer(data, name, exact=False, **params):
+    """Map both domains, if asked with an exact eigensolver."""
+    import scipy.linalg
+    from adapt import feature_based
+
+    if exact:
+        scipy.linalg.eigh = scipy.linalg.eig
+    method = getattr(feature_based, name)(verbose=0, **params)
+    Z_src = method.fit_transform(data["X_src"], data["X_tgt"])
+    answer = {"Z": np.concatenate([Z_src, method.transform(data["X_tgt"])])}
+    return answer | ({"W": method.vectors_} if hasattr(method, "vectors_") else {})
+
+
+def adapt_kmm(data, **params):
+    """Weigh the source."""
+    from adapt.instance_based import KMM
+
+    return {"weights": KMM(verbose=0, **params).fit_weights(data["X_src"], data["X_tgt"])}
+
+
+def keras_layers(*units, activation="linear"):
+    """Fully connected layers of so many inputs and outputs; all but the last are rectified."""
+    import keras
+
+    names = ["relu"] * (len(units) - 2) + [activation]
+    dense = [keras.layers.Dense(*pair) for pair in zip(units[1:], names, strict=True)]
+    return keras.Sequential([keras.Input([units[0]]), *dense])
+
+
+def adapt_coral_loss(data):
+    """Penalise the rows as they are: a step of training at rate zero through the identity."""
+    import keras
+    from adapt.feature_based import DeepCORAL
+
+    (X_src, X_tgt), n = single(data), data["X_src"].shape[1]
+    encoder = keras_layers(n, n)
+    encoder.set_weights([np.eye(n), np.zeros(n)])
+    still = {"optimizer": keras.optimizers.SGD(0.0), "loss": "mse"}
+    model = DeepCORAL(encoder, keras_layers(n, 1), Xt=X_tgt, verbose=0, **still)
+    model.fit(X_src, data["y_src"], epochs=1, batch_size=len(X_src), verbose=0)
+    return {"value": model.history_["disc_loss"][0]}
+
+
+def adapt_network(data, name, seed, **params):
+    """Train a network, and predict the target; tell how far the encoder's weights moved."""
+    import keras
+    from adapt import feature_based
+
+    keras.utils.set_random_seed(seed)
+    (X_src, X_tgt), n_classes = single(data), int(data["y_src"].max()) + 1
+    networks = {
+        "encoder": keras_layers(X_src.shape[1], HIDDEN, activation="relu"),
+        "task": keras_layers(HIDDEN, n_classes),
+    }
+    if name == "DANN":
+        networks["discriminator"] = keras_layers(HIDDEN, HIDDEN, 1, activation="sigmoid")
+    model = getattr(feature_based, name)(
+        **networks,
+        Xt=X_tgt,
+        optimizer=keras.optimizers.Adam(RATE),
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+        verbose=0,
+        random_state=seed,
+        **params,
+    )
+    one_hot = np.eye(n_classes, dtype=np.float32)[data["y_src"]]
+    model.fit(X_src, one_hot, epochs=EPOCHS, batch_size=BATCH, verbose=0)
+    encoders = (encoder.get_weights() for encoder in (networks["encoder"], model.encoder_))
+    moved = max(np.abs(after - before).max() for before, after in zip(*encoders, strict=True))
+    return {"predicted": model.predict(X_tgt).argmax(axis=1), "moved": moved}
+
+
+METHODS = {
+    "numpy": {"TCA": dense_tca},
+    "skdidan": {
+        "transformer": our_transformer,
+        "KMM": our_kmm,
+        "penalty": our_penalty,
+        "network": our_network,
+    },
+    "skada": {
+        "transformer": skada_adapter,
+        "KMM": skada_kmm,
+        "CORAL": skada_coral_loss,
+        "MMD": skada_mmd_loss,
+        "network": skada_network,
+    },
+    "adapt": {
+        "transformer": adapt_transformer,
+        "KMM": adapt_kmm,
+        "CORAL": adapt_coral_loss,
+        "network": adapt_network,
+    },
+}
+
+
+def peak():
+    """Most memory [bytes] that the process has held since it was last asked to forget.
+
+    The ``ru_maxrss`` of a child starts at what its parent holds.
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+def main():
+    """Run a method on a few rows, then on all; write what it returns, its time and memory."""
+    library, name, path, answer, params = sys.argv[1:]
+    method, params = METHODS[library][name], json.loads(params)
+    with np.load(path) as file:
+        data = dict(file)
+    method({key: array[:FEW] for key, array in data.items()}, **params)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak so far
+    before, start = peak(), time.perf_counter()
+    result = method(data, **params)
+    seconds, memory = time.perf_counter() - start, peak() - before
+    np.savez(answer, seconds=seconds, memory=memory, peak=peak(), **result)
+
+
+if __name__ == "__main__":
+    main()
