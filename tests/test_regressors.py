@@ -1,12 +1,10 @@
 """JDAR and JIASL against a general minimiser of their objectives."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.optimize import approx_fprime, minimize
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import JDAR, JIASL, NoTargetWarning, Target
+from skdidan import JDAR, JIASL, NoTargetWarning
 from skdidan.regressors import _masked_codes, _row_sparse_regression
 
 
@@ -37,12 +35,6 @@ def objective_of_the_paper(P, X_src, y_src, X_tgt, pseudo, trade_off, alpha):
     distance = sum(np.sum((difference @ P) ** 2) for difference in differences)
     sparsity = np.sum(np.sqrt(np.sum(P**2, axis=1) + 1e-8))
     return np.sum(error**2) / len(X_src) + trade_off * distance + alpha * sparsity
-
-
-@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
-@parametrize_with_checks([JDAR(), JIASL()])
-def test_scikit_learn_compatible(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("trade_off", [0.0, 0.5, 5.0])
@@ -121,28 +113,14 @@ def test_a_shift_of_all_features_moves_the_intercept_alone():
     )
 
 
-# The codes of JIASL are solved to a tolerance, in the order of the rows.
-@pytest.mark.parametrize("cls, atol", [(JDAR, 1e-9), (JIASL, 1e-3)])
-def test_both_call_shapes_and_labels_of_the_target(cls, atol):
-    X_src, y_src, X_tgt, y_tgt = make_domains()
-    expected = cls().fit(X_src, y_src, Target(X_tgt)).decision_function(Target(X_tgt))
-    order = np.random.default_rng(1).permutation(70)
-    X, domain = np.vstack([X_src, X_tgt])[order], np.repeat([1, -1], [45, 25])[order]
-    for truth in (y_tgt, np.full(25, "a"), np.full(25, "?")):
-        model = cls().fit(X, np.r_[y_src, truth][order], sample_domain=domain)
-        np.testing.assert_allclose(model.decision_function(X_tgt), expected, atol=atol)
-        assert model.classes_.tolist() == ["a", "b", "c"]
-
-
 @pytest.mark.parametrize("cls", [JDAR, JIASL])
-def test_two_classes_and_data_frames(cls):
+def test_two_classes_have_one_score(cls):
     X_src, y_src, X_tgt, _ = make_domains()
     y_src = np.where(y_src == "a", "anger", "other")
-    frames = [pd.DataFrame(X, columns=list("vwxyz")) for X in (X_src, X_tgt)]
-    model = cls().fit(frames[0], y_src, frames[1])
-    scores = model.decision_function(frames[1])
+    model = cls().fit(X_src, y_src, X_tgt)
+    scores = model.decision_function(X_tgt)
     assert scores.shape == (25,)
-    np.testing.assert_array_equal(model.predict(frames[1]) == "other", scores > 0)
+    np.testing.assert_array_equal(model.predict(X_tgt) == "other", scores > 0)
 
 
 @pytest.mark.parametrize("cls", [JDAR, JIASL])
