@@ -18,7 +18,7 @@ LAYERS = [
     {"spectrograms", "functionals", "scaling", "networks", "penalties", "batches"}
     | {"corpora", "synthetic"},
     {"training", "subspaces", "alignments"},
-    {"adaptation", "jda", "tjm", "weighting"},
+    {"adaptation", "jda", "tjm", "transport", "weighting"},
     {"didan", "regressors"},
     {"classifiers", "pipelines", "model_selection"},
     {"comparison", "plots", "persistence"},
@@ -37,6 +37,7 @@ FORBIDDEN = {
     "eigenproblems": {"torch", "skorch", "sklearn"},
     "jda": {"torch", "skorch"},
     "tjm": {"torch", "skorch"},
+    "transport": {"torch", "skorch"},
     "regressors": {"torch", "skorch"},
     "weighting": {"torch", "skorch"},
     "audio": {"torch", "skorch"},
