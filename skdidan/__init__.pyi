@@ -58,5 +58,6 @@ from .subspaces import TCA as TCA
 from .synthetic import make_speech_corpora as make_speech_corpora
 from .tjm import TJM as TJM
 from .training import PenaltyTerm as PenaltyTerm
+from .transport import OptimalTransport as OptimalTransport
 from .weighting import KMM as KMM
 from .weighting import WeightedClassifier as WeightedClassifier

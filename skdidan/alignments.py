@@ -27,16 +27,17 @@ __all__ = ["GFK", "CorrelationAlignment", "SubspaceAlignment"]
 _DEFAULT_COMPONENTS = 32
 
 
-class _Alignment(TransformerMixin, BaseEstimator, ABC):
-    """A map for rows of the source and one for rows of the target, learned from both.
+class DomainMaps(TransformerMixin, BaseEstimator, ABC):
+    """A map for rows of the source and one for rows of the target.
 
-    A subclass learns them in ``_align`` from matrices of double precision, and applies them in
-    ``_map_source`` and ``_map_target``.
+    A subclass learns them in ``fit``, and applies them to matrices of double precision in
+    ``_map_source``, which is given the source of the fit alone, and ``_map_target``.
     """
 
     # A plain Pipeline, or a search, routes these without being asked to.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
 
+    @abstractmethod
     def fit(
         self,
         X: Any,
@@ -45,48 +46,7 @@ class _Alignment(TransformerMixin, BaseEstimator, ABC):
         *,
         sample_domain: ArrayLike | None = None,
     ) -> Self:
-        """Learn the maps of both domains.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_source, n_features), n_source > 1
-            The source; with `sample_domain` both domains stacked, of n_samples rows.
-        y : object, optional
-            Ignored.
-        X_tgt : array-like or Target, shape (n_target, n_features), n_target > 1
-            The target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-
-        Returns
-        -------
-        self : estimator
-            The fitted transformer.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, or the domains do not fit together.
-
-        Warns
-        -----
-        NoTargetWarning
-            If no target is given; the source then stands for it.
-        """
-        X_src, _, X_tgt = validate_domains(
-            self,
-            X,
-            None,
-            X_tgt,
-            sample_domain=sample_domain,
-            dtype=(np.float64, np.float32),
-            min_source=2,
-        )
-        X_tgt = X_src if X_tgt is None else X_tgt
-        if len(X_tgt) < 2:
-            raise ValueError("The target has 1 sample(s), but its spread needs at least two.")
-        self._align(X_src.astype(np.float64), X_tgt.astype(np.float64))
-        return self
+        """Learn the maps of both domains."""
 
     def fit_transform(
         self,
@@ -140,10 +100,6 @@ class _Alignment(TransformerMixin, BaseEstimator, ABC):
         return validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
 
     @abstractmethod
-    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
-        """Learn the maps."""
-
-    @abstractmethod
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
         """Map rows of the source."""
 
@@ -155,6 +111,65 @@ class _Alignment(TransformerMixin, BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+class _Alignment(DomainMaps):
+    """Maps learned in ``_align`` from the rows of both domains, in double precision."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> Self:
+        """Learn the maps of both domains.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features), n_source > 1
+            The source; with `sample_domain` both domains stacked, of n_samples rows.
+        y : object, optional
+            Ignored.
+        X_tgt : array-like or Target, shape (n_target, n_features), n_target > 1
+            The target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+
+        Returns
+        -------
+        self : estimator
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, or the domains do not fit together.
+
+        Warns
+        -----
+        NoTargetWarning
+            If no target is given; the source then stands for it.
+        """
+        X_src, _, X_tgt = validate_domains(
+            self,
+            X,
+            None,
+            X_tgt,
+            sample_domain=sample_domain,
+            dtype=(np.float64, np.float32),
+            min_source=2,
+        )
+        X_tgt = X_src if X_tgt is None else X_tgt
+        if len(X_tgt) < 2:
+            raise ValueError("The target has 1 sample(s), but its spread needs at least two.")
+        self._align(X_src.astype(np.float64), X_tgt.astype(np.float64))
+        return self
+
+    @abstractmethod
+    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
+        """Learn the maps."""
 
 
 class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):

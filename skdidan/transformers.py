@@ -9,6 +9,7 @@ from skdidan.jda import JDA
 from skdidan.scaling import CorpusScaler
 from skdidan.subspaces import TCA
 from skdidan.tjm import TJM
+from skdidan.transport import OptimalTransport
 
 __all__ = ["TRANSFORMERS"]
 
@@ -18,6 +19,7 @@ TRANSFORMERS: dict[str, type[TransformerMixin]] = {
     "correlation_alignment": CorrelationAlignment,
     "gfk": GFK,
     "jda": JDA,
+    "optimal_transport": OptimalTransport,
     "subspace_alignment": SubspaceAlignment,
     "tca": TCA,
     "tjm": TJM,

@@ -183,10 +183,15 @@ def test_a_silent_clip_does_not_spread(corpora):
         assert np.isfinite(pipeline.decision_function(quiet)).all()
 
 
-def run_example(name, arguments, monkeypatch):
+def load_example(name):
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def run_example(name, arguments, monkeypatch):
+    module = load_example(name)
     monkeypatch.setattr(sys, "argv", [name, *arguments])
     module.main()
 
@@ -208,9 +213,17 @@ def test_compare_example_with_all_methods(tmp_path, monkeypatch, capsys):
     arguments = ["--seeds", "1", "--epochs", "1", "--features", "functionals", "--methods", "all"]
     run_example("compare_transfer_baselines", [*arguments, "--output", str(tmp_path)], monkeypatch)
     table = capsys.readouterr().out
-    for method in ("JDA", "TJM", "CORAL", "SA", "GFK", "KMM"):
+    for method in ("JDA", "TJM", "CORAL", "SA", "GFK", "OT", "KMM"):
         assert f"{method} + SVM" in table
     assert "JIASL" in table
+
+
+def test_compare_example_leaves_out_what_is_not_installed(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ot", None)
+    choose, methods = load_example("compare_transfer_baselines").choose, {"SVM": 1, "OT + SVM": 2}
+    assert choose(methods, ["all"]) == {"SVM": 1}
+    assert "OT + SVM is left out: it needs pip install skdidan[ot]" in capsys.readouterr().out
+    assert choose(methods, ["OT + SVM"]) == {"OT + SVM": 2}
 
 
 def test_compare_example_names_the_methods(tmp_path, monkeypatch):

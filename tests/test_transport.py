@@ -1,0 +1,262 @@
+"""Optimal transport against plain NumPy, assignments by hand, and POT's own classes."""
+
+import pickle
+import sys
+
+import numpy as np
+import ot
+import pandas as pd
+import pytest
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skdidan import NoTargetWarning, OptimalTransport, Target
+
+METHODS = ["emd", "sinkhorn", "sinkhorn_lpl1"]
+every_method = pytest.mark.parametrize("method", METHODS)
+
+
+def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
+    """Draw three classes; the target is shifted."""
+    rng = np.random.default_rng(seed)
+    centres = 3 * rng.normal(size=(3, n_features))
+    y = np.arange(n_source) % 3
+    X_src = centres[y] + rng.normal(size=(n_source, n_features))
+    X_tgt = centres[np.arange(n_target) % 3] + rng.normal(size=(n_target, n_features)) + 1
+    return X_src, np.array(["anger", "neutral", "sadness"])[y], X_tgt
+
+
+@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
+@parametrize_with_checks(
+    [OptimalTransport(method) for method in METHODS],
+    expected_failed_checks=lambda _: {
+        "check_transformer_n_iter": "the exact solver does not tell how many iterations it took"
+    },
+)
+def test_scikit_learn_compatible(estimator, check):
+    check(estimator)
+
+
+@every_method
+@pytest.mark.parametrize("sizes", [(40, 25, 6), (10, 90, 3), (90, 4, 30)])
+def test_sums_of_the_coupling(method, sizes):
+    X_src, y_src, X_tgt = make_domains(*sizes)
+    transport = OptimalTransport(method, tol=1e-5).fit(X_src, y_src, X_tgt)
+    coupling = transport.coupling_
+    assert coupling.shape == sizes[:2] and (coupling >= 0).all()
+    np.testing.assert_allclose(coupling.sum(axis=1), 1 / sizes[0])
+    np.testing.assert_allclose(sizes[1] * coupling.sum(axis=0), 1, atol=1e-4)
+    np.testing.assert_allclose(transport.transported_, sizes[0] * coupling @ X_tgt)
+
+
+@every_method
+def test_source_moves_and_target_stays(method):
+    X_src, y_src, X_tgt = make_domains()
+    transport = OptimalTransport(method)
+    Z = transport.fit_transform(X_src, y_src, X_tgt)
+    np.testing.assert_array_equal(Z, transport.transported_)
+    np.testing.assert_allclose(Z.mean(axis=0), X_tgt.mean(axis=0), atol=1e-3)
+    np.testing.assert_array_equal(transport.transform(X_tgt), X_tgt)
+    np.testing.assert_array_equal(transport.transform(X_tgt[:1]), X_tgt[:1])
+
+
+def test_assignment_by_hand():
+    # From 0 to 2 and from 1 to 3 the squares are 4 + 4, crosswise 9 + 1.
+    X_src, X_tgt = np.array([[1.0], [0.0]]), np.array([[2.0], [3.0]])
+    transport = OptimalTransport("emd")
+    np.testing.assert_array_equal(transport.fit_transform(X_src, X_tgt=X_tgt), [[3.0], [2.0]])
+    np.testing.assert_allclose(transport.coupling_, [[0.0, 0.5], [0.5, 0.0]])
+
+
+def test_two_rows_share_one():
+    X_src, X_tgt = np.array([[0.0], [1.0], [2.0]]), np.array([[0.0], [10.0]])
+    transport = OptimalTransport("emd").fit(X_src, X_tgt=X_tgt)
+    np.testing.assert_allclose(transport.coupling_, np.array([[2, 0], [1, 1], [0, 2]]) / 6)
+    np.testing.assert_allclose(transport.transported_, [[0.0], [5.0], [10.0]], atol=1e-12)
+
+
+@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cityblock"])
+def test_domains_of_equal_size_are_assigned(metric):
+    X_src, _, X_tgt = make_domains(30, 30)
+    Z = OptimalTransport("emd", metric=metric).fit_transform(X_src, X_tgt=X_tgt)
+    _, assigned = linear_sum_assignment(cdist(X_src, X_tgt, metric))
+    np.testing.assert_allclose(Z, X_tgt[assigned], atol=1e-9)
+
+
+def test_a_permuted_source_is_put_back():
+    X_src, _, _ = make_domains()
+    order = np.random.default_rng(1).permutation(40)
+    Z = OptimalTransport("emd").fit_transform(X_src, X_tgt=X_src[order])
+    np.testing.assert_allclose(Z, X_src, atol=1e-12)
+
+
+@pytest.mark.parametrize("norm", ["median", "max", None])
+@pytest.mark.parametrize("reg", [0.05, 1.0])
+def test_sinkhorn_in_plain_numpy(reg, norm):
+    X_src, _, X_tgt = make_domains()
+    costs = np.sum((X_src[:, None] - X_tgt) ** 2, axis=2)
+    costs /= {"median": np.median(costs), "max": costs.max(), None: 1}[norm]
+    reg *= 20 if norm is None else 1
+    u, kernel = np.ones(40), np.exp(-costs / reg)
+    for _ in range(5000):
+        v = 1 / 25 / (kernel.T @ u)
+        u = 1 / 40 / (kernel @ v)
+    transport = OptimalTransport(reg=reg, norm=norm, tol=1e-10, max_iter=5000)
+    transport.fit(X_src, X_tgt=X_tgt)
+    np.testing.assert_allclose(transport.coupling_, u[:, None] * kernel * v, atol=1e-10)
+
+
+def class_term(transport, y_src):
+    """Compute the last term of the objective, with the 0.001 of POT under the root."""
+    sums = [transport.coupling_[y_src == name].sum(axis=0) for name in np.unique(y_src)]
+    return np.sqrt(np.array(sums) + 1e-3).sum()
+
+
+def test_class_regularisation_is_that_of_pot():
+    X_src, y_src, X_tgt = make_domains()
+    transport = OptimalTransport("sinkhorn_lpl1", reg=0.2, reg_cl=0.03, tol=1e-8)
+    Z = transport.fit_transform(X_src, y_src, X_tgt)
+    peer = ot.da.SinkhornLpl1Transport(
+        reg_e=0.2, reg_cl=0.03, norm="median", max_inner_iter=1000, tol=1e-9
+    )
+    codes = np.unique(y_src, return_inverse=True)[1]
+    np.testing.assert_allclose(Z, peer.fit_transform(X_src, codes, X_tgt), atol=1e-6)
+
+
+def test_class_regularisation_parts_the_classes():
+    X_src, y_src, X_tgt = make_domains()
+    plain = OptimalTransport(reg=0.5).fit(X_src, X_tgt=X_tgt)
+    off = OptimalTransport("sinkhorn_lpl1", reg=0.5, reg_cl=0.0).fit(X_src, y_src, X_tgt)
+    np.testing.assert_allclose(off.coupling_, plain.coupling_, atol=1e-7)
+    terms = [class_term(off, y_src)]
+    for reg_cl in (0.1, 0.3):
+        transport = OptimalTransport("sinkhorn_lpl1", reg=0.5, reg_cl=reg_cl)
+        terms.append(class_term(transport.fit(X_src, y_src, X_tgt), y_src))
+    assert terms[0] > terms[1] > terms[2]
+
+
+@pytest.mark.parametrize("metric", ["sqeuclidean", "cityblock"])
+@pytest.mark.parametrize("norm", ["median", "max"])
+def test_scale_and_place_of_the_features_do_not_matter(norm, metric):
+    X_src, y_src, X_tgt = make_domains()
+    transport = OptimalTransport("sinkhorn_lpl1", norm=norm, metric=metric)
+    expected = transport.fit_transform(X_src, y_src, X_tgt)
+    Z = transport.fit_transform(100 * X_src + 7, y_src, 100 * X_tgt + 7)
+    np.testing.assert_allclose(Z, 100 * expected + 7, atol=1e-3)
+
+
+@every_method
+def test_stacked_domains_and_a_holder_give_the_same(method):
+    X_src, y_src, X_tgt = make_domains()
+    transport = OptimalTransport(method)
+    expected = transport.fit_transform(X_src, y_src, X_tgt)
+    np.testing.assert_array_equal(transport.fit_transform(X_src, y_src, Target(X_tgt)), expected)
+    order = np.random.default_rng(1).permutation(65)
+    X, domain = np.vstack([X_src, X_tgt])[order], np.repeat([1, -1], [40, 25])[order]
+    for filler in ("anger", "?"):
+        y = np.r_[y_src, np.full(25, filler)][order]
+        Z = transport.fit_transform(X, y, sample_domain=domain)
+        np.testing.assert_allclose(Z, np.vstack([expected, X_tgt])[order], atol=1e-6)
+
+
+@every_method
+def test_one_row_each(method):
+    transport = OptimalTransport(method)
+    if method == "sinkhorn_lpl1":  # needs two classes
+        Z = transport.fit_transform([[0.0], [1.0]], ["anger", "neutral"], [[5.0]])
+        np.testing.assert_allclose(Z, [[5.0], [5.0]])
+    else:
+        np.testing.assert_allclose(transport.fit_transform([[1.0]], X_tgt=[[5.0]]), [[5.0]])
+
+
+@every_method
+def test_constant_features(method, recwarn):
+    transport = OptimalTransport(method)
+    Z = transport.fit_transform(np.zeros((9, 5)), np.arange(9) % 2, np.ones((7, 5)))
+    np.testing.assert_allclose(Z, 1)
+    Z = transport.fit_transform(np.zeros((9, 5)), np.arange(9) % 2, np.zeros((7, 5)))
+    np.testing.assert_array_equal(Z, 0)
+    assert not recwarn.list
+
+
+@every_method
+def test_single_precision_names_and_pickles(method):
+    X_src, y_src, X_tgt = make_domains()
+    names = [f"f{i}" for i in range(6)]
+    transport = OptimalTransport(method).set_output(transform="pandas")
+    source, target = (pd.DataFrame(X, columns=names) for X in (X_src, X_tgt))
+    expected = transport.fit_transform(source, y_src, target)
+    assert expected.columns.tolist() == names
+    restored = pickle.loads(pickle.dumps(transport))
+    np.testing.assert_array_equal(restored.coupling_, transport.coupling_)
+    single = OptimalTransport(method)
+    Z = single.fit_transform(X_src.astype(np.float32), y_src, X_tgt.astype(np.float32))
+    assert Z.dtype == single.transform(X_tgt.astype(np.float32)).dtype == np.float32
+    np.testing.assert_allclose(Z, expected, atol=1e-3)
+
+
+@every_method
+def test_without_target_the_source_stays(method):
+    X_src, y_src, _ = make_domains()
+    transport = OptimalTransport(method)
+    with pytest.warns(NoTargetWarning, match="OptimalTransport was fitted without a target"):
+        np.testing.assert_array_equal(transport.fit_transform(X_src, y_src), X_src)
+    np.testing.assert_allclose(transport.coupling_, np.eye(40) / 40)
+
+
+def test_labels_are_needed_by_the_method_that_reads_them():
+    X_src, y_src, X_tgt = make_domains()
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        OptimalTransport("sinkhorn_lpl1").fit(X_src, None, X_tgt)
+    with pytest.raises(ValueError, match="OptimalTransport needs at least two classes"):
+        OptimalTransport("sinkhorn_lpl1").fit(X_src, np.full(40, "anger"), X_tgt)
+    plain = OptimalTransport().fit_transform(X_src, X_tgt=X_tgt)
+    np.testing.assert_array_equal(OptimalTransport().fit_transform(X_src, y_src, X_tgt), plain)
+
+
+@pytest.mark.parametrize(
+    "method, cures", [("sinkhorn", "max_iter, reg or tol"), ("emd", "max_iter")]
+)
+def test_an_unfinished_search_is_reported_once(method, cures):
+    X_src, y_src, X_tgt = make_domains()
+    transport = OptimalTransport(method, reg=0.01, max_iter={"sinkhorn": 25, "emd": 120}[method])
+    match = f"stopped after max_iter=.* iterations without having converged; raise {cures}"
+    with pytest.warns(UserWarning, match=match) as caught:
+        transport.fit(X_src, y_src, X_tgt)
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_couplings_that_leave_rows_without_mass():
+    X_src, y_src, X_tgt = make_domains()
+    match = "method='sinkhorn_lpl1' left rows of the source without mass; raise reg=1e-05"
+    with pytest.raises(ValueError, match=match):
+        OptimalTransport("sinkhorn_lpl1", reg=1e-5).fit(X_src, y_src, X_tgt)
+    match = "method='emd' left rows of the source without mass; raise max_iter=3"
+    with pytest.raises(ValueError, match=match):
+        OptimalTransport("emd", max_iter=3).fit(X_src, y_src, X_tgt)
+
+
+def test_missing_pot_names_the_cure(monkeypatch):
+    X_src, _, X_tgt = make_domains()
+    monkeypatch.setitem(sys.modules, "ot", None)
+    with pytest.raises(ImportError, match=r"needs the POT package: pip install skdidan\[ot\]"):
+        OptimalTransport().fit(X_src, X_tgt=X_tgt)
+
+
+@pytest.mark.parametrize(
+    "params, match",
+    [
+        ({"method": "emb"}, r"method must be one of \['emd', 'sinkhorn', .*; got 'emb'"),
+        ({"reg": 0}, "reg must be a finite number above 0; got 0"),
+        ({"reg_cl": -1.0}, "reg_cl must be a finite number of at least 0; got -1.0"),
+        ({"metric": "cosine"}, r"metric must be one of \['cityblock', .*; got 'cosine'"),
+        ({"norm": "log"}, r"norm must be one of \['max', 'median'\]; got 'log'"),
+        ({"max_iter": 0}, "max_iter must be a whole number of at least 1; got 0"),
+        ({"tol": 0}, "tol must be a finite number above 0; got 0"),
+    ],
+)
+def test_parameters_out_of_range(params, match):
+    X_src, _, X_tgt = make_domains()
+    with pytest.raises(ValueError, match=match):
+        OptimalTransport(**params).fit(X_src, X_tgt=X_tgt)
