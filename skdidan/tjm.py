@@ -36,14 +36,14 @@ class TJM(TCA):
     mu : float > 0, default=1.0
         Weight of the regulariser, the :math:`\lambda` of the paper.
     max_iter : int > 0, default=10
-        Most turns, as many as in the paper; 1 is `TCA`. Each costs as much as `TCA`; with thousands
-        of rows and a poly or rbf kernel, take `n_landmarks`.
+        Most turns, as many as the authors take; 1 is `TCA`. Each costs as much as `TCA`; with
+        thousands of rows and a poly or rbf kernel, take `n_landmarks`.
     tol : float >= 0, default=1e-4
         It ends sooner where a turn lowers the objective by no more than this share.
 
     Attributes
     ----------
-    objectives_ : ndarray of float, shape (n_iter_,)
+    objectives_ : ndarray of float, shape (n_turns,)
         The objective after each turn, which no turn raises.
     source_weights_ : ndarray of float, shape (n_source,)
         The lengths :math:`\|a_i\|`.
@@ -70,7 +70,7 @@ class TJM(TCA):
     first turn it is 1 throughout. As a square root lies below its tangent, no turn raises the
     objective with :math:`\sqrt{\|a_i\|^2 + \varepsilon^2}` in place of :math:`\|a_i\|`, which is
     that of `objectives_`. :math:`\varepsilon` is a millionth of the longest row of the source after
-    the first turn; the paper has none, and divides by zero.
+    the first turn.
 
     With :math:`v = G^{1/2} a` this is the problem of `TCA`, :math:`K G^{-1/2}` standing for
     :math:`K`, and is solved as there: in the space of the features, or landmarks, where these are

@@ -56,7 +56,7 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         The weight :math:`\eta`.
     metric : {"sqeuclidean", "euclidean", "cityblock"}, default="sqeuclidean"
         The distance.
-    norm : {"median", "max"}, default="median"
+    norm : {"median", "max"} or None, default="median"
         What the costs are divided by, so that `reg` and `reg_cl` need not follow the scale and the
         number of features. None takes them as they are.
     max_iter : int > 0, default=None
