@@ -1,15 +1,13 @@
 """Shallow alignments against the definitions in their papers, and the contract of all of them."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.linalg
 from sklearn.base import clone
 from sklearn.covariance import ledoit_wolf
 from sklearn.decomposition import PCA
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import GFK, CorrelationAlignment, NoTargetWarning, SubspaceAlignment, Target
+from skdidan import GFK, CorrelationAlignment, SubspaceAlignment
 
 ALIGNMENTS = [
     CorrelationAlignment(),
@@ -35,37 +33,6 @@ def principal_axes(X, k):
     return np.linalg.eigh(np.cov(X.T))[1][:, ::-1][:, :k]
 
 
-@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
-@parametrize_with_checks(ALIGNMENTS)
-def test_scikit_learn_compatible(estimator, check):
-    check(estimator)
-
-
-@every_alignment
-def test_stacked_domains_and_a_holder_give_the_same(alignment):
-    X_src, X_tgt = make_domains()
-    alignment = clone(alignment)
-    expected = alignment.fit_transform(X_src, X_tgt=X_tgt), alignment.transform(X_tgt)
-    held = alignment.fit_transform(X_src, X_tgt=Target(X_tgt)), alignment.transform(Target(X_tgt))
-    np.testing.assert_array_equal(held[0], expected[0])
-    np.testing.assert_array_equal(held[1], expected[1])
-    order = np.random.default_rng(1).permutation(65)
-    X, domain = np.vstack([X_src, X_tgt])[order], np.repeat([1, -1], [40, 25])[order]
-    Z = alignment.fit_transform(X, sample_domain=domain)
-    np.testing.assert_allclose(Z, np.vstack(expected)[order], atol=1e-9)
-
-
-@every_alignment
-def test_same_domains_need_no_alignment(alignment):
-    X_src, _ = make_domains()
-    alignment = clone(alignment)
-    Z_src = alignment.fit_transform(X_src, X_tgt=X_src)
-    np.testing.assert_allclose(Z_src, alignment.transform(X_src), atol=1e-9)
-    with pytest.warns(NoTargetWarning, match="was fitted without a target"):
-        alone = alignment.fit_transform(X_src)
-    np.testing.assert_array_equal(alone, Z_src)
-
-
 @every_alignment
 @pytest.mark.parametrize("sizes", [(300, 5, 4), (5, 300, 4), (20, 9, 40)])
 def test_domains_of_any_size(alignment, sizes):
@@ -76,28 +43,6 @@ def test_domains_of_any_size(alignment, sizes):
     assert Z_src.shape == (len(X_src), Z_tgt.shape[1])
     assert np.isfinite(Z_src).all() and np.isfinite(Z_tgt).all()
     np.testing.assert_allclose(alignment.transform(X_tgt[:1]), Z_tgt[:1], atol=1e-12)
-
-
-@every_alignment
-def test_single_precision_stays_single(alignment):
-    X_src, X_tgt = make_domains()
-    alignment = clone(alignment)
-    expected = alignment.fit_transform(X_src, X_tgt=X_tgt)
-    Z = alignment.fit_transform(X_src.astype(np.float32), X_tgt=X_tgt.astype(np.float32))
-    assert Z.dtype == np.float32
-    np.testing.assert_allclose(Z, expected, atol=1e-4)
-
-
-@every_alignment
-def test_data_frames(alignment):
-    names = [f"f{i}" for i in range(6)]
-    X_src, X_tgt = (pd.DataFrame(X, columns=names) for X in make_domains())
-    alignment = clone(alignment).set_output(transform="pandas")
-    Z = alignment.fit_transform(X_src, ["anger"] * 40, X_tgt)
-    assert Z.columns.tolist() == alignment.get_feature_names_out().tolist()
-    plain = clone(alignment).set_output(transform="default")
-    expected = plain.fit_transform(X_src.to_numpy(), X_tgt=X_tgt.to_numpy())
-    np.testing.assert_array_equal(Z.to_numpy(), expected)
 
 
 @every_alignment

@@ -44,7 +44,7 @@ def matrix_of_the_paper(y_src, y_tgt, weight):
 
 
 @pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
-@parametrize_with_checks([JDA(), JDA(kernel="rbf")])
+@parametrize_with_checks([JDA(kernel="rbf")])
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
 

@@ -43,7 +43,6 @@ def distance_of_means(Z_src, Z_tgt):
 @pytest.mark.filterwarnings("ignore:. of 9 components of TCA are zero")  # collinear monomials
 @parametrize_with_checks(
     [
-        TCA(),
         TCA(kernel="rbf"),
         TCA(kernel="poly"),
         TCA(kernel="rbf", n_landmarks=20),

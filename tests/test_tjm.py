@@ -46,9 +46,7 @@ def turns_of_the_paper(K, n_source, mu, n_components, n_turns):
 
 @pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
 @pytest.mark.filterwarnings("ignore:. of 9 components of TJM are zero")  # collinear monomials
-@parametrize_with_checks(
-    [TJM(), TJM(kernel="rbf"), TJM(kernel="poly"), TJM(kernel="rbf", n_landmarks=20)]
-)
+@parametrize_with_checks([TJM(kernel="rbf"), TJM(kernel="poly"), TJM(kernel="rbf", n_landmarks=20)])
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
 
