@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 from torch.nn.parameter import is_lazy
 
 from skdidan.distances import Penalty, as_shares
-from skdidan.parameters import check_count
+from skdidan.parameters import check_boolean, check_counts
 
 __all__ = ["ConditionalDomainAdversary", "DomainAdversary"]
 
@@ -37,12 +37,14 @@ class DomainAdversary(Penalty):
     where :math:`d`, a multilayer perceptron with a logistic output, is trained to lower it. The
     features receive the negative of the gradient (gradient reversal): whoever descends on it
     trains the discriminator to tell the domains apart and the features to deceive it, which is the
-    alignment of domain-adversarial neural networks [1]_. At best the value is that of guessing,
+    alignment of domain-adversarial neural networks [1]_, which add the two terms up, where they are
+    averaged here. Against the best discriminator, alike domains have the value of guessing,
     :math:`\log 2`.
 
     It has weights to be learnt: the optimizer takes its ``parameters()``, too. Their shapes, type
-    and device are those of the features of its first call, which draws them without advancing
-    torch's generator, so that the rest of a network trains as it would without.
+    and device are those of the features of its first call; call it once before counting or
+    casting them. That draws them without advancing torch's generator, so that the rest of a network
+    trains as it would without, and adversaries made alike start alike.
 
     Parameters
     ----------
@@ -63,11 +65,11 @@ class DomainAdversary(Penalty):
 
     Examples
     --------
-    The discriminator learns, and what lowers its loss is what the features are kept from.
+    The discriminator learns, and a step against the gradient makes the features deceive it.
 
     >>> import torch
     >>> from skdidan import DomainAdversary
-    >>> source, target = torch.zeros(8, 2), torch.ones(8, 2, requires_grad=True)
+    >>> source, target = torch.zeros(8, 2), torch.ones(8, 2)
     >>> adversary = DomainAdversary()
     >>> optimizer = torch.optim.Adam(adversary.parameters(), lr=0.1)
     >>> for _ in range(30):
@@ -77,22 +79,19 @@ class DomainAdversary(Penalty):
     ...     optimizer.step()
     >>> round(loss.item(), 2)
     0.0
-    >>> with torch.no_grad():
-    ...     (adversary(source, target - target.grad) > loss).item()
+    >>> value = adversary(source, target.requires_grad_())
+    >>> value.backward()
+    >>> (adversary(source, target - target.grad) > value).item()
     True
     """
 
     def __init__(self, hidden: Sequence[int] = (100,)) -> None:
         super().__init__()
-        if not isinstance(hidden, Sequence):
-            raise ValueError(f"hidden must list the units of each hidden layer; got {hidden!r}.")
-        for units in hidden:
-            check_count("hidden", units)
-        layers: list[nn.Module] = [nn.LazyLinear(units) for units in hidden]
+        layers: list[nn.Module] = [nn.LazyLinear(n) for n in check_counts("hidden", hidden)]
         rectified = [layer for hidden_layer in layers for layer in (hidden_layer, nn.ReLU())]
         self.discriminator = nn.Sequential(*rectified, nn.LazyLinear(1))
 
-    def _penalise(self, source: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         return self._cross_entropy(source, target)
 
     def _cross_entropy(
@@ -116,29 +115,37 @@ class DomainAdversary(Penalty):
     def _logits(self, rows: Tensor) -> Tensor:
         first = cast(nn.Linear, self.discriminator[0])
         if is_lazy(first.weight):
-            self.discriminator.to(rows)
-            with torch.random.fork_rng([rows.device] if rows.device.type == "cuda" else []):
-                self.discriminator(rows[:1])
-        if rows.shape[1] != first.in_features:
+            self._draw_weights(rows)
+        n_columns = first.weight.shape[1]
+        if rows.shape[1] != n_columns:
             raise ValueError(
-                f"{type(self).__name__} has learnt from rows of {first.in_features} columns; got "
-                f"{rows.shape[1]}. Take another one for each layer."
+                f"The discriminator has learnt from rows of {n_columns} columns; got "
+                f"{rows.shape[1]}. Take an adversary for each layer, and, where these multiply the "
+                "columns, give it predictions of the same classes in each call."
             )
         return self.discriminator(rows.to(first.weight.dtype))
+
+    def _draw_weights(self, rows: Tensor) -> None:
+        # On the CPU, whose generator gives the same weights for all devices.
+        with torch.random.fork_rng([]), torch.inference_mode(False), torch.no_grad():
+            self.discriminator(torch.zeros(1, rows.shape[1]))
+            self.discriminator.to(rows)
 
 
 class ConditionalDomainAdversary(DomainAdversary):
     r"""Domain adversary of the features together with the predictions.
 
     The discriminator of `DomainAdversary` sees the outer product :math:`f_i \otimes g_i` of the
-    features and the class probabilities, through which no gradient flows, so that it compares
-    domains class by class. With entropy conditioning a row counts by
+    features and the class probabilities, so that it compares domains class by class. With entropy
+    conditioning a row counts by
 
     .. math:: 1 + e^{-H(g_i)}, \qquad H(g) = -\sum_k g_k \log g_k
 
     that is, the more, the surer its prediction. These are the conditional adversarial networks of
-    [1]_ ("CDAN+E"); the outer product is not sampled, however large. Predictions below 0 count as
-    0, and all are scaled to a sum of 1. Without predictions it is `DomainAdversary`.
+    [1]_ ("CDAN+E"), but for two things: no gradient flows through the probabilities and weights,
+    and the outer product is not sampled, however large. Predictions below 0 count as 0, and each
+    row is scaled to a sum of 1; one without any above 0 is undecided. Without predictions it is
+    `DomainAdversary`.
 
     Parameters
     ----------
@@ -164,8 +171,8 @@ class ConditionalDomainAdversary(DomainAdversary):
     >>> adversary = ConditionalDomainAdversary()
     >>> features, predictions = torch.ones(2, 8, 5), torch.full((2, 8, 3), 1 / 3)
     >>> value = adversary(*features, predictions=predictions[0], source_predictions=predictions[1])
-    >>> adversary.discriminator[0].in_features
-    15
+    >>> adversary.discriminator[0].weight.shape, bool(value > 0)
+    (torch.Size([100, 15]), True)
     """
 
     uses = ("predictions", "source_predictions")
@@ -174,7 +181,11 @@ class ConditionalDomainAdversary(DomainAdversary):
         self, hidden: Sequence[int] = (100,), *, entropy_conditioning: bool = True
     ) -> None:
         super().__init__(hidden)
-        self.entropy_conditioning = entropy_conditioning
+        self.entropy_conditioning = check_boolean("entropy_conditioning", entropy_conditioning)
+
+    def extra_repr(self) -> str:
+        """Name the parameter in the ``repr``."""
+        return f"entropy_conditioning={self.entropy_conditioning}"
 
     def _penalise(
         self,
@@ -185,12 +196,18 @@ class ConditionalDomainAdversary(DomainAdversary):
     ) -> Tensor:
         if predictions is None or source_predictions is None:
             return self._cross_entropy(source, target)
-        certain = [as_shares(p.detach().clamp_min(0)) for p in (source_predictions, predictions)]
+        probable = [_probabilities(p.detach()) for p in (source_predictions, predictions)]
         joint = [
             (rows.unsqueeze(2) * classes.unsqueeze(1)).flatten(1)
-            for rows, classes in zip((source, target), certain, strict=True)
+            for rows, classes in zip((source, target), probable, strict=True)
         ]
         if not self.entropy_conditioning:
             return self._cross_entropy(*joint)
-        weights = [1 + torch.exp(torch.xlogy(p, p).sum(dim=1)) for p in certain]
+        weights = [1 + torch.exp(torch.xlogy(p, p).sum(dim=1)) for p in probable]
         return self._cross_entropy(*joint, *weights)
+
+
+def _probabilities(predictions: Tensor) -> Tensor:
+    """Scale each row to a sum of one; where nothing is above 0, all classes are alike."""
+    positive = predictions.clamp_min(0)
+    return as_shares(torch.where(positive.amax(dim=1, keepdim=True) > 0, positive, 1.0))

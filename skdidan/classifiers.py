@@ -16,6 +16,7 @@ from skdidan.dann import CDANClassifier, DANNClassifier
 from skdidan.didan import DIDANClassifier, LIDANClassifier
 from skdidan.discrepancies import JMMD, LMMD, MMD
 from skdidan.distances import CORAL
+from skdidan.parameters import check_positive
 from skdidan.regressors import JDAR, JIASL
 from skdidan.training import PenaltyTerm
 from skdidan.weighting import WeightedClassifier
@@ -167,7 +168,8 @@ class JANClassifier(AdaptationClassifier):
     """Joint adaptation network: MMD of features and predictions together (Long et al., 2017).
 
     The objective is ``loss + trade_off * JMMD``, see `skdidan.JMMD`, on the features and the
-    outputs (under the log loss: their softmax) of both domains.
+    outputs (under the log loss: their softmax) of both domains. Of several layers in ``align_on``
+    the penalties are averaged; the paper multiplies the kernels.
 
     Parameters
     ----------
@@ -262,6 +264,10 @@ device, random_state, callbacks, verbose
             verbose=verbose,
         )
         self.temperature = temperature
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_positive("temperature", self.temperature)
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
         return {"mcc": PenaltyTerm(MCC(self.temperature), on="logits")}

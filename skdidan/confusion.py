@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -22,9 +20,10 @@ class MCC(Penalty):
         w_i = 1 + e^{-H(p_i)}
 
     with the softmax :math:`p_i` of a target row's logits at the temperature `T` and its entropy
-    :math:`H`; no gradient flows through the weights :math:`w` [1]_. It is 0 if each row is of one
-    class for sure, and :math:`1 - 1/K` if all are undecided. A class that no row may be of costs
-    nothing.
+    :math:`H`; no gradient flows through the weights :math:`w` [1]_. It is near 0 if every class has
+    rows that are of it for sure, and :math:`1 - 1/K`, the most, if all are undecided. A class that
+    no row of the batch is of costs up to :math:`1/K`, so that batches should be large against
+    `K`; one whose probability is 0 to the last digit costs nothing.
 
     It takes logits in place of features, and those of the source have no part in it.
 
@@ -64,7 +63,7 @@ class MCC(Penalty):
         """Name the parameter in the ``repr``."""
         return f"temperature={self.temperature}"
 
-    def _penalise(self, source: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         probable = (target / self.temperature).softmax(dim=1)
         known = probable.detach()
         weights = 1 + torch.exp(torch.xlogy(known, known).sum(dim=1, keepdim=True))

@@ -11,6 +11,7 @@ from torch import nn
 
 from skdidan.adaptation import AdaptationClassifier
 from skdidan.adversaries import ConditionalDomainAdversary, DomainAdversary
+from skdidan.parameters import check_boolean, check_counts
 from skdidan.training import PenaltyTerm
 
 __all__ = ["CDANClassifier", "DANNClassifier"]
@@ -21,8 +22,9 @@ class DANNClassifier(AdaptationClassifier):
 
     The objective is ``loss + trade_off * D(features_src, features_tgt)``, in which ``D`` is the
     loss of a domain discriminator, see `skdidan.DomainAdversary`: its weights descend on the
-    objective, while its gradient is reversed at the features. ``trade_off`` rises as in [1]_; the
-    discriminator's steps do not depend on it, for AdamW scales each by its past.
+    objective, while its gradient is reversed at the features. ``trade_off`` rises as in [1]_, but
+    multiplies what the discriminator descends on, too: its steps hardly depend on it, as AdamW
+    scales each by its past, but without any it does not learn.
 
     Parameters
     ----------
@@ -86,6 +88,10 @@ max_epochs, batch_size, device, random_state, callbacks, verbose
         )
         self.discriminator_hidden = discriminator_hidden
 
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_counts("discriminator_hidden", self.discriminator_hidden)
+
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
         adversary = DomainAdversary(self.discriminator_hidden)
         return self._on_layers("domain_adversary", adversary)
@@ -95,7 +101,8 @@ class CDANClassifier(DANNClassifier):
     """Conditional adversarial network: the discriminator sees the predictions, too (Long, 2018).
 
     As `DANNClassifier`, with a discriminator of the outer product of the features and the class
-    probabilities, see `skdidan.ConditionalDomainAdversary`.
+    probabilities, see `skdidan.ConditionalDomainAdversary`. Under the squared error the outputs,
+    clipped at 0 and scaled to a sum of 1, stand for these.
 
     Parameters
     ----------
@@ -161,6 +168,10 @@ max_epochs, batch_size, device, random_state, callbacks, verbose
             verbose=verbose,
         )
         self.entropy_conditioning = entropy_conditioning
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_boolean("entropy_conditioning", self.entropy_conditioning)
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
         adversary = ConditionalDomainAdversary(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -55,11 +54,17 @@ class MMD(Penalty):
 
     def __init__(self, widths: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0)) -> None:
         super().__init__()
-        self.widths = tuple(check_positive("widths", float(width)) for width in widths)
+        if isinstance(widths, str) or not isinstance(widths, Iterable):
+            raise ValueError(f"widths must be a list or tuple of numbers; got {widths!r}.")
+        self.widths = tuple(check_positive("widths", width) for width in widths)
         if not self.widths:
             raise ValueError("widths must hold at least one number.")
 
-    def _penalise(self, source: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def extra_repr(self) -> str:
+        """Name the parameters in the ``repr``."""
+        return f"widths={self.widths}"
+
+    def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         return _discrepancy(self._kernel(torch.cat([source, target])), len(source))
 
     def _kernel(self, rows: Tensor) -> Tensor:
@@ -145,7 +150,8 @@ class JMMD(MMD):
 
     so that it compares the joint distributions of features and predictions: the alignment of
     joint adaptation networks [1]_, by the biased estimate of `MMD` in place of the one in linear
-    time. The gradient flows through features and predictions. Without predictions it is `MMD`.
+    time, and of one layer, where theirs multiplies the kernels of several. The gradient flows
+    through features and predictions. Without predictions it is `MMD`.
 
     Parameters
     ----------
@@ -188,6 +194,10 @@ class JMMD(MMD):
         super().__init__(widths)
         self.prediction_width = check_positive("prediction_width", prediction_width)
 
+    def extra_repr(self) -> str:
+        """Name the parameters in the ``repr``."""
+        return f"{super().extra_repr()}, prediction_width={self.prediction_width}"
+
     def _penalise(
         self,
         source: Tensor,
@@ -205,7 +215,8 @@ class JMMD(MMD):
 def _discrepancy(kernel: Tensor, n_source: int) -> Tensor:
     """Squared distance between the means of the domains in the space of the kernel."""
     within = kernel[:n_source, :n_source].mean() + kernel[n_source:, n_source:].mean()
-    return within - 2 * kernel[:n_source, n_source:].mean()
+    # Of equal domains rounding may leave less than nothing.
+    return (within - 2 * kernel[:n_source, n_source:].mean()).clamp_min(0)
 
 
 def _squared_distances(rows: Tensor) -> Tensor:

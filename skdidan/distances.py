@@ -164,14 +164,19 @@ class CORAL(Penalty):
 
 def _check_features(source: Tensor, target: Tensor) -> None:
     check_tensors(source, target)
+    if not source.is_floating_point() or not target.is_floating_point():
+        raise ValueError(
+            f"source and target must be of a floating type; got {source.dtype} and {target.dtype}."
+        )
     if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1]:
         raise ValueError(
             "source and target must be matrices with equally many columns; got shapes "
             f"{tuple(source.shape)} and {tuple(target.shape)}."
         )
-    if not len(source) or not len(target):
+    if not source.numel() or not target.numel():
         raise ValueError(
-            f"source and target need at least one row; got {len(source)} and {len(target)}."
+            "source and target need at least one row and one column; got shapes "
+            f"{tuple(source.shape)} and {tuple(target.shape)}."
         )
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from skdidan.parameters import check_count
+from skdidan.parameters import check_counts
 
 __all__ = ["CNN", "MLP", "NETWORKS", "VGG11", "Outputs"]
 
@@ -96,14 +96,9 @@ class _FullyConnected(nn.Module):
         self, n_inputs: int, hidden: Sequence[int], n_classes: int, dropout: float
     ) -> None:
         super().__init__()
-        if not isinstance(hidden, Sequence) or not hidden:
-            raise ValueError(
-                "hidden must list the units of at least one layer, the last of which are the "
-                f"features; got {hidden!r}."
-            )
-        for units in hidden:
-            check_count("hidden", units)
-        sizes = [n_inputs, *hidden]
+        sizes = n_inputs, *check_counts("hidden", hidden)
+        if len(sizes) == 1:
+            raise ValueError("hidden must hold at least one layer, whose units are the features.")
         layers = [nn.Sequential(nn.Linear(*pair), nn.ReLU()) for pair in pairwise(sizes)]
         self.embedding = nn.ModuleDict({f"fc{i}": layer for i, layer in enumerate(layers, 1)})
         self.output = nn.Sequential(nn.Dropout(dropout), nn.Linear(sizes[-1], n_classes))

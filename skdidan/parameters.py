@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["check_count", "check_fraction", "check_not_negative", "check_option", "check_positive"]
+__all__ = [
+    "check_boolean",
+    "check_count",
+    "check_counts",
+    "check_fraction",
+    "check_not_negative",
+    "check_option",
+    "check_positive",
+]
+
+
+def check_boolean(name: str, value: Any) -> bool:
+    """Return `value` if it is True or False, or raise a ValueError."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False; got {value!r}.")
+    return value
 
 
 def check_count(name: str, value: Any) -> int:
@@ -15,6 +30,13 @@ def check_count(name: str, value: Any) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
     return int(value)
+
+
+def check_counts(name: str, values: Any) -> tuple[int, ...]:
+    """Return `values` as whole numbers of at least 1, or raise a ValueError."""
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        raise ValueError(f"{name} must be a list or tuple of whole numbers; got {values!r}.")
+    return tuple(check_count(name, value) for value in values)
 
 
 def check_positive(name: str, value: Any) -> float:

@@ -52,6 +52,10 @@ class SquaredError(nn.Module):
         return (weight * error).sum() / weight.sum()
 
 
+# What a penalty may use beside the features.
+_KNOWN = ("labels", "predictions", "source_predictions")
+
+
 @dataclass(frozen=True)
 class PenaltyTerm:
     """One penalty of the training loss.
@@ -77,6 +81,15 @@ class PenaltyTerm:
     weight: float = 1.0
     on: str = "features"
     local: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what the penalty wants to be given."""
+        uses = getattr(self.penalty, "uses", ())
+        if isinstance(uses, str) or not set(uses) <= set(_KNOWN):
+            raise ValueError(
+                f"uses of {type(self.penalty).__name__} must be a tuple of names out of {_KNOWN}; "
+                f"got {uses!r}."
+            )
 
     def names(self, name: str) -> list[str]:
         """Names in the history of what is known as `name`: one for each part of the penalty."""
@@ -252,11 +265,9 @@ class AdaptationNet(NeuralNet):
         # A regression onto one-hot labels estimates their probabilities as it is.
         is_regression = isinstance(self.criterion_, SquaredError)
         predictions = logits if is_regression else logits.softmax(dim=1)
-        return {
-            "labels": nn.functional.one_hot(codes, self.n_classes),
-            "predictions": predictions[len(codes) :],
-            "source_predictions": predictions[: len(codes)],
-        }
+        labels = nn.functional.one_hot(codes, self.n_classes)
+        known = labels, predictions[len(codes) :], predictions[: len(codes)]
+        return dict(zip(_KNOWN, known, strict=True))
 
     def _record(self, name: str, term: Tensor) -> None:
         value = term.item()

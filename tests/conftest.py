@@ -54,3 +54,18 @@ def mean_distance_reference(source, target):
 
     within = variance(source.mean(axis=0), target.mean(axis=0))
     return 1 - within / variance(centre, centre)
+
+
+def mcc_reference(logits, temperature, weights=None):
+    """Minimum class confusion, entry by entry; the weights by default those of the rows."""
+    scaled = np.exp(logits / temperature)
+    probable = scaled / scaled.sum(axis=1, keepdims=True)
+    if weights is None:
+        weights = [1 + np.exp(np.sum(p * np.log(p))) for p in probable]
+    n_classes = logits.shape[1]
+    confusion = np.zeros((n_classes, n_classes))
+    for k in range(n_classes):
+        for m in range(n_classes):
+            confusion[k, m] = sum(w * p[k] * p[m] for w, p in zip(weights, probable, strict=True))
+    confusion /= confusion.sum(axis=1, keepdims=True)
+    return (confusion.sum() - np.trace(confusion)) / n_classes

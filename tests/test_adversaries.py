@@ -59,16 +59,31 @@ def test_its_weights_are_drawn_without_advancing_the_generator():
 def test_features_of_another_size_are_refused():
     adversary = DomainAdversary()
     adversary(features(3), features(2))
-    with pytest.raises(
-        ValueError, match="DomainAdversary has learnt from rows of 4 columns; got 5"
-    ):
+    with pytest.raises(ValueError, match="has learnt from rows of 4 columns; got 5"):
         adversary(features(3, d=5), features(2, d=5))
+
+
+def test_another_type_of_features_goes_through_the_same_weights():
+    adversary = DomainAdversary()
+    single = adversary(features(3).float(), features(2).float())
+    double = adversary(features(3), features(2))
+    assert single.dtype == double.dtype == torch.float32
+    assert single.item() == double.item()
+
+
+def test_the_first_call_may_be_one_of_inference():
+    adversary = DomainAdversary()
+    with torch.inference_mode():
+        adversary(features(3), features(2))
+    adversary(features(3), features(2)).backward()
+    assert all(weight.grad is not None for weight in adversary.parameters())
 
 
 @pytest.mark.parametrize(
     ("hidden", "message"),
     [
-        (8, "hidden must list the units of each hidden layer; got 8"),
+        (8, "hidden must be a list or tuple of whole numbers; got 8"),
+        ("8", "hidden must be a list or tuple of whole numbers; got '8'"),
         ([8, 0], "hidden must be a whole number of at least 1; got 0"),
     ],
 )
@@ -93,7 +108,7 @@ class TestConditional:
     def test_it_sees_the_outer_product_by_hand(self):
         adversary = ConditionalDomainAdversary((), entropy_conditioning=False)
         of_source = [[1.0, 0.0], [0.5, 0.5], [-1.0, 2.0]]  # below 0 is 0, the sum is 1
-        of_target = [[0.25, 0.75], [0.0, 0.0]]
+        of_target = [[0.25, 0.75], [0.0, 1.0]]
         value = self.call(adversary, of_source, of_target)
         shares_s, shares_t = [[1, 0], [0.5, 0.5], [0, 1]], of_target
         joint = [
@@ -107,21 +122,17 @@ class TestConditional:
 
     def test_sure_rows_count_twice_and_undecided_ones_one_and_a_half_times(self):
         adversary = ConditionalDomainAdversary((5,))
-        of_target = [[1.0, 0.0]] * 2
+        of_target = [[1.0, 0.0], [0.0, 0.0]]  # the last is undecided
         all_rows = self.call(adversary, [[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]], of_target)
-        # exp(-log 2) = 1/2: weights 2, 1.5, 1.5.
-        adversary.entropy_conditioning = False
-        losses = []
-        for i, p in enumerate([[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]]):
-            single = adversary(
-                self.source[[i]],
-                self.target,
-                source_predictions=torch.tensor([p]),
-                predictions=torch.tensor(of_target),
-            )
-            losses.append(single.item())
-        expected = (2 * losses[0] + 1.5 * losses[1] + 1.5 * losses[2]) / 5
-        assert all_rows.item() == pytest.approx(expected)
+        # exp(-log 2) = 1/2: weights 2, 1.5, 1.5, and 2, 1.5.
+        discriminator = adversary.discriminator
+        rows = torch.cat([self.source, self.target])
+        shares = torch.tensor([[1.0, 0], [0.5, 0.5], [0.5, 0.5], [1, 0], [0.5, 0.5]]).double()
+        pairs = zip(rows, shares, strict=True)
+        logits = discriminator(torch.stack([torch.outer(f, g).flatten() for f, g in pairs]))[:, 0]
+        losses = torch.log1p(torch.exp(logits * torch.tensor([-1, -1, -1, 1, 1])))
+        weights = torch.tensor([2 / 5, 1.5 / 5, 1.5 / 5, 2 / 3.5, 1.5 / 3.5])
+        assert all_rows.item() == pytest.approx((weights * losses).sum().item() / 2)
 
     def test_no_gradient_flows_through_the_predictions(self):
         predictions = [torch.full((n, 2), 0.5, requires_grad=True) for n in (2, 3)]
@@ -137,3 +148,15 @@ class TestConditional:
         assert float(conditional.detach()) == float(
             DomainAdversary()(self.source, self.target).detach()
         )
+
+    def test_other_classes_than_before_are_refused(self):
+        adversary = ConditionalDomainAdversary()
+        self.call(adversary, [[1.0, 0.0]] * 3, [[1.0, 0.0]] * 2)
+        with pytest.raises(ValueError, match=r"rows of 4 columns; got 2.*same classes"):
+            adversary(self.source, self.target)
+
+    def test_entropy_conditioning_is_a_switch(self):
+        shown = repr(ConditionalDomainAdversary(entropy_conditioning=False))
+        assert "entropy_conditioning=False" in shown
+        with pytest.raises(ValueError, match="must be True or False; got 'no'"):
+            ConditionalDomainAdversary(entropy_conditioning="no")

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.optimize import minimize
+from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from skdidan import (
@@ -12,6 +13,7 @@ from skdidan import (
     DeepCORALClassifier,
     DIDANClassifier,
     SourceOnlyClassifier,
+    Target,
 )
 from skdidan.adaptation import AdaptationClassifier, _project_on_simplex
 from skdidan.classifiers import CLASSIFIERS
@@ -346,3 +348,54 @@ def test_missing_labels_are_named(domains, missing):
 def test_source_only_has_no_trade_off():
     assert "trade_off" not in SourceOnlyClassifier().get_params()
     assert "use_target" in SourceOnlyClassifier().get_params()
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "attributes"),
+    [
+        ("dann", {"discriminator_hidden": [7]}, {}),
+        ("cdan", {"discriminator_hidden": [7]}, {"entropy_conditioning": True}),
+        ("cdan", {"entropy_conditioning": False}, {"entropy_conditioning": False}),
+        ("mcc", {"temperature": 0.5}, {"temperature": 0.5}),
+    ],
+)
+def test_parameters_reach_the_penalty(name, params, attributes, domains):
+    classifier = ADAPTING[name](**params, **QUICK).fit(*domains[:3])
+    (penalty,) = classifier.net_.penalties_
+    for attribute, value in attributes.items():
+        assert getattr(penalty, attribute) == value
+    if "discriminator_hidden" in params:
+        assert penalty.discriminator[0].weight.shape[0] == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("dann", {"discriminator_hidden": 8}, "discriminator_hidden must be a list or tuple"),
+        ("cdan", {"discriminator_hidden": [0]}, "discriminator_hidden must be a whole number"),
+        ("cdan", {"entropy_conditioning": 1}, "entropy_conditioning must be True or False; got 1"),
+        ("mcc", {"temperature": -1}, "temperature must be a finite number above 0; got -1"),
+    ],
+)
+def test_parameters_of_penalties_are_checked_without_a_target_too(name, params, message, domains):
+    with pytest.raises(ValueError, match=message):
+        ADAPTING[name](**params, **QUICK).fit(*domains[:2])
+
+
+@pytest.mark.parametrize(
+    ("name", "grid"),
+    [("dann", {"discriminator_hidden": [(4,), (8, 8)]}), ("mcc", {"temperature": [1.0, 2.5]})],
+)
+def test_parameters_of_penalties_are_searched(name, grid, domains):
+    X_src, y_src, X_tgt, _ = domains
+    search = GridSearchCV(ADAPTING[name](**QUICK), grid, cv=2, error_score="raise")
+    search.fit(X_src, y_src, X_tgt=Target(X_tgt))
+    assert search.best_params_.keys() == grid.keys()
+    assert search.predict(X_tgt).shape == (len(X_tgt),)
+
+
+def test_adversaries_of_several_layers_learn_each_by_itself(domains):
+    params = {"network_params": {"hidden": (9, 8)}, "align_on": ("fc1", "fc2"), **QUICK}
+    classifier = ADAPTING["dann"](**params).fit(*domains[:3])
+    widths = [penalty.discriminator[0].weight.shape[1] for penalty in classifier.net_.penalties_]
+    assert widths == [9, 8]

@@ -1,26 +1,10 @@
 """MCC against a plain NumPy loop and hand-computed values."""
 
-import numpy as np
 import pytest
 import torch
-from conftest import features
+from conftest import features, mcc_reference
 
 from skdidan import MCC
-
-
-def mcc_reference(logits, temperature, weights=None):
-    """Minimum class confusion, entry by entry; the weights by default those of the rows."""
-    scaled = np.exp(logits / temperature)
-    probable = scaled / scaled.sum(axis=1, keepdims=True)
-    if weights is None:
-        weights = [1 + np.exp(np.sum(p * np.log(p))) for p in probable]
-    n_classes = logits.shape[1]
-    confusion = np.zeros((n_classes, n_classes))
-    for k in range(n_classes):
-        for m in range(n_classes):
-            confusion[k, m] = sum(w * p[k] * p[m] for w, p in zip(weights, probable, strict=True))
-    confusion /= confusion.sum(axis=1, keepdims=True)
-    return (confusion.sum() - np.trace(confusion)) / n_classes
 
 
 @pytest.mark.parametrize("temperature", [0.2, 1.0, 2.5])
@@ -41,9 +25,18 @@ def test_the_source_has_no_part_in_it():
     assert float(MCC()(features(4, d=3), target)) == float(MCC()(features(5, d=3, seed=1), target))
 
 
-def test_a_class_of_no_row_costs_nothing():
-    logits = torch.tensor([[500.0, 0.0, -500.0], [0.0, 500.0, -500.0]])
-    assert float(MCC(1.0)(logits, logits)) == 0
+def test_a_class_of_no_row_costs_its_share():
+    logits = torch.tensor([[50.0, 0.0, 0.0], [0.0, 50.0, 0.0]], dtype=torch.float64)
+    assert float(MCC(1.0)(logits, logits)) == pytest.approx(1 / 3)
+    alone = torch.tensor([[50.0, 0.0, 0.0]], dtype=torch.float64)
+    assert float(MCC(1.0)(alone, alone)) == pytest.approx(2 / 3)
+
+
+def test_probabilities_that_are_zero_to_the_last_digit_cost_nothing():
+    logits = torch.tensor([[500.0, 0.0, -500.0], [0.0, 500.0, -500.0]]).requires_grad_()
+    value = MCC(1.0)(logits, logits)
+    value.backward()
+    assert value.item() == 0 and logits.grad.isfinite().all()
 
 
 def test_the_temperature_is_positive():

@@ -127,11 +127,18 @@ class TestJMMD:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: MMD(3), "widths must be a list or tuple of numbers; got 3"),
+        (lambda: MMD("12"), "widths must be a list or tuple of numbers; got '12'"),
+        (lambda: MMD([True]), "widths must be a finite number above 0; got True"),
         (lambda: MMD([]), "widths must hold at least one number"),
-        (lambda: MMD(np.array([1.0, 0.0])), "widths must be a finite number above 0; got 0.0"),
+        (lambda: MMD(np.array([1.0, 0.0])), r"widths must be a finite number above 0; got .*0\.0"),
         (lambda: JMMD(prediction_width=0), "prediction_width must be a finite number above 0"),
     ],
 )
 def test_errors_name_the_parameter(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_parameters_are_shown():
+    assert repr(JMMD([1.0], prediction_width=2.0)) == "JMMD(widths=(1.0,), prediction_width=2.0)"

@@ -118,8 +118,8 @@ def test_parameters_set_the_sizes():
 @pytest.mark.parametrize(
     ("hidden", "message"),
     [
-        ((), r"hidden must list the units of at least one layer, .*; got \(\)"),
-        (5, "hidden must list the units of at least one layer, .*; got 5"),
+        ((), "hidden must hold at least one layer"),
+        (5, "hidden must be a list or tuple of whole numbers; got 5"),
         ((8, 0), "hidden must be a whole number of at least 1; got 0"),
         ((8.5,), "hidden must be a whole number of at least 1; got 8.5"),
     ],

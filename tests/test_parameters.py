@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
+from skdidan.parameters import (
+    check_boolean,
+    check_count,
+    check_counts,
+    check_not_negative,
+    check_option,
+    check_positive,
+)
 from skdidan.reporting import warn_caller
 
 
@@ -12,6 +19,22 @@ def test_count(value):
     assert check_count("n", np.int64(3)) == 3
     with pytest.raises(ValueError, match="n must be a whole number of at least 1; got"):
         check_count("n", value)
+
+
+@pytest.mark.parametrize("value", [3, "34", None, {3}, np.ones(2)])
+def test_counts(value):
+    assert check_counts("n", [np.int64(3), 4]) == (3, 4) and check_counts("n", ()) == ()
+    with pytest.raises(ValueError, match="n must be a list or tuple of whole numbers; got"):
+        check_counts("n", value)
+    with pytest.raises(ValueError, match="n must be a whole number of at least 1; got 0"):
+        check_counts("n", [3, 0])
+
+
+@pytest.mark.parametrize("value", [0, 1, "yes", None])
+def test_boolean(value):
+    assert check_boolean("x", True) is True
+    with pytest.raises(ValueError, match="x must be True or False; got"):
+        check_boolean("x", value)
 
 
 @pytest.mark.parametrize("value", [0, -0.5, np.inf, np.nan, "1", None, True])

@@ -77,11 +77,22 @@ def test_a_penalty_gets_what_it_uses():
     fitted = net({"x": PenaltyTerm(recorder)}, trade_off=0, max_epochs=1, lr=1e-12).fit(data, None)
     rows = torch.cat([data.source, data.target])
     probabilities = fitted.outputs(rows).logits.softmax(dim=1)
+    assert all(recorder.known[name].requires_grad for name in ("predictions", "source_predictions"))
     known = {name: recorder.known[name].detach().sort(dim=0).values for name in recorder.uses}
     labels = nn.functional.one_hot(data.codes)
     torch.testing.assert_close(known["labels"], labels.sort(dim=0).values)
     torch.testing.assert_close(known["source_predictions"], probabilities[:8].sort(dim=0).values)
     torch.testing.assert_close(known["predictions"], probabilities[8:].sort(dim=0).values)
+
+
+@pytest.mark.parametrize("uses", ["labels", ("labels", "speakers")])
+def test_a_penalty_that_uses_what_there_is_not(uses):
+    class Wrong(MeanDistance):
+        pass
+
+    Wrong.uses = uses
+    with pytest.raises(ValueError, match="uses of Wrong must be a tuple of names out of"):
+        PenaltyTerm(Wrong())
 
 
 def test_weights_of_a_penalty_are_trained_with_the_network():
