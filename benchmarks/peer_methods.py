@@ -1,9 +1,9 @@
 """The methods that `peers.py` compares, each a function of the data and its parameters.
 
 Started there for one of them, by an interpreter that has its library. A method returns a dict of
-arrays; to them are added the seconds it took, the bytes it added to what the process holds, and the
-most that this held. All of it runs on a few rows first, so that imports, and what is compiled once,
-do not count. Reads the memory as Linux tells it::
+arrays. Added to them are the seconds it took, of the processor and of the clock, the bytes it added
+to what the process holds, and the most that this held, as Linux tells it. All of it runs on a few
+rows first, so that imports, and what is compiled once, do not count::
 
     python benchmarks/peer_methods.py LIBRARY METHOD data.npz answer.npz '{"parameter": 1.0}'
 """
@@ -17,6 +17,7 @@ import numpy as np
 
 HIDDEN, EPOCHS, BATCH, RATE = 64, 20, 50, 1e-3  # batches of 50 leave no rest, which skada drops
 FEW = 30  # rows of each domain in the first run
+SLOPE = 0.01  # all weights of the linear discriminator on which adversarial penalties are compared
 
 
 def stacked(data):
@@ -68,13 +69,20 @@ def our_penalty(data, name, **params):
 
     import skdidan
 
-    return {"value": getattr(skdidan, name)(**params)(*map(torch.tensor, single(data))).item()}
+    penalty, rows = getattr(skdidan, name)(**params), [*map(torch.tensor, single(data))]
+    penalty(*rows)  # makes the weights
+    for weights in penalty.parameters():
+        torch.nn.init.constant_(weights, SLOPE)
+    return {"value": penalty(*rows).item()}
 
 
-def our_network(data, name, seed, **params):
-    """Train a network, and predict the target."""
+def our_network(data, name, seed, constant=False, **params):
+    """Train a network, if asked under a constant weight and learning rate; predict the target."""
     import skdidan
+    from skdidan import training
 
+    if constant:
+        training.ramp = training.cooldown = lambda *args, **kwargs: 1.0
     model = getattr(skdidan, name)(
         network_params={"hidden": [HIDDEN], "dropout": 0.0},
         loss="log_loss",
@@ -113,33 +121,37 @@ def skada_kmm(data, **params):
     return {"weights": adapter.source_weights_}
 
 
-def skada_coral_loss(data):
-    """Penalise the rows as they are."""
-    import torch
-    from skada.deep.losses import deepcoral_loss
-
-    return {"value": deepcoral_loss(*map(torch.tensor, single(data))).item()}
-
-
-def skada_mmd_loss(data, widths=None, squared=False):
+def skada_loss(data, name, widths=None, squared=False):
     """Penalise the rows as they are; `widths` are multiples of the mean squared distance."""
     import torch
     from skada.deep import losses
 
-    source, target = map(torch.tensor, single(data))
-    sigmas, distances = None, torch.cdist
+    rows, params, distances = [*map(torch.tensor, single(data))], {}, torch.cdist
     if widths is not None:
-        mean = torch.nn.functional.pdist(torch.cat([source, target])).square().mean().item()
-        sigmas = [width * mean for width in widths]
+        mean = torch.nn.functional.pdist(torch.cat(rows)).square().mean().item()
+        params["sigmas"] = [width * mean for width in widths]
     if squared:
-        torch.cdist = lambda *rows: distances(*rows).square()
-    value = losses.dan_loss(source, target, sigmas=sigmas).item()
+        torch.cdist = lambda *pair: distances(*pair).square()
+    value = getattr(losses, name)(*rows, **params).item()
     torch.cdist = distances
     return {"value": value}
 
 
-def skada_network(data, name, seed, sigmoid=False, **params):
-    """Train a network, if asked with a sigmoid in the domain classifier; predict the target."""
+def skada_dann_loss(data, own=False):
+    """Penalise the rows as they are, if asked under skada's own domain classifier."""
+    import torch
+    from skada.deep._adversarial import DANNLoss, DomainClassifier
+
+    rows = [*map(torch.tensor, single(data))]
+    if own:
+        classifier = DomainClassifier(rows[0].shape[1])
+    else:  # the probability of the target, where the others have that of the source
+        classifier = lambda X: torch.sigmoid(-SLOPE * (X.sum(dim=1) + 1))  # noqa: E731
+    return {"value": DANNLoss()(*map(classifier, rows)).item()}
+
+
+def skada_network(data, name, seed, plain=False, **params):
+    """Train a network, if asked with the domain classifier of the others."""
     import skada.deep
     import torch
 
@@ -149,11 +161,12 @@ def skada_network(data, name, seed, sigmoid=False, **params):
 
     torch.manual_seed(seed)
     (X, sample_domain), n_classes = stacked(data), int(data["y_src"].max()) + 1
-    sizes = (X.shape[1], HIDDEN), (HIDDEN, n_classes)
-    first, last = (torch.nn.Linear(*pair) for pair in sizes)
-    if sigmoid:
+    first, last = torch.nn.Linear(X.shape[1], HIDDEN), torch.nn.Linear(HIDDEN, n_classes)
+    if plain:
+        hidden, output = torch.nn.Linear(HIDDEN, 100), torch.nn.Linear(100, 1)
+        layers = hidden, torch.nn.ReLU(), output, torch.nn.Sigmoid()
         params["domain_classifier"] = skada.deep.modules.DomainClassifier(HIDDEN)
-        params["domain_classifier"].classifier[-1] = torch.nn.Sigmoid()
+        params["domain_classifier"].classifier = torch.nn.Sequential(*layers)
     net = getattr(skada.deep, name)(
         Network(first, torch.nn.ReLU(), last),
         layer_name="1",
@@ -199,16 +212,19 @@ def keras_layers(*units, activation="linear"):
     return keras.Sequential([keras.Input([units[0]]), *dense])
 
 
-def adapt_coral_loss(data):
+def adapt_loss(data, name):
     """Penalise the rows as they are: a step of training at rate zero through the identity."""
     import keras
-    from adapt.feature_based import DeepCORAL
+    from adapt import feature_based
 
     (X_src, X_tgt), n = single(data), data["X_src"].shape[1]
-    encoder = keras_layers(n, n)
-    encoder.set_weights([np.eye(n), np.zeros(n)])
-    still = {"optimizer": keras.optimizers.SGD(0.0), "loss": "mse"}
-    model = DeepCORAL(encoder, keras_layers(n, 1), Xt=X_tgt, verbose=0, **still)
+    networks = {"encoder": keras_layers(n, n), "task": keras_layers(n, 1)}
+    networks["encoder"].set_weights([np.eye(n), np.zeros(n)])
+    if name == "DANN":
+        networks["discriminator"] = keras_layers(n, 1, activation="sigmoid")
+        networks["discriminator"].set_weights([np.full((n, 1), SLOPE), np.full(1, SLOPE)])
+    still = {"optimizer": keras.optimizers.SGD(0.0), "loss": "mse", "verbose": 0}
+    model = getattr(feature_based, name)(**networks, Xt=X_tgt, **still)
     model.fit(X_src, data["y_src"], epochs=1, batch_size=len(X_src), verbose=0)
     return {"value": model.history_["disc_loss"][0]}
 
@@ -225,7 +241,7 @@ def adapt_network(data, name, seed, **params):
         "task": keras_layers(HIDDEN, n_classes),
     }
     if name == "DANN":
-        networks["discriminator"] = keras_layers(HIDDEN, HIDDEN, 1, activation="sigmoid")
+        networks["discriminator"] = keras_layers(HIDDEN, 100, 1, activation="sigmoid")
     model = getattr(feature_based, name)(
         **networks,
         Xt=X_tgt,
@@ -253,14 +269,14 @@ METHODS = {
     "skada": {
         "transformer": skada_adapter,
         "KMM": skada_kmm,
-        "CORAL": skada_coral_loss,
-        "MMD": skada_mmd_loss,
+        "penalty": skada_loss,
+        "adversary": skada_dann_loss,
         "network": skada_network,
     },
     "adapt": {
         "transformer": adapt_transformer,
         "KMM": adapt_kmm,
-        "CORAL": adapt_coral_loss,
+        "penalty": adapt_loss,
         "network": adapt_network,
     },
 }
@@ -283,10 +299,10 @@ def main():
         data = dict(file)
     method({key: array[:FEW] for key, array in data.items()}, **params)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak so far
-    before, start = peak(), time.perf_counter()
+    before, clock, start = peak(), time.perf_counter(), time.process_time()
     result = method(data, **params)
-    seconds, memory = time.perf_counter() - start, peak() - before
-    np.savez(answer, seconds=seconds, memory=memory, peak=peak(), **result)
+    costs = {"seconds": time.process_time() - start, "clock": time.perf_counter() - clock}
+    np.savez(answer, **costs, memory=peak() - before, peak=peak(), **result)
 
 
 if __name__ == "__main__":

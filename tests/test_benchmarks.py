@@ -206,3 +206,60 @@ class Method(Base):
         fingerprint = benchmark("fingerprint").fingerprint
         classifiers = DANClassifier, DIDANClassifier, LIDANClassifier
         assert len({fingerprint(classifier) for classifier in classifiers}) == 3
+
+
+class TestPeers:
+    """The comparison with other libraries measures what it says, and runs without them."""
+
+    def test_objective_of_transfer_components(self, benchmark):
+        objective = benchmark("peer_agreement").tca_objective
+        # K = I and w = (1, 0): w'KHKw = 1/2, w'KLKw = 1 and w'w = 1, to be scaled by 2 / (1/2).
+        kernel, contrast, w = np.eye(2), np.array([1.0, -1.0]), np.array([[1.0], [0.0]])
+        assert objective(kernel, contrast, w, 0.5) == pytest.approx(6.0)
+        assert objective(kernel, contrast, 3 * w, 0.5) == pytest.approx(6.0)
+
+    def test_objective_of_weights(self, benchmark):
+        objective = benchmark("peer_agreement").kmm_objective
+        same = {"X_src": np.zeros((2, 1)), "X_tgt": np.zeros((3, 1))}  # all kernels are one
+        assert objective(np.array([1.0, 1.0]), same, 1.0) == pytest.approx(-1.0)
+        assert objective(np.array([2.0, 1.0]), same, 1.0) == pytest.approx((4.5 - 6) / 2)
+
+    def test_differences(self, benchmark):
+        peers = benchmark("peer_agreement")
+        assert peers.relative_difference([3.0, 4.0], np.array([0.0, 4.0])) == pytest.approx(0.75)
+        Z = np.array([[1.0, 2.0], [3.0, 5.0]])
+        ours, turned, moved = [{"Z": Z}], [{"Z": Z * [1, -1]}], [{"Z": Z + 7}]
+        assert peers.compare_up_to_sign(ours, turned, {}) == "difference 0"
+        assert peers.compare_places(ours, moved, {"X_src": Z[:1]}) == "difference 0"
+        assert peers.compare_values([{"value": 2.0}], [{"value": 3.0}], {}).endswith("0.5")
+
+    def test_accuracies(self, benchmark):
+        runs = [{"predicted": np.array(codes), "moved": 0.5} for codes in ([0, 1], [1, 1])]
+        text = benchmark("peer_agreement").compare_accuracies(None, runs, {"y_tgt": [0, 1]})
+        assert text == "accuracy 75.0 ± 35.4 %, encoder moved by 0.5"
+
+    def test_angle_and_weights(self, benchmark):
+        peers = benchmark("peer_agreement")
+        axes = [{"Z": np.eye(3)[:, [i]]} for i in range(2)]
+        assert peers.compare_components(axes[:1], axes[1:], {}, 1.0, 1.0) == "angle 90°"
+        same = {"X_src": np.zeros((2, 1)), "X_tgt": np.zeros((3, 1))}
+        runs = [{"weights": np.array(weights)} for weights in ([1.5, 0.5], [0.5, 1.5])]
+        text = peers.compare_weights(runs[:1], runs[1:], same, 1.0)
+        assert text == "objective +0.0e+00, correlation -1.0000, largest 1.5"
+
+    def test_runs_without_the_peers(self, benchmark, monkeypatch, capsys):
+        arguments = ["--tables", "TCA, mu = 10", "Penalty of DANN"]
+        arguments += ["--rows", "80", "--large", "160", "--seeds", "1"]
+        call(benchmark("peers"), monkeypatch, *arguments)
+        lines = capsys.readouterr().out.splitlines()
+        assert "skada: left out, for there is no --skada PYTHON" in lines
+        dense = next(line for line in lines if line.startswith("  numpy, dense"))
+        assert "objective times 1.000000" in dense and "memory" in dense
+        assert "TCA on landmarks, 160 rows" in lines[-1]
+        assert "value 0.7" in next(line for line in lines if "value" in line)
+
+    def test_cases_name_methods_that_exist(self, benchmark):
+        methods = benchmark("peer_methods").METHODS
+        for _, cases in benchmark("peer_cases").TABLES.values():
+            assert cases[0].label == "skdidan" and len({case.label for case in cases}) == len(cases)
+            assert all(case.method in methods[case.library] for case in cases)
