@@ -19,7 +19,7 @@ from sklearn.utils import Tags
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdidan.domains import open_target, source_rows, validate_domains
+from skdidan.domains import n_rows, open_target, source_rows, validate_domains
 from skdidan.parameters import check_count, check_fraction
 
 __all__ = ["GFK", "CorrelationAlignment", "SubspaceAlignment"]
@@ -31,11 +31,12 @@ class DomainMaps(TransformerMixin, BaseEstimator, ABC):
     """A map for rows of the source and one for rows of the target.
 
     A subclass learns them in ``fit``, and applies them to matrices of double precision in
-    ``_map_source``, which is given the source of the fit alone, and ``_map_target``.
+    ``_map_source`` and ``_map_target``.
     """
 
     # A plain Pipeline, or a search, routes these without being asked to.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
+    __metadata_request__transform: ClassVar = {"sample_domain": True}
 
     @abstractmethod
     def fit(
@@ -70,34 +71,39 @@ class DomainMaps(TransformerMixin, BaseEstimator, ABC):
             where `X` is, else float64.
         """
         self.fit(X, y, X_tgt, sample_domain=sample_domain)
-        rows = self._rows(X)
-        if sample_domain is None:
-            return self._map_source(rows.astype(np.float64)).astype(rows.dtype)
-        is_source = source_rows(rows, sample_domain)
-        Z = self._map_target(rows.astype(np.float64)).astype(rows.dtype)
-        Z[is_source] = self._map_source(rows[is_source].astype(np.float64))
-        return Z
+        numbers = np.zeros(n_rows(open_target(X))) if sample_domain is None else sample_domain
+        return self.transform(X, sample_domain=numbers)
 
-    def transform(self, X: Any) -> NDArray[np.floating]:
-        """Map rows of the target, seen or unseen.
+    def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[np.floating]:
+        """Map rows, seen or unseen, those of the target unless told otherwise.
 
         Parameters
         ----------
         X : array-like or Target, shape (n_samples, n_features)
             Rows of the target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows to be mapped as source.
 
         Returns
         -------
         Z : ndarray of float, shape (n_samples, n_out)
             Their images. float32 where `X` is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If `X` has not the columns that `fit` saw, or `sample_domain` not an entry for each row.
         """
         check_is_fitted(self)
-        rows = self._rows(X)
-        return self._map_target(rows.astype(np.float64)).astype(rows.dtype)
-
-    def _rows(self, X: Any) -> NDArray[Any]:
-        X = open_target(X)
-        return validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
+        rows = validate_data(self, open_target(X), reset=False, dtype=(np.float64, np.float32))
+        is_source = np.zeros(len(rows), dtype=bool)
+        if sample_domain is not None:
+            is_source = source_rows(rows, sample_domain)
+        exact = rows.astype(np.float64)
+        Z = self._map_target(exact)
+        if is_source.any():
+            Z[is_source] = self._map_source(exact[is_source])
+        return Z.astype(rows.dtype)
 
     @abstractmethod
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:

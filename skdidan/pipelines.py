@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, ClassVar, Self
 
 from numpy.typing import ArrayLike, NDArray
@@ -202,55 +203,71 @@ class AdaptationPipeline(BaseEstimator):
         return merge_domains(Z, Z_tgt, source_rows(X, sample_domain))
 
     @available_if(_last_step_has("predict"))
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Predict the labels of rows of the target.
 
         Parameters
         ----------
         X : array-like or list, of n_samples rows
             Rows of the target, as the first step takes them.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
+            the domains apart.
 
         Returns
         -------
         y : ndarray, shape (n_samples,)
             The labels.
         """
-        return self._last_step(X, "predict")
+        return self._last_step(X, "predict", sample_domain)
 
     @available_if(_last_step_has("predict_proba"))
-    def predict_proba(self, X: Any) -> NDArray[Any]:
+    def predict_proba(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Return the probability of each class for rows of the target.
 
         Parameters
         ----------
         X : array-like or list, of n_samples rows
             Rows of the target, as the first step takes them.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
+            the domains apart.
 
         Returns
         -------
         probabilities : ndarray of float, shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        return self._last_step(X, "predict_proba")
+        return self._last_step(X, "predict_proba", sample_domain)
 
     @available_if(_last_step_has("decision_function"))
-    def decision_function(self, X: Any) -> NDArray[Any]:
+    def decision_function(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Return the decision values of rows of the target.
 
         Parameters
         ----------
         X : array-like or list, of n_samples rows
             Rows of the target, as the first step takes them.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
+            the domains apart.
 
         Returns
         -------
         values : ndarray of float, shape (n_samples,) or (n_samples, n_classes)
             As the last step gives them.
         """
-        return self._last_step(X, "decision_function")
+        return self._last_step(X, "decision_function", sample_domain)
 
     @available_if(_last_step_has("score"))
-    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> float:
         """Score the predictions for rows of the target by the last step's own measure.
 
         Parameters
@@ -261,6 +278,9 @@ class AdaptationPipeline(BaseEstimator):
             Their true labels.
         sample_weight : array-like of float, shape (n_samples,), optional
             Weight of each row.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
+            the domains apart.
 
         Returns
         -------
@@ -268,17 +288,20 @@ class AdaptationPipeline(BaseEstimator):
             The score; accuracy for a classifier.
         """
         if sample_weight is None:
-            return self._last_step(X, "score", y)
-        return self._last_step(X, "score", y, sample_weight=sample_weight)
+            return self._last_step(X, "score", sample_domain, y)
+        return self._last_step(X, "score", sample_domain, y, sample_weight=sample_weight)
 
     @available_if(_last_step_transforms)
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> Any:
         """Send rows of the target through the chain; for chains of transformers.
 
         Parameters
         ----------
         X : array-like, list or Target, of n_samples rows
             Rows of the target, as the first step takes them.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
+            the domains apart.
 
         Returns
         -------
@@ -287,8 +310,9 @@ class AdaptationPipeline(BaseEstimator):
         """
         check_is_fitted(self)
         if _is_passthrough(self.steps_[-1][1]):
-            return self._front(X)
-        return self._last_step(X, "transform")
+            return self._front(X, sample_domain)
+        last = self.steps_[-1][1]
+        return _transform(last, self._front(X, sample_domain), sample_domain)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the columns that come out of the chain.
@@ -406,7 +430,7 @@ class AdaptationPipeline(BaseEstimator):
                     target = _target_for(step, X_tgt)
                     step, X = fit_transform(clone(step), X, y, target, _stamps(X, X_tgt))
                     if X_tgt is not None and number < end:
-                        X_tgt = transform(step, X_tgt, _stamps(X_tgt))
+                        X_tgt = transform(step, X_tgt, None, _stamps(X_tgt))
             front.append((name, step))
         return front, Domains(X, y, X_tgt)
 
@@ -414,18 +438,22 @@ class AdaptationPipeline(BaseEstimator):
         is_path = isinstance(self.memory, os.PathLike)
         return check_memory(os.fspath(self.memory) if is_path else self.memory).cache(function)
 
-    def _front(self, X: Any) -> Any:
-        """Send rows of the target through all steps but the last."""
+    def _front(self, X: Any, sample_domain: ArrayLike | None) -> Any:
+        """Send rows, those of the target unless told otherwise, through all steps but the last."""
         check_is_fitted(self)
         X = open_target(X)
+        if sample_domain is not None:
+            source_rows(X, sample_domain)
         transform = self._kept(_transform)
         for _, step in self.steps_[:-1]:
             if not _is_passthrough(step):
-                X = transform(step, X, _stamps(X))
+                X = transform(step, X, sample_domain, _stamps(X))
         return X
 
-    def _last_step(self, X: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-        X = self._front(X)
+    def _last_step(
+        self, X: Any, method: str, sample_domain: ArrayLike | None, *args: Any, **kwargs: Any
+    ) -> Any:
+        X = self._front(X, sample_domain)
         return getattr(self.steps_[-1][1], method)(X, *args, **kwargs)
 
     @contextmanager
@@ -550,8 +578,12 @@ def _fit_transform(
     return step, step.fit(X, y, **target).transform(X)
 
 
-def _transform(step: Any, X: Any, stamps: object = None) -> Any:
-    return step.transform(X)
+def _transform(
+    step: Any, X: Any, sample_domain: ArrayLike | None = None, stamps: object = None
+) -> Any:
+    if sample_domain is None or "sample_domain" not in signature(step.transform).parameters:
+        return step.transform(X)
+    return step.transform(X, sample_domain=sample_domain)
 
 
 def _stamps(*domains: Any) -> list[tuple[int, int] | None]:

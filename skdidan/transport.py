@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 from sklearn.base import OneToOneFeatureMixin
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import Tags
 
 from skdidan.alignments import DomainMaps
@@ -39,7 +40,9 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
               \sum_j \gamma_{ij} = \tfrac{1}{n_s}, \quad \sum_i \gamma_{ij} = \tfrac{1}{n_t} .
 
     A row of the source becomes the mean of the target, weighted by where its mass goes:
-    :math:`n_s \sum_j \gamma_{ij} x^t_j`. Rows of the target stay as they are.
+    :math:`n_s \sum_j \gamma_{ij} x^t_j`. A further row of the source, given to ``transform`` with
+    `sample_domain`, moves as far as the nearest one of the fit [3]_. Rows of the target stay as
+    they are.
 
     Solved by POT [2]_: ``pip install skdidan[ot]``.
 
@@ -70,6 +73,8 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
     ----------
     coupling_ : ndarray of float, shape (n_source, n_target)
         The coupling :math:`\gamma`.
+    X_fit_ : ndarray of float, shape (n_source, n_features)
+        The source.
     transported_ : ndarray of float, shape (n_source, n_features)
         The source, transported.
     n_features_in_ : int
@@ -94,6 +99,8 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
        IEEE Transactions on Pattern Analysis and Machine Intelligence 39(9), arXiv:1507.00504.
     .. [2] Flamary et al. (2021). POT: Python Optimal Transport. Journal of Machine Learning
        Research 22(78).
+    .. [3] Ferradans, Papadakis, Peyré, Aujol (2014). Regularized discrete optimal transport. SIAM
+       Journal on Imaging Sciences 7(3), arXiv:1307.5551.
 
     Examples
     --------
@@ -179,7 +186,7 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
             supervised=self._uses_classes(),
             dtype=(np.float64, np.float32),
         )
-        source = X_src.astype(np.float64)
+        self.X_fit_ = source = X_src.astype(np.float64)
         if X_tgt is None:
             self.coupling_, self.transported_ = np.eye(len(source)) / len(source), source
             return self
@@ -235,7 +242,10 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
             )
 
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
-        return self.transported_
+        if np.array_equal(X, self.X_fit_):
+            return self.transported_
+        nearest = pairwise_distances_argmin(X, self.X_fit_)
+        return X + (self.transported_ - self.X_fit_)[nearest]
 
     def _map_target(self, X: NDArray[Any]) -> NDArray[Any]:
         return X

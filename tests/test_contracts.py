@@ -1,6 +1,7 @@
 """Contracts that everything in a table obeys."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -219,6 +220,17 @@ class TestTransformers:
         )
         np.testing.assert_allclose(turned_src, Z_src[orders[0]], atol=1e-6)
         np.testing.assert_allclose(turned_tgt, Z_tgt[orders[1]], atol=1e-6)
+
+    def test_rows_of_the_source_go_its_way_when_told(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        transformer, Z_src, Z_tgt = self.paths(name, X_src, y_src, X_tgt)
+        if "sample_domain" not in inspect.signature(transformer.transform).parameters:
+            return np.testing.assert_allclose(transformer.transform(X_src), Z_src, atol=1e-9)
+        numbers = np.repeat([0, -1], [len(X_src), len(X_tgt)])
+        both = transformer.transform(np.concatenate([X_src, X_tgt]), sample_domain=numbers)
+        np.testing.assert_allclose(both, np.concatenate([Z_src, Z_tgt]), atol=1e-9)
+        some = transformer.transform(X_src[5:20], sample_domain=np.zeros(15))
+        np.testing.assert_allclose(some, Z_src[5:20], atol=1e-9)
 
     @pytest.mark.parametrize("sizes", [(1000, 30), (30, 1000), (9, 200), (200, 9)])
     def test_unequal_domain_sizes(self, name, sizes):

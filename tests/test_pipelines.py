@@ -28,6 +28,7 @@ from skdidan import (
     TCA,
     AdaptationPipeline,
     CorpusScaler,
+    CorrelationAlignment,
     DIDANClassifier,
     LogMelSpectrogram,
     NoTargetWarning,
@@ -549,3 +550,29 @@ def test_an_error_in_a_step_leaves_the_pipeline_unfitted():
         pipeline.fit(X_SRC, Y_SRC, X_TGT)
     with pytest.raises(NotFittedError):
         pipeline.predict(X_TGT)
+
+
+def test_rows_of_the_source_go_its_way_when_told():
+    rng = np.random.default_rng(0)
+    X_src, X_tgt = rng.normal(size=(30, 4)), 3 * rng.normal(size=(20, 4)) + 5
+    y_src = np.where(X_src[:, 0] > 0, "anger", "neutral")
+    steps = CorpusScaler(), CorrelationAlignment(), LogisticRegression()
+    pipeline = make_adaptation_pipeline(*steps).fit(X_src, y_src, X_tgt)
+    front = make_adaptation_pipeline(*steps[:-1])
+    Z_src = front.fit_transform(X_src, y_src, X_tgt)
+    numbers = np.zeros(30)
+    np.testing.assert_allclose(front.transform(X_src, sample_domain=numbers), Z_src)
+    last = pipeline[-1]
+    for method in ("predict", "predict_proba", "decision_function"):
+        expected = getattr(last, method)(Z_src)
+        answer = getattr(pipeline, method)(X_src, sample_domain=numbers)
+        np.testing.assert_array_equal(answer, expected)
+    assert pipeline.score(X_src, y_src, sample_domain=numbers) == last.score(Z_src, y_src)
+    assert pipeline.score(X_src, y_src, sample_domain=numbers) > pipeline.score(X_src, y_src)
+    mixed = pipeline.decision_function(
+        np.vstack([X_tgt, X_src]), sample_domain=[-1] * 20 + [0] * 30
+    )
+    np.testing.assert_allclose(mixed[:20], pipeline.decision_function(X_tgt))
+    np.testing.assert_allclose(mixed[20:], last.decision_function(Z_src))
+    with pytest.raises(ValueError, match="sample_domain and X differ in length: 3 != 30"):
+        pipeline.predict(X_src, sample_domain=[0, 0, 0])

@@ -260,3 +260,11 @@ def test_parameters_out_of_range(params, match):
     X_src, _, X_tgt = make_domains()
     with pytest.raises(ValueError, match=match):
         OptimalTransport(**params).fit(X_src, X_tgt=X_tgt)
+
+
+def test_a_further_row_of_the_source_moves_like_the_nearest():
+    X_src, X_tgt = np.array([[0.0, 0], [1, 0]]), np.array([[1.0, 2], [0, 5]])
+    transport = OptimalTransport("emd").fit(X_src, X_tgt=X_tgt)
+    moves = transport.transported_ - X_src
+    moved = transport.transform([[0.9, 0.1], [-1, 0]], sample_domain=[0, 0])
+    np.testing.assert_allclose(moved, [[0.9, 0.1] + moves[1], [-1, 0] + moves[0]])
