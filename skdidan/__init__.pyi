@@ -36,6 +36,8 @@ from .functionals import Functionals as Functionals
 from .jda import JDA as JDA
 from .metrics import uar as uar
 from .metrics import war as war
+from .model_selection import OracleWarning as OracleWarning
+from .model_selection import TargetScorer as TargetScorer
 from .networks import CNN as CNN
 from .networks import MLP as MLP
 from .networks import VGG11 as VGG11

@@ -58,7 +58,8 @@ class AdaptationPipeline(BaseEstimator):
     memory : str, path or joblib.Memory, default=None
         Where to keep what the transformers made of their input, in `fit` and afterwards, of the
         source and of the target. In a search over the classifier's parameters the features of a
-        fold, and those of the whole target, are then extracted once. The last step is never kept.
+        fold, and those of the whole target, are then extracted once. What the last step learns or
+        predicts is never kept.
         An input file is read again when its size or time of modification has changed. What is
         taken from there is taken silently: warnings of the step, such as those of unreadable audio
         files, come only when it is computed.
@@ -311,8 +312,8 @@ class AdaptationPipeline(BaseEstimator):
         check_is_fitted(self)
         if _is_passthrough(self.steps_[-1][1]):
             return self._front(X, sample_domain)
-        last = self.steps_[-1][1]
-        return _transform(last, self._front(X, sample_domain), sample_domain)
+        Z = self._front(X, sample_domain)
+        return self._kept(_transform)(self.steps_[-1][1], Z, sample_domain, _stamps(Z))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the columns that come out of the chain.

@@ -14,7 +14,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 
 LAYERS = [
     {"parameters", "reporting"},
-    {"domains", "audio", "metrics", "sparse_coding", "synthesis", "eigenproblems"},
+    {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"},
     {"spectrograms", "functionals", "scaling", "networks", "distances", "batches"}
     | {"corpora", "synthetic"},
     {"discrepancies", "reconstruction", "adversaries", "confusion"},
@@ -22,7 +22,8 @@ LAYERS = [
     {"training", "subspaces", "alignments"},
     {"adaptation", "jda", "tjm", "transport", "weighting"},
     {"didan", "dann", "regressors"},
-    {"classifiers", "transformers", "pipelines", "model_selection"},
+    {"classifiers", "transformers", "pipelines"},
+    {"model_selection"},
     {"comparison", "plots", "persistence"},
 ]
 # Within a layer: audio opens a Target, and plots average records.
@@ -48,6 +49,7 @@ FORBIDDEN = {
     "regressors": {"torch", "skorch"},
     "weighting": {"torch", "skorch"},
     "audio": {"torch", "skorch"},
+    "criteria": {"torch", "skorch"},
 }
 
 

@@ -1,0 +1,383 @@
+"""Scorers that need no target labels, for searches over methods and their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+
+from skdidan.criteria import (
+    cluster_agreement,
+    cluster_silhouette,
+    information_maximisation,
+    mano,
+    neighbourhood_density,
+    nuclear_norm,
+    prediction_entropy,
+)
+from skdidan.discrepancies import MMD
+from skdidan.distances import CORAL
+from skdidan.domains import Target, n_rows, open_target, takes_target
+from skdidan.metrics import uar
+from skdidan.parameters import check_option
+from skdidan.pipelines import AdaptationPipeline
+from skdidan.reporting import warn_caller
+
+__all__ = ["CRITERIA", "OracleWarning", "TargetScorer"]
+
+
+class OracleWarning(UserWarning):
+    """A score was computed from labels of the target, which no real task has."""
+
+
+class TargetScorer:
+    r"""Scorer of a fitted classifier by its use for an unlabelled target: higher is better.
+
+    A callable ``scorer(estimator, X, y)``, as `sklearn.model_selection` takes it for ``scoring``:
+    ``X`` and ``y`` are rows of the source that were held out from the fit, and the scorer holds the
+    target. The labels of the target are never needed, but for "oracle".
+
+    =====================  ==========================================================  ===========
+    criterion              value                                                       one class
+    =====================  ==========================================================  ===========
+    "source"               UAR on the held-out source                                  chance
+    "importance_weighted"  share of the held-out source that is recognised, weighted   chance
+                           by its likeness to the target [1]_
+    "dev"                  the same with a control variate (DEV) [2]_                  chance
+    "entropy"              minus `prediction_entropy`                                  best
+    "information"          `information_maximisation`                                  worst
+    "nuclear_norm"         `nuclear_norm`                                              low
+    "density"              `neighbourhood_density`                                     best
+    "clusters"             `cluster_agreement`                                         worst
+    "silhouette"           `cluster_silhouette`                                        worst
+    "mano"                 `mano`                                                      best
+    "mixval"               consistency of the predictions of mixed rows [3]_           low
+    "reverse"              UAR on the held-out source of a classifier retrained on     worst
+                           the target with its predictions [4]_
+    "mmd"                  minus the `MMD` of the embeddings                           not seen
+    "coral"                minus the `CORAL` of the standardised embeddings            not seen
+    "proxy_a"              minus the proxy A-distance of the embeddings [5]_           not seen
+    "oracle"               UAR on the target, by its labels: under a warning           chance
+    =====================  ==========================================================  ===========
+
+    The last column says what a classifier gets that puts all of the target into one class.
+
+    Parameters
+    ----------
+    criterion : str
+        One of the above.
+    X_tgt : array-like or Target, of n_target rows
+        The unlabelled target, as the estimator takes it.
+    y_tgt : array-like, shape (n_target,), optional
+        Labels of the target: for "oracle" alone, and refused by the others.
+    random_state : int, RandomState or None, default=0
+        Seed of k-means, of the folds of the importance weights and of the mixed rows.
+
+    Raises
+    ------
+    ValueError
+        If the criterion is none of these, or the labels do not go with it.
+
+    Warns
+    -----
+    OracleWarning
+        In each call, with the criterion "oracle".
+
+    Notes
+    -----
+    Rows of the source go through the steps of an `AdaptationPipeline` as such, and not as rows of
+    the target. Probabilities are those of ``predict_proba``, else the softmax of
+    ``decision_function``; embeddings those of ``embed`` of the last step, else what it is given.
+
+    References
+    ----------
+    .. [1] Sugiyama, Krauledat, Müller (2007). Covariate shift adaptation by importance weighted
+       cross validation. Journal of Machine Learning Research 8.
+    .. [2] You, Wang, Long, Jordan (2019). Towards accurate model selection in deep unsupervised
+       domain adaptation. ICML.
+    .. [3] Hu, Liang, Liew, Xue, Bai, Wang (2023). Mixed samples as probes for unsupervised model
+       selection in domain adaptation. NeurIPS.
+    .. [4] Zhong, Fan, Yang, Verscheure, Ren (2010). Cross validation framework to choose amongst
+       models and datasets for transfer learning. ECML PKDD.
+    .. [5] Ben-David, Blitzer, Crammer, Pereira (2006). Analysis of representations for domain
+       adaptation. NeurIPS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skdidan import JDAR, Target, TargetScorer
+    >>> X = np.random.default_rng(0).normal(size=(60, 4))
+    >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
+    >>> scorer = TargetScorer("information", X + 1)
+    >>> search = GridSearchCV(JDAR(), {"trade_off": [0.1, 1.0]}, scoring=scorer)
+    >>> search.fit(X, y, X_tgt=Target(X + 1)).best_params_
+    {'trade_off': 0.1}
+    """
+
+    def __init__(
+        self,
+        criterion: str,
+        X_tgt: Any,
+        *,
+        y_tgt: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        check_option("criterion", criterion, CRITERIA)
+        if (y_tgt is None) == (criterion == "oracle"):
+            raise ValueError(
+                "y_tgt, the labels of the target, are for criterion='oracle' and for nothing else; "
+                f"got criterion={criterion!r} and y_tgt={'None' if y_tgt is None else 'labels'}."
+            )
+        self.criterion = criterion
+        self.X_tgt = X_tgt
+        self.y_tgt = y_tgt
+        self.random_state = random_state
+
+    def __call__(self, estimator: Any, X: Any, y: ArrayLike) -> float:
+        """Score a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted classifier, or a pipeline that ends in one.
+        X : array-like or list, of n_samples rows
+            Rows of the source that it was not fitted on.
+        y : array-like, shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        score : float
+            The higher, the better.
+        """
+        return float(CRITERIA[self.criterion](_Trial(estimator, X, y, self)))
+
+    def __repr__(self) -> str:
+        return f"TargetScorer({self.criterion!r}, X_tgt of {n_rows(open_target(self.X_tgt))} rows)"
+
+
+class _Answers:
+    """What a fitted classifier says of rows of one domain; computed when first asked for."""
+
+    def __init__(self, estimator: Any, X: Any, *, is_source: bool) -> None:
+        self.estimator = estimator
+        self.X = open_target(X)
+        self.is_source = is_source
+
+    @property
+    def last(self) -> Any:
+        """The classifier itself, without the steps before it."""
+        is_chain = isinstance(self.estimator, AdaptationPipeline | Pipeline)
+        return self.estimator[-1] if is_chain else self.estimator
+
+    @cached_property
+    def inputs(self) -> Any:
+        """What the classifier is given."""
+        if self.last is self.estimator or len(self.estimator) == 1:
+            return self.X
+        front = self.estimator[:-1]
+        if self.is_source and isinstance(front, AdaptationPipeline):
+            return front.transform(self.X, sample_domain=np.zeros(n_rows(self.X)))
+        return front.transform(self.X)
+
+    @cached_property
+    def predicted(self) -> NDArray[Any]:
+        return np.asarray(self.last.predict(self.inputs))
+
+    @cached_property
+    def scores(self) -> NDArray[Any]:
+        """Scores before the softmax, a column for each class."""
+        if not hasattr(self.last, "decision_function"):
+            return np.log(np.clip(self.probabilities, 1e-12, None))
+        scores = np.asarray(self.last.decision_function(self.inputs), dtype=float)
+        return np.stack([-scores / 2, scores / 2], axis=1) if scores.ndim == 1 else scores
+
+    @cached_property
+    def probabilities(self) -> NDArray[Any]:
+        if hasattr(self.last, "predict_proba"):
+            return np.asarray(self.last.predict_proba(self.inputs), dtype=float)
+        return softmax(self.scores, axis=1)
+
+    @cached_property
+    def embeddings(self) -> NDArray[Any]:
+        rows = self.last.embed(self.inputs) if hasattr(self.last, "embed") else self.inputs
+        rows = np.asarray(rows, dtype=float)
+        return rows.reshape(len(rows), -1)
+
+
+class _Trial:
+    """A fitted classifier between the held-out source and the target."""
+
+    def __init__(self, estimator: Any, X: Any, y: ArrayLike, scorer: TargetScorer) -> None:
+        self.estimator = estimator
+        self.y = np.asarray(y)
+        self.source = _Answers(estimator, X, is_source=True)
+        self.target = _Answers(estimator, scorer.X_tgt, is_source=False)
+        self.y_tgt: Any = scorer.y_tgt
+        self.random = check_random_state(scorer.random_state)
+
+    @cached_property
+    def hits(self) -> NDArray[np.float64]:
+        """1 for each row of the source that is recognised, else 0."""
+        return (self.source.predicted == self.y).astype(float)
+
+    @cached_property
+    def is_target(self) -> NDArray[np.bool_]:
+        """Domains of the embeddings of both, stacked."""
+        return np.repeat([False, True], [len(self.source.embeddings), len(self.target.embeddings)])
+
+    @cached_property
+    def probability_of_target(self) -> NDArray[np.float64]:
+        """By a linear classifier of the embeddings that has not seen the row; domains alike."""
+        folds = StratifiedKFold(5, shuffle=True, random_state=self.random)
+        domains = make_pipeline(
+            StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced")
+        )
+        rows = np.concatenate([self.source.embeddings, self.target.embeddings])
+        method = "predict_proba"
+        return cross_val_predict(domains, rows, self.is_target, cv=folds, method=method)[:, 1]
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """Density of the target over that of the source at each row of the source, clipped."""
+        p = self.probability_of_target[~self.is_target]
+        return np.minimum(p / np.maximum(1 - p, 1e-12), _MAX_WEIGHT)
+
+
+def _source(trial: _Trial) -> float:
+    return uar(trial.y, trial.source.predicted)
+
+
+def _importance_weighted(trial: _Trial) -> float:
+    return float(np.average(trial.hits, weights=trial.weights))
+
+
+def _dev(trial: _Trial) -> float:
+    """Correct the weighted risk by what the mean of the weights, which should be 1, is off."""
+    weights, risks = trial.weights, trial.weights * (1 - trial.hits)
+    variance = weights.var()
+    slope = np.mean((risks - risks.mean()) * weights) / variance if variance > 1e-12 else 0.0
+    # The risk of a row lies between 0 and its weight, so that a slope beyond is an accident.
+    risk = risks.mean() - np.clip(slope, 0, 1) * (weights.mean() - 1)
+    return float(1 - np.clip(risk, 0, 1))
+
+
+def _entropy(trial: _Trial) -> float:
+    return -prediction_entropy(trial.target.probabilities)
+
+
+def _information(trial: _Trial) -> float:
+    return information_maximisation(trial.target.probabilities)
+
+
+def _nuclear_norm(trial: _Trial) -> float:
+    return nuclear_norm(trial.target.probabilities)
+
+
+def _density(trial: _Trial) -> float:
+    return neighbourhood_density(trial.target.probabilities)
+
+
+def _clusters(trial: _Trial) -> float:
+    target = trial.target
+    return cluster_agreement(target.embeddings, target.predicted, random_state=trial.random)
+
+
+def _silhouette(trial: _Trial) -> float:
+    return cluster_silhouette(trial.target.embeddings, trial.target.predicted)
+
+
+def _mano(trial: _Trial) -> float:
+    return mano(trial.target.scores)
+
+
+def _mixval(trial: _Trial) -> float:
+    """Share of mixed rows predicted as their larger part; the mean over partners of two kinds."""
+    rows, predicted = np.asarray(trial.target.inputs, dtype=float), trial.target.predicted
+    consistency = []
+    for is_same in (True, False):
+        fits = (predicted[:, np.newaxis] == predicted) == is_same
+        np.fill_diagonal(fits, False)
+        paired = np.flatnonzero(fits.any(axis=1))
+        if not len(paired):
+            consistency.append(0.0)
+            continue
+        partners = [trial.random.choice(np.flatnonzero(fits[i])) for i in paired]
+        mixed = _MIX * rows[paired] + (1 - _MIX) * rows[partners]
+        consistency.append(np.mean(trial.target.last.predict(mixed) == predicted[paired]))
+    return float(np.mean(consistency))
+
+
+def _reverse(trial: _Trial) -> float:
+    """Train on the target with its predictions, and recognise the source."""
+    predicted = trial.target.predicted
+    if len(np.unique(predicted)) < 2:
+        return 0.0
+    back = clone(trial.estimator)
+    X_src, X_tgt = trial.source.X, trial.target.X
+    back.fit(X_tgt, predicted, **({"X_tgt": Target(X_src)} if takes_target(back) else {}))
+    return uar(trial.y, back.predict(X_src))
+
+
+def _mmd(trial: _Trial) -> float:
+    return -_distance(trial, MMD())
+
+
+def _coral(trial: _Trial) -> float:
+    return -_distance(trial, CORAL())
+
+
+def _distance(trial: _Trial, penalty: torch.nn.Module) -> float:
+    rows = np.concatenate([trial.source.embeddings, trial.target.embeddings])
+    scaled = torch.from_numpy(StandardScaler().set_output(transform="default").fit_transform(rows))
+    return penalty(scaled[~trial.is_target], scaled[trial.is_target]).item()
+
+
+def _proxy_a(trial: _Trial) -> float:
+    """Return minus 2 (1 - 2 error) of a classifier of the domains, which count alike."""
+    error = 1 - uar(trial.is_target, trial.probability_of_target > 0.5)
+    return -2 * (1 - 2 * error)
+
+
+def _oracle(trial: _Trial) -> float:
+    message = (
+        "criterion='oracle' reads labels of the target: a bound to compare with, no selection."
+    )
+    warn_caller(message, OracleWarning)
+    return uar(trial.y_tgt, trial.target.predicted)
+
+
+_MAX_WEIGHT = 10.0  # of importance; a few rows unlike all others would decide alone
+_MIX = 0.55  # share of the larger part of a mixed row, that of the paper
+
+#: All criteria by their names: functions of a trial to a score, the higher, the better.
+CRITERIA: dict[str, Callable[[_Trial], float]] = {
+    "clusters": _clusters,
+    "coral": _coral,
+    "density": _density,
+    "dev": _dev,
+    "entropy": _entropy,
+    "importance_weighted": _importance_weighted,
+    "information": _information,
+    "mano": _mano,
+    "mixval": _mixval,
+    "mmd": _mmd,
+    "nuclear_norm": _nuclear_norm,
+    "oracle": _oracle,
+    "proxy_a": _proxy_a,
+    "reverse": _reverse,
+    "silhouette": _silhouette,
+    "source": _source,
+}

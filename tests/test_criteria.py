@@ -1,0 +1,141 @@
+"""Criteria of unlabelled predictions against loops over their formulas and values by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_mutual_info_score
+
+from skdidan import criteria
+
+
+def softmax(scores):
+    powers = np.exp(scores)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+SCORES = np.random.default_rng(0).normal(size=(12, 3))
+PROBABILITIES = softmax(SCORES)
+# All rows in one class, for sure; all classes alike in each row; two classes that share the rows.
+DEGENERATE = np.tile([1.0, 0.0, 0.0], (12, 1))
+UNDECIDED = np.full((12, 3), 1 / 3)
+PERFECT = np.eye(3)[np.arange(12) % 3]
+
+
+def entropy(p):
+    return -sum(x * math.log(x) for x in p if x > 0)
+
+
+def test_prediction_entropy():
+    expected = np.mean([entropy(p) for p in PROBABILITIES]) / math.log(3)
+    assert criteria.prediction_entropy(PROBABILITIES) == pytest.approx(expected)
+    assert criteria.prediction_entropy(UNDECIDED) == pytest.approx(1)
+    # It rewards whoever puts everything into one class.
+    assert criteria.prediction_entropy(DEGENERATE) == 0
+
+
+def test_information_maximisation():
+    mean = entropy(PROBABILITIES.mean(axis=0))
+    expected = (mean - np.mean([entropy(p) for p in PROBABILITIES])) / math.log(3)
+    assert criteria.information_maximisation(PROBABILITIES) == pytest.approx(expected)
+    assert criteria.information_maximisation(PERFECT) == pytest.approx(1)
+    assert criteria.information_maximisation(DEGENERATE) == 0
+    assert criteria.information_maximisation(UNDECIDED) == pytest.approx(0)
+
+
+def test_nuclear_norm():
+    values = np.linalg.eigvalsh(PROBABILITIES.T @ PROBABILITIES)
+    expected = np.sqrt(values).sum() / math.sqrt(12 * 3)
+    assert criteria.nuclear_norm(PROBABILITIES) == pytest.approx(expected)
+    assert criteria.nuclear_norm(PERFECT) == pytest.approx(1)
+    assert criteria.nuclear_norm(DEGENERATE) == pytest.approx(1 / math.sqrt(3))
+    # A multiple of one row, of length sqrt(1/3), has a single singular value.
+    assert criteria.nuclear_norm(UNDECIDED) == pytest.approx(1 / 3)
+
+
+def test_neighbourhood_density():
+    rows = [p / np.linalg.norm(p) for p in PROBABILITIES]
+    total = 0.0
+    for i, row in enumerate(rows):
+        powers = [math.exp(row @ other / 0.2) for j, other in enumerate(rows) if j != i]
+        total += entropy([power / sum(powers) for power in powers])
+    value = criteria.neighbourhood_density(PROBABILITIES, temperature=0.2)
+    assert value == pytest.approx(total / 12 / math.log(11))
+    assert criteria.neighbourhood_density(DEGENERATE) == pytest.approx(1)
+    # Three rows of four are each other's only neighbours.
+    assert criteria.neighbourhood_density(PERFECT) == pytest.approx(math.log(3) / math.log(11))
+
+
+@pytest.mark.parametrize("scale", [1.0, 40.0])
+def test_mano(scale):
+    q = scale * SCORES
+    shares = softmax(q) if scale > 1 else (1 + q + q**2 / 2)
+    shares = shares / shares.sum(axis=1, keepdims=True)
+    assert (-np.log(softmax(q)).mean() > 5) == (scale > 1)  # which of both forms is in use
+    assert criteria.mano(q) == pytest.approx(np.mean(shares**4) ** 0.25)
+
+
+def test_mano_of_one_sure_class_is_its_bound():
+    assert criteria.mano(1000 * DEGENERATE) == pytest.approx(3**-0.25)
+
+
+def test_cluster_agreement():
+    rng = np.random.default_rng(0)
+    truth = np.arange(60) % 3
+    rows = 10 * np.eye(3)[truth] + rng.normal(size=(60, 3))
+    predicted = np.where(rng.random(60) < 0.7, truth, 0)
+    expected = adjusted_mutual_info_score(truth, predicted)  # k-means finds clusters so far apart
+    assert criteria.cluster_agreement(rows, predicted) == pytest.approx(expected)
+    assert criteria.cluster_agreement(rows, truth) == pytest.approx(1)
+    assert criteria.cluster_agreement(rows, np.zeros(60)) == 0
+
+
+def test_cluster_silhouette():
+    rows, predicted = SCORES, np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2])
+    distances = np.linalg.norm(rows[:, None] - rows[None], axis=2)
+    values = []
+    for i in range(12):
+        means = [distances[i, predicted == c].mean() for c in range(3)]
+        own = distances[i, predicted == predicted[i]].sum() / 3
+        other = min(mean for c, mean in enumerate(means) if c != predicted[i])
+        values.append((other - own) / max(other, own))
+    assert criteria.cluster_silhouette(rows, predicted) == pytest.approx(np.mean(values))
+    assert criteria.cluster_silhouette(rows, np.zeros(12)) == -1
+    assert criteria.cluster_silhouette(rows, np.arange(12)) == -1
+
+
+OF_PROBABILITIES = [
+    criteria.prediction_entropy,
+    criteria.information_maximisation,
+    criteria.nuclear_norm,
+    criteria.neighbourhood_density,
+]
+
+
+@pytest.mark.parametrize("criterion", OF_PROBABILITIES)
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        (np.ones((3, 1)), r"probabilities must be a matrix .* two classes; got shape \(3, 1\)"),
+        (np.ones(3), r"probabilities must be a matrix .* got shape \(3,\)"),
+        (np.ones((0, 2)), r"probabilities must be a matrix .* got shape \(0, 2\)"),
+        (SCORES, "probabilities must be at least 0 and sum to 1 in each row; got entries from"),
+        (np.full((4, 2), np.nan), "probabilities must be finite"),
+    ],
+)
+def test_what_is_no_probability(criterion, values, match):
+    with pytest.raises(ValueError, match=match):
+        criterion(values)
+
+
+def test_scores_that_are_none():
+    with pytest.raises(ValueError, match="scores must be finite"):
+        criteria.mano([[np.inf, 0.0]])
+
+
+@pytest.mark.parametrize("criterion", [criteria.cluster_agreement, criteria.cluster_silhouette])
+def test_clusters_need_as_many_predictions(criterion):
+    with pytest.raises(ValueError, match=r"a row for each .* got shapes \(12, 3\) and \(11,\)"):
+        criterion(SCORES, np.zeros(11))
+    with pytest.raises(ValueError, match="embeddings must be finite"):
+        criterion(np.full((12, 3), np.nan), np.arange(12) % 2)

@@ -1,0 +1,272 @@
+"""Scorers without target labels: their values, searches with them, and what they refuse."""
+
+import numpy as np
+import pytest
+from conftest import shifted_blobs
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+from skdidan import (
+    CORAL,
+    JDAR,
+    MMD,
+    CorpusScaler,
+    DANClassifier,
+    OracleWarning,
+    SourceOnlyClassifier,
+    Target,
+    TargetScorer,
+    criteria,
+    make_adaptation_pipeline,
+    uar,
+)
+from skdidan.model_selection import CRITERIA
+
+HONEST = sorted(set(CRITERIA) - {"oracle"})
+
+
+@pytest.fixture
+def halves(domains):
+    """Source to train on, held-out source, and target, with their labels."""
+    X_src, y_src, X_tgt, y_tgt = domains
+    return (X_src[:36], y_src[:36]), (X_src[36:], y_src[36:]), (X_tgt, y_tgt)
+
+
+def score(criterion, estimator, held_out, X_tgt, **params):
+    return TargetScorer(criterion, X_tgt, **params)(estimator, *held_out)
+
+
+@pytest.mark.parametrize("criterion", HONEST)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: JDAR(),
+        lambda: DANClassifier(max_epochs=3, random_state=0),
+        lambda: make_adaptation_pipeline(CorpusScaler(), SVC()),
+        lambda: make_adaptation_pipeline(
+            CorpusScaler(), SourceOnlyClassifier(max_epochs=3, random_state=0)
+        ),
+    ],
+    ids=["JDAR", "DAN", "pipeline of an SVC", "pipeline of a network"],
+)
+def test_every_criterion_scores_every_kind_of_classifier(criterion, make, halves):
+    train, held_out, (X_tgt, _) = halves
+    estimator = make().fit(*train, X_tgt)
+    value = score(criterion, estimator, held_out, X_tgt)
+    assert isinstance(value, float) and np.isfinite(value)
+    assert score(criterion, estimator, held_out, Target(X_tgt)) == value
+
+
+@pytest.mark.parametrize("criterion", HONEST)
+def test_estimators_of_scikit_learn_are_scored(criterion, halves):
+    train, held_out, (X_tgt, _) = halves
+    for estimator in (LogisticRegression(), make_pipeline(StandardScaler(), LinearSVC())):
+        assert np.isfinite(score(criterion, estimator.fit(*train), held_out, X_tgt))
+
+
+class OneClass(ClassifierMixin, BaseEstimator):
+    """Puts everything into the first class, for sure."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.repeat(self.classes_[:1], len(X))
+
+    def predict_proba(self, X):
+        return np.eye(len(self.classes_))[np.zeros(len(X), dtype=int)]
+
+
+# As the table in the docstring has it. The distances of the embeddings do not look at predictions.
+REWARDS_ONE_CLASS = {"density", "entropy", "mano"}
+BLIND = {"coral", "mmd", "proxy_a"}
+
+
+@pytest.mark.parametrize("criterion", sorted(set(HONEST) - BLIND))
+def test_who_puts_everything_into_one_class(criterion, halves):
+    train, held_out, (X_tgt, _) = halves
+    degenerate = score(criterion, OneClass().fit(*train), held_out, X_tgt)
+    good = score(criterion, LogisticRegression(C=0.1).fit(*train), held_out, X_tgt)
+    assert (degenerate > good) == (criterion in REWARDS_ONE_CLASS)
+
+
+class TestValues:
+    """What the scores are made of."""
+
+    def test_criteria_of_the_predictions(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        svc = SVC().fit(*train)
+        p = np.exp(svc.decision_function(X_tgt))
+        p /= p.sum(axis=1, keepdims=True)
+        expected = criteria.information_maximisation(p)
+        assert score("information", svc, held_out, X_tgt) == pytest.approx(expected)
+        assert score("entropy", svc, held_out, X_tgt) == -criteria.prediction_entropy(p)
+        assert score("mano", svc, held_out, X_tgt) == criteria.mano(svc.decision_function(X_tgt))
+
+    def test_two_classes_have_one_score(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        two = train[1] != "neutral"
+        svc = SVC().fit(train[0][two], train[1][two])
+        p = 1 / (1 + np.exp(-svc.decision_function(X_tgt)))
+        expected = -criteria.prediction_entropy(np.stack([1 - p, p], axis=1))
+        assert score("entropy", svc, held_out, X_tgt) == pytest.approx(expected)
+
+    def test_probabilities_alone_have_scores(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        estimator = OneClass().fit(*train)
+        scores = np.log(np.clip(estimator.predict_proba(X_tgt), 1e-12, None))
+        assert score("mano", estimator, held_out, X_tgt) == pytest.approx(criteria.mano(scores))
+
+    def test_the_source_goes_its_own_way(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        pipeline = make_adaptation_pipeline(CorpusScaler(), LogisticRegression())
+        pipeline.fit(*train, 7 * X_tgt + 30)
+        own = pipeline.predict(held_out[0], sample_domain=np.zeros(24))
+        value = score("source", pipeline, held_out, 7 * X_tgt + 30)
+        assert value == uar(held_out[1], own) > 0.9
+        assert uar(held_out[1], pipeline.predict(held_out[0])) < value
+
+    def test_embeddings_are_those_of_the_network(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        network = DANClassifier(max_epochs=3, random_state=0).fit(*train, X_tgt)
+        rows = network.embed(X_tgt).astype(float)
+        expected = criteria.cluster_silhouette(rows, network.predict(X_tgt))
+        assert score("silhouette", network, held_out, X_tgt) == pytest.approx(expected)
+
+    def test_distances_of_the_embeddings(self, halves):
+        import torch
+
+        train, held_out, (X_tgt, _) = halves
+        estimator = LogisticRegression().fit(*train)
+        rows = np.concatenate([held_out[0], X_tgt])
+        scaled = torch.tensor((rows - rows.mean(axis=0)) / rows.std(axis=0))
+        for criterion, penalty in (("mmd", MMD()), ("coral", CORAL())):
+            expected = -float(penalty(scaled[:24], scaled[24:]))
+            assert score(criterion, estimator, held_out, X_tgt) == pytest.approx(expected)
+
+    @pytest.mark.parametrize(("shift", "expected"), [(0.0, 0.0), (100.0, -2.0)])
+    def test_proxy_a_distance(self, shift, expected):
+        rng = np.random.default_rng(0)
+        X, y = rng.normal(size=(600, 3)), np.arange(600) % 2
+        estimator = LogisticRegression().fit(X, y)
+        value = score("proxy_a", estimator, (X[:300], y[:300]), X[300:] + shift)
+        assert value == pytest.approx(expected, abs=0.25)
+
+    def test_importance_weights_follow_the_densities(self):
+        # Right where x < 0, which is rare in the target: N(1, 1) against N(0, 1).
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(4000, 1))
+        y = np.where((X[:, 0] < 0) | (rng.random(4000) < 0.5), "anger", "fear")
+
+        class Anger(OneClass):
+            def predict(self, X):
+                return np.repeat("anger", len(X))
+
+        X_tgt = rng.normal(size=(4000, 1)) + 1
+        right = np.where(X_tgt[:, 0] < 0, 1.0, 0.5).mean()
+        estimator = Anger().fit(X, y)
+        unweighted = (y == "anger").mean()
+        for criterion in ("importance_weighted", "dev"):
+            value = score(criterion, estimator, (X, y), X_tgt)
+            assert abs(value - right) < 0.05 < unweighted - right
+
+    def test_dev_corrects_what_the_weights_are_off(self, monkeypatch):
+        # All weights twice too large: the plain weighted risk would be, too.
+        from skdidan.model_selection import _dev, _Trial
+
+        X, y, _, _ = shifted_blobs(300, 3)
+        estimator = LogisticRegression(C=1e-4).fit(X, y)
+        trial = _Trial(estimator, X, np.roll(y, 1)[::-1], TargetScorer("dev", X))
+        rng = np.random.default_rng(0)
+        weights = rng.uniform(0.5, 1.5, size=300)
+        trial.weights = weights / weights.mean()
+        exact = _dev(trial)
+        trial.weights = 1.3 * trial.weights
+        assert trial.hits.mean() < 0.8
+        assert _dev(trial) == pytest.approx(exact, abs=0.06)
+        trial.weights = np.ones(300)
+        assert _dev(trial) == pytest.approx(trial.hits.mean())
+
+    def test_mixed_rows_of_a_linear_rule_stay_with_their_larger_part(self):
+        X = np.linspace(-1, 1, 40)[:, None]
+        y = np.where(X[:, 0] > 0, "b", "a")
+        estimator = LogisticRegression(C=1e6).fit(X, y)
+        # Mixed with its like a row never changes sides, and a row far out only seldom.
+        assert score("mixval", estimator, (X, y), 5 * np.sign(X)) == 1
+        near = np.concatenate([0.1 * np.ones((20, 1)), -np.ones((20, 1))])
+        assert score("mixval", estimator, (X, y), near) == pytest.approx((1 + 0.5) / 2)
+
+    def test_mixval_of_one_class_has_no_partners_of_another(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        assert score("mixval", OneClass().fit(*train), held_out, X_tgt) == 0.5
+
+    def test_reverse_validation_retrains_on_the_target(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        fits = []
+
+        class Recorder(JDAR):
+            def fit(self, X, y, X_tgt=None, *, sample_domain=None):
+                fits.append((X, y, X_tgt))
+                return super().fit(X, y, X_tgt, sample_domain=sample_domain)
+
+        jdar = Recorder().fit(*train, X_tgt)
+        value = score("reverse", jdar, held_out, X_tgt)
+        assert len(fits) == 2
+        X, y, back = fits[1]
+        assert np.array_equal(X, X_tgt) and np.array_equal(y, jdar.predict(X_tgt))
+        assert np.array_equal(back.X, held_out[0])
+        expected = JDAR().fit(X_tgt, y, held_out[0]).predict(held_out[0])
+        assert value == uar(held_out[1], expected)
+        assert np.array_equal(jdar.predict(X_tgt), y)  # the scored one is as it was
+
+
+class TestSearch:
+    """In the searches of scikit-learn."""
+
+    @pytest.mark.parametrize("n_target", [60, 90])
+    def test_grid_search_sees_the_whole_target(self, n_target):
+        X_src, y_src, X_tgt, _ = shifted_blobs(60, n_target)
+        scorer = TargetScorer("information", X_tgt)
+        search = GridSearchCV(JDAR(), {"trade_off": [0.0, 1.0]}, scoring=scorer, cv=3)
+        search.fit(X_src, y_src, X_tgt=Target(X_tgt))
+        folds = [search.cv_results_[f"split{i}_test_score"] for i in range(3)]
+        assert np.isfinite(folds).all() and np.ptp(folds) > 0
+        assert search.predict(X_tgt).shape == (n_target,)
+
+    def test_several_at_once(self, domains):
+        X_src, y_src, X_tgt, _ = domains
+        scoring = {name: TargetScorer(name, X_tgt) for name in ("source", "clusters", "proxy_a")}
+        params = {"X_tgt": Target(X_tgt)}
+        results = cross_validate(JDAR(), X_src, y_src, scoring=scoring, cv=3, params=params)
+        assert {f"test_{name}" for name in scoring} <= set(results)
+
+
+class TestOracle:
+    """The labels of the target have one door, and it is marked."""
+
+    def test_it_warns_and_reads_the_labels(self, halves):
+        train, held_out, (X_tgt, y_tgt) = halves
+        estimator = LogisticRegression().fit(*train)
+        with pytest.warns(OracleWarning, match="reads labels of the target") as caught:
+            value = score("oracle", estimator, held_out, X_tgt, y_tgt=y_tgt)
+        assert caught[0].filename == __file__
+        assert value == uar(y_tgt, estimator.predict(X_tgt))
+
+    def test_labels_go_with_it_alone(self, domains):
+        *_, X_tgt, y_tgt = domains
+        with pytest.raises(ValueError, match="for criterion='oracle' and for nothing else"):
+            TargetScorer("entropy", X_tgt, y_tgt=y_tgt)
+        with pytest.raises(ValueError, match="got criterion='oracle' and y_tgt=None"):
+            TargetScorer("oracle", X_tgt)
+
+
+def test_the_name_is_checked_and_shown():
+    with pytest.raises(ValueError, match=r"criterion must be one of \['clusters', 'coral'"):
+        TargetScorer("accuracy", np.zeros((4, 2)))
+    shown = repr(TargetScorer("dev", Target(np.zeros((4, 2)))))
+    assert shown == "TargetScorer('dev', X_tgt of 4 rows)"
