@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -73,7 +74,7 @@ class MMD(Penalty):
         # Identical rows leave a mean of zero: any positive width then gives kernel values of one.
         tiny = 1e3 * torch.finfo(rows.dtype).tiny
         mean = (squared.detach().sum() / max(n * (n - 1), 1)).clamp_min(tiny)
-        return torch.stack([torch.exp(-squared / (width * mean)) for width in self.widths]).sum(0)
+        return reduce(torch.add, (torch.exp(-squared / (width * mean)) for width in self.widths))
 
 
 class LMMD(MMD):

@@ -1,0 +1,203 @@
+"""Which scores without target labels choose best among methods, trade-offs and epochs? A table.
+
+Candidates are trained on three quarters of the source's speakers and scored on the others and on
+the unlabelled target. Their true UAR on the target then tells, for every pair of corpora, kind of
+features and seed: the rank correlation of score and truth, and the regret, which is the UAR of the
+best candidate less that of the chosen one. docs/research/selection.rst reads the results::
+
+    OMP_NUM_THREADS=1 python benchmarks/selection.py --corpora DIR --seeds 5 --jobs 2 --bf16
+
+Every candidate goes into a CSV file as soon as it is scored; a second call does what is left. The
+log-mel spectrograms are averaged over pairs of frames. The synthetic corpora, on functionals,
+differ from seed to seed.
+"""
+
+import csv
+import sys
+from pathlib import Path
+
+import cross_corpus
+import joblib
+import numpy as np
+from fingerprint import fingerprint
+from scipy.stats import spearmanr
+from sklearn.model_selection import GroupShuffleSplit
+
+from skdidan import (
+    CorpusScaler,
+    DANClassifier,
+    DANNClassifier,
+    DeepCORALClassifier,
+    DIDANClassifier,
+    Functionals,
+    JANClassifier,
+    MCCClassifier,
+    SourceOnlyClassifier,
+    Target,
+    TargetScorer,
+    make_speech_corpora,
+    uar,
+)
+from skdidan.model_selection import CRITERIA
+
+TRADE_OFFS = (0.1, 1.0, 10.0)
+ADAPTING = {
+    "DAN": DANClassifier,
+    "JAN": JANClassifier,
+    "DeepCORAL": DeepCORALClassifier,
+    "DANN": DANNClassifier,
+    "MCC": MCCClassifier,
+    "DIDAN": DIDANClassifier,
+}
+EPOCHS = {"functionals": (10, 30, 60, 100), "logmel": (5, 10, 20)}
+METHODS = {"source only": (SourceOnlyClassifier, {})} | {
+    f"{name} {trade_off}": (classifier, {"trade_off": trade_off})
+    for name, classifier in ADAPTING.items()
+    for trade_off in TRADE_OFFS
+}
+SCORERS = sorted(set(CRITERIA) - {"oracle"})
+KEYS = ["code", "features", "task", "seed", "method", "epochs"]
+
+
+def split_source(X, y, speakers, seed):
+    """Rows of three quarters of the speakers, and of the others."""
+    splitter = GroupShuffleSplit(1, test_size=0.25, random_state=seed)
+    return next(splitter.split(X, y, speakers))
+
+
+def score(key, task, half_precision):
+    """Train a candidate; return its key, its UAR on the target, and what the scorers say."""
+    _, features, _, seed, method, epochs = key
+    X_src, y_src, speakers, X_tgt, y_tgt = task
+    classifier, params = METHODS[method]
+    if features == "logmel" and half_precision:
+        params = {**params, "network": cross_corpus.half_precision_cnn}
+    train, held_out = split_source(X_src, y_src, speakers, seed)
+    model = classifier(random_state=seed, max_epochs=epochs, **params)
+    model.fit(X_src[train], y_src[train], Target(X_tgt))
+    scores = [
+        TargetScorer(name, X_tgt)(model, X_src[held_out], y_src[held_out]) for name in SCORERS
+    ]
+    return key, uar(y_tgt, model.predict(X_tgt)), scores
+
+
+def real_tasks(kind, args):
+    """EmoDB and CASIA, either way."""
+    load = joblib.Memory(args.cache, verbose=0).cache(cross_corpus.load_features)
+    transformer = cross_corpus.extractor(kind)
+    code = fingerprint(type(transformer)), repr(transformer), fingerprint(cross_corpus.load_corpus)
+    tasks = {}
+    for name, pair in cross_corpus.TASKS.items():
+        domains = [load(corpus, kind, args.corpora, code) for corpus in pair]
+        X_src, y_src, X_tgt, task = cross_corpus.make_task(domains, 2)
+        tasks[name] = X_src, y_src, task.speaker_src, X_tgt, task.y_tgt
+    return tasks
+
+
+def synthetic_task(seed):
+    """One pair of synthetic corpora."""
+    task = make_speech_corpora(random_state=seed)
+    functionals, scaler = Functionals(), CorpusScaler()
+    F_src, F_tgt = (functionals.fit_transform(X) for X in (task.X_src, task.X_tgt))
+    X_src = scaler.fit_transform(F_src, task.y_src, F_tgt)
+    return X_src, task.y_src, task.speaker_src, scaler.transform(F_tgt), task.y_tgt
+
+
+def code_of(method):
+    """Hash of what a method and the scorers run."""
+    classifier, params = METHODS[method]
+    others = [fingerprint(thing) for thing in (TargetScorer, cross_corpus.make_task, score)]
+    return fingerprint(classifier, params, others)
+
+
+def compute(path, args):
+    """Score all candidates that are not scored yet; return the rows of the present code."""
+    codes = {method: code_of(method) for method in METHODS}
+    rows = {}
+    if path.exists():
+        with open(path, newline="", encoding="utf-8") as file:
+            for *key, truth, scores in read(file):
+                rows[tuple(key)] = truth, scores
+    kept = {}
+    for kind in args.features:
+        tasks = real_tasks(kind, args)
+        for seed in range(args.seeds):
+            current = dict(tasks)
+            if kind == "functionals":
+                current["synthetic"] = synthetic_task(seed)
+            keys = [
+                (codes[method], kind, task, seed, method, epochs)
+                for method in METHODS
+                for epochs in EPOCHS[kind]
+                for task in current
+            ]
+            left = [key for key in keys if tuple(map(str, key)) not in rows]
+            results = joblib.Parallel(n_jobs=args.jobs, return_as="generator_unordered")(
+                joblib.delayed(score)(key, current[key[2]], args.bf16) for key in left
+            )
+            for key, truth, scores in results:
+                write(path, key, truth, scores)
+                rows[tuple(map(str, key))] = truth, scores
+                print(*key[1:], f"{100 * truth:.1f}", flush=True, file=sys.stderr)
+            kept |= {key: rows[tuple(map(str, key))] for key in keys}
+    return kept
+
+
+def read(file):
+    """Keys, truth and scores of the rows of a CSV file; an interrupted run leaves half a line."""
+    for row in list(csv.reader(file))[1:]:
+        if len(row) == len(KEYS) + 1 + len(SCORERS):
+            values = np.array(row[len(KEYS) :], dtype=float)
+            yield *row[: len(KEYS)], values[0], values[1:]
+
+
+def write(path, key, truth, scores):
+    """Append a row."""
+    is_new = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if is_new:
+            writer.writerow([*KEYS, "uar", *SCORERS])
+        writer.writerow([*key, *(f"{value:.6f}" for value in (truth, *scores))])
+
+
+def regret(truth, scores):
+    """UAR of the best candidate less the mean of those that share the highest score."""
+    return truth.max() - truth[scores == scores.max()].mean()
+
+
+def print_table(rows):
+    """Rank correlation and regret of every scorer, averaged over the seeds of each pair."""
+    pools = {}
+    for (_, kind, task, seed, *_), row in rows.items():
+        pools.setdefault((kind, task), {}).setdefault(seed, []).append(row)
+    heads = [f"{kind} {task}".rjust(21) for kind, task in pools]
+    print(" " * 22, *heads, "mean".rjust(14))
+    lines = {}
+    for column, name in enumerate([*SCORERS, "random", "best"]):
+        cells = []
+        for seeds in pools.values():
+            values = []
+            for pool in seeds.values():
+                truth = 100 * np.array([row[0] for row in pool])
+                if name == "random":
+                    values.append((0.0, truth.max() - truth.mean()))
+                elif name == "best":
+                    values.append((1.0, 0.0))
+                else:
+                    scores = np.array([row[1][column] for row in pool])
+                    correlation = spearmanr(scores, truth).statistic if np.ptp(scores) else 0.0
+                    values.append((correlation, regret(truth, scores)))
+            cells.append(np.mean(values, axis=0))
+        lines[name] = cells
+    for name in sorted(lines, key=lambda name: np.mean([cell[1] for cell in lines[name]])):
+        parts = [f"{rho:.2f}  {lost:.1f}".rjust(21) for rho, lost in lines[name]]
+        means = np.mean(lines[name], axis=0)
+        print(name.ljust(22), *parts, f"{means[0]:.2f}  {means[1]:.1f}".rjust(14))
+
+
+if __name__ == "__main__":
+    options = cross_corpus.parse(__doc__.split("\n")[0], METHODS)
+    results_path = options.results or Path(__file__).parent / "results" / "selection.csv"
+    print_table(compute(results_path, options))
