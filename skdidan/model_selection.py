@@ -48,30 +48,39 @@ class TargetScorer:
     ``X`` and ``y`` are rows of the source that were held out from the fit, and the scorer holds the
     target. The labels of the target are never needed, but for "oracle".
 
-    =====================  ==========================================================  ===========
-    criterion              value                                                       one class
-    =====================  ==========================================================  ===========
-    "source"               UAR on the held-out source                                  chance
-    "importance_weighted"  share of the held-out source that is recognised, weighted   chance
-                           by its likeness to the target [1]_
-    "dev"                  the same with a control variate (DEV) [2]_                  chance
-    "entropy"              minus `prediction_entropy`                                  best
-    "information"          `information_maximisation`                                  worst
-    "nuclear_norm"         `nuclear_norm`                                              low
-    "density"              `neighbourhood_density`                                     best
-    "clusters"             `cluster_agreement`                                         worst
-    "silhouette"           `cluster_silhouette`                                        worst
-    "mano"                 `mano`                                                      best
-    "mixval"               consistency of the predictions of mixed rows [3]_           low
-    "reverse"              UAR on the held-out source of a classifier retrained on     worst
-                           the target with its predictions [4]_
-    "mmd"                  minus the `MMD` of the embeddings                           not seen
-    "coral"                minus the `CORAL` of the standardised embeddings            not seen
-    "proxy_a"              minus the proxy A-distance of the embeddings [5]_           not seen
-    "oracle"               UAR on the target, by its labels: under a warning           chance
-    =====================  ==========================================================  ===========
+    By the labels of the held-out source, which all but "reverse" score by chance if a classifier
+    puts all rows into one class:
 
-    The last column says what a classifier gets that puts all of the target into one class.
+    - "source": their UAR.
+    - "importance_weighted": the share that is recognised, each row weighted by its likeness to the
+      target [1]_, that is by the ratio of the densities of the embeddings, clipped at 10.
+    - "dev": the same with a control variate for the mean of the weights (deep embedded validation)
+      [2]_, clipped to what a risk can be.
+    - "reverse": UAR of a classifier of the same kind that is trained anew, on the target with its
+      predictions for labels, the source being the unlabelled domain [4]_; 0 if these are of one
+      class.
+
+    By the predictions on the target:
+
+    - "entropy": minus `prediction_entropy`. One class is best.
+    - "information": `information_maximisation`. One class is worst.
+    - "nuclear_norm": `nuclear_norm`. One class is low.
+    - "density": `neighbourhood_density`. One class is best.
+    - "mano": `mano`. One class is best.
+    - "clusters": `cluster_agreement` with the embeddings. One class is worst.
+    - "silhouette": `cluster_silhouette` in the embeddings. One class is worst.
+    - "mixval": share of rows, mixed 55 to 45 from two, that are predicted as the larger part is
+      [3]_; the mean over partners of the same predicted class and of another. One class has 0.5.
+
+    By the embeddings of both domains, whatever is predicted:
+
+    - "mmd": minus their `MMD`.
+    - "coral": minus their `CORAL`, once they are standardised.
+    - "proxy_a": minus their proxy A-distance, :math:`2 (1 - 2 \epsilon)` for the error
+      :math:`\epsilon` of a linear classifier of the domains on rows it has not seen [5]_.
+
+    And "oracle": UAR on the target by its labels, under a warning; an upper bound to report beside
+    the others.
 
     Parameters
     ----------
