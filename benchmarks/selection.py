@@ -49,7 +49,7 @@ ADAPTING = {
     "MCC": MCCClassifier,
     "DIDAN": DIDANClassifier,
 }
-EPOCHS = {"functionals": (10, 30, 60, 100), "logmel": (5, 10, 20)}
+EPOCHS = {"functionals": (10, 30, 60), "logmel": (5, 10, 20)}
 METHODS = {"source only": (SourceOnlyClassifier, {})} | {
     f"{name} {trade_off}": (classifier, {"trade_off": trade_off})
     for name, classifier in ADAPTING.items()
