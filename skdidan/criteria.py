@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,8 @@ from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 from sklearn.preprocessing import normalize
 
 __all__ = [
+    "TARGET_CRITERIA",
+    "Answers",
     "cluster_agreement",
     "cluster_silhouette",
     "information_maximisation",
@@ -20,6 +23,26 @@ __all__ = [
     "nuclear_norm",
     "prediction_entropy",
 ]
+
+
+class Answers(Protocol):
+    """What a classifier says of rows."""
+
+    @property
+    def predicted(self) -> NDArray[Any]:
+        """The predicted classes, shape (n_samples,)."""
+
+    @property
+    def probabilities(self) -> NDArray[Any]:
+        """Their probabilities, shape (n_samples, n_classes)."""
+
+    @property
+    def scores(self) -> NDArray[Any]:
+        """Scores before the softmax, shape (n_samples, n_classes)."""
+
+    @property
+    def embeddings(self) -> NDArray[Any]:
+        """The features on which the classifier decides, shape (n_samples, n_features)."""
 
 
 def prediction_entropy(probabilities: ArrayLike) -> float:
@@ -370,3 +393,15 @@ def _check_clusters(
     if not np.isfinite(rows).all():
         raise ValueError("embeddings must be finite.")
     return rows, codes
+
+
+#: Scores of what a classifier says of the target, by their names: the higher, the better.
+TARGET_CRITERIA: dict[str, Callable[[Answers], float]] = {
+    "clusters": lambda answers: cluster_agreement(answers.embeddings, answers.predicted),
+    "density": lambda answers: neighbourhood_density(answers.probabilities),
+    "entropy": lambda answers: -prediction_entropy(answers.probabilities),
+    "information": lambda answers: information_maximisation(answers.probabilities),
+    "mano": lambda answers: mano(answers.scores),
+    "nuclear_norm": lambda answers: nuclear_norm(answers.probabilities),
+    "silhouette": lambda answers: cluster_silhouette(answers.embeddings, answers.predicted),
+}

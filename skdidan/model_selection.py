@@ -17,15 +17,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
-from skdidan.criteria import (
-    cluster_agreement,
-    cluster_silhouette,
-    information_maximisation,
-    mano,
-    neighbourhood_density,
-    nuclear_norm,
-    prediction_entropy,
-)
+from skdidan.criteria import TARGET_CRITERIA, Answers
 from skdidan.discrepancies import MMD
 from skdidan.distances import CORAL
 from skdidan.domains import Target, n_rows, open_target, takes_target
@@ -91,7 +83,7 @@ class TargetScorer:
     y_tgt : array-like, shape (n_target,), optional
         Labels of the target: for "oracle" alone, and refused by the others.
     random_state : int, RandomState or None, default=0
-        Seed of k-means, of the folds of the importance weights and of the mixed rows.
+        Seed of the folds of the importance weights and of the mixed rows.
 
     Raises
     ------
@@ -283,33 +275,8 @@ def _dev(trial: _Trial) -> float:
     return float(1 - np.clip(risk, 0, 1))
 
 
-def _entropy(trial: _Trial) -> float:
-    return -prediction_entropy(trial.target.probabilities)
-
-
-def _information(trial: _Trial) -> float:
-    return information_maximisation(trial.target.probabilities)
-
-
-def _nuclear_norm(trial: _Trial) -> float:
-    return nuclear_norm(trial.target.probabilities)
-
-
-def _density(trial: _Trial) -> float:
-    return neighbourhood_density(trial.target.probabilities)
-
-
-def _clusters(trial: _Trial) -> float:
-    target = trial.target
-    return cluster_agreement(target.embeddings, target.predicted, random_state=trial.random)
-
-
-def _silhouette(trial: _Trial) -> float:
-    return cluster_silhouette(trial.target.embeddings, trial.target.predicted)
-
-
-def _mano(trial: _Trial) -> float:
-    return mano(trial.target.scores)
+def _of_target(criterion: Callable[[Answers], float]) -> Callable[[_Trial], float]:
+    return lambda trial: criterion(trial.target)
 
 
 def _mixval(trial: _Trial) -> float:
@@ -373,20 +340,14 @@ _MIX = 0.55  # share of the larger part of a mixed row, that of the paper
 
 #: All criteria by their names: functions of a trial to a score, the higher, the better.
 CRITERIA: dict[str, Callable[[_Trial], float]] = {
-    "clusters": _clusters,
+    **{name: _of_target(criterion) for name, criterion in TARGET_CRITERIA.items()},
     "coral": _coral,
-    "density": _density,
     "dev": _dev,
-    "entropy": _entropy,
     "importance_weighted": _importance_weighted,
-    "information": _information,
-    "mano": _mano,
     "mixval": _mixval,
     "mmd": _mmd,
-    "nuclear_norm": _nuclear_norm,
     "oracle": _oracle,
     "proxy_a": _proxy_a,
     "reverse": _reverse,
-    "silhouette": _silhouette,
     "source": _source,
 }
