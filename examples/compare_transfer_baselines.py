@@ -84,7 +84,7 @@ def make_methods(features, epochs, memory):
     params = {"max_epochs": epochs or default_epochs}
     methods = {
         "SVM": shallow(svm),
-        # CorpusScaler makes the means of the domains equal: a linear kernel would see no difference.
+        # CorpusScaler makes the means equal: under a linear kernel the domains would not differ.
         "TCA + SVM": shallow(TCA(n_components=40, kernel="rbf"), svm),
         "JDA + SVM": shallow(JDA(n_components=40, kernel="rbf", estimator=svm), svm),
         "TJM + SVM": shallow(TJM(n_components=40, kernel="rbf"), svm),

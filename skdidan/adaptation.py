@@ -12,16 +12,25 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skdidan.batches import PairedBatches
-from skdidan.domains import open_target, validate_domains
+from skdidan.domains import open_target, source_rows, validate_domains
+from skdidan.monitoring import SOURCE, EpochScores, NetAnswers, check_monitor
 from skdidan.networks import NETWORKS
-from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
-from skdidan.training import LOSSES, AdaptationNet, PenaltyTerm, SquaredError
+from skdidan.parameters import (
+    check_count,
+    check_not_negative,
+    check_option,
+    check_positive,
+    check_share,
+)
+from skdidan.training import LOSSES, AdaptationNet, PenaltyTerm
 
 __all__ = ["AdaptationClassifier"]
 
@@ -49,6 +58,9 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         max_epochs: int = 60,
+        validation_fraction: float | None = None,
+        monitor: str | None = None,
+        patience: int | None = None,
         batch_size: int = 64,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -64,6 +76,9 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         self.lr = lr
         self.weight_decay = weight_decay
         self.max_epochs = max_epochs
+        self.validation_fraction = validation_fraction
+        self.monitor = monitor
+        self.patience = patience
         self.batch_size = batch_size
         self.device = device
         self.random_state = random_state
@@ -100,6 +115,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         X_tgt: Any = None,
         *,
         sample_domain: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Train on the labelled source under penalties between source and target.
 
@@ -114,6 +130,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
             `NoTargetWarning`.
         sample_domain : array-like of int, shape (n_samples,), optional
             ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+        groups : array-like, of as many entries as X, optional
+            The group of each row, such as its speaker: `validation_fraction` holds out whole ones.
 
         Returns
         -------
@@ -149,16 +167,25 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
             min_source=2,
             wants_target=self._wants_target(),
         )
-        return self._fit(source, labels, target)
+        return self._fit(source, labels, target, _groups_of_source(X, groups, sample_domain))
 
-    def _fit(self, X: NDArray[Any], y: NDArray[Any], X_tgt: NDArray[Any] | None) -> Self:
+    def _fit(
+        self,
+        X: NDArray[Any],
+        y: NDArray[Any],
+        X_tgt: NDArray[Any] | None,
+        groups: NDArray[Any] | None,
+    ) -> Self:
         classes, codes = np.unique(y, return_inverse=True)
         device = self._device()
-        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
+        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=3)
+        target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
+        train, held_out = self._hold_out(y, groups, seeds[2])
+        monitoring = self._monitoring(torch.tensor(X[held_out]), codes[held_out], target)
         batches = PairedBatches(
-            torch.tensor(X, device=device),
-            None if X_tgt is None else torch.tensor(X_tgt, device=device),
-            torch.tensor(codes, device=device),
+            torch.tensor(X[train], device=device),
+            target,
+            torch.tensor(codes[train], device=device),
             self.batch_size,
             np.random.default_rng(seeds[0]),
         )
@@ -167,7 +194,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
             torch.manual_seed(int(seeds[1]))
             net = AdaptationNet(
                 self._module(X.shape[1:], len(classes)),
-                LOSSES[self.loss](weight=self._class_weights(classes, y)),
+                LOSSES[self.loss](weight=self._class_weights(classes, y[train])),
                 n_classes=len(classes),
                 penalties={} if X_tgt is None else self._penalty_terms(classes),
                 trade_off=self.trade_off,
@@ -175,15 +202,51 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
                 weight_decay=self.weight_decay,
                 max_epochs=self.max_epochs,
                 device=str(device),
-                callbacks=self.callbacks,
+                callbacks=[*monitoring, *(self.callbacks or [])],
                 verbose=self.verbose,
             ).fit(batches, None)
         self.net_, self.classes_, self.feature_shape_ = net, classes, X.shape[1:]
+        if monitoring:
+            self.best_epoch_ = dict(net.callbacks_)["best_epoch"].best_epoch_
         self.history_ = [
             {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
             for epoch in net.history.to_list()
         ]
         return self
+
+    def _hold_out(
+        self, y: NDArray[Any], groups: NDArray[Any] | None, seed: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the rows to train on, and those that are held out."""
+        if self.validation_fraction is None:
+            return np.arange(len(y)), np.arange(0)
+        splitter = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
+        split = splitter(1, test_size=self.validation_fraction, random_state=seed)
+        train, held_out = next(split.split(y, y, groups))
+        if lost := sorted(set(y) - set(y[train])):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} holds out all rows of {lost}: "
+                "their groups are too few. Lower it, or pass no groups."
+            )
+        return train, held_out
+
+    def _monitoring(
+        self, held_out: torch.Tensor, codes: NDArray[Any], target: torch.Tensor | None
+    ) -> list[tuple[str, Any]]:
+        """Return the callbacks that score each epoch and keep the best."""
+        if self.monitor is None:
+            return []
+        if target is None and check_monitor(self.monitor) != [SOURCE]:
+            raise ValueError(
+                f"monitor={self.monitor!r} needs a target in training; without one, take "
+                f"monitor={SOURCE!r}."
+            )
+        patience = self.patience or self.max_epochs
+        best = EarlyStopping(
+            "monitor", patience=patience, threshold=0, lower_is_better=False, load_best=True
+        )
+        scores = EpochScores(self.monitor, held_out, codes, target)
+        return [("epoch_scores", scores), ("best_epoch", best)]
 
     def _class_weights(self, classes: NDArray[Any], y: NDArray[Any]) -> torch.Tensor:
         weights = compute_class_weight(self.class_weight, classes=classes, y=y)
@@ -207,8 +270,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         y : ndarray, shape (n_samples,)
             Labels out of `classes_`.
         """
-        logits = self._outputs(X)[0]
-        return self.classes_[logits.argmax(axis=1)]
+        return self.classes_[self._answers(X).predicted]
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Return the network's outputs.
@@ -223,8 +285,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         scores : ndarray, shape (n_samples, n_classes) or (n_samples,)
             The outputs; with two classes, how far the second exceeds the first.
         """
-        logits = self._outputs(X)[0]
-        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+        scores = self._answers(X).scores
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Estimate class probabilities.
@@ -241,11 +303,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
             themselves estimate the probabilities, and the nearest distribution to them is
             returned: their Euclidean projection onto the simplex (Duchi et al., 2008, ICML).
         """
-        logits = self._outputs(X)[0]
-        if isinstance(self.net_.criterion_, SquaredError):
-            return _project_on_simplex(logits)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return self._answers(X).probabilities
 
     def embed(self, X: ArrayLike) -> NDArray[Any]:
         """Return the features of rows: the inputs of the output layer, whatever `align_on` names.
@@ -260,9 +318,9 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         features : ndarray of float32, shape (n_samples, n_features_out)
             The features; those on which the domains were aligned, by default.
         """
-        return self._outputs(X)[1]
+        return self._answers(X).embeddings
 
-    def _outputs(self, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _answers(self, X: Any) -> NetAnswers:
         check_is_fitted(self)
         X = validate_data(
             self, open_target(X), reset=False, allow_nd=True, dtype=np.float32, order="C"
@@ -272,8 +330,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
                 f"{type(self).__name__} was fitted on rows of shape {self.feature_shape_}; "
                 f"got {X.shape[1:]}."
             )
-        outputs = self.net_.outputs(torch.tensor(X))
-        return outputs.logits.double().numpy(), outputs.features.numpy()
+        return NetAnswers.of(self.net_, torch.tensor(X))
 
     def _device(self) -> torch.device:
         if self.device == "auto":
@@ -319,6 +376,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         check_count("batch_size", self.batch_size)
         check_not_negative("trade_off", self.trade_off)
         check_not_negative("weight_decay", self.weight_decay)
+        self._check_monitoring()
         layers = [self.align_on] if isinstance(self.align_on, str) else self.align_on
         is_names = isinstance(layers, Sequence) and all(isinstance(name, str) for name in layers)
         if not is_names or not layers or len(set(layers)) < len(layers):
@@ -327,18 +385,29 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
                 f"{self.align_on!r}."
             )
 
+    def _check_monitoring(self) -> None:
+        factors = [] if self.monitor is None else check_monitor(self.monitor)
+        if self.validation_fraction is not None:
+            check_share("validation_fraction", self.validation_fraction)
+        if self.patience is not None:
+            check_count("patience", self.patience)
+        if (SOURCE in factors) != (self.validation_fraction is not None):
+            raise ValueError(
+                "monitor='source', or a product with it, and validation_fraction go together; got "
+                f"monitor={self.monitor!r} and validation_fraction={self.validation_fraction}."
+            )
+        if self.patience is not None and not factors:
+            raise ValueError(f"patience={self.patience} needs a monitor, such as 'information'.")
 
-def _project_on_simplex(points: NDArray[Any]) -> NDArray[Any]:
-    """Project each row onto the probability simplex: shift, then clip at zero.
 
-    Only the entries above the shift stay positive, and the largest is always one of them.
-    """
-    descending = -np.sort(-points, axis=1)
-    ranks = np.arange(1, points.shape[1] + 1)
-    shifts = (np.cumsum(descending, axis=1) - 1) / ranks
-    n_positive = (descending > shifts).sum(axis=1)
-    shift = np.take_along_axis(shifts, n_positive[:, np.newaxis] - 1, axis=1)
-    return np.clip(points - shift, 0, None)
+def _groups_of_source(
+    X: Any, groups: ArrayLike | None, sample_domain: ArrayLike | None
+) -> NDArray[Any] | None:
+    if groups is None:
+        return None
+    names = np.asarray(column_or_1d(groups))
+    check_consistent_length(open_target(X), names)
+    return names if sample_domain is None else names[source_rows(X, sample_domain)]
 
 
 _BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history

@@ -37,8 +37,8 @@ class SourceOnlyClassifier(AdaptationClassifier):
 
     Parameters
     ----------
-    network, network_params, loss, class_weight, lr, weight_decay, max_epochs, batch_size, device, \
-random_state, callbacks, verbose
+    network, network_params, loss, class_weight, lr, weight_decay, max_epochs, \
+validation_fraction, monitor, patience, batch_size, device, random_state, callbacks, verbose
         As in `DIDANClassifier`.
     use_target : bool, default=False
         Whether target rows pass through the network in training, without any penalty, so that
@@ -66,6 +66,9 @@ random_state, callbacks, verbose
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         max_epochs: int = 60,
+        validation_fraction: float | None = None,
+        monitor: str | None = None,
+        patience: int | None = None,
         batch_size: int = 64,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -81,6 +84,9 @@ random_state, callbacks, verbose
             lr=lr,
             weight_decay=weight_decay,
             max_epochs=max_epochs,
+            validation_fraction=validation_fraction,
+            monitor=monitor,
+            patience=patience,
             batch_size=batch_size,
             device=device,
             random_state=random_state,
@@ -92,8 +98,14 @@ random_state, callbacks, verbose
     def _wants_target(self) -> bool:
         return self.use_target
 
-    def _fit(self, X: NDArray[Any], y: NDArray[Any], X_tgt: NDArray[Any] | None) -> Self:
-        return super()._fit(X, y, X_tgt if self.use_target else None)
+    def _fit(
+        self,
+        X: NDArray[Any],
+        y: NDArray[Any],
+        X_tgt: NDArray[Any] | None,
+        groups: NDArray[Any] | None,
+    ) -> Self:
+        return super()._fit(X, y, X_tgt if self.use_target else None, groups)
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
         return {}
@@ -108,7 +120,8 @@ class DANClassifier(AdaptationClassifier):
     Parameters
     ----------
     network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
-max_epochs, batch_size, device, random_state, callbacks, verbose
+max_epochs, validation_fraction, monitor, patience, batch_size, device, random_state, \
+callbacks, verbose
         As in `DIDANClassifier`.
 
     References
@@ -140,7 +153,8 @@ class DSANClassifier(AdaptationClassifier):
     Parameters
     ----------
     network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
-max_epochs, batch_size, device, random_state, callbacks, verbose
+max_epochs, validation_fraction, monitor, patience, batch_size, device, random_state, \
+callbacks, verbose
         As in `DIDANClassifier`.
 
     References
@@ -174,7 +188,8 @@ class JANClassifier(AdaptationClassifier):
     Parameters
     ----------
     network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
-max_epochs, batch_size, device, random_state, callbacks, verbose
+max_epochs, validation_fraction, monitor, patience, batch_size, device, random_state, \
+callbacks, verbose
         As in `DIDANClassifier`.
 
     References
@@ -205,8 +220,8 @@ class MCCClassifier(AdaptationClassifier):
 
     Parameters
     ----------
-    network, network_params, trade_off, class_weight, lr, weight_decay, max_epochs, batch_size, \
-device, random_state, callbacks, verbose
+    network, network_params, trade_off, class_weight, lr, weight_decay, max_epochs, \
+validation_fraction, monitor, patience, batch_size, device, random_state, callbacks, verbose
         As in `DIDANClassifier`.
     temperature : float > 0, default=2.5
         Temperature of the softmax. With ``loss="squared_error"``, whose outputs differ by about 1,
@@ -242,6 +257,9 @@ device, random_state, callbacks, verbose
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         max_epochs: int = 60,
+        validation_fraction: float | None = None,
+        monitor: str | None = None,
+        patience: int | None = None,
         batch_size: int = 64,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -257,6 +275,9 @@ device, random_state, callbacks, verbose
             lr=lr,
             weight_decay=weight_decay,
             max_epochs=max_epochs,
+            validation_fraction=validation_fraction,
+            monitor=monitor,
+            patience=patience,
             batch_size=batch_size,
             device=device,
             random_state=random_state,
@@ -282,7 +303,8 @@ class DeepCORALClassifier(AdaptationClassifier):
     Parameters
     ----------
     network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
-max_epochs, batch_size, device, random_state, callbacks, verbose
+max_epochs, validation_fraction, monitor, patience, batch_size, device, random_state, \
+callbacks, verbose
         As in `DIDANClassifier`.
 
     References

@@ -29,7 +29,8 @@ class DANNClassifier(AdaptationClassifier):
     Parameters
     ----------
     network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
-max_epochs, batch_size, device, random_state, callbacks, verbose
+max_epochs, validation_fraction, monitor, patience, batch_size, device, random_state, \
+callbacks, verbose
         As in `DIDANClassifier`.
     discriminator_hidden : sequence of int, default=(100,)
         Units of each hidden layer of the discriminator.
@@ -64,6 +65,9 @@ max_epochs, batch_size, device, random_state, callbacks, verbose
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         max_epochs: int = 60,
+        validation_fraction: float | None = None,
+        monitor: str | None = None,
+        patience: int | None = None,
         batch_size: int = 64,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -80,6 +84,9 @@ max_epochs, batch_size, device, random_state, callbacks, verbose
             lr=lr,
             weight_decay=weight_decay,
             max_epochs=max_epochs,
+            validation_fraction=validation_fraction,
+            monitor=monitor,
+            patience=patience,
             batch_size=batch_size,
             device=device,
             random_state=random_state,
@@ -107,7 +114,8 @@ class CDANClassifier(DANNClassifier):
     Parameters
     ----------
     network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
-max_epochs, batch_size, device, random_state, callbacks, verbose
+max_epochs, validation_fraction, monitor, patience, batch_size, device, random_state, \
+callbacks, verbose
         As in `DIDANClassifier`.
     discriminator_hidden : sequence of int, default=(100,)
         Units of each hidden layer of the discriminator.
@@ -144,6 +152,9 @@ max_epochs, batch_size, device, random_state, callbacks, verbose
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         max_epochs: int = 60,
+        validation_fraction: float | None = None,
+        monitor: str | None = None,
+        patience: int | None = None,
         batch_size: int = 64,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -161,6 +172,9 @@ max_epochs, batch_size, device, random_state, callbacks, verbose
             lr=lr,
             weight_decay=weight_decay,
             max_epochs=max_epochs,
+            validation_fraction=validation_fraction,
+            monitor=monitor,
+            patience=patience,
             batch_size=batch_size,
             device=device,
             random_state=random_state,

@@ -83,6 +83,17 @@ class DIDANClassifier(AdaptationClassifier):
         Weight decay of AdamW.
     max_epochs : int > 0, default=60
         Passes over the larger domain.
+    validation_fraction : float between 0 and 1, optional
+        Share of the source that is held out from training for `monitor`: of its groups, such as
+        speakers, where `fit` is given any, else of the rows of each class.
+    monitor : str, optional
+        What decides which epoch was best: "source" for the UAR on the held-out source, a criterion
+        of ``skdidan.criteria.TARGET_CRITERIA`` on the target, such as "information", or a product,
+        such as "source*information". The weights of the best epoch are restored at the end. By
+        default the last epoch counts.
+    patience : int > 0, optional
+        Epochs without a better value of `monitor` after which the training ends; by default it goes
+        on to `max_epochs`.
     batch_size : int > 0, default=64
         Most rows of each domain in a batch.
     device : str, default="auto"
@@ -104,8 +115,11 @@ class DIDANClassifier(AdaptationClassifier):
         Per epoch: ``epoch``, ``dur`` (seconds), ``train_loss`` (the sum), ``classification_loss``,
         ``ida_features``, ``ida_labels``, ``mean_distance``, ``trade_off``, ``lr``; with several
         layers to align on, a column for each penalty and layer, such as ``ida_fc1_features``.
+        With `monitor`, its value is ``monitor``, and that of each factor ``monitor_<name>``.
         ``ida_labels`` holds :math:`\delta L`, ``mean_distance`` :math:`D` without its weight.
         ``pandas.DataFrame(history_)`` is a table of it.
+    best_epoch_ : int
+        With `monitor`, the epoch whose weights were kept, counted from 1 as in the history.
     n_features_in_ : int
         Size of a row's first axis: features, or bins of a spectrogram.
 
@@ -143,6 +157,9 @@ class DIDANClassifier(AdaptationClassifier):
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         max_epochs: int = 60,
+        validation_fraction: float | None = None,
+        monitor: str | None = None,
+        patience: int | None = None,
         batch_size: int = 64,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -159,6 +176,9 @@ class DIDANClassifier(AdaptationClassifier):
             lr=lr,
             weight_decay=weight_decay,
             max_epochs=max_epochs,
+            validation_fraction=validation_fraction,
+            monitor=monitor,
+            patience=patience,
             batch_size=batch_size,
             device=device,
             random_state=random_state,
@@ -270,7 +290,8 @@ class LIDANClassifier(DIDANClassifier):
     ----------
     network, trade_off, sparsity, mean_weight, label_weight, groups, loss, class_weight
         As in `DIDANClassifier`.
-    lr, weight_decay, max_epochs, batch_size, device, random_state, callbacks, verbose
+    lr, weight_decay, max_epochs, validation_fraction, monitor, patience, batch_size, device, \
+random_state, callbacks, verbose
         As in `DIDANClassifier`.
     network_params : dict, optional
         More arguments of the network. If `network` is a name, and no ``hidden`` layers are given
@@ -317,6 +338,9 @@ class LIDANClassifier(DIDANClassifier):
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         max_epochs: int = 60,
+        validation_fraction: float | None = None,
+        monitor: str | None = None,
+        patience: int | None = None,
         batch_size: int = 64,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -337,6 +361,9 @@ class LIDANClassifier(DIDANClassifier):
             lr=lr,
             weight_decay=weight_decay,
             max_epochs=max_epochs,
+            validation_fraction=validation_fraction,
+            monitor=monitor,
+            patience=patience,
             batch_size=batch_size,
             device=device,
             random_state=random_state,

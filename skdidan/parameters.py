@@ -15,6 +15,7 @@ __all__ = [
     "check_not_negative",
     "check_option",
     "check_positive",
+    "check_share",
 ]
 
 
@@ -57,6 +58,13 @@ def check_fraction(name: str, value: Any) -> float:
     """Return `value` as a number from 0 to 1, or raise a ValueError."""
     if not _is_finite(value) or not 0 <= value <= 1:
         raise ValueError(f"{name} must be a number from 0 to 1; got {value!r}.")
+    return float(value)
+
+
+def check_share(name: str, value: Any) -> float:
+    """Return `value` as a number between 0 and 1, or raise a ValueError."""
+    if not _is_finite(value) or not 0 < value < 1:
+        raise ValueError(f"{name} must be a number between 0 and 1; got {value!r}.")
     return float(value)
 
 

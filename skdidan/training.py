@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -140,6 +141,10 @@ def cooldown(epoch: int, n_epochs: int) -> float:
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.67, 0.33, 0.0]
     """
     return min(1.0, max(n_epochs - epoch, 0) / (0.3 * n_epochs))
+
+
+class _TrainingEnd(Exception):
+    """A callback wants no further epoch."""
 
 
 class AdaptationNet(NeuralNet):
@@ -285,7 +290,8 @@ class AdaptationNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
-        self.fit_loop(X, y, **fit_params)
+        with suppress(_TrainingEnd):
+            self.fit_loop(X, y, **fit_params)
         # The terms of a step are those before it, so the last step is not known to be good.
         if not bool(self.outputs(X.source[:256]).logits.isfinite().all()):
             raise FloatingPointError(
@@ -294,6 +300,15 @@ class AdaptationNet(NeuralNet):
             )
         self.notify("on_train_end", X=X, y=y)
         return self
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the callbacks; those of skorch end the training by an interrupt after an epoch."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt as interrupt:
+            if method_name != "on_epoch_end":
+                raise
+            raise _TrainingEnd from interrupt
 
     def evaluation_step(self, batch: Any, training: bool = False) -> tuple[Tensor, Tensor]:
         """Return logits and features as a plain tuple: skorch cannot move a named one."""

@@ -15,8 +15,9 @@ from skdidan import (
     SourceOnlyClassifier,
     Target,
 )
-from skdidan.adaptation import AdaptationClassifier, _project_on_simplex
+from skdidan.adaptation import AdaptationClassifier
 from skdidan.classifiers import CLASSIFIERS
+from skdidan.monitoring import _project_on_simplex
 
 NEURAL = {n: cls for n, cls in CLASSIFIERS.items() if issubclass(cls, AdaptationClassifier)}
 ADAPTING = {name: cls for name, cls in NEURAL.items() if name != "source_only"}

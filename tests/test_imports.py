@@ -20,6 +20,7 @@ LAYERS = [
     {"discrepancies", "reconstruction", "adversaries", "confusion"},
     {"penalties"},
     {"training", "subspaces", "alignments"},
+    {"monitoring"},
     {"adaptation", "jda", "tjm", "transport", "weighting"},
     {"didan", "dann", "regressors"},
     {"classifiers", "transformers", "pipelines"},

@@ -1,0 +1,149 @@
+"""Which epoch was best? Scores of a network after each, by held-out source or by the target."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from skorch.callbacks import Callback
+from torch import Tensor
+
+from skdidan.criteria import TARGET_CRITERIA
+from skdidan.metrics import uar
+from skdidan.training import AdaptationNet, SquaredError
+
+__all__ = ["SOURCE", "EpochScores", "NetAnswers", "check_monitor"]
+
+SOURCE = "source"  # the UAR on the held-out source
+# What may be 0 at the least can be multiplied: of two negative factors the worse would be better.
+_FACTORS = (SOURCE, "clusters", "density", "information", "mano", "nuclear_norm")
+
+
+class NetAnswers(NamedTuple):
+    """What a network says of rows.
+
+    Attributes
+    ----------
+    scores : ndarray of float, shape (n_samples, n_classes)
+        The outputs.
+    embeddings : ndarray of float32, shape (n_samples, n_features)
+        The inputs of the output layer.
+    probabilities : ndarray of float, shape (n_samples, n_classes)
+        The softmax of the outputs under the log loss, else the nearest distribution to them.
+    """
+
+    scores: NDArray[Any]
+    embeddings: NDArray[Any]
+    probabilities: NDArray[Any]
+
+    @property
+    def predicted(self) -> NDArray[Any]:
+        """Codes of the predicted classes, shape (n_samples,)."""
+        return self.scores.argmax(axis=1)
+
+    @classmethod
+    def of(cls, net: AdaptationNet, X: Tensor) -> NetAnswers:
+        """Ask a net about rows (n_samples, ...)."""
+        outputs = net.outputs(X)
+        scores = outputs.logits.double().numpy()
+        if isinstance(net.criterion_, SquaredError):
+            probabilities = _project_on_simplex(scores)
+        else:
+            powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+            probabilities = powers / powers.sum(axis=1, keepdims=True)
+        return cls(scores, outputs.features.numpy(), probabilities)
+
+
+class EpochScores(Callback):
+    """Write scores of the network into the history after each epoch.
+
+    Each factor of the monitor has a column ``monitor_<name>``, and their product is ``monitor``:
+    the higher, the better.
+
+    Parameters
+    ----------
+    monitor : str
+        Names of factors joined by ``*``, see `check_monitor`.
+    held_out : Tensor, shape (n_held_out, ...)
+        Rows of the source that are not trained on; none unless the monitor asks for them.
+    codes : ndarray of int, shape (n_held_out,)
+        Codes of their classes.
+    target : Tensor, shape (n_target, ...), or None
+        The target.
+    """
+
+    def __init__(
+        self,
+        monitor: str,
+        held_out: Tensor,
+        codes: NDArray[Any],
+        target: Tensor | None,
+    ) -> None:
+        self.monitor = monitor
+        self.held_out = held_out
+        self.codes = codes
+        self.target = target
+
+    def on_epoch_end(self, net: AdaptationNet, **kwargs: Any) -> None:
+        """Score the network as it is now."""
+        scores = {}
+        answers = None if self.target is None else NetAnswers.of(net, self.target)
+        for name in check_monitor(self.monitor):
+            if name == SOURCE:
+                scores[name] = uar(self.codes, NetAnswers.of(net, self.held_out).predicted)
+            elif answers is not None:
+                scores[name] = TARGET_CRITERIA[name](answers)
+            net.history.record(f"monitor_{name}", scores[name])
+        net.history.record("monitor", math.prod(scores.values()))
+
+    def on_train_end(self, net: AdaptationNet, **kwargs: Any) -> None:
+        """Let go of the data, which a saved classifier shall not carry along."""
+        self.held_out, self.target = self.held_out[:0], None
+
+
+def check_monitor(monitor: Any) -> list[str]:
+    """Return the factors of a monitor, or raise a ValueError.
+
+    Parameters
+    ----------
+    monitor : str
+        "source", a name of `skdidan.criteria.TARGET_CRITERIA`, or several joined by ``*``.
+
+    Returns
+    -------
+    factors : list of str
+        Their names.
+
+    Raises
+    ------
+    ValueError
+        If the monitor is anything else, or multiplies criteria that may be negative.
+    """
+    names = monitor.split("*") if isinstance(monitor, str) else []
+    options = sorted({SOURCE, *TARGET_CRITERIA})
+    if not names or not set(names) <= set(options) or len(set(names)) < len(names):
+        raise ValueError(
+            f"monitor must be one of {options}, or a product of several such as "
+            f"'source*information'; got {monitor!r}."
+        )
+    if len(names) > 1 and not set(names) <= set(_FACTORS):
+        raise ValueError(
+            f"A product in monitor takes factors that are not negative, {list(_FACTORS)}; got "
+            f"{monitor!r}."
+        )
+    return names
+
+
+def _project_on_simplex(points: NDArray[Any]) -> NDArray[Any]:
+    """Project each row onto the probability simplex: shift, then clip at zero.
+
+    Only the entries above the shift stay positive, and the largest is always one of them.
+    """
+    descending = -np.sort(-points, axis=1)
+    ranks = np.arange(1, points.shape[1] + 1)
+    shifts = (np.cumsum(descending, axis=1) - 1) / ranks
+    n_positive = (descending > shifts).sum(axis=1)
+    shift = np.take_along_axis(shifts, n_positive[:, np.newaxis] - 1, axis=1)
+    return np.clip(points - shift, 0, None)
