@@ -7,7 +7,8 @@ By default the corpora are synthetic. With real ones::
 ``DIR`` holds one folder per corpus (or is named by the environment variable SKDIDAN_CORPORA), and
 ``--methods all`` adds the shallow methods.
 Prints unweighted (UAR) and weighted average recall (WAR) on the target as mean ± standard
-deviation over the seeds, and writes them with a figure into the folder of ``--output``.
+deviation over the seeds, and writes them with a figure into the folder of ``--output``. The seconds
+of the first method include the extraction of the features, which are then kept.
 """
 
 import argparse
@@ -144,7 +145,8 @@ def write_csv(records, path):
 
 def draw(records, task, path):
     """Bars of all methods beside the confusion matrix of DIDAN, or of the last, in one seed."""
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    n_methods = len({record["method"] for record in records})
+    figure = Figure(figsize=(11, max(4.5, 0.4 * n_methods)), layout="constrained")
     FigureCanvasAgg(figure)
     bars, matrix = figure.subplots(1, 2, width_ratios=(3, 2))
     plot_scores(records, ax=bars)
@@ -163,10 +165,16 @@ def main():
     parser.add_argument("--source", default="synthetic", help="emodb, casia or synthetic")
     parser.add_argument("--target", default="synthetic", help="emodb, casia or synthetic")
     parser.add_argument("--corpora", default=os.environ.get("SKDIDAN_CORPORA"), metavar="DIR")
-    parser.add_argument("--methods", nargs="+", default=MAIN, help="names, or all")
-    parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    names = ", ".join(make_methods("logmel", None, None)[0])
     parser.add_argument(
-        "--features", choices=sorted(FEATURES), default="logmel", help="what the networks see"
+        "--methods", nargs="+", default=MAIN, help=f"out of {names}; or all (by default a few)"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds (3)")
+    parser.add_argument(
+        "--features",
+        choices=sorted(FEATURES),
+        default="logmel",
+        help="what the networks see (logmel)",
     )
     parser.add_argument(
         "--epochs", type=int, help="of the networks; by default 20 on logmel, else 60"

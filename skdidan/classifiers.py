@@ -147,8 +147,9 @@ callbacks, verbose
 class DSANClassifier(AdaptationClassifier):
     """Deep subdomain adaptation network: MMD of each class by itself (Zhu et al., 2020).
 
-    The objective is ``loss + trade_off * LMMD(features_src, features_tgt)``, see
-    `skdidan.LMMD`; the network's outputs stand for the labels of the target.
+    The objective is ``loss + trade_off * 0.2 * LMMD(features_src, features_tgt)``, see
+    `skdidan.LMMD`; the network's outputs stand for the labels of the target. The factor brings it
+    to the scale of the other penalties: of a few rows for each class the biased estimate is large.
 
     Parameters
     ----------
@@ -175,7 +176,7 @@ callbacks, verbose
     """
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        return self._on_layers("lmmd", LMMD())
+        return self._on_layers("lmmd", LMMD(), weight=0.2)
 
 
 class JANClassifier(AdaptationClassifier):

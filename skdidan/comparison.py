@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from tqdm import tqdm
@@ -18,6 +19,7 @@ from skdidan.metrics import uar, war
 __all__ = ["compare", "format_summary", "row_title", "summarise"]
 
 _N_FOLDS = 5
+_TASK_KEYS = ("X_src", "y_src", "X_tgt", "y_tgt")
 
 
 def compare(
@@ -61,7 +63,8 @@ def compare(
     Raises
     ------
     ValueError
-        If there is nothing to compare.
+        If there is nothing to compare, or a task lacks a part. Errors of a method carry a note of
+        the run in which they came.
 
     Examples
     --------
@@ -75,7 +78,15 @@ def compare(
     >>> records[0]["method"], records[0]["uar"]
     ('scaled', 1.0)
     """
+    if not isinstance(seeds, Iterable):
+        raise ValueError(f"seeds must list the seeds, as range({seeds!r}) does; got {seeds!r}.")
     seeds = list(seeds)
+    for name, task in tasks.items():
+        if missing := [key for key in _TASK_KEYS if key not in task]:
+            raise ValueError(
+                f"Task {name!r} must be a Bunch with {', '.join(_TASK_KEYS)}, as cross_corpus_task "
+                f"returns it, and is without {', '.join(missing)}."
+            )
     if not seeds or not tasks or not (methods or oracles):
         raise ValueError("compare needs at least one method or oracle, one task and one seed.")
     runs = [
@@ -86,8 +97,8 @@ def compare(
         for seed in seeds
     ]
     results = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_predict)(method, tasks[task], oracle, seed)
-        for task, _, method, oracle, seed in runs
+        delayed(_predict)(method, tasks[task], oracle, seed, f"{name!r} on {task!r}, seed {seed}")
+        for task, name, method, oracle, seed in runs
     )
     records = []
     progress = tqdm(results, total=len(runs), disable=not verbose, desc="compare")
@@ -100,17 +111,29 @@ def compare(
     return records
 
 
-def _predict(method: Any, task: Any, oracle: bool, seed: int) -> tuple[Any, float]:
+def _predict(
+    method: Any, task: Any, oracle: bool, seed: int, run: str
+) -> tuple[NDArray[Any], float]:
+    """Return predictions and seconds; an error tells in which run it came."""
     start = time.perf_counter()
+    try:
+        y_pred = _predictions(method, task, oracle, seed)
+    except Exception as error:
+        error.add_note(f"compare was fitting {run}.")
+        raise
+    return y_pred, time.perf_counter() - start
+
+
+def _predictions(method: Any, task: Any, oracle: bool, seed: int) -> NDArray[Any]:
     if not oracle:
         fitted = _fit(method, seed, task.X_src, task.y_src, task.X_tgt)
-        return fitted.predict(task.X_tgt), time.perf_counter() - start
+        return fitted.predict(task.X_tgt)
     y_tgt = np.asarray(task.y_tgt)
     y_pred = np.empty_like(y_tgt)
     for train, test in _folds(task, seed):
         X, X_test = take_rows(task.X_tgt, train), take_rows(task.X_tgt, test)
         y_pred[test] = _fit(method, seed, X, y_tgt[train], X_test).predict(X_test)
-    return y_pred, time.perf_counter() - start
+    return y_pred
 
 
 def _fit(method: Any, seed: int, X: Any, y: Any, X_tgt: Any) -> Any:

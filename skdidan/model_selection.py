@@ -38,7 +38,8 @@ class TargetScorer:
 
     A callable ``scorer(estimator, X, y)``, as `sklearn.model_selection` takes it for ``scoring``:
     ``X`` and ``y`` are rows of the source that were held out from the fit, and the scorer holds the
-    target. The labels of the target are never needed, but for "oracle".
+    target. The labels of the target are never needed, but for "oracle". Of the target that ``fit``
+    gets a search still slices what is as long as the source, unless it is a `Target`.
 
     By the labels of the held-out source, which all but "reverse" score by chance if a classifier
     puts all rows into one class:

@@ -292,8 +292,7 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if X_tgt is None:
             self.weights_ = np.ones(len(X_src))
         else:
-            weighting = KMM() if self.weighting is None else clone(self.weighting)
-            self.weights_ = weighting.fit(X_src, y_src, X_tgt).weights_
+            self.weights_ = self._weigh(X_src, y_src, X_tgt)
         lost = [
             name for name in np.unique(y_src).tolist() if not self.weights_[y_src == name].any()
         ]
@@ -359,6 +358,18 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _rows(self, X: Any) -> NDArray[Any]:
         check_is_fitted(self)
         return validate_data(self, open_target(X), reset=False)
+
+    def _weigh(self, X_src: Any, y_src: Any, X_tgt: Any) -> NDArray[Any]:
+        weighting = KMM() if self.weighting is None else clone(self.weighting, safe=False)
+        weights: Any = None
+        if hasattr(weighting, "fit"):
+            weights = getattr(weighting.fit(X_src, y_src, X_tgt), "weights_", None)
+        if np.shape(weights) != (len(X_src),):
+            raise TypeError(
+                "weighting must be an estimator whose fit gives a weight to each source row, as "
+                f"weights_, such as KMM(); got {self.weighting!r}."
+            )
+        return weights
 
     def _default(self) -> Any:
         return LogisticRegression() if self.estimator is None else self.estimator

@@ -153,3 +153,18 @@ def test_nothing_to_compare(task, nothing):
     arguments = {"methods": {"spy": Spy()}, "tasks": {"toy": task}, **nothing}
     with pytest.raises(ValueError, match="at least one method or oracle, one task and one seed"):
         compare(**arguments)
+
+
+def test_errors_tell_what_is_wrong():
+    X, y = np.zeros((4, 1)), np.array(list("aabb"))
+    task = Bunch(X_src=X, y_src=y, X_tgt=X, y_tgt=y)
+    with pytest.raises(ValueError, match=r"seeds must list the seeds, as range\(3\) does; got 3"):
+        compare({"knn": KNeighborsClassifier(1)}, {"toy": task}, seeds=3)
+    with pytest.raises(
+        ValueError, match=r"Task 'toy' .* is without X_tgt, y_tgt"
+    ):
+        compare({"knn": KNeighborsClassifier(1)}, {"toy": {"X_src": X, "y_src": y}})
+    broken = Bunch(X_src=X, y_src=y, X_tgt=X * np.nan, y_tgt=y)
+    with pytest.raises(ValueError, match="NaN") as caught:
+        compare({"knn": KNeighborsClassifier(1)}, {"toy": broken}, seeds=[7])
+    assert caught.value.__notes__ == ["compare was fitting 'knn' on 'toy', seed 7."]

@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import KMM, NoTargetWarning, Target, WeightedClassifier
+from skdidan import KMM, TCA, NoTargetWarning, Target, WeightedClassifier
 
 
 def make_domains(n_source=40, n_target=25, seed=0):
@@ -150,3 +150,9 @@ class TestWeightedClassifier:
         X_src, y_src, X_tgt = make_domains()
         with pytest.raises(TypeError, match="KNeighborsClassifier does not"):
             WeightedClassifier(KNeighborsClassifier()).fit(X_src, y_src, X_tgt)
+
+    @pytest.mark.parametrize("weighting", ["kmm", TCA(), TCA(kernel="rbf")])
+    def test_a_weighting_that_gives_no_weights(self, weighting):
+        X_src, y_src, X_tgt = make_domains()
+        with pytest.raises(TypeError, match="weighting must be an estimator"):
+            WeightedClassifier(weighting=weighting).fit(X_src, y_src, X_tgt)
