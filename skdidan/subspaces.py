@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.kernel_approximation import Nystroem
@@ -16,7 +15,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import open_target, validate_domains
-from skdidan.eigenproblems import solve_transfer
+from skdidan.eigenproblems import solve_transfer, thin_svd
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.reporting import warn_caller
 
@@ -303,7 +302,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n, n_features = rows.shape
         if n_features < n:
             # In the left singular vectors U of the rows, K is diagonal and w = U v.
-            U, root, Vt = scipy.linalg.svd(rows, full_matrices=False)
+            U, root, Vt = thin_svd(rows)
             kept = root > np.finfo(float).eps * n * root[0]
             U, root, V = U[:, kept], root[kept], Vt[kept].T
             kernel, to_features = root**2, V * root

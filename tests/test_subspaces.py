@@ -14,6 +14,7 @@ from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdidan import JDA, TCA, TJM, NoTargetWarning, Target, eigenproblems
+from skdidan.eigenproblems import thin_svd
 
 
 def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
@@ -444,6 +445,23 @@ def test_without_convergence_the_problem_is_solved_densely(monkeypatch):
     np.testing.assert_allclose(
         TCA(3, kernel="rbf").fit_transform(X_src, X_tgt=X_tgt), expected, atol=1e-8
     )
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (7, 3), (3, 7)])
+def test_a_decomposition_that_does_not_converge_is_done_by_the_surer_driver(shape, monkeypatch):
+    A = np.random.default_rng(0).normal(size=shape)
+    expected, svd = thin_svd(A), scipy.linalg.svd
+
+    def fail_on_the_default(A, lapack_driver="gesdd", **kwargs):
+        if lapack_driver == "gesdd":
+            raise scipy.linalg.LinAlgError("SVD did not converge")
+        return svd(A, lapack_driver=lapack_driver, **kwargs)
+
+    monkeypatch.setattr(scipy.linalg, "svd", fail_on_the_default)
+    U, sigma, Vt = thin_svd(A)
+    assert U.shape == expected[0].shape and Vt.shape == expected[2].shape
+    np.testing.assert_allclose((U * sigma) @ Vt, A, atol=1e-12)
+    np.testing.assert_allclose(sigma, expected[1])
 
 
 @pytest.mark.parametrize(

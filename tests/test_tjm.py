@@ -138,6 +138,16 @@ def test_it_ends_when_the_objective_falls_no_more():
     assert shares[-1] <= 0.1 < shares[:-1].min()
 
 
+@pytest.mark.parametrize("seed", [4, 5, 6, 23])
+def test_repeated_rows(seed):
+    # For some of these the quick singular value decomposition of LAPACK does not converge.
+    rng = np.random.default_rng(seed)
+    X_src, X_tgt = np.repeat(rng.normal(size=(20, 8)), 8, axis=0), rng.normal(size=(40, 8)) + 1
+    tjm = TJM(kernel="rbf")
+    Z = np.vstack([tjm.fit_transform(X_src, X_tgt=X_tgt), tjm.transform(X_tgt)])
+    np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(32), atol=1e-6)
+
+
 @pytest.mark.parametrize("params", [{}, {"kernel": "rbf"}])
 def test_stacked_rows_come_back_in_their_order(params):
     X_src, X_tgt = make_domains()
