@@ -146,7 +146,7 @@ class JDA(TCA):
         NoTargetWarning
             If no target is given.
         UserWarning
-            If some components are zero to machine precision.
+            If some components are zero, being negligible.
         """
         self._check_parameters()
         dtype = (np.float64, np.float32)
@@ -159,16 +159,18 @@ class JDA(TCA):
         self.pseudo_labels_: NDArray[Any] | None = None
         contrasts = marginal
         for turn in range(1, self.max_iter + 1):
-            Z, _ = solve(contrasts)
+            solution = solve(contrasts)
             self.n_iter_ = turn
             if turn == self.max_iter or not n_target:
                 break
-            y_tgt = self._classifier().fit(Z[:n_source], y_src).predict(Z[n_source:])
+            Z_src, Z_tgt = solution.Z[:n_source], solution.Z[n_source:]
+            y_tgt = self._classifier().fit(Z_src, y_src).predict(Z_tgt)
             if self.pseudo_labels_ is not None and np.array_equal(y_tgt, self.pseudo_labels_):
                 break
             self.pseudo_labels_ = y_tgt
             conditional = conditional_contrasts(y_src, y_tgt)
             contrasts = np.hstack([marginal, self.conditional_weight**0.5 * conditional])
+        self._keep(solution)
         self._warn_of_zeros()
         return self
 

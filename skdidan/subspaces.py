@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +24,23 @@ __all__ = ["TCA"]
 _KERNELS = ("linear", "poly", "precomputed", "rbf")
 _DEFAULT_COMPONENTS = 32
 
-Solver = Callable[..., tuple[NDArray[Any], NDArray[Any]]]
+
+class Solution(NamedTuple):
+    """Components, each in a column, with their eigenvalues."""
+
+    eigenvalues: NDArray[Any]
+    weights: NDArray[Any]  # what takes features, or a row of the kernel, to the components
+    Z: NDArray[Any]  # the rows of both domains, mapped
+    W: NDArray[Any]  # the vectors of the eigenproblem
+
+    def leading(self, n_components: int) -> Solution:
+        """Set all components but the leading ones to zero."""
+        is_leading = np.arange(len(self.eigenvalues)) < n_components
+        return Solution(*(part * is_leading for part in self))
+
+
+# Takes the columns of E in L = E E' and, if given, the diagonal of G.
+Solver = Callable[..., Solution]
 
 
 class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -203,7 +219,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         NoTargetWarning
             If no target is given.
         UserWarning
-            If some components are zero to machine precision.
+            If some components are zero, being negligible.
         """
         self._check_parameters()
         X_src, _, X_tgt = validate_domains(
@@ -262,7 +278,14 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return (rows @ self.weights_).astype(X.dtype)
 
     def _find_components(self, solve: Solver, n_source: int, n_target: int) -> None:
-        solve(marginal_contrast(n_source, n_target))
+        self._keep(solve(marginal_contrast(n_source, n_target)))
+
+    def _keep(self, solution: Solution) -> None:
+        self.eigenvalues_ = solution.eigenvalues
+        if self.kernel == "linear" or self.n_landmarks is not None:
+            self.components_ = solution.weights.T
+        else:
+            self.weights_ = solution.weights
 
     def _solver(
         self,
@@ -270,10 +293,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         X_tgt: NDArray[Any] | None,
         sample_domain: ArrayLike | None,
     ) -> Solver:
-        """Prepare what fits to the columns of E in L = E E' and, if given, the diagonal of G.
-
-        It returns the projected rows, and W.
-        """
+        """Prepare the kernel of the rows, whatever will be asked of it."""
         X = X_src if X_tgt is None else np.concatenate([X_src, X_tgt])
         rows = X.astype(np.float64)
         self._n_features_out = self._count_components(*rows.shape)
@@ -309,16 +329,14 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         else:
             U, kernel, to_features = None, rows @ rows.T, rows.T
 
-        def solve(
-            contrasts: NDArray[Any], penalties: NDArray[Any] | None = None
-        ) -> tuple[NDArray[Any], NDArray[Any]]:
-            self.eigenvalues_, V, W = solve_transfer(
+        def solve(contrasts: NDArray[Any], penalties: NDArray[Any] | None = None) -> Solution:
+            eigenvalues, V, W = solve_transfer(
                 kernel, contrasts, self.mu, self._n_features_out, basis=U, penalties=penalties
             )
-            components = to_features @ V
-            Z = rows @ components
-            self.components_ = (components * _signs(Z)).T
-            return Z * _signs(Z), W * _signs(Z)
+            weights = to_features @ V
+            Z = rows @ weights
+            signs = _signs(Z)
+            return Solution(eigenvalues, weights * signs, Z * signs, W * signs)
 
         return solve
 
@@ -347,16 +365,14 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _kernel_solver(
         self, kernel: NDArray[Any], columns: NDArray[Any] | slice = slice(None)
     ) -> Solver:
-        def solve(
-            contrasts: NDArray[Any], penalties: NDArray[Any] | None = None
-        ) -> tuple[NDArray[Any], NDArray[Any]]:
-            self.eigenvalues_, _, W = solve_transfer(
+        def solve(contrasts: NDArray[Any], penalties: NDArray[Any] | None = None) -> Solution:
+            eigenvalues, _, W = solve_transfer(
                 kernel, contrasts, self.mu, self._n_features_out, penalties=penalties
             )
             Z = kernel @ W
-            W = W * _signs(Z)
-            self.weights_ = W[columns]
-            return Z * _signs(Z), W
+            signs = _signs(Z)
+            W *= signs
+            return Solution(eigenvalues, W[columns], Z * signs, W)
 
         return solve
 
@@ -368,12 +384,12 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             cause = (
                 "the precomputed kernel is of lower rank. Take"
                 if self.kernel == "precomputed"
-                else "features are constant or collinear, or differ too much in scale. Scale the "
-                "features first, or take"
+                else "features are few, constant or collinear, or differ too much in scale. Scale "
+                "them first, or take"
             )
             warn_caller(
                 f"{n_components - n_real} of {n_components} components of {type(self).__name__} "
-                f"are zero to machine precision: {cause} fewer components.",
+                f"are zero, being negligible: {cause} fewer components.",
                 UserWarning,
             )
 

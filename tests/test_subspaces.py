@@ -383,7 +383,7 @@ def test_the_rbf_kernel_does_not_depend_on_an_offset():
 def test_components_that_are_zero_are_reported():
     X_src, X_tgt = make_domains()
     X_src, X_tgt = (np.c_[X, X[:, :2]] for X in (X_src, X_tgt))
-    match = "2 of 8 components of TCA are zero to machine precision.* Scale the features first"
+    match = "2 of 8 components of TCA are zero, being negligible: features .* Scale them first"
     with pytest.warns(UserWarning, match=match) as caught:
         TCA().fit(X_src, X_tgt=X_tgt)
     assert caught[0].filename == __file__
