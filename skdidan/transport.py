@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import math
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +25,8 @@ __all__ = ["OptimalTransport"]
 
 _MAX_ITER = {"emd": 100_000, "sinkhorn": 1000, "sinkhorn_lpl1": 1000}
 _METRICS = ("cityblock", "euclidean", "sqeuclidean")
+_N_LINEARISATIONS = 10
+_SMOOTHING = 1e-3  # of the sum under the root, whose slope has no bound at zero
 
 
 class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
@@ -87,8 +91,8 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
     Time and memory grow with the product of the rows of both domains; for "sinkhorn_lpl1" also with
     the number of classes.
 
-    The last term is concave; POT lowers it by ten linearisations, and adds 0.001 to the sum under
-    its root.
+    The last term is concave. As in POT it is lowered by ten linearisations, each solved as
+    "sinkhorn" is and from where the last ended, with 0.001 added to the sum under its root.
 
     POT imports TensorFlow and JAX where they are installed. The environment variables
     ``POT_BACKEND_DISABLE_TENSORFLOW=1`` and ``POT_BACKEND_DISABLE_JAX=1`` keep it from that.
@@ -164,8 +168,9 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         ------
         ValueError
             If a parameter is out of its range, the domains do not fit together, `y` does not name
-            at least two classes where it is needed, or rows of the source are left without mass,
-            as `reg` is too small to compute with, or `max_iter` for "emd".
+            at least two classes where it is needed, the features are too large for the distance, or
+            rows of the source are left without mass, as `reg` is too small to compute with, or
+            `max_iter` for "emd".
         ImportError
             If the POT package is missing.
 
@@ -198,6 +203,10 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
     def _costs(self, source: NDArray[Any], target: NDArray[Any]) -> NDArray[Any]:
         metric: Any = self.metric
         costs = cdist(source, target, metric)
+        if not np.isfinite(costs).all():
+            raise ValueError(
+                f"metric={self.metric!r} overflows on features this large. Scale them first."
+            )
         if self.norm is None:
             return costs
         unit = np.median(costs) if self.norm == "median" else costs.max()
@@ -207,23 +216,39 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         ot = _import_pot()
         a, b = (np.full(n, 1 / n) for n in costs.shape)
         max_iter = self.max_iter or _MAX_ITER[self.method]
-        tol = self.tol / math.sqrt(len(b))  # of the Euclidean norm
         with warnings.catch_warnings():
             # POT's warnings name parameters of its own, and some concern turns before the last.
             warnings.simplefilter("ignore")
             if self.method == "emd":
                 coupling, log = ot.emd(a, b, costs, numItermax=max_iter, log=True)
                 has_converged = log["warning"] is None
-            elif self.method == "sinkhorn":
-                stop = {"numItermax": max_iter, "stopThr": tol}
-                coupling = ot.sinkhorn(a, b, costs, self.reg, method="sinkhorn_log", **stop)
             else:
-                codes = np.unique(y_src, return_inverse=True)[1]
-                stop = {"numInnerItermax": max_iter, "stopInnerThr": tol}
-                coupling = ot.da.sinkhorn_lpl1_mm(a, codes, b, costs, self.reg, self.reg_cl, **stop)
-        if self.method != "emd":
-            has_converged = bool(np.linalg.norm(coupling.sum(axis=0) - b) <= tol)
+                tol = self.tol / math.sqrt(len(b))  # of the Euclidean norm
+                # Logarithms neither vanish nor overflow, however far a row lies from the others.
+                options = {"method": "sinkhorn_log", "numItermax": max_iter, "stopThr": tol}
+                solve = partial(ot.sinkhorn, a, b, reg=self.reg, log=True, **options)
+                coupling, log = solve(costs)
+                if self._uses_classes():
+                    coupling = self._part_classes(solve, costs, y_src, coupling, log)
+                has_converged = bool(np.linalg.norm(coupling.sum(axis=0) - b) <= tol)
         self._check_coupling(coupling, has_converged, max_iter)
+        return coupling
+
+    def _part_classes(
+        self,
+        solve: Callable[..., tuple[NDArray[Any], dict[str, Any]]],
+        costs: NDArray[Any],
+        y_src: NDArray[Any],
+        coupling: NDArray[Any],
+        log: dict[str, Any],
+    ) -> NDArray[Any]:
+        """Lower the last term, whose slopes add to the costs, from the coupling without it."""
+        classes, codes = np.unique(y_src, return_inverse=True)
+        members = (codes == np.arange(len(classes))[:, None]).astype(float)
+        for _ in range(1, _N_LINEARISATIONS):
+            slopes = 0.5 / np.sqrt(members @ coupling + _SMOOTHING)  # (n_classes, n_target)
+            start = log["log_u"], log["log_v"]
+            coupling, log = solve(costs + self.reg_cl * slopes[codes], warmstart=start)
         return coupling
 
     def _check_coupling(self, coupling: NDArray[Any], has_converged: bool, max_iter: int) -> None:
