@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 from sklearn.base import OneToOneFeatureMixin
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import Tags
 
 from skdidan.alignments import DomainMaps
@@ -269,7 +268,8 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
         if np.array_equal(X, self.X_fit_):
             return self.transported_
-        nearest = pairwise_distances_argmin(X, self.X_fit_)
+        # The quicker product of matrices would lose small distances far from zero.
+        nearest = cdist(X, self.X_fit_).argmin(axis=1)
         return X + (self.transported_ - self.X_fit_)[nearest]
 
     def _map_target(self, X: NDArray[Any]) -> NDArray[Any]:

@@ -312,6 +312,15 @@ def test_parameters_out_of_range(params, match):
         OptimalTransport(**params).fit(X_src, X_tgt=X_tgt)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+def test_some_rows_of_the_fit_move_as_among_all(offset):
+    X_src, _, X_tgt = make_domains()
+    transport = OptimalTransport("emd")
+    Z = transport.fit_transform(X_src + offset, X_tgt=X_tgt + offset)
+    some = transport.transform(X_src[3:9] + offset, sample_domain=np.zeros(6))
+    np.testing.assert_allclose(some, Z[3:9], rtol=0, atol=1e-6)
+
+
 def test_a_further_row_of_the_source_moves_like_the_nearest():
     X_src, X_tgt = np.array([[0.0, 0], [1, 0]]), np.array([[1.0, 2], [0, 5]])
     transport = OptimalTransport("emd").fit(X_src, X_tgt=X_tgt)
