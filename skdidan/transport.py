@@ -64,7 +64,8 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         The distance.
     norm : {"median", "max"} or None, default="median"
         What the costs are divided by, so that `reg` and `reg_cl` need not follow the scale and the
-        number of features. None takes them as they are.
+        number of features; a median of zero gives way to that of the positive costs. None takes
+        them as they are.
     max_iter : int > 0, default=None
         Most iterations. None takes 100,000 for "emd", else 1,000; "sinkhorn_lpl1" takes ten turns
         of at most so many.
@@ -209,7 +210,9 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         if self.norm is None:
             return costs
         unit = np.median(costs) if self.norm == "median" else costs.max()
-        return costs / unit if unit > 0 else costs
+        if unit == 0 and costs.any():  # as where more than half of the pairs are equal
+            unit = np.median(costs[costs > 0])
+        return costs / (unit or 1.0)
 
     def _couple(self, costs: NDArray[Any], y_src: Any) -> NDArray[Any]:
         ot = _import_pot()

@@ -149,6 +149,16 @@ def test_little_entropy_comes_close_to_the_exact_coupling(method):
     assert np.abs(coupling - exact).sum() < 0.1
 
 
+def test_a_median_of_zero_gives_way_to_that_of_the_positive_costs():
+    X_src, X_tgt = np.r_[np.zeros(10), 2, 5][:, None], np.r_[np.zeros(8), 3][:, None]
+    costs = (X_src - X_tgt.T) ** 2  # ten times 9, eight times 4 and 25, 1, 4: the median is 9
+    expected = OptimalTransport(norm=None).fit(X_src / 3, X_tgt=X_tgt / 3).coupling_
+    assert np.median(costs) == 0 and np.median(costs[costs > 0]) == 9
+    for scale in (1.0, 100.0):
+        transport = OptimalTransport().fit(scale * X_src, X_tgt=scale * X_tgt)
+        np.testing.assert_allclose(transport.coupling_, expected, atol=1e-12)
+
+
 def class_term(transport, y_src):
     """Compute the last term of the objective, with 0.001 under the root."""
     sums = [transport.coupling_[y_src == name].sum(axis=0) for name in np.unique(y_src)]
