@@ -81,6 +81,9 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         The source.
     transported_ : ndarray of float, shape (n_source, n_features)
         The source, transported.
+    n_iter_ : int or None
+        Number of iterations of Sinkhorn, those of all linearisations with "sinkhorn_lpl1"; 0
+        without a target, None for "emd", of which POT does not tell.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -194,6 +197,7 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         self.X_fit_ = source = X_src.astype(np.float64)
         if X_tgt is None:
             self.coupling_, self.transported_ = np.eye(len(source)) / len(source), source
+            self.n_iter_ = None if self.method == "emd" else 0
             return self
         target = X_tgt.astype(np.float64)
         self.coupling_ = self._couple(self._costs(source, target), y_src)
@@ -223,13 +227,14 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
             warnings.simplefilter("ignore")
             if self.method == "emd":
                 coupling, log = ot.emd(a, b, costs, numItermax=max_iter, log=True)
-                has_converged = log["warning"] is None
+                self.n_iter_, has_converged = None, log["warning"] is None
             else:
                 tol = self.tol / math.sqrt(len(b))  # of the Euclidean norm
                 # Logarithms neither vanish nor overflow, however far a row lies from the others.
                 options = {"method": "sinkhorn_log", "numItermax": max_iter, "stopThr": tol}
                 solve = partial(ot.sinkhorn, a, b, reg=self.reg, log=True, **options)
                 coupling, log = solve(costs)
+                self.n_iter_ = log["niter"] + 1  # which counts from zero
                 if self._uses_classes():
                     coupling = self._part_classes(solve, costs, y_src, coupling, log)
                 has_converged = bool(np.linalg.norm(coupling.sum(axis=0) - b) <= tol)
@@ -251,6 +256,7 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
             slopes = 0.5 / np.sqrt(members @ coupling + _SMOOTHING)  # (n_classes, n_target)
             start = log["log_u"], log["log_v"]
             coupling, log = solve(costs + self.reg_cl * slopes[codes], warmstart=start)
+            self.n_iter_ += log["niter"] + 1
         return coupling
 
     def _check_coupling(self, coupling: NDArray[Any], has_converged: bool, max_iter: int) -> None:
