@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.kernel_approximation import Nystroem
 from sklearn.metrics.pairwise import pairwise_kernels
-from sklearn.utils import Tags
+from sklearn.utils import Tags, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import open_target, validate_domains
@@ -23,6 +23,7 @@ __all__ = ["TCA"]
 
 _KERNELS = ("linear", "poly", "precomputed", "rbf")
 _DEFAULT_COMPONENTS = 32
+_BATCH_SIZE = 256  # rows of a kernel that are worked on at a time
 
 
 class Solution(NamedTuple):
@@ -133,6 +134,9 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     Features of very different scales, or far from zero, use up the precision; `CorpusScaler` or
     `sklearn.preprocessing.StandardScaler` mends that.
 
+    An exact kernel takes :math:`8 n^2` bytes, to which the Lanczos method adds next to nothing. A
+    precomputed one is copied once, that of stacked domains twice.
+
     A precomputed kernel is split in searches and cross-validations as scikit-learn does it, row and
     column alike, if it is square: in the call shape with `sample_domain`.
 
@@ -212,7 +216,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, or the domains do not fit together.
+            If a parameter is out of its range, the domains do not fit together, or what is given
+            as a precomputed kernel is none.
 
         Warns
         -----
@@ -294,8 +299,13 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         sample_domain: ArrayLike | None,
     ) -> Solver:
         """Prepare the kernel of the rows, whatever will be asked of it."""
-        X = X_src if X_tgt is None else np.concatenate([X_src, X_tgt])
-        rows = X.astype(np.float64)
+        domains = [X_src] if X_tgt is None else [X_src, X_tgt]
+        rows = np.concatenate(domains, dtype=np.float64)
+        if self.kernel == "precomputed" and len(rows) != rows.shape[1]:
+            raise ValueError(
+                "kernel='precomputed' takes a column for each row of the source and then of the "
+                f"target; got {len(rows)} rows and {rows.shape[1]} columns."
+            )
         self._n_features_out = self._count_components(*rows.shape)
         self._n_rows = len(rows)
         for name in ("components_", "weights_", "X_fit_", "landmarks_", "centre_", "gamma_"):
@@ -303,7 +313,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if self.kernel == "linear":
             return self._linear_solver(rows)
         if self.kernel == "precomputed":
-            return self._precomputed_solver(rows, sample_domain, noise=np.finfo(X.dtype).eps ** 0.5)
+            noise = max(np.finfo(domain.dtype).eps for domain in domains) ** 0.5
+            return self._precomputed_solver(rows, sample_domain, noise)
         self.gamma_ = self.gamma or kernel_scale(rows)
         # Only differences of rows count, which would drown in rounding errors far from zero.
         self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
@@ -341,26 +352,17 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return solve
 
     def _precomputed_solver(
-        self, rows: NDArray[Any], sample_domain: ArrayLike | None, noise: float
+        self, kernel: NDArray[Any], sample_domain: ArrayLike | None, noise: float
     ) -> Solver:
-        n, n_columns = rows.shape
-        if n != n_columns:
-            raise ValueError(
-                "kernel='precomputed' takes a column for each row of the source and then of the "
-                f"target; got {n} rows and {n_columns} columns."
-            )
-        # The rows of stacked data have been sorted by domain, their columns have not.
-        is_target = np.zeros(n) if sample_domain is None else np.asarray(sample_domain) < 0
-        order = np.argsort(is_target, kind="stable")
-        kernel = rows[:, order]
-        difference = np.abs(kernel - kernel.T).max()
-        if difference > noise * np.abs(kernel).max():
-            raise ValueError(
-                "kernel='precomputed' takes a symmetric matrix; entries differ by up to "
-                f"{difference:.1e} from those across the diagonal. Bring the columns into the "
-                "order of the rows: source, then target; with sample_domain as they are stacked."
-            )
-        return self._kernel_solver(kernel, np.argsort(order))
+        columns: NDArray[Any] | slice = slice(None)
+        if sample_domain is not None:
+            # The rows of stacked data have been sorted by domain, their columns have not.
+            order = np.argsort(np.asarray(sample_domain) < 0, kind="stable")
+            for rows in gen_batches(len(kernel), _BATCH_SIZE):
+                kernel[rows] = kernel[rows, order]
+            columns = np.argsort(order)
+        _check_kernel(kernel, noise)
+        return self._kernel_solver(kernel, columns)
 
     def _kernel_solver(
         self, kernel: NDArray[Any], columns: NDArray[Any] | slice = slice(None)
@@ -457,6 +459,24 @@ def marginal_contrast(n_source: int, n_target: int) -> NDArray[Any]:
     if not n_target:
         return np.zeros((n_source, 1))
     return np.repeat([1 / n_source, -1 / n_target], [n_source, n_target])[:, None]
+
+
+def _check_kernel(kernel: NDArray[Any], noise: float) -> None:
+    """Raise a ValueError for a square matrix that is not symmetric, or one of distances."""
+    noise = noise * max(kernel.max(), -kernel.min())
+    batches = gen_batches(len(kernel), _BATCH_SIZE)
+    difference = max(np.abs(kernel[rows] - kernel[:, rows].T).max() for rows in batches)
+    if difference > noise:
+        raise ValueError(
+            "kernel='precomputed' takes a symmetric matrix; entries differ by up to "
+            f"{difference:.1e} from those across the diagonal. Bring the columns into the "
+            "order of the rows: source, then target; with sample_domain as they are stacked."
+        )
+    if noise > 0 and np.abs(kernel.diagonal()).max() <= noise:
+        raise ValueError(
+            "kernel='precomputed' takes a kernel; got a matrix with zeros on its diagonal, as that "
+            "of distances has. Make one of distances D by np.exp(-gamma * D**2)."
+        )
 
 
 def _signs(Z: NDArray[Any]) -> NDArray[Any]:

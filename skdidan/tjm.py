@@ -80,7 +80,7 @@ class TJM(TCA):
 
     With :math:`v = G^{1/2} a` this is the problem of `TCA`, :math:`K G^{-1/2}` standing for
     :math:`K`, and is solved as there: in the space of the features, or landmarks, where these are
-    fewer than the rows.
+    fewer than the rows. :math:`K G^{-1/2}` takes as much memory again as an exact kernel does.
 
     The constraint makes rows of :math:`A` much shorter than 1, so that their lengths outweigh their
     squares. After enough turns the components commonly rest on the target alone, and

@@ -1,5 +1,7 @@
 """TCA against a dense solution of the generalised eigenvalue problem, and its invariants."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -167,12 +169,67 @@ class TestPrecomputedKernel:
             scores.append(cross_val_score(pipeline, rows, y, params=params))
         np.testing.assert_allclose(*scores)
 
+    @every_estimator
+    def test_domains_of_different_precision(self, estimator):
+        X, y = np.vstack(make_domains()), np.arange(40) % 3
+        K = rbf_kernel(X, gamma=self.GAMMA)
+        expected = self.precomputed(estimator).fit_transform(K[:40], y, K[40:])
+        for types in ((np.float32, np.float64), (np.float64, np.float32)):
+            source, target = K[:40].astype(types[0]), K[40:].astype(types[1])
+            Z = self.precomputed(estimator).fit_transform(source, y, target)
+            np.testing.assert_allclose(Z, expected, atol=1e-2)
+
+    @pytest.mark.parametrize("stacked", [False, True])
+    def test_the_kernel_given_is_left_as_it_is(self, stacked):
+        X = np.vstack(make_domains(200, 150))
+        K = rbf_kernel(X, gamma=self.GAMMA)
+        copy, domain = K.copy(), np.random.default_rng(0).permutation(350) % 2 - 1
+        tca = TCA(4, kernel="precomputed")
+        if stacked:
+            Z = tca.fit_transform(K, sample_domain=domain)
+            expected = TCA(4, kernel="rbf", gamma=self.GAMMA).fit_transform(X, sample_domain=domain)
+            np.testing.assert_allclose(Z, expected, atol=1e-6)
+        else:
+            with pytest.warns(NoTargetWarning):
+                tca.fit(K)
+        np.testing.assert_array_equal(K, copy)
+
+    def test_memory(self):
+        X = np.vstack(make_domains(300, 400))
+        K, domain = rbf_kernel(X, gamma=self.GAMMA), np.repeat([1, -1], [300, 400])
+        for n_copies, arguments in (
+            (1, {"X": K[:300], "X_tgt": K[300:]}),
+            (2, {"X": K, "sample_domain": domain}),
+        ):
+            tracemalloc.start()
+            TCA(4, kernel="precomputed").fit(**arguments)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert n_copies <= peak / K.nbytes < n_copies + 1.2  # the batches weigh in at this size
+
+    def test_matrices_that_are_no_kernels(self):
+        X = np.vstack(make_domains())
+        tca = TCA(2, kernel="precomputed")
+        distances = np.linalg.norm(X[:, None] - X, axis=2)
+        match = r"got a matrix with zeros on its diagonal.* of distances D by np.exp"
+        for matrix in (distances, distances + 1e-12 * np.eye(65)):
+            with pytest.raises(ValueError, match=match):
+                tca.fit(matrix[:40], X_tgt=matrix[40:])
+        kernel = np.exp(-self.GAMMA * distances**2)
+        tca.fit(kernel[:40], X_tgt=kernel[40:])
+        kernel[3, 50] += 1e-6
+        with pytest.raises(ValueError, match=r"symmetric matrix; entries differ by up to 1.0e-06"):
+            tca.fit(kernel[:40], X_tgt=kernel[40:])
+        TCA(2, kernel="precomputed").fit(
+            kernel[:40].astype(np.float32), X_tgt=kernel[40:].astype(np.float32)
+        )
+
     def test_kernels_that_are_none(self):
         X_src, X_tgt = make_domains()
         K = linear_kernel(np.vstack([X_src, X_tgt]))
         tca = TCA(2, kernel="precomputed")
         with pytest.raises(ValueError, match="then of the target; got 65 rows and 6 columns"):
-            tca.fit(X_src, X_tgt=X_tgt)
+            TCA(20, kernel="precomputed").fit(X_src, X_tgt=X_tgt)
         with pytest.raises(ValueError, match="got 40 rows and 65 columns"):
             tca.fit(K[:40], sample_domain=np.repeat([1, -1], 20))
         match = r"takes a symmetric matrix; entries differ by up to .* Bring the columns into"
