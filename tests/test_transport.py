@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import tracemalloc
 
 import numpy as np
 import ot
@@ -289,6 +290,16 @@ def test_couplings_that_leave_rows_without_mass():
     match = "method='emd' left rows of the source without mass; raise max_iter=3"
     with pytest.raises(ValueError, match=match):
         OptimalTransport("emd", max_iter=3).fit(X_src, y_src, X_tgt)
+
+
+@pytest.mark.parametrize("method, n_matrices", [("sinkhorn", 8), ("sinkhorn_lpl1", 11)])
+def test_memory(method, n_matrices):
+    X_src, y_src, X_tgt = make_domains(500, 400)
+    tracemalloc.start()
+    transport = OptimalTransport(method, tol=0.1).fit(X_src, y_src, X_tgt)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < (n_matrices + 1) * transport.coupling_.nbytes
 
 
 def test_iterations_are_counted():
