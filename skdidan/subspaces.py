@@ -137,8 +137,10 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     An exact kernel takes :math:`8 n^2` bytes, to which the Lanczos method adds next to nothing. A
     precomputed one is copied once, that of stacked domains twice.
 
-    A precomputed kernel is split in searches and cross-validations as scikit-learn does it, row and
-    column alike, if it is square: in the call shape with `sample_domain`.
+    In searches and cross-validations of an `AdaptationPipeline` that begins with it, a precomputed
+    kernel is split as scikit-learn does it, row and column alike, if it is square: in the call
+    shape with `sample_domain`. In a `sklearn.pipeline.Pipeline`, which knows of no domains, the
+    classifier would learn the rows and labels of the target, too.
 
     Without a target the first term vanishes. The components then are those of kernel PCA if the
     kernel is centred, as the linear one is on centred features, scaled to unit variance.

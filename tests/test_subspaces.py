@@ -1,5 +1,6 @@
 """TCA against a dense solution of the generalised eigenvalue problem, and its invariants."""
 
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -9,13 +10,22 @@ import scipy.linalg
 from scipy.sparse.linalg import ArpackNoConvergence
 from sklearn.base import clone
 from sklearn.decomposition import KernelPCA
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import JDA, TCA, TJM, NoTargetWarning, Target, eigenproblems
+from skdidan import (
+    JDA,
+    TCA,
+    TJM,
+    NoTargetWarning,
+    Target,
+    eigenproblems,
+    make_adaptation_pipeline,
+)
 from skdidan.eigenproblems import thin_svd
 
 
@@ -164,10 +174,79 @@ class TestPrecomputedKernel:
             (self.computed(TCA(4)), X),
             (self.precomputed(TCA(4)), rbf_kernel(X, gamma=self.GAMMA)),
         ):
-            pipeline = make_pipeline(tca, SVC())
-            params = {"tca__sample_domain": domain}
-            scores.append(cross_val_score(pipeline, rows, y, params=params))
+            pipeline = make_adaptation_pipeline(tca, SVC())
+            params = {"sample_domain": domain}
+            scores.append(cross_val_score(pipeline, rows, y, params=params, error_score="raise"))
         np.testing.assert_allclose(*scores)
+
+    @every_estimator
+    @pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, np.ndarray.tolist])
+    def test_stacked_domains_in_a_pipeline(self, estimator, container):
+        X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
+        y = np.r_[np.where(X[:40, 0] > 0, "anger", "neutral"), np.full(25, "zzz")]
+        order = np.random.default_rng(0).permutation(65)
+        X, domain, y = X[order], domain[order], y[order]
+        K = container(rbf_kernel(X, gamma=self.GAMMA))
+        K_new = container(rbf_kernel(make_domains(seed=1)[1], X, gamma=self.GAMMA))
+        computed, precomputed = (
+            make_adaptation_pipeline(tca, LogisticRegression()).fit(rows, y, sample_domain=domain)
+            for tca, rows in ((self.computed(estimator), X), (self.precomputed(estimator), K))
+        )
+        assert precomputed.classes_.tolist() == ["anger", "neutral"]
+        assert computed.columns_ is None and (np.diff(domain[precomputed.columns_]) <= 0).all()
+        expected = computed.decision_function(make_domains(seed=1)[1])
+        np.testing.assert_allclose(precomputed.decision_function(K_new), expected, atol=1e-5)
+        np.testing.assert_allclose(
+            precomputed[:-1].transform(K_new),
+            computed[:-1].transform(make_domains(seed=1)[1]),
+            atol=1e-6,
+        )
+        assert precomputed[1:].columns_ is None
+        np.testing.assert_allclose(
+            precomputed[:-1].fit_transform(K, sample_domain=domain, y=y),
+            computed[:-1].fit_transform(X, sample_domain=domain, y=y),
+            atol=1e-6,
+        )
+        restored = pickle.loads(pickle.dumps(precomputed))
+        np.testing.assert_array_equal(restored.predict(K_new), precomputed.predict(K_new))
+
+    def test_a_plain_pipeline_learns_the_labels_of_the_target(self):
+        X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
+        y = np.r_[np.repeat(["anger", "neutral"], 20), np.full(25, "zzz")]
+        plain = make_pipeline(TCA(4, kernel="precomputed"), SVC())
+        plain.fit(linear_kernel(X), y, tca__sample_domain=domain)
+        assert plain.classes_.tolist() == ["anger", "neutral", "zzz"]
+
+    def test_a_search_over_a_pipeline(self):
+        X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
+        y = np.where(X[:, 0] > 0, "anger", "neutral")
+        order = np.random.default_rng(0).permutation(65)
+        X, domain, y = X[order], domain[order], y[order]
+        searches = []
+        for tca, rows in (
+            (self.computed(TCA()), X),
+            (self.precomputed(TCA()), rbf_kernel(X, gamma=self.GAMMA)),
+        ):
+            grid = {"tca__n_components": [1, 2, 4], "tca__mu": [0.1, 10.0]}
+            pipeline = make_adaptation_pipeline(tca, SVC())
+            search = GridSearchCV(pipeline, grid, cv=3, error_score="raise")
+            searches.append(search.fit(rows, y, sample_domain=domain))
+        scores = [search.cv_results_["mean_test_score"] for search in searches]
+        np.testing.assert_allclose(*scores)
+        np.testing.assert_array_equal(
+            searches[1].predict(rbf_kernel(X, gamma=self.GAMMA)), searches[0].predict(X)
+        )
+
+    def test_kernels_of_another_width_in_a_pipeline(self):
+        X_src, X_tgt = make_domains()
+        K, domain = linear_kernel(np.vstack([X_src, X_tgt])), np.repeat([-1, 1], [40, 25])
+        pipeline = make_adaptation_pipeline(TCA(2, kernel="precomputed"))
+        with pytest.raises(ValueError, match="got 65 rows and 64 columns"):
+            pipeline.fit(K[:, 1:], sample_domain=domain)
+        pipeline.fit(K, sample_domain=domain)
+        for X in (K[:, 1:], np.hstack([K, K])):
+            with pytest.raises(ValueError, match=f"X has {X.shape[1]} features, but TCA"):
+                pipeline.transform(X)
 
     @every_estimator
     def test_domains_of_different_precision(self, estimator):
