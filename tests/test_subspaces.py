@@ -535,6 +535,17 @@ def test_the_component_lost_to_the_centring_is_not_reported(kernel, recwarn):
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("mu", [1e-3, 1.0])
+def test_components_that_are_zero_in_an_iterative_solution(mu):
+    mix = np.random.default_rng(1).normal(size=(20, 400))
+    X_src, X_tgt = (X @ mix for X in make_domains(200, 150, 20))
+    tca = TCA(24, mu=mu)
+    with pytest.warns(UserWarning, match="4 of 24 components of TCA are zero"):
+        Z_src = tca.fit_transform(X_src, X_tgt=X_tgt)
+    assert np.count_nonzero(tca.eigenvalues_) == 20
+    np.testing.assert_array_equal(Z_src[:, 20:], 0)
+
+
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 @pytest.mark.parametrize("n_features", [3, 300])
 @pytest.mark.parametrize("value", [0.0, 1.1, 1000.1])

@@ -238,7 +238,7 @@ def test_single_precision_names_and_pickles():
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 @pytest.mark.parametrize("value", [0.0, 1.1])
-@pytest.mark.filterwarnings("ignore:2 of 2 components of TJM are zero")
+@pytest.mark.filterwarnings("error::RuntimeWarning", "ignore:2 of 2 components of TJM are zero")
 def test_identical_rows_give_zeros(kernel, value):
     Z = TJM(2, kernel=kernel).fit_transform(np.full((20, 3), value), X_tgt=np.full((9, 3), value))
     np.testing.assert_array_equal(Z, 0)
