@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
@@ -20,6 +19,7 @@ from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import n_rows, open_target, source_rows, validate_domains
+from skdidan.eigenproblems import thin_svd
 from skdidan.parameters import check_count, check_fraction
 
 __all__ = ["GFK", "CorrelationAlignment", "SubspaceAlignment"]
@@ -284,7 +284,7 @@ class _PrincipalAlignment(_Alignment):
         self.mean_source_, self.mean_target_ = X_src.mean(axis=0), X_tgt.mean(axis=0)
         axes = []
         for centred in (X_src - self.mean_source_, X_tgt - self.mean_target_):
-            U, _, Vt = scipy.linalg.svd(centred, full_matrices=False)
+            U, _, Vt = thin_svd(centred)
             axes.append(svd_flip(U, Vt, u_based_decision=False)[1][:n_components].T)
         return axes[0], axes[1]
 
@@ -408,7 +408,7 @@ class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
 
     def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
         P_s, P_t = self._principal_axes(X_src, X_tgt)
-        U, cosines, Vt = np.linalg.svd(P_s.T @ P_t)
+        U, cosines, Vt = thin_svd(P_s.T @ P_t)
         starts = P_s @ U
         rests = P_t @ Vt.T - starts * cosines
         # The sine is exact where the cosine, next to one, has lost the angle.

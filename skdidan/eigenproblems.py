@@ -11,7 +11,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-__all__ = ["solve_transfer"]
+__all__ = ["solve_transfer", "thin_svd"]
 
 # Below this size a full decomposition is as quick as an iterative one, and exact to the last digit.
 _DENSE_SIZE = 256
@@ -102,7 +102,7 @@ def _solve(problem: _Problem, n_components: int) -> tuple[NDArray[Any], NDArray[
     """Return the leading eigenvalues and their vectors."""
     size, mu = len(problem.ones), problem.mu
     # A = B B' + mu I with B = K' E, of few columns: its inverse root is known with their span.
-    P, sigma, _ = scipy.linalg.svd(problem.times_transposed(problem.contrasts), full_matrices=False)
+    P, sigma, _ = thin_svd(problem.times_transposed(problem.contrasts))
     a = mu + sigma**2
     shrinkage = sigma**2 / (a + np.sqrt(mu * a))
 
@@ -157,5 +157,14 @@ def _leading_singular_vectors(
             # In the square, the noise of one factor is multiplied by the size of the other.
             real = squares > noise * math.sqrt(max(squares[0], 0.0))
             return np.sqrt(np.where(real, squares, 0.0)), V
-    _, sigma, Vt = scipy.linalg.svd(multiply(np.eye(size)))
+    _, sigma, Vt = thin_svd(multiply(np.eye(size)))
     return sigma[:n_leading], Vt[:n_leading].T
+
+
+def thin_svd(A: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Decompose A = U diag(sigma) Vt, with no more singular values than A has rows or columns."""
+    try:
+        return scipy.linalg.svd(A, full_matrices=False)
+    except scipy.linalg.LinAlgError:
+        # The divide and conquer of the default is quick, but fails on some finite matrices.
+        return scipy.linalg.svd(A, full_matrices=False, lapack_driver="gesvd")

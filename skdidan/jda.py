@@ -45,7 +45,8 @@ class JDA(TCA):
         Predicts the classes of the target from the components. None takes the nearest neighbour,
         as the paper does.
     max_iter : int > 0, default=10
-        Most turns. It ends sooner where the predictions repeat. Each costs as much as `TCA`; with
+        Most turns. It ends sooner where the predictions are those of an earlier turn, the last or
+        one before that, for the turns would go in a circle. Each costs as much as `TCA`; with
         thousands of rows and a poly or rbf kernel, take `n_landmarks`.
 
     Attributes
@@ -146,7 +147,7 @@ class JDA(TCA):
         NoTargetWarning
             If no target is given.
         UserWarning
-            If some components are zero to machine precision.
+            If some components are zero, being negligible.
         """
         self._check_parameters()
         dtype = (np.float64, np.float32)
@@ -157,18 +158,21 @@ class JDA(TCA):
         n_source, n_target = len(X_src), 0 if X_tgt is None else len(X_tgt)
         marginal = marginal_contrast(n_source, n_target)
         self.pseudo_labels_: NDArray[Any] | None = None
-        contrasts = marginal
+        contrasts, labellings = marginal, []
         for turn in range(1, self.max_iter + 1):
-            Z, _ = solve(contrasts)
+            solution = solve(contrasts)
             self.n_iter_ = turn
             if turn == self.max_iter or not n_target:
                 break
-            y_tgt = self._classifier().fit(Z[:n_source], y_src).predict(Z[n_source:])
-            if self.pseudo_labels_ is not None and np.array_equal(y_tgt, self.pseudo_labels_):
+            Z_src, Z_tgt = solution.Z[:n_source], solution.Z[n_source:]
+            y_tgt = self._classifier().fit(Z_src, y_src).predict(Z_tgt)
+            if any(np.array_equal(y_tgt, earlier) for earlier in labellings):
                 break
+            labellings.append(y_tgt)
             self.pseudo_labels_ = y_tgt
             conditional = conditional_contrasts(y_src, y_tgt)
             contrasts = np.hstack([marginal, self.conditional_weight**0.5 * conditional])
+        self._keep(solution)
         self._warn_of_zeros()
         return self
 
@@ -179,8 +183,12 @@ class JDA(TCA):
         super()._check_parameters()
         check_not_negative("conditional_weight", self.conditional_weight)
         check_count("max_iter", self.max_iter)
-        if self.estimator is not None and not is_classifier(self.estimator):
-            raise ValueError(f"estimator must be a classifier or None; got {self.estimator!r}.")
+        is_estimator = isinstance(self.estimator, BaseEstimator)
+        if self.estimator is not None and not (is_estimator and is_classifier(self.estimator)):
+            raise ValueError(
+                "estimator must be a classifier, such as KNeighborsClassifier(1), or None; got "
+                f"{self.estimator!r}."
+            )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from inspect import signature
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -70,6 +71,9 @@ class AdaptationPipeline(BaseEstimator):
     ----------
     steps_ : list of (str, estimator)
         The fitted steps. Indexing the pipeline gives these, too.
+    columns_ : ndarray of int, shape (n_samples,), or None
+        The order into which the columns of a precomputed kernel are brought: source, then target.
+        None without `sample_domain` or where the first step takes no kernel.
     classes_ : ndarray, shape (n_classes,)
         Labels of the classes; only where the last step is a classifier.
     n_features_in_ : int
@@ -87,6 +91,10 @@ class AdaptationPipeline(BaseEstimator):
     A search slices every fit parameter that has as many rows as ``X``. Give it the target as
     ``search.fit(X, y, X_tgt=Target(X_tgt))``. The held-out source rows on which a cross-validation
     scores go through the chain as rows of the target do.
+
+    Where the first step takes a precomputed kernel, as `TCA` does, give `fit` the square matrix of
+    all rows and `sample_domain`; a search then splits rows and columns. Rows to predict hold their
+    kernel with the rows of the fit, in the order in which those came.
 
     A step that is itself a search, or wraps an estimator in any other way, gets the target as a
     `Target`.
@@ -157,14 +165,14 @@ class AdaptationPipeline(BaseEstimator):
             By every step that takes a target, if none is given.
         """
         self._check_steps()
-        domains = split_domains(X, y, X_tgt, sample_domain=sample_domain)
+        domains, columns = self._split(X, y, X_tgt, sample_domain)
         front, domains = self._fit_front(domains, with_target=False)
         name, last = self.steps[-1]
         if not _is_passthrough(last):
             last = clone(last)
             with self._timed(name):
                 last.fit(domains.X_src, domains.y_src, **_target_for(last, domains.X_tgt))
-        self.steps_ = [*front, (name, last)]
+        self.steps_, self.columns_ = [*front, (name, last)], columns
         return self
 
     @available_if(_last_step_transforms)
@@ -190,14 +198,14 @@ class AdaptationPipeline(BaseEstimator):
             domain, in the order in which they came.
         """
         self._check_steps()
-        domains = split_domains(X, y, X_tgt, sample_domain=sample_domain)
+        domains, columns = self._split(X, y, X_tgt, sample_domain)
         front, domains = self._fit_front(domains, with_target=sample_domain is not None)
         Z, y_src, Z_tgt = domains
         name, last = self.steps[-1]
         if not _is_passthrough(last):
             with self._timed(name):
                 last, Z = _fit_transform(clone(last), Z, y_src, _target_for(last, Z_tgt))
-        self.steps_ = [*front, (name, last)]
+        self.steps_, self.columns_ = [*front, (name, last)], columns
         if sample_domain is None:
             return Z
         Z_tgt = Z_tgt if _is_passthrough(last) else last.transform(Z_tgt)
@@ -384,6 +392,7 @@ class AdaptationPipeline(BaseEstimator):
         part = AdaptationPipeline(self.steps[index], memory=self.memory, verbose=self.verbose)
         if hasattr(self, "steps_"):
             part.steps_ = self.steps_[index]
+            part.columns_ = self.columns_ if 0 in range(len(self))[index] else None
         return part
 
     @property
@@ -413,6 +422,17 @@ class AdaptationPipeline(BaseEstimator):
     @property
     def _last(self) -> Any:
         return self._current_steps[-1][1] if self._current_steps else None
+
+    def _split(
+        self, X: Any, y: Any, X_tgt: Any, sample_domain: ArrayLike | None
+    ) -> tuple[Domains, NDArray[Any] | None]:
+        """Separate the domains, and the columns of a kernel like its rows."""
+        columns = None
+        if sample_domain is not None and get_tags(self).input_tags.pairwise:
+            X = open_target(X)
+            columns = np.argsort(~source_rows(X, sample_domain), kind="stable")
+            X = _take_columns(X, columns)
+        return split_domains(X, y, X_tgt, sample_domain=sample_domain), columns
 
     def _fit_front(
         self, domains: Domains, *, with_target: bool
@@ -445,6 +465,7 @@ class AdaptationPipeline(BaseEstimator):
         X = open_target(X)
         if sample_domain is not None:
             source_rows(X, sample_domain)
+        X = _take_columns(X, self.columns_)
         transform = self._kept(_transform)
         for _, step in self.steps_[:-1]:
             if not _is_passthrough(step):
@@ -544,6 +565,13 @@ def _pairs(steps: Any) -> list[tuple[str, Any]]:
         for step in steps
     )
     return list(steps) if is_list else []
+
+
+def _take_columns(X: Any, columns: NDArray[Any] | None) -> Any:
+    """Order the columns of a kernel; one of another shape is left for the first step to refuse."""
+    if columns is None or np.shape(X)[1:] != columns.shape:
+        return X
+    return X.iloc[:, columns] if hasattr(X, "iloc") else np.asarray(X)[:, columns]
 
 
 def _check_reach(steps: list[tuple[str, Any]]) -> None:

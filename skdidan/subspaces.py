@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.kernel_approximation import Nystroem
 from sklearn.metrics.pairwise import pairwise_kernels
-from sklearn.utils import Tags
+from sklearn.utils import Tags, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import open_target, validate_domains
-from skdidan.eigenproblems import solve_transfer
+from skdidan.eigenproblems import solve_transfer, thin_svd
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.reporting import warn_caller
 
@@ -24,8 +23,25 @@ __all__ = ["TCA"]
 
 _KERNELS = ("linear", "poly", "precomputed", "rbf")
 _DEFAULT_COMPONENTS = 32
+_BATCH_SIZE = 256  # rows of a kernel that are worked on at a time
 
-Solver = Callable[..., tuple[NDArray[Any], NDArray[Any]]]
+
+class Solution(NamedTuple):
+    """Components, each in a column, with their eigenvalues."""
+
+    eigenvalues: NDArray[Any]
+    weights: NDArray[Any]  # what takes features, or a row of the kernel, to the components
+    Z: NDArray[Any]  # the rows of both domains, mapped
+    W: NDArray[Any]  # the vectors of the eigenproblem
+
+    def leading(self, n_components: int) -> Solution:
+        """Set all components but the leading ones to zero."""
+        is_leading = np.arange(len(self.eigenvalues)) < n_components
+        return Solution(*(part * is_leading for part in self))
+
+
+# Takes the columns of E in L = E E' and, if given, the diagonal of G.
+Solver = Callable[..., Solution]
 
 
 class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -118,8 +134,13 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     Features of very different scales, or far from zero, use up the precision; `CorpusScaler` or
     `sklearn.preprocessing.StandardScaler` mends that.
 
-    A precomputed kernel is split in searches and cross-validations as scikit-learn does it, row and
-    column alike, if it is square: in the call shape with `sample_domain`.
+    An exact kernel takes :math:`8 n^2` bytes, to which the Lanczos method adds next to nothing. A
+    precomputed one is copied once, that of stacked domains twice.
+
+    In searches and cross-validations of an `AdaptationPipeline` that begins with it, a precomputed
+    kernel is split as scikit-learn does it, row and column alike, if it is square: in the call
+    shape with `sample_domain`. In a `sklearn.pipeline.Pipeline`, which knows of no domains, the
+    classifier would learn the rows and labels of the target, too.
 
     Without a target the first term vanishes. The components then are those of kernel PCA if the
     kernel is centred, as the linear one is on centred features, scaled to unit variance.
@@ -197,14 +218,15 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, or the domains do not fit together.
+            If a parameter is out of its range, the domains do not fit together, or what is given
+            as a precomputed kernel is none.
 
         Warns
         -----
         NoTargetWarning
             If no target is given.
         UserWarning
-            If some components are zero to machine precision.
+            If some components are zero, being negligible.
         """
         self._check_parameters()
         X_src, _, X_tgt = validate_domains(
@@ -263,7 +285,14 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return (rows @ self.weights_).astype(X.dtype)
 
     def _find_components(self, solve: Solver, n_source: int, n_target: int) -> None:
-        solve(marginal_contrast(n_source, n_target))
+        self._keep(solve(marginal_contrast(n_source, n_target)))
+
+    def _keep(self, solution: Solution) -> None:
+        self.eigenvalues_ = solution.eigenvalues
+        if self.kernel == "linear" or self.n_landmarks is not None:
+            self.components_ = solution.weights.T
+        else:
+            self.weights_ = solution.weights
 
     def _solver(
         self,
@@ -271,12 +300,14 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         X_tgt: NDArray[Any] | None,
         sample_domain: ArrayLike | None,
     ) -> Solver:
-        """Prepare what fits to the columns of E in L = E E' and, if given, the diagonal of G.
-
-        It returns the projected rows, and W.
-        """
-        X = X_src if X_tgt is None else np.concatenate([X_src, X_tgt])
-        rows = X.astype(np.float64)
+        """Prepare the kernel of the rows, whatever will be asked of it."""
+        domains = [X_src] if X_tgt is None else [X_src, X_tgt]
+        rows = np.concatenate(domains, dtype=np.float64)
+        if self.kernel == "precomputed" and len(rows) != rows.shape[1]:
+            raise ValueError(
+                "kernel='precomputed' takes a column for each row of the source and then of the "
+                f"target; got {len(rows)} rows and {rows.shape[1]} columns."
+            )
         self._n_features_out = self._count_components(*rows.shape)
         self._n_rows = len(rows)
         for name in ("components_", "weights_", "X_fit_", "landmarks_", "centre_", "gamma_"):
@@ -284,7 +315,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if self.kernel == "linear":
             return self._linear_solver(rows)
         if self.kernel == "precomputed":
-            return self._precomputed_solver(rows, sample_domain, noise=np.finfo(X.dtype).eps ** 0.5)
+            noise = max(np.finfo(domain.dtype).eps for domain in domains) ** 0.5
+            return self._precomputed_solver(rows, sample_domain, noise)
         self.gamma_ = self.gamma or kernel_scale(rows)
         # Only differences of rows count, which would drown in rounding errors far from zero.
         self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
@@ -303,61 +335,48 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n, n_features = rows.shape
         if n_features < n:
             # In the left singular vectors U of the rows, K is diagonal and w = U v.
-            U, root, Vt = scipy.linalg.svd(rows, full_matrices=False)
+            U, root, Vt = thin_svd(rows)
             kept = root > np.finfo(float).eps * n * root[0]
             U, root, V = U[:, kept], root[kept], Vt[kept].T
             kernel, to_features = root**2, V * root
         else:
             U, kernel, to_features = None, rows @ rows.T, rows.T
 
-        def solve(
-            contrasts: NDArray[Any], penalties: NDArray[Any] | None = None
-        ) -> tuple[NDArray[Any], NDArray[Any]]:
-            self.eigenvalues_, V, W = solve_transfer(
+        def solve(contrasts: NDArray[Any], penalties: NDArray[Any] | None = None) -> Solution:
+            eigenvalues, V, W = solve_transfer(
                 kernel, contrasts, self.mu, self._n_features_out, basis=U, penalties=penalties
             )
-            components = to_features @ V
-            Z = rows @ components
-            self.components_ = (components * _signs(Z)).T
-            return Z * _signs(Z), W * _signs(Z)
+            weights = to_features @ V
+            Z = rows @ weights
+            signs = _signs(Z)
+            return Solution(eigenvalues, weights * signs, Z * signs, W * signs)
 
         return solve
 
     def _precomputed_solver(
-        self, rows: NDArray[Any], sample_domain: ArrayLike | None, noise: float
+        self, kernel: NDArray[Any], sample_domain: ArrayLike | None, noise: float
     ) -> Solver:
-        n, n_columns = rows.shape
-        if n != n_columns:
-            raise ValueError(
-                "kernel='precomputed' takes a column for each row of the source and then of the "
-                f"target; got {n} rows and {n_columns} columns."
-            )
-        # The rows of stacked data have been sorted by domain, their columns have not.
-        is_target = np.zeros(n) if sample_domain is None else np.asarray(sample_domain) < 0
-        order = np.argsort(is_target, kind="stable")
-        kernel = rows[:, order]
-        difference = np.abs(kernel - kernel.T).max()
-        if difference > noise * np.abs(kernel).max():
-            raise ValueError(
-                "kernel='precomputed' takes a symmetric matrix; entries differ by up to "
-                f"{difference:.1e} from those across the diagonal. Bring the columns into the "
-                "order of the rows: source, then target; with sample_domain as they are stacked."
-            )
-        return self._kernel_solver(kernel, np.argsort(order))
+        columns: NDArray[Any] | slice = slice(None)
+        if sample_domain is not None:
+            # The rows of stacked data have been sorted by domain, their columns have not.
+            order = np.argsort(np.asarray(sample_domain) < 0, kind="stable")
+            for rows in gen_batches(len(kernel), _BATCH_SIZE):
+                kernel[rows] = kernel[rows, order]
+            columns = np.argsort(order)
+        _check_kernel(kernel, noise)
+        return self._kernel_solver(kernel, columns)
 
     def _kernel_solver(
         self, kernel: NDArray[Any], columns: NDArray[Any] | slice = slice(None)
     ) -> Solver:
-        def solve(
-            contrasts: NDArray[Any], penalties: NDArray[Any] | None = None
-        ) -> tuple[NDArray[Any], NDArray[Any]]:
-            self.eigenvalues_, _, W = solve_transfer(
+        def solve(contrasts: NDArray[Any], penalties: NDArray[Any] | None = None) -> Solution:
+            eigenvalues, _, W = solve_transfer(
                 kernel, contrasts, self.mu, self._n_features_out, penalties=penalties
             )
             Z = kernel @ W
-            W = W * _signs(Z)
-            self.weights_ = W[columns]
-            return Z * _signs(Z), W
+            signs = _signs(Z)
+            W *= signs
+            return Solution(eigenvalues, W[columns], Z * signs, W)
 
         return solve
 
@@ -369,12 +388,12 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             cause = (
                 "the precomputed kernel is of lower rank. Take"
                 if self.kernel == "precomputed"
-                else "features are constant or collinear, or differ too much in scale. Scale the "
-                "features first, or take"
+                else "features are few, constant or collinear, or differ too much in scale. Scale "
+                "them first, or take"
             )
             warn_caller(
                 f"{n_components - n_real} of {n_components} components of {type(self).__name__} "
-                f"are zero to machine precision: {cause} fewer components.",
+                f"are zero, being negligible: {cause} fewer components.",
                 UserWarning,
             )
 
@@ -442,6 +461,24 @@ def marginal_contrast(n_source: int, n_target: int) -> NDArray[Any]:
     if not n_target:
         return np.zeros((n_source, 1))
     return np.repeat([1 / n_source, -1 / n_target], [n_source, n_target])[:, None]
+
+
+def _check_kernel(kernel: NDArray[Any], noise: float) -> None:
+    """Raise a ValueError for a square matrix that is not symmetric, or one of distances."""
+    noise = noise * max(kernel.max(), -kernel.min())
+    batches = gen_batches(len(kernel), _BATCH_SIZE)
+    difference = max(np.abs(kernel[rows] - kernel[:, rows].T).max() for rows in batches)
+    if difference > noise:
+        raise ValueError(
+            "kernel='precomputed' takes a symmetric matrix; entries differ by up to "
+            f"{difference:.1e} from those across the diagonal. Bring the columns into the "
+            "order of the rows: source, then target; with sample_domain as they are stacked."
+        )
+    if noise > 0 and np.abs(kernel.diagonal()).max() <= noise:
+        raise ValueError(
+            "kernel='precomputed' takes a kernel; got a matrix with zeros on its diagonal, as that "
+            "of distances has. Make one of distances D by np.exp(-gamma * D**2)."
+        )
 
 
 def _signs(Z: NDArray[Any]) -> NDArray[Any]:

@@ -13,6 +13,8 @@ __all__ = ["TJM"]
 
 # The epsilon of the Notes, over the longest row of the source after the first turn.
 _SMOOTHING = 1e-6
+# Share of the largest eigenvalue below which a component is lost in the rounding of the turns.
+_NEGLIGIBLE = 1e-12
 
 
 class TJM(TCA):
@@ -32,7 +34,7 @@ class TJM(TCA):
     Parameters
     ----------
     n_components, kernel, gamma, degree, coef0, n_landmarks, random_state
-        As in `TCA`.
+        As in `TCA`; for the number of components see the Notes, too.
     mu : float > 0, default=1.0
         Weight of the regulariser, the :math:`\lambda` of the paper.
     max_iter : int > 0, default=10
@@ -44,7 +46,7 @@ class TJM(TCA):
     Attributes
     ----------
     objectives_ : ndarray of float, shape (n_turns,)
-        The objective after each turn, which no turn raises.
+        The objective after each turn. None is above the one before.
     source_weights_ : ndarray of float, shape (n_source,)
         The lengths :math:`\|a_i\|`.
     n_iter_ : int
@@ -67,18 +69,26 @@ class TJM(TCA):
 
     for the diagonal :math:`G` that is 1 for the target and
     :math:`1 / (2 \sqrt{\|a_i\|^2 + \varepsilon^2})`, by the turn before, for the source; in the
-    first turn it is 1 throughout. As a square root lies below its tangent, no turn raises the
+    first turn it is 1 throughout. As a square root lies below its tangent, no exact turn raises the
     objective with :math:`\sqrt{\|a_i\|^2 + \varepsilon^2}` in place of :math:`\|a_i\|`, which is
     that of `objectives_`. :math:`\varepsilon` is a millionth of the longest row of the source after
     the first turn.
 
+    The first turn settles the number of components: those of an eigenvalue below :math:`10^{-12}`
+    of the largest, which rounding errors would move from turn to turn, are zero. A turn that raises
+    the objective all the same is dropped, and ends it.
+
     With :math:`v = G^{1/2} a` this is the problem of `TCA`, :math:`K G^{-1/2}` standing for
     :math:`K`, and is solved as there: in the space of the features, or landmarks, where these are
-    fewer than the rows.
+    fewer than the rows. :math:`K G^{-1/2}` takes as much memory again as an exact kernel does.
 
     The constraint makes rows of :math:`A` much shorter than 1, so that their lengths outweigh their
     squares. After enough turns the components commonly rest on the target alone, and
     `source_weights_` are zero but for rounding; where these matter, take few turns.
+
+    It also makes the columns of :math:`A` the longer, the smaller their eigenvalues are. The last
+    components so make up most of the objective and of `source_weights_`, which may be others
+    altogether with another `n_components`; where they matter, take few components as well.
 
     References
     ----------
@@ -131,19 +141,27 @@ class TJM(TCA):
         contrast, penalties = marginal_contrast(n_source, n_target), np.ones(n)
         objectives = [math.inf]
         for _ in range(self.max_iter):
-            Z, W = solve(contrast, penalties)
-            squares = np.square(W).sum(axis=1) / n  # of the rows of A
+            solution = solve(contrast, penalties)
+            if len(objectives) == 1:
+                n_real = np.sum(solution.eigenvalues > _NEGLIGIBLE * solution.eigenvalues[0])
+            solution = solution.leading(n_real)
+            squares = np.square(solution.W).sum(axis=1) / n  # of the rows of A
             if len(objectives) == 1:
                 smoothing = _SMOOTHING**2 * squares[:n_source].max() or 1.0
             lengths = np.sqrt(squares[:n_source] + smoothing)
             regulariser = lengths.sum() + squares[n_source:].sum()
-            objectives.append(float(np.square(contrast.T @ Z).sum() / n + self.mu * regulariser))
-            if objectives[-2] - objectives[-1] <= self.tol * objectives[-1]:
+            distance = np.square(contrast.T @ solution.Z).sum() / n
+            objective = float(distance + self.mu * regulariser)
+            if objective > objectives[-1] or np.count_nonzero(solution.eigenvalues) < n_real:
+                break  # for rounding errors, as exact turns only lower it
+            objectives.append(objective)
+            self._keep(solution)
+            self.source_weights_ = np.sqrt(squares[:n_source])
+            if objectives[-2] - objective <= self.tol * objective:
                 break
             penalties[:n_source] = 0.5 / lengths
         self.objectives_ = np.array(objectives[1:])
         self.n_iter_ = len(self.objectives_)
-        self.source_weights_ = np.sqrt(squares[:n_source])
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -1,8 +1,11 @@
 """JDA against a dense solution of the problem in the paper."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.linalg
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
@@ -59,9 +62,12 @@ def test_solves_the_problem_of_the_paper(kernel, weight):
     K = linear_kernel(X) if kernel == "linear" else rbf_kernel(X, gamma=0.05)
     L = matrix_of_the_paper(y_src, jda.pseudo_labels_, weight)
     A, B = K @ L @ K + 0.5 * np.eye(n), K @ (np.eye(n) - 1 / n) @ K
-    np.testing.assert_allclose(
-        jda.eigenvalues_, scipy.linalg.eigh(B, A, eigvals_only=True)[::-1][:4], rtol=1e-8
-    )
+    eigenvalues, W = scipy.linalg.eigh(B, A)
+    eigenvalues, W = eigenvalues[::-1][:4], W[:, ::-1][:, :4]
+    np.testing.assert_allclose(jda.eigenvalues_, eigenvalues, rtol=1e-8)
+    expected = K @ W * np.sqrt(n / eigenvalues)  # scipy scales W' A W to one
+    expected *= np.sign(np.sum(expected * Z, axis=0))
+    np.testing.assert_allclose(Z, expected, atol=1e-6)
     np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(4), atol=1e-8)
 
 
@@ -73,6 +79,34 @@ def test_pseudo_labels_are_a_fixed_point(estimator):
     assert 1 < jda.n_iter_ < 50
     classifier = (estimator or KNeighborsClassifier(1)).fit(Z_src, y_src)
     np.testing.assert_array_equal(classifier.predict(jda.transform(X_tgt)), jda.pseudo_labels_)
+
+
+class Cyclic(ClassifierMixin, BaseEstimator):
+    """Gives the first three target rows the labels of the next turn in a circle."""
+
+    turns = itertools.cycle(["aab", "aba", "baa"])
+
+    def fit(self, X, y):
+        """Remember the classes."""
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        """Turn on."""
+        return np.array(list(next(self.turns)) + ["c"] * (len(X) - 3))
+
+
+def test_it_ends_when_the_predictions_go_in_a_circle():
+    X_src, y_src, X_tgt, _ = make_domains()
+    jda = JDA(3, estimator=Cyclic(), max_iter=50).fit(X_src, y_src, X_tgt)
+    assert jda.n_iter_ == 4 and "".join(jda.pseudo_labels_[:3]) == "baa"
+
+
+def test_the_classifier_given_stays_unfitted():
+    X_src, y_src, X_tgt, _ = make_domains()
+    classifier = LogisticRegression()
+    JDA(3, estimator=classifier).fit(X_src, y_src, X_tgt)
+    assert not hasattr(classifier, "coef_")
 
 
 def test_classes_come_closer_than_under_tca():
@@ -133,7 +167,9 @@ def test_without_target():
     [
         ({"conditional_weight": -1}, "conditional_weight must be a finite number of at least 0"),
         ({"max_iter": 0}, "max_iter must be a whole number of at least 1; got 0"),
-        ({"estimator": TCA()}, r"estimator must be a classifier or None; got TCA\(\)"),
+        ({"estimator": TCA()}, r"estimator must be a classifier, .* or None; got TCA\(\)"),
+        ({"estimator": "svc"}, "estimator must be a classifier, .* or None; got 'svc'"),
+        ({"estimator": LogisticRegression}, "estimator must be a classifier, .*; got <class"),
         ({"mu": 0}, "mu must be a finite number above 0"),
     ],
 )

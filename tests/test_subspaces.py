@@ -1,5 +1,8 @@
 """TCA against a dense solution of the generalised eigenvalue problem, and its invariants."""
 
+import pickle
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,13 +10,23 @@ import scipy.linalg
 from scipy.sparse.linalg import ArpackNoConvergence
 from sklearn.base import clone
 from sklearn.decomposition import KernelPCA
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import JDA, TCA, TJM, NoTargetWarning, Target, eigenproblems
+from skdidan import (
+    JDA,
+    TCA,
+    TJM,
+    NoTargetWarning,
+    Target,
+    eigenproblems,
+    make_adaptation_pipeline,
+)
+from skdidan.eigenproblems import thin_svd
 
 
 def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
@@ -161,17 +174,141 @@ class TestPrecomputedKernel:
             (self.computed(TCA(4)), X),
             (self.precomputed(TCA(4)), rbf_kernel(X, gamma=self.GAMMA)),
         ):
-            pipeline = make_pipeline(tca, SVC())
-            params = {"tca__sample_domain": domain}
-            scores.append(cross_val_score(pipeline, rows, y, params=params))
+            pipeline = make_adaptation_pipeline(tca, SVC())
+            params = {"sample_domain": domain}
+            scores.append(cross_val_score(pipeline, rows, y, params=params, error_score="raise"))
         np.testing.assert_allclose(*scores)
+
+    @every_estimator
+    @pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, np.ndarray.tolist])
+    def test_stacked_domains_in_a_pipeline(self, estimator, container):
+        X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
+        y = np.r_[np.where(X[:40, 0] > 0, "anger", "neutral"), np.full(25, "zzz")]
+        order = np.random.default_rng(0).permutation(65)
+        X, domain, y = X[order], domain[order], y[order]
+        K = container(rbf_kernel(X, gamma=self.GAMMA))
+        K_new = container(rbf_kernel(make_domains(seed=1)[1], X, gamma=self.GAMMA))
+        computed, precomputed = (
+            make_adaptation_pipeline(tca, LogisticRegression()).fit(rows, y, sample_domain=domain)
+            for tca, rows in ((self.computed(estimator), X), (self.precomputed(estimator), K))
+        )
+        assert precomputed.classes_.tolist() == ["anger", "neutral"]
+        assert computed.columns_ is None and (np.diff(domain[precomputed.columns_]) <= 0).all()
+        expected = computed.decision_function(make_domains(seed=1)[1])
+        np.testing.assert_allclose(precomputed.decision_function(K_new), expected, atol=1e-5)
+        np.testing.assert_allclose(
+            precomputed[:-1].transform(K_new),
+            computed[:-1].transform(make_domains(seed=1)[1]),
+            atol=1e-6,
+        )
+        assert precomputed[1:].columns_ is None
+        np.testing.assert_allclose(
+            precomputed[:-1].fit_transform(K, sample_domain=domain, y=y),
+            computed[:-1].fit_transform(X, sample_domain=domain, y=y),
+            atol=1e-6,
+        )
+        restored = pickle.loads(pickle.dumps(precomputed))
+        np.testing.assert_array_equal(restored.predict(K_new), precomputed.predict(K_new))
+
+    def test_a_plain_pipeline_learns_the_labels_of_the_target(self):
+        X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
+        y = np.r_[np.repeat(["anger", "neutral"], 20), np.full(25, "zzz")]
+        plain = make_pipeline(TCA(4, kernel="precomputed"), SVC())
+        plain.fit(linear_kernel(X), y, tca__sample_domain=domain)
+        assert plain.classes_.tolist() == ["anger", "neutral", "zzz"]
+
+    def test_a_search_over_a_pipeline(self):
+        X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
+        y = np.where(X[:, 0] > 0, "anger", "neutral")
+        order = np.random.default_rng(0).permutation(65)
+        X, domain, y = X[order], domain[order], y[order]
+        searches = []
+        for tca, rows in (
+            (self.computed(TCA()), X),
+            (self.precomputed(TCA()), rbf_kernel(X, gamma=self.GAMMA)),
+        ):
+            grid = {"tca__n_components": [1, 2, 4], "tca__mu": [0.1, 10.0]}
+            pipeline = make_adaptation_pipeline(tca, SVC())
+            search = GridSearchCV(pipeline, grid, cv=3, error_score="raise")
+            searches.append(search.fit(rows, y, sample_domain=domain))
+        scores = [search.cv_results_["mean_test_score"] for search in searches]
+        np.testing.assert_allclose(*scores)
+        np.testing.assert_array_equal(
+            searches[1].predict(rbf_kernel(X, gamma=self.GAMMA)), searches[0].predict(X)
+        )
+
+    def test_kernels_of_another_width_in_a_pipeline(self):
+        X_src, X_tgt = make_domains()
+        K, domain = linear_kernel(np.vstack([X_src, X_tgt])), np.repeat([-1, 1], [40, 25])
+        pipeline = make_adaptation_pipeline(TCA(2, kernel="precomputed"))
+        with pytest.raises(ValueError, match="got 65 rows and 64 columns"):
+            pipeline.fit(K[:, 1:], sample_domain=domain)
+        pipeline.fit(K, sample_domain=domain)
+        for X in (K[:, 1:], np.hstack([K, K])):
+            with pytest.raises(ValueError, match=f"X has {X.shape[1]} features, but TCA"):
+                pipeline.transform(X)
+
+    @every_estimator
+    def test_domains_of_different_precision(self, estimator):
+        X, y = np.vstack(make_domains()), np.arange(40) % 3
+        K = rbf_kernel(X, gamma=self.GAMMA)
+        expected = self.precomputed(estimator).fit_transform(K[:40], y, K[40:])
+        for types in ((np.float32, np.float64), (np.float64, np.float32)):
+            source, target = K[:40].astype(types[0]), K[40:].astype(types[1])
+            Z = self.precomputed(estimator).fit_transform(source, y, target)
+            np.testing.assert_allclose(Z, expected, atol=1e-2)
+
+    @pytest.mark.parametrize("stacked", [False, True])
+    def test_the_kernel_given_is_left_as_it_is(self, stacked):
+        X = np.vstack(make_domains(200, 150))
+        K = rbf_kernel(X, gamma=self.GAMMA)
+        copy, domain = K.copy(), np.random.default_rng(0).permutation(350) % 2 - 1
+        tca = TCA(4, kernel="precomputed")
+        if stacked:
+            Z = tca.fit_transform(K, sample_domain=domain)
+            expected = TCA(4, kernel="rbf", gamma=self.GAMMA).fit_transform(X, sample_domain=domain)
+            np.testing.assert_allclose(Z, expected, atol=1e-6)
+        else:
+            with pytest.warns(NoTargetWarning):
+                tca.fit(K)
+        np.testing.assert_array_equal(K, copy)
+
+    def test_memory(self):
+        X = np.vstack(make_domains(300, 400))
+        K, domain = rbf_kernel(X, gamma=self.GAMMA), np.repeat([1, -1], [300, 400])
+        for n_copies, arguments in (
+            (1, {"X": K[:300], "X_tgt": K[300:]}),
+            (2, {"X": K, "sample_domain": domain}),
+        ):
+            tracemalloc.start()
+            TCA(4, kernel="precomputed").fit(**arguments)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert n_copies <= peak / K.nbytes < n_copies + 1.2  # the batches weigh in at this size
+
+    def test_matrices_that_are_no_kernels(self):
+        X = np.vstack(make_domains())
+        tca = TCA(2, kernel="precomputed")
+        distances = np.linalg.norm(X[:, None] - X, axis=2)
+        match = r"got a matrix with zeros on its diagonal.* of distances D by np.exp"
+        for matrix in (distances, distances + 1e-12 * np.eye(65)):
+            with pytest.raises(ValueError, match=match):
+                tca.fit(matrix[:40], X_tgt=matrix[40:])
+        kernel = np.exp(-self.GAMMA * distances**2)
+        tca.fit(kernel[:40], X_tgt=kernel[40:])
+        kernel[3, 50] += 1e-6
+        with pytest.raises(ValueError, match=r"symmetric matrix; entries differ by up to 1.0e-06"):
+            tca.fit(kernel[:40], X_tgt=kernel[40:])
+        TCA(2, kernel="precomputed").fit(
+            kernel[:40].astype(np.float32), X_tgt=kernel[40:].astype(np.float32)
+        )
 
     def test_kernels_that_are_none(self):
         X_src, X_tgt = make_domains()
         K = linear_kernel(np.vstack([X_src, X_tgt]))
         tca = TCA(2, kernel="precomputed")
         with pytest.raises(ValueError, match="then of the target; got 65 rows and 6 columns"):
-            tca.fit(X_src, X_tgt=X_tgt)
+            TCA(20, kernel="precomputed").fit(X_src, X_tgt=X_tgt)
         with pytest.raises(ValueError, match="got 40 rows and 65 columns"):
             tca.fit(K[:40], sample_domain=np.repeat([1, -1], 20))
         match = r"takes a symmetric matrix; entries differ by up to .* Bring the columns into"
@@ -382,7 +519,7 @@ def test_the_rbf_kernel_does_not_depend_on_an_offset():
 def test_components_that_are_zero_are_reported():
     X_src, X_tgt = make_domains()
     X_src, X_tgt = (np.c_[X, X[:, :2]] for X in (X_src, X_tgt))
-    match = "2 of 8 components of TCA are zero to machine precision.* Scale the features first"
+    match = "2 of 8 components of TCA are zero, being negligible: features .* Scale them first"
     with pytest.warns(UserWarning, match=match) as caught:
         TCA().fit(X_src, X_tgt=X_tgt)
     assert caught[0].filename == __file__
@@ -396,6 +533,17 @@ def test_the_component_lost_to_the_centring_is_not_reported(kernel, recwarn):
     tca = TCA(kernel=kernel).fit(X_src[:2], X_tgt=X_tgt[:2])
     assert (tca.eigenvalues_ > 0).tolist() == [True, True, True, False]
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("mu", [1e-3, 1.0])
+def test_components_that_are_zero_in_an_iterative_solution(mu):
+    mix = np.random.default_rng(1).normal(size=(20, 400))
+    X_src, X_tgt = (X @ mix for X in make_domains(200, 150, 20))
+    tca = TCA(24, mu=mu)
+    with pytest.warns(UserWarning, match="4 of 24 components of TCA are zero"):
+        Z_src = tca.fit_transform(X_src, X_tgt=X_tgt)
+    assert np.count_nonzero(tca.eigenvalues_) == 20
+    np.testing.assert_array_equal(Z_src[:, 20:], 0)
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
@@ -444,6 +592,23 @@ def test_without_convergence_the_problem_is_solved_densely(monkeypatch):
     np.testing.assert_allclose(
         TCA(3, kernel="rbf").fit_transform(X_src, X_tgt=X_tgt), expected, atol=1e-8
     )
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (7, 3), (3, 7)])
+def test_a_decomposition_that_does_not_converge_is_done_by_the_surer_driver(shape, monkeypatch):
+    A = np.random.default_rng(0).normal(size=shape)
+    expected, svd = thin_svd(A), scipy.linalg.svd
+
+    def fail_on_the_default(A, lapack_driver="gesdd", **kwargs):
+        if lapack_driver == "gesdd":
+            raise scipy.linalg.LinAlgError("SVD did not converge")
+        return svd(A, lapack_driver=lapack_driver, **kwargs)
+
+    monkeypatch.setattr(scipy.linalg, "svd", fail_on_the_default)
+    U, sigma, Vt = thin_svd(A)
+    assert U.shape == expected[0].shape and Vt.shape == expected[2].shape
+    np.testing.assert_allclose((U * sigma) @ Vt, A, atol=1e-12)
+    np.testing.assert_allclose(sigma, expected[1])
 
 
 @pytest.mark.parametrize(

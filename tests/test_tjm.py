@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import TCA, TJM, NoTargetWarning, Target
+from skdidan import TCA, TJM, NoTargetWarning, Target, subspaces
+from skdidan.eigenproblems import solve_transfer
 
 
 def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
@@ -45,7 +46,7 @@ def turns_of_the_paper(K, n_source, mu, n_components, n_turns):
 
 
 @pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
-@pytest.mark.filterwarnings("ignore:. of 9 components of TJM are zero")  # collinear monomials
+@pytest.mark.filterwarnings("ignore:.* components of TJM are zero")  # on features this few
 @parametrize_with_checks([TJM(kernel="rbf"), TJM(kernel="poly"), TJM(kernel="rbf", n_landmarks=20)])
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
@@ -91,6 +92,58 @@ def test_no_turn_raises_the_objective(kernel, n_landmarks, sizes, mu):
     assert len(tjm.objectives_) > 3 and falls[0] > 0.1 and falls.min() > -1e-12
 
 
+def sizes_and_scales(seed, spread):
+    """Draw domains of any size, their features of scales up to ten to the spread."""
+    rng = np.random.default_rng(seed)
+    n_source, n_target, n_features = rng.integers(1, 60), rng.integers(1, 60), rng.integers(1, 12)
+    X_src = rng.normal(size=(n_source, n_features))
+    X_tgt = rng.normal(size=(n_target, n_features)) + rng.normal(size=n_features)
+    scales = [10.0 ** rng.integers(-spread, spread + 1, size=n_features) for _ in range(2)]
+    return X_src * scales[0], X_tgt * scales[1]
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf", "poly"])
+@pytest.mark.parametrize("spread", [0, 4])
+@pytest.mark.filterwarnings("ignore:.* components of TJM are zero")
+def test_components_next_to_nothing_do_not_raise_it(kernel, spread):
+    for seed in [*range(15), 50]:
+        X_src, X_tgt = sizes_and_scales(seed, spread)
+        tjm = TJM(kernel=kernel, tol=0.0).fit(X_src, X_tgt=X_tgt)
+        assert (np.diff(tjm.objectives_) <= 0).all()
+        assert len(tjm.objectives_) == tjm.n_iter_
+        n = len(X_src) + len(X_tgt)
+        Z = tjm.transform(np.vstack([X_src, X_tgt]))
+        n_real = np.count_nonzero(tjm.eigenvalues_)
+        np.testing.assert_array_equal(Z[:, n_real:], 0)
+        np.testing.assert_allclose(Z[:, :n_real].var(axis=0), 1, atol=1e-2)
+        assert n_real < n and len(tjm.eigenvalues_) == Z.shape[1]
+
+
+@pytest.mark.filterwarnings("ignore:.* components of TJM are zero")
+def test_one_feature():
+    rng = np.random.default_rng(8)
+    X_src, X_tgt = rng.normal(size=(30, 1)), rng.normal(size=(30, 1)) + 1
+    tjm = TJM(kernel="rbf").fit(X_src, X_tgt=X_tgt)
+    assert tjm.n_iter_ > 1 and (np.diff(tjm.objectives_) < 0).all()
+    assert tjm.eigenvalues_[tjm.eigenvalues_ > 0].min() > 1e-13 * tjm.eigenvalues_[0]
+
+
+def test_a_turn_that_raises_it_is_not_kept(monkeypatch):
+    X_src, X_tgt = make_domains()
+    expected = TJM(4, max_iter=2, tol=0.0).fit(X_src, X_tgt=X_tgt)
+    turns = []
+
+    def solve_worse(*args, **kwargs):
+        turns.append(solve_transfer(*args, **kwargs))
+        return turns[-1] if len(turns) < 3 else turns[0]
+
+    monkeypatch.setattr(subspaces, "solve_transfer", solve_worse)
+    tjm = TJM(4, max_iter=9, tol=0.0).fit(X_src, X_tgt=X_tgt)
+    assert len(turns) == 3 and tjm.n_iter_ == 2
+    for name in ("objectives_", "source_weights_", "eigenvalues_", "components_"):
+        np.testing.assert_array_equal(getattr(tjm, name), getattr(expected, name))
+
+
 def test_the_objective_is_that_of_the_components():
     X_src, X_tgt = make_domains()
     tjm = TJM(5, kernel="rbf", gamma=0.1, mu=0.5, max_iter=3).fit(X_src, X_tgt=X_tgt)
@@ -129,6 +182,15 @@ def test_source_rows_far_from_the_target_weigh_less():
     assert weights[:20].mean() / weights[20:].mean() > 2 * tca[:20].mean() / tca[20:].mean()
 
 
+def test_the_last_components_make_up_most_of_the_weights():
+    X_src, X_tgt = make_domains()
+    tjm = TJM(32, kernel="rbf", max_iter=3).fit(X_src, X_tgt=X_tgt)
+    squares = np.square(tjm.weights_).sum(axis=0)
+    assert squares[-8:].sum() > 0.5 * squares.sum()
+    few = TJM(4, kernel="rbf", max_iter=3).fit(X_src, X_tgt=X_tgt)
+    assert np.corrcoef(tjm.source_weights_, few.source_weights_)[0, 1] < 0.5
+
+
 def test_it_ends_when_the_objective_falls_no_more():
     X_src, X_tgt = make_domains()
     coarse = TJM(4, tol=0.1).fit(X_src, X_tgt=X_tgt)
@@ -136,6 +198,16 @@ def test_it_ends_when_the_objective_falls_no_more():
     assert coarse.n_iter_ == len(coarse.objectives_) < fine.n_iter_ < 100
     shares = -np.diff(coarse.objectives_) / coarse.objectives_[1:]
     assert shares[-1] <= 0.1 < shares[:-1].min()
+
+
+@pytest.mark.parametrize("seed", [4, 5, 6, 23])
+def test_repeated_rows(seed):
+    # For some of these the quick singular value decomposition of LAPACK does not converge.
+    rng = np.random.default_rng(seed)
+    X_src, X_tgt = np.repeat(rng.normal(size=(20, 8)), 8, axis=0), rng.normal(size=(40, 8)) + 1
+    tjm = TJM(kernel="rbf")
+    Z = np.vstack([tjm.fit_transform(X_src, X_tgt=X_tgt), tjm.transform(X_tgt)])
+    np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(32), atol=1e-6)
 
 
 @pytest.mark.parametrize("params", [{}, {"kernel": "rbf"}])
@@ -166,7 +238,7 @@ def test_single_precision_names_and_pickles():
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 @pytest.mark.parametrize("value", [0.0, 1.1])
-@pytest.mark.filterwarnings("ignore:2 of 2 components of TJM are zero")
+@pytest.mark.filterwarnings("error::RuntimeWarning", "ignore:2 of 2 components of TJM are zero")
 def test_identical_rows_give_zeros(kernel, value):
     Z = TJM(2, kernel=kernel).fit_transform(np.full((20, 3), value), X_tgt=np.full((9, 3), value))
     np.testing.assert_array_equal(Z, 0)

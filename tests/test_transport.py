@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import tracemalloc
 
 import numpy as np
 import ot
@@ -31,7 +32,7 @@ def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
 @parametrize_with_checks(
     [OptimalTransport("emd"), OptimalTransport("sinkhorn_lpl1")],
     expected_failed_checks=lambda _: {
-        "check_transformer_n_iter": "the exact solver does not tell how many iterations it took"
+        "check_transformer_n_iter": "the check gives no target, without which nothing is iterated"
     },
 )
 def test_scikit_learn_compatible(estimator, check):
@@ -107,8 +108,60 @@ def test_sinkhorn_in_plain_numpy(reg, norm):
     np.testing.assert_allclose(transport.coupling_, u[:, None] * kernel * v, atol=1e-10)
 
 
+@pytest.mark.parametrize("reg, reg_cl", [(0.2, 0.03), (0.05, 0.1)])
+def test_class_regularisation_in_plain_numpy(reg, reg_cl):
+    X_src, y_src, X_tgt = make_domains()
+    costs = np.sum((X_src[:, None] - X_tgt) ** 2, axis=2)
+    costs /= np.median(costs)
+    slopes = np.zeros_like(costs)
+    for _ in range(10):
+        u, kernel = np.ones(40), np.exp(-(costs + reg_cl * slopes) / reg)
+        for _ in range(5000):
+            v = 1 / 25 / (kernel.T @ u)
+            u = 1 / 40 / (kernel @ v)
+        coupling = u[:, None] * kernel * v
+        for i in range(40):
+            slopes[i] = 0.5 / np.sqrt(coupling[y_src == y_src[i]].sum(axis=0) + 1e-3)
+    transport = OptimalTransport(
+        "sinkhorn_lpl1", reg=reg, reg_cl=reg_cl, tol=1e-10, max_iter=5000
+    ).fit(X_src, y_src, X_tgt)
+    np.testing.assert_allclose(transport.coupling_, coupling, atol=1e-10)
+
+
+@every_method
+@pytest.mark.parametrize("far", ["source", "target"])
+def test_a_far_row_costs_no_mass(method, far):
+    rng = np.random.default_rng(0)
+    X_src, X_tgt = rng.normal(size=(40, 4)), rng.normal(size=(25, 4)) + 1
+    y_src = np.where(X_src[:, 0] > 0, "anger", "neutral")
+    (X_src if far == "source" else X_tgt)[0] = 200
+    transport = OptimalTransport(method).fit(X_src, y_src, X_tgt)
+    np.testing.assert_allclose(40 * transport.coupling_.sum(axis=1), 1, atol=1e-9)
+    np.testing.assert_allclose(25 * transport.coupling_.sum(axis=0), 1, atol=1e-3)
+    assert np.abs(transport.transported_).max() < 201
+
+
+@pytest.mark.parametrize("method", ["sinkhorn", "sinkhorn_lpl1"])
+def test_little_entropy_comes_close_to_the_exact_coupling(method):
+    X_src, y_src, X_tgt = make_domains(30, 30)
+    exact = OptimalTransport("emd").fit(X_src, X_tgt=X_tgt).coupling_
+    params = {"reg": 1e-3, "reg_cl": 0.0, "max_iter": 5000, "tol": 1e-2}
+    coupling = OptimalTransport(method, **params).fit(X_src, y_src, X_tgt).coupling_
+    assert np.abs(coupling - exact).sum() < 0.1
+
+
+def test_a_median_of_zero_gives_way_to_that_of_the_positive_costs():
+    X_src, X_tgt = np.r_[np.zeros(10), 2, 5][:, None], np.r_[np.zeros(8), 3][:, None]
+    costs = (X_src - X_tgt.T) ** 2  # ten times 9, eight times 4 and 25, 1, 4: the median is 9
+    expected = OptimalTransport(norm=None).fit(X_src / 3, X_tgt=X_tgt / 3).coupling_
+    assert np.median(costs) == 0 and np.median(costs[costs > 0]) == 9
+    for scale in (1.0, 100.0):
+        transport = OptimalTransport().fit(scale * X_src, X_tgt=scale * X_tgt)
+        np.testing.assert_allclose(transport.coupling_, expected, atol=1e-12)
+
+
 def class_term(transport, y_src):
-    """Compute the last term of the objective, with the 0.001 of POT under the root."""
+    """Compute the last term of the objective, with 0.001 under the root."""
     sums = [transport.coupling_[y_src == name].sum(axis=0) for name in np.unique(y_src)]
     return np.sqrt(np.array(sums) + 1e-3).sum()
 
@@ -126,9 +179,9 @@ def test_class_regularisation_is_that_of_pot():
 
 def test_class_regularisation_parts_the_classes():
     X_src, y_src, X_tgt = make_domains()
-    plain = OptimalTransport(reg=0.5).fit(X_src, X_tgt=X_tgt)
-    off = OptimalTransport("sinkhorn_lpl1", reg=0.5, reg_cl=0.0).fit(X_src, y_src, X_tgt)
-    np.testing.assert_allclose(off.coupling_, plain.coupling_, atol=1e-7)
+    plain = OptimalTransport(reg=0.5, tol=1e-8).fit(X_src, X_tgt=X_tgt)
+    off = OptimalTransport("sinkhorn_lpl1", reg=0.5, reg_cl=0.0, tol=1e-8).fit(X_src, y_src, X_tgt)
+    np.testing.assert_allclose(off.coupling_, plain.coupling_, atol=1e-10)
     terms = [class_term(off, y_src)]
     for reg_cl in (0.1, 0.3):
         transport = OptimalTransport("sinkhorn_lpl1", reg=0.5, reg_cl=reg_cl)
@@ -203,6 +256,7 @@ def test_without_target_the_source_stays(method):
     with pytest.warns(NoTargetWarning, match="OptimalTransport was fitted without a target"):
         np.testing.assert_array_equal(transport.fit_transform(X_src, y_src), X_src)
     np.testing.assert_allclose(transport.coupling_, np.eye(40) / 40)
+    assert transport.n_iter_ == (None if method == "emd" else 0)
 
 
 def test_labels_are_needed_by_the_method_that_reads_them():
@@ -229,12 +283,42 @@ def test_an_unfinished_search_is_reported_once(method, cures):
 
 def test_couplings_that_leave_rows_without_mass():
     X_src, y_src, X_tgt = make_domains()
-    match = "method='sinkhorn_lpl1' left rows of the source without mass; raise reg=1e-05"
-    with pytest.raises(ValueError, match=match):
-        OptimalTransport("sinkhorn_lpl1", reg=1e-5).fit(X_src, y_src, X_tgt)
+    for method in ("sinkhorn", "sinkhorn_lpl1"):
+        match = f"method='{method}' left rows of the source without mass; raise reg=1e-310"
+        with pytest.raises(ValueError, match=match):
+            OptimalTransport(method, reg=1e-310).fit(X_src, y_src, X_tgt)
     match = "method='emd' left rows of the source without mass; raise max_iter=3"
     with pytest.raises(ValueError, match=match):
         OptimalTransport("emd", max_iter=3).fit(X_src, y_src, X_tgt)
+
+
+@pytest.mark.parametrize("method, n_matrices", [("sinkhorn", 8), ("sinkhorn_lpl1", 11)])
+def test_memory(method, n_matrices):
+    X_src, y_src, X_tgt = make_domains(500, 400)
+    tracemalloc.start()
+    transport = OptimalTransport(method, tol=0.1).fit(X_src, y_src, X_tgt)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < (n_matrices + 1) * transport.coupling_.nbytes
+
+
+def test_iterations_are_counted():
+    X_src, y_src, X_tgt = make_domains()
+    for max_iter in (1, 11, 25):
+        transport = OptimalTransport(max_iter=max_iter, tol=1e-15)
+        with pytest.warns(UserWarning, match="without having converged"):
+            assert transport.fit(X_src, X_tgt=X_tgt).n_iter_ == max_iter
+    assert 11 < OptimalTransport().fit(X_src, X_tgt=X_tgt).n_iter_ < 1000
+    parted = OptimalTransport("sinkhorn_lpl1").fit(X_src, y_src, X_tgt)
+    assert parted.n_iter_ > 10
+    assert OptimalTransport("emd").fit(X_src, X_tgt=X_tgt).n_iter_ is None
+
+
+@every_method
+def test_features_too_large_for_their_distances(method):
+    X_src, y_src, X_tgt = make_domains()
+    with pytest.raises(ValueError, match=r"metric='sqeuclidean' overflows on .* Scale them first"):
+        OptimalTransport(method).fit(1e160 * X_src, y_src, 1e160 * X_tgt)
 
 
 def test_missing_pot_names_the_cure(monkeypatch):
@@ -260,6 +344,15 @@ def test_parameters_out_of_range(params, match):
     X_src, _, X_tgt = make_domains()
     with pytest.raises(ValueError, match=match):
         OptimalTransport(**params).fit(X_src, X_tgt=X_tgt)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+def test_some_rows_of_the_fit_move_as_among_all(offset):
+    X_src, _, X_tgt = make_domains()
+    transport = OptimalTransport("emd")
+    Z = transport.fit_transform(X_src + offset, X_tgt=X_tgt + offset)
+    some = transport.transform(X_src[3:9] + offset, sample_domain=np.zeros(6))
+    np.testing.assert_allclose(some, Z[3:9], rtol=0, atol=1e-6)
 
 
 def test_a_further_row_of_the_source_moves_like_the_nearest():
