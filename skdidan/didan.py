@@ -290,8 +290,9 @@ class LIDANClassifier(DIDANClassifier):
     ----------
     network, trade_off, sparsity, mean_weight, label_weight, groups, loss, class_weight
         As in `DIDANClassifier`.
-    lr, weight_decay, max_epochs, validation_fraction, monitor, patience, batch_size, device, \
-random_state, callbacks, verbose
+    lr, weight_decay, max_epochs, validation_fraction, monitor, patience, batch_size
+        As in `DIDANClassifier`.
+    device, random_state, callbacks, verbose
         As in `DIDANClassifier`.
     network_params : dict, optional
         More arguments of the network. If `network` is a name, and no ``hidden`` layers are given
