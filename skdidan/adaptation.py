@@ -13,14 +13,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skdidan.batches import PairedBatches
-from skdidan.domains import open_target, source_rows, validate_domains
+from skdidan.domains import open_target, source_groups, validate_domains
 from skdidan.monitoring import SOURCE, EpochScores, NetAnswers, check_monitor
 from skdidan.networks import NETWORKS
 from skdidan.parameters import (
@@ -167,7 +167,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
             min_source=2,
             wants_target=self._wants_target(),
         )
-        return self._fit(source, labels, target, _groups_of_source(X, groups, sample_domain))
+        return self._fit(source, labels, target, source_groups(X, groups, sample_domain))
 
     def _fit(
         self,
@@ -398,16 +398,6 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
             )
         if self.patience is not None and not factors:
             raise ValueError(f"patience={self.patience} needs a monitor, such as 'information'.")
-
-
-def _groups_of_source(
-    X: Any, groups: ArrayLike | None, sample_domain: ArrayLike | None
-) -> NDArray[Any] | None:
-    if groups is None:
-        return None
-    names = np.asarray(column_or_1d(groups))
-    check_consistent_length(open_target(X), names)
-    return names if sample_domain is None else names[source_rows(X, sample_domain)]
 
 
 _BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import has_fit_parameter, validate_data
 
@@ -176,6 +177,40 @@ def source_rows(X: Any, sample_domain: ArrayLike) -> NDArray[np.bool_]:
     if domain.dtype.kind == "f" and not np.array_equal(domain, np.floor(domain)):
         raise ValueError("sample_domain must hold whole numbers; got a fraction or NaN.")
     return domain >= 0
+
+
+def source_groups(
+    X: Any, groups: ArrayLike | None, sample_domain: ArrayLike | None = None
+) -> NDArray[Any] | None:
+    """Return the groups of the source rows.
+
+    Parameters
+    ----------
+    X : array-like or list
+        The source; with `sample_domain`, both domains stacked.
+    groups : array-like, of as many entries as X, or None
+        The group of each row.
+    sample_domain : array-like of int, shape (n_samples,), optional
+        As in `split_domains`.
+
+    Returns
+    -------
+    groups : ndarray, shape (n_source,), or None
+        Those of the source, in their order.
+
+    Raises
+    ------
+    ValueError
+        If there is not one group for each row.
+    """
+    if groups is None:
+        return None
+    names = np.asarray(column_or_1d(groups))
+    if len(names) != n_rows(open_target(X)):
+        raise ValueError(
+            f"groups and its rows differ in number: {len(names)} != {n_rows(open_target(X))}."
+        )
+    return names if sample_domain is None else names[source_rows(X, sample_domain)]
 
 
 def split_domains(

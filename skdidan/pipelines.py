@@ -22,6 +22,7 @@ from skdidan.domains import (
     Target,
     merge_domains,
     open_target,
+    source_groups,
     source_rows,
     split_domains,
     takes_target,
@@ -131,6 +132,7 @@ class AdaptationPipeline(BaseEstimator):
         X_tgt: Any = None,
         *,
         sample_domain: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Fit the steps one after the other.
 
@@ -145,6 +147,9 @@ class AdaptationPipeline(BaseEstimator):
             The unlabelled target.
         sample_domain : array-like of int, shape (n_samples,), optional
             ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+        groups : array-like, of as many entries as X, optional
+            The group of each row, such as its speaker, for the last step: the neural classifiers
+            hold out whole ones, see `DIDANClassifier`.
 
         Returns
         -------
@@ -157,7 +162,8 @@ class AdaptationPipeline(BaseEstimator):
             If the steps or their names are unusable, or the domains do not fit together.
         TypeError
             If a step lacks a method that its place asks for, or takes no target itself but holds an
-            estimator that does, as a `sklearn.pipeline.Pipeline` may.
+            estimator that does, as a `sklearn.pipeline.Pipeline` may; or the last step takes no
+            groups.
 
         Warns
         -----
@@ -170,8 +176,11 @@ class AdaptationPipeline(BaseEstimator):
         name, last = self.steps[-1]
         if not _is_passthrough(last):
             last = clone(last)
+            params = _target_for(last, domains.X_tgt)
+            if groups is not None:
+                params["groups"] = source_groups(X, groups, sample_domain)
             with self._timed(name):
-                last.fit(domains.X_src, domains.y_src, **_target_for(last, domains.X_tgt))
+                last.fit(domains.X_src, domains.y_src, **params)
         self.steps_, self.columns_ = [*front, (name, last)], columns
         return self
 

@@ -160,9 +160,7 @@ def test_errors_tell_what_is_wrong():
     task = Bunch(X_src=X, y_src=y, X_tgt=X, y_tgt=y)
     with pytest.raises(ValueError, match=r"seeds must list the seeds, as range\(3\) does; got 3"):
         compare({"knn": KNeighborsClassifier(1)}, {"toy": task}, seeds=3)
-    with pytest.raises(
-        ValueError, match=r"Task 'toy' .* is without X_tgt, y_tgt"
-    ):
+    with pytest.raises(ValueError, match=r"Task 'toy' .* is without X_tgt, y_tgt"):
         compare({"knn": KNeighborsClassifier(1)}, {"toy": {"X_src": X, "y_src": y}})
     broken = Bunch(X_src=X, y_src=y, X_tgt=X * np.nan, y_tgt=y)
     with pytest.raises(ValueError, match="NaN") as caught:

@@ -7,7 +7,15 @@ import pytest
 from conftest import shifted_blobs
 from skorch.callbacks import Callback, EarlyStopping
 
-from skdidan import DANClassifier, SourceOnlyClassifier, criteria, uar
+from skdidan import (
+    JDAR,
+    CorpusScaler,
+    DANClassifier,
+    SourceOnlyClassifier,
+    criteria,
+    make_adaptation_pipeline,
+    uar,
+)
 from skdidan.adaptation import AdaptationClassifier
 from skdidan.classifiers import CLASSIFIERS
 from skdidan.monitoring import check_monitor
@@ -74,7 +82,8 @@ def test_the_source_score_is_that_of_rows_that_were_not_trained_on(monkeypatch, 
 
 
 @pytest.mark.parametrize("is_stacked", [False, True])
-def test_whole_groups_are_held_out(is_stacked, monkeypatch, domains):
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_whole_groups_are_held_out(is_stacked, in_pipeline, monkeypatch, domains):
     from skdidan import adaptation
 
     X_src, y_src, X_tgt, _ = domains
@@ -88,6 +97,8 @@ def test_whole_groups_are_held_out(is_stacked, monkeypatch, domains):
 
     monkeypatch.setattr(adaptation, "PairedBatches", batches)
     classifier = DANClassifier(validation_fraction=0.3, monitor="source", **QUICK)
+    if in_pipeline:
+        classifier = make_adaptation_pipeline("passthrough", classifier)
     if is_stacked:
         order = np.random.default_rng(0).permutation(150)
         X = np.concatenate([X_src, X_tgt])[order]
@@ -179,8 +190,14 @@ def test_groups_that_leave_no_row_of_a_class():
     classifier = DANClassifier(validation_fraction=0.3, monitor="source", **QUICK)
     with pytest.raises(ValueError, match=r"holds out all rows of .*: their groups are too few"):
         classifier.fit(X_src, y_src, X_tgt, groups=y_src)
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match="groups and its rows differ in number: 5 != 30"):
         classifier.fit(X_src, y_src, X_tgt, groups=y_src[:5])
+
+
+def test_a_pipeline_hands_groups_to_who_takes_them(domains):
+    X_src, y_src, X_tgt, _ = domains
+    with pytest.raises(TypeError, match="unexpected keyword argument 'groups'"):
+        make_adaptation_pipeline(CorpusScaler(), JDAR()).fit(X_src, y_src, X_tgt, groups=y_src)
 
 
 def test_factors_of_a_product():
