@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import n_rows, open_target, source_rows, validate_domains
 from skdidan.eigenproblems import thin_svd
-from skdidan.parameters import check_count, check_fraction
+from skdidan.parameters import check_boolean, check_count, check_fraction
 
 __all__ = ["GFK", "CorrelationAlignment", "SubspaceAlignment"]
 
@@ -242,7 +242,8 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
 
     def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
         if not isinstance(self.shrinkage, str) or self.shrinkage != "auto":
-            check_fraction("shrinkage", self.shrinkage)
+            check_fraction("shrinkage other than 'auto'", self.shrinkage)
+        check_boolean("with_mean", self.with_mean)
         self.mean_source_, self.mean_target_ = X_src.mean(axis=0), X_tgt.mean(axis=0)
         whitening = _power(self._covariance(X_src), -0.5)
         self.matrix_ = whitening @ _power(self._covariance(X_tgt), 0.5)

@@ -158,7 +158,8 @@ class JDA(TCA):
         n_source, n_target = len(X_src), 0 if X_tgt is None else len(X_tgt)
         marginal = marginal_contrast(n_source, n_target)
         self.pseudo_labels_: NDArray[Any] | None = None
-        contrasts, labellings = marginal, []
+        labellings: list[NDArray[Any]] = []
+        contrasts = marginal
         for turn in range(1, self.max_iter + 1):
             solution = solve(contrasts)
             self.n_iter_ = turn

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.kernel_approximation import Nystroem
 from sklearn.metrics.pairwise import pairwise_kernels
-from sklearn.utils import Tags, gen_batches
+from sklearn.utils import Tags, check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdidan.domains import open_target, validate_domains
+from skdidan.domains import open_target, source_rows, validate_domains
 from skdidan.eigenproblems import solve_transfer, thin_svd
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.reporting import warn_caller
@@ -142,6 +142,10 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     shape with `sample_domain`. In a `sklearn.pipeline.Pipeline`, which knows of no domains, the
     classifier would learn the rows and labels of the target, too.
 
+    Where the domains have the same mean, as after `CorpusScaler`, the linear kernel leaves
+    :math:`K e = 0`: the components are those of a whitened PCA of all rows, whatever `mu` is. Take
+    the rbf kernel there.
+
     Without a target the first term vanishes. The components then are those of kernel PCA if the
     kernel is centred, as the linear one is on centred features, scaled to unit variance.
 
@@ -167,6 +171,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     # A plain Pipeline, or a search, routes these without being asked to.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
+    __metadata_request__transform: ClassVar = {"sample_domain": True}
 
     def __init__(
         self,
@@ -260,21 +265,30 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         return self.fit(X, y, X_tgt, sample_domain=sample_domain).transform(X)
 
-    def transform(self, X: Any) -> NDArray[np.floating]:
+    def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[np.floating]:
         """Map rows of either domain, seen or unseen, to their components.
 
         Parameters
         ----------
         X : array-like or Target, shape (n_samples, n_features)
             Rows of either domain.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            Makes no difference, for the map is one for both domains.
 
         Returns
         -------
         Z : ndarray of float, shape (n_samples, n_components)
             Their components. float32 where `X` is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If `X` has not the columns that `fit` saw, or `sample_domain` not an entry for each row.
         """
         check_is_fitted(self)
         X = validate_data(self, open_target(X), reset=False, dtype=(np.float64, np.float32))
+        if sample_domain is not None:
+            source_rows(X, sample_domain)
         rows = X.astype(np.float64)
         if hasattr(self, "landmarks_"):
             rows = self.landmarks_.transform(rows - self.centre_)
@@ -326,7 +340,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.landmarks_ = Nystroem(
             self.kernel,
             n_components=min(self.n_landmarks, len(rows)),
-            random_state=self.random_state,
+            random_state=check_random_state(self.random_state),
             **self._kernel_params(),
         )
         return self._linear_solver(self.landmarks_.fit_transform(rows - self.centre_))

@@ -105,10 +105,16 @@ class TestCorrelationAlignment:
         coral = CorrelationAlignment().fit(X_src, X_tgt=X_tgt)
         np.testing.assert_array_equal(coral.transform(X_tgt), X_tgt)
 
+    def test_a_mean_that_is_neither_true_nor_false(self):
+        X_src, X_tgt = make_domains()
+        with pytest.raises(ValueError, match="with_mean must be True or False; got 'no'"):
+            CorrelationAlignment(with_mean="no").fit(X_src, X_tgt=X_tgt)
+
     @pytest.mark.parametrize("shrinkage", [-0.1, 1.5, "ledoit", None, True, np.nan, [1]])
     def test_shrinkage_out_of_range(self, shrinkage):
         X_src, X_tgt = make_domains()
-        with pytest.raises(ValueError, match="shrinkage must be a number from 0 to 1"):
+        match = "shrinkage other than 'auto' must be a number from 0 to 1; got"
+        with pytest.raises(ValueError, match=match):
             CorrelationAlignment(shrinkage).fit(X_src, X_tgt=X_tgt)
 
 

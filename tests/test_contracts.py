@@ -1,16 +1,18 @@
 """Contracts that everything in a table obeys."""
 
 import copy
-import inspect
 import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import torch
 from conftest import features, mcc_reference, one_hot, shifted_blobs
 from sklearn.base import clone
 from sklearn.metrics import recall_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
@@ -240,13 +242,23 @@ class TestTransformers:
     def test_rows_of_the_source_go_its_way_when_told(self, name, domains):
         X_src, y_src, X_tgt, _ = domains
         transformer, Z_src, Z_tgt = self.paths(name, X_src, y_src, X_tgt)
-        if "sample_domain" not in inspect.signature(transformer.transform).parameters:
-            return np.testing.assert_allclose(transformer.transform(X_src), Z_src, atol=1e-9)
         numbers = np.repeat([0, -1], [len(X_src), len(X_tgt)])
         both = transformer.transform(np.concatenate([X_src, X_tgt]), sample_domain=numbers)
         np.testing.assert_allclose(both, np.concatenate([Z_src, Z_tgt]), atol=1e-9)
         some = transformer.transform(X_src[5:20], sample_domain=np.zeros(15))
         np.testing.assert_allclose(some, Z_src[5:20], atol=1e-9)
+        with pytest.raises(ValueError, match="sample_domain and X differ in length"):
+            transformer.transform(X_src, sample_domain=[0])
+
+    def test_a_plain_pipeline_hands_the_domains_to_it(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        X, y, domain, _ = stacked(X_src, y_src, X_tgt, "neutral")
+        expected = make_transformer(name).fit_transform(X, y, sample_domain=domain)
+        with sklearn.config_context(enable_metadata_routing=True):
+            pipeline = make_pipeline(make_transformer(name), StandardScaler(with_std=False))
+            pipeline.fit(X, y, sample_domain=domain)
+            Z = pipeline.transform(X, sample_domain=domain)
+        np.testing.assert_allclose(Z, expected - expected.mean(axis=0), atol=1e-9)
 
     @pytest.mark.parametrize("sizes", [(1000, 30), (30, 1000), (9, 200), (200, 9)])
     def test_unequal_domain_sizes(self, name, sizes):

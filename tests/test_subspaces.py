@@ -9,11 +9,12 @@ import pytest
 import scipy.linalg
 from scipy.sparse.linalg import ArpackNoConvergence
 from sklearn.base import clone
-from sklearn.decomposition import KernelPCA
+from sklearn.decomposition import PCA, KernelPCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -21,6 +22,7 @@ from skdidan import (
     JDA,
     TCA,
     TJM,
+    CorpusScaler,
     NoTargetWarning,
     Target,
     eigenproblems,
@@ -340,6 +342,23 @@ def test_more_landmarks_come_closer_to_the_exact_kernel():
         tca = TCA(3, kernel="rbf", n_landmarks=n_landmarks, random_state=0)
         errors.append(np.abs(tca.fit(X_src, X_tgt=X_tgt).eigenvalues_ / exact - 1).max())
     assert errors[0] > errors[1] > errors[2] < 1e-3
+
+
+@pytest.mark.parametrize("mu", [1e-3, 1.0, 100.0])
+def test_domains_of_the_same_mean_have_whitened_principal_components(mu):
+    X_src, X_tgt = make_domains()
+    tca = make_adaptation_pipeline(CorpusScaler(), TCA(4, mu=mu))
+    Z = np.vstack([tca.fit_transform(X_src, X_tgt=X_tgt), tca.transform(X_tgt)])
+    X = np.vstack([StandardScaler().fit_transform(domain) for domain in (X_src, X_tgt)])
+    expected = PCA(4).fit_transform(X)
+    expected *= np.sign(np.sum(expected * Z, axis=0)) / expected.std(axis=0)
+    np.testing.assert_allclose(Z, expected, atol=1e-8)
+
+
+def test_a_random_state_that_is_none():
+    X_src, X_tgt = make_domains()
+    with pytest.raises(ValueError, match="'x' cannot be used to seed"):
+        TCA(3, kernel="rbf", n_landmarks=9, random_state="x").fit(X_src, X_tgt=X_tgt)
 
 
 def test_landmarks_are_drawn_by_the_random_state():
