@@ -270,7 +270,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         y : ndarray, shape (n_samples,)
             Labels out of `classes_`.
         """
-        return self.classes_[self._answers(X).predicted]
+        codes = self._answers(X).predicted
+        return self.classes_[codes]
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Return the network's outputs.

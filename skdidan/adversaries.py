@@ -71,14 +71,14 @@ class DomainAdversary(Penalty):
     >>> from skdidan import DomainAdversary
     >>> source, target = torch.zeros(8, 2), torch.ones(8, 2)
     >>> adversary = DomainAdversary()
-    >>> optimizer = torch.optim.Adam(adversary.parameters(), lr=0.1)
+    >>> optimizer = torch.optim.Adam(adversary.parameters(), lr=0.01)
     >>> for _ in range(30):
     ...     optimizer.zero_grad()
     ...     loss = adversary(source, target)
     ...     loss.backward()
     ...     optimizer.step()
-    >>> round(loss.item(), 2)
-    0.0
+    >>> loss.item() < 0.5
+    True
     >>> value = adversary(source, target.requires_grad_())
     >>> value.backward()
     >>> (adversary(source, target - target.grad) > value).item()
