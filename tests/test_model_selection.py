@@ -108,6 +108,13 @@ class TestValues:
         assert score("entropy", svc, held_out, X_tgt) == -criteria.prediction_entropy(p)
         assert score("mano", svc, held_out, X_tgt) == criteria.mano(svc.decision_function(X_tgt))
 
+    def test_adaptation_is_a_product(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        svc = SVC().fit(*train)
+        factors = [score(name, svc, held_out, X_tgt) for name in ("dev", "information")]
+        value = score("adaptation", svc, held_out, X_tgt)
+        assert value == pytest.approx(factors[0] * factors[1]) and 0 < value < 1
+
     def test_two_classes_have_one_score(self, halves):
         train, held_out, (X_tgt, _) = halves
         two = train[1] != "neutral"
@@ -266,7 +273,7 @@ class TestOracle:
 
 
 def test_the_name_is_checked_and_shown():
-    with pytest.raises(ValueError, match=r"criterion must be one of \['clusters', 'coral'"):
+    with pytest.raises(ValueError, match=r"criterion must be one of \['adaptation', 'clusters'"):
         TargetScorer("accuracy", np.zeros((4, 2)))
     shown = repr(TargetScorer("dev", Target(np.zeros((4, 2)))))
     assert shown == "TargetScorer('dev', X_tgt of 4 rows)"
