@@ -152,6 +152,9 @@ def test_without_a_monitor_nothing_is_held_out_and_the_last_epoch_counts(domains
     grouped = DANClassifier(**QUICK).fit(X_src, y_src, X_tgt, groups=np.arange(60))
     assert np.array_equal(plain.decision_function(X_tgt), grouped.decision_function(X_tgt))
     assert not hasattr(plain, "best_epoch_") and "monitor" not in plain.history_[0]
+    watched = DANClassifier(monitor="information", **QUICK).fit(X_src, y_src, X_tgt)
+    assert hasattr(watched, "best_epoch_")
+    assert not hasattr(watched.set_params(monitor=None).fit(X_src, y_src, X_tgt), "best_epoch_")
 
 
 @pytest.mark.parametrize(
