@@ -38,8 +38,9 @@ class TJM(TCA):
     mu : float > 0, default=1.0
         Weight of the regulariser, the :math:`\lambda` of the paper.
     max_iter : int > 0, default=10
-        Most turns, as many as the authors take; 1 is `TCA`. Each costs as much as `TCA`; with
-        thousands of rows and a poly or rbf kernel, take `n_landmarks`.
+        Most turns, as many as the authors take; 1 is `TCA`, less the components that the Notes
+        exclude. Each costs as much as `TCA`; with thousands of rows and a poly or rbf kernel, take
+        `n_landmarks`.
     tol : float >= 0, default=1e-4
         It ends sooner where a turn lowers the objective by no more than this share.
 
