@@ -206,7 +206,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
                 verbose=self.verbose,
             ).fit(batches, None)
         self.net_, self.classes_, self.feature_shape_ = net, classes, X.shape[1:]
-        vars(self).pop("best_epoch_", None)
+        self.__dict__.pop("best_epoch_", None)
         if monitoring:
             self.best_epoch_ = dict(net.callbacks_)["best_epoch"].best_epoch_
         self.history_ = [
