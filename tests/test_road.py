@@ -249,6 +249,15 @@ def test_search_example(monkeypatch, capsys):
     assert "target UAR" in printed
 
 
+def test_selection_example(tmp_path, monkeypatch, capsys):
+    figure = tmp_path / "selection.png"
+    arguments = ["--clips", "40", "--epochs", "2", "--output", str(figure)]
+    run_example("plot_select_without_labels", arguments, monkeypatch)
+    printed = capsys.readouterr().out
+    assert printed.count("regret") == 6
+    assert figure.stat().st_size > 10_000
+
+
 def test_reconstruction_example(tmp_path, monkeypatch, capsys):
     figure = tmp_path / "codes.png"
     run_example("plot_reconstruction", ["--output", str(figure)], monkeypatch)
