@@ -2,10 +2,18 @@
 
 import numpy as np
 import pytest
+import sklearn
 from conftest import shifted_blobs
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - makes the import below
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    cross_validate,
+    learning_curve,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
@@ -22,6 +30,7 @@ from skdidan import (
     TargetScorer,
     criteria,
     make_adaptation_pipeline,
+    split_domains,
     uar,
 )
 from skdidan.model_selection import CRITERIA
@@ -251,6 +260,81 @@ class TestSearch:
         params = {"X_tgt": Target(X_tgt)}
         results = cross_validate(JDAR(), X_src, y_src, scoring=scoring, cv=3, params=params)
         assert {f"test_{name}" for name in scoring} <= set(results)
+
+
+class Whole(JDAR):
+    """Refuses a target that a search has cut."""
+
+    def fit(self, X, y, X_tgt=None, *, sample_domain=None):
+        rows = split_domains(X, y, X_tgt)[2]
+        if len(rows) != 60:
+            raise ValueError(f"the target was cut to {len(rows)} rows")
+        return super().fit(X, y, X_tgt, sample_domain=sample_domain)
+
+
+GRID = {"trade_off": [0.1, 1.0]}
+SEARCHES = {
+    "grid": lambda estimator, grid, **params: GridSearchCV(estimator, grid, **params),
+    "randomised": lambda estimator, grid, **params: RandomizedSearchCV(
+        estimator, grid, n_iter=2, random_state=0, **params
+    ),
+    "halving": lambda estimator, grid, **params: HalvingGridSearchCV(
+        estimator, grid, min_resources=30, random_state=0, **params
+    ),
+}
+
+
+class TestWholeTarget:
+    """Source and target of equal length: only a holder keeps a search from cutting the target."""
+
+    @pytest.fixture
+    def equal(self):
+        return shifted_blobs(60, 60)
+
+    @pytest.mark.parametrize("search", sorted(SEARCHES))
+    @pytest.mark.parametrize("n_jobs", [1, 2])
+    @pytest.mark.parametrize("in_pipeline", [False, True])
+    def test_searches(self, search, n_jobs, in_pipeline, equal):
+        X_src, y_src, X_tgt, _ = equal
+        estimator, grid = Whole(), GRID
+        if in_pipeline:
+            estimator = make_adaptation_pipeline(CorpusScaler(), Whole())
+            grid = {f"whole__{name}": values for name, values in GRID.items()}
+        params = {"cv": 3, "n_jobs": n_jobs, "error_score": "raise"}
+        params["scoring"] = TargetScorer("adaptation", X_tgt)
+        found = SEARCHES[search](estimator, grid, **params)
+        found.fit(X_src, y_src, X_tgt=Target(X_tgt))
+        assert found.predict(X_tgt).shape == (60,)
+        with pytest.raises(ValueError, match="the target was cut to"):
+            SEARCHES[search](estimator, grid, **params).fit(X_src, y_src, X_tgt=X_tgt)
+
+    def test_curves_and_cross_validation(self, equal):
+        X_src, y_src, X_tgt, _ = equal
+        params = {"X_tgt": Target(X_tgt)}
+        scoring = TargetScorer("information", X_tgt)
+        scores = cross_validate(
+            Whole(), X_src, y_src, params=params, scoring=scoring, error_score="raise"
+        )
+        assert np.isfinite(scores["test_score"]).all()
+        sizes, _, scores = learning_curve(
+            Whole(),
+            X_src,
+            y_src,
+            params=params,
+            scoring=scoring,
+            train_sizes=[0.5, 1.0],
+            shuffle=True,
+            random_state=0,
+            error_score="raise",
+        )
+        assert sizes.tolist() == [24, 48] and np.isfinite(scores).all()
+
+    def test_with_metadata_routing(self, equal):
+        X_src, y_src, X_tgt, _ = equal
+        with sklearn.config_context(enable_metadata_routing=True):
+            search = GridSearchCV(Whole(), GRID, error_score="raise")
+            search.fit(X_src, y_src, X_tgt=Target(X_tgt))
+        assert search.predict(X_tgt).shape == (60,)
 
 
 class TestOracle:
