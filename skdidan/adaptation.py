@@ -215,12 +215,10 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         ]
         return self
 
-    def _hold_out(
-        self, y: NDArray[Any], groups: NDArray[Any] | None, seed: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return the rows to train on, and those that are held out."""
+    def _hold_out(self, y: NDArray[Any], groups: NDArray[Any] | None, seed: int) -> tuple[Any, Any]:
+        """Return indices of the rows to train on, and of those that are held out."""
         if self.validation_fraction is None:
-            return np.arange(len(y)), np.arange(0)
+            return slice(None), slice(0)  # which copy nothing
         splitter = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
         split = splitter(1, test_size=self.validation_fraction, random_state=seed)
         train, held_out = next(split.split(y, y, groups))

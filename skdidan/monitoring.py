@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 from skorch.callbacks import Callback
 from torch import Tensor
 
@@ -30,30 +31,32 @@ class NetAnswers(NamedTuple):
         The outputs.
     embeddings : ndarray of float32, shape (n_samples, n_features)
         The inputs of the output layer.
-    probabilities : ndarray of float, shape (n_samples, n_classes)
-        The softmax of the outputs under the log loss, else the nearest distribution to them.
+    is_regression : bool
+        Whether the outputs themselves estimate the probabilities, as under the squared error.
     """
 
     scores: NDArray[Any]
     embeddings: NDArray[Any]
-    probabilities: NDArray[Any]
+    is_regression: bool
 
     @property
     def predicted(self) -> NDArray[Any]:
         """Codes of the predicted classes, shape (n_samples,)."""
         return self.scores.argmax(axis=1)
 
+    @property
+    def probabilities(self) -> NDArray[Any]:
+        """The softmax of the outputs, or the nearest distribution to those of a regression."""
+        if self.is_regression:
+            return _project_on_simplex(self.scores)
+        return softmax(self.scores, axis=1)
+
     @classmethod
     def of(cls, net: AdaptationNet, X: Tensor) -> NetAnswers:
         """Ask a net about rows (n_samples, ...)."""
         outputs = net.outputs(X)
-        scores = outputs.logits.double().numpy()
-        if isinstance(net.criterion_, SquaredError):
-            probabilities = _project_on_simplex(scores)
-        else:
-            powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-            probabilities = powers / powers.sum(axis=1, keepdims=True)
-        return cls(scores, outputs.features.numpy(), probabilities)
+        scores, embeddings = outputs.logits.double().numpy(), outputs.features.numpy()
+        return cls(scores, embeddings, isinstance(net.criterion_, SquaredError))
 
 
 class EpochScores(Callback):
@@ -88,14 +91,14 @@ class EpochScores(Callback):
 
     def on_epoch_end(self, net: AdaptationNet, **kwargs: Any) -> None:
         """Score the network as it is now."""
-        scores = {}
-        answers = None if self.target is None else NetAnswers.of(net, self.target)
-        for name in check_monitor(self.monitor):
-            if name == SOURCE:
-                scores[name] = uar(self.codes, NetAnswers.of(net, self.held_out).predicted)
-            elif answers is not None:
-                scores[name] = TARGET_CRITERIA[name](answers)
-            net.history.record(f"monitor_{name}", scores[name])
+        scores, names = {}, check_monitor(self.monitor)
+        if SOURCE in names:
+            scores[SOURCE] = uar(self.codes, NetAnswers.of(net, self.held_out).predicted)
+        if self.target is not None and names != [SOURCE]:
+            answers = NetAnswers.of(net, self.target)
+            scores |= {name: TARGET_CRITERIA[name](answers) for name in names if name != SOURCE}
+        for name, score in scores.items():
+            net.history.record(f"monitor_{name}", score)
         net.history.record("monitor", math.prod(scores.values()))
 
     def on_train_end(self, net: AdaptationNet, **kwargs: Any) -> None:
