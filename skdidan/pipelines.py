@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from inspect import signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,8 +13,9 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Bunch, Tags, estimator_html_repr, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skdidan.caching import StepMemory
 from skdidan.domains import (
     Domains,
     Target,
@@ -59,9 +58,9 @@ class AdaptationPipeline(BaseEstimator):
         `fit` works on copies; the estimators given stay as they are.
     memory : str, path or joblib.Memory, default=None
         Where to keep what the transformers made of their input, in `fit` and afterwards, of the
-        source and of the target. In a search over the classifier's parameters the features of a
-        fold, and those of the whole target, are then extracted once. What the last step learns or
-        predicts is never kept.
+        source and of the target. An audio transformer then sees each recording once per setting of
+        its parameters, in whatever folds of a search; other steps see each set of rows once. What
+        the last step learns or predicts is never kept.
         An input file is read again when its size or time of modification has changed. What is
         taken from there is taken silently: warnings of the step, such as those of unreadable audio
         files, come only when it is computed.
@@ -213,7 +212,8 @@ class AdaptationPipeline(BaseEstimator):
         name, last = self.steps[-1]
         if not _is_passthrough(last):
             with self._timed(name):
-                last, Z = _fit_transform(clone(last), Z, y_src, _target_for(last, Z_tgt))
+                target = _target_for(last, Z_tgt)
+                last, Z = StepMemory(None).fit_transform(clone(last), Z, y_src, target)
         self.steps_, self.columns_ = [*front, (name, last)], columns
         if sample_domain is None:
             return Z
@@ -330,7 +330,7 @@ class AdaptationPipeline(BaseEstimator):
         if _is_passthrough(self.steps_[-1][1]):
             return self._front(X, sample_domain)
         Z = self._front(X, sample_domain)
-        return self._kept(_transform)(self.steps_[-1][1], Z, sample_domain, _stamps(Z))
+        return StepMemory(self.memory).transform(self.steps_[-1][1], Z, sample_domain)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the columns that come out of the chain.
@@ -450,7 +450,7 @@ class AdaptationPipeline(BaseEstimator):
         X, y, X_tgt = domains
         if X_tgt is not None:
             _check_reach(self.steps)
-        fit_transform, transform = self._kept(_fit_transform), self._kept(_transform)
+        memory = StepMemory(self.memory)
         takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
         end = len(self.steps) if with_target else max(takers, default=0)
         front = []
@@ -458,15 +458,11 @@ class AdaptationPipeline(BaseEstimator):
             if not _is_passthrough(step):
                 with self._timed(name):
                     target = _target_for(step, X_tgt)
-                    step, X = fit_transform(clone(step), X, y, target, _stamps(X, X_tgt))
+                    step, X = memory.fit_transform(clone(step), X, y, target)
                     if X_tgt is not None and number < end:
-                        X_tgt = transform(step, X_tgt, None, _stamps(X_tgt))
+                        X_tgt = memory.transform(step, X_tgt)
             front.append((name, step))
         return front, Domains(X, y, X_tgt)
-
-    def _kept(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        is_path = isinstance(self.memory, os.PathLike)
-        return check_memory(os.fspath(self.memory) if is_path else self.memory).cache(function)
 
     def _front(self, X: Any, sample_domain: ArrayLike | None) -> Any:
         """Send rows, those of the target unless told otherwise, through all steps but the last."""
@@ -475,10 +471,10 @@ class AdaptationPipeline(BaseEstimator):
         if sample_domain is not None:
             source_rows(X, sample_domain)
         X = _take_columns(X, self.columns_)
-        transform = self._kept(_transform)
+        memory = StepMemory(self.memory)
         for _, step in self.steps_[:-1]:
             if not _is_passthrough(step):
-                X = transform(step, X, sample_domain, _stamps(X))
+                X = memory.transform(step, X, sample_domain)
         return X
 
     def _last_step(
@@ -605,32 +601,3 @@ def _target_for(step: Any, X_tgt: Any) -> dict[str, Any]:
         return {}
     # A wrapper, such as a search, might slice what has a length.
     return {"X_tgt": X_tgt if has_fit_parameter(step, "X_tgt") else Target(X_tgt)}
-
-
-# These two are what `memory` keeps. The stamps stand for the contents of input files in its key.
-def _fit_transform(
-    step: Any, X: Any, y: Any, target: dict[str, Any], stamps: object = None
-) -> tuple[Any, Any]:
-    if hasattr(step, "fit_transform"):
-        return step, step.fit_transform(X, y, **target)
-    return step, step.fit(X, y, **target).transform(X)
-
-
-def _transform(
-    step: Any, X: Any, sample_domain: ArrayLike | None = None, stamps: object = None
-) -> Any:
-    if sample_domain is None or "sample_domain" not in signature(step.transform).parameters:
-        return step.transform(X)
-    return step.transform(X, sample_domain=sample_domain)
-
-
-def _stamps(*domains: Any) -> list[tuple[int, int] | None]:
-    """Take time of modification and size of each input file; None for what is no file."""
-    stamps = []
-    for X in domains:
-        rows = X if isinstance(X, list | tuple) or getattr(X, "ndim", 2) == 1 else ()
-        for row in rows:
-            if isinstance(row, str | os.PathLike):
-                status = os.stat(row) if os.path.exists(row) else None
-                stamps.append(status and (status.st_mtime_ns, status.st_size))
-    return stamps

@@ -16,7 +16,7 @@ LAYERS = [
     {"parameters", "reporting"},
     {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"},
     {"spectrograms", "functionals", "scaling", "networks", "distances", "batches"}
-    | {"corpora", "synthetic"},
+    | {"corpora", "synthetic", "caching"},
     {"discrepancies", "reconstruction", "adversaries", "confusion"},
     {"penalties"},
     {"training", "subspaces", "alignments"},
@@ -50,6 +50,7 @@ FORBIDDEN = {
     "regressors": {"torch", "skorch"},
     "weighting": {"torch", "skorch"},
     "audio": {"torch", "skorch"},
+    "caching": {"torch", "skorch"},
     "criteria": {"torch", "skorch"},
 }
 

@@ -438,21 +438,25 @@ def test_memory_keeps_fold_dependent_steps_apart(tmp_path):
     np.testing.assert_array_equal(again, plain)
 
 
-def test_memory_extracts_spectrograms_once(tmp_path, monkeypatch):
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_search_extracts_each_recording_once_per_setting(tmp_path, monkeypatch, n_jobs):
     stft, n_calls = librosa.stft, []
     monkeypatch.setattr(librosa, "stft", lambda *args, **kw: n_calls.append(1) or stft(*args, **kw))
     waveforms = list(RNG.normal(size=(10, 1600)).astype(np.float32))
     pipeline = make_adaptation_pipeline(
-        LogMelSpectrogram(duration=0.1, n_mels=8),
+        LogMelSpectrogram(duration=0.1, n_jobs=n_jobs),
         CorpusScaler(),
         FunctionTransformer(flatten),
         Adapted(),
         memory=tmp_path,
     )
-    grid = {"adapted__trade_off": [0.0, 1.0, 2.0]}
-    search = GridSearchCV(pipeline, grid, cv=KFold(2), refit=False, error_score="raise")
-    search.fit(waveforms[:6], list("ababab"), X_tgt=Target(waveforms[6:]))
-    assert len(n_calls) == 2 * 3 + 2 * 3 + 4
+    grid = {"adapted__trade_off": [0.0, 1.0, 2.0], "logmelspectrogram__n_mels": [4, 8]}
+    search = GridSearchCV(pipeline, grid, cv=KFold(3), error_score="raise")
+    search.fit(waveforms[:6], list("ababab"), X_tgt=Target(waveforms[6:])).predict(waveforms[6:])
+    assert len(n_calls) == 2 * 10
+    expected = clone(search.best_estimator_).set_params(memory=None)
+    expected.fit(waveforms[:6], list("ababab"), waveforms[6:])
+    np.testing.assert_array_equal(search.predict(waveforms), expected.predict(waveforms))
 
 
 def test_memory_notices_that_a_file_has_changed(tmp_path):

@@ -1,0 +1,146 @@
+"""What `memory` keeps of the steps of a pipeline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from inspect import signature
+from itertools import chain
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn import get_config
+from sklearn.base import clone
+from sklearn.utils.validation import check_memory
+
+from skdidan.audio import AudioTransformer, waveform_rows
+from skdidan.domains import open_target
+
+__all__ = ["StepMemory"]
+
+
+class StepMemory:
+    """Fits steps and sends rows through them, but for what it finds on disk.
+
+    Kept are a fitted step with what it made of all its rows, and, by those transformers that treat
+    each recording by itself, single recordings: the folds of a search share these.
+
+    Parameters
+    ----------
+    memory : str, path, joblib.Memory or None
+        Where to keep it; None keeps nothing.
+    """
+
+    def __init__(self, memory: Any) -> None:
+        is_path = isinstance(memory, os.PathLike)
+        self._memory: joblib.Memory = check_memory(os.fspath(memory) if is_path else memory)
+
+    def fit_transform(self, step: Any, X: Any, y: Any, target: dict[str, Any]) -> tuple[Any, Any]:
+        """Fit a step and transform the rows that it is fitted to.
+
+        Parameters
+        ----------
+        step : estimator
+            An unfitted transformer; the fitted one is returned.
+        X : array-like or list, of n_source rows
+            The source.
+        y : array-like, shape (n_source,), or None
+            Its labels.
+        target : dict of str to object
+            Further arguments of ``fit``.
+
+        Returns
+        -------
+        step : estimator
+            The fitted transformer.
+        Z : array-like or list, of n_source rows
+            What it made of the source.
+        """
+        fit_transform = self._memory.cache(_fit_transform, ignore=["memory"])
+        stamps = _stamps(X), _stamps(open_target(target.get("X_tgt")))
+        return fit_transform(step, X, y, target, stamps, self._memory)
+
+    def transform(self, step: Any, X: Any, sample_domain: ArrayLike | None = None) -> Any:
+        """Send rows through a fitted step.
+
+        Parameters
+        ----------
+        step : estimator
+            A fitted transformer.
+        X : array-like or list, of n_samples rows
+            The rows.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows of the source, told to a step that asks for it.
+
+        Returns
+        -------
+        Z : array-like or list, of n_samples rows
+            What the step made of them.
+        """
+        transform = self._memory.cache(_transform, ignore=["memory"])
+        return transform(step, X, sample_domain, _stamps(X), self._memory)
+
+
+# What is kept; the stamps stand for the contents of input files in its key.
+def _fit_transform(
+    step: Any, X: Any, y: Any, target: dict[str, Any], stamps: object, memory: joblib.Memory
+) -> tuple[Any, Any]:
+    if isinstance(step, AudioTransformer):
+        return step.fit(X, y, **target), _transform_rows(step, X, memory)
+    if hasattr(step, "fit_transform"):
+        return step, step.fit_transform(X, y, **target)
+    return step, step.fit(X, y, **target).transform(X)
+
+
+def _transform(
+    step: Any, X: Any, sample_domain: ArrayLike | None, stamps: object, memory: joblib.Memory
+) -> Any:
+    if isinstance(step, AudioTransformer):
+        return _transform_rows(step, X, memory)
+    if sample_domain is None or "sample_domain" not in signature(step.transform).parameters:
+        return step.transform(X)
+    return step.transform(X, sample_domain=sample_domain)
+
+
+def _transform_rows(step: AudioTransformer, X: Any, memory: joblib.Memory) -> Any:
+    """Send recordings through a step, together those that are not kept one by one already."""
+    if memory.location is None:
+        return step.transform(X)
+    row = memory.cache(_row, ignore=["compute"], verbose=0)
+    setting = clone(step).set_params(n_jobs=None, verbose=0), get_config()["transform_output"]
+    recordings = waveform_rows(X)
+    keys = [(setting, recording, _stamps([recording])) for recording in recordings]
+    new = [n for n, key in enumerate(keys) if not row.check_call_in_cache(*key, None)]
+    if new and step.on_error == "warn":
+        new = list(range(len(recordings)))  # so that its warning counts them all
+    try:
+        computed = step.transform([recordings[n] for n in new]) if new else []
+    except ValueError:
+        step.transform(recordings)  # its error counts them all, too
+        raise
+    if not isinstance(computed, list | np.ndarray):
+        return computed  # a data frame, of all recordings since none is kept
+    parts = {n: computed[k : k + 1] for k, n in enumerate(new)}
+    kept = [
+        # What was there may have been removed since.
+        row(*key, lambda n=n: parts[n] if n in parts else step.transform(recordings[n : n + 1]))
+        for n, key in enumerate(keys)
+    ]
+    return np.concatenate(kept) if isinstance(kept[0], np.ndarray) else list(chain(*kept))
+
+
+def _row(setting: object, recording: Any, stamps: object, compute: Callable[[], Any]) -> Any:
+    return compute()
+
+
+def _stamps(X: Any) -> list[tuple[int, int] | None]:
+    """Take time of modification and size of each input file; None for what is no file."""
+    stamps = []
+    rows = X if isinstance(X, list | tuple) or getattr(X, "ndim", 2) == 1 else ()
+    for row in rows:
+        if isinstance(row, str | os.PathLike):
+            status = os.stat(row) if os.path.exists(row) else None
+            stamps.append(status and (status.st_mtime_ns, status.st_size))
+    return stamps
