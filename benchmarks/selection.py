@@ -75,10 +75,8 @@ def score(key, task, half_precision):
     train, held_out = split_source(X_src, y_src, speakers, seed)
     model = classifier(random_state=seed, max_epochs=epochs, **params)
     model.fit(X_src[train], y_src[train], Target(X_tgt))
-    scores = [
-        TargetScorer(name, X_tgt)(model, X_src[held_out], y_src[held_out]) for name in SCORERS
-    ]
-    return key, uar(y_tgt, model.predict(X_tgt)), scores
+    scores = TargetScorer(SCORERS, X_tgt)(model, X_src[held_out], y_src[held_out])
+    return key, uar(y_tgt, model.predict(X_tgt)), list(scores.values())
 
 
 def real_tasks(kind, args):

@@ -44,7 +44,7 @@ def score_candidates(corpora, epochs):
     X_tgt = features.transform(corpora.X_tgt)
     splitter = GroupShuffleSplit(1, test_size=0.25, random_state=0)
     train, held_out = next(splitter.split(X_src, corpora.y_src, corpora.speaker_src))
-    scorers = [TargetScorer(name, X_tgt) for name in CRITERIA]
+    scorer = TargetScorer(CRITERIA, X_tgt)
     methods, truth, scores = [], [], []
     for method, classifier in METHODS.items():
         for trade_off in TRADE_OFFS:
@@ -52,9 +52,8 @@ def score_candidates(corpora, epochs):
             model.fit(X_src[train], corpora.y_src[train], X_tgt)
             methods.append(method)
             truth.append(100 * uar(corpora.y_tgt, model.predict(X_tgt)))
-            scores.append(
-                [scorer(model, X_src[held_out], corpora.y_src[held_out]) for scorer in scorers]
-            )
+            values = scorer(model, X_src[held_out], corpora.y_src[held_out])
+            scores.append(list(values.values()))
     return np.array(methods), np.array(truth), np.array(scores).T
 
 

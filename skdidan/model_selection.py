@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -83,8 +83,9 @@ class TargetScorer:
 
     Parameters
     ----------
-    criterion : str
-        One of the above.
+    criterion : str or list of str
+        One of the above, or several: scored together, what the estimator says of the domains is
+        computed once.
     X_tgt : array-like or Target, of n_target rows
         The unlabelled target, as the estimator takes it.
     y_tgt : array-like, shape (n_target,), optional
@@ -136,14 +137,18 @@ class TargetScorer:
 
     def __init__(
         self,
-        criterion: str,
+        criterion: str | Sequence[str],
         X_tgt: Any,
         *,
         y_tgt: ArrayLike | None = None,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
-        check_option("criterion", criterion, CRITERIA)
-        if (y_tgt is None) == (criterion == "oracle"):
+        names = criterion if isinstance(criterion, list | tuple) else [criterion]
+        if not names:
+            raise ValueError("criterion must name at least one criterion; got none.")
+        for name in names:
+            check_option("criterion", name, CRITERIA)
+        if (y_tgt is None) == ("oracle" in names):
             raise ValueError(
                 "y_tgt, the labels of the target, are for criterion='oracle' and for nothing else; "
                 f"got criterion={criterion!r} and y_tgt={'None' if y_tgt is None else 'labels'}."
@@ -153,7 +158,7 @@ class TargetScorer:
         self.y_tgt = y_tgt
         self.random_state = random_state
 
-    def __call__(self, estimator: Any, X: Any, y: ArrayLike) -> float:
+    def __call__(self, estimator: Any, X: Any, y: ArrayLike) -> float | dict[str, float]:
         """Score a fitted classifier.
 
         Parameters
@@ -167,10 +172,13 @@ class TargetScorer:
 
         Returns
         -------
-        score : float
-            The higher, the better.
+        score : float, or dict of str to float
+            The higher, the better; of several criteria each by its name.
         """
-        return float(CRITERIA[self.criterion](_Trial(estimator, X, y, self)))
+        trial = _Trial(estimator, X, y, self)
+        if isinstance(self.criterion, str):
+            return float(CRITERIA[self.criterion](trial))
+        return {name: float(CRITERIA[name](trial)) for name in self.criterion}
 
     def __repr__(self) -> str:
         return f"TargetScorer({self.criterion!r}, X_tgt of {n_rows(open_target(self.X_tgt))} rows)"
@@ -234,7 +242,12 @@ class _Trial:
         self.source = _Answers(estimator, X, is_source=True)
         self.target = _Answers(estimator, scorer.X_tgt, is_source=False)
         self.y_tgt: Any = scorer.y_tgt
-        self.random = check_random_state(scorer.random_state)
+        self.random_state = scorer.random_state
+
+    @property
+    def random(self) -> np.random.RandomState:
+        """The same for every criterion, whichever were asked for before."""
+        return check_random_state(self.random_state)
 
     @cached_property
     def hits(self) -> NDArray[np.float64]:
@@ -293,6 +306,7 @@ def _adaptation(trial: _Trial) -> float:
 def _mixval(trial: _Trial) -> float:
     """Share of mixed rows predicted as their larger part; the mean over partners of two kinds."""
     rows, predicted = np.asarray(trial.target.inputs, dtype=float), trial.target.predicted
+    random = trial.random
     consistency = []
     for is_same in (True, False):
         fits = (predicted[:, np.newaxis] == predicted) == is_same
@@ -301,7 +315,7 @@ def _mixval(trial: _Trial) -> float:
         if not len(paired):
             consistency.append(0.0)
             continue
-        partners = [trial.random.choice(np.flatnonzero(fits[i])) for i in paired]
+        partners = [random.choice(np.flatnonzero(fits[i])) for i in paired]
         mixed = _MIX * rows[paired] + (1 - _MIX) * rows[partners]
         consistency.append(np.mean(trial.target.last.predict(mixed) == predicted[paired]))
     return float(np.mean(consistency))

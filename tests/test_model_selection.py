@@ -14,7 +14,7 @@ from sklearn.model_selection import (
     cross_validate,
     learning_curve,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
@@ -68,6 +68,20 @@ def test_every_criterion_scores_every_kind_of_classifier(criterion, make, halves
     value = score(criterion, estimator, held_out, X_tgt)
     assert isinstance(value, float) and np.isfinite(value)
     assert score(criterion, estimator, held_out, Target(X_tgt)) == value
+
+
+def test_several_criteria_are_scored_together(halves, monkeypatch):
+    train, held_out, (X_tgt, y_tgt) = halves
+    estimator = DANClassifier(max_epochs=3, random_state=0).fit(*train, X_tgt)
+    expected = {name: score(name, estimator, held_out, X_tgt) for name in HONEST}
+    embed, calls = DANClassifier.embed, []
+    monkeypatch.setattr(DANClassifier, "embed", lambda *args: calls.append(1) or embed(*args))
+    for names in (HONEST, HONEST[::-1], tuple(HONEST)):
+        assert score(names, estimator, held_out, X_tgt) == expected
+    assert len(calls) == 2 * 3  # once for each domain
+    with pytest.warns(OracleWarning):
+        together = score(["source", "oracle"], estimator, held_out, X_tgt, y_tgt=y_tgt)
+    assert together["oracle"] == uar(y_tgt, estimator.predict(X_tgt))
 
 
 @pytest.mark.parametrize("criterion", HONEST)
@@ -256,10 +270,14 @@ class TestSearch:
 
     def test_several_at_once(self, domains):
         X_src, y_src, X_tgt, _ = domains
-        scoring = {name: TargetScorer(name, X_tgt) for name in ("source", "clusters", "proxy_a")}
+        names = ["source", "clusters", "proxy_a"]
         params = {"X_tgt": Target(X_tgt)}
+        scoring = TargetScorer(names, X_tgt)
         results = cross_validate(JDAR(), X_src, y_src, scoring=scoring, cv=3, params=params)
-        assert {f"test_{name}" for name in scoring} <= set(results)
+        assert {f"test_{name}" for name in names} <= set(results)
+        search = GridSearchCV(JDAR(), GRID, scoring=scoring, refit="source", cv=3)
+        search.fit(X_src, y_src, X_tgt=Target(X_tgt))
+        assert search.best_index_ == search.cv_results_["mean_test_source"].argmax()
 
 
 class Whole(JDAR):
@@ -284,6 +302,20 @@ SEARCHES = {
 }
 
 
+def chain(kind, routing):
+    """Return what refuses a cut target, and the prefixes of its parameters and of X_tgt."""
+    if kind == "estimator":
+        return Whole(), "", ""
+    if kind == "AdaptationPipeline":
+        return make_adaptation_pipeline(CorpusScaler(), Whole()), "whole__", ""
+    if routing:
+        steps = [("corpusscaler", CorpusScaler()), ("whole", Whole())]
+        return Pipeline(steps, transform_input=["X_tgt"]), "whole__", ""
+    return make_pipeline(StandardScaler(), Whole()), "whole__", "whole__"
+
+
+@pytest.mark.parametrize("kind", ["estimator", "AdaptationPipeline", "Pipeline"])
+@pytest.mark.parametrize("routing", [False, True])
 class TestWholeTarget:
     """Source and target of equal length: only a holder keeps a search from cutting the target."""
 
@@ -291,50 +323,40 @@ class TestWholeTarget:
     def equal(self):
         return shifted_blobs(60, 60)
 
-    @pytest.mark.parametrize("search", sorted(SEARCHES))
-    @pytest.mark.parametrize("n_jobs", [1, 2])
-    @pytest.mark.parametrize("in_pipeline", [False, True])
-    def test_searches(self, search, n_jobs, in_pipeline, equal):
+    @pytest.mark.parametrize(
+        "search, n_jobs", [("grid", 1), ("grid", 2), ("randomised", 1), ("halving", 1)]
+    )
+    def test_searches(self, search, n_jobs, routing, kind, equal):
         X_src, y_src, X_tgt, _ = equal
-        estimator, grid = Whole(), GRID
-        if in_pipeline:
-            estimator = make_adaptation_pipeline(CorpusScaler(), Whole())
-            grid = {f"whole__{name}": values for name, values in GRID.items()}
+        estimator, prefix, place = chain(kind, routing)
+        grid = {f"{prefix}{name}": values for name, values in GRID.items()}
         params = {"cv": 3, "n_jobs": n_jobs, "error_score": "raise"}
         params["scoring"] = TargetScorer("adaptation", X_tgt)
-        found = SEARCHES[search](estimator, grid, **params)
-        found.fit(X_src, y_src, X_tgt=Target(X_tgt))
-        assert found.predict(X_tgt).shape == (60,)
-        with pytest.raises(ValueError, match="the target was cut to"):
-            SEARCHES[search](estimator, grid, **params).fit(X_src, y_src, X_tgt=X_tgt)
+        with sklearn.config_context(enable_metadata_routing=routing):
+            found = SEARCHES[search](estimator, grid, **params)
+            found.fit(X_src, y_src, **{f"{place}X_tgt": Target(X_tgt)})
+            assert found.predict(X_tgt).shape == (60,)
+            with pytest.raises(ValueError, match="the target was cut to"):
+                SEARCHES[search](estimator, grid, **params).fit(
+                    X_src, y_src, **{f"{place}X_tgt": X_tgt}
+                )
 
-    def test_curves_and_cross_validation(self, equal):
+    def test_curves_and_cross_validation(self, routing, kind, equal):
         X_src, y_src, X_tgt, _ = equal
-        params = {"X_tgt": Target(X_tgt)}
-        scoring = TargetScorer("information", X_tgt)
-        scores = cross_validate(
-            Whole(), X_src, y_src, params=params, scoring=scoring, error_score="raise"
-        )
-        assert np.isfinite(scores["test_score"]).all()
-        sizes, _, scores = learning_curve(
-            Whole(),
-            X_src,
-            y_src,
-            params=params,
-            scoring=scoring,
-            train_sizes=[0.5, 1.0],
-            shuffle=True,
-            random_state=0,
-            error_score="raise",
-        )
-        assert sizes.tolist() == [24, 48] and np.isfinite(scores).all()
-
-    def test_with_metadata_routing(self, equal):
-        X_src, y_src, X_tgt, _ = equal
-        with sklearn.config_context(enable_metadata_routing=True):
-            search = GridSearchCV(Whole(), GRID, error_score="raise")
-            search.fit(X_src, y_src, X_tgt=Target(X_tgt))
-        assert search.predict(X_tgt).shape == (60,)
+        estimator, _, place = chain(kind, routing)
+        common = {"scoring": TargetScorer("information", X_tgt), "error_score": "raise"}
+        params = {f"{place}X_tgt": Target(X_tgt)}
+        sizes = {"train_sizes": [0.5, 1.0], "shuffle": True, "random_state": 0}
+        with sklearn.config_context(enable_metadata_routing=routing):
+            scores = cross_validate(estimator, X_src, y_src, params=params, **common)
+            assert np.isfinite(scores["test_score"]).all()
+            n_train, _, scores = learning_curve(
+                estimator, X_src, y_src, params=params, **sizes, **common
+            )
+            assert n_train.tolist() == [24, 48] and np.isfinite(scores).all()
+            cut = {f"{place}X_tgt": X_tgt}
+            with pytest.raises(ValueError, match="the target was cut to"):
+                cross_validate(estimator, X_src, y_src, params=cut, **common)
 
 
 class TestOracle:
@@ -359,5 +381,9 @@ class TestOracle:
 def test_the_name_is_checked_and_shown():
     with pytest.raises(ValueError, match=r"criterion must be one of \['adaptation', 'clusters'"):
         TargetScorer("accuracy", np.zeros((4, 2)))
+    with pytest.raises(ValueError, match=r"criterion must be one of .*; got 'accuracy'"):
+        TargetScorer(["dev", "accuracy"], np.zeros((4, 2)))
+    with pytest.raises(ValueError, match="must name at least one criterion"):
+        TargetScorer([], np.zeros((4, 2)))
     shown = repr(TargetScorer("dev", Target(np.zeros((4, 2)))))
     assert shown == "TargetScorer('dev', X_tgt of 4 rows)"
