@@ -38,6 +38,7 @@ from .metrics import uar as uar
 from .metrics import war as war
 from .model_selection import OracleWarning as OracleWarning
 from .model_selection import TargetScorer as TargetScorer
+from .model_selection import suggest_trade_off as suggest_trade_off
 from .networks import CNN as CNN
 from .networks import MLP as MLP
 from .networks import VGG11 as VGG11

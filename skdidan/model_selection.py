@@ -12,7 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    StratifiedKFold,
+    cross_val_predict,
+)
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
@@ -26,7 +31,7 @@ from skdidan.parameters import check_option
 from skdidan.pipelines import AdaptationPipeline
 from skdidan.reporting import warn_caller
 
-__all__ = ["CRITERIA", "OracleWarning", "TargetScorer"]
+__all__ = ["CRITERIA", "OracleWarning", "TargetScorer", "suggest_trade_off"]
 
 
 class OracleWarning(UserWarning):
@@ -182,6 +187,83 @@ class TargetScorer:
 
     def __repr__(self) -> str:
         return f"TargetScorer({self.criterion!r}, X_tgt of {n_rows(open_target(self.X_tgt))} rows)"
+
+
+def suggest_trade_off(
+    estimator: Any,
+    X_src: Any,
+    y_src: ArrayLike,
+    X_tgt: Any,
+    *,
+    groups: ArrayLike | None = None,
+    trade_offs: Sequence[float] = (0.1, 0.3, 1.0, 3.0, 10.0),
+    criterion: str = "adaptation",
+    cv: Any = None,
+    n_jobs: int | None = None,
+) -> float:
+    """Search for the trade-off between classification and alignment, without target labels.
+
+    A `sklearn.model_selection.GridSearchCV` over ``trade_off`` with a `TargetScorer`, and no more.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A classifier that has ``trade_off``, or a pipeline of which one step has. It stays as it is.
+    X_src : array-like or list, of n_source rows
+        The labelled source.
+    y_src : array-like, shape (n_source,)
+        Its labels.
+    X_tgt : array-like, list or Target, of n_target rows
+        The unlabelled target.
+    groups : array-like, shape (n_source,), optional
+        The speaker of each row of the source: no speaker is both trained on and held out.
+    trade_offs : sequence of float >= 0, default=(0.1, 0.3, 1.0, 3.0, 10.0)
+        The values to choose from.
+    criterion : str, default="adaptation"
+        As in `TargetScorer`; not "oracle".
+    cv : int or splitter, optional
+        Folds of the source; None stands for 5, or for each group where there are fewer.
+    n_jobs : int, optional
+        Fits at once.
+
+    Returns
+    -------
+    trade_off : float
+        The best value.
+
+    Raises
+    ------
+    ValueError
+        If no parameter of the estimator is a trade-off, or several are, or a fit fails.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdidan import JDAR, suggest_trade_off
+    >>> X = np.random.default_rng(0).normal(size=(60, 4))
+    >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
+    >>> suggest_trade_off(JDAR(), X, y, X + 1, trade_offs=[0.1, 1.0])
+    0.1
+    """
+    names = [name for name in estimator.get_params() if name.split("__")[-1] == "trade_off"]
+    if len(names) != 1:
+        raise ValueError(
+            "estimator must have one parameter trade_off, of its own or of a step; got "
+            f"{names or 'none'} in {estimator!r}. Of several, search with GridSearchCV."
+        )
+    if groups is not None and (cv is None or isinstance(cv, int)):
+        cv = GroupKFold(cv or min(5, len(np.unique(np.asarray(groups)))))
+    search = GridSearchCV(
+        estimator,
+        {names[0]: list(trade_offs)},
+        scoring=TargetScorer(criterion, X_tgt),
+        cv=cv,
+        n_jobs=n_jobs,
+        refit=False,
+        error_score="raise",
+    )
+    search.fit(X_src, y_src, groups=groups, X_tgt=Target(open_target(X_tgt)))
+    return float(search.best_params_[names[0]])
 
 
 class _Answers:

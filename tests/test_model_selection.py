@@ -9,6 +9,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - makes 
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
     HalvingGridSearchCV,
     RandomizedSearchCV,
     cross_validate,
@@ -31,6 +32,7 @@ from skdidan import (
     criteria,
     make_adaptation_pipeline,
     split_domains,
+    suggest_trade_off,
     uar,
 )
 from skdidan.model_selection import CRITERIA
@@ -357,6 +359,69 @@ class TestWholeTarget:
             cut = {f"{place}X_tgt": X_tgt}
             with pytest.raises(ValueError, match="the target was cut to"):
                 cross_validate(estimator, X_src, y_src, params=cut, **common)
+
+
+class Noted(Whole):
+    """Notes which rows of the source it was fitted to, by their first feature."""
+
+    fits = []  # noqa: RUF012
+
+    def fit(self, X, y, X_tgt=None, *, sample_domain=None):
+        self.fits.append(X[:, 0])
+        return super().fit(X, y, X_tgt, sample_domain=sample_domain)
+
+
+class TestSuggestTradeOff:
+    """A grid search over one parameter."""
+
+    @pytest.mark.parametrize("holder", [Target, np.asarray])
+    @pytest.mark.parametrize("in_pipeline", [False, True])
+    def test_it_is_a_grid_search(self, in_pipeline, holder):
+        X_src, y_src, X_tgt, _ = shifted_blobs(60, 60)
+        estimator, name = Whole(), "trade_off"
+        if in_pipeline:
+            estimator, name = make_adaptation_pipeline(CorpusScaler(), Whole()), "whole__trade_off"
+        before = repr(estimator)
+        for criterion in ("adaptation", "mmd", "source"):
+            scorer = TargetScorer(criterion, X_tgt)
+            grid = {name: [0.01, 1.0, 100.0]}
+            search = GridSearchCV(estimator, grid, scoring=scorer, cv=4)
+            search.fit(X_src, y_src, X_tgt=Target(X_tgt))
+            suggested = suggest_trade_off(
+                estimator,
+                X_src,
+                y_src,
+                holder(X_tgt),
+                trade_offs=grid[name],
+                criterion=criterion,
+                cv=4,
+            )
+            assert suggested == search.best_params_[name]
+        assert repr(estimator) == before
+
+    @pytest.mark.parametrize("cv, n_folds", [(None, 3), (2, 2), (GroupKFold(3), 3)])
+    def test_groups_are_held_out_whole(self, cv, n_folds):
+        X_src, y_src, X_tgt, _ = shifted_blobs(60, 60)
+        speakers = np.random.default_rng(0).choice(["ann", "bob", "cyd"], 60)
+        Noted.fits.clear()
+        suggest_trade_off(Noted(), X_src, y_src, X_tgt, groups=speakers, trade_offs=[1.0], cv=cv)
+        assert len(Noted.fits) == n_folds
+        for rows in Noted.fits:
+            inside = set(speakers[np.isin(X_src[:, 0], rows)])
+            assert len(rows) == np.isin(speakers, list(inside)).sum() < 60
+
+    def test_the_estimator_has_one_trade_off(self):
+        X_src, y_src, X_tgt, _ = shifted_blobs(60, 60)
+        with pytest.raises(ValueError, match=r"must have one parameter trade_off.*got none in SVC"):
+            suggest_trade_off(SVC(), X_src, y_src, X_tgt)
+        two = make_adaptation_pipeline(JDAR(), JDAR())
+        with pytest.raises(ValueError, match=r"got \['jdar-1__trade_off', 'jdar-2__trade_off'\]"):
+            suggest_trade_off(two, X_src, y_src, X_tgt)
+
+    def test_a_failing_fit_is_reported(self):
+        X_src, y_src, X_tgt, _ = shifted_blobs(60, 60)
+        with pytest.raises(ValueError, match="trade_off must be"):
+            suggest_trade_off(JDAR(), X_src, y_src, X_tgt, trade_offs=[-1.0])
 
 
 class TestOracle:

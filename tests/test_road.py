@@ -245,8 +245,11 @@ def test_reconstruction_example_wants_two_corpora(monkeypatch):
 def test_search_example(monkeypatch, capsys):
     run_example("grid_search", ["--clips", "20", "--epochs", "1"], monkeypatch)
     printed = capsys.readouterr().out
-    assert printed.count("source UAR") == 4
-    assert "target UAR" in printed
+    assert printed.count("'trade_off'") == 3 * 3 * 2
+    scores = [float(line.split()[0]) for line in printed.splitlines() if "trade_off" in line]
+    assert scores == sorted(scores, reverse=True)
+    *_, adaptation, source = printed.splitlines()
+    assert adaptation.startswith("adaptation") and source.startswith("source UAR")
 
 
 def test_selection_example(tmp_path, monkeypatch, capsys):
