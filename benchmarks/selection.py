@@ -165,30 +165,36 @@ def regret(truth, scores):
     return truth.max() - truth[scores == scores.max()].mean()
 
 
-def print_table(rows):
-    """Rank correlation and regret of every scorer, averaged over the seeds of each pair."""
+def make_pools(rows):
+    """Truth in percent and scores of all candidates, by kind of features and pair, then by seed."""
     pools = {}
-    for (_, kind, task, seed, *_), row in rows.items():
-        pools.setdefault((kind, task), {}).setdefault(seed, []).append(row)
+    for (_, kind, task, seed, method, epochs), (truth, scores) in rows.items():
+        pool = pools.setdefault((kind, task), {}).setdefault(seed, {})
+        pool[method, epochs] = np.array([100 * truth, *scores])
+    return {
+        cell: [np.array([pool[name] for name in sorted(pool)]) for pool in seeds.values()]
+        for cell, seeds in pools.items()
+    }
+
+
+def judge(pool, name):
+    """Rank correlation and regret of a score in a pool."""
+    truth = pool[:, 0]
+    if name == "random":
+        return 0.0, truth.max() - truth.mean()
+    scores = pool[:, 1 + SCORERS.index(name)]
+    correlation = spearmanr(scores, truth).statistic if np.ptp(scores) else 0.0
+    return correlation, regret(truth, scores)
+
+
+def print_table(pools):
+    """Every scorer in every pair, averaged over the pools of the pair; the lowest regret first."""
     heads = [f"{kind} {task}".rjust(21) for kind, task in pools]
     print(" " * 22, *heads, "mean".rjust(14))
-    lines = {}
-    for column, name in enumerate([*SCORERS, "random", "best"]):
-        cells = []
-        for seeds in pools.values():
-            values = []
-            for pool in seeds.values():
-                truth = 100 * np.array([row[0] for row in pool])
-                if name == "random":
-                    values.append((0.0, truth.max() - truth.mean()))
-                elif name == "best":
-                    values.append((1.0, 0.0))
-                else:
-                    scores = np.array([row[1][column] for row in pool])
-                    correlation = spearmanr(scores, truth).statistic if np.ptp(scores) else 0.0
-                    values.append((correlation, regret(truth, scores)))
-            cells.append(np.mean(values, axis=0))
-        lines[name] = cells
+    lines = {
+        name: [np.mean([judge(pool, name) for pool in seeds], axis=0) for seeds in pools.values()]
+        for name in [*SCORERS, "random"]
+    }
     for name in sorted(lines, key=lambda name: np.mean([cell[1] for cell in lines[name]])):
         parts = [f"{rho:.2f}  {lost:.1f}".rjust(21) for rho, lost in lines[name]]
         means = np.mean(lines[name], axis=0)
@@ -198,4 +204,8 @@ def print_table(rows):
 if __name__ == "__main__":
     options = cross_corpus.parse(__doc__.split("\n")[0], METHODS)
     results_path = options.results or Path(__file__).parent / "results" / "selection.csv"
-    print_table(compute(results_path, options))
+    by_seed = make_pools(compute(results_path, options))
+    print("Chosen by the score on one split of the source; rank correlation and regret")
+    print_table(by_seed)
+    print("\nChosen by the mean of the score over the splits, as a search does")
+    print_table({cell: [np.mean(seeds, axis=0)] for cell, seeds in by_seed.items()})

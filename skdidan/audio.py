@@ -283,7 +283,8 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
     """Base of the stateless transformers whose rows are paths or waveforms.
 
     A subclass stores ``sample_rate, on_error, n_jobs, verbose``, checks its other parameters in
-    `_check_parameters` and maps rows by `_map`.
+    `_check_parameters` and maps rows by `_map`. Its ``transform`` treats each row by itself, which
+    the ``memory`` of a pipeline relies on.
     """
 
     sample_rate: int

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from inspect import signature
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -59,7 +65,7 @@ class StepMemory:
             What it made of the source.
         """
         fit_transform = self._memory.cache(_fit_transform, ignore=["memory"])
-        stamps = _stamps(X), _stamps(open_target(target.get("X_tgt")))
+        stamps = _stamps(X), _stamps(open_target(target.get("X_tgt"))), _circumstances(step)
         return fit_transform(step, X, y, target, stamps, self._memory)
 
     def transform(self, step: Any, X: Any, sample_domain: ArrayLike | None = None) -> Any:
@@ -80,10 +86,11 @@ class StepMemory:
             What the step made of them.
         """
         transform = self._memory.cache(_transform, ignore=["memory"])
-        return transform(step, X, sample_domain, _stamps(X), self._memory)
+        stamps = _stamps(X), _circumstances(step)
+        return transform(step, X, sample_domain, stamps, self._memory)
 
 
-# What is kept; the stamps stand for the contents of input files in its key.
+# What is kept; the stamps stand for the contents of input files, and for the code, in its key.
 def _fit_transform(
     step: Any, X: Any, y: Any, target: dict[str, Any], stamps: object, memory: joblib.Memory
 ) -> tuple[Any, Any]:
@@ -106,10 +113,10 @@ def _transform(
 
 def _transform_rows(step: AudioTransformer, X: Any, memory: joblib.Memory) -> Any:
     """Send recordings through a step, together those that are not kept one by one already."""
-    if memory.location is None:
-        return step.transform(X)
+    if memory.location is None or type(step).fit is not AudioTransformer.fit:
+        return step.transform(X)  # one with a fit of its own has learnt from other recordings
     row = memory.cache(_row, ignore=["compute"], verbose=0)
-    setting = clone(step).set_params(n_jobs=None, verbose=0), get_config()["transform_output"]
+    setting = clone(step).set_params(n_jobs=None, verbose=0), _circumstances(step)
     recordings = waveform_rows(X)
     keys = [(setting, recording, _stamps([recording])) for recording in recordings]
     new = [n for n, key in enumerate(keys) if not row.check_call_in_cache(*key, None)]
@@ -135,12 +142,49 @@ def _row(setting: object, recording: Any, stamps: object, compute: Callable[[], 
     return compute()
 
 
-def _stamps(X: Any) -> list[tuple[int, int] | None]:
-    """Take time of modification and size of each input file; None for what is no file."""
-    stamps = []
-    rows = X if isinstance(X, list | tuple) or getattr(X, "ndim", 2) == 1 else ()
-    for row in rows:
-        if isinstance(row, str | os.PathLike):
-            status = os.stat(row) if os.path.exists(row) else None
-            stamps.append(status and (status.st_mtime_ns, status.st_size))
-    return stamps
+def _stamps(X: Any) -> list[object]:
+    """Tell input files apart by place, time and size, and whether they can be read."""
+    rows = X
+    if not isinstance(X, list | tuple):
+        values = np.asarray(X)
+        rows = values.ravel() if values.dtype.kind in "OUT" else ()
+    paths = [os.path.abspath(row) for row in rows if isinstance(row, str | os.PathLike)]
+    return [(path, os.access(path, os.R_OK), *_time_and_size(path)) for path in paths]
+
+
+def _time_and_size(path: str) -> tuple[int, ...]:
+    status = os.stat(path) if os.path.exists(path) else None
+    return (status.st_mtime_ns, status.st_size) if status else ()
+
+
+def _circumstances(step: Any) -> tuple[object, ...]:
+    """Tell what the result depends on beside step and rows: the code, the kind of container."""
+    modules = {parent.__module__ for parent in type(step).__mro__}
+    return _code(tuple(sorted(modules))), get_config()["transform_output"]
+
+
+@cache
+def _code(modules: tuple[str, ...]) -> str:
+    """Hash the modules in which a class is written, and the versions of what these build on."""
+    digest = hashlib.sha256()
+    for name in modules:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None and os.path.isfile(file):
+            digest.update(Path(file).read_bytes())
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):  # an extra
+            digest.update(f"{name} {version(name)}\n".encode())
+    return digest.hexdigest()
+
+
+# What features are computed with; another version may compute others.
+_LIBRARIES = (
+    "skdidan",
+    "librosa",
+    "numpy",
+    "opensmile",
+    "scikit-learn",
+    "scipy",
+    "soundfile",
+    "soxr",
+)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from scipy.special import softmax
+from sklearn import get_config
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
@@ -20,12 +25,12 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 
 from skdidan.criteria import TARGET_CRITERIA, Answers, information_maximisation
 from skdidan.discrepancies import MMD
 from skdidan.distances import CORAL
-from skdidan.domains import Target, n_rows, open_target, takes_target
+from skdidan.domains import Target, n_rows, open_target, source_groups, takes_target
 from skdidan.metrics import uar
 from skdidan.parameters import check_option
 from skdidan.pipelines import AdaptationPipeline
@@ -158,6 +163,12 @@ class TargetScorer:
                 "y_tgt, the labels of the target, are for criterion='oracle' and for nothing else; "
                 f"got criterion={criterion!r} and y_tgt={'None' if y_tgt is None else 'labels'}."
             )
+        n_target = _count("X_tgt", X_tgt)
+        if y_tgt is not None and len(column_or_1d(y_tgt)) != n_target:
+            raise ValueError(
+                f"y_tgt must have a label for each row of X_tgt; got {len(column_or_1d(y_tgt))} "
+                f"labels of {n_target} rows."
+            )
         self.criterion = criterion
         self.X_tgt = X_tgt
         self.y_tgt = y_tgt
@@ -179,6 +190,15 @@ class TargetScorer:
         -------
         score : float, or dict of str to float
             The higher, the better; of several criteria each by its name.
+
+        Raises
+        ------
+        ValueError
+            If the labels are not one for each row, or of another type than the predictions; the
+            embeddings are not finite; or a domain has too few rows.
+        TypeError
+            If the estimator gives no probabilities or scores of each class where these are needed,
+            or the embeddings are sparse.
         """
         trial = _Trial(estimator, X, y, self)
         if isinstance(self.criterion, str):
@@ -187,6 +207,16 @@ class TargetScorer:
 
     def __repr__(self) -> str:
         return f"TargetScorer({self.criterion!r}, X_tgt of {n_rows(open_target(self.X_tgt))} rows)"
+
+
+def _count(name: str, X: Any) -> int:
+    """Count rows, or say what is wrong."""
+    try:
+        return n_rows(open_target(X))
+    except TypeError:
+        raise TypeError(
+            f"{name} must hold one row for each clip of the target; got {X!r}."
+        ) from None
 
 
 def suggest_trade_off(
@@ -216,11 +246,12 @@ def suggest_trade_off(
     X_tgt : array-like, list or Target, of n_target rows
         The unlabelled target.
     groups : array-like, shape (n_source,), optional
-        The speaker of each row of the source: no speaker is both trained on and held out.
+        The speaker of each row of the source: unless `cv` is a splitter that does otherwise, no
+        speaker is both trained on and held out.
     trade_offs : sequence of float >= 0, default=(0.1, 0.3, 1.0, 3.0, 10.0)
         The values to choose from.
     criterion : str, default="adaptation"
-        As in `TargetScorer`; not "oracle".
+        One of those of `TargetScorer`; not "oracle".
     cv : int or splitter, optional
         Folds of the source; None stands for 5, or for each group where there are fewer.
     n_jobs : int, optional
@@ -234,7 +265,10 @@ def suggest_trade_off(
     Raises
     ------
     ValueError
-        If no parameter of the estimator is a trade-off, or several are, or a fit fails.
+        If no parameter of the estimator is a trade-off, or several are; the criterion is unknown;
+        there is no trade-off to choose from; there are not two groups; or a fit fails.
+    TypeError
+        If `X_tgt` holds no rows.
 
     Examples
     --------
@@ -251,18 +285,29 @@ def suggest_trade_off(
             "estimator must have one parameter trade_off, of its own or of a step; got "
             f"{names or 'none'} in {estimator!r}. Of several, search with GridSearchCV."
         )
-    if groups is not None and (cv is None or isinstance(cv, int)):
-        cv = GroupKFold(cv or min(5, len(np.unique(np.asarray(groups)))))
+    if not isinstance(criterion, str):
+        raise ValueError(f"criterion must be one of {sorted(CRITERIA)}; got {criterion!r}.")
+    values = np.atleast_1d(np.asarray(trade_offs, dtype=float)).tolist()
+    if not values:
+        raise ValueError("trade_offs must hold at least one value; got none.")
+    split: dict[str, Any] = {}
+    if groups is not None:
+        split["groups"] = source_groups(X_src, groups)
+        n_groups = len(np.unique(split["groups"]))
+        if n_groups < 2:
+            raise ValueError(f"groups must be at least two, to hold one out; got {n_groups}.")
+        if cv is None or isinstance(cv, Integral):
+            cv = GroupKFold(min(5, n_groups) if cv is None else cv)
     search = GridSearchCV(
         estimator,
-        {names[0]: list(trade_offs)},
+        {names[0]: values},
         scoring=TargetScorer(criterion, X_tgt),
         cv=cv,
         n_jobs=n_jobs,
         refit=False,
         error_score="raise",
     )
-    search.fit(X_src, y_src, groups=groups, X_tgt=Target(open_target(X_tgt)))
+    search.fit(X_src, y_src, X_tgt=Target(open_target(X_tgt)), **split)
     return float(search.best_params_[names[0]])
 
 
@@ -274,21 +319,27 @@ class _Answers:
         self.X = open_target(X)
         self.is_source = is_source
 
+    @cached_property
+    def _end(self) -> tuple[Any, Any]:
+        """The classifier itself, without the steps before it, and what it is given."""
+        last, X = _unwrap(self.estimator), self.X
+        while isinstance(last, AdaptationPipeline | Pipeline):
+            if len(last) > 1:
+                front, is_ours = last[:-1], isinstance(last, AdaptationPipeline)
+                path = {"sample_domain": np.zeros(n_rows(X))} if self.is_source and is_ours else {}
+                X = front.transform(X, **path)
+            last = _unwrap(last[-1])
+        return last, X
+
     @property
     def last(self) -> Any:
         """The classifier itself, without the steps before it."""
-        is_chain = isinstance(self.estimator, AdaptationPipeline | Pipeline)
-        return self.estimator[-1] if is_chain else self.estimator
+        return self._end[0]
 
-    @cached_property
+    @property
     def inputs(self) -> Any:
         """What the classifier is given."""
-        if self.last is self.estimator or len(self.estimator) == 1:
-            return self.X
-        front = self.estimator[:-1]
-        if self.is_source and isinstance(front, AdaptationPipeline):
-            return front.transform(self.X, sample_domain=np.zeros(n_rows(self.X)))
-        return front.transform(self.X)
+        return self._end[1]
 
     @cached_property
     def predicted(self) -> NDArray[Any]:
@@ -300,27 +351,54 @@ class _Answers:
         if not hasattr(self.last, "decision_function"):
             return np.log(np.clip(self.probabilities, 1e-12, None))
         scores = np.asarray(self.last.decision_function(self.inputs), dtype=float)
-        return np.stack([-scores / 2, scores / 2], axis=1) if scores.ndim == 1 else scores
+        if scores.ndim == 1:
+            return np.stack([-scores / 2, scores / 2], axis=1)
+        if getattr(self.last, "decision_function_shape", "ovr") == "ovo":
+            raise TypeError(
+                f"The scores of {self.last!r} are of pairs of classes; set "
+                "decision_function_shape='ovr'."
+            )
+        return scores
 
     @cached_property
     def probabilities(self) -> NDArray[Any]:
         if hasattr(self.last, "predict_proba"):
             return np.asarray(self.last.predict_proba(self.inputs), dtype=float)
+        if not hasattr(self.last, "decision_function"):
+            raise TypeError(
+                "This criterion asks for a classifier with predict_proba or decision_function; "
+                f"got {self.last!r}."
+            )
         return softmax(self.scores, axis=1)
 
     @cached_property
     def embeddings(self) -> NDArray[Any]:
         rows = self.last.embed(self.inputs) if hasattr(self.last, "embed") else self.inputs
+        if issparse(rows):
+            raise TypeError(
+                "This criterion compares embeddings of the domains, which must be dense; got a "
+                f"{type(rows).__name__}."
+            )
         rows = np.asarray(rows, dtype=float)
+        if not np.isfinite(rows).all():
+            raise ValueError("The embeddings, on which this criterion looks, must be finite.")
         return rows.reshape(len(rows), -1)
+
+
+def _unwrap(estimator: Any) -> Any:
+    """Return the fitted estimator inside of a search or a `FrozenEstimator`."""
+    while isinstance(estimator, FrozenEstimator) or hasattr(estimator, "best_estimator_"):
+        is_search = hasattr(estimator, "best_estimator_")
+        estimator = estimator.best_estimator_ if is_search else estimator.estimator
+    return estimator
 
 
 class _Trial:
     """A fitted classifier between the held-out source and the target."""
 
     def __init__(self, estimator: Any, X: Any, y: ArrayLike, scorer: TargetScorer) -> None:
-        self.estimator = estimator
-        self.y = np.asarray(y)
+        self.estimator = _unwrap(estimator)
+        self.labels = y
         self.source = _Answers(estimator, X, is_source=True)
         self.target = _Answers(estimator, scorer.X_tgt, is_source=False)
         self.y_tgt: Any = scorer.y_tgt
@@ -328,8 +406,24 @@ class _Trial:
 
     @property
     def random(self) -> np.random.RandomState:
-        """The same for every criterion, whichever were asked for before."""
-        return check_random_state(self.random_state)
+        """The same for every criterion and every candidate."""
+        return check_random_state(deepcopy(self.random_state))
+
+    @cached_property
+    def y(self) -> NDArray[Any]:
+        """Labels of the held-out source, one for each row and of the type of the predictions."""
+        y, n_source = np.asarray(column_or_1d(self.labels)), n_rows(self.source.X)
+        if len(y) != n_source:
+            raise ValueError(
+                "y must have a label for each row of the held-out source; got "
+                f"{len(y)} labels of {n_source} rows."
+            )
+        if isinstance(y[0], str) != isinstance(self.source.predicted[0], str):
+            raise ValueError(
+                "y, the labels of the held-out source, must be of the type that the estimator "
+                f"predicts; got {y[0]!r} and {self.source.predicted[0]!r}."
+            )
+        return y
 
     @cached_property
     def hits(self) -> NDArray[np.float64]:
@@ -344,7 +438,13 @@ class _Trial:
     @cached_property
     def probability_of_target(self) -> NDArray[np.float64]:
         """By a linear classifier of the embeddings that has not seen the row; domains alike."""
-        folds = StratifiedKFold(5, shuffle=True, random_state=self.random)
+        n_fewest = min(len(self.source.embeddings), len(self.target.embeddings))
+        if n_fewest < 2:
+            raise ValueError(
+                "This criterion tells the domains apart, which takes at least two rows of each; "
+                f"got {n_fewest}. Hold out larger folds."
+            )
+        folds = StratifiedKFold(min(5, n_fewest), shuffle=True, random_state=self.random)
         domains = make_pipeline(
             StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced")
         )
@@ -398,7 +498,9 @@ def _mixval(trial: _Trial) -> float:
             consistency.append(0.0)
             continue
         partners = [random.choice(np.flatnonzero(fits[i])) for i in paired]
-        mixed = _MIX * rows[paired] + (1 - _MIX) * rows[partners]
+        mixed: Any = _MIX * rows[paired] + (1 - _MIX) * rows[partners]
+        if hasattr(trial.target.inputs, "columns"):
+            mixed = type(trial.target.inputs)(mixed, columns=trial.target.inputs.columns)
         consistency.append(np.mean(trial.target.last.predict(mixed) == predicted[paired]))
     return float(np.mean(consistency))
 
@@ -409,23 +511,33 @@ def _reverse(trial: _Trial) -> float:
     if len(np.unique(predicted)) < 2:
         return 0.0
     back = clone(trial.estimator)
-    X_src, X_tgt = trial.source.X, trial.target.X
-    back.fit(X_tgt, predicted, **({"X_tgt": Target(X_src)} if takes_target(back) else {}))
-    return uar(trial.y, back.predict(X_src))
+    steps = [step for _, step in back.steps] if isinstance(back, Pipeline) else []
+    is_routed = get_config()["enable_metadata_routing"] and any(map(takes_target, steps))
+    target = {"X_tgt": Target(trial.source.X)} if is_routed or takes_target(back) else {}
+    try:
+        back.fit(trial.target.X, predicted, **target)
+    except ValueError as error:
+        error.add_note("This was the fit of criterion='reverse' to the predictions on the target.")
+        raise
+    return uar(trial.y, back.predict(trial.source.X))
 
 
 def _mmd(trial: _Trial) -> float:
-    return -_distance(trial, MMD())
+    return -_distance(trial, MMD(), within=False)
 
 
 def _coral(trial: _Trial) -> float:
-    return -_distance(trial, CORAL())
+    # Scaled by the deviation within the domains: the distance of their means is no spread.
+    return -_distance(trial, CORAL(), within=True)
 
 
-def _distance(trial: _Trial, penalty: torch.nn.Module) -> float:
-    rows = np.concatenate([trial.source.embeddings, trial.target.embeddings])
-    scaled = torch.from_numpy(StandardScaler().set_output(transform="default").fit_transform(rows))
-    return penalty(scaled[~trial.is_target], scaled[trial.is_target]).item()
+def _distance(trial: _Trial, penalty: torch.nn.Module, *, within: bool) -> float:
+    """Return a distance of the embeddings, each column scaled by its deviation."""
+    rows = [trial.source.embeddings, trial.target.embeddings]
+    mean = np.concatenate(rows).mean(axis=0)
+    centred = [part - (part.mean(axis=0) if within else mean) for part in rows]
+    scale = StandardScaler().fit(np.concatenate(centred)).scale_
+    return penalty(*(torch.from_numpy((part - mean) / scale) for part in rows)).item()
 
 
 def _proxy_a(trial: _Trial) -> float:

@@ -114,8 +114,8 @@ class AdaptationPipeline(BaseEstimator):
     True
     """
 
-    # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
+    # A plain Pipeline, or a search, routes these without being asked to; groups are its splitter's.
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True, "groups": False}
 
     def __init__(
         self, steps: list[tuple[str, Any]], *, memory: Any = None, verbose: bool = False

@@ -1,19 +1,25 @@
 """StepMemory: what is kept is what would be computed, recordings one by one."""
 
 import os
+import sys
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import soundfile
+from sklearn.preprocessing import StandardScaler
 
-from skdidan import AudioLoader, Functionals, LogMelSpectrogram
+from skdidan import AudioLoader, Functionals, LogMelSpectrogram, audio, caching
 from skdidan.audio import AudioTransformer, AudioWarning
 from skdidan.caching import StepMemory
 
 RNG = np.random.default_rng(0)
 WAVEFORMS = [RNG.normal(scale=0.1, size=length).astype(np.float32) for length in (1600, 800, 2400)]
+
+LOUDEST = np.abs(WAVEFORMS[0]).max()
 
 
 class Loudness(AudioTransformer):
@@ -88,6 +94,95 @@ def test_a_changed_file_is_read_again(memory, files):
     again = memory.transform(Loudness(), files)
     assert Loudness.calls == [3, 1]
     assert again[1, 0] == np.abs(WAVEFORMS[1]).max() / 2
+
+
+@pytest.mark.parametrize(
+    "kind", [list, np.array, pd.Series, pd.DataFrame, lambda X: np.array(X)[:, np.newaxis]]
+)
+def test_a_changed_file_is_noticed_in_every_container(memory, files, kind):
+    X = kind([str(path) for path in files])
+    before = memory.transform(Loudness(), X)
+    soundfile.write(files[1], WAVEFORMS[1][:700] / 2, 16_000, subtype="FLOAT")
+    after = memory.transform(Loudness(), X)
+    assert after[1, 0] == np.abs(WAVEFORMS[1][:700]).max() / 2
+    np.testing.assert_array_equal(after[[0, 2]], before[[0, 2]])
+
+
+def test_a_file_that_can_be_read_again_is_read(memory, files, monkeypatch):
+    read, access = audio.read_audio, os.access
+    loud = Loudness(on_error="warn")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "access", lambda path, mode: "1.wav" not in path and access(path, mode))
+        broken.setattr(audio, "read_audio", fails_on("1.wav", read))
+        with pytest.warns(AudioWarning, match="1 of 3 rows"):
+            assert memory.transform(loud, files)[1, 0] == 0
+    assert memory.transform(loud, files)[1, 0] == np.abs(WAVEFORMS[1]).max()
+
+
+def fails_on(name, read):
+    def fail(path, **params):
+        if str(path).endswith(name):
+            raise PermissionError(f"no permission for {path}")
+        return read(path, **params)
+
+    return fail
+
+
+def test_relative_paths_are_of_their_folder(memory, tmp_path, monkeypatch):
+    for folder, gain in (("a", 1), ("b", 2)):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        soundfile.write("x.wav", WAVEFORMS[0] / gain, 16_000, subtype="FLOAT")
+        os.utime("x.wav", ns=(0, 0))
+        assert memory.transform(Loudness(), ["x.wav"])[0, 0] == np.abs(WAVEFORMS[0]).max() / gain
+
+
+@pytest.mark.parametrize("changed", ["version", "module"])
+def test_other_code_computes_anew(memory, tmp_path, monkeypatch, changed):
+    """Of a new version of a library, or of an edited class."""
+    place = tmp_path / "written.py"
+    place.write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(sys.modules[__name__], "__file__", str(place))
+    memory.transform(Loudness(), WAVEFORMS)
+    if changed == "module":
+        place.write_text("# edited", encoding="utf-8")
+    else:
+        monkeypatch.setattr(caching, "version", lambda name: "99")
+    memory.transform(Loudness(), WAVEFORMS)
+    assert Loudness.calls == [3]  # within a process the code is looked at once
+    caching._code.cache_clear()
+    memory.transform(Loudness(), WAVEFORMS)
+    assert Loudness.calls == [3, 3]
+    caching._code.cache_clear()
+
+
+def test_the_global_kind_of_container_counts(memory):
+    X = RNG.normal(size=(5, 2))
+    step, _ = memory.fit_transform(StandardScaler(), X, None, {})
+    assert isinstance(memory.transform(step, X), np.ndarray)
+    with sklearn.config_context(transform_output="pandas"):
+        assert isinstance(memory.transform(step, X), pd.DataFrame)
+        assert isinstance(memory.fit_transform(StandardScaler(), X, None, {})[1], pd.DataFrame)
+
+
+class Centred(Loudness):
+    """One that learns from its rows, and so cannot share them."""
+
+    def fit(self, X, y=None, X_tgt=None, *, sample_domain=None):
+        """Learn the mean."""
+        self.mean_ = super().transform(X).mean()
+        return self
+
+    def transform(self, X):
+        """Subtract the mean."""
+        return super().transform(X) - self.mean_
+
+
+def test_what_is_learnt_counts(memory):
+    for X in (WAVEFORMS[:2], WAVEFORMS[1:]):
+        step, Z = memory.fit_transform(Centred(), X, None, {})
+        assert abs(Z.mean()) < 1e-7
+        np.testing.assert_allclose(memory.transform(step, WAVEFORMS[:1]) + step.mean_, LOUDEST)
 
 
 def test_data_frames_are_returned_as_such(memory):

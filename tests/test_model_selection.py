@@ -1,11 +1,17 @@
 """Scorers without target labels: their values, searches with them, and what they refuse."""
 
+from functools import partial
+
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from conftest import shifted_blobs
-from sklearn.base import BaseEstimator, ClassifierMixin
+from scipy.sparse import csr_matrix
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - makes the import below
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
@@ -176,10 +182,17 @@ class TestValues:
         train, held_out, (X_tgt, _) = halves
         estimator = LogisticRegression().fit(*train)
         rows = np.concatenate([held_out[0], X_tgt])
-        scaled = torch.tensor((rows - rows.mean(axis=0)) / rows.std(axis=0))
-        for criterion, penalty in (("mmd", MMD()), ("coral", CORAL())):
+        within = np.concatenate([part - part.mean(axis=0) for part in (held_out[0], X_tgt)])
+        for criterion, penalty, spread in (("mmd", MMD(), rows), ("coral", CORAL(), within)):
+            scaled = torch.tensor(rows / spread.std(axis=0))
             expected = -float(penalty(scaled[:24], scaled[24:]))
             assert score(criterion, estimator, held_out, X_tgt) == pytest.approx(expected)
+
+    def test_a_shift_of_the_means_does_not_bring_covariances_together(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        estimator = LogisticRegression().fit(*train)
+        near, far = (score("coral", estimator, held_out, 3 * X_tgt + by) for by in (0, 100))
+        assert far == pytest.approx(near)
 
     @pytest.mark.parametrize(("shift", "expected"), [(0.0, 0.0), (100.0, -2.0)])
     def test_proxy_a_distance(self, shift, expected):
@@ -280,6 +293,151 @@ class TestSearch:
         search = GridSearchCV(JDAR(), GRID, scoring=scoring, refit="source", cv=3)
         search.fit(X_src, y_src, X_tgt=Target(X_tgt))
         assert search.best_index_ == search.cv_results_["mean_test_source"].argmax()
+
+
+class TestWrapped:
+    """The classifier inside of pipelines and searches, which held-out source rows reach as such."""
+
+    @pytest.fixture
+    def flat(self, halves):
+        train, _, (X_tgt, _) = halves
+        return make_adaptation_pipeline(CorpusScaler(), LogisticRegression()).fit(*train, X_tgt + 9)
+
+    @pytest.mark.parametrize(
+        "wrap",
+        [
+            lambda flat, train, X_tgt: make_adaptation_pipeline(clone(flat)).fit(*train, X_tgt),
+            lambda flat, train, X_tgt: make_adaptation_pipeline(
+                CorpusScaler(), make_adaptation_pipeline("passthrough", flat[-1])
+            ).fit(*train, X_tgt),
+            lambda flat, train, X_tgt: GridSearchCV(clone(flat), {}, cv=2).fit(
+                *train, X_tgt=Target(X_tgt)
+            ),
+            lambda flat, train, X_tgt: FrozenEstimator(flat),
+            lambda flat, train, X_tgt: FrozenEstimator(
+                GridSearchCV(clone(flat), {}, cv=2).fit(*train, X_tgt=Target(X_tgt))
+            ),
+        ],
+        ids=["pipeline", "last step", "search", "frozen", "frozen search"],
+    )
+    def test_scores_are_those_of_the_same_steps(self, wrap, flat, halves):
+        train, held_out, (X_tgt, _) = halves
+        names = sorted(set(HONEST))
+        expected = score(names, flat, held_out, X_tgt + 9)
+        assert score(names, wrap(flat, train, X_tgt + 9), held_out, X_tgt + 9) == expected
+
+    def test_reverse_of_a_routed_pipeline_has_a_target(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        ours = make_adaptation_pipeline(CorpusScaler(), JDAR()).fit(*train, X_tgt + 9)
+        with sklearn.config_context(enable_metadata_routing=True):
+            steps = [("corpusscaler", CorpusScaler()), ("jdar", JDAR())]
+            plain = Pipeline(steps, transform_input=["X_tgt"]).fit(*train, X_tgt=X_tgt + 9)
+            value = score("reverse", plain, held_out, X_tgt + 9)
+        assert value == score("reverse", ours, held_out, X_tgt + 9)
+
+    def test_a_failing_reverse_fit_is_explained(self, halves):
+        train, held_out, (X_tgt, _) = halves
+
+        class Picky(JDAR):
+            def fit(self, X, y, X_tgt=None, *, sample_domain=None):
+                if len(X) == len(self.expected):
+                    raise ValueError("not these rows")
+                return super().fit(X, y, X_tgt, sample_domain=sample_domain)
+
+            expected = X_tgt
+
+        estimator = Picky().fit(*train, X_tgt)
+        with pytest.raises(ValueError, match="not these rows") as caught:
+            score("reverse", estimator, held_out, X_tgt)
+        assert "the fit of criterion='reverse'" in caught.value.__notes__[0]
+
+
+class TestMisuse:
+    """What is wrong is named."""
+
+    @pytest.fixture
+    def estimator(self, halves):
+        return LogisticRegression().fit(*halves[0])
+
+    def test_labels_as_a_column(self, estimator, halves):
+        _, (X, y), (X_tgt, _) = halves
+        names = ["source", "dev", "importance_weighted", "adaptation"]
+        expected = score(names, estimator, (X, y), X_tgt)
+        assert score(names, estimator, (X, pd.DataFrame(y)), X_tgt) == expected
+
+    @pytest.mark.parametrize("criterion", ["source", "dev", "importance_weighted", "reverse"])
+    def test_labels_that_do_not_fit(self, criterion, estimator, halves):
+        _, (X, y), (X_tgt, _) = halves
+        with pytest.raises(ValueError, match="got 5 labels of 24 rows"):
+            score(criterion, estimator, (X, y[:5]), X_tgt)
+        with pytest.raises(ValueError, match="of the type that the estimator predicts"):
+            score(criterion, estimator, (X, np.arange(24) % 3), X_tgt)
+        with pytest.raises(ValueError, match="y should be a 1d array"):
+            score(criterion, estimator, (X, None), X_tgt)
+        assert score("entropy", estimator, (X, None), X_tgt) < 0
+
+    @pytest.mark.parametrize("X_tgt", [None, "a.wav", (row for row in [1])])
+    def test_a_target_without_rows(self, X_tgt):
+        with pytest.raises(
+            TypeError, match="X_tgt must hold one row for each clip of the target; got"
+        ):
+            TargetScorer("source", X_tgt)
+
+    def test_labels_of_the_target_for_each_row(self, halves):
+        *_, (X_tgt, y_tgt) = halves
+        with pytest.raises(ValueError, match=rf"got 5 labels of {len(X_tgt)} rows"):
+            TargetScorer("oracle", X_tgt, y_tgt=y_tgt[:5])
+
+    @pytest.mark.parametrize("criterion", ["information", "entropy", "mano", "adaptation"])
+    def test_an_estimator_without_scores(self, criterion, halves):
+        train, held_out, (X_tgt, _) = halves
+        votes = VotingClassifier([("a", LogisticRegression()), ("b", LinearSVC())]).fit(*train)
+        with pytest.raises(TypeError, match="predict_proba or decision_function; got VotingCl"):
+            score(criterion, votes, held_out, X_tgt)
+
+    def test_scores_of_pairs(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        pairs = SVC(decision_function_shape="ovo").fit(*train)
+        with pytest.raises(TypeError, match="pairs of classes; set decision_function_shape='ovr'"):
+            score("information", pairs, held_out, X_tgt)
+
+    @pytest.mark.parametrize("criterion", ["dev", "adaptation", "proxy_a", "importance_weighted"])
+    def test_too_few_rows_to_tell_domains_apart(self, criterion, estimator, halves):
+        _, (X, y), (X_tgt, _) = halves
+        with pytest.raises(ValueError, match="takes at least two rows of each; got 1"):
+            score(criterion, estimator, (X[:1], y[:1]), X_tgt)
+        assert np.isfinite(score(criterion, estimator, (X[:2], y[:2]), X_tgt))
+
+    def test_sparse_rows(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        estimator = LogisticRegression().fit(*train)
+        with pytest.raises(TypeError, match="must be dense; got a csr_matrix"):
+            score("mmd", estimator, (csr_matrix(held_out[0]), held_out[1]), csr_matrix(X_tgt))
+
+    @pytest.mark.parametrize("criterion", ["mmd", "coral", "dev"])
+    def test_rows_that_are_not_finite(self, criterion, halves):
+        train, (X, y), (X_tgt, _) = halves
+        estimator = HistGradientBoostingClassifier(max_iter=2).fit(*train)
+        X = X.copy()
+        X[0, 0] = np.nan
+        with pytest.raises(ValueError, match="The embeddings, on which this criterion looks, must"):
+            score(criterion, estimator, (X, y), X_tgt)
+
+    def test_data_frames_stay_data_frames(self, halves):
+        train, held_out, (X_tgt, _) = halves
+        frames = [pd.DataFrame(X, columns=list("abcdef")) for X in (train[0], held_out[0], X_tgt)]
+        estimator = LogisticRegression().fit(frames[0], train[1])
+        value = score("mixval", estimator, (frames[1], held_out[1]), frames[2])
+        plain = LogisticRegression().fit(*train)
+        assert value == score("mixval", plain, held_out, X_tgt)
+
+    def test_a_generator_is_copied(self, estimator, halves):
+        _, held_out, (X_tgt, _) = halves
+        scorer = TargetScorer(["dev", "mixval"], X_tgt, random_state=np.random.RandomState(3))
+        first = scorer(estimator, *held_out)
+        assert scorer(estimator, *held_out) == first
+        alone = TargetScorer("mixval", X_tgt, random_state=np.random.RandomState(3))
+        assert alone(estimator, *held_out) == first["mixval"]
 
 
 class Whole(JDAR):
@@ -399,7 +557,7 @@ class TestSuggestTradeOff:
             assert suggested == search.best_params_[name]
         assert repr(estimator) == before
 
-    @pytest.mark.parametrize("cv, n_folds", [(None, 3), (2, 2), (GroupKFold(3), 3)])
+    @pytest.mark.parametrize("cv, n_folds", [(None, 3), (np.int64(2), 2), (GroupKFold(3), 3)])
     def test_groups_are_held_out_whole(self, cv, n_folds):
         X_src, y_src, X_tgt, _ = shifted_blobs(60, 60)
         speakers = np.random.default_rng(0).choice(["ann", "bob", "cyd"], 60)
@@ -417,6 +575,37 @@ class TestSuggestTradeOff:
         two = make_adaptation_pipeline(JDAR(), JDAR())
         with pytest.raises(ValueError, match=r"got \['jdar-1__trade_off', 'jdar-2__trade_off'\]"):
             suggest_trade_off(two, X_src, y_src, X_tgt)
+
+    @pytest.mark.parametrize("with_groups", [False, True])
+    @pytest.mark.parametrize("in_pipeline", [False, True])
+    def test_with_metadata_routing(self, with_groups, in_pipeline):
+        X_src, y_src, X_tgt, _ = shifted_blobs(60, 60)
+        groups = np.arange(60) // 3 % 4 if with_groups else None
+        estimator = DANClassifier(max_epochs=1, random_state=0)
+        if in_pipeline:
+            estimator = make_adaptation_pipeline(CorpusScaler(), estimator)
+        suggest = partial(
+            suggest_trade_off, estimator, X_src, y_src, X_tgt, groups=groups, trade_offs=[0.1, 30]
+        )
+        with sklearn.config_context(enable_metadata_routing=True):
+            routed = suggest()
+        assert routed == suggest()
+
+    def test_misuse_is_named(self):
+        X_src, y_src, X_tgt, _ = shifted_blobs(60, 60)
+        suggest = partial(suggest_trade_off, JDAR(), X_src, y_src)
+        with pytest.raises(ValueError, match=r"criterion must be one of .*; got \['dev'\]"):
+            suggest(X_tgt, criterion=["dev"])
+        with pytest.raises(
+            TypeError, match="X_tgt must hold one row for each clip of the target; got None"
+        ):
+            suggest(None)
+        with pytest.raises(ValueError, match="trade_offs must hold at least one value; got none"):
+            suggest(X_tgt, trade_offs=[])
+        with pytest.raises(ValueError, match="groups must be at least two, to hold one out; got 1"):
+            suggest(X_tgt, groups=["ann"] * 60)
+        with pytest.raises(ValueError, match="groups and its rows differ in number: 3 != 60"):
+            suggest(X_tgt, groups=["ann"] * 3)
 
     def test_a_failing_fit_is_reported(self):
         X_src, y_src, X_tgt, _ = shifted_blobs(60, 60)
