@@ -38,7 +38,7 @@ from skdidan import (
     make_speech_corpora,
     uar,
 )
-from skdidan.model_selection import CRITERIA
+from skdidan.trials import CRITERIA
 
 TRADE_OFFS = (0.1, 1.0, 10.0)
 ADAPTING = {
@@ -143,7 +143,10 @@ def compute(path, args):
 
 def read(file):
     """Keys, truth and scores of the rows of a CSV file; an interrupted run leaves half a line."""
-    for row in list(csv.reader(file))[1:]:
+    head, *rows = csv.reader(file)
+    if head != [*KEYS, "uar", *SCORERS]:
+        raise SystemExit(f"{file.name} has other columns than {KEYS}, uar and {SCORERS}.")
+    for row in rows:
         if len(row) == len(KEYS) + 1 + len(SCORERS):
             values = np.array(row[len(KEYS) :], dtype=float)
             yield *row[: len(KEYS)], values[0], values[1:]

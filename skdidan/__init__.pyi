@@ -36,7 +36,6 @@ from .functionals import Functionals as Functionals
 from .jda import JDA as JDA
 from .metrics import uar as uar
 from .metrics import war as war
-from .model_selection import OracleWarning as OracleWarning
 from .model_selection import TargetScorer as TargetScorer
 from .model_selection import suggest_trade_off as suggest_trade_off
 from .networks import CNN as CNN
@@ -62,5 +61,6 @@ from .synthetic import make_speech_corpora as make_speech_corpora
 from .tjm import TJM as TJM
 from .training import PenaltyTerm as PenaltyTerm
 from .transport import OptimalTransport as OptimalTransport
+from .trials import OracleWarning as OracleWarning
 from .weighting import KMM as KMM
 from .weighting import WeightedClassifier as WeightedClassifier

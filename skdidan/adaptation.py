@@ -221,8 +221,15 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
             return slice(None), slice(0)  # which copy nothing
         splitter = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
         split = splitter(1, test_size=self.validation_fraction, random_state=seed)
-        train, held_out = next(split.split(y, y, groups))
-        if lost := sorted(set(y) - set(y[train])):
+        try:
+            train, held_out = next(split.split(y, y, groups))
+        except ValueError as error:
+            kind = "rows" if groups is None else f"{len(np.unique(groups))} groups"
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} cannot be held out of {len(y)} "
+                f"rows by {kind}: {error}"
+            ) from error
+        if lost := sorted(set(y.tolist()) - set(y[train].tolist())):
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} holds out all rows of {lost}: "
                 "their groups are too few. Lower it, or pass no groups."
@@ -237,8 +244,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
             return []
         if target is None and check_monitor(self.monitor) != [SOURCE]:
             raise ValueError(
-                f"monitor={self.monitor!r} needs a target in training; without one, take "
-                f"monitor={SOURCE!r}."
+                f"monitor={self.monitor!r} needs a target in training (SourceOnlyClassifier has "
+                f"one with use_target=True); without one, take monitor={SOURCE!r}."
             )
         patience = self.patience or self.max_epochs
         best = EarlyStopping(

@@ -133,8 +133,9 @@ def nuclear_norm(probabilities: ArrayLike) -> float:
     .. math:: \frac{\|P\|_*}{\sqrt{n \min(n, K)}}
 
     the sum of the singular values of the probabilities :math:`P`, which is large if the rows are
-    sure and the classes diverse [1]_. A predictor that puts all rows into one class has, with
-    :math:`n \ge K`, :math:`1 / \sqrt K`, which is also that of one that cannot decide.
+    sure and the classes diverse [1]_. A predictor that puts all rows into one class, and is sure of
+    it, has :math:`1 / \sqrt K` with :math:`n \ge K`: more than one that cannot decide, which has
+    :math:`1 / K`, and than one that is right but little more sure.
 
     Parameters
     ----------
@@ -192,7 +193,8 @@ def neighbourhood_density(probabilities: ArrayLike, *, temperature: float = 0.05
     Raises
     ------
     ValueError
-        If these are no probabilities of at least two classes and three rows.
+        If these are no probabilities of at least two classes and three rows, or the temperature is
+        not above 0.
 
     References
     ----------
@@ -223,8 +225,9 @@ def mano(scores: ArrayLike, *, threshold: float = 5.0) -> float:
     where :math:`\sigma` is the softmax if the scores :math:`q` are calibrated well enough, that is
     if the mean of :math:`-\log \mathrm{softmax}(q_i)_k` over rows and classes exceeds the
     threshold, else :math:`\sigma(q)_k \propto 1 + q_k + q_k^2 / 2`, which a badly calibrated
-    network spoils less [1]_. A predictor that puts all rows into one class, and is sure of it, has
-    the best value.
+    network spoils less [1]_. The latter is of the scores less their mean in each row: a softmax
+    does not see a shift, and so shall this. A predictor that puts all rows into one class, and is
+    sure of it, has the best value.
 
     Parameters
     ----------
@@ -237,7 +240,7 @@ def mano(scores: ArrayLike, *, threshold: float = 5.0) -> float:
     Returns
     -------
     size : float
-        Between 0 and :math:`K^{-1/4}`.
+        Between :math:`1 / K`, of one that cannot decide, and :math:`K^{-1/4}`.
 
     Raises
     ------
@@ -258,6 +261,7 @@ def mano(scores: ArrayLike, *, threshold: float = 5.0) -> float:
     if -log_softmax(q, axis=1).mean() > threshold:
         shares = softmax(q, axis=1)
     else:
+        q = q - q.mean(axis=1, keepdims=True)
         largest = np.maximum(1, np.abs(q).max(axis=1, keepdims=True))
         taylor = (
             largest**-2 + q / largest / largest + (q / largest) ** 2 / 2
@@ -274,9 +278,9 @@ def cluster_agreement(
 ) -> float:
     r"""Agreement of the predictions with clusters of the embeddings; higher is better.
 
-    Adjusted mutual information of the predicted classes and as many clusters of k-means as classes
-    are predicted: chance has 0, equal partitions 1 [1]_; less than chance is returned as 0. A
-    predictor that puts all rows into one class has 0.
+    Adjusted mutual information of the predicted classes and the clusters of k-means, of which there
+    are as many as classes that are predicted: chance has 0, equal partitions 1 [1]_. Less than
+    chance is returned as 0. A predictor that puts all rows into one class has 0.
 
     Parameters
     ----------
@@ -319,6 +323,9 @@ def cluster_agreement(
 
 def cluster_silhouette(embeddings: ArrayLike, predicted: ArrayLike) -> float:
     r"""Silhouette of the predicted classes in the embeddings; higher is better.
+
+    The classes themselves are the clusters here: where k-means is asked for them instead, the score
+    says how well the embeddings cluster, whatever is predicted.
 
     .. math:: \frac1n \sum_i \frac{b_i - a_i}{\max(a_i, b_i)}
 

@@ -85,7 +85,9 @@ class DIDANClassifier(AdaptationClassifier):
         Passes over the larger domain.
     validation_fraction : float between 0 and 1, optional
         Share of the source that is held out from training for `monitor`: of its groups, such as
-        speakers, where `fit` is given any, else of the rows of each class.
+        speakers, where `fit` is given any, else of the rows of each class. A search hands groups to
+        its splitter alone, unless metadata routing is on and ``set_fit_request(groups=True)`` asks
+        for them.
     monitor : str, optional
         What decides which epoch was best: "source" for the UAR on the held-out source, a criterion
         of ``skdidan.criteria.TARGET_CRITERIA`` on the target, such as "information", or a product,
@@ -101,7 +103,7 @@ class DIDANClassifier(AdaptationClassifier):
     random_state : int, RandomState or None, default=None
         Seed of initial weights, batches and dropout. The global generators are left untouched.
     callbacks : list of skorch callbacks, optional
-        Further callbacks of the training.
+        Further callbacks of the training. The names "epoch_scores" and "best_epoch" are taken.
     verbose : int, default=0
         1 prints a line per epoch.
 

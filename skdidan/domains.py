@@ -208,7 +208,7 @@ def source_groups(
     names = np.asarray(column_or_1d(groups))
     if len(names) != n_rows(open_target(X)):
         raise ValueError(
-            f"groups and its rows differ in number: {len(names)} != {n_rows(open_target(X))}."
+            f"groups and X differ in length: {len(names)} != {n_rows(open_target(X))}."
         )
     return names if sample_domain is None else names[source_rows(X, sample_domain)]
 

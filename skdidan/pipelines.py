@@ -173,11 +173,12 @@ class AdaptationPipeline(BaseEstimator):
         domains, columns = self._split(X, y, X_tgt, sample_domain)
         front, domains = self._fit_front(domains, with_target=False)
         name, last = self.steps[-1]
+        groups = source_groups(X, groups, sample_domain)
         if not _is_passthrough(last):
             last = clone(last)
             params = _target_for(last, domains.X_tgt)
             if groups is not None:
-                params["groups"] = source_groups(X, groups, sample_domain)
+                params["groups"] = groups
             with self._timed(name):
                 last.fit(domains.X_src, domains.y_src, **params)
         self.steps_, self.columns_ = [*front, (name, last)], columns

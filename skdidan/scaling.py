@@ -87,9 +87,10 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
            [ 2.]])
     """
 
-    # The same for fit and transform, since fit_transform must ask for one thing.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
-    __metadata_request__transform: ClassVar = {"sample_domain": True}
+    # The same for fit and transform, since fit_transform must ask for one thing. The groups of a
+    # search are its splitter's, unless set_fit_request asks for them.
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True, "groups": False}
+    __metadata_request__transform: ClassVar = {"sample_domain": True, "groups": False}
 
     def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
         self.with_mean = with_mean

@@ -263,3 +263,76 @@ class TestPeers:
         for _, cases in benchmark("peer_cases").TABLES.values():
             assert cases[0].label == "skdidan" and len({case.label for case in cases}) == len(cases)
             assert all(case.method in methods[case.library] for case in cases)
+
+
+class TestSelection:
+    """Candidates, scores, what they cost to trust."""
+
+    def test_regret_of_ties_is_that_of_their_mean(self, benchmark):
+        selection = benchmark("selection")
+        truth = np.array([50.0, 40.0, 30.0, 10.0])
+        assert selection.regret(truth, np.array([1.0, 2.0, 2.0, 0.0])) == 50 - 35
+        assert selection.regret(truth, truth) == 0
+
+    def test_tables(self, benchmark, capsys):
+        selection = benchmark("selection")
+        perfect, inverse = (selection.SCORERS.index(name) for name in ("dev", "mmd"))
+        rows = {}
+        for seed, uars in enumerate([[0.2, 0.5, 0.4], [0.3, 0.4, 0.6]]):
+            for method, uar in zip("abc", uars, strict=True):
+                scores = np.zeros(len(selection.SCORERS))
+                scores[perfect], scores[inverse] = uar, -uar
+                rows["code", "functionals", "B→C", str(seed), method, "10"] = uar, scores
+        pools = selection.make_pools(rows)
+        assert list(pools) == [("functionals", "B→C")]
+        first, second = pools["functionals", "B→C"]
+        assert selection.judge(first, "dev") == (1, 0)
+        assert selection.judge(second, "mmd") == pytest.approx((-1, 30))
+        assert selection.judge(first, "random") == pytest.approx((0, 50 - 110 / 3))
+        assert selection.judge(first, "entropy") == pytest.approx((0, 50 - 110 / 3))  # all alike
+        selection.print_table(pools)
+        lines = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+        assert lines["dev"] == ["1.00", "0.0", "1.00", "0.0"]
+        assert lines["mmd"] == ["-1.00", "30.0", "-1.00", "30.0"]
+
+    def test_runs_are_kept(self, benchmark, tmp_path):
+        selection = benchmark("selection")
+        path, scores = tmp_path / "runs.csv", np.arange(len(selection.SCORERS)) / 7
+        key = ("code", "functionals", "B→C", 0, "DAN 1.0", 10)
+        selection.write(path, key, 0.5, scores)
+        selection.write(path, key, 0.25, -scores)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("code,functionals,B")  # where a run was interrupted
+        with open(path, encoding="utf-8") as file:
+            (*first, truth, kept), (*_, other, _) = selection.read(file)
+        assert first == [str(part) for part in key]
+        assert (truth, other) == (0.5, 0.25)
+        np.testing.assert_allclose(kept, scores, atol=1e-6)
+
+    def test_runs_of_other_scorers_are_refused(self, benchmark, tmp_path):
+        selection = benchmark("selection")
+        path = tmp_path / "runs.csv"
+        path.write_text("code,features,uar,beauty\n", encoding="utf-8")
+        with (
+            open(path, encoding="utf-8") as file,
+            pytest.raises(SystemExit, match="has other columns"),
+        ):
+            list(selection.read(file))
+
+    def test_a_candidate_never_sees_labels_of_the_target(self, benchmark, domains):
+        selection = benchmark("selection")
+        X_src, y_src, X_tgt, y_tgt = domains
+        speakers = np.arange(len(X_src)) % 6
+        key = ("code", "functionals", "B→C", 0, "DAN 1.0", 2)
+        _, truth, scores = selection.score(key, (X_src, y_src, speakers, X_tgt, y_tgt), False)
+        flipped = (X_src, y_src, speakers, X_tgt, np.resize(y_tgt[:1], len(y_tgt)))
+        _, other, again = selection.score(key, flipped, False)
+        assert scores == again and len(scores) == len(selection.SCORERS)
+        assert truth != other
+
+    def test_the_speakers_are_split(self, benchmark):
+        selection = benchmark("selection")
+        speakers = np.repeat(list("abcdefgh"), 5)
+        train, held_out = selection.split_source(speakers, speakers, speakers, 0)
+        assert len(set(speakers[held_out])) == 2
+        assert not set(speakers[held_out]) & set(speakers[train])

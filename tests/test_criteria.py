@@ -51,6 +51,8 @@ def test_nuclear_norm():
     assert criteria.nuclear_norm(DEGENERATE) == pytest.approx(1 / math.sqrt(3))
     # A multiple of one row, of length sqrt(1/3), has a single singular value.
     assert criteria.nuclear_norm(UNDECIDED) == pytest.approx(1 / 3)
+    # Who is right but unsure may have less than who puts everything into one class.
+    assert criteria.nuclear_norm(0.1 * PERFECT + 0.9 / 3) < criteria.nuclear_norm(DEGENERATE)
 
 
 def test_neighbourhood_density():
@@ -69,14 +71,52 @@ def test_neighbourhood_density():
 @pytest.mark.parametrize("scale", [1.0, 40.0])
 def test_mano(scale):
     q = scale * SCORES
-    shares = softmax(q) if scale > 1 else (1 + q + q**2 / 2)
+    centred = q - q.mean(axis=1, keepdims=True)
+    shares = softmax(q) if scale > 1 else (1 + centred + centred**2 / 2)
     shares = shares / shares.sum(axis=1, keepdims=True)
     assert (-np.log(softmax(q)).mean() > 5) == (scale > 1)  # which of both forms is in use
     assert criteria.mano(q) == pytest.approx(np.mean(shares**4) ** 0.25)
 
+    assert criteria.mano(q + 7) == pytest.approx(criteria.mano(q))
 
-def test_mano_of_one_sure_class_is_its_bound():
+
+def test_mano_at_its_bounds():
     assert criteria.mano(1000 * DEGENERATE) == pytest.approx(3**-0.25)
+    assert criteria.mano(np.zeros((4, 3))) == pytest.approx(1 / 3)
+    assert criteria.mano(np.full((4, 3), 1e200)) == pytest.approx(1 / 3)
+    assert 1 / 3 < criteria.mano(SCORES * 1e200) <= 3**-0.25 + 1e-12
+
+
+def test_mano_changes_its_form_at_the_threshold():
+    at = -np.log(softmax(SCORES)).mean()
+    values = [criteria.mano(SCORES, threshold=at + by) for by in (-1e-6, 1e-6)]
+    assert values[0] == pytest.approx(np.mean(softmax(SCORES) ** 4) ** 0.25) != values[1]
+
+
+def test_rounding_orders_nothing():
+    for p in (UNDECIDED, np.tile(PROBABILITIES[:1], (7, 1)), np.full((6, 7), 1 / 7)):
+        assert criteria.information_maximisation(p) == 0
+
+
+def test_probabilities_in_half_precision():
+    half = PROBABILITIES.astype(np.float16)
+    assert criteria.prediction_entropy(half) == pytest.approx(
+        criteria.prediction_entropy(PROBABILITIES), rel=1e-3
+    )
+    assert criteria.nuclear_norm([[1 + 1e-9, -1e-9], [0, 1]]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("temperature", [0, -1, np.nan])
+def test_temperature_is_above_zero(temperature):
+    with pytest.raises(ValueError, match="temperature must be a finite number above 0; got"):
+        criteria.neighbourhood_density(PROBABILITIES, temperature=temperature)
+
+
+def test_less_agreement_than_chance_is_none():
+    embeddings = np.array([[0.0], [0.1], [5.0], [5.1]])
+    codes = [0, 1, 0, 1]
+    assert adjusted_mutual_info_score(codes, [0, 0, 1, 1]) < 0
+    assert criteria.cluster_agreement(embeddings, codes) == 0
 
 
 def test_cluster_agreement():

@@ -24,6 +24,7 @@ LAYERS = [
     {"adaptation", "jda", "tjm", "transport", "weighting"},
     {"didan", "dann", "regressors"},
     {"classifiers", "transformers", "pipelines"},
+    {"trials"},
     {"model_selection"},
     {"comparison", "plots", "persistence"},
 ]

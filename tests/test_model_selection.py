@@ -1,7 +1,10 @@
 """Scorers without target labels: their values, searches with them, and what they refuse."""
 
+import re
 from functools import partial
+from types import SimpleNamespace
 
+import librosa
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,6 +34,7 @@ from skdidan import (
     MMD,
     CorpusScaler,
     DANClassifier,
+    LogMelSpectrogram,
     OracleWarning,
     SourceOnlyClassifier,
     Target,
@@ -41,7 +45,7 @@ from skdidan import (
     suggest_trade_off,
     uar,
 )
-from skdidan.model_selection import CRITERIA
+from skdidan.trials import CRITERIA, Trial
 
 HONEST = sorted(set(CRITERIA) - {"oracle"})
 
@@ -99,6 +103,44 @@ def test_estimators_of_scikit_learn_are_scored(criterion, halves):
         assert np.isfinite(score(criterion, estimator.fit(*train), held_out, X_tgt))
 
 
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_spectrograms_are_scored(in_pipeline):
+    rng = np.random.default_rng(0)
+    y = np.resize(["anger", "fear", "joy"], 24)
+    X_src, X_tgt = (rng.normal(size=(24, 16, 20)).astype(np.float32) for _ in range(2))
+    X_src += 3 * (y == "fear")[:, None, None]
+    estimator = SourceOnlyClassifier(max_epochs=1, random_state=0)
+    if in_pipeline:
+        estimator = make_adaptation_pipeline(CorpusScaler(), estimator)
+    estimator.fit(X_src[:12], y[:12], X_tgt)
+    scores = score(HONEST, estimator, (X_src[12:], y[12:]), X_tgt)
+    assert np.isfinite(list(scores.values())).all()
+
+
+def test_scorers_share_the_recordings_that_a_pipeline_keeps(tmp_path, monkeypatch):
+    stft, n_calls = librosa.stft, []
+    monkeypatch.setattr(librosa, "stft", lambda *args, **kw: n_calls.append(1) or stft(*args, **kw))
+    rng = np.random.default_rng(0)
+    waveforms = list(rng.normal(size=(30, 1600)).astype(np.float32))
+    y = np.resize(["anger", "fear"], 20)
+    pipeline = make_adaptation_pipeline(
+        LogMelSpectrogram(duration=0.1, n_mels=8),
+        CorpusScaler(),
+        DANClassifier("mlp", max_epochs=1, random_state=0),
+        memory=tmp_path,
+    )
+    search = GridSearchCV(
+        pipeline,
+        {"danclassifier__trade_off": [0.1, 1.0]},
+        scoring=TargetScorer(HONEST, waveforms[20:]),
+        refit="adaptation",
+        cv=2,
+        error_score="raise",
+    )
+    search.fit(waveforms[:20], y, X_tgt=Target(waveforms[20:]))
+    assert len(n_calls) == 30
+
+
 class OneClass(ClassifierMixin, BaseEstimator):
     """Puts everything into the first class, for sure."""
 
@@ -118,12 +160,43 @@ REWARDS_ONE_CLASS = {"density", "entropy", "mano"}
 BLIND = {"coral", "mmd", "proxy_a"}
 
 
-@pytest.mark.parametrize("criterion", sorted(set(HONEST) - BLIND))
+# What it is worth to put everything into one of three classes, which are of equal size.
+WORTH = {
+    "adaptation": 0.0,
+    "clusters": 0.0,
+    "density": 1.0,
+    "dev": 1 / 3,
+    "entropy": 0.0,
+    "importance_weighted": 1 / 3,
+    "information": 0.0,
+    "mano": 3**-0.25,
+    "mixval": 0.5,
+    "nuclear_norm": 3**-0.5,
+    "reverse": 0.0,
+    "silhouette": -1.0,
+    "source": 1 / 3,
+}
+
+
+@pytest.mark.parametrize("criterion", HONEST)
 def test_who_puts_everything_into_one_class(criterion, halves):
     train, held_out, (X_tgt, _) = halves
     degenerate = score(criterion, OneClass().fit(*train), held_out, X_tgt)
     good = score(criterion, LogisticRegression(C=0.1).fit(*train), held_out, X_tgt)
-    assert (degenerate > good) == (criterion in REWARDS_ONE_CLASS)
+    if criterion in BLIND:
+        assert degenerate == good
+    else:
+        is_weighted = criterion in ("dev", "importance_weighted")
+        assert degenerate == pytest.approx(WORTH[criterion], abs=0.15 if is_weighted else 1e-9)
+        assert (degenerate > good) == (criterion in REWARDS_ONE_CLASS)
+
+
+@pytest.mark.parametrize("criterion", sorted(BLIND))
+def test_features_that_collapse_are_close(criterion, halves):
+    train, held_out, (X_tgt, _) = halves
+    estimator = LogisticRegression().fit(*train)
+    collapsed = score(criterion, estimator, (0 * held_out[0], held_out[1]), 0 * X_tgt)
+    assert collapsed > score(criterion, estimator, held_out, X_tgt)
 
 
 class TestValues:
@@ -220,22 +293,46 @@ class TestValues:
             value = score(criterion, estimator, (X, y), X_tgt)
             assert abs(value - right) < 0.05 < unweighted - right
 
-    def test_dev_corrects_what_the_weights_are_off(self, monkeypatch):
-        # All weights twice too large: the plain weighted risk would be, too.
-        from skdidan.model_selection import _dev, _Trial
+    @pytest.mark.parametrize(
+        ("weights", "hits", "expected"),
+        [
+            # Mean risk 3/8; slope 1.5 by hand; the mean of the weights is 1: no correction.
+            ([0.5, 0.5, 1.5, 1.5], [1, 1, 0, 1], 1 - 3 / 8),
+            # Mean 1.25, variance 0.5625; risks 2 and 0: slope 0.75 / 0.5625, correction by 1 / 3.
+            ([0.5, 0.5, 2.0, 2.0], [1, 1, 0, 0], 1 - (1 - 4 / 3 * 0.25)),
+            # All alike, or far from 1 on average: the ratio of mean risk and mean weight.
+            ([1.6, 1.6, 1.6, 1.6], [1, 0, 1, 1], 1 - 1 / 4),
+            ([0.1, 0.3, 0.1, 0.3], [1, 0, 1, 1], 1 - 0.3 / 0.8),
+            ([2.0, 4.0, 8.0, 2.0], [1, 0, 1, 1], 1 - 4 / 16),
+            # What is left of a share below 0 is none.
+            ([0.1, 3.0, 3.0, 0.1], [0, 0, 0, 0], 0.0),
+        ],
+    )
+    def test_dev_by_hand(self, weights, hits, expected):
+        trial = SimpleNamespace(weights=np.array(weights), hits=np.array(hits))
+        assert CRITERIA["dev"](trial) == pytest.approx(expected)
 
-        X, y, _, _ = shifted_blobs(300, 3)
-        estimator = LogisticRegression(C=1e-4).fit(X, y)
-        trial = _Trial(estimator, X, np.roll(y, 1)[::-1], TargetScorer("dev", X))
+    def test_weights_are_clipped_ratios_of_balanced_domains(self):
+        # Three times as many rows in the target, and both alike: weights near 1 all the same.
         rng = np.random.default_rng(0)
-        weights = rng.uniform(0.5, 1.5, size=300)
-        trial.weights = weights / weights.mean()
-        exact = _dev(trial)
-        trial.weights = 1.3 * trial.weights
-        assert trial.hits.mean() < 0.8
-        assert _dev(trial) == pytest.approx(exact, abs=0.06)
-        trial.weights = np.ones(300)
-        assert _dev(trial) == pytest.approx(trial.hits.mean())
+        X = rng.normal(size=(200, 2)) * [1, 1e4]
+        estimator = LogisticRegression().fit(X, np.arange(200) % 2)
+        trial = Trial(estimator, X, None, rng.normal(size=(600, 2)) * [1, 1e4])
+        assert np.median(trial.weights) == pytest.approx(1, abs=0.1)
+        X_tgt = np.concatenate([rng.normal(size=(200, 2)) + 50, X[:3] * [1, 1e-4]])
+        X = np.concatenate([rng.normal(size=(200, 2)), X_tgt[:3]])
+        trial = Trial(estimator, X, None, X_tgt)
+        assert trial.weights[:200].max() < 0.2 and trial.weights.max() == 10
+
+    def test_what_one_class_is_worth_where_classes_differ_in_size(self, halves):
+        X = halves[0][0]
+        y = np.where(np.arange(36) < 27, "anger", "fear")
+        estimator = OneClass().fit(X, y)
+        names = ["source", "importance_weighted", "dev"]
+        scores = score(names, estimator, (X, y), X[::-1])
+        assert scores["source"] == 0.5
+        assert scores["dev"] == pytest.approx(0.75, abs=0.1)
+        assert scores["importance_weighted"] == pytest.approx(0.75, abs=0.1)
 
     def test_mixed_rows_of_a_linear_rule_stay_with_their_larger_part(self):
         X = np.linspace(-1, 1, 40)[:, None]
@@ -490,15 +587,16 @@ class TestWholeTarget:
         X_src, y_src, X_tgt, _ = equal
         estimator, prefix, place = chain(kind, routing)
         grid = {f"{prefix}{name}": values for name, values in GRID.items()}
-        params = {"cv": 3, "n_jobs": n_jobs, "error_score": "raise"}
+        params = {"cv": GroupKFold(3), "n_jobs": n_jobs, "error_score": "raise"}
         params["scoring"] = TargetScorer("adaptation", X_tgt)
+        groups = np.random.default_rng(0).integers(6, size=60)
         with sklearn.config_context(enable_metadata_routing=routing):
             found = SEARCHES[search](estimator, grid, **params)
-            found.fit(X_src, y_src, **{f"{place}X_tgt": Target(X_tgt)})
+            found.fit(X_src, y_src, groups=groups, **{f"{place}X_tgt": Target(X_tgt)})
             assert found.predict(X_tgt).shape == (60,)
             with pytest.raises(ValueError, match="the target was cut to"):
                 SEARCHES[search](estimator, grid, **params).fit(
-                    X_src, y_src, **{f"{place}X_tgt": X_tgt}
+                    X_src, y_src, groups=groups, **{f"{place}X_tgt": X_tgt}
                 )
 
     def test_curves_and_cross_validation(self, routing, kind, equal):
@@ -594,8 +692,9 @@ class TestSuggestTradeOff:
     def test_misuse_is_named(self):
         X_src, y_src, X_tgt, _ = shifted_blobs(60, 60)
         suggest = partial(suggest_trade_off, JDAR(), X_src, y_src)
-        with pytest.raises(ValueError, match=r"criterion must be one of .*; got \['dev'\]"):
-            suggest(X_tgt, criterion=["dev"])
+        for criterion in (["dev"], "oracle"):
+            with pytest.raises(ValueError, match=rf"one of .*; got {re.escape(repr(criterion))}"):
+                suggest(X_tgt, criterion=criterion)
         with pytest.raises(
             TypeError, match="X_tgt must hold one row for each clip of the target; got None"
         ):
@@ -604,7 +703,7 @@ class TestSuggestTradeOff:
             suggest(X_tgt, trade_offs=[])
         with pytest.raises(ValueError, match="groups must be at least two, to hold one out; got 1"):
             suggest(X_tgt, groups=["ann"] * 60)
-        with pytest.raises(ValueError, match="groups and its rows differ in number: 3 != 60"):
+        with pytest.raises(ValueError, match="groups and X differ in length: 3 != 60"):
             suggest(X_tgt, groups=["ann"] * 3)
 
     def test_a_failing_fit_is_reported(self):

@@ -4,7 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
+import sklearn
 from conftest import shifted_blobs
+from sklearn.model_selection import GridSearchCV, GroupKFold
 from skorch.callbacks import Callback, EarlyStopping
 
 from skdidan import (
@@ -12,6 +14,8 @@ from skdidan import (
     CorpusScaler,
     DANClassifier,
     SourceOnlyClassifier,
+    Target,
+    TargetScorer,
     criteria,
     make_adaptation_pipeline,
     uar,
@@ -58,6 +62,35 @@ def test_the_best_epoch_is_restored(name, domains):
     information = criteria.information_maximisation(classifier.predict_proba(X_tgt))
     best = history[classifier.best_epoch_ - 1]
     assert best["monitor_information"] == pytest.approx(information)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+@pytest.mark.parametrize("criterion", sorted(criteria.TARGET_CRITERIA))
+def test_an_epoch_is_scored_as_the_finished_classifier_is(loss, criterion, domains):
+    X_src, y_src, X_tgt, _ = domains
+    params = {**QUICK, "max_epochs": 1, "monitor": criterion, "loss": loss}
+    classifier = DANClassifier(**params).fit(X_src, y_src, X_tgt)
+    scored = TargetScorer(criterion, X_tgt)(classifier, X_src, y_src)
+    assert classifier.history_[0]["monitor"] == pytest.approx(scored)
+
+
+def test_two_classes_are_scored_alike(domains):
+    X_src, y_src, X_tgt, _ = domains
+    rows = np.isin(y_src, np.unique(y_src)[:2])
+    params = {**QUICK, "max_epochs": 1}
+    for criterion in sorted(criteria.TARGET_CRITERIA):
+        classifier = DANClassifier(monitor=criterion, **params).fit(X_src[rows], y_src[rows], X_tgt)
+        scored = TargetScorer(criterion, X_tgt)(classifier, X_src, y_src)
+        assert classifier.history_[0]["monitor"] == pytest.approx(scored)
+
+
+def test_watching_leaves_the_training_as_it_is(domains):
+    X_src, y_src, X_tgt, _ = domains
+    plain, watched = (
+        DANClassifier(monitor=monitor, **QUICK).fit(X_src, y_src, X_tgt)
+        for monitor in (None, "information")
+    )
+    assert [e["train_loss"] for e in plain.history_] == [e["train_loss"] for e in watched.history_]
 
 
 def test_the_source_score_is_that_of_rows_that_were_not_trained_on(monkeypatch, domains):
@@ -163,6 +196,7 @@ def test_without_a_monitor_nothing_is_held_out_and_the_last_epoch_counts(domains
         ({"monitor": "accuracy"}, r"monitor must be one of \['clusters', .*; got 'accuracy'"),
         ({"monitor": "information*information"}, "monitor must be one of"),
         ({"monitor": 3}, "monitor must be one of .*; got 3"),
+        ({"monitor": "silhouette*source"}, "takes factors that are not negative, .* got 'silh"),
         ({"monitor": "entropy*information"}, "takes factors that are not negative, .* got 'entr"),
         ({"monitor": "source"}, "validation_fraction go together; .* validation_fraction=None"),
         ({"validation_fraction": 0.2}, "go together; got monitor=None"),
@@ -188,12 +222,47 @@ def test_a_monitor_of_the_target_needs_one(domains):
         classifier.fit(X_src, y_src, X_tgt)
 
 
+@pytest.mark.parametrize(
+    ("fraction", "groups", "match"),
+    [
+        (0.2, ["ann"] * 60, r"validation_fraction=0\.2 cannot be held out of 60 rows by 1 groups"),
+        (0.01, None, r"validation_fraction=0\.01 cannot be held out of 60 rows by rows: "),
+    ],
+)
+def test_what_cannot_be_held_out(fraction, groups, match, domains):
+    X_src, y_src, X_tgt, _ = domains
+    classifier = DANClassifier(validation_fraction=fraction, monitor="source", **QUICK)
+    with pytest.raises(ValueError, match=match):
+        classifier.fit(X_src, y_src, X_tgt, groups=groups)
+
+
+def test_a_routed_search_hands_groups_to_the_fit_if_asked(domains, monkeypatch):
+    X_src, y_src, X_tgt, _ = domains
+    speakers, seen = np.repeat(list("abcde"), 12), []
+    hold_out = AdaptationClassifier._hold_out
+
+    def note(self, y, groups, seed):
+        seen.append(groups)
+        return hold_out(self, y, groups, seed)
+
+    monkeypatch.setattr(AdaptationClassifier, "_hold_out", note)
+    params = {**QUICK, "max_epochs": 1, "validation_fraction": 0.3, "monitor": "source"}
+    for asks in (False, True):
+        seen.clear()
+        with sklearn.config_context(enable_metadata_routing=True):
+            classifier = DANClassifier(**params).set_fit_request(groups=asks)
+            search = GridSearchCV(classifier, {}, cv=GroupKFold(2), refit=False)
+            search.fit(X_src, y_src, groups=speakers, X_tgt=Target(X_tgt))
+        n_speakers = [0 if groups is None else len(set(groups)) for groups in seen]
+        assert sorted(n_speakers) == ([2, 3] if asks else [0, 0])
+
+
 def test_groups_that_leave_no_row_of_a_class():
     X_src, y_src, X_tgt, _ = shifted_blobs(30, 30)
     classifier = DANClassifier(validation_fraction=0.3, monitor="source", **QUICK)
     with pytest.raises(ValueError, match=r"holds out all rows of .*: their groups are too few"):
         classifier.fit(X_src, y_src, X_tgt, groups=y_src)
-    with pytest.raises(ValueError, match="groups and its rows differ in number: 5 != 30"):
+    with pytest.raises(ValueError, match="groups and X differ in length: 5 != 30"):
         classifier.fit(X_src, y_src, X_tgt, groups=y_src[:5])
 
 
