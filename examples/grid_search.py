@@ -1,9 +1,9 @@
 """Tune DIDAN from audio to labels with GridSearchCV, without a target label.
 
 The search walks over the trade-off, the sparsity and the loss. Three things make it right.
-``TargetScorer("adaptation")`` scores a candidate by how well it recognises held-out *speakers* of
-the source that are like the target, and by what it says of the unlabelled target. ``Target`` keeps
-the search from slicing the target, which here has as many rows as the source. ``memory`` keeps the
+``TargetScorer("adaptation")`` scores a candidate by what it says of the unlabelled target: whether
+it uses all classes, and follows those of held-out *speakers* of the source. ``Target`` keeps the
+search from slicing the target, which here has as many rows as the source. ``memory`` keeps the
 features, so that each recording is read once. With real corpora::
 
     python examples/grid_search.py --source emodb --target casia --corpora DIR

@@ -15,8 +15,10 @@ from sklearn.preprocessing import normalize
 from skdidan.parameters import check_positive
 
 __all__ = [
+    "NOT_NEGATIVE",
     "TARGET_CRITERIA",
     "Answers",
+    "class_balance",
     "cluster_agreement",
     "cluster_silhouette",
     "information_maximisation",
@@ -29,6 +31,10 @@ __all__ = [
 
 class Answers(Protocol):
     """What a classifier says of rows."""
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes that it knows."""
 
     @property
     def predicted(self) -> NDArray[Any]:
@@ -270,6 +276,55 @@ def mano(scores: ArrayLike, *, threshold: float = 5.0) -> float:
     return float(np.mean(shares**4) ** 0.25)
 
 
+def class_balance(predicted: ArrayLike, n_classes: int) -> float:
+    r"""Entropy of the shares of the predicted classes; higher is better.
+
+    .. math:: -\frac{1}{\log K} \sum_k s_k \log s_k
+
+    with the share :math:`s_k` of rows that are put into class `k`. It is 1 if all classes are
+    predicted alike. A predictor that puts all rows into one class has the worst value, 0, but one
+    that guesses has the best: it is a factor for products. In place of the mean probabilities, the
+    "diversity" of [1]_, it counts predictions, since rows of which nothing is known are diverse in
+    the mean.
+
+    Parameters
+    ----------
+    predicted : array-like, shape (n_samples,)
+        The predicted classes of target rows.
+    n_classes : int > 1
+        The number of classes `K` that could be predicted.
+
+    Returns
+    -------
+    balance : float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no prediction, or more classes occur than there are.
+
+    References
+    ----------
+    .. [1] Musgrave, Belongie, Lim (2022). Three new validators and a large-scale benchmark ranking
+       for unsupervised domain adaptation. arXiv:2208.07360.
+
+    Examples
+    --------
+    >>> class_balance(["joy", "fear", "joy", "fear"], 2)
+    1.0
+    >>> class_balance(["joy", "joy", "joy", "joy"], 2)
+    0.0
+    """
+    counts = np.unique(np.asarray(predicted), return_counts=True)[1]
+    if not 0 < len(counts) <= n_classes or n_classes < 2:
+        raise ValueError(
+            "predicted must hold rows of at most n_classes classes, of which there must be two or "
+            f"more; got {len(counts)} classes and n_classes={n_classes}."
+        )
+    return float(_entropy(counts / counts.sum()) / np.log(n_classes)) + 0.0
+
+
 def cluster_agreement(
     embeddings: ArrayLike,
     predicted: ArrayLike,
@@ -412,6 +467,7 @@ def _check_clusters(
 
 #: Scores of what a classifier says of the target, by their names: the higher, the better.
 TARGET_CRITERIA: dict[str, Callable[[Answers], float]] = {
+    "balance": lambda answers: class_balance(answers.predicted, answers.n_classes),
     "clusters": lambda answers: cluster_agreement(answers.embeddings, answers.predicted),
     "density": lambda answers: neighbourhood_density(answers.probabilities),
     "entropy": lambda answers: -prediction_entropy(answers.probabilities),
@@ -420,3 +476,6 @@ TARGET_CRITERIA: dict[str, Callable[[Answers], float]] = {
     "nuclear_norm": lambda answers: nuclear_norm(answers.probabilities),
     "silhouette": lambda answers: cluster_silhouette(answers.embeddings, answers.predicted),
 }
+
+#: Those of which a product makes sense: of two negative factors the worse would be better.
+NOT_NEGATIVE = {"balance", "clusters", "density", "information", "mano", "nuclear_norm"}

@@ -12,8 +12,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.utils import column_or_1d
 
 from skdidan.domains import Target, n_rows, open_target, source_groups
-from skdidan.parameters import check_option
-from skdidan.trials import CRITERIA, Trial
+from skdidan.trials import Trial, check_criterion
 
 __all__ = ["TargetScorer", "suggest_trade_off"]
 
@@ -46,6 +45,13 @@ class TargetScorer:
       :math:`\bar w` is not between 1/2 and 2, or all weights are alike, the correction would be
       arbitrary, and the ratio :math:`\overline{w \ell} / \bar w` takes its place. One class has
       its weighted share.
+    - "atc" [predictions, probabilities]: the share of the target of which the classifier is sure
+      enough, by average thresholded confidence [6]_: surer, by its largest probability, than the
+      threshold below which the held-out source has as many rows as it has errors; rows at the
+      threshold count half. It estimates the accuracy on the target. One class has 0.5.
+    - "centroid" [predictions, embeddings]: the share of the target whose predicted class is that of
+      the nearest class mean of the held-out source, both domains being centred, and divided by the
+      deviation within them. One class has the share of the target nearest to it.
     - "reverse" [predictions, a refit]: the UAR of a classifier of the same kind on the held-out
       source, trained anew on the target with its predictions for labels, the source being the
       unlabelled domain [4]_. It doubles the time of a search. One class has 0, the worst.
@@ -53,6 +59,7 @@ class TargetScorer:
     By the predictions on the target:
 
     - "entropy" [probabilities]: minus `prediction_entropy`. One class is best.
+    - "balance" [predictions]: `class_balance`. One class is worst, and guessing best.
     - "information" [probabilities]: `information_maximisation`. One class is worst.
     - "nuclear_norm" [probabilities]: `nuclear_norm`. One class is low among sure predictors, but
       not worst.
@@ -75,9 +82,12 @@ class TargetScorer:
 
     Chosen by evidence, see :doc:`/research/selection`, and the one to start with:
 
-    - "adaptation" [predictions, embeddings, probabilities]: the product of "dev" and "information".
-      It asks for a classifier that still recognises source rows like those of the target, and that
-      finds all classes in the target. One class is worst.
+    - "adaptation" [predictions, embeddings]: "balance*centroid". It asks for predictions on the
+      target that use all classes, and that follow the classes of the source in the embeddings. How
+      sure the classifier is does not count, which some methods train for. One class is worst, 0.
+      Where the target is known to be mostly of one class, take "centroid".
+
+    Criteria that cannot be negative may be multiplied, as "source*balance".
 
     And "oracle": UAR on the target by its labels, under a warning; an upper bound to report beside
     the others.
@@ -85,8 +95,8 @@ class TargetScorer:
     Parameters
     ----------
     criterion : str or list of str
-        One of the above, or several: scored together, what the estimator says of the domains is
-        computed once.
+        One of the above or a product, or a list of such: scored together, what the estimator says
+        of the domains is computed once.
     X_tgt : array-like or Target, of n_target rows
         The unlabelled target, as the estimator takes it.
     y_tgt : array-like, shape (n_target,), optional
@@ -123,6 +133,8 @@ class TargetScorer:
        models and datasets for transfer learning. ECML PKDD.
     .. [5] Ben-David, Blitzer, Crammer, Pereira (2006). Analysis of representations for domain
        adaptation. NeurIPS.
+    .. [6] Garg, Balakrishnan, Lipton, Neyshabur, Sedghi (2022). Leveraging unlabeled data to
+       predict out-of-distribution performance. ICLR, arXiv:2201.04234.
 
     Examples
     --------
@@ -148,9 +160,8 @@ class TargetScorer:
         names = criterion if isinstance(criterion, list | tuple) else [criterion]
         if not names:
             raise ValueError("criterion must name at least one criterion; got none.")
-        for name in names:
-            check_option("criterion", name, CRITERIA)
-        if (y_tgt is None) == ("oracle" in names):
+        asked = {factor for name in names for factor in check_criterion(name)}
+        if (y_tgt is None) == ("oracle" in asked):
             raise ValueError(
                 "y_tgt, the labels of the target, are for criterion='oracle' and for nothing else; "
                 f"got criterion={criterion!r} and y_tgt={'None' if y_tgt is None else 'labels'}."
@@ -194,8 +205,8 @@ class TargetScorer:
         """
         trial = Trial(estimator, X, y, self.X_tgt, y_tgt=self.y_tgt, random_state=self.random_state)
         if isinstance(self.criterion, str):
-            return float(CRITERIA[self.criterion](trial))
-        return {name: float(CRITERIA[name](trial)) for name in self.criterion}
+            return trial.score(self.criterion)
+        return {name: trial.score(name) for name in self.criterion}
 
     def __repr__(self) -> str:
         return f"TargetScorer({self.criterion!r}, X_tgt of {n_rows(open_target(self.X_tgt))} rows)"
@@ -244,7 +255,7 @@ def suggest_trade_off(
     trade_offs : sequence of float >= 0, default=(0.1, 0.3, 1.0, 3.0, 10.0)
         The values to choose from.
     criterion : str, default="adaptation"
-        One of those of `TargetScorer`; not "oracle".
+        As in `TargetScorer`, a single one; not "oracle".
     cv : int or splitter, optional
         Folds of the source; None stands for 5, or for as many as there are groups if these are
         fewer.
@@ -271,7 +282,7 @@ def suggest_trade_off(
     >>> X = np.random.default_rng(0).normal(size=(60, 4))
     >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
     >>> suggest_trade_off(JDAR(), X, y, X + 1, trade_offs=[0.1, 1.0])
-    0.1
+    1.0
     """
     names = [name for name in estimator.get_params() if name.split("__")[-1] == "trade_off"]
     if len(names) != 1:
@@ -279,9 +290,8 @@ def suggest_trade_off(
             "estimator must have one parameter trade_off, of its own or of a step; got "
             f"{names or 'none'} in {estimator!r}. Of several, search with GridSearchCV."
         )
-    honest = sorted(set(CRITERIA) - {"oracle"})
-    if not isinstance(criterion, str) or criterion not in honest:
-        raise ValueError(f"criterion must be one of {honest}; got {criterion!r}.")
+    if check_criterion(criterion) == ["oracle"]:
+        raise ValueError("criterion='oracle' reads labels of the target; it suggests nothing.")
     values = np.atleast_1d(np.asarray(trade_offs, dtype=float)).tolist()
     if not values:
         raise ValueError("trade_offs must hold at least one value; got none.")

@@ -11,15 +11,14 @@ from scipy.special import softmax
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from skdidan.criteria import TARGET_CRITERIA
+from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA
 from skdidan.metrics import uar
+from skdidan.parameters import split_product
 from skdidan.training import AdaptationNet, SquaredError
 
 __all__ = ["SOURCE", "EpochScores", "NetAnswers", "check_monitor"]
 
 SOURCE = "source"  # the UAR on the held-out source
-# What may be 0 at the least can be multiplied: of two negative factors the worse would be better.
-_FACTORS = (SOURCE, "clusters", "density", "information", "mano", "nuclear_norm")
 
 
 class NetAnswers(NamedTuple):
@@ -38,6 +37,11 @@ class NetAnswers(NamedTuple):
     scores: NDArray[Any]
     embeddings: NDArray[Any]
     is_regression: bool
+
+    @property
+    def n_classes(self) -> int:
+        """The number of outputs."""
+        return self.scores.shape[1]
 
     @property
     def predicted(self) -> NDArray[Any]:
@@ -124,19 +128,7 @@ def check_monitor(monitor: Any) -> list[str]:
     ValueError
         If the monitor is anything else, or multiplies criteria that may be negative.
     """
-    names = monitor.split("*") if isinstance(monitor, str) else []
-    options = sorted({SOURCE, *TARGET_CRITERIA})
-    if not names or not set(names) <= set(options) or len(set(names)) < len(names):
-        raise ValueError(
-            f"monitor must be one of {options}, or a product of several such as "
-            f"'source*information'; got {monitor!r}."
-        )
-    if len(names) > 1 and not set(names) <= set(_FACTORS):
-        raise ValueError(
-            f"A product in monitor takes factors that are not negative, {list(_FACTORS)}; got "
-            f"{monitor!r}."
-        )
-    return names
+    return split_product("monitor", monitor, {SOURCE, *TARGET_CRITERIA}, {SOURCE, *NOT_NEGATIVE})
 
 
 def _project_on_simplex(points: NDArray[Any]) -> NDArray[Any]:

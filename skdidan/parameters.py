@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,6 +16,7 @@ __all__ = [
     "check_option",
     "check_positive",
     "check_share",
+    "split_product",
 ]
 
 
@@ -77,3 +78,19 @@ def check_option(name: str, value: Any, options: Collection[str]) -> str:
 
 def _is_finite(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def split_product(name: str, value: Any, options: Set[str], factors: Set[str]) -> list[str]:
+    """Return the factors of a product such as "a*b", all of them options, or raise a ValueError."""
+    names = value.split("*") if isinstance(value, str) else []
+    if not names or not set(names) <= options or len(set(names)) < len(names):
+        raise ValueError(
+            f"{name} must be one of {sorted(options)}, or a product of several joined by '*'; got "
+            f"{value!r}."
+        )
+    if len(names) > 1 and not set(names) <= factors:
+        raise ValueError(
+            f"A product in {name} takes factors that are not negative, {sorted(factors)}; got "
+            f"{value!r}."
+        )
+    return names

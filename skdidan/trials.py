@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cached_property
@@ -16,20 +17,22 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, column_or_1d
 
-from skdidan.criteria import TARGET_CRITERIA, Answers, information_maximisation
+from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA, Answers
 from skdidan.discrepancies import MMD
 from skdidan.distances import CORAL
 from skdidan.domains import Target, n_rows, open_target, takes_target
 from skdidan.metrics import uar
+from skdidan.parameters import split_product
 from skdidan.pipelines import AdaptationPipeline
 from skdidan.reporting import warn_caller
 
-__all__ = ["CRITERIA", "OracleWarning", "Trial"]
+__all__ = ["CRITERIA", "OracleWarning", "Trial", "check_criterion"]
 
 
 class OracleWarning(UserWarning):
@@ -65,6 +68,10 @@ class DomainAnswers:
     def inputs(self) -> Any:
         """What the classifier is given."""
         return self._end[1]
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.last.classes_)
 
     @cached_property
     def predicted(self) -> NDArray[Any]:
@@ -153,6 +160,25 @@ class Trial:
         self.target = DomainAnswers(estimator, X_tgt, is_source=False)
         self.y_tgt: Any = y_tgt
         self.random_state = random_state
+        self._scores: dict[str, float] = {}
+
+    def score(self, criterion: str) -> float:
+        """Return the score by a criterion, or by a product of several; each is computed once.
+
+        Parameters
+        ----------
+        criterion : str
+            As `check_criterion` accepts it.
+
+        Returns
+        -------
+        score : float
+            The higher, the better.
+        """
+        for name in criterion.split("*"):
+            if name not in self._scores:
+                self._scores[name] = float(CRITERIA[name](self))
+        return math.prod(self._scores[name] for name in criterion.split("*"))
 
     @property
     def random(self) -> np.random.RandomState:
@@ -184,6 +210,14 @@ class Trial:
     def is_target(self) -> NDArray[np.bool_]:
         """Domains of the embeddings of both, stacked."""
         return np.repeat([False, True], [len(self.source.embeddings), len(self.target.embeddings)])
+
+    @cached_property
+    def centred_embeddings(self) -> list[NDArray[np.float64]]:
+        """Those of source and target less their means, by the deviation within the domains."""
+        rows = [answers.embeddings for answers in (self.source, self.target)]
+        centred = [part - part.mean(axis=0) for part in rows]
+        scale = np.concatenate(centred).std(axis=0)
+        return [part / np.where(scale > 0, scale, 1) for part in centred]
 
     @cached_property
     def probability_of_target(self) -> NDArray[np.float64]:
@@ -233,7 +267,24 @@ def _of_target(criterion: Callable[[Answers], float]) -> Callable[[Trial], float
 
 
 def _adaptation(trial: Trial) -> float:
-    return _dev(trial) * information_maximisation(trial.target.probabilities)
+    return trial.score("balance*centroid")
+
+
+def _centroid(trial: Trial) -> float:
+    """Ask the nearest class mean of the source, with both domains centred, for a second opinion."""
+    source, target = trial.centred_embeddings
+    classes = np.unique(trial.y)
+    means = np.stack([source[trial.y == label].mean(axis=0) for label in classes])
+    nearest = classes[pairwise_distances_argmin(target, means)]
+    return float(np.mean(nearest == trial.target.predicted))
+
+
+def _atc(trial: Trial) -> float:
+    """Take as sure enough what is surer than those rows of the source that are missed."""
+    sureness = [answers.probabilities.max(axis=1) for answers in (trial.source, trial.target)]
+    threshold = np.quantile(sureness[0], 1 - trial.hits.mean())
+    above, equal = sureness[1] > threshold, sureness[1] == threshold
+    return float(np.mean(above + 0.5 * equal))
 
 
 def _mixval(trial: Trial) -> float:
@@ -274,21 +325,17 @@ def _reverse(trial: Trial) -> float:
 
 
 def _mmd(trial: Trial) -> float:
-    return -_distance(trial, MMD(), within=False)
+    rows = [trial.source.embeddings, trial.target.embeddings]
+    scaler = StandardScaler().set_output(transform="default").fit(np.concatenate(rows))
+    return -_distance([scaler.transform(part) for part in rows], MMD())
 
 
 def _coral(trial: Trial) -> float:
-    # Scaled by the deviation within the domains: the distance of their means is no spread.
-    return -_distance(trial, CORAL(), within=True)
+    return -_distance(trial.centred_embeddings, CORAL())
 
 
-def _distance(trial: Trial, penalty: torch.nn.Module, *, within: bool) -> float:
-    """Return a distance of the embeddings, each column scaled by its deviation."""
-    rows = [trial.source.embeddings, trial.target.embeddings]
-    mean = np.concatenate(rows).mean(axis=0)
-    centred = [part - (part.mean(axis=0) if within else mean) for part in rows]
-    scale = StandardScaler().fit(np.concatenate(centred)).scale_
-    return penalty(*(torch.from_numpy((part - mean) / scale) for part in rows)).item()
+def _distance(rows: list[NDArray[Any]], penalty: torch.nn.Module) -> float:
+    return penalty(*map(torch.from_numpy, rows)).item()
 
 
 def _proxy_a(trial: Trial) -> float:
@@ -312,7 +359,9 @@ _MIX = 0.55  # share of the larger part of a mixed row, that of the paper
 #: All criteria by their names: functions of a trial to a score, the higher, the better.
 CRITERIA: dict[str, Callable[[Trial], float]] = {
     "adaptation": _adaptation,
+    "atc": _atc,
     **{name: _of_target(criterion) for name, criterion in TARGET_CRITERIA.items()},
+    "centroid": _centroid,
     "coral": _coral,
     "dev": _dev,
     "importance_weighted": _importance_weighted,
@@ -323,3 +372,34 @@ CRITERIA: dict[str, Callable[[Trial], float]] = {
     "reverse": _reverse,
     "source": _source,
 }
+
+_FACTORS = NOT_NEGATIVE | {
+    "atc",
+    "centroid",
+    "dev",
+    "importance_weighted",
+    "mixval",
+    "reverse",
+    "source",
+}
+
+
+def check_criterion(criterion: Any) -> list[str]:
+    """Return the factors of a criterion, or raise a ValueError.
+
+    Parameters
+    ----------
+    criterion : str
+        A key of `CRITERIA`, or several that are not negative, joined by ``*``.
+
+    Returns
+    -------
+    factors : list of str
+        Their names.
+
+    Raises
+    ------
+    ValueError
+        If the criterion is anything else.
+    """
+    return split_product("criterion", criterion, set(CRITERIA), _FACTORS)

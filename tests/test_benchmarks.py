@@ -294,6 +294,8 @@ class TestSelection:
         lines = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
         assert lines["dev"] == ["1.00", "0.0", "1.00", "0.0"]
         assert lines["mmd"] == ["-1.00", "30.0", "-1.00", "30.0"]
+        # The best elsewhere is the second in the first split, and the last but one in the other.
+        assert lines["(labels,"] == ["other", "splits)", "15.0", "15.0"]
 
     def test_runs_are_kept(self, benchmark, tmp_path):
         selection = benchmark("selection")

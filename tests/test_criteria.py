@@ -112,6 +112,21 @@ def test_temperature_is_above_zero(temperature):
         criteria.neighbourhood_density(PROBABILITIES, temperature=temperature)
 
 
+def test_class_balance():
+    assert criteria.class_balance(["a", "a", "b", "c"], 3) == pytest.approx(
+        entropy([0.5, 0.25, 0.25]) / math.log(3)
+    )
+    assert criteria.class_balance([1, 2, 3], 3) == pytest.approx(1)
+    assert criteria.class_balance([1, 2], 4) == pytest.approx(0.5)  # two of four classes
+    assert criteria.class_balance([7, 7, 7], 3) == 0
+
+
+@pytest.mark.parametrize(("predicted", "n_classes"), [([], 2), ([1, 2, 3], 2), ([1, 1], 1)])
+def test_predictions_are_of_the_classes(predicted, n_classes):
+    with pytest.raises(ValueError, match=f"at most n_classes classes, .* n_classes={n_classes}"):
+        criteria.class_balance(predicted, n_classes)
+
+
 def test_less_agreement_than_chance_is_none():
     embeddings = np.array([[0.0], [0.1], [5.0], [5.1]])
     codes = [0, 1, 0, 1]

@@ -193,7 +193,7 @@ def test_without_a_monitor_nothing_is_held_out_and_the_last_epoch_counts(domains
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"monitor": "accuracy"}, r"monitor must be one of \['clusters', .*; got 'accuracy'"),
+        ({"monitor": "accuracy"}, r"monitor must be one of \['balance', .*; got 'accuracy'"),
         ({"monitor": "information*information"}, "monitor must be one of"),
         ({"monitor": 3}, "monitor must be one of .*; got 3"),
         ({"monitor": "silhouette*source"}, "takes factors that are not negative, .* got 'silh"),
