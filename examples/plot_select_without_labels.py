@@ -66,6 +66,7 @@ def draw(methods, truth, scores, regrets):
             ax.scatter(values[shown], truth[shown], s=25, label=method)
         ax.scatter(values.max(), truth[values.argmax()], s=140, facecolors="none", edgecolors="k")
         ax.set(title=f"{criterion}: regret {regret:.1f}", xlabel="score")
+        ax.locator_params(axis="x", nbins=5)
     for ax in axes[:, 0]:
         ax.set_ylabel("UAR on the target (%)")
     axes[0, 0].legend()
