@@ -18,7 +18,6 @@ from .comparison import format_summary as format_summary
 from .comparison import summarise as summarise
 from .confusion import MCC as MCC
 from .corpora import CorpusWarning as CorpusWarning
-from .corpora import cross_corpus_task as cross_corpus_task
 from .corpora import load_corpus as load_corpus
 from .dann import CDANClassifier as CDANClassifier
 from .dann import DANNClassifier as DANNClassifier
@@ -59,6 +58,8 @@ from .spectrograms import LogMelSpectrogram as LogMelSpectrogram
 from .spectrograms import Spectrogram as Spectrogram
 from .subspaces import TCA as TCA
 from .synthetic import make_speech_corpora as make_speech_corpora
+from .tasks import cross_corpus_task as cross_corpus_task
+from .tasks import leave_one_corpus_out as leave_one_corpus_out
 from .tjm import TJM as TJM
 from .training import PenaltyTerm as PenaltyTerm
 from .transport import OptimalTransport as OptimalTransport
