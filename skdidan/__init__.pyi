@@ -6,6 +6,7 @@ from .alignments import CorrelationAlignment as CorrelationAlignment
 from .alignments import SubspaceAlignment as SubspaceAlignment
 from .audio import AudioLoader as AudioLoader
 from .audio import AudioWarning as AudioWarning
+from .audio import Segment as Segment
 from .audio import read_audio as read_audio
 from .classifiers import DANClassifier as DANClassifier
 from .classifiers import DeepCORALClassifier as DeepCORALClassifier
