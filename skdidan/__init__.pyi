@@ -34,6 +34,9 @@ from .domains import Target as Target
 from .domains import split_domains as split_domains
 from .functionals import Functionals as Functionals
 from .jda import JDA as JDA
+from .manifests import from_audformat as from_audformat
+from .manifests import load_audio_folder as load_audio_folder
+from .manifests import load_manifest as load_manifest
 from .metrics import uar as uar
 from .metrics import war as war
 from .model_selection import OracleWarning as OracleWarning

@@ -25,14 +25,15 @@ def cross_corpus_task(source: Bunch, target: Bunch, classes: Sequence[str] | Non
     Parameters
     ----------
     source, target : Bunch
-        Corpora of `load_corpus`, or anything alike with `files`, `emotion` and `speaker`.
+        Corpora of `load_corpus`, `load_manifest`, `load_audio_folder` or `from_audformat`, or
+        anything alike with `files`, `emotion` and `speaker`.
     classes : sequence of str, optional
         Classes to keep, at least two; by default all that both corpora have.
 
     Returns
     -------
     task : Bunch
-        X_src, X_tgt : list of str, of n_source and n_target entries
+        X_src, X_tgt : list of str or Segment, of n_source and n_target entries
             Files.
         y_src, y_tgt : ndarray of str, shape (n_source,) and (n_target,)
             Emotions. Those of the target are for scoring only.
@@ -100,7 +101,7 @@ def leave_one_corpus_out(
     task : Bunch
         One for each corpus, in their order.
 
-        X : list of str, of n_samples entries
+        X : list of str or Segment, of n_samples entries
             Files of all corpora: the sources one after the other, then the target.
         y : ndarray of str, shape (n_samples,)
             Emotions of the sources, and "unlabelled" in place of those of the target.
