@@ -41,14 +41,14 @@ _LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast 
 _ON_ERROR = ("raise", "warn")
 _INTEGERS = ("uint8", "int8", "int16", "int32")
 _N_NAMED = 5
-_ROUNDING = 0.1  # s; tables round the ends of segments, so that the last may lie beyond the file
+_ROUNDING = 0.1  # s by which the end of a segment, rounded in a table, may lie beyond its file
 
 
 class AudioWarning(UserWarning):
     """Some audio could not be used and stands as silence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Segment:
     """A part of an audio file, which can stand wherever a path can.
 
@@ -62,7 +62,8 @@ class Segment:
     start : float or timedelta >= 0 [s], default=0
         Where the part begins: seconds, or a timedelta of Python, NumPy or pandas.
     end : float or timedelta > start [s], optional
-        Where it ends; None or NaT is the end of the file.
+        Where it ends; None or NaT is the end of the file, and so is an end up to 0.1 s beyond it,
+        since tables are rounded.
 
     Raises
     ------
@@ -84,11 +85,11 @@ class Segment:
     """
 
     file: str
-    start: float = 0.0
-    end: float | None = None
+    start: float
+    end: float | None
 
-    def __post_init__(self) -> None:
-        start, end = _seconds("start", self.start) or 0.0, _seconds("end", self.end)
+    def __init__(self, file: str | os.PathLike[str], start: Any = 0.0, end: Any = None) -> None:
+        start, end = _seconds("start", start) or 0.0, _seconds("end", end)
         if not 0 <= start < math.inf:
             raise ValueError(f"start must be a finite time of at least 0 s; got {start:g} s.")
         if end is not None and not start < end < math.inf:
@@ -96,8 +97,8 @@ class Segment:
                 f"end must be a finite time beyond start, {start:g} s, or None for the end of the "
                 f"file; got {end:g} s."
             )
-        # The one way to set what a frozen dataclass has normalised.
-        object.__setattr__(self, "file", os.fspath(self.file))
+        # The one way to set the attributes of a frozen dataclass.
+        object.__setattr__(self, "file", os.fspath(file))
         object.__setattr__(self, "start", start)
         object.__setattr__(self, "end", end)
 
@@ -193,8 +194,7 @@ def _seek(file: soundfile.SoundFile, segment: Segment, name: str) -> int:
     """Go to the start of a segment and return the number of its frames, -1 for all that follow."""
     rate, duration = file.samplerate, file.frames / file.samplerate
     first = round(segment.start * rate)
-    beyond = first >= file.frames or (segment.end or 0) > duration + _ROUNDING
-    if beyond:
+    if first >= file.frames or (segment.end or 0.0) > duration + _ROUNDING:
         raise ValueError(f"{name} lies beyond the end of the file, which lasts {duration:g} s.")
     file.seek(first)
     return -1 if segment.end is None else min(round(segment.end * rate), file.frames) - first

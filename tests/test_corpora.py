@@ -124,6 +124,14 @@ def test_misfits_are_reported_once_with_count_and_examples(grow):
     assert names(corpus, root) == ["03a01Fa.wav"]
 
 
+def test_of_many_unknown_emotions_the_most_frequent_are_named(grow):
+    root = grow(*(f"wangzhe/odd{n:02}/{n}.wav" for n in range(12)), "wangzhe/odd07/8.wav")
+    grow("wangzhe/sad/201.wav")
+    message = r"not known: 'odd07' \(2\), 'odd00' \(1\), .*'odd09' \(1\), 2 more\.$"
+    with pytest.warns(CorpusWarning, match=message):
+        load_corpus("casia", root)
+
+
 def test_mapping_adds_spellings_and_renames_labels(grow):
     root = grow("wangzhe/zorn/201.wav", "wangzhe/sad/201.wav", "wangzhe/fear/201.wav")
     mapping = {"Zorn": "anger", "sadness": "low", "FEAR": "scared"}
