@@ -6,6 +6,7 @@ from .alignments import CorrelationAlignment as CorrelationAlignment
 from .alignments import SubspaceAlignment as SubspaceAlignment
 from .audio import AudioLoader as AudioLoader
 from .audio import AudioWarning as AudioWarning
+from .audio import Segment as Segment
 from .audio import read_audio as read_audio
 from .classifiers import DANClassifier as DANClassifier
 from .classifiers import DeepCORALClassifier as DeepCORALClassifier
@@ -18,7 +19,6 @@ from .comparison import format_summary as format_summary
 from .comparison import summarise as summarise
 from .confusion import MCC as MCC
 from .corpora import CorpusWarning as CorpusWarning
-from .corpora import cross_corpus_task as cross_corpus_task
 from .corpora import load_corpus as load_corpus
 from .dann import CDANClassifier as CDANClassifier
 from .dann import DANNClassifier as DANNClassifier
@@ -34,6 +34,9 @@ from .domains import Target as Target
 from .domains import split_domains as split_domains
 from .functionals import Functionals as Functionals
 from .jda import JDA as JDA
+from .manifests import from_audformat as from_audformat
+from .manifests import load_audio_folder as load_audio_folder
+from .manifests import load_manifest as load_manifest
 from .metrics import uar as uar
 from .metrics import war as war
 from .model_selection import TargetScorer as TargetScorer
@@ -58,6 +61,8 @@ from .spectrograms import LogMelSpectrogram as LogMelSpectrogram
 from .spectrograms import Spectrogram as Spectrogram
 from .subspaces import TCA as TCA
 from .synthetic import make_speech_corpora as make_speech_corpora
+from .tasks import cross_corpus_task as cross_corpus_task
+from .tasks import leave_one_corpus_out as leave_one_corpus_out
 from .tjm import TJM as TJM
 from .training import PenaltyTerm as PenaltyTerm
 from .transport import OptimalTransport as OptimalTransport

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -25,6 +28,7 @@ __all__ = [
     "AudioLoader",
     "AudioTransformer",
     "AudioWarning",
+    "Segment",
     "map_waveforms",
     "read_audio",
     "waveform_rows",
@@ -37,10 +41,86 @@ _LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast 
 _ON_ERROR = ("raise", "warn")
 _INTEGERS = ("uint8", "int8", "int16", "int32")
 _N_NAMED = 5
+_ROUNDING = 0.1  # s by which the end of a segment, rounded in a table, may lie beyond its file
 
 
 class AudioWarning(UserWarning):
     """Some audio could not be used and stands as silence."""
+
+
+@dataclass(frozen=True, init=False)
+class Segment:
+    """A part of an audio file, which can stand wherever a path can.
+
+    Only the frames of the part are read. A segment is path-like, and as a path it is that of the
+    whole file.
+
+    Parameters
+    ----------
+    file : str or path-like
+        The audio file.
+    start : float or timedelta >= 0 [s], default=0
+        Where the part begins: seconds, or a timedelta of Python, NumPy or pandas.
+    end : float or timedelta > start [s], optional
+        Where it ends; None or NaT is the end of the file, and so is an end up to 0.1 s beyond it,
+        since tables are rounded.
+
+    Raises
+    ------
+    TypeError
+        If `start` or `end` is no time.
+    ValueError
+        If `start` is negative or infinite, or `end` not beyond it.
+
+    See Also
+    --------
+    skdidan.from_audformat : Segments of a table.
+
+    Examples
+    --------
+    >>> from datetime import timedelta
+    >>> from skdidan import Segment
+    >>> Segment("interview.wav", 1.5, timedelta(seconds=4))
+    Segment(file='interview.wav', start=1.5, end=4.0)
+    """
+
+    file: str
+    start: float
+    end: float | None
+
+    def __init__(self, file: str | os.PathLike[str], start: Any = 0.0, end: Any = None) -> None:
+        start, end = _seconds("start", start) or 0.0, _seconds("end", end)
+        if not 0 <= start < math.inf:
+            raise ValueError(f"start must be a finite time of at least 0 s; got {start:g} s.")
+        if end is not None and not start < end < math.inf:
+            raise ValueError(
+                f"end must be a finite time beyond start, {start:g} s, or None for the end of the "
+                f"file; got {end:g} s."
+            )
+        # The one way to set the attributes of a frozen dataclass.
+        object.__setattr__(self, "file", os.fspath(file))
+        object.__setattr__(self, "start", start)
+        object.__setattr__(self, "end", end)
+
+    def __fspath__(self) -> str:
+        return self.file
+
+    def __str__(self) -> str:
+        end = "its end" if self.end is None else f"{self.end:g} s"
+        return f"{self.file!r} from {self.start:g} s to {end}"
+
+
+def _seconds(name: str, time: Any) -> float | None:
+    """Return a time in seconds; None for None, NaN and NaT."""
+    if time is None or type(time).__name__ in ("NaTType", "NAType") or time != time:
+        return None
+    if isinstance(time, np.timedelta64):
+        return float(time / np.timedelta64(1, "s"))
+    if hasattr(time, "total_seconds"):
+        return float(time.total_seconds())
+    if isinstance(time, Real) and not isinstance(time, bool):
+        return float(time)
+    raise TypeError(f"{name} must be a time, in seconds or as a timedelta; got {time!r}.")
 
 
 def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> NDArray[np.float32]:
@@ -51,8 +131,9 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
 
     Parameters
     ----------
-    path : str or path-like
-        File of a format that libsndfile reads: .wav, .flac, .ogg, .mp3 and others.
+    path : str, path-like or Segment
+        File of a format that libsndfile reads: .wav, .flac, .ogg, .mp3 and others. Of a `Segment`
+        only the part that it names is read.
     sample_rate : int > 0 [Hz], default=16000
         Rate of the returned waveform.
 
@@ -67,8 +148,9 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
         If there is no such file.
     ValueError
         If the file cannot be decoded, is cut off, has a sample rate below 1000 Hz, holds no
-        samples, NaN or infinite samples, samples far beyond full scale, or zeros only; or if
-        `sample_rate` is not a whole number of at least 1.
+        samples, NaN or infinite samples, samples far beyond full scale, or zeros only; if a
+        segment lies beyond the end of its file; or if `sample_rate` is not a whole number of at
+        least 1.
 
     Examples
     --------
@@ -85,13 +167,14 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
     ((16000,), dtype('float32'))
     """
     sample_rate = check_count("sample_rate", sample_rate)
-    name = f"The audio file {os.fspath(path)!r}"
+    name = f"The audio file {path if isinstance(path, Segment) else repr(os.fspath(path))}"
     if not Path(path).is_file():
         reason = "is a directory" if Path(path).is_dir() else "does not exist"
         raise FileNotFoundError(f"{name} {reason}.")
     try:
-        with soundfile.SoundFile(path) as file:
-            samples = file.read(dtype="float32", always_2d=True)
+        with soundfile.SoundFile(os.fspath(path)) as file:
+            n_frames = _seek(file, path, name) if isinstance(path, Segment) else -1
+            samples = file.read(n_frames, dtype="float32", always_2d=True)
             file_rate, remarks = file.samplerate, file.extra_info
     # soundfile raises a TypeError for .raw files, which say nothing of their rate.
     except (soundfile.SoundFileError, TypeError) as error:
@@ -105,6 +188,16 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
     if file_rate != sample_rate:
         waveform = soxr.resample(waveform, file_rate, sample_rate, quality="HQ")
     return _check_samples(waveform, name)
+
+
+def _seek(file: soundfile.SoundFile, segment: Segment, name: str) -> int:
+    """Go to the start of a segment and return the number of its frames, -1 for all that follow."""
+    rate, duration = file.samplerate, file.frames / file.samplerate
+    first = round(segment.start * rate)
+    if first >= file.frames or (segment.end or 0.0) > duration + _ROUNDING:
+        raise ValueError(f"{name} lies beyond the end of the file, which lasts {duration:g} s.")
+    file.seek(first)
+    return -1 if segment.end is None else min(round(segment.end * rate), file.frames) - first
 
 
 def _check_samples(waveform: NDArray[np.float32], name: str) -> NDArray[np.float32]:
@@ -140,8 +233,8 @@ def waveform_rows(X: Any) -> list[Any]:
     Parameters
     ----------
     X : array-like or list or Target, of n rows
-        Paths (list, array or Series of str or path-like), waveforms (list of one-dimensional
-        arrays) or a two-dimensional array, shape (n, n_samples).
+        Paths (list, array or Series of str, path-like or `Segment`), waveforms (list of
+        one-dimensional arrays) or a two-dimensional array, shape (n, n_samples).
 
     Returns
     -------

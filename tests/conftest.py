@@ -1,14 +1,32 @@
-"""What tests share: small shifted domains on which a classifier has something to adapt to."""
+"""What tests share: small shifted domains to adapt to, and corpora on disk."""
+
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+from skdidan.corpora import load_corpus
 
 
 @pytest.fixture
 def domains():
     """Three emotions as three blobs in six dimensions; the target is shifted and larger."""
     return shifted_blobs(n_source=60, n_target=90)
+
+
+@pytest.fixture
+def grow(tmp_path):
+    """Return a function that touches files below a fresh folder and returns the folder."""
+
+    def touch(*names):
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        return tmp_path
+
+    return touch
 
 
 @pytest.fixture
@@ -20,6 +38,17 @@ def spectrogram_domains():
     X[y == "anger", 8:] += 2
     X[y == "sadness", :8] += 2
     return X[:24], y[:24], X[24:] * 1.5 + 0.5, y[24:]
+
+
+def real_corpus(name):
+    """Return a corpus on this machine, or skip."""
+    folder = os.environ.get("SKDIDAN_CORPORA")
+    if not folder:
+        pytest.skip("SKDIDAN_CORPORA is not set: a folder with one sub-folder per corpus")
+    root = Path(folder) / name
+    if not root.is_dir():
+        pytest.skip(f"SKDIDAN_CORPORA has no folder {name}")
+    return load_corpus(name, root)
 
 
 def shifted_blobs(n_source, n_target, seed=0):

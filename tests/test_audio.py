@@ -1,6 +1,9 @@
 """Reading audio: values against closed forms, and every kind of file that misbehaves."""
 
+import os
+import pickle
 import warnings
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,16 @@ import pytest
 import soundfile
 from sklearn.base import clone
 
-from skdidan import AudioLoader, Target, read_audio
+from skdidan import (
+    MFCC,
+    AudioLoader,
+    Functionals,
+    LogMelSpectrogram,
+    Segment,
+    Spectrogram,
+    Target,
+    read_audio,
+)
 from skdidan.audio import AudioWarning, map_waveforms, waveform_rows
 
 RATE = 16_000
@@ -390,3 +402,121 @@ def test_rows_need_an_order(unordered):
 def test_pairs_of_waveform_and_rate_are_refused():
     with pytest.raises(TypeError, match=r"Row 0 is a pair \(waveform, sample rate\)"):
         waveform_rows([(tone(440), 16_000)])
+
+
+@pytest.fixture
+def counting(tmp_path):
+    """Write a file whose sample n is n / 16000, at 16000 Hz."""
+    return write(tmp_path / "counting.wav", np.arange(RATE) / RATE, subtype="FLOAT")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "first", "last"),
+    [
+        (0.25, 0.5, 4000, 8000),
+        (0.25, None, 4000, 16000),
+        (0, 0.5, 0, 8000),
+        (0.0, None, 0, 16000),
+        (timedelta(seconds=0.5), timedelta(seconds=0.75), 8000, 12000),
+        (pd.Timedelta("250ms"), pd.NaT, 4000, 16000),
+        (np.timedelta64(250, "ms"), np.timedelta64("NaT"), 4000, 16000),
+        (np.float32(0.5), float("nan"), 8000, 16000),
+        (0.5, pd.NA, 8000, 16000),
+        (0.5, 1.05, 8000, 16000),
+    ],
+)
+def test_segment_is_the_part_of_the_file(counting, start, end, first, last):
+    waveform = read_audio(Segment(counting, start, end))
+    np.testing.assert_array_equal(waveform, read_audio(counting)[first:last])
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3"])
+def test_segment_of_every_format(tmp_path, extension):
+    rate = 48_000
+    samples = np.concatenate([tone(440, 1, rate), tone(1760, 1, rate)])
+    path = write(tmp_path / f"two tones.{extension}", samples, rate)
+    for start, frequency in ((0.2, 440), (1.2, 1760)):
+        waveform = read_audio(Segment(path, start, start + 0.5))
+        assert waveform.shape == (RATE // 2,)
+        assert peak_frequency(waveform) == pytest.approx(frequency, abs=4)
+
+
+def test_only_the_frames_of_a_segment_are_read(counting, monkeypatch):
+    asked = []
+    read = soundfile.SoundFile.read
+
+    def noting(self, frames=-1, **options):
+        asked.append((self.tell(), frames))
+        return read(self, frames, **options)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", noting)
+    read_audio(Segment(counting, 0.25, 0.5))
+    assert asked == [(4000, 4000)]
+
+
+def test_segment_is_a_plain_path_and_a_value(counting):
+    segment = Segment(counting, 1, timedelta(seconds=2))
+    assert (os.fspath(segment), segment.start, segment.end) == (str(counting), 1.0, 2.0)
+    assert segment == Segment(str(counting), 1.0, 2.0) != Segment(counting, 1.0)
+    assert pickle.loads(pickle.dumps(segment)) == segment
+    assert len({segment, Segment(counting, 1, 2), Segment(counting)}) == 2
+    assert str(segment) == f"{str(counting)!r} from 1 s to 2 s"
+
+
+@pytest.mark.parametrize("container", [list, np.array, pd.Series, Target])
+def test_segments_are_rows_like_paths(counting, container):
+    segments = [Segment(counting, n / 4, (n + 1) / 4) for n in range(4)]
+    assert waveform_rows(container(segments)) == segments
+    waveforms = AudioLoader().fit_transform(container([*segments, str(counting)]))
+    np.testing.assert_array_equal(np.concatenate(waveforms[:4]), waveforms[4])
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [LogMelSpectrogram(duration=0.25), Spectrogram(duration=0.25), MFCC(), Functionals()],
+)
+def test_every_transformer_takes_segments(tmp_path, transformer):
+    path = write(tmp_path / "noise.wav", 0.1 * np.random.default_rng(0).normal(size=RATE))
+    segments = [Segment(path, 0, 0.25), Segment(path, 0.5, 0.75)]
+    waveforms = [read_audio(segment) for segment in segments]
+    np.testing.assert_array_equal(
+        transformer.fit_transform(segments), transformer.fit_transform(waveforms)
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "message"),
+    [
+        (1.0, None, r"from 1 s to its end lies beyond the end of the file, which lasts 1 s"),
+        (3, 4, r"from 3 s to 4 s lies beyond"),
+        (0.5, 1.2, r"from 0\.5 s to 1\.2 s lies beyond"),
+        (0.5, 0.50001, r"from 0\.5 s to 0\.50001 s is empty: it holds 0 samples"),
+    ],
+)
+def test_segment_outside_its_file_is_named(counting, start, end, message):
+    segment = Segment(counting, start, end)
+    with pytest.raises(ValueError, match=r"The audio file '.*counting\.wav' " + message):
+        read_audio(segment)
+    with pytest.warns(AudioWarning, match=message):
+        assert not AudioLoader(on_error="warn").fit_transform([segment])[0].any()
+
+
+def test_segment_of_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.wav' from 0 s to 1 s does not exist"):
+        read_audio(Segment(tmp_path / "none.wav", 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "error", "message"),
+    [
+        (-1, None, ValueError, r"start must be a finite time of at least 0 s; got -1 s"),
+        (float("inf"), None, ValueError, r"start must be a finite .*got inf s"),
+        (1, 1, ValueError, r"end must be a finite time beyond start, 1 s, or None .*got 1 s"),
+        (1, float("inf"), ValueError, r"end must be .*got inf s"),
+        ("1s", None, TypeError, r"start must be a time, in seconds or as a timedelta; got '1s'"),
+        (0, True, TypeError, r"end must be a time, .*got True"),
+    ],
+)
+def test_times_that_make_no_segment(start, end, error, message):
+    with pytest.raises(error, match=message):
+        Segment("a.wav", start, end)

@@ -12,7 +12,7 @@ import sklearn
 import soundfile
 from sklearn.preprocessing import StandardScaler
 
-from skdidan import AudioLoader, Functionals, LogMelSpectrogram, audio, caching
+from skdidan import AudioLoader, Functionals, LogMelSpectrogram, Segment, audio, caching
 from skdidan.audio import AudioTransformer, AudioWarning
 from skdidan.caching import StepMemory
 
@@ -223,3 +223,18 @@ def test_without_a_place_nothing_is_kept():
     for _ in range(2):
         StepMemory(None).transform(Loudness(), WAVEFORMS)
     assert Loudness.calls == [3, 3]
+
+
+def test_segments_of_one_file_are_kept_apart(memory, tmp_path):
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.concatenate(WAVEFORMS), 16_000, subtype="FLOAT")
+    segments = [Segment(path, 0.0, 0.1), Segment(path, 0.1, 0.15), Segment(path, 0.15)]
+    expected = Loudness().transform(segments)
+    for _ in range(2):
+        np.testing.assert_array_equal(memory.transform(Loudness(), segments), expected)
+    np.testing.assert_array_equal(memory.transform(Loudness(), segments[1:]), expected[1:])
+    assert Loudness.calls == [3, 3]
+    assert len(np.unique(expected)) == 3
+    os.utime(path, ns=(1, 1))
+    memory.transform(Loudness(), segments)
+    assert Loudness.calls[2:] == [3]

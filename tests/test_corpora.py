@@ -1,17 +1,14 @@
-"""Corpora on disk: layouts, labels, duplicates, misfits, and tasks between two of them."""
+"""Corpora on disk: labels, duplicates, misfits, and folders that hold something else."""
 
-import os
 import re
 import warnings
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-from sklearn.utils import Bunch
+from conftest import real_corpus
 
-from skdidan.corpora import CORPORA, EMOTIONS, CorpusWarning, cross_corpus_task, load_corpus
+from skdidan.corpora import CORPORA, EMOTIONS, CorpusWarning, corpus_key, load_corpus
 
 CANONICAL = {
     "anger",
@@ -35,28 +32,8 @@ EMODB_WORDS = {
 }
 
 
-@pytest.fixture
-def grow(tmp_path):
-    """Return a function that touches files below a fresh folder and returns the folder."""
-
-    def touch(*names):
-        for name in names:
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).touch()
-        return tmp_path
-
-    return touch
-
-
 def names(corpus, root):
     return [Path(file).relative_to(root).as_posix() for file in corpus.files]
-
-
-def corpus_of(**counts):
-    emotion = [label for label, n in counts.items() for _ in range(n)]
-    files = [f"{label}{i}" for i, label in enumerate(emotion)]
-    speaker = [f"s{i % 2}" for i in range(len(emotion))]
-    return Bunch(files=files, emotion=np.array(emotion), speaker=np.array(speaker), name="made")
 
 
 @pytest.mark.parametrize(("letter", "emotion"), EMODB_WORDS.items())
@@ -147,6 +124,14 @@ def test_misfits_are_reported_once_with_count_and_examples(grow):
     assert names(corpus, root) == ["03a01Fa.wav"]
 
 
+def test_of_many_unknown_emotions_the_most_frequent_are_named(grow):
+    root = grow(*(f"wangzhe/odd{n:02}/{n}.wav" for n in range(12)), "wangzhe/odd07/8.wav")
+    grow("wangzhe/sad/201.wav")
+    message = r"not known: 'odd07' \(2\), 'odd00' \(1\), .*'odd09' \(1\), 2 more\.$"
+    with pytest.warns(CorpusWarning, match=message):
+        load_corpus("casia", root)
+
+
 def test_mapping_adds_spellings_and_renames_labels(grow):
     root = grow("wangzhe/zorn/201.wav", "wangzhe/sad/201.wav", "wangzhe/fear/201.wav")
     mapping = {"Zorn": "anger", "sadness": "low", "FEAR": "scared"}
@@ -162,20 +147,57 @@ def test_mapping_may_swap_two_labels(grow):
     assert corpus.emotion.tolist() == ["anger", "fear"]
 
 
-def test_every_corpus_and_every_spelling_end_in_canonical_labels():
+def test_a_code_of_the_corpus_can_be_mapped_by_itself(grow):
+    corpus = load_corpus("emodb", grow("03a01Wa.wav", "03a01Xa.wav"), mapping={"x": "awe"})
+    assert corpus.emotion.tolist() == ["anger", "awe"]
+
+
+def test_every_spelling_ends_in_a_canonical_label():
     assert set(EMOTIONS.values()) == CANONICAL
     assert all(EMOTIONS[label] == label for label in CANONICAL)
-    for corpus in CORPORA.values():
+
+
+def test_every_corpus_is_a_consistent_entry():
+    for key, corpus in CORPORA.items():
+        assert corpus_key(key) == key
         assert set(corpus.words.values()) <= set(EMOTIONS)
         assert set(corpus.sex.values()) <= {"female", "male"}
-        groups = set(re.compile(corpus.pattern).groupindex)
-        assert groups == {"speaker", "emotion"}
-        assert all(key == key.lower() for key in (*corpus.words, *corpus.sex))
+        assert all(word == word.lower() for word in (*corpus.words, *corpus.sex, *corpus.slips))
+        groups = {frozenset(re.compile(pattern).groupindex) for pattern in corpus.patterns}
+        (named,) = groups
+        assert "emotion" in named or corpus.annotation
+        assert "speaker" in named or corpus.speaker != "{speaker}"
+        assert len({sum(copy.values()) for copy in corpus.counts}) == len(corpus.counts) > 0
+        assert all(set(copy) <= CANONICAL for copy in corpus.counts)
 
 
-def test_unknown_corpus(tmp_path):
-    with pytest.raises(ValueError, match=r"name must be among \['casia', 'emodb'\]; got 'emo-db'"):
-        load_corpus("emo-db", tmp_path)
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("EmoDB", "emodb"),
+        ("Emo-DB", "emodb"),
+        ("CREMA-D", "cremad"),
+        ("cremad", "cremad"),
+        ("eNTERFACE'05", "enterface"),
+        ("ENTERFACE", "enterface"),
+        ("ShEMO", "shemo"),
+    ],
+)
+def test_names_in_any_case_and_punctuation(name, key):
+    assert corpus_key(name) == key and key in CORPORA
+
+
+def test_a_name_in_another_case_loads_the_same_corpus(grow):
+    root = grow("03a01Fa.wav")
+    corpus, same = load_corpus("emodb", root), load_corpus("EmoDB", root)
+    assert corpus.name == same.name == "emodb" and corpus.files == same.files
+
+
+@pytest.mark.parametrize("name", ["berlin", "", None, ["emodb"]])
+def test_unknown_corpus(tmp_path, name):
+    message = r"name must be among \['casia', 'cremad', 'emodb', .*'urdu'\]; got "
+    with pytest.raises(ValueError, match=message + re.escape(repr(name))):
+        load_corpus(name, tmp_path)
 
 
 def test_missing_root(tmp_path):
@@ -205,74 +227,8 @@ def test_root_of_another_corpus(grow):
         load_corpus("casia", root)
 
 
-def test_task_keeps_the_classes_that_both_share():
-    source = corpus_of(neutral=3, anger=2, boredom=4)
-    target = corpus_of(surprise=1, anger=5, neutral=1)
-    task = cross_corpus_task(source, target)
-    assert task.classes.tolist() == ["anger", "neutral"]
-    assert Counter(task.y_src) == {"neutral": 3, "anger": 2}
-    assert Counter(task.y_tgt) == {"anger": 5, "neutral": 1}
-    for suffix, corpus in (("src", source), ("tgt", target)):
-        rows = [corpus.files.index(file) for file in task[f"X_{suffix}"]]
-        assert rows == sorted(rows)
-        np.testing.assert_array_equal(task[f"y_{suffix}"], corpus.emotion[rows])
-        np.testing.assert_array_equal(task[f"speaker_{suffix}"], corpus.speaker[rows])
-    assert (task.source, task.target) == ("made", "made")
-
-
-def test_task_of_a_stated_subset():
-    source, target = corpus_of(a=1, b=1, c=1, d=1), corpus_of(a=1, b=1, c=1)
-    task = cross_corpus_task(source, target, classes=["c", "a", "c"])
-    assert task.classes.tolist() == ["a", "c"]
-    assert task.y_src.tolist() == task.y_tgt.tolist() == ["a", "c"]
-
-
-def test_task_takes_plain_mappings_and_leaves_them_as_they_are():
-    source = {"files": ["x", "y"], "emotion": ["a", "b"], "speaker": [1, 2]}
-    task = cross_corpus_task(source, dict(source))
-    assert task.X_src == ["x", "y"] and task.speaker_tgt.tolist() == ["1", "2"]
-    assert task.source == "source" and task.target == "target"
-    assert source == {"files": ["x", "y"], "emotion": ["a", "b"], "speaker": [1, 2]}
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "classes", "message"),
-    [
-        ({"a": 1, "b": 1}, {"a": 1}, ["a", "b"], r"missing in the target: \['b'\]; it has \['a'\]"),
-        ({"a": 1}, {"a": 1, "b": 1}, ["a", "b"], r"missing in the source: \['b'\]; it has \['a'\]"),
-        ({"a": 1, "b": 1}, {"a": 1, "b": 1}, ["a"], r"at least two classes; classes names \['a'\]"),
-        ({"a": 1, "b": 1}, {"a": 1, "c": 1}, None, r"source and target share \['a'\]\. The source"),
-    ],
-)
-def test_task_without_its_classes(source, target, classes, message):
-    with pytest.raises(ValueError, match=message):
-        cross_corpus_task(corpus_of(**source), corpus_of(**target), classes)
-
-
-def test_task_of_something_else():
-    corpus = corpus_of(a=1, b=1)
-    with pytest.raises(TypeError, match=r"target must be a Bunch.*got a list without files"):
-        cross_corpus_task(corpus, ["a.wav"])
-    with pytest.raises(TypeError, match=r"source must be .*got a Bunch without speaker"):
-        cross_corpus_task(Bunch(files=["a"], emotion=["b"]), corpus)
-    with pytest.raises(ValueError, match=r"source must have as many files.*got \[1, 2, 2\]"):
-        cross_corpus_task(Bunch(**{**corpus, "files": ["a"]}), corpus)
-    with pytest.raises(TypeError, match=r"classes must be a sequence.*got the string 'anger'"):
-        cross_corpus_task(corpus, corpus, classes="anger")
-
-
-def real(name):
-    folder = os.environ.get("SKDIDAN_CORPORA")
-    if not folder:
-        pytest.skip("SKDIDAN_CORPORA is not set: a folder with one sub-folder per corpus")
-    root = Path(folder) / name
-    if not root.is_dir():
-        pytest.skip(f"SKDIDAN_CORPORA has no folder {name}")
-    return load_corpus(name, root)
-
-
 def test_real_emodb():
-    corpus = real("emodb")
+    corpus = real_corpus("emodb")
     assert Counter(corpus.emotion) == {
         "anger": 127,
         "boredom": 81,
@@ -286,33 +242,8 @@ def test_real_emodb():
 
 
 def test_real_casia():
-    corpus = real("casia")
+    corpus = real_corpus("casia")
     emotions = ["anger", "fear", "happiness", "neutral", "sadness", "surprise"]
     assert Counter(corpus.emotion) == dict.fromkeys(emotions, 200)
     assert Counter(corpus.sex) == {"female": 600, "male": 600}
     assert set(Counter(corpus.speaker).values()) == {300}
-
-
-def test_real_task():
-    task = cross_corpus_task(real("emodb"), real("casia"))
-    classes = ["anger", "fear", "happiness", "neutral", "sadness"]
-    assert task.classes.tolist() == classes
-    counts = Counter(task.y_src)
-    assert [counts[name] for name in classes] == [127, 69, 71, 79, 62]
-    assert Counter(task.y_tgt) == dict.fromkeys(classes, 200)
-
-
-@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
-def test_a_missing_emotion_is_no_class(missing):
-    corpus = Bunch(files=["a", "b", "c"], emotion=["fear", missing, "anger"], speaker=[1, 1, 2])
-    with pytest.raises(
-        ValueError, match=r"emotion of the source holds 1 missing label\(s\).*row 1"
-    ):
-        cross_corpus_task(corpus, corpus)
-
-
-def test_classes_that_are_numbers_are_named_by_them():
-    corpus = Bunch(files=["a", "b", "c"], emotion=[0, 1, 2], speaker=[1, 1, 2])
-    task = cross_corpus_task(corpus, corpus, classes=[0, 2])
-    assert task.classes.tolist() == ["0", "2"]
-    assert task.X_src == ["a", "c"]

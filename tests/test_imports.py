@@ -14,10 +14,11 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 
 LAYERS = [
     {"parameters", "reporting"},
-    {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"},
+    {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"}
+    | {"layouts"},
     {"spectrograms", "functionals", "scaling", "networks", "distances", "batches"}
     | {"corpora", "synthetic", "caching"},
-    {"discrepancies", "reconstruction", "adversaries", "confusion"},
+    {"discrepancies", "reconstruction", "adversaries", "confusion", "tasks", "manifests"},
     {"penalties"},
     {"training", "subspaces", "alignments"},
     {"monitoring"},

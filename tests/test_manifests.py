@@ -1,0 +1,329 @@
+"""Manifests, folders and tables: rows, labels, and everything that can be wrong with them."""
+
+import warnings
+from pathlib import Path
+
+import audformat
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from skdidan import AudioLoader, Segment, cross_corpus_task
+from skdidan.corpora import CorpusWarning
+from skdidan.manifests import from_audformat, load_audio_folder, load_manifest
+
+FIELDS = {"files", "emotion", "speaker", "sex", "name", "DESCR"}
+
+
+@pytest.fixture
+def manifest(grow):
+    """Return a function that writes a CSV file beside two audio files."""
+    root = grow("audio/b.wav", "audio/a.flac")
+
+    def write(*lines, file="calls.csv", encoding="utf-8"):
+        (root / file).write_text("\n".join(lines), encoding=encoding)
+        return root / file
+
+    return write
+
+
+def frame(**columns):
+    rows = {"file": ["audio/b.wav", "audio/a.flac"], "emotion": ["fear", "Joy"], "speaker": [1, 2]}
+    return pd.DataFrame({**rows, **columns})
+
+
+def names(corpus, root):
+    return [Path(file).relative_to(root).as_posix() for file in corpus.files]
+
+
+def quietly(load, *args, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return load(*args, **options)
+
+
+def test_manifest_is_read_in_its_order_and_beside_its_files(manifest, monkeypatch):
+    path = manifest("file,emotion,speaker", "audio/b.wav,fear,01", "audio/a.flac,Joy,02")
+    corpus = quietly(load_manifest, path)
+    assert names(corpus, path.parent) == ["audio/b.wav", "audio/a.flac"]
+    assert corpus.emotion.tolist() == ["fear", "happiness"]
+    assert corpus.speaker.tolist() == ["01", "02"]
+    assert corpus.sex.tolist() == ["unknown", "unknown"]
+    assert set(corpus) == FIELDS and corpus.name == "calls" and "calls.csv" in corpus.DESCR
+    monkeypatch.chdir(path.parent)
+    assert load_manifest("calls.csv").files == [str(Path("audio/b.wav")), str(Path("audio/a.flac"))]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_manifest_with_columns_of_other_names(manifest, encoding):
+    path = manifest(
+        "gender; path ;what;who",
+        'f;"audio/b.wav";"fear";"Jörg; the elder"',
+        "Male;audio/a.flac;joy;x",
+        encoding=encoding,
+    )
+    columns = {"file": "path", "emotion": "what", "speaker": "who", "sex": "gender"}
+    corpus = load_manifest(path, **columns, delimiter=";", name="mine")
+    assert corpus.speaker.tolist() == ["Jörg; the elder", "x"]
+    assert corpus.sex.tolist() == ["female", "male"] and corpus.name == "mine"
+
+
+def test_manifest_in_another_folder_than_its_files(manifest, tmp_path):
+    path = manifest("file,emotion", "b.wav,fear", file="audio/lists.csv").rename(tmp_path / "l.csv")
+    with pytest.raises(
+        FileNotFoundError, match=r"1 of 1 files of the manifest '.*are not there, e\.g"
+    ):
+        load_manifest(path, speaker=None)
+    corpus = load_manifest(path, tmp_path / "audio", speaker=None)
+    assert names(corpus, tmp_path) == ["audio/b.wav"] and corpus.speaker.tolist() == ["unknown"]
+
+
+def test_absolute_paths_stay(manifest, tmp_path):
+    path = manifest("file,emotion,speaker", f"{tmp_path / 'audio/b.wav'},fear,1")
+    assert load_manifest(path, "elsewhere").files == [str(tmp_path / "audio/b.wav")]
+
+
+def test_data_frame_is_a_manifest(manifest, tmp_path, monkeypatch):
+    manifest("")
+    corpus = quietly(load_manifest, frame(), tmp_path)
+    assert names(corpus, tmp_path) == ["audio/b.wav", "audio/a.flac"]
+    assert corpus.emotion.tolist() == ["fear", "happiness"]
+    assert corpus.speaker.tolist() == ["1", "2"] and corpus.name == "manifest"
+    monkeypatch.chdir(tmp_path)
+    assert load_manifest(frame()).files == [str(Path("audio/b.wav")), str(Path("audio/a.flac"))]
+    paths = [tmp_path / "audio/b.wav", Path("audio/a.flac")]
+    assert load_manifest(frame(file=paths), tmp_path).files == corpus.files
+    segments = [Segment("audio/b.wav", 0, 1), Segment("audio/b.wav", 1)]
+    loaded = load_manifest(frame(file=segments), tmp_path).files
+    assert loaded == [Segment(corpus.files[0], 0, 1), Segment(corpus.files[0], 1)]
+
+
+def test_categories_and_the_callers_labels(manifest, tmp_path):
+    manifest("")
+    table = frame(emotion=pd.Categorical(["Angst", "joy"]))
+    corpus = quietly(load_manifest, table, tmp_path, mapping={"angst": "fear", "happiness": "up"})
+    assert corpus.emotion.tolist() == ["fear", "up"]
+
+
+def test_unknown_emotions_are_counted_and_left_out(manifest, tmp_path):
+    path = manifest("file,emotion,speaker", "audio/b.wav,grumpy,1", "audio/a.flac,joy,2")
+    message = (
+        r"^1 of 2 rows of the manifest '.*calls\.csv' are left out.*known: 'grumpy' \(1\)\. Pass"
+    )
+    with pytest.warns(CorpusWarning, match=message) as caught:
+        corpus = load_manifest(path)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert names(corpus, tmp_path) == ["audio/a.flac"] and corpus.speaker.tolist() == ["2"]
+    assert quietly(load_manifest, path, mapping={"grumpy": "grumpy"}).emotion[0] == "grumpy"
+
+
+def test_no_known_emotion(manifest, tmp_path):
+    manifest("")
+    message = r"the data frame has no known emotion but '0' \(1\), '1' \(1\): pass mapping="
+    with pytest.raises(ValueError, match=message):
+        load_manifest(frame(emotion=[0, 1]), tmp_path)
+    corpus = load_manifest(frame(emotion=[0, 1]), tmp_path, mapping={"0": "calm", "1": "fear"})
+    assert corpus.emotion.tolist() == ["calm", "fear"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"file": "path"}, r"no column 'path'; it has \['file', .*Name the column of each file as"),
+        ({"emotion": "mood"}, r"has no column 'mood'; it has .* as emotion=\.\.\.$"),
+        ({"speaker": "who"}, r"has no column 'who'; it has .*speaker=None does without\."),
+        ({"sex": "gender"}, r"the data frame has no column 'gender'; .*sex=None does without\."),
+    ],
+)
+def test_missing_columns(columns, message):
+    with pytest.raises(ValueError, match=message):
+        load_manifest(frame(), **columns)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+@pytest.mark.parametrize("column", ["file", "emotion", "speaker"])
+def test_missing_cells(column, missing):
+    with pytest.raises(ValueError, match=rf"column '{column}' of the data frame holds 1 .*row 1"):
+        load_manifest(frame(**{column: ["x", missing]}))
+
+
+@pytest.mark.parametrize("line", ["audio/a.flac,,2", "audio/a.flac", "audio/a.flac, ,2"])
+def test_empty_cells_of_a_file(manifest, line):
+    path = manifest("file,emotion,speaker", "audio/b.wav,fear,1", line)
+    with pytest.raises(ValueError, match=r"column 'emotion' of the manifest '.*holds 1 .*row 1"):
+        load_manifest(path)
+
+
+def test_a_recording_that_is_there_twice(manifest, tmp_path):
+    manifest("")
+    message = (
+        r"the data frame names 1 recording\(s\) more than once, e\.g\. .*b\.wav\. Keep one row"
+    )
+    with pytest.raises(ValueError, match=message):
+        load_manifest(frame(file=["audio/b.wav", "audio/../audio/b.wav"][:1] * 2), tmp_path)
+
+
+def test_manifests_without_rows(manifest):
+    with pytest.raises(ValueError, match=r"the manifest '.*' has no rows"):
+        load_manifest(manifest("file,emotion,speaker"))
+    with pytest.raises(ValueError, match=r"the manifest '.*' has no column 'file'; it has \[\]"):
+        load_manifest(manifest(""))
+    with pytest.raises(ValueError, match=r"the data frame has no rows"):
+        load_manifest(frame().iloc[:0])
+
+
+def test_no_manifest_at_all(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"must be a CSV file; '.*none\.csv' is not there"):
+        load_manifest(tmp_path / "none.csv")
+    with pytest.raises(TypeError, match=r"must be the path of a CSV file, .*; got a list"):
+        load_manifest(["a.wav"])
+
+
+def test_folder_of_each_emotion(grow):
+    root = grow(
+        "corpus/Angry/s1_1.wav",
+        "corpus/angry/s2_1.MP3",
+        "corpus/sad/night/s1_2.flac",
+        "corpus/sad/night/s1_2.ogg",
+        "corpus/sad/.hidden.wav",
+        "corpus/sad/notes.txt",
+    )
+    corpus = quietly(load_audio_folder, root / "corpus", speaker=r"(s\d)_\d")
+    assert names(corpus, root / "corpus") == [
+        "Angry/s1_1.wav",
+        "angry/s2_1.MP3",
+        "sad/night/s1_2.flac",
+    ]
+    assert corpus.emotion.tolist() == ["anger", "anger", "sadness"]
+    assert corpus.speaker.tolist() == ["s1", "s2", "s1"]
+    assert set(corpus) == FIELDS and corpus.name == "corpus"
+    assert load_audio_folder(root / "corpus", speaker=r"s\d").speaker.tolist() == ["s1", "s2", "s1"]
+    assert set(load_audio_folder(root / "corpus", name="x").speaker) == {"unknown"}
+
+
+def test_folders_that_are_no_emotions(grow):
+    root = grow("Wut/1.wav", "sad/1.wav", "noise/1.wav", "noise/2.wav", "stray.wav")
+    message = r"4 of 5 rows of the folder .*: 'noise' \(2\), '\(no folder\)' \(1\), 'Wut' \(1\)\."
+    with pytest.warns(CorpusWarning, match=message):
+        assert load_audio_folder(root).emotion.tolist() == ["sadness"]
+    mapping = {"Wut": "anger", "noise": "noise", "(no folder)": "noise"}
+    assert quietly(load_audio_folder, root, mapping=mapping).emotion.tolist()[0] == "anger"
+
+
+def test_folders_that_are_no_corpus(grow, tmp_path):
+    with pytest.raises(NotADirectoryError, match=r"a folder for each emotion; got .*is not there"):
+        load_audio_folder(tmp_path / "none")
+    with pytest.raises(
+        ValueError, match=r"root holds no audio: expected <emotion>/<file> as \.wav"
+    ):
+        load_audio_folder(tmp_path)
+    root = grow("sad/1.wav", "sad/s2.wav")
+    with pytest.raises(NotADirectoryError, match=r"got '.*1\.wav', which is a file"):
+        load_audio_folder(root / "sad/1.wav")
+    with pytest.raises(
+        ValueError, match=r"finds none in 1 of 2 files, e\.g\. sad/1\.wav; .* 's\\\\d'"
+    ):
+        load_audio_folder(root, speaker=r"s\d")
+    with pytest.raises(
+        ValueError, match=r"speaker must be a regular expression; got '\(': missing"
+    ):
+        load_audio_folder(root, speaker="(")
+
+
+@pytest.fixture
+def database(tmp_path):
+    """Return a database of audformat with a filewise and a segmented table, and its audio."""
+    (tmp_path / "audio").mkdir()
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"audio/{name}.wav", np.arange(1, 16_001) / 16_001, 16_000)
+    db = audformat.Database("db")
+    db.schemes["emotion"] = audformat.Scheme(labels=["anger", "happy", "neutral"])
+    db.schemes["speaker"] = audformat.Scheme(
+        labels={1: {"gender": "female"}, 2: {"gender": "male"}}
+    )
+    index = audformat.filewise_index(["audio/a.wav", "audio/b.wav"])
+    db["files"] = audformat.Table(index)
+    segments = audformat.segmented_index(
+        ["audio/a.wav", "audio/a.wav", "audio/b.wav"],
+        ["0s", "250ms", "0.5s"],
+        ["250ms", "1s", pd.NaT],
+    )
+    db["segments"] = audformat.Table(segments)
+    for table, emotions, speakers in (
+        ("files", ["anger", "happy"], [1, 2]),
+        ("segments", ["anger", "happy", "neutral"], [1, 1, 2]),
+    ):
+        for column, values in (("emotion", emotions), ("speaker", speakers)):
+            db[table][column] = audformat.Column(scheme_id=column)
+            db[table][column].set(values)
+    return db
+
+
+def test_filewise_table_of_audformat(database, tmp_path):
+    for table in (database["files"], database["files"].get()):
+        corpus = quietly(from_audformat, table, tmp_path)
+        assert names(corpus, tmp_path) == ["audio/a.wav", "audio/b.wav"]
+        assert corpus.emotion.tolist() == ["anger", "happiness"]
+        assert corpus.speaker.tolist() == ["1", "2"]
+        assert set(corpus) == FIELDS and corpus.name == "audformat"
+
+
+def test_segmented_table_of_audformat_is_cut_on_reading(database, tmp_path):
+    table = database["segments"].get(map={"speaker": ["speaker", "gender"]})
+    corpus = quietly(from_audformat, table, tmp_path, sex="gender", name="db")
+    a, b = (str(tmp_path / f"audio/{name}.wav") for name in "ab")
+    assert corpus.files == [Segment(a, 0, 0.25), Segment(a, 0.25, 1), Segment(b, 0.5)]
+    assert corpus.emotion.tolist() == ["anger", "happiness", "neutral"]
+    assert corpus.sex.tolist() == ["female", "female", "male"] and corpus.name == "db"
+    waveforms = AudioLoader().fit_transform(corpus.files)
+    assert [len(waveform) for waveform in waveforms] == [4000, 12_000, 8000]
+    (whole,) = AudioLoader().fit_transform([a])
+    np.testing.assert_array_equal(np.concatenate(waveforms[:2]), whole)
+
+
+def test_series_of_emotions_and_a_task_of_segments(database, tmp_path):
+    series = database["segments"]["emotion"].get()
+    corpus = from_audformat(series, tmp_path, speaker=None)
+    assert corpus.speaker.tolist() == ["unknown"] * 3
+    task = cross_corpus_task(corpus, from_audformat(database["files"], tmp_path))
+    assert task.classes.tolist() == ["anger", "happiness"]
+    assert task.X_src == corpus.files[:2] and task.y_src.tolist() == ["anger", "happiness"]
+    with pytest.raises(
+        ValueError, match=r"the table has no column 'speaker'; it has \['emotion'\]"
+    ):
+        from_audformat(series, tmp_path)
+
+
+def test_unknown_and_missing_emotions_of_a_table(database, tmp_path):
+    table = database["segments"].get()
+    table["emotion"] = ["anger", "bemused", "bemused"]
+    with pytest.warns(CorpusWarning, match=r"2 of 3 rows of the table .*: 'bemused' \(2\)\."):
+        assert len(from_audformat(table, tmp_path).files) == 1
+    table["emotion"] = ["anger", None, "fear"]
+    with pytest.raises(ValueError, match=r"column 'emotion' of the table holds 1 missing"):
+        from_audformat(table, tmp_path)
+
+
+def test_tables_with_something_wrong(database, tmp_path):
+    table = database["segments"].get()
+    with pytest.raises(
+        FileNotFoundError, match=r"2 of 2 files of the table are not there, e\.g\. x"
+    ):
+        from_audformat(table, "x")
+    with pytest.raises(
+        ValueError, match=r"names 1 .* than once, e\.g\. '.*a\.wav' from 0 s to 0\.25"
+    ):
+        from_audformat(pd.concat([table, table.iloc[:1]]), tmp_path)
+    with pytest.raises(TypeError, match=r"got a DataFrame with the levels \[None\]"):
+        from_audformat(table.reset_index(), tmp_path)
+    with pytest.raises(
+        TypeError, match=r"levels file, start and end; got a list with the levels \[\]"
+    ):
+        from_audformat(["a.wav"], tmp_path)
+    misc = audformat.MiscTable(pd.Index(["x"], name="idx"))
+    with pytest.raises(TypeError, match=r"levels \['idx'\]"):
+        from_audformat(misc, tmp_path)
+    with pytest.raises(ValueError, match=r"level 'file' of the table holds 1 missing"):
+        index = pd.Index(["a.wav", None], name="file")
+        from_audformat(pd.Series(["fear", "anger"], index), tmp_path, speaker=None)

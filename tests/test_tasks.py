@@ -1,0 +1,251 @@
+"""Tasks: classes, rows, published counts, and several sources at once."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import real_corpus
+from sklearn.utils import Bunch
+
+from skdidan import CorpusScaler, SourceOnlyClassifier, make_adaptation_pipeline
+from skdidan.corpora import CORPORA
+from skdidan.tasks import cross_corpus_task, leave_one_corpus_out
+
+
+def corpus_of(**counts):
+    emotion = [label for label, n in counts.items() for _ in range(n)]
+    files = [f"{label}{i}" for i, label in enumerate(emotion)]
+    speaker = [f"s{i % 2}" for i in range(len(emotion))]
+    return Bunch(files=files, emotion=np.array(emotion), speaker=np.array(speaker), name="made")
+
+
+def test_task_keeps_the_classes_that_both_share():
+    source = corpus_of(neutral=3, anger=2, boredom=4)
+    target = corpus_of(surprise=1, anger=5, neutral=1)
+    task = cross_corpus_task(source, target)
+    assert task.classes.tolist() == ["anger", "neutral"]
+    assert Counter(task.y_src) == {"neutral": 3, "anger": 2}
+    assert Counter(task.y_tgt) == {"anger": 5, "neutral": 1}
+    for suffix, corpus in (("src", source), ("tgt", target)):
+        rows = [corpus.files.index(file) for file in task[f"X_{suffix}"]]
+        assert rows == sorted(rows)
+        np.testing.assert_array_equal(task[f"y_{suffix}"], corpus.emotion[rows])
+        np.testing.assert_array_equal(task[f"speaker_{suffix}"], corpus.speaker[rows])
+    assert (task.source, task.target) == ("made", "made")
+
+
+def test_task_of_a_stated_subset():
+    source, target = corpus_of(a=1, b=1, c=1, d=1), corpus_of(a=1, b=1, c=1)
+    task = cross_corpus_task(source, target, classes=["c", "a", "c"])
+    assert task.classes.tolist() == ["a", "c"]
+    assert task.y_src.tolist() == task.y_tgt.tolist() == ["a", "c"]
+
+
+def test_task_takes_plain_mappings_and_leaves_them_as_they_are():
+    source = {"files": ["x", "y"], "emotion": ["a", "b"], "speaker": [1, 2]}
+    task = cross_corpus_task(source, dict(source))
+    assert task.X_src == ["x", "y"] and task.speaker_tgt.tolist() == ["1", "2"]
+    assert task.source == "source" and task.target == "target"
+    assert source == {"files": ["x", "y"], "emotion": ["a", "b"], "speaker": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "classes", "message"),
+    [
+        ({"a": 1, "b": 1}, {"a": 1}, ["a", "b"], r"missing in the target: \['b'\]; it has \['a'\]"),
+        ({"a": 1}, {"a": 1, "b": 1}, ["a", "b"], r"missing in the source: \['b'\]; it has \['a'\]"),
+        ({"a": 1, "b": 1}, {"a": 1, "b": 1}, ["a"], r"at least two classes; classes names \['a'\]"),
+        ({"a": 1, "b": 1}, {"a": 1, "c": 1}, None, r"source and target share \['a'\]\. The source"),
+    ],
+)
+def test_task_without_its_classes(source, target, classes, message):
+    with pytest.raises(ValueError, match=message):
+        cross_corpus_task(corpus_of(**source), corpus_of(**target), classes)
+
+
+def test_task_of_something_else():
+    corpus = corpus_of(a=1, b=1)
+    with pytest.raises(TypeError, match=r"target must be a Bunch.*got a list without files"):
+        cross_corpus_task(corpus, ["a.wav"])
+    with pytest.raises(TypeError, match=r"source must be .*got a Bunch without speaker"):
+        cross_corpus_task(Bunch(files=["a"], emotion=["b"]), corpus)
+    with pytest.raises(ValueError, match=r"source must have as many files.*got \[1, 2, 2\]"):
+        cross_corpus_task(Bunch(**{**corpus, "files": ["a"]}), corpus)
+    with pytest.raises(TypeError, match=r"classes must be a sequence.*got the string 'anger'"):
+        cross_corpus_task(corpus, corpus, classes="anger")
+
+
+def test_real_task():
+    task = cross_corpus_task(real_corpus("emodb"), real_corpus("casia"))
+    classes = ["anger", "fear", "happiness", "neutral", "sadness"]
+    assert task.classes.tolist() == classes
+    counts = Counter(task.y_src)
+    assert [counts[name] for name in classes] == [127, 69, 71, 79, 62]
+    assert Counter(task.y_tgt) == dict.fromkeys(classes, 200)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_a_missing_emotion_is_no_class(missing):
+    corpus = Bunch(files=["a", "b", "c"], emotion=["fear", missing, "anger"], speaker=[1, 1, 2])
+    with pytest.raises(
+        ValueError, match=r"emotion of the source holds 1 missing label\(s\).*row 1"
+    ):
+        cross_corpus_task(corpus, corpus)
+
+
+def test_classes_that_are_numbers_are_named_by_them():
+    corpus = Bunch(files=["a", "b", "c"], emotion=[0, 1, 2], speaker=[1, 1, 2])
+    task = cross_corpus_task(corpus, corpus, classes=[0, 2])
+    assert task.classes.tolist() == ["0", "2"]
+    assert task.X_src == ["a", "c"]
+
+
+def complete(name, copy=0):
+    """Return a corpus with the published number of each emotion, and no files."""
+    counts = CORPORA[name].counts[copy]
+    return Bunch(**{**corpus_of(**counts), "name": name})
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "copy", "n_source", "n_target"),
+    [
+        ("emodb", "casia", 0, 408, 1000),
+        ("emodb", "enterface", 2, 375, 1052),
+        ("emodb", "enterface", 3, 375, 1047),
+        ("casia", "enterface", 2, 1000, 1052),
+        ("casia", "enterface", 3, 1000, 1047),
+    ],
+)
+def test_published_tasks_have_their_published_size(source, target, copy, n_source, n_target):
+    corpora = complete(source), complete(target, copy)
+    for task, sizes in (
+        (cross_corpus_task(*corpora), (n_source, n_target)),
+        (cross_corpus_task(*corpora[::-1]), (n_target, n_source)),
+    ):
+        assert (len(task.X_src), len(task.X_tgt)) == sizes and len(task.classes) == 5
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_a_complete_corpus_has_the_published_counts_of_each_emotion(name):
+    other = corpus_of(**dict.fromkeys(CORPORA[name].counts[0], 1))
+    for copy in range(len(CORPORA[name].counts)):
+        corpus = complete(name, copy)
+        cross_corpus_task(corpus, other)
+        swapped = np.unique(corpus.emotion)[:2]
+        row = np.flatnonzero(corpus.emotion == swapped[0])[0]
+        corpus.emotion[row] = swapped[1]
+        n = CORPORA[name].counts[copy][swapped[0]]
+        message = rf"target is complete with {len(corpus.files)} .*: {swapped[0]} {n - 1} != {n}, "
+        with pytest.raises(ValueError, match=message):
+            cross_corpus_task(other, corpus)
+        with pytest.raises(ValueError, match=rf"The corpus '{name}' is complete .*Compare the"):
+            list(leave_one_corpus_out([other, corpus]))
+
+
+def test_counts_of_parts_and_of_renamed_or_merged_emotions_are_not_compared():
+    corpus = complete("ravdess")
+    other = corpus_of(anger=1, neutral=1, positive=1)
+    part = Bunch(**{**corpus, **{key: corpus[key][5:] for key in ("files", "emotion", "speaker")}})
+    merged = Bunch(
+        **{**corpus, "emotion": np.where(corpus.emotion == "calm", "neutral", corpus.emotion)}
+    )
+    renamed = corpus.emotion.astype("U9")
+    renamed[renamed == "happiness"] = "positive"
+    for taken in (part, merged, Bunch(**{**corpus, "emotion": renamed})):
+        assert {"anger", "neutral"} <= set(cross_corpus_task(taken, other).classes)
+
+
+def three():
+    named = {}
+    for n, name in enumerate(("a", "b", "c"), start=1):
+        corpus = corpus_of(anger=n, fear=2 * n, **({"calm": 1} if n == 2 else {}))
+        named[name] = Bunch(**{**corpus, "files": [f"{name}-{file}" for file in corpus.files]})
+    return named
+
+
+def test_each_corpus_is_left_out_once():
+    tasks = list(leave_one_corpus_out(three()))
+    assert [task.target for task in tasks] == ["a", "b", "c"]
+    assert [task.source for task in tasks] == [["b", "c"], ["a", "c"], ["a", "b"]]
+    for number, task in enumerate(tasks):
+        assert task.classes.tolist() == ["anger", "fear"]
+        numbers = np.array(["abc".index(file[0]) for file in task.X])
+        np.testing.assert_array_equal(task.sample_domain, np.where(numbers == number, -1, numbers))
+        is_source = task.sample_domain >= 0
+        assert task.X_src == [
+            file for file, source in zip(task.X, is_source, strict=True) if source
+        ]
+        assert task.X == task.X_src + task.X_tgt
+        emotions = np.array([file.split("-")[1].rstrip("0123456789") for file in task.X])
+        np.testing.assert_array_equal(task.y_src, emotions[is_source])
+        np.testing.assert_array_equal(task.y_tgt, emotions[~is_source])
+        np.testing.assert_array_equal(task.y[is_source], task.y_src)
+        assert set(task.y[~is_source]) == {"unlabelled"}
+        np.testing.assert_array_equal(
+            task.speaker, np.concatenate([task.speaker_src, task.speaker_tgt])
+        )
+        assert {name.split("/")[0] for name in task.speaker_tgt} == {task.target}
+
+
+def test_sources_of_equal_speakers_stay_apart():
+    task = next(leave_one_corpus_out(three()))
+    assert set(task.speaker_src) == {"b/s0", "b/s1", "c/s0", "c/s1"}
+
+
+def test_corpora_left_out_of_a_list_go_by_their_names():
+    corpora = [Bunch(**{**corpus, "name": name}) for name, corpus in three().items()]
+    for task, same in zip(
+        leave_one_corpus_out(three()), leave_one_corpus_out(corpora), strict=True
+    ):
+        assert task.target == same.target and task.X == same.X
+
+
+def test_a_stated_subset_of_all_corpora():
+    tasks = leave_one_corpus_out(three(), classes=["fear", "anger"])
+    assert all(task.classes.tolist() == ["anger", "fear"] for task in tasks)
+
+
+def test_several_sources_in_either_call_shape():
+    rng = np.random.default_rng(0)
+    named = {}
+    for n, name in enumerate(("a", "b", "c")):
+        y = np.array(["anger", "fear"] * 10)
+        X = rng.normal(scale=0.1, size=(20, 2)) + (y == "fear")[:, None] + 10 * n
+        named[name] = Bunch(files=list(X), emotion=y, speaker=["s"] * 20)
+    for task in leave_one_corpus_out(named):
+        X = np.stack(task.X)
+        numbers = task.sample_domain
+        Z = CorpusScaler().fit_transform(X, task.y, sample_domain=numbers)
+        for number in np.unique(numbers):
+            np.testing.assert_allclose(Z[numbers == number].mean(axis=0), 0, atol=1e-12)
+        classifier = SourceOnlyClassifier(lr=0.01, max_epochs=30, random_state=0)
+        classifier.fit(Z, task.y, sample_domain=numbers)
+        assert classifier.classes_.tolist() == ["anger", "fear"]
+        np.testing.assert_array_equal(classifier.predict(Z[numbers < 0]), task.y_tgt)
+        method = make_adaptation_pipeline(CorpusScaler(), classifier)
+        method.fit(np.stack(task.X_src), task.y_src, np.stack(task.X_tgt))
+        assert method.predict(np.stack(task.X_tgt)).shape == task.y_tgt.shape
+
+
+def test_corpora_that_make_no_tasks():
+    a, b = corpus_of(x=1, y=1), corpus_of(x=1, z=1)
+    with pytest.raises(ValueError, match=r"different names; got several of \['made'\]"):
+        leave_one_corpus_out([a, a])
+    with pytest.raises(ValueError, match=r"at least two, a source and a target; got \['made'\]"):
+        leave_one_corpus_out([a])
+    with pytest.raises(TypeError, match=r"must be a list of Bunches.*; got a str"):
+        leave_one_corpus_out("emodb")
+    with pytest.raises(TypeError, match=r"must be a list of Bunches.*; got a Bunch"):
+        leave_one_corpus_out(a)
+    with pytest.raises(TypeError, match=r"corpus '1' must be a Bunch.*; got a str without"):
+        leave_one_corpus_out([a, "emodb"])
+    message = (
+        r"all corpora share \['x'\]\. The corpus 'a' has \['x', 'y'\], the corpus 'b' \['x', 'z'\]"
+    )
+    with pytest.raises(ValueError, match=message):
+        leave_one_corpus_out({"a": a, "b": b})
+    with pytest.raises(ValueError, match=r"missing in the corpus 'b': \['y'\]; it has"):
+        leave_one_corpus_out({"a": a, "b": b}, classes=["x", "y"])
+    with pytest.raises(TypeError, match=r"got the string 'anger'"):
+        leave_one_corpus_out({"a": a, "b": b}, classes="anger")
