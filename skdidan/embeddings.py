@@ -51,29 +51,30 @@ def _pool(windows: list[_Window], pooling: str) -> NDArray[np.float64]:
 
 
 class Embeddings(AudioTransformer):
-    """Pooled hidden states of a pretrained speech model, of those on the Hugging Face hub.
+    """Pooled hidden states of a pretrained speech model, such as wav2vec2, HuBERT or WavLM.
 
-    Each recording goes through the model in evaluation mode and single precision, and what a layer
-    says of its frames (of 20 ms, by most models) is pooled over time. A recording's embedding does
-    not depend on the others, up to rounding: recordings of different lengths are padded to go
-    together only through models that keep the padding out of all layers when told by a mask, as
-    wav2vec2, HuBERT, WavLM and UniSpeech models with layer-normalised convolutions do (most large
-    ones, whose feature extractor has ``return_attention_mask``), and through Whisper, which pads
-    everything to 30 s. Other models get recordings of equal length together, and most one by one.
+    Each recording goes through the model in evaluation mode and single precision, and the hidden
+    states of a layer are pooled over its frames, by most models of 20 ms. An embedding does not
+    depend on the other recordings, up to rounding. They are padded to go together only through
+    models that a mask keeps from seeing the padding, which are wav2vec2, HuBERT, WavLM and
+    UniSpeech with layer-normalised convolutions (most large ones) if their feature extractor has
+    ``return_attention_mask``, and through Whisper, which pads everything to 30 s. Other models get
+    recordings of equal length together, hence most one by one.
 
     Parameters
     ----------
     model : str or path-like
-        A folder written by ``save_pretrained`` of a model and of its feature extractor, or a name
-        on the hub, such as ``"microsoft/wavlm-base-plus"``, which is downloaded once and kept by
-        `transformers`. Models of waveforms will do, such as wav2vec2, HuBERT, WavLM and
-        data2vec-audio, and the encoder of Whisper. With a folder nothing is asked of the network.
+        A folder written by ``save_pretrained`` of a model and of its feature extractor, from which
+        everything is read, or a name on the Hugging Face hub, such as
+        ``"microsoft/wavlm-base-plus"``, downloaded once and kept by the transformers library. It
+        must take waveforms, as wav2vec2, HuBERT, WavLM and data2vec-audio do, or be a Whisper, of
+        which the encoder is used.
     layer : int or "mean", default=-1
-        Number of the layer: 0 is what enters the transformer, which the convolutional encoder
-        computes, and 1 to the model's number of layers are the outputs of these; negative numbers
-        count from the last. The last one is taken after the model's final normalisation, if it has
-        any. ``"mean"`` averages all of them, number 0 included. Layers in the middle often tell
-        more of emotion than the last.
+        Number of the layer: 0 is the output of the convolutional encoder as it enters the
+        transformer, with its positions, and the outputs of the transformer's layers count from 1;
+        negative numbers count from the last, which is taken after the final normalisation of
+        models that have one. ``"mean"`` averages all, number 0 included. Layers in the middle often
+        tell more of emotion than the last.
     pooling : {"mean", "std", "max", "mean_std"}, default="mean"
         Statistic over the frames of a recording, per hidden unit; ``"mean_std"`` is both, means
         first.
