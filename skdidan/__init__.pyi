@@ -32,6 +32,7 @@ from .distances import MeanDistance as MeanDistance
 from .domains import NoTargetWarning as NoTargetWarning
 from .domains import Target as Target
 from .domains import split_domains as split_domains
+from .embeddings import Embeddings as Embeddings
 from .functionals import Functionals as Functionals
 from .jda import JDA as JDA
 from .manifests import from_audformat as from_audformat

@@ -6,8 +6,9 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Generator, Iterator, Mapping, Set
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -312,6 +313,7 @@ def map_waveforms(
     sample_rate: int,
     on_error: str = "raise",
     n_jobs: int | None = None,
+    block_size: int | None = None,
     verbose: int = 0,
 ) -> Iterator[Any]:
     """Read each row and apply a function to its waveform, in parallel, in the order of the rows.
@@ -332,6 +334,9 @@ def map_waveforms(
         place and report all such rows in one `AudioWarning` at the end.
     n_jobs : int, optional
         Jobs of joblib, in threads unless ``joblib.parallel_config`` names another backend.
+    block_size : int > 0, optional
+        Rows after which the jobs wait until all of their results are taken. None never waits: where
+        results are taken slowly, those of a whole corpus may then stand in memory.
     verbose : int, default=0
         Show a progress bar if not 0.
 
@@ -346,11 +351,8 @@ def map_waveforms(
         With ``on_error="raise"``: the first row that cannot be used, by file name or row number.
     """
     strict = on_error == "raise"
-    # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
-    # while processes would each import the package first. parallel_config overrides the hint.
-    results: Any = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-        delayed(_apply)(function, row, n, sample_rate, strict) for n, row in enumerate(rows)
-    )
+    apply = partial(_apply, function, sample_rate=sample_rate, strict=strict)
+    results = _in_blocks(apply, rows, n_jobs, block_size or len(rows))
     errors = []
     for result, error in tqdm(results, total=len(rows), unit="clip", disable=not verbose):
         if error is not None:
@@ -370,6 +372,18 @@ def map_waveforms(
             f"{' '.join(errors[:_N_NAMED])}{rest}",
             AudioWarning,
         )
+
+
+def _in_blocks(
+    apply: Callable[[Any, int], Any], rows: list[Any], n_jobs: int | None, block_size: int
+) -> Generator[Any]:
+    """Yield ``apply(row, n)`` of each row, in order, from a new round of jobs for each block."""
+    # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
+    # while processes would each import the package first. parallel_config overrides the hint.
+    with Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator") as parallel:
+        for start in range(0, len(rows), block_size):
+            block = enumerate(rows[start : start + block_size], start)
+            yield from parallel(delayed(apply)(row, n) for n, row in block)
 
 
 class AudioTransformer(TransformerMixin, BaseEstimator):
@@ -415,7 +429,11 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         return waveform_rows(X)
 
     def _map(
-        self, function: Callable[[NDArray[np.float32]], Any], rows: list[Any]
+        self,
+        function: Callable[[NDArray[np.float32]], Any],
+        rows: list[Any],
+        *,
+        block_size: int | None = None,
     ) -> Iterator[Any]:
         return map_waveforms(
             function,
@@ -423,6 +441,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
             sample_rate=self.sample_rate,
             on_error=self.on_error,
             n_jobs=self.n_jobs,
+            block_size=block_size,
             verbose=self.verbose,
         )
 

@@ -342,6 +342,30 @@ def test_loader_is_quiet_about_good_files(paths, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_jobs_wait_until_a_block_is_taken(n_jobs):
+    started = []
+    rows = [np.full(10, 0.1 + 0.01 * n) for n in range(9)]
+    results = map_waveforms(
+        lambda waveform: started.append(waveform[0]) or waveform[0],
+        rows,
+        sample_rate=RATE,
+        n_jobs=n_jobs,
+        block_size=4,
+    )
+    for n, result in enumerate(results):
+        assert result == np.float32(rows[n][0])
+        assert len(started) <= 4 * (n // 4 + 1)
+    assert len(started) == 9
+
+
+def test_blocks_share_one_report():
+    rows = [np.full(10, 0.1 if n % 2 else 0.0) for n in range(9)]
+    with pytest.warns(AudioWarning, match=r"5 of 9 rows .* row 8 is silent") as caught:
+        list(map_waveforms(len, rows, sample_rate=RATE, on_error="warn", block_size=2))
+    assert len(caught) == 1
+
+
 def test_loader_shows_progress_when_verbose(paths, capsys):
     AudioLoader(verbose=1).transform(paths)
     assert "4/4" in capsys.readouterr().err

@@ -15,8 +15,8 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 LAYERS = [
     {"parameters", "reporting"},
     {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"}
-    | {"layouts"},
-    {"spectrograms", "functionals", "scaling", "networks", "distances", "batches"}
+    | {"layouts", "speech_models"},
+    {"spectrograms", "functionals", "embeddings", "scaling", "networks", "distances", "batches"}
     | {"corpora", "synthetic", "caching"},
     {"discrepancies", "reconstruction", "adversaries", "confusion", "tasks", "manifests"},
     {"penalties"},
@@ -54,6 +54,8 @@ FORBIDDEN = {
     "audio": {"torch", "skorch"},
     "caching": {"torch", "skorch"},
     "criteria": {"torch", "skorch"},
+    "speech_models": {"sklearn", "skorch", "transformers"},
+    "embeddings": {"skorch", "transformers"},
 }
 
 
@@ -117,7 +119,7 @@ def test_importing_loads_no_framework_and_changes_no_setting():
     code = (
         "import sys, warnings; before = list(warnings.filters); import skdidan; "
         "assert warnings.filters == before; "
-        "heavy = {'torch', 'sklearn', 'skorch', 'librosa', 'matplotlib', 'scipy'}; "
+        "heavy = {'torch', 'sklearn', 'skorch', 'librosa', 'matplotlib', 'scipy', 'transformers'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,236 @@
+"""Pretrained speech models of the transformers library: from waveforms to hidden states."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+__all__ = ["SpeechEncoder", "SpeechModel"]
+
+_SHORTEST = 0.1  # seconds; one frame takes 25 ms, and some models need several
+# These keep padding out of every layer when a mask tells them where it is. In the others,
+# convolutions above the first ones carry it into valid frames.
+_MASKING = {"hubert", "unispeech", "unispeech-sat", "wav2vec2", "wavlm"}
+_FOR_TRAINING = {"masked_spec_embed"}  # weights that are not used in evaluation mode
+_EXTRACTORS = {"Wav2Vec2FeatureExtractor", "WhisperFeatureExtractor"}
+
+
+class SpeechModel:
+    """What is known of a pretrained model without its weights: its configuration and its input.
+
+    Parameters
+    ----------
+    model : str or path-like
+        A folder, or a name on the Hugging Face hub.
+
+    Attributes
+    ----------
+    name : str
+        The same as a string.
+    sample_rate : int [Hz]
+        Rate of the waveforms that it takes.
+    n_layers : int
+        Its layers, without number 0, the input of the first.
+    hidden_size : int
+        Units of each layer.
+    """
+
+    def __init__(self, model: str | os.PathLike[str]) -> None:
+        self.name, self.is_folder = os.fspath(model), Path(model).is_dir()
+        transformers = _import_transformers()
+        options = {"local_files_only": self.is_folder}
+        try:
+            self.config = transformers.AutoConfig.from_pretrained(self.name, **options)
+            self.extractor = transformers.AutoFeatureExtractor.from_pretrained(self.name, **options)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"model={self.name!r} has no configuration or no feature extractor of a speech "
+                f"model, which their save_pretrained would write: {error}"
+            ) from error
+        extractor = type(self.extractor).__name__
+        if extractor not in _EXTRACTORS:
+            raise ValueError(
+                f"model={self.name!r} is of type {self.config.model_type!r}, with a {extractor}; "
+                "it must be a model of waveforms, such as wav2vec2, hubert, wavlm and "
+                "data2vec-audio, or whisper."
+            )
+        self.sample_rate: int = self.extractor.sampling_rate
+        self.n_layers: int = self.config.num_hidden_layers
+        self.hidden_size: int = self.config.hidden_size
+        self.is_whisper = extractor == "WhisperFeatureExtractor"
+        self.masks_padding = bool(
+            self.config.model_type in _MASKING
+            and self.extractor.return_attention_mask
+            and self.config.feat_extract_norm == "layer"  # "group" normalises over time
+            and not getattr(self.config, "conv_pos_batch_norm", False)
+        )
+
+    def cut(self, waveform: NDArray[np.float32], max_duration: float) -> list[NDArray[np.float32]]:
+        """Normalise a waveform as the model wants it, and cut it into windows of even length.
+
+        Parameters
+        ----------
+        waveform : ndarray of float32, shape (n_samples,)
+            A recording; one of less than 0.1 s is padded with zeros to that length.
+        max_duration : float > 0 [s]
+            Length that no window exceeds.
+
+        Returns
+        -------
+        windows : list of ndarray of float32, each of shape (n_samples_of_the_window,)
+            The windows in order.
+        """
+        longest = round(max_duration * self.sample_rate)
+        if self.is_whisper:
+            longest = min(longest, self.extractor.n_samples)
+        else:
+            inputs = self.extractor(waveform, sampling_rate=self.sample_rate, return_tensors="np")
+            waveform = inputs["input_values"][0]
+        waveform = np.pad(
+            waveform, (0, max(0, round(_SHORTEST * self.sample_rate) - len(waveform)))
+        )
+        return np.array_split(waveform, -(-len(waveform) // longest))
+
+    def load(self, layer: int | str, device: torch.device) -> SpeechEncoder:
+        """Load the weights.
+
+        Parameters
+        ----------
+        layer : int or "mean"
+            Layer whose hidden states are wanted, or the mean of all.
+        device : torch.device
+            Where to compute.
+
+        Returns
+        -------
+        encoder : SpeechEncoder
+            The model with its weights, in evaluation mode and single precision.
+        """
+        self.config.add_adapter = False  # what comes above the last layer is not wanted
+        try:
+            # Loading draws initial weights, even if all are found.
+            with torch.random.fork_rng([]):
+                network, report = _import_transformers().AutoModel.from_pretrained(
+                    self.name,
+                    config=self.config,
+                    local_files_only=self.is_folder,
+                    output_loading_info=True,
+                )
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"model={self.name!r} has no weights that can be loaded: {error}"
+            ) from error
+        if missing := sorted(set(report["missing_keys"]) - _FOR_TRAINING):
+            raise ValueError(
+                f"model={self.name!r} lacks {len(missing)} weights of a {self.config.model_type!r} "
+                f"model, such as {missing[0]!r}, in whose place there would be random ones."
+            )
+        network = network.get_encoder() if self.is_whisper else network
+        return SpeechEncoder(self, network.to(device, torch.float32).eval(), layer)
+
+
+class SpeechEncoder:
+    """A pretrained model with its weights: from windows of waveforms to hidden states.
+
+    Parameters
+    ----------
+    model : SpeechModel
+        What the network is.
+    network : torch.nn.Module
+        The network of the transformers library.
+    layer : int or "mean"
+        Layer whose hidden states are wanted, or the mean of all.
+    """
+
+    def __init__(self, model: SpeechModel, network: Any, layer: int | str) -> None:
+        self._model, self._network, self._layer = model, network, layer
+
+    def encode(
+        self, windows: list[NDArray[np.float32]], batch_size: int
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Compute the hidden states of each window, which the other windows do not change.
+
+        Parameters
+        ----------
+        windows : list of ndarray of float32, each of shape (n_samples_of_the_window,)
+            As `SpeechModel.cut` returns them.
+        batch_size : int > 0
+            Windows computed together, at most.
+
+        Yields
+        ------
+        n : int
+            Number of a window; they come in order of their lengths.
+        hidden : ndarray of float32, shape (n_frames, hidden_size)
+            Its hidden states, but for frames of padding.
+        """
+        # Whisper takes a window of whatever length as one of 30 s.
+        mixed = self._model.is_whisper or self._model.masks_padding
+        for batch in _batches([len(window) for window in windows], batch_size, mixed):
+            hidden = self._forward([windows[n] for n in batch])
+            for n, frames in zip(batch, hidden, strict=True):
+                yield n, frames[: self._n_frames(len(windows[n]), len(frames))]
+
+    def _forward(self, windows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        # Some versions of transformers draw random numbers for every layer, and drop none.
+        with torch.inference_mode(), torch.random.fork_rng([]), warnings.catch_warnings():
+            # WavLM in transformers hands torch two masks of different types.
+            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
+            inputs = {k: v.to(self._network.device) for k, v in self._inputs(windows).items()}
+            outputs = self._network(**inputs, output_hidden_states=True)
+            # Versions of transformers differ in whether the last hidden state of a model with a
+            # final normalisation is taken before or after it.
+            states = [*outputs.hidden_states[:-1], outputs.last_hidden_state]
+            mean = self._layer == "mean"
+            hidden = sum(states) / len(states) if mean else states[int(self._layer)]
+            return hidden.cpu().numpy()
+
+    def _inputs(self, windows: list[NDArray[np.float32]]) -> dict[str, torch.Tensor]:
+        extractor = self._model.extractor
+        if self._model.is_whisper:
+            rate = extractor.sampling_rate
+            return dict(extractor(windows, sampling_rate=rate, return_tensors="pt"))
+        longest = max(len(window) for window in windows)
+        padded = np.full((len(windows), longest), extractor.padding_value, dtype=np.float32)
+        mask = np.zeros((len(windows), longest), dtype=np.int64)
+        for row, valid, window in zip(padded, mask, windows, strict=True):
+            row[: len(window)], valid[: len(window)] = window, 1
+        inputs = {"input_values": torch.from_numpy(padded)}
+        return inputs if mask.all() else inputs | {"attention_mask": torch.from_numpy(mask)}
+
+    def _n_frames(self, n_samples: int, n_computed: int) -> int:
+        """Count the frames that stem from the samples of a window and not from padding."""
+        if self._model.is_whisper:
+            return -(-n_samples // (2 * self._model.extractor.hop_length))
+        if not self._model.masks_padding:
+            return n_computed
+        config = self._model.config
+        for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+            n_samples = (n_samples - kernel) // stride + 1
+        return n_samples
+
+
+def _batches(lengths: Sequence[int], batch_size: int, mixed: bool) -> Iterator[list[int]]:
+    """Yield what goes together: indices of similar lengths if mixed, else of equal ones."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    for _, run in groupby(order, key=lambda n: mixed or lengths[n]):
+        while batch := list(islice(run, batch_size)):
+            yield batch
+
+
+def _import_transformers() -> Any:
+    try:
+        return importlib.import_module("transformers")
+    except ImportError as error:
+        raise ImportError(
+            "Embeddings needs the transformers package: pip install skdidan[transformers]"
+        ) from error
