@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
+from skdidan import make_speech_corpora
 from skdidan.corpora import load_corpus
 
 
@@ -98,3 +100,20 @@ def mcc_reference(logits, temperature, weights=None):
             confusion[k, m] = sum(w * p[k] * p[m] for w, p in zip(weights, probable, strict=True))
     confusion /= confusion.sum(axis=1, keepdims=True)
     return (confusion.sum() - np.trace(confusion)) / n_classes
+
+
+@pytest.fixture(scope="session")
+def corpora_on_disk(tmp_path_factory):
+    """Write EmoDB and CASIA as they lie on disk, with a few clips of a second."""
+    root = tmp_path_factory.mktemp("corpora")
+    made = make_speech_corpora(16, 16, emotions=["anger", "sadness"], duration=1.0, random_state=0)
+    for i, (source, target) in enumerate(zip(made.X_src, made.X_tgt, strict=True)):
+        letter = {"anger": "W", "sadness": "T"}[made.y_src[i]]
+        folder = {"anger": "angry", "sadness": "sad"}[made.y_tgt[i]]
+        for path, waveform in (
+            (root / f"emodb/wav/{3 + 5 * (i % 2):02}a{i:02}{letter}a.wav", source),
+            (root / f"casia/wangzhe/{folder}/{i}.wav", target),
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, waveform, 16_000)
+    return root

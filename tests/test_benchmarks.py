@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from scipy.stats import wilcoxon
 from sklearn.metrics import recall_score
 from sklearn.utils import Bunch
 
-from skdidan import DANClassifier, DIDANClassifier, LIDANClassifier, make_speech_corpora
+from skdidan import DANClassifier, DIDANClassifier, LIDANClassifier
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -23,21 +22,10 @@ def benchmark(monkeypatch):
     return importlib.import_module
 
 
-@pytest.fixture(scope="module")
-def corpora(tmp_path_factory):
-    """Write EmoDB and CASIA as they lie on disk, with a few clips of a second."""
-    root = tmp_path_factory.mktemp("corpora")
-    made = make_speech_corpora(16, 16, emotions=["anger", "sadness"], duration=1.0, random_state=0)
-    for i, (source, target) in enumerate(zip(made.X_src, made.X_tgt, strict=True)):
-        letter = {"anger": "W", "sadness": "T"}[made.y_src[i]]
-        folder = {"anger": "angry", "sadness": "sad"}[made.y_tgt[i]]
-        for path, waveform in (
-            (root / f"emodb/wav/{3 + 5 * (i % 2):02}a{i:02}{letter}a.wav", source),
-            (root / f"casia/wangzhe/{folder}/{i}.wav", target),
-        ):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, waveform, 16_000)
-    return root
+@pytest.fixture
+def corpora(corpora_on_disk):
+    """EmoDB and CASIA, a few clips of each."""
+    return corpora_on_disk
 
 
 def call(cross_corpus, monkeypatch, *arguments):

@@ -1,6 +1,7 @@
 """The whole road: audio files in, adapted emotion labels out."""
 
 import importlib.util
+import runpy
 import sys
 from pathlib import Path
 
@@ -270,8 +271,33 @@ def test_reconstruction_example(tmp_path, monkeypatch, capsys):
     assert figure.stat().st_size > 10_000
 
 
+def readme_block(start):
+    """Return the first block of Python in the README below a heading."""
+    return (ROOT / "README.md").read_text().split(start)[1].split("```python")[1].split("```")[0]
+
+
+def test_two_folders_become_a_table(corpora_on_disk, tmp_path, monkeypatch, capsys):
+    folders = [str(corpora_on_disk / name) for name in ("emodb", "casia")]
+    script = (ROOT / "examples" / "two_folders.py").read_text()
+    code = script[script.index("from skdidan import") :]
+    shown = readme_block("## From two folders to a table")
+    for number, name in enumerate(("emodb", "casia"), start=1):
+        code = code.replace(f"sys.argv[{number}]", f'"corpora/{name}"')
+    assert shown.strip() == code.strip()
+    assert len(script.splitlines()) < 30
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["two_folders", *folders])
+    runpy.run_path(str(ROOT / "examples" / "two_folders.py"))
+    table = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in table[1:]] == [
+        "SourceOnlyClassifier",
+        "DANClassifier",
+        "DIDANClassifier",
+    ]
+
+
 def test_readme_example_runs(capsys):
-    block = (ROOT / "README.md").read_text().split("```python")[2].split("```")[0]
+    block = readme_block("## Ten lines")
     namespace = {}
     exec(block, namespace)
     assert "print(uar(" in block
