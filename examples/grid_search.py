@@ -9,7 +9,8 @@ features, so that each recording is read once. With real corpora::
     python examples/grid_search.py --source emodb --target casia --corpora DIR
 
 The last lines look at the labels of the target, which nothing before has seen: what the chosen
-setting is worth, and what the UAR on the source, the usual score, would have chosen.
+setting is worth, and what the UAR on the source, the usual score, would have chosen. One pair is no
+evidence for either; docs/research/selection.rst has some. The first fit also extracts the features.
 """
 
 import argparse

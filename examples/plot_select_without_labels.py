@@ -3,8 +3,9 @@
 Candidates of several methods and trade-offs are trained on three quarters of the source's
 speakers, then scored on the other speakers and on the unlabelled target by several criteria of
 ``TargetScorer``. Here the truth is known, for the corpora are synthetic: each panel draws the score
-of every candidate against its UAR on the target. A good score rises with it. The regret is the UAR
-of the best candidate less that of the chosen one.
+of every candidate against its UAR on the target. A good score rises with it, and has no bad
+candidate far to the right. The regret is the UAR of the best candidate less that of the chosen one,
+which is circled; of one split it is mostly luck, see docs/research/selection.rst.
 """
 
 import argparse
@@ -63,9 +64,11 @@ def draw(methods, truth, scores, regrets):
     for ax, criterion, values, regret in zip(axes.flat, CRITERIA, scores, regrets, strict=True):
         for method in METHODS:
             shown = methods == method
-            ax.scatter(values[shown], truth[shown], s=25, label=method)
-        ax.scatter(values.max(), truth[values.argmax()], s=140, facecolors="none", edgecolors="k")
-        ax.set(title=f"{criterion}: regret {regret:.1f}", xlabel="score")
+            ax.scatter(values[shown], truth[shown], s=25, alpha=0.7, label=method)
+        chosen = values == values.max()
+        circle = {"s": 140, "facecolors": "none", "edgecolors": "k", "label": "chosen"}
+        ax.scatter(values[chosen], truth[chosen], **circle)
+        ax.set(title=f"{criterion}: regret {regret:.1f} points", xlabel="score")
         ax.locator_params(axis="x", nbins=5)
     for ax in axes[:, 0]:
         ax.set_ylabel("UAR on the target (%)")

@@ -118,7 +118,8 @@ def _transform_rows(step: AudioTransformer, X: Any, memory: joblib.Memory) -> An
     row = memory.cache(_row, ignore=["compute"], verbose=0)
     setting = clone(step).set_params(n_jobs=None, verbose=0), _circumstances(step)
     recordings = waveform_rows(X)
-    keys = [(setting, recording, _stamps([recording])) for recording in recordings]
+    names = [str(row) if isinstance(row, str | Path) else row for row in recordings]
+    keys = [(setting, name, _stamps([name])) for name in names]
     new = [n for n, key in enumerate(keys) if not row.check_call_in_cache(*key, None)]
     if new and step.on_error == "warn":
         new = list(range(len(recordings)))  # so that its warning counts them all

@@ -60,7 +60,8 @@ class DIDANClassifier(AdaptationClassifier):
     trade_off : float >= 0, default=1.0
         Weight :math:`\lambda` of the penalties at the end of training. With 0 they do nothing.
     sparsity : float > 0, default=0.1
-        Price of the codes in `IDA`: the higher, the fewer source rows rebuild a target row.
+        Price of the codes in `IDA`: the higher, the fewer source rows rebuild a target row. Rows
+        are of length one, so that from 1 on none does; 0.03 to 0.3 is a range to search.
     mean_weight : float >= 0, default=3.0
         Weight :math:`\gamma` of the distance of the means; 0 leaves it out.
     label_weight : float >= 0, default=1.0
@@ -85,13 +86,15 @@ class DIDANClassifier(AdaptationClassifier):
         Passes over the larger domain.
     validation_fraction : float between 0 and 1, optional
         Share of the source that is held out from training for `monitor`: of its groups, such as
-        speakers, where `fit` is given any, else of the rows of each class. A search hands groups to
-        its splitter alone, unless metadata routing is on and ``set_fit_request(groups=True)`` asks
-        for them.
+        speakers, where `fit` is given any, else of the rows of each class. To be given where the
+        monitor is or has the factor "source", and not otherwise. A search hands groups to its
+        splitter alone, unless metadata routing is on and ``set_fit_request(groups=True)``, of the
+        classifier or of the `AdaptationPipeline` around it, asks for them.
     monitor : str, optional
         What decides which epoch was best: "source" for the UAR on the held-out source, a criterion
-        of ``skdidan.criteria.TARGET_CRITERIA`` on the target, such as "information", or a product,
-        such as "source*information". The weights of the best epoch are restored at the end. By
+        of ``skdidan.criteria.TARGET_CRITERIA`` on the target ("balance", "clusters", "density",
+        "entropy", "information", "mano", "nuclear_norm", "silhouette"), or a product, such as
+        "source*information". The weights of the best epoch are restored at the end. By
         default the last epoch counts.
     patience : int > 0, optional
         Epochs without a better value of `monitor` after which the training ends; by default it goes

@@ -118,8 +118,9 @@ class TargetScorer:
     Notes
     -----
     Rows of the source go through the steps of an `AdaptationPipeline` as such, and not as rows of
-    the target. Probabilities are those of ``predict_proba``, else the softmax of
-    ``decision_function``; embeddings those of ``embed`` of the last step, else what it is given.
+    the target. A plain `sklearn.pipeline.Pipeline` knows no such path: its scores differ.
+    Probabilities are those of ``predict_proba``, else the softmax of ``decision_function``;
+    embeddings those of ``embed`` of the last step, else what it is given.
 
     References
     ----------
@@ -291,7 +292,7 @@ def suggest_trade_off(
             f"{names or 'none'} in {estimator!r}. Of several, search with GridSearchCV."
         )
     if check_criterion(criterion) == ["oracle"]:
-        raise ValueError("criterion='oracle' reads labels of the target; it suggests nothing.")
+        raise ValueError("criterion='oracle' reads labels of the target: take any other criterion.")
     values = np.atleast_1d(np.asarray(trade_offs, dtype=float)).tolist()
     if not values:
         raise ValueError("trade_offs must hold at least one value; got none.")

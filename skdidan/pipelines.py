@@ -90,7 +90,7 @@ class AdaptationPipeline(BaseEstimator):
     -----
     A search slices every fit parameter that has as many rows as ``X``. Give it the target as
     ``search.fit(X, y, X_tgt=Target(X_tgt))``. The held-out source rows on which a cross-validation
-    scores go through the chain as rows of the target do.
+    scores go through the chain as rows of the target do, unless a `TargetScorer` scores them.
 
     Where the first step takes a precomputed kernel, as `TCA` does, give `fit` the square matrix of
     all rows and `sample_domain`; a search then splits rows and columns. Rows to predict hold their
@@ -178,6 +178,10 @@ class AdaptationPipeline(BaseEstimator):
             last = clone(last)
             params = _target_for(last, domains.X_tgt)
             if groups is not None:
+                if not has_fit_parameter(last, "groups"):
+                    raise TypeError(
+                        f"groups go to the last step, but {name!r}, {last!r}, takes none."
+                    )
                 params["groups"] = groups
             with self._timed(name):
                 last.fit(domains.X_src, domains.y_src, **params)

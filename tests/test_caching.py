@@ -86,6 +86,13 @@ def test_only_what_is_new_is_computed(memory):
     np.testing.assert_array_equal(doubled, 2 * memory.transform(Loudness(), WAVEFORMS[:1]))
 
 
+def test_a_path_is_the_same_in_every_type(memory, files):
+    for kind in (list, np.array, pd.Series, lambda X: [str(path) for path in X]):
+        memory.transform(Loudness(), kind(files))
+        memory.transform(Loudness(), kind([str(path) for path in files]))
+    assert Loudness.calls == [3]
+
+
 def test_a_changed_file_is_read_again(memory, files):
     memory.transform(Loudness(), files)
     soundfile.write(files[1], WAVEFORMS[1] / 2, 16_000, subtype="FLOAT")

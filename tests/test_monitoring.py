@@ -268,7 +268,7 @@ def test_groups_that_leave_no_row_of_a_class():
 
 def test_a_pipeline_hands_groups_to_who_takes_them(domains):
     X_src, y_src, X_tgt, _ = domains
-    with pytest.raises(TypeError, match="unexpected keyword argument 'groups'"):
+    with pytest.raises(TypeError, match="groups go to the last step, but 'jdar', JDAR"):
         make_adaptation_pipeline(CorpusScaler(), JDAR()).fit(X_src, y_src, X_tgt, groups=y_src)
 
 
