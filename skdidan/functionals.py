@@ -16,7 +16,21 @@ from skdidan.audio import AudioTransformer
 
 __all__ = ["Functionals"]
 
-_OPENSMILE_SETS = ("ComParE_2016", "GeMAPSv01b", "eGeMAPSv02", "emobase")
+# Names that papers use, and those of the opensmile package.
+_OPENSMILE_SETS = {
+    "ComParE": "ComParE_2016",
+    "ComParE_2016": "ComParE_2016",
+    "GeMAPS": "GeMAPSv01b",
+    "GeMAPSv01b": "GeMAPSv01b",
+    "IS09": "IS09",
+    "IS10": "IS10",
+    "IS11": "IS11",
+    "IS12": "IS12",
+    "IS13": "IS13",
+    "eGeMAPS": "eGeMAPSv02",
+    "eGeMAPSv02": "eGeMAPSv02",
+    "emobase": "emobase",
+}
 _SHORTEST_FOR_OPENSMILE = 0.1  # seconds; its longest frame is 60 ms and shorter clips become NaN
 _MIN_RATE = 8_000
 _N_MELS, _N_MFCC = 26, 12
@@ -159,7 +173,7 @@ def _make_smile(feature_set: str) -> Any:
             "pip install skdidan[opensmile]"
         ) from error
     return opensmile.Smile(
-        feature_set=opensmile.FeatureSet[feature_set],
+        feature_set=opensmile.FeatureSet[_OPENSMILE_SETS[feature_set]],
         feature_level=opensmile.FeatureLevel.Functionals,
     )
 
@@ -179,8 +193,10 @@ class Functionals(AudioTransformer):
     Parameters
     ----------
     feature_set : str, default="light"
-        ``"light"``, or a set of the opensmile package: ``"ComParE_2016"`` (6,373 features),
-        ``"GeMAPSv01b"`` (62), ``"eGeMAPSv02"`` (88) or ``"emobase"`` (988). These need
+        ``"light"``, or a set of the opensmile package: ``"eGeMAPS"`` (v02, 88 features),
+        ``"GeMAPS"`` (v01b, 62), ``"ComParE"`` (2016, 6,373), those of the Interspeech challenges
+        of 2009 to 2013, ``"IS09"`` (384), ``"IS10"`` (1,582), ``"IS11"`` (4,368), ``"IS12"``
+        (6,125) and ``"IS13"`` (6,373), or ``"emobase"`` (988). These need
         ``pip install skdidan[opensmile]``, whose licence is for research; clips of less than
         0.1 s are padded with zeros to that length.
     sample_rate : int >= 8000 [Hz], default=16000

@@ -225,6 +225,48 @@ def test_recordings_that_vanish_are_computed_again(memory, tmp_path, monkeypatch
     assert Loudness.calls == [3, 1, 1, 1]
 
 
+def fill(folder, seed):
+    """Transform files or waveforms in a process of its own."""
+    rng = np.random.default_rng(0)
+    waveforms = [rng.normal(scale=0.1, size=1600).astype(np.float32) for _ in range(20)]
+    order = np.random.default_rng(seed).permutation(20)
+    Z = StepMemory(folder).transform(LogMelSpectrogram(n_mels=4), [waveforms[n] for n in order])
+    return Z[np.argsort(order)]
+
+
+def test_processes_may_fill_one_folder_at_once(tmp_path):
+    filled = joblib.Parallel(n_jobs=2)(joblib.delayed(fill)(tmp_path, n) for n in range(6))
+    for Z in filled:
+        np.testing.assert_array_equal(Z, filled[0])
+    np.testing.assert_array_equal(fill(None, 0), filled[0])
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1, 100])
+def test_what_a_killed_process_left_half_written_is_computed_again(
+    memory, tmp_path, n_bytes, caplog
+):
+    expected = memory.transform(Loudness(), WAVEFORMS)
+    outputs = list((tmp_path / "kept").rglob("output.pkl"))
+    assert len(outputs) == 1 + 3
+    for output in outputs:
+        output.write_bytes(output.read_bytes()[:n_bytes])
+    np.testing.assert_array_equal(memory.transform(Loudness(), WAVEFORMS), expected)
+    assert caplog.text.count("Exception while loading results") == 1 + 3
+    caplog.clear()
+    np.testing.assert_array_equal(memory.transform(Loudness(), WAVEFORMS), expected)
+    assert not caplog.text
+
+
+def test_a_folder_can_be_limited_and_cleared(memory, tmp_path):
+    expected = memory.transform(Loudness(), WAVEFORMS)
+    folder = joblib.Memory(tmp_path / "kept", verbose=0)
+    for forget in (lambda: folder.reduce_size(items_limit=2), lambda: folder.clear(warn=False)):
+        forget()
+        np.testing.assert_array_equal(memory.transform(Loudness(), WAVEFORMS), expected)
+    folder.reduce_size(bytes_limit=0)
+    assert not list((tmp_path / "kept").rglob("output.pkl"))
+
+
 def test_without_a_place_nothing_is_kept():
     Loudness.calls.clear()
     for _ in range(2):

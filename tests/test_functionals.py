@@ -229,7 +229,30 @@ def test_light_set_does_not_import_opensmile(monkeypatch):
         importlib.import_module("opensmile")
 
 
-@pytest.mark.parametrize("feature_set", _OPENSMILE_SETS)
+@pytest.mark.parametrize(
+    ("short", "full", "n_features"),
+    [
+        ("eGeMAPS", "eGeMAPSv02", 88),
+        ("GeMAPS", "GeMAPSv01b", 62),
+        ("ComParE", "ComParE_2016", 6373),
+    ],
+)
+def test_short_names_of_opensmile_sets(short, full, size):
+    pytest.importorskip("opensmile")
+    noise = [np.random.default_rng(0).normal(scale=0.1, size=8000).astype(np.float32)]
+    X = Functionals(short).fit_transform(noise)
+    assert X.shape == (1, size)
+    np.testing.assert_array_equal(X, Functionals(full).fit_transform(noise))
+
+
+def test_number_of_features_of_the_challenges():
+    pytest.importorskip("opensmile")
+    sizes = {"IS09": 384, "IS10": 1582, "IS11": 4368, "IS12": 6125, "IS13": 6373}
+    for name, size in sizes.items():
+        assert len(Functionals(name).get_feature_names_out()) == size
+
+
+@pytest.mark.parametrize("feature_set", sorted(set(_OPENSMILE_SETS.values())))
 def test_opensmile_sets_are_finite_and_named(feature_set):
     pytest.importorskip("opensmile")
     functionals = Functionals(feature_set, on_error="warn")
