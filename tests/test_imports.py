@@ -25,7 +25,7 @@ LAYERS = [
     {"adaptation", "jda", "tjm", "transport", "weighting"},
     {"didan", "dann", "regressors"},
     {"classifiers", "transformers", "pipelines"},
-    {"trials"},
+    {"trials", "windows"},
     {"model_selection"},
     {"comparison", "plots", "persistence"},
 ]
@@ -52,6 +52,7 @@ FORBIDDEN = {
     "transport": {"torch", "skorch"},
     "regressors": {"torch", "skorch"},
     "weighting": {"torch", "skorch"},
+    "windows": {"torch", "skorch"},
     "audio": {"torch", "skorch"},
     "caching": {"torch", "skorch"},
     "criteria": {"torch", "skorch"},
