@@ -277,7 +277,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
-            Rows of the target domain.
+            Rows of the target domain; spectrograms of any length where those of `fit` were of
+            different lengths.
 
         Returns
         -------

@@ -216,6 +216,14 @@ class TestPadding:
         torch.testing.assert_close(X, before, equal_nan=True, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("name", sorted(SPECTROGRAM_NETWORKS))
+def test_batches_without_padding_pass_the_encoder_as_a_whole(name):
+    network, X = unsettled(name).eval(), torch.randn(4, 16, 20)
+    maps = network.encoder(X[:, None])
+    expected = maps.mean(dim=(2, 3)) + maps.amax(dim=(2, 3))
+    assert torch.equal(network(X).layer("pooled"), expected)
+
+
 def test_pooling_of_different_lengths_by_hand():
     network = unsettled("cnn", channels=(4,)).eval()
     clip = torch.randn(1, 16, 21)
