@@ -70,3 +70,4 @@ from .transport import OptimalTransport as OptimalTransport
 from .trials import OracleWarning as OracleWarning
 from .weighting import KMM as KMM
 from .weighting import WeightedClassifier as WeightedClassifier
+from .windows import WindowedClassifier as WindowedClassifier

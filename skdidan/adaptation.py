@@ -20,9 +20,10 @@ from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skdidan.batches import PairedBatches
-from skdidan.domains import open_target, source_groups, validate_domains
+from skdidan.domains import check_finite, open_target, source_groups, validate_domains
 from skdidan.monitoring import SOURCE, EpochScores, NetAnswers, check_monitor
 from skdidan.networks import NETWORKS
+from skdidan.padding import is_padded, pad_alike
 from skdidan.parameters import (
     check_count,
     check_not_negative,
@@ -122,7 +123,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : array-like, shape (n_source, n_features) or (n_source, n_bins, n_frames)
-            The source; with `sample_domain`, both domains stacked.
+            The source; with `sample_domain`, both domains stacked. In spectrograms of different
+            lengths, frames after the end of a recording are NaN.
         y : array-like, shape (n_source,)
             Its labels. With `sample_domain`, whatever stands there for target rows is not read.
         X_tgt : array-like or Target, shape (n_target, ...), optional
@@ -141,8 +143,9 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If the domains do not fit together, the source has fewer than two classes, or a
-            parameter is out of its range.
+            If the domains do not fit together, the source has fewer than two classes, NaN stands
+            anywhere but after the end of a recording, the network takes no recordings of different
+            lengths, or a parameter is out of its range.
         TypeError
             If `network` is a module already made, does not take its arguments, or returns no
             features.
@@ -164,9 +167,12 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
             supervised=True,
             allow_nd=True,
             dtype=np.float32,
+            padding=True,
             min_source=2,
             wants_target=self._wants_target(),
         )
+        if target is not None:
+            source, target = pad_alike([source, target])
         return self._fit(source, labels, target, source_groups(X, groups, sample_domain))
 
     def _fit(
@@ -177,6 +183,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         groups: NDArray[Any] | None,
     ) -> Self:
         classes, codes = np.unique(y, return_inverse=True)
+        has_lengths = is_padded(X) or is_padded(X_tgt)
+        shape = (len(X[0]), None) if has_lengths else X.shape[1:]
         device = self._device()
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=3)
         target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
@@ -193,7 +201,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(int(seeds[1]))
             net = AdaptationNet(
-                self._module(X.shape[1:], len(classes)),
+                self._module(X.shape[1:], len(classes), has_lengths=has_lengths),
                 LOSSES[self.loss](weight=self._class_weights(classes, y[train])),
                 n_classes=len(classes),
                 penalties={} if X_tgt is None else self._penalty_terms(classes),
@@ -205,7 +213,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
                 callbacks=[*monitoring, *(self.callbacks or [])],
                 verbose=self.verbose,
             ).fit(batches, None)
-        self.net_, self.classes_, self.feature_shape_ = net, classes, X.shape[1:]
+        self.net_, self.classes_, self.feature_shape_ = net, classes, shape
         self.__dict__.pop("best_epoch_", None)
         if monitoring:
             self.best_epoch_ = dict(net.callbacks_)["best_epoch"].best_epoch_
@@ -269,7 +277,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
-            Rows of the target domain.
+            Rows of the target domain; spectrograms of any length where those of `fit` were of
+            different lengths.
 
         Returns
         -------
@@ -330,14 +339,35 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
     def _answers(self, X: Any) -> NetAnswers:
         check_is_fitted(self)
         X = validate_data(
-            self, open_target(X), reset=False, allow_nd=True, dtype=np.float32, order="C"
+            self,
+            open_target(X),
+            reset=False,
+            allow_nd=True,
+            dtype=np.float32,
+            order="C",
+            ensure_all_finite="allow-nan",
         )
-        if X.shape[1:] != self.feature_shape_:
-            raise ValueError(
-                f"{type(self).__name__} was fitted on rows of shape {self.feature_shape_}; "
-                f"got {X.shape[1:]}."
-            )
+        check_finite(self, X)
+        self._check_shape(X)
         return NetAnswers.of(self.net_, torch.tensor(X))
+
+    def _check_shape(self, X: NDArray[Any]) -> None:
+        expected = self.feature_shape_
+        has_lengths = expected[-1] is None
+        is_equal = X.shape[1:] == expected and not is_padded(X)
+        if is_equal or (has_lengths and X.ndim == 3):
+            return  # validate_data has compared the bins
+        hint = ""
+        if not has_lengths and X.ndim == 3:
+            padded = ", some of them padded" if is_padded(X) else ""
+            hint = (
+                f"{padded}. All rows of the fit were of one length: give the transformer the same "
+                "duration as there, or fit on rows of different lengths (duration=None)"
+            )
+        raise ValueError(
+            f"{type(self).__name__} was fitted on rows of shape {expected}; got "
+            f"{X.shape[1:]}{hint}."
+        )
 
     def _device(self) -> torch.device:
         if self.device == "auto":
@@ -349,7 +379,9 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
                 f"device must be 'auto' or one that torch knows; got {self.device!r}."
             ) from error
 
-    def _module(self, input_shape: tuple[int, ...], n_classes: int) -> nn.Module:
+    def _module(
+        self, input_shape: tuple[int, ...], n_classes: int, *, has_lengths: bool
+    ) -> nn.Module:
         network = self.network
         if network == "auto":
             network = "mlp" if len(input_shape) == 1 else "cnn"
@@ -374,6 +406,13 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         module = network(input_shape, n_classes, **params)
         if not isinstance(module, nn.Module):
             raise TypeError(f"network must make a torch.nn.Module; got {type(module).__name__}.")
+        if has_lengths and not getattr(module, "takes_padding", False):
+            raise ValueError(
+                f"{type(module).__name__} takes no spectrograms of different lengths, where NaN "
+                "pads the shorter ones. Give the transformer a duration, take network='cnn' or "
+                "'vgg11', or let a network of your own leave out padding and have takes_padding = "
+                "True."
+            )
         return module.float()  # as the data, whatever torch's default type is
 
     def _check_parameters(self) -> None:

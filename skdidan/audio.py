@@ -30,6 +30,7 @@ __all__ = [
     "AudioTransformer",
     "AudioWarning",
     "Segment",
+    "audio_span",
     "map_waveforms",
     "read_audio",
     "waveform_rows",
@@ -199,6 +200,34 @@ def _seek(file: soundfile.SoundFile, segment: Segment, name: str) -> int:
         raise ValueError(f"{name} lies beyond the end of the file, which lasts {duration:g} s.")
     file.seek(first)
     return -1 if segment.end is None else min(round(segment.end * rate), file.frames) - first
+
+
+def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
+    """Tell from the header of a file where it, or a `Segment` of it, begins and ends.
+
+    Parameters
+    ----------
+    path : str, path-like or Segment
+        As in `read_audio`.
+
+    Returns
+    -------
+    rate : int [Hz]
+        The sample rate of the file.
+    first, last : int
+        Number of the first sample, and of the one after the last.
+
+    Raises
+    ------
+    soundfile.SoundFileError, TypeError
+        If the file cannot be opened.
+    ValueError
+        If a segment lies beyond its end.
+    """
+    with soundfile.SoundFile(os.fspath(path)) as file:
+        n_frames = _seek(file, path, f"The audio file {path}") if isinstance(path, Segment) else -1
+        first = file.tell()
+        return file.samplerate, first, file.frames if n_frames < 0 else first + n_frames
 
 
 def _check_samples(waveform: NDArray[np.float32], name: str) -> NDArray[np.float32]:

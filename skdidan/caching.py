@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_memory
 
 from skdidan.audio import AudioTransformer, waveform_rows
 from skdidan.domains import open_target
+from skdidan.padding import join_rows, trim_padding
 
 __all__ = ["StepMemory"]
 
@@ -130,13 +131,18 @@ def _transform_rows(step: AudioTransformer, X: Any, memory: joblib.Memory) -> An
         raise
     if not isinstance(computed, list | np.ndarray):
         return computed  # a data frame, of all recordings since none is kept
-    parts = {n: computed[k : k + 1] for k, n in enumerate(new)}
+    parts = {n: _own(computed[k : k + 1]) for k, n in enumerate(new)}
     kept = [
         # What was there may have been removed since.
         row(*key, lambda n=n: parts[n] if n in parts else step.transform(recordings[n : n + 1]))
         for n, key in enumerate(keys)
     ]
-    return np.concatenate(kept) if isinstance(kept[0], np.ndarray) else list(chain(*kept))
+    return join_rows(kept) if isinstance(kept[0], np.ndarray) else list(chain(*kept))
+
+
+def _own(part: Any) -> Any:
+    """Take the padding off a recording, which depends on the others."""
+    return trim_padding(part) if isinstance(part, np.ndarray) else part
 
 
 def _row(setting: object, recording: Any, stamps: object, compute: Callable[[], Any]) -> Any:

@@ -6,16 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import has_fit_parameter, validate_data
 
+from skdidan.padding import count_frames, join_rows
 from skdidan.reporting import warn_caller
 
 __all__ = [
     "Domains",
     "NoTargetWarning",
     "Target",
+    "check_finite",
     "check_missing",
     "merge_domains",
     "n_rows",
@@ -135,7 +137,7 @@ def merge_domains(X_src: Any, X_tgt: Any, is_source: NDArray[np.bool_]) -> Any:
 
         return take_rows(pd.concat([X_src, X_tgt]), rows)
     if hasattr(X_src, "shape"):
-        return np.concatenate([X_src, X_tgt])[rows]
+        return join_rows([X_src, X_tgt])[rows]
     return take_rows([*X_src, *X_tgt], rows)
 
 
@@ -276,6 +278,7 @@ def validate_domains(
     supervised: bool = False,
     allow_nd: bool = False,
     dtype: Any = np.float64,
+    padding: bool = False,
     min_source: int = 1,
     wants_target: bool = True,
 ) -> Domains:
@@ -296,6 +299,9 @@ def validate_domains(
         Whether rows may have more than one axis.
     dtype : dtype, default=numpy.float64
         Type of the returned features.
+    padding : bool, default=False
+        Whether rows of two axes may be spectrograms of different lengths: NaN may pad them, and the
+        domains may differ in the number of frames.
     min_source : int, default=1
         Fewest source rows that will do.
     wants_target : bool, default=True
@@ -313,6 +319,7 @@ def validate_domains(
     """
     X, y, X_tgt = split_domains(X, y, X_tgt, sample_domain=sample_domain)
     checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "order": "C"}
+    checks["ensure_all_finite"] = "allow-nan" if padding else True
     if supervised:
         check_missing(y, "y of the source")
         X, y = validate_data(estimator, X, y, ensure_min_samples=min_source, **checks)
@@ -325,11 +332,21 @@ def validate_domains(
             )
     else:
         X = validate_data(estimator, X, ensure_min_samples=min_source, **checks)
+    if padding:
+        check_finite(estimator, X)
     if X_tgt is None and wants_target:
         warn_no_target(estimator)
     if X_tgt is not None:
-        X_tgt = _validate_target(estimator, X_tgt, X.shape[1:], checks)
+        X_tgt = _validate_target(estimator, X_tgt, X.shape[1:], checks, padding=padding)
     return Domains(X, y, X_tgt)
+
+
+def check_finite(estimator: Any, X: NDArray[Any]) -> None:
+    """Raise a ValueError for NaN, unless it pads spectrograms after the end of a recording."""
+    if X.ndim == 3:
+        count_frames(X)
+    else:
+        assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
 
 
 def check_missing(labels: Any, name: str) -> None:
@@ -351,12 +368,22 @@ def _is_missing(value: Any) -> bool:
 
 
 def _validate_target(
-    estimator: Any, X_tgt: Any, row_shape: tuple[int, ...], checks: dict[str, Any]
+    estimator: Any,
+    X_tgt: Any,
+    row_shape: tuple[int, ...],
+    checks: dict[str, Any],
+    *,
+    padding: bool,
 ) -> NDArray[Any]:
     try:
         X_tgt = X_tgt if hasattr(X_tgt, "shape") else np.asarray(X_tgt)
-        if X_tgt.shape[1:] == row_shape:
-            return validate_data(estimator, X_tgt, reset=False, **checks)
+        shape = X_tgt.shape[1:]
+        is_longer_or_shorter = padding and len(shape) == 2 and shape[:1] == row_shape[:-1]
+        if shape == row_shape or is_longer_or_shorter:
+            X_tgt = validate_data(estimator, X_tgt, reset=False, **checks)
+            if padding:
+                check_finite(estimator, X_tgt)
+            return X_tgt
     except ValueError as error:
         raise ValueError(f"The target is not valid: {error}") from error
     raise ValueError(

@@ -1,7 +1,9 @@
 """Networks that return logits and the features on which domains are aligned.
 
 Each is built as ``network(input_shape, n_classes, ...)`` and maps a batch to `Outputs`. A network
-of the caller's own does the same; a plain tuple ``(logits, features)`` is as good.
+of the caller's own does the same; a plain tuple ``(logits, features)`` is as good. One whose
+attribute ``takes_padding`` is true is given spectrograms of different lengths, too, in which the
+frames after the end of a recording are NaN: see `frame_mask`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 
 from skdidan.parameters import check_counts
 
-__all__ = ["CNN", "MLP", "NETWORKS", "VGG11", "Outputs"]
+__all__ = ["CNN", "MLP", "NETWORKS", "VGG11", "Outputs", "frame_mask"]
 
 
 class Outputs(NamedTuple):
@@ -89,6 +91,28 @@ class Outputs(NamedTuple):
         return self.local_layers[last]
 
 
+def frame_mask(X: Tensor) -> Tensor:
+    """Mark the frames of spectrograms of different lengths.
+
+    Parameters
+    ----------
+    X : Tensor, shape (n_samples, n_bins, n_frames)
+        Spectrograms; frames after the end of a recording are NaN.
+
+    Returns
+    -------
+    mask : Tensor of bool, shape (n_samples, n_frames)
+        True for the frames of a recording, False for the padding.
+
+    Examples
+    --------
+    >>> import torch
+    >>> frame_mask(torch.tensor([[[1.0, float("nan")]], [[2.0, 3.0]]])).tolist()
+    [[True, False], [True, True]]
+    """
+    return ~X[:, 0].isnan()
+
+
 class _FullyConnected(nn.Module):
     """Rectified fully connected layers, called fc1, fc2, ..., and a linear output layer."""
 
@@ -152,6 +176,8 @@ class MLP(_FullyConnected):
 class _Convolutional(_FullyConnected):
     """Convolutions, pooling over time and frequency, fully connected layers, the output."""
 
+    takes_padding = True
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -167,16 +193,41 @@ class _Convolutional(_FullyConnected):
 
     def forward(self, X: Tensor) -> Outputs:
         """Map spectrograms (n_samples, n_bins, n_frames) to their outputs."""
-        maps = self.encoder(X.unsqueeze(1))
-        pooled = maps.mean(dim=(2, 3)) + maps.amax(dim=(2, 3))
+        pooled = self._pool_padded(X) if X[:, 0, -1].isnan().any() else self._pool(X)
         layers = self._embed(pooled)
         local = self._embed(pooled.detach()) if self.training else layers
         features = list(layers.values())[-1]
         return Outputs(self.output(features), features, {"pooled": pooled, **layers}, local)
 
+    def _pool(self, X: Tensor) -> Tensor:
+        maps = self.encoder(X.unsqueeze(1))
+        return maps.mean(dim=(2, 3)) + maps.amax(dim=(2, 3))
+
+    def _pool_padded(self, X: Tensor) -> Tensor:
+        """Do the same to recordings of different lengths, each as if it were alone.
+
+        Frames after its end are zero before every convolution, as its borders are, and count in no
+        mean, that of batch normalisation included.
+        """
+        mask = frame_mask(X)
+        mask = mask[:, : int(mask.sum(dim=1).max())]
+        maps = X[:, :, : mask.shape[1]].masked_fill(~mask[:, None], 0.0).unsqueeze(1)
+        for layer in self.encoder.children():
+            if isinstance(layer, nn.BatchNorm2d):
+                maps = _normalise_frames(layer, maps, mask)
+            else:
+                maps = layer(maps)
+            if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
+                # Output j is centred on, or begins with, frame j * step.
+                step = layer.stride if isinstance(layer.stride, int) else layer.stride[1]
+                mask = mask[:, ::step]
+        # Rectified maps are nowhere below the zeros that stand after the end.
+        n_positions = maps.shape[2] * mask.sum(dim=1, keepdim=True)
+        return maps.sum(dim=(2, 3)) / n_positions + maps.amax(dim=(2, 3))
+
 
 class CNN(_Convolutional):
-    """Small convolutional network on spectrograms.
+    """Small convolutional network on spectrograms, of equal or of different lengths.
 
     Blocks of a convolution (first 5 x 5 in steps of 2, then 3 x 3), batch normalisation, rectifier
     and 2 x 2 max pooling; the sum of the mean and the maximum of each map ("pooled"); fully
@@ -185,7 +236,7 @@ class CNN(_Convolutional):
     Parameters
     ----------
     input_shape : tuple of int, (n_bins, n_frames)
-        Shape of a spectrogram.
+        Shape of a spectrogram; any other number of frames will do as well.
     n_classes : int
         Number of classes.
     channels : sequence of int, default=(16, 32, 64, 128)
@@ -227,7 +278,7 @@ class VGG11(_Convolutional):
     Parameters
     ----------
     input_shape : tuple of int, (n_bins, n_frames)
-        Shape of a spectrogram.
+        Shape of a spectrogram; any other number of frames will do as well.
     n_classes : int
         Number of classes.
     hidden : sequence of int, default=(512,)
@@ -269,6 +320,15 @@ def _blocks(channels: Sequence[int], pool_after: Sequence[int]) -> nn.Sequential
         if index in pool_after:
             layers += [nn.MaxPool2d(2, ceil_mode=True)]  # ceil: an axis of length one survives
     return nn.Sequential(*layers)
+
+
+def _normalise_frames(layer: nn.BatchNorm2d, maps: Tensor, mask: Tensor) -> Tensor:
+    """Normalise the frames of the recordings, and put zeros in place of all others."""
+    by_frame = maps.permute(0, 3, 2, 1)  # which is a view where channels are last
+    frames = layer(by_frame[mask].transpose(1, 2).unsqueeze(-1))
+    normalised = torch.zeros_like(by_frame, dtype=frames.dtype)
+    normalised[mask] = frames.squeeze(-1).transpose(1, 2)
+    return normalised.permute(0, 3, 2, 1)
 
 
 def _check_spectrogram(input_shape: Sequence[int]) -> None:

@@ -14,7 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdidan.domains import n_rows, open_target, source_rows, validate_domains
+from skdidan.domains import check_finite, n_rows, open_target, source_rows, validate_domains
 from skdidan.reporting import warn_caller
 
 __all__ = ["CorpusScaler"]
@@ -37,8 +37,9 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     with the mean and the standard deviation (divided by the number of values) of that feature in
     that corpus; a feature that is constant there is divided by 1. In spectrograms a feature is a
-    frequency bin: its statistics run over rows and frames. With `groups`, ``c`` is a speaker of a
-    corpus. Labels are never used, so the target may be standardised like this.
+    frequency bin: its statistics run over rows and frames. Frames of NaN, with which spectrograms
+    of different lengths are padded, count for nothing and stay as they are. With `groups`, ``c`` is
+    a speaker of a corpus. Labels are never used, so the target may be standardised like this.
 
     Parameters
     ----------
@@ -132,7 +133,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X` has neither two nor three axes, if `groups` or `groups_tgt` does not name one
+            If `X` has neither two nor three axes, if it holds NaN other than as padding after the
+            end of a spectrogram, if `groups` or `groups_tgt` does not name one
             group per row, or if `groups_tgt` comes without `X_tgt`.
 
         Warns
@@ -149,6 +151,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             sample_domain=sample_domain,
             allow_nd=True,
             dtype=(np.float64, np.float32),
+            padding=True,
         )
         if X_src.ndim > 3:
             raise ValueError(
@@ -243,8 +246,14 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(
-            self, open_target(X), reset=False, allow_nd=True, dtype=(np.float64, np.float32)
+            self,
+            open_target(X),
+            reset=False,
+            allow_nd=True,
+            dtype=(np.float64, np.float32),
+            ensure_all_finite="allow-nan",
         )
+        check_finite(self, X)
         if X.ndim != self.ndim_:
             raise ValueError(f"X must have {self.ndim_} axes, as in fit; got shape {X.shape}.")
         if sample_domain is None:
@@ -256,7 +265,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         scaled, too_small = np.empty_like(X), []
         for (number, name), rows in _parts(numbers, _group_names(groups, len(X))).items():
             scaler = self.scalers_.get((corpora[number], name))
-            if scaler is None and len(_flat(X[rows])) < 2:
+            if scaler is None and _n_values(X[rows]) < 2:
                 # By its own statistics a single value is 0, whatever it was.
                 scaler = self.scalers_[corpora[number], None]
                 too_small.append(name)
@@ -347,6 +356,11 @@ def _parts(numbers: NDArray[Any], names: NDArray[np.object_]) -> dict[tuple[int,
 def _flat(X: NDArray[Any]) -> NDArray[Any]:
     """Lay the frames of all spectrograms below one another: (n * n_frames, n_bins)."""
     return X if X.ndim == 2 else np.moveaxis(X, 1, -1).reshape(-1, X.shape[1])
+
+
+def _n_values(X: NDArray[Any]) -> int:
+    """Count the values of a feature, without the padding."""
+    return int(np.count_nonzero(~np.isnan(_flat(X)[:, 0])))
 
 
 def _scale(scaler: StandardScaler, X: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""From audio to spectrograms of one fixed size: linear, mel, cepstral."""
+"""From audio to spectrograms of one length or of their own: linear, mel, cepstral."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 
 from skdidan.audio import AudioTransformer
+from skdidan.padding import pad_alike
 from skdidan.parameters import check_count, check_option, check_positive
 
 __all__ = ["MFCC", "LogMelSpectrogram", "Spectrogram"]
 
 _CROPS = ("loudest", "center")
+_MOST_PADDING = 2**32  # bytes: 4 GiB of nothing
 
 
 def _fix_duration(waveform: NDArray[np.float32], n_samples: int, crop: str) -> NDArray[np.float32]:
@@ -30,8 +32,12 @@ def _fix_duration(waveform: NDArray[np.float32], n_samples: int, crop: str) -> N
     return waveform[start : start + n_samples]
 
 
-class _FixedSpectrogram(AudioTransformer):
-    """Decibel spectrogram of a clip of fixed duration; subclasses say what becomes of its bins."""
+def _n_samples(duration: float, sample_rate: int) -> int:
+    return round(duration * sample_rate)
+
+
+class _DecibelSpectrogram(AudioTransformer):
+    """Decibel spectrogram of each clip; subclasses say what becomes of its bins."""
 
     def __init__(
         self,
@@ -40,7 +46,7 @@ class _FixedSpectrogram(AudioTransformer):
         n_fft: int = 512,
         win_length: int = 400,
         hop_length: int = 160,
-        duration: float = 2.0,
+        duration: float | None = 2.0,
         crop: str = "loudest",
         amin: float = 1e-10,
         top_db: float | None = 80.0,
@@ -74,26 +80,44 @@ class _FixedSpectrogram(AudioTransformer):
         -------
         spectrograms : ndarray of float32, shape (n, n_bins, n_frames)
             ``n_frames = 1 + round(duration * sample_rate) // hop_length``, for an even `n_fft`.
+            Without a duration, ``n_frames`` is that of the longest clip, and frames after the end
+            of a shorter one are NaN.
 
         Raises
         ------
         FileNotFoundError, ValueError
-            If a parameter is out of range; with ``on_error="raise"``, if a row cannot be used.
+            If a parameter is out of range; with ``on_error="raise"``, if a row cannot be used;
+            without a duration, if padding to the longest clip takes more than 4 GiB.
         TypeError
             If the rows are neither all paths nor all waveforms.
         """
         self._check_parameters()
         rows = self._rows(X)
         bank = self._filter_bank()
+        if self.duration is None:
+            return self._of_different_lengths(
+                list(self._map(partial(self._convert, bank=bank), rows))
+            )
         # librosa pads n_fft // 2 samples on both sides: one fewer than n_fft where that is odd.
-        n_frames = 1 + (self._n_samples() - self.n_fft % 2) // self.hop_length
+        n_samples = _n_samples(self.duration, self.sample_rate)
+        n_frames = 1 + (n_samples - self.n_fft % 2) // self.hop_length
         spectrograms = np.empty((len(rows), self._n_bins(), n_frames), dtype=np.float32)
         for n, values in enumerate(self._map(partial(self._convert, bank=bank), rows)):
             spectrograms[n] = values
         return spectrograms
 
-    def _n_samples(self) -> int:
-        return round(self.duration * self.sample_rate)
+    def _of_different_lengths(self, clips: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Put spectrograms, each of shape (n_bins, n_frames_of_the_clip), into one array."""
+        n_frames = [clip.shape[1] for clip in clips]
+        longest = int(np.argmax(n_frames))
+        n_padded = len(clips) * n_frames[longest] - sum(n_frames)
+        if n_padded * clips[0][:, :1].nbytes > _MOST_PADDING:
+            raise ValueError(
+                f"duration=None pads {len(clips)} rows to the {n_frames[longest]} frames of row "
+                f"{longest}, which takes more than 4 GiB of padding. Give a duration, cut long "
+                "recordings into windows (WindowedClassifier), or pass them by themselves."
+            )
+        return np.concatenate(pad_alike([clip[np.newaxis] for clip in clips]))
 
     def _n_bins(self) -> int:
         return 1 + self.n_fft // 2
@@ -104,8 +128,12 @@ class _FixedSpectrogram(AudioTransformer):
     def _convert(
         self, waveform: NDArray[np.float32], bank: NDArray[np.float32] | None
     ) -> NDArray[np.float32]:
+        if self.duration is None:
+            n_samples = max(len(waveform), self.n_fft)  # no less makes a frame
+        else:
+            n_samples = _n_samples(self.duration, self.sample_rate)
         spectrum = librosa.stft(
-            _fix_duration(waveform, self._n_samples(), self.crop),
+            _fix_duration(waveform, n_samples, self.crop),
             n_fft=self.n_fft,
             hop_length=self.hop_length,
             win_length=self.win_length,
@@ -119,23 +147,27 @@ class _FixedSpectrogram(AudioTransformer):
         super()._check_parameters()
         for name in ("n_fft", "win_length", "hop_length"):
             check_count(name, getattr(self, name))
-        for name in ("duration", "amin"):
-            check_positive(name, getattr(self, name))
+        check_positive("amin", self.amin)
+        if self.duration is not None:
+            self._check_duration(self.duration)
         if self.top_db is not None:
             check_positive("top_db", self.top_db)
         if self.win_length > self.n_fft:
             raise ValueError(
                 f"win_length must not exceed n_fft; got {self.win_length} > {self.n_fft} samples."
             )
-        if self._n_samples() < self.n_fft:
-            raise ValueError(
-                f"duration must cover at least n_fft samples; got {self.duration} s = "
-                f"{self._n_samples()} samples < {self.n_fft}."
-            )
         check_option("crop", self.crop, _CROPS)
 
+    def _check_duration(self, duration: float) -> None:
+        n_samples = _n_samples(check_positive("duration", duration), self.sample_rate)
+        if n_samples < self.n_fft:
+            raise ValueError(
+                f"duration must cover at least n_fft samples; got {duration} s = {n_samples} "
+                f"samples < {self.n_fft}."
+            )
 
-class Spectrogram(_FixedSpectrogram):
+
+class Spectrogram(_DecibelSpectrogram):
     r"""Log-magnitude spectrogram on a linear frequency axis.
 
     .. math:: S_{kt} = 10 \log_{10} \max(|X_{kt}|^2, a_\min), \qquad
@@ -156,8 +188,10 @@ class Spectrogram(_FixedSpectrogram):
         Length of the window, 25 ms at 16 kHz; at most `n_fft`.
     hop_length : int > 0 [samples], default=160
         Distance of the frames, 10 ms at 16 kHz.
-    duration : float > 0 [s], default=2.0
+    duration : float > 0 [s] or None, default=2.0
         Length of every clip. A shorter one is padded with zeros at its end, a longer one cropped.
+        None keeps each whole, at least `n_fft` samples; frames of NaN then follow the shorter ones
+        in the array, for a network that leaves them out, such as `CNN` or `VGG11`.
     crop : {"loudest", "center"}, default="loudest"
         Which window of a longer clip to keep: the first one of the highest energy, or the centre.
     amin : float > 0, default=1e-10
@@ -192,7 +226,7 @@ class Spectrogram(_FixedSpectrogram):
     """
 
 
-class LogMelSpectrogram(_FixedSpectrogram):
+class LogMelSpectrogram(_DecibelSpectrogram):
     r"""Log-mel spectrogram.
 
     .. math:: M_{mt} = 10 \log_{10} \max\Big(\sum_k B_{mk} |X_{kt}|^2,\ a_\min\Big)
@@ -218,8 +252,10 @@ class LogMelSpectrogram(_FixedSpectrogram):
         Lower edge of the lowest band.
     fmax : float [Hz], optional
         Upper edge of the highest band; None is ``sample_rate / 2``.
-    duration : float > 0 [s], default=2.0
+    duration : float > 0 [s] or None, default=2.0
         Length of every clip. A shorter one is padded with zeros at its end, a longer one cropped.
+        None keeps each whole, at least `n_fft` samples; frames of NaN then follow the shorter ones
+        in the array, for a network that leaves them out, such as `CNN` or `VGG11`.
     crop : {"loudest", "center"}, default="loudest"
         Which window of a longer clip to keep: the first one of the highest energy, or the centre.
     amin : float > 0, default=1e-10
@@ -255,7 +291,7 @@ class LogMelSpectrogram(_FixedSpectrogram):
         n_mels: int = 64,
         fmin: float = 0.0,
         fmax: float | None = None,
-        duration: float = 2.0,
+        duration: float | None = 2.0,
         crop: str = "loudest",
         amin: float = 1e-10,
         top_db: float | None = 80.0,
@@ -332,8 +368,10 @@ class MFCC(LogMelSpectrogram):
         Lower edge of the lowest band.
     fmax : float [Hz], optional
         Upper edge of the highest band; None is ``sample_rate / 2``.
-    duration : float > 0 [s], default=2.0
+    duration : float > 0 [s] or None, default=2.0
         Length of every clip. A shorter one is padded with zeros at its end, a longer one cropped.
+        None keeps each whole, at least `n_fft` samples; frames of NaN then follow the shorter ones
+        in the array, for a network that leaves them out, such as `CNN` or `VGG11`.
     crop : {"loudest", "center"}, default="loudest"
         Which window of a longer clip to keep: the first one of the highest energy, or the centre.
     amin : float > 0, default=1e-10
@@ -370,7 +408,7 @@ class MFCC(LogMelSpectrogram):
         n_mels: int = 64,
         fmin: float = 0.0,
         fmax: float | None = None,
-        duration: float = 2.0,
+        duration: float | None = 2.0,
         crop: str = "loudest",
         amin: float = 1e-10,
         top_db: float | None = 80.0,

@@ -22,7 +22,7 @@ from skdidan import (
     Target,
     read_audio,
 )
-from skdidan.audio import AudioWarning, map_waveforms, waveform_rows
+from skdidan.audio import AudioWarning, audio_span, map_waveforms, waveform_rows
 
 RATE = 16_000
 
@@ -544,3 +544,24 @@ def test_segment_of_no_file(tmp_path):
 def test_times_that_make_no_segment(start, end, error, message):
     with pytest.raises(error, match=message):
         Segment("a.wav", start, end)
+
+
+# Where files begin and end
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+@pytest.mark.parametrize("part", [(0.0, None), (0.25, None), (0.1, 0.3), (0.4, 0.58), (1 / 3, 0.5)])
+def test_span_is_that_of_the_samples_read(tmp_path, rate, part):
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, np.random.default_rng(0).normal(scale=0.1, size=rate // 2), rate)
+    row = path if part == (0.0, None) else Segment(path, *part)
+    found, first, last = audio_span(row)
+    samples = read_audio(path, sample_rate=rate)[first:last]
+    assert found == rate
+    np.testing.assert_array_equal(read_audio(row, sample_rate=rate), samples)
+
+
+def test_span_of_a_segment_beyond_the_end(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full(800, 0.1), 16_000)
+    with pytest.raises(ValueError, match=r"a\.wav' from 1 s to its end lies beyond the end"):
+        audio_span(Segment(tmp_path / "a.wav", 1.0))

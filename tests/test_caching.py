@@ -68,6 +68,14 @@ def test_rows_come_back_as_they_were_computed(memory, files, make, kind):
                 np.testing.assert_array_equal(row, other)
 
 
+def test_whole_recordings_are_padded_to_the_longest_of_each_call(memory, files):
+    step = LogMelSpectrogram(n_mels=4, duration=None)
+    for rows in ([0, 1, 2], [1, 0], [1], [2, 1], [1, 0, 1]):
+        X = [files[row] for row in rows]
+        for _ in range(2):
+            np.testing.assert_array_equal(memory.transform(step, X), step.transform(X))
+
+
 def test_arrays_of_waveforms(memory):
     X = np.stack([WAVEFORMS[0], WAVEFORMS[2][:1600]])
     expected = np.abs(X).max(axis=1, keepdims=True)

@@ -12,12 +12,14 @@ from skdidan import (
     DANClassifier,
     DeepCORALClassifier,
     DIDANClassifier,
+    Outputs,
     SourceOnlyClassifier,
     Target,
 )
 from skdidan.adaptation import AdaptationClassifier
 from skdidan.classifiers import CLASSIFIERS
 from skdidan.monitoring import _project_on_simplex
+from skdidan.networks import frame_mask
 
 NEURAL = {n: cls for n, cls in CLASSIFIERS.items() if issubclass(cls, AdaptationClassifier)}
 ADAPTING = {name: cls for name, cls in NEURAL.items() if name != "source_only"}
@@ -400,3 +402,124 @@ def test_adversaries_of_several_layers_learn_each_by_itself(domains):
     classifier = ADAPTING["dann"](**params).fit(*domains[:3])
     widths = [penalty.discriminator[0].weight.shape[1] for penalty in classifier.net_.penalties_]
     assert widths == [9, 8]
+
+
+# Recordings of different lengths
+
+
+@pytest.fixture
+def lengths_domains(spectrogram_domains):
+    """Cut the clips, in source and target, to different lengths."""
+    X_src, y_src, X_tgt, y_tgt = spectrogram_domains
+    rng = np.random.default_rng(0)
+    X_src, X_tgt = X_src.copy(), X_tgt[:, :, :17].copy()
+    for X in (X_src, X_tgt):
+        for row, length in zip(X[1:], rng.integers(4, X.shape[2], len(X) - 1), strict=True):
+            row[:, length:] = np.nan
+    return X_src, y_src, X_tgt, y_tgt
+
+
+@pytest.mark.parametrize("name", sorted(ADAPTING))
+def test_different_lengths_are_learnt_from(name, lengths_domains):
+    X_src, y_src, X_tgt, y_tgt = lengths_domains
+    params = QUICK | {"max_epochs": 30}
+    classifier = ADAPTING[name](**params).fit(X_src, y_src, X_tgt)
+    assert classifier.feature_shape_ == (16, None)
+    assert np.mean(classifier.predict(X_tgt) == y_tgt) > 0.8
+    assert np.isfinite(classifier.embed(X_src)).all()
+
+
+def test_answers_do_not_depend_on_the_padding(lengths_domains):
+    X_src, y_src, X_tgt, _ = lengths_domains
+    classifier = DIDANClassifier(**QUICK).fit(X_src, y_src, X_tgt)
+    expected = classifier.decision_function(X_tgt)
+    for n_more in (10, 200):
+        longer = np.pad(X_tgt, [(0, 0), (0, 0), (0, n_more)], constant_values=np.nan)
+        np.testing.assert_allclose(classifier.decision_function(longer), expected, atol=1e-5)
+    for row, score in zip(X_tgt, expected, strict=True):
+        alone = row[:, np.isfinite(row[0])]
+        np.testing.assert_allclose(classifier.decision_function([alone]), score, atol=1e-5)
+    assert classifier.predict(np.ones((1, 16, 70))).shape == (1,)
+
+
+@pytest.mark.parametrize("monitor", ["information", "source*information"])
+def test_different_lengths_are_monitored(monitor, lengths_domains):
+    fraction = 0.25 if "source" in monitor else None
+    classifier = DIDANClassifier(**QUICK, monitor=monitor, validation_fraction=fraction)
+    classifier.fit(*lengths_domains[:3])
+    assert np.isfinite([epoch["monitor"] for epoch in classifier.history_]).all()
+
+
+def test_domains_of_one_length_each_are_of_different_lengths(spectrogram_domains):
+    X_src, y_src, X_tgt, _ = spectrogram_domains
+    classifier = DIDANClassifier(**QUICK).fit(X_src, y_src, X_tgt[:, :, :9])
+    assert classifier.feature_shape_ == (16, None)
+    assert classifier.predict(X_tgt).shape == (len(X_tgt),)
+
+
+class Flat(nn.Module):
+    """A network of the user's own that knows of no padding."""
+
+    def __init__(self, input_shape, n_classes):
+        super().__init__()
+        self.output = nn.Linear(input_shape[0], n_classes)
+
+    def forward(self, X):
+        """Average over time."""
+        return Outputs(self.output(X.mean(dim=2)), X.mean(dim=2))
+
+
+class Masked(Flat):
+    """One that does."""
+
+    takes_padding = True
+
+    def forward(self, X):
+        """Average over the frames of each recording."""
+        mask = frame_mask(X)[:, None]
+        features = X.masked_fill(~mask, 0.0).sum(dim=2) / mask.sum(dim=2)
+        return Outputs(self.output(features), features)
+
+
+@pytest.mark.parametrize("network", ["mlp", Flat])
+def test_networks_that_take_no_padding_say_so(network, lengths_domains):
+    name = network.upper() if isinstance(network, str) else network.__name__
+    with pytest.raises(ValueError, match=f"{name} takes no spectrograms of different lengths"):
+        DIDANClassifier(network, **QUICK).fit(*lengths_domains[:3])
+
+
+def test_a_network_of_ones_own_may_take_padding(lengths_domains):
+    X_src, y_src, X_tgt, _ = lengths_domains
+    classifier = DIDANClassifier(Masked, **QUICK).fit(X_src, y_src, X_tgt)
+    np.testing.assert_allclose(classifier.embed(X_tgt), np.nanmean(X_tgt, axis=2), atol=1e-5)
+
+
+@pytest.mark.parametrize("network", ["cnn", "mlp"])
+def test_padding_after_a_fit_to_one_length_is_refused(network, spectrogram_domains):
+    X_src, y_src, X_tgt, _ = spectrogram_domains
+    classifier = DIDANClassifier(network, **QUICK).fit(X_src, y_src, X_tgt)
+    X_tgt = X_tgt.copy()
+    X_tgt[1, :, 15:] = np.nan
+    match = r"shape \(16, 20\); got \(16, 20\), some of them padded. All rows of the fit were of on"
+    with pytest.raises(ValueError, match=match):
+        classifier.predict(X_tgt)
+
+
+def test_other_shapes_are_refused_after_different_lengths(lengths_domains):
+    X_src, y_src, X_tgt, _ = lengths_domains
+    classifier = DIDANClassifier(**QUICK).fit(X_src, y_src, X_tgt)
+    with pytest.raises(ValueError, match=r"fitted on rows of shape \(16, None\); got \(16,\)\."):
+        classifier.predict(np.ones((2, 16)))
+    with pytest.raises(ValueError, match="X has 15 features"):
+        classifier.predict(np.ones((2, 15, 8)))
+
+
+@pytest.mark.parametrize("place", ["source", "target", "predicted"])
+def test_nan_that_is_no_padding_is_refused(place, lengths_domains):
+    X_src, y_src, X_tgt, _ = lengths_domains
+    bad = X_src.copy()
+    bad[2, 3, 1] = np.nan
+    match = "NaN within a recording, first in row 2, bin 3, frame 1"
+    source, target = bad if place == "source" else X_src, bad if place == "target" else X_tgt
+    with pytest.raises(ValueError, match=match):
+        DIDANClassifier(**QUICK).fit(source, y_src, target).predict(bad)

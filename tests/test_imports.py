@@ -13,7 +13,7 @@ PACKAGE = Path(skdidan.__file__).parent
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
 LAYERS = [
-    {"parameters", "reporting"},
+    {"parameters", "reporting", "padding"},
     {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"}
     | {"layouts", "speech_models"},
     {"spectrograms", "functionals", "embeddings", "scaling", "networks", "distances", "batches"}
@@ -25,7 +25,7 @@ LAYERS = [
     {"adaptation", "jda", "tjm", "transport", "weighting"},
     {"didan", "dann", "regressors"},
     {"classifiers", "transformers", "pipelines"},
-    {"trials"},
+    {"trials", "windows"},
     {"model_selection"},
     {"comparison", "plots", "persistence"},
 ]
@@ -34,6 +34,7 @@ SAME_LAYER = {("audio", "domains"), ("plots", "comparison")}
 FORBIDDEN = {
     "parameters": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "reporting": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
+    "padding": {"sklearn", "torch", "skorch"},
     "networks": {"sklearn", "skorch"},
     "distances": {"sklearn", "skorch"},
     "discrepancies": {"sklearn", "skorch"},
@@ -51,6 +52,7 @@ FORBIDDEN = {
     "transport": {"torch", "skorch"},
     "regressors": {"torch", "skorch"},
     "weighting": {"torch", "skorch"},
+    "windows": {"torch", "skorch"},
     "audio": {"torch", "skorch"},
     "caching": {"torch", "skorch"},
     "criteria": {"torch", "skorch"},

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skdidan.networks import CNN, MLP, NETWORKS, VGG11, Outputs
+from skdidan.networks import CNN, MLP, NETWORKS, VGG11, Outputs, frame_mask
 
 SPECTROGRAM_NETWORKS = {"cnn": CNN, "vgg11": VGG11}
 
@@ -147,3 +147,92 @@ def test_the_last_layer_has_a_local_form(layers):
 def test_convolutions_need_spectrograms(name):
     with pytest.raises(ValueError, match=r"\(n_bins, n_frames\); got shape \(88,\)"):
         build(name, input_shape=(88,))
+
+
+def unsettled(name, **params):
+    """Build a network whose batch normalisation moves zeros elsewhere, as a trained one does."""
+    network = build(name, **params)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            for values in (layer.running_mean, layer.bias.data, layer.weight.data):
+                values.normal_()
+            layer.running_var.uniform_(0.5, 2)
+    return network
+
+
+def padded(X, n_frames):
+    return torch.nn.functional.pad(X, (0, n_frames - X.shape[2]), value=float("nan"))
+
+
+@pytest.mark.parametrize("name", sorted(SPECTROGRAM_NETWORKS))
+class TestPadding:
+    """Recordings of different lengths, each of which is as if it were alone."""
+
+    @pytest.mark.parametrize("n_frames", [1, 2, 37, 64])
+    def test_changes_no_output_in_evaluation(self, name, n_frames):
+        network, X = unsettled(name).eval(), torch.randn(1, 16, n_frames)
+        alone = network(X)
+        for n_more in (0, 10, 200):
+            longer = torch.randn(2, 16, n_frames + n_more)
+            batch = torch.cat([longer, padded(X, n_frames + n_more)])
+            for outputs in (network(batch[2:]), network(batch)):
+                torch.testing.assert_close(outputs.logits[-1:], alone.logits, atol=1e-5, rtol=1e-5)
+                torch.testing.assert_close(
+                    outputs.features[-1:], alone.features, atol=1e-5, rtol=1e-5
+                )
+
+    def test_of_a_whole_batch_changes_nothing_in_training(self, name):
+        X, answers = torch.randn(6, 16, 33, dtype=torch.float64), []
+        for batch in (X, padded(X, 50)):
+            network = unsettled(name, dropout=0.0).train().double()
+            outputs = network(batch)
+            outputs.logits.square().sum().backward()
+            gradient = network.encoder[0].weight.grad
+            answers.append((outputs.logits, network.encoder[1].running_mean, gradient))
+        torch.testing.assert_close(*answers)
+
+    def test_does_not_count_in_batch_normalisation(self, name):
+        network = build(name).train()
+        clips = [torch.randn(1, 16, n_frames) for n_frames in (20, 9, 32)]
+        network(torch.cat([padded(clip, 32) for clip in clips]))
+        convolution, normalisation = network.encoder[:2]
+        maps = [convolution(clip[:, None])[0].flatten(1) for clip in clips]
+        expected = torch.cat(maps, dim=1)
+        mean, var = 0.1 * expected.mean(dim=1), 0.9 + 0.1 * expected.var(dim=1)
+        torch.testing.assert_close(normalisation.running_mean, mean, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(normalisation.running_var, var, atol=1e-5, rtol=1e-5)
+
+    def test_gets_no_gradient_that_is_nan(self, name):
+        network = build(name).train()
+        X = torch.cat([torch.randn(3, 16, 30), padded(torch.randn(3, 16, 5), 30)])
+        network(X).layer("features", local=True).sum().backward()
+        network(X).logits.sum().backward()
+        assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+
+    def test_input_is_left_alone(self, name):
+        X = padded(torch.randn(2, 16, 5), 30)
+        before = X.clone()
+        build(name)(X)
+        torch.testing.assert_close(X, before, equal_nan=True, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", sorted(SPECTROGRAM_NETWORKS))
+def test_batches_without_padding_pass_the_encoder_as_a_whole(name):
+    network, X = unsettled(name).eval(), torch.randn(4, 16, 20)
+    maps = network.encoder(X[:, None])
+    expected = maps.mean(dim=(2, 3)) + maps.amax(dim=(2, 3))
+    assert torch.equal(network(X).layer("pooled"), expected)
+
+
+def test_pooling_of_different_lengths_by_hand():
+    network = unsettled("cnn", channels=(4,)).eval()
+    clip = torch.randn(1, 16, 21)
+    (maps,) = network.encoder(clip[:, None])
+    expected = maps.mean(dim=(1, 2)) + maps.amax(dim=(1, 2))
+    pooled = network(torch.cat([padded(clip, 40), torch.randn(1, 16, 40)])).layer("pooled")
+    torch.testing.assert_close(pooled[0], expected, atol=1e-6, rtol=1e-5)
+
+
+def test_the_mask_marks_frames():
+    X = torch.cat([padded(torch.randn(1, 3, 2), 4), torch.randn(1, 3, 4)])
+    assert frame_mask(X).tolist() == [[True, True, False, False], [True] * 4]

@@ -33,6 +33,7 @@ from skdidan import (
     LogMelSpectrogram,
     NoTargetWarning,
     Target,
+    TargetScorer,
     make_adaptation_pipeline,
 )
 
@@ -580,3 +581,66 @@ def test_rows_of_the_source_go_its_way_when_told():
     np.testing.assert_allclose(mixed[20:], last.decision_function(Z_src))
     with pytest.raises(ValueError, match="sample_domain and X differ in length: 3 != 30"):
         pipeline.predict(X_src, sample_domain=[0, 0, 0])
+
+
+# Recordings of different lengths
+
+
+@pytest.fixture
+def recordings():
+    """Two emotions as tones, in recordings of different lengths; the target is quieter."""
+    rng = np.random.default_rng(0)
+    y = np.array(["anger", "sadness"])[np.arange(28) % 2]
+    X = []
+    for label, n_samples in zip(y, rng.integers(3000, 9000, size=28), strict=True):
+        tone = np.sin(2 * np.pi * (900 if label == "anger" else 200) * np.arange(n_samples) / 8000)
+        X.append(0.2 * tone + rng.normal(scale=0.02, size=n_samples))
+    return X[:16], y[:16], [0.5 * row for row in X[16:]], y[16:]
+
+
+def whole_recordings(**params):
+    mel = LogMelSpectrogram(sample_rate=8000, n_mels=16, hop_length=400, duration=None)
+    classifier = DIDANClassifier(max_epochs=20, batch_size=16, random_state=0)
+    return make_adaptation_pipeline(mel, CorpusScaler(), classifier, **params)
+
+
+def test_whole_recordings_from_end_to_end(recordings, tmp_path):
+    X_src, y_src, X_tgt, y_tgt = recordings
+    pipeline = whole_recordings().fit(X_src, y_src, X_tgt)
+    assert pipeline.score(X_tgt, y_tgt) > 0.8
+    expected = pipeline.decision_function(X_tgt)
+    for row, score in zip(X_tgt, expected, strict=True):
+        np.testing.assert_allclose(pipeline.decision_function([row]), score, atol=1e-4)
+    kept = whole_recordings(memory=tmp_path)
+    for _ in range(2):
+        kept.fit(X_src, y_src, X_tgt)
+        np.testing.assert_array_equal(kept.decision_function(X_tgt), expected)
+
+
+def test_whole_recordings_of_stacked_domains(recordings):
+    X_src, y_src, X_tgt, _ = recordings
+    longest = [max(range(len(X)), key=lambda n: len(X[n])) for X in (X_src, X_tgt)]
+    assert len(X_src[longest[0]]) // 400 != len(X_tgt[longest[1]]) // 400
+    X, domain = [*X_tgt, *X_src], np.repeat([-1, 1], [len(X_tgt), len(X_src)])
+    y = np.concatenate([np.repeat("?", len(X_tgt)), y_src])
+    pipeline = whole_recordings().fit(X_src, y_src, X_tgt)
+    stacked = whole_recordings().fit(X, y, sample_domain=domain)
+    np.testing.assert_array_equal(
+        stacked.decision_function(X_tgt), pipeline.decision_function(X_tgt)
+    )
+    Z = whole_recordings()[:-1].fit_transform(X, sample_domain=domain)
+    Z_src = whole_recordings()[:-1].fit_transform(X_src, X_tgt=X_tgt)
+    np.testing.assert_array_equal(Z[len(X_tgt) :, :, : Z_src.shape[2]], Z_src)
+    assert np.isnan(Z[len(X_tgt) :, :, Z_src.shape[2] :]).all()
+
+
+def test_whole_recordings_in_a_search(recordings, tmp_path):
+    X_src, y_src, X_tgt, y_tgt = recordings
+    grid = {"didanclassifier__trade_off": [0.3, 1.0]}
+    scoring = TargetScorer(["adaptation", "mixval"], X_tgt)
+    search = GridSearchCV(
+        whole_recordings(memory=tmp_path), grid, cv=2, scoring=scoring, refit="adaptation"
+    )
+    search.fit(X_src, y_src, X_tgt=Target(X_tgt))
+    assert np.isfinite(search.cv_results_["mean_test_mixval"]).all()
+    assert np.mean(search.predict(X_tgt) == y_tgt) > 0.8

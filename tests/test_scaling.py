@@ -250,3 +250,74 @@ def test_sample_domain_of_the_wrong_length_in_transform():
 def test_not_fitted():
     with pytest.raises(NotFittedError):
         CorpusScaler().transform(X_TGT)
+
+
+# Spectrograms of different lengths
+
+LENGTHS = [7, 3, 1, 6, 7, 2]
+
+
+def padded(X, lengths=LENGTHS):
+    X = X.copy()
+    for row, length in zip(X, lengths, strict=True):
+        row[:, length:] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_padding_counts_for_nothing_and_stays(dtype):
+    X_src, X_tgt = padded(SPECTRA_SRC).astype(dtype), SPECTRA_TGT[:, :, :4].astype(dtype)
+    scaler = CorpusScaler()
+    source, target = scaler.fit_transform(X_src, X_tgt=X_tgt), scaler.transform(X_tgt)
+    mean = np.nanmean(X_src, axis=(0, 2), keepdims=True)
+    deviation = np.nanstd(X_src, axis=(0, 2), keepdims=True)
+    tolerance = {"atol": 1e-5 if dtype == np.float32 else 1e-12}
+    np.testing.assert_allclose(source, (X_src - mean) / deviation, **tolerance)
+    np.testing.assert_array_equal(np.isnan(source), np.isnan(X_src))
+    np.testing.assert_array_equal(target, standard_3d(X_tgt, X_tgt))
+
+
+def test_more_padding_changes_no_frame():
+    X = padded(SPECTRA_SRC)
+    longer = np.concatenate([X, np.full((6, 5, 9), np.nan)], axis=2)
+    scaled = [CorpusScaler().fit_transform(rows, X_tgt=SPECTRA_TGT) for rows in (X, longer)]
+    np.testing.assert_allclose(scaled[1][:, :, :7], scaled[0], rtol=1e-12)
+    assert np.isnan(scaled[1][:, :, 7:]).all()
+
+
+def test_a_new_group_of_a_single_frame_is_scaled_as_its_corpus():
+    X = padded(SPECTRA_SRC)
+    groups = ["a"] * 6
+    scaler = CorpusScaler().fit(SPECTRA_SRC, X_tgt=X, groups_tgt=groups)
+    with pytest.warns(UserWarning, match="but one row each"):
+        scaled = scaler.transform(X[2:3], groups=["new"])
+    np.testing.assert_array_equal(scaled, scaler.transform(X[2:3]))
+    assert np.isfinite(scaled[:, :, 0]).all()
+
+
+def test_nan_that_is_no_padding_is_refused():
+    X = padded(SPECTRA_SRC)
+    X[1, 4, 2] = np.nan
+    for rows in ({"X": X, "X_tgt": SPECTRA_TGT}, {"X": SPECTRA_TGT, "X_tgt": X}):
+        with pytest.raises(ValueError, match="first in row 1, bin 4, frame 2"):
+            CorpusScaler().fit(**rows)
+    scaler = CorpusScaler().fit(SPECTRA_SRC, X_tgt=SPECTRA_TGT)
+    with pytest.raises(ValueError, match="first in row 1, bin 4, frame 2"):
+        scaler.transform(X)
+    X[:, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN within a recording, first in row 0, bin 0, frame 0"):
+        scaler.transform(X)
+    X[5] = np.nan
+    with pytest.raises(ValueError, match="nothing but NaN in 1 of 6 rows, the first of them row 5"):
+        scaler.transform(X)
+
+
+@pytest.mark.parametrize("X_tgt", [X_TGT, None])
+def test_nan_in_features_is_refused(X_tgt):
+    X = X_SRC.copy()
+    X[3, 1] = np.nan
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        CorpusScaler().fit(X, X_tgt=X_tgt)
+    scaler = CorpusScaler().fit(X_SRC, X_tgt=X_TGT)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        scaler.transform(X)

@@ -9,7 +9,7 @@ import soundfile
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from skdidan import MFCC, AudioLoader, LogMelSpectrogram, Spectrogram, Target
+from skdidan import MFCC, AudioLoader, LogMelSpectrogram, Spectrogram, Target, spectrograms
 from skdidan.audio import AudioWarning
 
 RATE = 16_000
@@ -311,3 +311,43 @@ def test_both_call_shapes_are_taken():
     for params in ({"X_tgt": waveforms[:1]}, {"sample_domain": [1, 1, -1]}):
         actual = Spectrogram().fit_transform(waveforms, ["a", "b", "c"], **params)
         np.testing.assert_array_equal(actual, expected)
+
+
+# Whole recordings
+
+
+@pytest.mark.parametrize("transformer", ALL)
+def test_whole_recordings_are_padded_with_nan(clips, transformer):
+    X = [clips[0][:7000], clips[1], clips[2][4000:12_001]]
+    together = transformer(duration=None).transform(X)
+    assert together.shape[2] == 101 and together.dtype == np.float32
+    for waveform, row in zip(X, together, strict=True):
+        alone = transformer(duration=len(waveform) / RATE).transform([waveform])
+        n_frames = 1 + len(waveform) // 160
+        np.testing.assert_array_equal(row[:, :n_frames], alone[0])
+        assert np.isnan(row[:, n_frames:]).all()
+        np.testing.assert_array_equal(transformer(duration=None).transform([waveform]), alone)
+
+
+def test_whole_recordings_of_equal_length_need_no_padding(clips):
+    expected = LogMelSpectrogram(duration=1.0).transform(clips)
+    np.testing.assert_array_equal(LogMelSpectrogram(duration=None).transform(clips), expected)
+
+
+@pytest.mark.parametrize("transformer", ALL)
+def test_a_recording_of_less_than_a_transform_is_padded_to_one(transformer):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        X = transformer(duration=None).transform([np.ones(3), np.ones(1600)])
+    np.testing.assert_array_equal(
+        X[:1, :, :4], transformer(duration=512 / RATE).transform([np.ones(3)])
+    )
+    assert np.isnan(X[0, :, 4:]).all()
+
+
+def test_padding_of_more_than_memory_is_refused(monkeypatch, clips):
+    monkeypatch.setattr(spectrograms, "_MOST_PADDING", 64 * 4 * 50)
+    transformer = LogMelSpectrogram(duration=None)
+    assert transformer.transform([clips[0], clips[1][:8000]]).shape == (2, 64, 101)
+    with pytest.raises(ValueError, match=r"pads 2 rows to the 101 frames of row 1, .* Give a dur"):
+        transformer.transform([clips[1][:7999], clips[0]])

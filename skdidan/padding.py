@@ -1,0 +1,106 @@
+"""Recordings of different lengths in one array: frames of NaN after the end of the shorter ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["count_frames", "is_padded", "join_rows", "pad_alike", "trim_padding"]
+
+
+def count_frames(X: NDArray[Any]) -> NDArray[np.int64]:
+    """Count the frames of each spectrogram, those before its padding.
+
+    Parameters
+    ----------
+    X : ndarray of float, shape (n, n_bins, n_frames)
+        Spectrograms; frames after the end of a recording are NaN in all bins.
+
+    Returns
+    -------
+    counts : ndarray of int64, shape (n,)
+        Frames before the padding, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If NaN stands anywhere else, or a spectrogram holds nothing else.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> count_frames(np.array([[[1.0, 2.0, np.nan]], [[3.0, 4.0, 5.0]]])).tolist()
+    [2, 3]
+    """
+    n_frames = X.shape[2]
+    with np.errstate(over="ignore"):
+        if not np.isnan(X.sum()):
+            return np.full(len(X), n_frames)
+    is_missing = np.isnan(X)
+    is_frame = ~is_missing.all(axis=1)
+    if not is_frame.any(axis=1).all():
+        empty = np.flatnonzero(~is_frame.any(axis=1)).tolist()
+        raise ValueError(
+            f"X holds nothing but NaN in {len(empty)} of {len(X)} rows, the first of them row "
+            f"{empty[0]}. Leave these recordings out."
+        )
+    counts = n_frames - is_frame[:, ::-1].argmax(axis=1)
+    is_missing &= (np.arange(n_frames) < counts[:, np.newaxis])[:, np.newaxis]
+    if is_missing.any():
+        row, bin_, frame = np.argwhere(is_missing)[0].tolist()
+        raise ValueError(
+            f"X contains NaN within a recording, first in row {row}, bin {bin_}, frame {frame}: "
+            f"that row has {counts[row]} frames. NaN may pad whole frames after the last one only."
+        )
+    return counts
+
+
+def is_padded(X: NDArray[Any] | None) -> bool:
+    """Tell whether rows that `count_frames` accepts are spectrograms of different lengths."""
+    return X is not None and X.ndim == 3 and bool(np.isnan(X[:, 0, -1]).any())
+
+
+def pad_alike(parts: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Pad arrays of spectrograms with frames of NaN to the longest; other arrays stay as they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [part.shape for part in pad_alike([np.ones((5, 8, 20)), np.ones((3, 8, 30))])]
+    [(5, 8, 30), (3, 8, 30)]
+    """
+    if any(part.ndim != 3 for part in parts):
+        return list(parts)
+    n_frames = max(part.shape[2] for part in parts)
+    return [_pad(part, n_frames) for part in parts]
+
+
+def join_rows(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Stack the rows of arrays; spectrograms are padded with frames of NaN to the longest."""
+    return np.concatenate(pad_alike(parts))
+
+
+def trim_padding(X: NDArray[Any]) -> NDArray[Any]:
+    """Drop the frames at the end that are NaN in all spectrograms; other arrays stay as they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> trim_padding(np.array([[[1.0, 2.0, np.nan]]]))
+    array([[[1., 2.]]])
+    """
+    if X.ndim != 3 or X.dtype.kind != "f" or not is_padded(X):
+        return X
+    is_frame = ~np.isnan(X).all(axis=(0, 1))
+    return X[:, :, : X.shape[2] - int(is_frame[::-1].argmax())] if is_frame.any() else X
+
+
+def _pad(X: NDArray[Any], n_frames: int) -> NDArray[Any]:
+    if X.shape[2] == n_frames:
+        return X
+    padded = np.full((*X.shape[:2], n_frames), np.nan, dtype=X.dtype)
+    padded[:, :, : X.shape[2]] = X
+    return padded

@@ -1,0 +1,320 @@
+"""Long recordings in windows of fixed length: trained on each, answered for the whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import soundfile
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from skdidan.audio import Segment, audio_span, waveform_rows
+from skdidan.domains import open_target, source_groups, split_domains
+from skdidan.parameters import check_count, check_positive
+from skdidan.pipelines import AdaptationPipeline
+
+__all__ = ["WindowedClassifier"]
+
+
+def _estimator_has(*methods: str) -> Callable[[WindowedClassifier], bool]:
+    def check(meta: WindowedClassifier) -> bool:
+        inner = getattr(meta, "estimator_", meta.estimator)
+        return any(hasattr(inner, method) for method in methods)
+
+    return check
+
+
+def _embeds(meta: WindowedClassifier) -> bool:
+    return hasattr(_last_step(getattr(meta, "estimator_", meta.estimator)), "embed")
+
+
+class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    r"""Any classifier of audio, on windows of fixed length, averaged over each recording.
+
+    A recording of :math:`n` samples is cut into
+
+    .. math:: 1 + \Bigl\lceil \frac{\max(n - w, 0)}{h} \Bigr\rceil
+
+    windows of `w` samples in steps of `h`, of which the last may be shorter. The classifier is
+    trained on the windows, each with the label of its recording, and its answers to those of a
+    recording are averaged.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Its rows are recordings: an `AdaptationPipeline`, or a search over one, that begins with a
+        transformer of audio. Where its spectrograms have a `duration`, this should be `window`:
+        shorter windows are padded to it. A copy is fitted.
+    window : float > 0 [s], default=2.0
+        Length of a window.
+    hop : float > 0 [s], default=1.0
+        Step from a window to the next; at most `window`.
+    sample_rate : int > 0 [Hz], default=16000
+        Rate that waveforms are taken to have, as by the transformer. Files know their own.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The classifier, fitted to windows.
+    classes_ : ndarray, shape (n_classes,)
+        The classes.
+
+    See Also
+    --------
+    Segment : What stands for a window of a file.
+
+    Notes
+    -----
+    Whatever holds out rows of this classifier, such as a search or its folds of speakers, holds out
+    whole recordings. What is held out inside of `estimator`, by its ``validation_fraction``, is
+    whole groups, or recordings where there are no groups. A search inside of `estimator` holds
+    out groups if its splitter does and `fit` is given any; without, windows of a recording stand on
+    both sides of its folds.
+
+    Windows of a file are `Segment` objects, of which nothing is read until they are transformed. A
+    file that cannot be opened is left whole, for the transformer to name. A window of digital
+    silence is a row like others: it is an error by the transformer's ``on_error="raise"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdidan import CorpusScaler, DIDANClassifier, LogMelSpectrogram, WindowedClassifier
+    >>> from skdidan import make_adaptation_pipeline
+    >>> rng = np.random.default_rng(0)
+    >>> X_src = [rng.normal(scale=0.1, size=n) for n in (8000, 20_000, 12_000, 30_000)]
+    >>> pipeline = make_adaptation_pipeline(
+    ...     LogMelSpectrogram(duration=0.5), CorpusScaler(), DIDANClassifier(max_epochs=1)
+    ... )
+    >>> classifier = WindowedClassifier(pipeline, window=0.5, hop=0.25)
+    >>> classifier.fit(X_src, ["anger", "fear", "anger", "fear"], X_src[:3])
+    WindowedClassifier(...)
+    >>> classifier.predict_proba(X_src).shape
+    (4, 2)
+    """
+
+    # A plain Pipeline, or a search, routes these without being asked to; groups are its splitter's.
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True, "groups": False}
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        window: float = 2.0,
+        hop: float = 1.0,
+        sample_rate: int = 16_000,
+    ) -> None:
+        self.estimator = estimator
+        self.window = window
+        self.hop = hop
+        self.sample_rate = sample_rate
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Cut the recordings into windows and train the classifier on these.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_source rows
+            Recordings of the source: paths, or waveforms of shape (n_samples,) each; with
+            `sample_domain` both domains stacked.
+        y : array-like, of as many entries as X
+            Their labels. What stands there for a target row is dropped unread.
+        X_tgt : array-like, list or Target, of n_target rows, optional
+            Recordings of the target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+        groups : array-like, of as many entries as X, optional
+            The group of each recording, such as its speaker, for the classifier. By default each
+            recording is a group, if the classifier takes groups.
+
+        Returns
+        -------
+        self : WindowedClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, or the domains do not fit together.
+        TypeError
+            If the rows are neither all paths nor all waveforms, if the classifier does not hand the
+            target on to an estimator inside it, or if it takes no groups but there are some.
+
+        Warns
+        -----
+        NoTargetWarning
+            By the classifier, if it takes a target and none is given.
+        """
+        self._check_parameters()
+        X_src, y_src, X_tgt = split_domains(X, y, X_tgt, sample_domain=sample_domain)
+        names = source_groups(X, groups, sample_domain)
+        windows, counts = self._cut(X_src)
+        if names is None and has_fit_parameter(_last_step(self.estimator), "groups"):
+            names = np.arange(len(counts))
+        pipeline = AdaptationPipeline([("estimator", self.estimator)]).fit(
+            windows,
+            None if y_src is None else np.repeat(np.asarray(y_src), counts),
+            None if X_tgt is None else self._cut(X_tgt)[0],
+            groups=None if names is None else np.repeat(names, counts),
+        )
+        self.estimator_ = pipeline[-1]
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the class of each recording.
+
+        Parameters
+        ----------
+        X : array-like, list or Target, of n_samples rows
+            Recordings of the target.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,)
+            The class of the highest mean probability over the windows; by a classifier without
+            probabilities that of the highest mean score, or else of the most windows.
+        """
+        for method in ("predict_proba", "decision_function"):
+            if _estimator_has(method)(self):
+                scores = self._average(method, X)
+                if scores.ndim == 1:
+                    return self.classes_[(scores > 0).astype(int)]
+                if scores.shape[1] == len(self.classes_):  # and not one for each pair of them
+                    return self.classes_[scores.argmax(axis=1)]
+        return self.classes_[self._average("predict", X).argmax(axis=1)]
+
+    @available_if(_estimator_has("predict_proba"))
+    def predict_proba(self, X: Any) -> NDArray[np.floating]:
+        """Average the class probabilities of the windows of each recording.
+
+        Parameters
+        ----------
+        X : array-like, list or Target, of n_samples rows
+            Recordings of the target.
+
+        Returns
+        -------
+        probabilities : ndarray of float, shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
+        return self._average("predict_proba", X)
+
+    @available_if(_estimator_has("decision_function"))
+    def decision_function(self, X: Any) -> NDArray[np.floating]:
+        """Average the scores of the windows of each recording.
+
+        Parameters
+        ----------
+        X : array-like, list or Target, of n_samples rows
+            Recordings of the target.
+
+        Returns
+        -------
+        scores : ndarray of float, shape (n_samples,) or (n_samples, n_classes)
+            As the classifier gives them.
+        """
+        return self._average("decision_function", X)
+
+    @available_if(_embeds)
+    def embed(self, X: Any) -> NDArray[np.floating]:
+        """Average the features of the windows of each recording; see `DIDANClassifier`.
+
+        Parameters
+        ----------
+        X : array-like, list or Target, of n_samples rows
+            Recordings of the target.
+
+        Returns
+        -------
+        features : ndarray of float, shape (n_samples, n_features_out)
+            The mean of the inputs of the output layer.
+        """
+        return self._average("embed", X)
+
+    def _average(self, method: str, X: Any) -> NDArray[np.floating]:
+        """Average what a method says of the windows of each recording."""
+        check_is_fitted(self)
+        windows, counts = self._cut(open_target(X))
+        inner: Any = self.estimator_
+        if method == "embed":
+            inner, windows = _last_step(inner), _front(inner, windows)
+        values = np.asarray(getattr(inner, method)(windows))
+        if method == "predict":
+            values = values[:, np.newaxis] == self.classes_
+        sums = np.add.reduceat(values, np.cumsum(counts) - counts, axis=0, dtype=float)
+        return (sums.T / counts).T
+
+    def _cut(self, X: Any) -> tuple[list[Any], NDArray[np.int64]]:
+        """List the windows of all recordings, and the number of those of each."""
+        windows = [self._windows(row) for row in waveform_rows(X)]
+        counts = np.array([len(part) for part in windows])
+        return [window for part in windows for window in part], counts
+
+    def _windows(self, row: Any) -> list[Any]:
+        if isinstance(row, np.ndarray):
+            starts, size = self._starts(len(row), self.sample_rate)
+            return [row[start : start + size] for start in starts]
+        try:
+            rate, first, last = audio_span(row)
+        except (soundfile.SoundFileError, TypeError, ValueError):
+            return [row]  # which the transformer reports in its own way
+        starts, size = self._starts(last - first, rate)
+        if len(starts) == 1:
+            return [row]
+        ends = [min(first + start + size, last) for start in starts]
+        return [
+            Segment(os.fspath(row), (first + start) / rate, end / rate)
+            for start, end in zip(starts, ends, strict=True)
+        ]
+
+    def _starts(self, n_samples: int, rate: int) -> tuple[range, int]:
+        """Return the first samples of the windows, and how many samples each has."""
+        size, step = (max(1, round(seconds * rate)) for seconds in (self.window, self.hop))
+        return range(0, max(n_samples - size, 0) + step, step), size
+
+    def _check_parameters(self) -> None:
+        check_count("sample_rate", self.sample_rate)
+        check_positive("window", self.window)
+        check_positive("hop", self.hop)
+        if self.hop > self.window:
+            raise ValueError(
+                f"hop must not exceed window, or parts of a recording would lie in none; got "
+                f"{self.hop} > {self.window} s."
+            )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.one_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _last_step(estimator: Any) -> Any:
+    """Return the classifier at the end of a pipeline, however deep."""
+    while isinstance(estimator, AdaptationPipeline | Pipeline):
+        estimator = estimator[-1]
+    return estimator
+
+
+def _front(estimator: Any, X: Any) -> Any:
+    """Send rows through all that stands before the last step."""
+    while isinstance(estimator, AdaptationPipeline | Pipeline):
+        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+        estimator = estimator[-1]
+    return X

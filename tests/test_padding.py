@@ -1,0 +1,66 @@
+"""Padding: which NaN stands for no frame, and arrays of several lengths in one."""
+
+import numpy as np
+import pytest
+
+from skdidan.padding import count_frames, is_padded, join_rows, pad_alike, trim_padding
+
+CLIPS = [
+    np.random.default_rng(n).normal(size=(1, 3, n_frames)) for n, n_frames in enumerate((4, 7, 2))
+]
+
+
+def test_joined_clips_are_found_again():
+    X = join_rows(CLIPS)
+    assert X.shape == (3, 3, 7) and is_padded(X)
+    assert count_frames(X).tolist() == [4, 7, 2]
+    for row, clip in zip(X, CLIPS, strict=True):
+        np.testing.assert_array_equal(row[:, : clip.shape[2]], clip[0])
+        assert np.isnan(row[:, clip.shape[2] :]).all()
+
+
+def test_arrays_without_padding_are_the_same():
+    X = np.ones((2, 3, 5), dtype=np.float32)
+    assert not is_padded(X) and count_frames(X).tolist() == [5, 5]
+    assert trim_padding(X) is X
+    assert all(part is X for part in pad_alike([X, X]))
+    flat = [np.ones((2, 3)), np.zeros((1, 3))]
+    np.testing.assert_array_equal(join_rows(flat), [[1, 1, 1], [1, 1, 1], [0, 0, 0]])
+    assert not is_padded(flat[0]) and not is_padded(None)
+
+
+def test_sums_beyond_the_type_are_no_padding():
+    X = np.full((2, 3, 5), np.finfo(np.float32).max, dtype=np.float32)
+    X[1] *= -1
+    assert count_frames(X).tolist() == [5, 5]
+
+
+def test_the_type_is_kept():
+    X = join_rows([np.ones((1, 2, 3), dtype=np.float32), np.ones((1, 2, 4), dtype=np.float32)])
+    assert X.dtype == np.float32
+
+
+def test_trimming_leaves_the_longest():
+    X = join_rows([*CLIPS, np.ones((1, 3, 12))])
+    np.testing.assert_array_equal(trim_padding(X[:3]), join_rows(CLIPS))
+    np.testing.assert_array_equal(trim_padding(X[:1]), CLIPS[0])
+    nothing = np.full((1, 3, 4), np.nan)
+    assert trim_padding(nothing) is nothing
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ((1, slice(None), 3), "first in row 1, bin 0, frame 3: that row has 7 frames"),
+        ((0, 2, 1), "first in row 0, bin 2, frame 1: that row has 4 frames"),
+        ((0, slice(None), 0), "first in row 0, bin 0, frame 0"),
+        ((1, 1, 6), "first in row 1, bin 1, frame 6: that row has 7 frames"),
+        ((2, 0), "first in row 2, bin 0, frame 0"),
+        (2, "nothing but NaN in 1 of 3 rows, the first of them row 2"),
+    ],
+)
+def test_nan_within_a_recording_is_refused(place, message):
+    X = join_rows(CLIPS)
+    X[place] = np.nan
+    with pytest.raises(ValueError, match=message):
+        count_frames(X)

@@ -1,0 +1,390 @@
+"""WindowedClassifier: which windows, with which labels, and the averages of their answers."""
+
+import pickle
+
+import numpy as np
+import pytest
+import soundfile
+from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+
+from skdidan import (
+    AdaptationPipeline,
+    AudioLoader,
+    CorpusScaler,
+    DIDANClassifier,
+    Functionals,
+    LogMelSpectrogram,
+    NoTargetWarning,
+    Segment,
+    Target,
+    TargetScorer,
+    WindowedClassifier,
+    make_adaptation_pipeline,
+    read_audio,
+)
+
+RATE = 1000
+LENGTHS = (3500, 800, 2000, 2001, 5000, 1200)
+# The samples tell recording and position, below full scale.
+X_SRC = [(np.arange(n) + 1) / 1e4 + number for number, n in enumerate(LENGTHS)]
+Y_SRC = np.array(["anger", "fear", "anger", "fear", "anger", "fear"])
+X_TGT = [0.1 + np.arange(n) / 1e4 for n in (2600, 900)]
+SEEN = {}
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Notes what it is fitted to, and answers by the first sample of a window."""
+
+    def __init__(self, answers="predict_proba"):
+        self.answers = answers
+
+    def fit(self, X, y, X_tgt=None, *, groups=None):
+        """Note."""
+        SEEN.update(X=X, y=y, X_tgt=X_tgt, groups=groups)
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        """Say the second class of windows that begin in the second half of a recording."""
+        return self.classes_[(self._starts(X) > 1.5).astype(int)]
+
+    def __getattr__(self, name):
+        if name == self.__dict__.get("answers") and name != "predict":
+            return {"predict_proba": self._probabilities, "decision_function": self._starts}[name]
+        raise AttributeError(name)
+
+    def _probabilities(self, X):
+        second = self._starts(X) / 10
+        return np.stack([1 - second, second], axis=1)
+
+    def _starts(self, X):
+        return np.array([row[0] % 1 * 10 for row in X])
+
+
+def windowed(answers="predict_proba", **params):
+    params = {"window": 2.0, "hop": 1.0, "sample_rate": RATE} | params
+    return WindowedClassifier(Recorder(answers), **params)
+
+
+def windows_by_hand(recording, size, step):
+    """Step on until a window reaches the end."""
+    windows, start = [], 0
+    while True:
+        windows.append(recording[start : start + size])
+        if start + size >= len(recording):
+            return windows
+        start += step
+
+
+@pytest.mark.parametrize(("window", "hop"), [(2.0, 1.0), (1.0, 1.0), (0.5, 0.3), (9.0, 0.001)])
+def test_windows_are_those_cut_by_hand(window, hop):
+    windowed(window=window, hop=hop).fit(X_SRC, Y_SRC, X_TGT, groups=list("aabbcc"))
+    size, step = round(window * RATE), round(hop * RATE)
+    expected = [windows_by_hand(recording, size, step) for recording in X_SRC]
+    counts = [len(part) for part in expected]
+    for row, other in zip(SEEN["X"], (w for part in expected for w in part), strict=True):
+        np.testing.assert_array_equal(row, other)
+    np.testing.assert_array_equal(SEEN["y"], np.repeat(Y_SRC, counts))
+    np.testing.assert_array_equal(SEEN["groups"], np.repeat(list("aabbcc"), counts))
+    of_target = [w for recording in X_TGT for w in windows_by_hand(recording, size, step)]
+    for row, other in zip(SEEN["X_tgt"], of_target, strict=True):
+        np.testing.assert_array_equal(row, other)
+
+
+def test_windows_of_two_seconds_in_steps_of_one():
+    windowed().fit(X_SRC, Y_SRC, X_TGT)
+    assert [len(row) for row in SEEN["X"]] == (
+        [2000, 2000, 1500, 800, 2000, 2000, 1001, 2000, 2000, 2000, 2000, 1200]
+    )
+    assert SEEN["groups"].tolist() == [0, 0, 0, 1, 2, 3, 3, 4, 4, 4, 4, 5]
+
+
+def test_probabilities_are_averaged():
+    classifier = windowed().fit(X_SRC, Y_SRC, X_TGT)
+    probabilities = classifier.predict_proba(X_SRC)
+    for recording, given in zip(X_SRC, probabilities, strict=True):
+        starts = [row[0] % 1 for row in windows_by_hand(recording, 2000, 1000)]
+        np.testing.assert_allclose(given, [1 - np.mean(starts), np.mean(starts)])
+    expected = classifier.classes_[probabilities.argmax(axis=1)]
+    np.testing.assert_array_equal(classifier.predict(Target(X_SRC)), expected)
+
+
+def test_scores_of_two_classes_are_averaged():
+    classifier = windowed("decision_function").fit(X_SRC, Y_SRC, X_TGT)
+    assert not hasattr(classifier, "predict_proba")
+    scores = classifier.decision_function(X_SRC)
+    expected = [
+        np.mean([row[0] % 1 * 10 for row in windows_by_hand(recording, 2000, 1000)])
+        for recording in X_SRC
+    ]
+    np.testing.assert_allclose(scores, expected)
+    assert classifier.predict(X_SRC).tolist() == ["fear"] * 6
+
+
+def test_without_scores_the_windows_vote():
+    classifier = windowed("predict", hop=0.5).fit(X_SRC, Y_SRC, X_TGT)
+    # Windows of the last but one begin at 0, 0.5, ..., 3 s, four of seven of them beyond 1.5 s.
+    assert classifier.predict(X_SRC[4:5] + X_SRC[:1]).tolist() == ["fear", "anger"]
+    assert not hasattr(classifier, "decision_function") and not hasattr(classifier, "embed")
+
+
+def test_scores_of_pairs_of_classes_do_not_decide():
+    rng = np.random.default_rng(0)
+    X = [rng.normal(scale=0.1, size=n) for n in rng.integers(4000, 16_000, size=16)]
+    y = np.repeat(["a", "b", "c", "d"], 4)
+    pipeline = make_adaptation_pipeline(Functionals(), SVC(decision_function_shape="ovo"))
+    classifier = WindowedClassifier(pipeline, window=0.5, hop=0.25).fit(X, y)
+    assert classifier.decision_function(X).shape == (16, 6)
+    assert set(classifier.predict(X)) <= set(y)
+
+
+# Files
+
+
+@pytest.fixture
+def audio(tmp_path):
+    """Noise of several lengths as waveforms and as files of their rate."""
+    rng = np.random.default_rng(0)
+    waveforms = [rng.normal(scale=0.05, size=n).astype("f") for n in (20_000, 7000, 12_345, 9000)]
+    paths = [tmp_path / f"{number}.wav" for number in range(4)]
+    for path, waveform in zip(paths, waveforms, strict=True):
+        soundfile.write(path, waveform, 16_000, subtype="FLOAT")
+    return waveforms, paths
+
+
+def test_files_are_cut_as_their_waveforms(audio):
+    waveforms, paths = audio
+    answers = []
+    for X in (waveforms, paths, [str(path) for path in paths], np.array(list(map(str, paths)))):
+        pipeline = make_adaptation_pipeline(
+            LogMelSpectrogram(duration=0.5), CorpusScaler(), DIDANClassifier(**QUICK)
+        )
+        classifier = WindowedClassifier(pipeline, window=0.5, hop=0.2)
+        answers.append(classifier.fit(X, LABELS, X).decision_function(X))
+    for other in answers[1:]:
+        np.testing.assert_array_equal(other, answers[0])
+
+
+QUICK = {"max_epochs": 2, "batch_size": 4, "random_state": 0}
+LABELS = ["anger", "fear", "anger", "fear"]
+
+
+def test_windows_of_files_are_segments_that_hold_their_samples(audio):
+    waveforms, paths = audio
+    windowed(window=0.5, hop=0.2).fit(paths, LABELS, [Segment(paths[0], 0.1, 0.95)])
+    expected = [w for waveform in waveforms for w in windows_by_hand(waveform, 8000, 3200)]
+    assert SEEN["X"][5] == paths[1]  # short enough as it is
+    for row, other in zip(SEEN["X"], expected, strict=True):
+        np.testing.assert_array_equal(read_audio(row), other)
+    expected = windows_by_hand(waveforms[0][1600:15_200], 8000, 3200)
+    for row, other in zip(SEEN["X_tgt"], expected, strict=True):
+        assert isinstance(row, Segment)
+        np.testing.assert_array_equal(read_audio(row), other)
+
+
+def test_files_are_cut_at_their_own_rate(tmp_path, audio):
+    soundfile.write(tmp_path / "high.wav", np.full(44_100, 0.1), 44_100)
+    windowed(window=0.4, hop=0.3).fit([tmp_path / "high.wav"] * 2, ["anger", "fear"])
+    ends = [(row.start, row.end) for row in SEEN["X"][:3]]
+    np.testing.assert_allclose(ends, [(0, 0.4), (0.3, 0.7), (0.6, 1)], atol=1 / 44_100)
+
+
+@pytest.mark.parametrize("row", ["nowhere.wav", "text.wav", "a segment beyond the end"])
+def test_files_that_cannot_be_cut_are_named_by_the_transformer(tmp_path, audio, row):
+    (tmp_path / "text.wav").write_text("no audio")
+    bad = Segment(audio[1][0], 5.0) if "segment" in row else tmp_path / row
+    message = {"nowhere.wav": "does not exist", "text.wav": "cannot be decoded"}.get(row, "beyond")
+    classifier = WindowedClassifier(
+        make_adaptation_pipeline(LogMelSpectrogram(), DIDANClassifier(**QUICK)), hop=0.5
+    )
+    with pytest.raises((FileNotFoundError, ValueError), match=message):
+        classifier.fit([*audio[1], bad], [*LABELS, "fear"], audio[1])
+
+
+# In its places
+
+
+@pytest.fixture
+def task():
+    """Two emotions as low and high tones, in recordings of different lengths by four speakers."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3000, 12_000, size=24)
+    y = np.array(["anger", "sadness"])[np.arange(24) % 2]
+    tones = [
+        np.sin(2 * np.pi * (900 if label == "anger" else 200) * np.arange(n) / 8000)
+        for n, label in zip(lengths, y, strict=True)
+    ]
+    X = [(0.2 * tone + rng.normal(scale=0.02, size=len(tone))) for tone in tones]
+    return X[:16], y[:16], [0.5 * row for row in X[16:]], y[16:], np.arange(16) // 4
+
+
+def tone_classifier(**params):
+    mel = LogMelSpectrogram(sample_rate=8000, n_mels=16, hop_length=400, duration=0.4)
+    network = DIDANClassifier(**{"max_epochs": 15, "batch_size": 32, "random_state": 0} | params)
+    pipeline = make_adaptation_pipeline(mel, CorpusScaler(), network)
+    return WindowedClassifier(pipeline, window=0.4, hop=0.2, sample_rate=8000)
+
+
+def test_around_a_pipeline(task):
+    X_src, y_src, X_tgt, y_tgt, _ = task
+    classifier = tone_classifier()
+    assert is_classifier(classifier)
+    with pytest.raises(NotFittedError):
+        classifier.predict(X_tgt)
+    assert classifier.fit(X_src, y_src, X_tgt) is classifier
+    assert isinstance(classifier.estimator_, AdaptationPipeline)
+    assert not hasattr(classifier.estimator, "steps_")
+    assert classifier.score(X_tgt, y_tgt) > 0.8
+    assert classifier.classes_.tolist() == ["anger", "sadness"]
+    copy = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(copy.predict_proba(X_tgt), classifier.predict_proba(X_tgt))
+    again = clone(classifier).fit(X_src, y_src, Target(X_tgt))
+    np.testing.assert_array_equal(again.predict_proba(X_tgt), classifier.predict_proba(X_tgt))
+
+
+def test_embeddings_are_averaged(task):
+    X_src, y_src, X_tgt, _, _ = task
+    classifier = tone_classifier(max_epochs=2).fit(X_src, y_src, X_tgt)
+    windows = windows_by_hand(X_tgt[0], 3200, 1600)
+    inner = classifier.estimator_
+    expected = inner[-1].embed(inner[:-1].transform(windows)).mean(axis=0)
+    np.testing.assert_allclose(classifier.embed(X_tgt)[0], expected, atol=1e-6)
+
+
+def test_at_the_end_of_a_pipeline(task, tmp_path):
+    X_src, y_src, X_tgt, _, speakers = task
+    paths = [[tmp_path / f"{domain}{n}.wav" for n in range(16)] for domain in "st"]
+    paths[1] = paths[1][: len(X_tgt)]
+    for files, X in zip(paths, (X_src, X_tgt), strict=True):
+        for path, row in zip(files, X, strict=True):
+            soundfile.write(path, row, 8000, subtype="FLOAT")
+    inner = tone_classifier(max_epochs=2)
+    pipeline = make_adaptation_pipeline(AudioLoader(sample_rate=8000), clone(inner))
+    pipeline.fit(paths[0], y_src, paths[1], groups=speakers)
+    X_src, X_tgt = ([row.astype(np.float32) for row in X] for X in (X_src, X_tgt))
+    expected = inner.fit(X_src, y_src, X_tgt, groups=speakers).decision_function(X_tgt)
+    np.testing.assert_array_equal(pipeline.decision_function(paths[1]), expected)
+
+
+def test_both_call_shapes_agree(task):
+    X_src, y_src, X_tgt, _, speakers = task
+    order = np.random.default_rng(0).permutation(24)
+    X = [[*X_src, *X_tgt][n] for n in order]
+    y = np.concatenate([y_src, np.repeat("?", 8)])[order]
+    domain = np.repeat([1, -1], [16, 8])[order]
+    groups = np.concatenate([speakers, np.repeat(-1, 8)])[order]
+    params = {"sample_domain": domain, "groups": groups}
+    source = order[order < 16]
+    other = [X_src[n] for n in source], y_src[source], [X_tgt[n - 16] for n in order if n >= 16]
+    np.testing.assert_array_equal(
+        tone_classifier(max_epochs=2).fit(X, y, **params).decision_function(X_tgt),
+        tone_classifier(max_epochs=2).fit(*other, groups=speakers[source]).decision_function(X_tgt),
+    )
+
+
+def test_in_a_search_over_folds_of_speakers(task):
+    X_src, y_src, X_tgt, y_tgt, speakers = task
+    grid = {"hop": [0.2, 0.4], "estimator__didanclassifier__max_epochs": [2, 15]}
+    search = GridSearchCV(tone_classifier(), grid, cv=GroupKFold(2), scoring="balanced_accuracy")
+    search.fit(X_src, y_src, groups=speakers, X_tgt=Target(X_tgt))
+    assert search.best_estimator_.score(X_tgt, y_tgt) > 0.8
+    scorer = TargetScorer("adaptation", X_tgt)
+    scores = cross_val_score(
+        tone_classifier(), X_src, y_src, groups=speakers, cv=GroupKFold(2), scoring=scorer,
+        params={"X_tgt": Target(X_tgt)},
+    )  # fmt: skip
+    assert np.isfinite(scores).all()
+
+
+def test_no_recording_stands_on_both_sides_of_a_fold(task):
+    X_src, y_src, X_tgt, _, speakers = task
+    seen = []
+
+    class Noting(Recorder):
+        def fit(self, X, y, X_tgt=None, *, groups=None):
+            """Note whose windows these are."""
+            seen.append({id(row.base) for row in X})
+            return super().fit(X, y)
+
+        def predict_proba(self, X):
+            """Compare."""
+            self.strangers = {id(row.base) for row in X}
+            assert not self.strangers & seen[-1]
+            return self._probabilities(X)
+
+    classifier = WindowedClassifier(Noting(), window=0.2, hop=0.1, sample_rate=8000)
+    search = GridSearchCV(classifier, {}, cv=GroupKFold(4), refit=False, error_score="raise")
+    search.fit(X_src, y_src, groups=speakers, X_tgt=Target(X_tgt))
+    assert [len(bases) for bases in seen] == [12] * 4
+
+
+def test_around_a_search(task):
+    X_src, y_src, X_tgt, y_tgt, speakers = task
+    inner = tone_classifier().estimator
+    search = GridSearchCV(inner, {"didanclassifier__max_epochs": [15]}, cv=GroupKFold(2))
+    classifier = WindowedClassifier(search, window=0.4, hop=0.2, sample_rate=8000)
+    classifier.fit(X_src, y_src, X_tgt, groups=speakers)
+    assert classifier.score(X_tgt, y_tgt) > 0.8
+
+
+def test_whole_recordings_are_held_out_for_the_best_epoch(task):
+    X_src, y_src, X_tgt, _, _ = task
+    network = {"monitor": "source", "validation_fraction": 0.25, "max_epochs": 2}
+    classifier = tone_classifier(**network).fit(X_src, y_src, X_tgt)
+    grouped = tone_classifier(**network).fit(X_src, y_src, X_tgt, groups=np.arange(16))
+    assert (
+        classifier.estimator_[-1].history_[0]["monitor"]
+        == (grouped.estimator_[-1].history_[0]["monitor"])
+    )
+    np.testing.assert_array_equal(
+        classifier.decision_function(X_tgt), grouped.decision_function(X_tgt)
+    )
+
+
+def test_windows_of_different_lengths(task):
+    X_src, y_src, X_tgt, y_tgt, _ = task
+    classifier = tone_classifier().set_params(estimator__logmelspectrogram__duration=None)
+    assert classifier.fit(X_src, y_src, X_tgt).score(X_tgt, y_tgt) > 0.8
+
+
+def test_without_a_target(task):
+    X_src, y_src, _, _, _ = task
+    with pytest.warns(NoTargetWarning, match="fitted without a target"):
+        tone_classifier(max_epochs=1).fit(X_src, y_src)
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"window": 0}, "window must be a finite number above 0; got 0"),
+        ({"hop": -1.0}, r"hop must be a finite number above 0; got -1\.0"),
+        ({"hop": 2.5}, r"hop must not exceed window, .* got 2\.5 > 2\.0 s"),
+        ({"sample_rate": 0.5}, r"sample_rate must be a whole number of at least 1; got 0\.5"),
+    ],
+)
+def test_parameters_out_of_range(params, message):
+    with pytest.raises(ValueError, match=message):
+        windowed(**params).fit(X_SRC, Y_SRC, X_TGT)
+
+
+def test_rows_must_be_recordings():
+    with pytest.raises(TypeError, match="X must be an array of paths, shape"):
+        windowed().fit(np.zeros((6, 3, 4)), Y_SRC)
+    with pytest.raises(ValueError, match="y and X differ in length: 6 != 5"):
+        windowed().fit(X_SRC[1:], Y_SRC)
+    with pytest.raises(ValueError, match="groups and X differ in length: 2 != 6"):
+        windowed().fit(X_SRC, Y_SRC, groups=[1, 2])
+
+
+def test_a_target_that_would_be_lost_is_noticed(task):
+    X_src, y_src, X_tgt, _, _ = task
+    pipeline = make_pipeline(Functionals(sample_rate=8000), DIDANClassifier(**QUICK))
+    with pytest.raises(TypeError, match="does not hand the target on"):
+        WindowedClassifier(pipeline, sample_rate=8000).fit(X_src, y_src, X_tgt)
