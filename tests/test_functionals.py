@@ -230,7 +230,7 @@ def test_light_set_does_not_import_opensmile(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("short", "full", "n_features"),
+    ("short", "full", "size"),
     [
         ("eGeMAPS", "eGeMAPSv02", 88),
         ("GeMAPS", "GeMAPSv01b", 62),
