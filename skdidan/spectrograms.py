@@ -8,26 +8,47 @@ from typing import Any
 import librosa
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.fft import dct, rfft
+from scipy.signal import get_window
 
 from skdidan.audio import AudioTransformer
+from skdidan.cropping import Window
 from skdidan.parameters import check_count, check_option, check_positive
 
 __all__ = ["MFCC", "LogMelSpectrogram", "Spectrogram"]
 
 _CROPS = ("loudest", "center")
+_N_TOGETHER = 64  # frames transformed at once: few enough for them to stay in the cache
 
 
-def _fix_duration(waveform: NDArray[np.float32], n_samples: int, crop: str) -> NDArray[np.float32]:
-    """Pad with zeros at the end, or crop to the loudest or the centre window."""
-    surplus = len(waveform) - n_samples
-    if surplus <= 0:
-        return np.pad(waveform, (0, -surplus))
-    start = surplus // 2
-    if crop == "loudest":
-        energy = np.concatenate([[0.0], np.cumsum(waveform.astype(np.float64) ** 2)])
-        start = int(np.argmax(energy[n_samples:] - energy[:-n_samples]))
-    return waveform[start : start + n_samples]
+def _count_frames(n_samples: int, n_fft: int, hop_length: int) -> int:
+    # librosa pads n_fft // 2 samples on both sides: one fewer than n_fft where that is odd.
+    return 1 + (n_samples - n_fft % 2) // hop_length
+
+
+def _power(
+    waveform: NDArray[np.float32], n_samples: int, taper: NDArray[np.float64], hop_length: int
+) -> NDArray[np.float32]:
+    """Compute what ``np.abs(librosa.stft(waveform)) ** 2`` is, transposed.
+
+    The waveform is padded at its end with zeros to `n_samples`, and frames that see nothing else
+    are not transformed. In double precision, as in librosa: in single precision the bins far below
+    the peak of their frame would differ by more than 1e-4 dB.
+    """
+    n_fft = len(taper)
+    half = n_fft // 2
+    padded = np.zeros(n_samples + 2 * half)
+    padded[half : half + len(waveform)] = waveform
+    frames = sliding_window_view(padded, n_fft)[::hop_length]
+    n_heard = min(len(frames), -(-(half + len(waveform)) // hop_length))
+    power = np.zeros((len(frames), 1 + half), dtype=np.float32)
+    for start in range(0, n_heard, _N_TOGETHER):
+        together = slice(start, min(start + _N_TOGETHER, n_heard))
+        squares = rfft(frames[together] * taper).view(np.float64)
+        squares *= squares
+        np.add(squares[:, ::2], squares[:, 1::2], out=power[together], casting="same_kind")
+    return power
 
 
 class _FixedSpectrogram(AudioTransformer):
@@ -84,11 +105,12 @@ class _FixedSpectrogram(AudioTransformer):
         """
         self._check_parameters()
         rows = self._rows(X)
-        bank = self._filter_bank()
-        # librosa pads n_fft // 2 samples on both sides: one fewer than n_fft where that is odd.
-        n_frames = 1 + (self._n_samples() - self.n_fft % 2) // self.hop_length
+        taper = librosa.util.pad_center(get_window("hann", self.win_length), size=self.n_fft)
+        convert = partial(self._convert, taper=taper, bank=self._filter_bank())
+        window = Window(self._n_samples(), self.crop)
+        n_frames = _count_frames(self._n_samples(), self.n_fft, self.hop_length)
         spectrograms = np.empty((len(rows), self._n_bins(), n_frames), dtype=np.float32)
-        for n, values in enumerate(self._map(partial(self._convert, bank=bank), rows)):
+        for n, values in enumerate(self._map(convert, rows, window=window)):
             spectrograms[n] = values
         return spectrograms
 
@@ -102,15 +124,12 @@ class _FixedSpectrogram(AudioTransformer):
         return None
 
     def _convert(
-        self, waveform: NDArray[np.float32], bank: NDArray[np.float32] | None
+        self,
+        waveform: NDArray[np.float32],
+        taper: NDArray[np.float64],
+        bank: NDArray[np.float32] | None,
     ) -> NDArray[np.float32]:
-        spectrum = librosa.stft(
-            _fix_duration(waveform, self._n_samples(), self.crop),
-            n_fft=self.n_fft,
-            hop_length=self.hop_length,
-            win_length=self.win_length,
-        )
-        power = np.abs(spectrum) ** 2
+        power = _power(waveform, self._n_samples(), taper, self.hop_length).T
         if bank is not None:
             power = bank @ power
         return librosa.power_to_db(power, ref=1.0, amin=self.amin, top_db=self.top_db)
@@ -400,9 +419,12 @@ class MFCC(LogMelSpectrogram):
         return self.n_mfcc
 
     def _convert(
-        self, waveform: NDArray[np.float32], bank: NDArray[np.float32] | None
+        self,
+        waveform: NDArray[np.float32],
+        taper: NDArray[np.float64],
+        bank: NDArray[np.float32] | None,
     ) -> NDArray[np.float32]:
-        bands = super()._convert(waveform, bank)
+        bands = super()._convert(waveform, taper, bank)
         return dct(bands, axis=0, type=2, norm="ortho")[: self.n_mfcc]
 
     def _check_parameters(self) -> None:
