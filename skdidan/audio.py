@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import soundfile
 import soxr  # type: ignore[import-untyped] # it has no types
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm import tqdm
@@ -44,6 +44,8 @@ _ON_ERROR = ("raise", "warn")
 _INTEGERS = ("uint8", "int8", "int16", "int32")
 _N_NAMED = 5
 _BLOCK = 1 << 20  # frames read at once; nearly all recordings of one utterance are shorter
+_BATCH = 16  # rows handed to a job at once, at most,
+_SHARES = 8  # and each job gets at least so many batches, lest one has nothing left to do
 _ROUNDING = 0.1  # s by which the end of a segment, rounded in a table, may lie beyond its file
 
 
@@ -451,7 +453,14 @@ def _in_blocks(
     """Yield ``apply(row, n)`` of each row, in order, from a new round of jobs for each block."""
     # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
     # while processes would each import the package first. parallel_config overrides the hint.
-    with Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator") as parallel:
+    # Several rows per task, where there are many: handing one over takes longer than a short read.
+    n_shares = _SHARES * effective_n_jobs(n_jobs)
+    with Parallel(
+        n_jobs=n_jobs,
+        prefer="threads",
+        return_as="generator",
+        batch_size=max(1, min(_BATCH, block_size // n_shares)),
+    ) as parallel:
         for start in range(0, len(rows), block_size):
             block = enumerate(rows[start : start + block_size], start)
             yield from parallel(delayed(apply)(row, n) for n, row in block)

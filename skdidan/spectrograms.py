@@ -8,7 +8,6 @@ from typing import Any
 import librosa
 import numpy as np
 from numpy.typing import NDArray
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import dct, rfft
 from scipy.signal import get_window
 
@@ -40,9 +39,12 @@ def _power(
     half = n_fft // 2
     padded = np.zeros(n_samples + 2 * half)
     padded[half : half + len(waveform)] = waveform
-    frames = sliding_window_view(padded, n_fft)[::hop_length]
-    n_heard = min(len(frames), -(-(half + len(waveform)) // hop_length))
-    power = np.zeros((len(frames), 1 + half), dtype=np.float32)
+    n_frames = _count_frames(n_samples, n_fft, hop_length)
+    # A view whose rows overlap; sliding_window_view takes as long as ten of the transforms.
+    strides = hop_length * padded.itemsize, padded.itemsize
+    frames = np.ndarray((n_frames, n_fft), padded.dtype, buffer=padded.data, strides=strides)
+    n_heard = min(n_frames, -(-(half + len(waveform)) // hop_length))
+    power = np.zeros((n_frames, 1 + half), dtype=np.float32)
     for start in range(0, n_heard, _N_TOGETHER):
         together = slice(start, min(start + _N_TOGETHER, n_heard))
         squares = rfft(frames[together] * taper).view(np.float64)
