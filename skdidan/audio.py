@@ -43,10 +43,13 @@ _LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast 
 _ON_ERROR = ("raise", "warn")
 _INTEGERS = ("uint8", "int8", "int16", "int32")
 _N_NAMED = 5
+_LONG_NAME = 500  # bytes
 _BLOCK = 1 << 20  # frames read at once; nearly all recordings of one utterance are shorter
 _BATCH = 16  # rows handed to a job at once, at most,
 _SHARES = 8  # and each job gets at least so many batches, lest one has nothing left to do
-_ROUNDING = 0.1  # s by which the end of a segment, rounded in a table, may lie beyond its file
+# Seconds by which a file may be shorter than a segment of it, whose end a table rounds, or than its
+# header says, which in some compressed formats counts what an encoder added.
+_ROUNDING = 0.1
 
 
 class AudioWarning(UserWarning):
@@ -205,7 +208,11 @@ def _open(path: str, name: str) -> soundfile.SoundFile:
     if not os.access(path, os.R_OK):
         raise PermissionError(f"{name} may not be read: you have no permission.")
     try:
-        return soundfile.SoundFile(path)
+        # libsndfile refuses names of 1024 bytes, 512 in its older versions, but not an open file.
+        is_long = len(os.fsencode(path)) >= _LONG_NAME
+        return soundfile.SoundFile(
+            os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)) if is_long else path
+        )
     # soundfile raises a TypeError for .raw files, which say nothing of their rate.
     except (soundfile.SoundFileError, TypeError) as error:
         raise ValueError(f"{name} cannot be decoded: {error}") from error
@@ -231,11 +238,13 @@ def _mono_blocks(
     n_left = n_frames
     while n_left:
         frames = file.read(min(n_left, _BLOCK), dtype="float32", always_2d=True)
-        if not len(frames):
-            raise ValueError(
-                f"{name} is truncated: it holds {n_frames - n_left} of {n_frames} frames."
-            )
         n_left -= len(frames)
+        if not len(frames):
+            if n_left > _ROUNDING * file.samplerate:
+                raise ValueError(
+                    f"{name} is truncated: it holds {n_frames - n_left} of {n_frames} frames."
+                )
+            n_left = 0
         block = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
         yield block if stream is None else stream.resample_chunk(block, last=not n_left)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Center", "Keeper", "Loudest", "Whole", "Window"]
 
-_SLACK = 16  # samples by which a resampled waveform may differ from the announced length
+_SLACK = 10_000  # samples by which the centre may lie off the expected one
 
 
 class Keeper(Protocol):
@@ -86,7 +86,7 @@ class Center:
     n_samples : int > 0
         Length of the window; a shorter waveform is kept whole.
     n_expected : int >= 0
-        Length of the waveform, exact to a few samples.
+        Length of the waveform, exact to 20,000 samples.
     """
 
     def __init__(self, n_samples: int, n_expected: int) -> None:
