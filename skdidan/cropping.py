@@ -59,7 +59,7 @@ class Loudest:
     def add(self, block: NDArray[np.float32]) -> None:
         """Compare the windows that end in the block."""
         self._tail = np.concatenate([self._tail, block])
-        if len(self._tail) <= self._n_samples:
+        if len(self._tail) < self._n_samples:
             return
         n_known = len(self._energy)
         energy = np.empty(len(self._tail) + 1)
