@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -44,8 +43,9 @@ _ON_ERROR = ("raise", "warn")
 _INTEGERS = ("uint8", "int8", "int16", "int32")
 _N_NAMED = 5
 _LONG_NAME = 500  # bytes
+_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _BLOCK = 1 << 20  # frames read at once; nearly all recordings of one utterance are shorter
-_BATCH = 16  # rows handed to a job at once, at most,
+_BATCH = 32  # rows handed to a job at once, at most,
 _SHARES = 8  # and each job gets at least so many batches, lest one has nothing left to do
 # Seconds by which a file may be shorter than a segment of it, whose end a table rounds, or than its
 # header says, which in some compressed formats counts what an encoder added.
@@ -205,16 +205,14 @@ def _open(path: str, name: str) -> soundfile.SoundFile:
         if os.path.islink(path):
             reason = f"is a link to {os.readlink(path)!r}, which is no file"
         raise FileNotFoundError(f"{name} {reason}.")
-    if not os.access(path, os.R_OK):
-        raise PermissionError(f"{name} may not be read: you have no permission.")
+    # libsndfile refuses names of 1024 bytes, 512 in its older versions, but not an open file.
+    is_long = len(os.fsencode(path)) >= _LONG_NAME
     try:
-        # libsndfile refuses names of 1024 bytes, 512 in its older versions, but not an open file.
-        is_long = len(os.fsencode(path)) >= _LONG_NAME
-        return soundfile.SoundFile(
-            os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)) if is_long else path
-        )
+        return soundfile.SoundFile(os.open(path, _READ_ONLY) if is_long else path)
     # soundfile raises a TypeError for .raw files, which say nothing of their rate.
-    except (soundfile.SoundFileError, TypeError) as error:
+    except (soundfile.SoundFileError, TypeError, PermissionError) as error:
+        if not os.access(path, os.R_OK):
+            raise PermissionError(f"{name} may not be read: you have no permission.") from error
         raise ValueError(f"{name} cannot be decoded: {error}") from error
 
 
@@ -463,7 +461,7 @@ def _in_blocks(
     # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
     # while processes would each import the package first. parallel_config overrides the hint.
     # Several rows per task, where there are many: handing one over takes longer than a short read.
-    n_shares = _SHARES * effective_n_jobs(n_jobs)
+    n_shares = _SHARES * effective_n_jobs(n_jobs or 1)
     with Parallel(
         n_jobs=n_jobs,
         prefer="threads",

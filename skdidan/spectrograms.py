@@ -134,7 +134,18 @@ class _FixedSpectrogram(AudioTransformer):
         power = _power(waveform, self._n_samples(), taper, self.hop_length).T
         if bank is not None:
             power = bank @ power
-        return librosa.power_to_db(power, ref=1.0, amin=self.amin, top_db=self.top_db)
+        return self._decibels(power)
+
+    def _decibels(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute what ``librosa.power_to_db`` does with a reference of 1, in place."""
+        np.maximum(power, np.float32(self.amin), out=power)
+        np.log10(power, out=power)
+        power *= 10
+        if self.amin > 1:
+            power -= np.float32(10 * np.log10(self.amin))
+        if self.top_db is not None:
+            np.maximum(power, power.max() - np.float32(self.top_db), out=power)
+        return power
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

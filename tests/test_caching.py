@@ -109,9 +109,16 @@ def test_a_changed_file_is_noticed_in_every_container(memory, files, kind):
 
 
 def test_a_file_that_can_be_read_again_is_read(memory, files, monkeypatch):
-    access = os.access
+    access, SoundFile = os.access, soundfile.SoundFile
+
+    def refuse(path, *args):
+        if "1.wav" in path:
+            raise soundfile.LibsndfileError(2)
+        return SoundFile(path, *args)
+
     loud = Loudness(on_error="warn")
     with monkeypatch.context() as broken:
+        broken.setattr(soundfile, "SoundFile", refuse)
         broken.setattr(os, "access", lambda path, mode: "1.wav" not in path and access(path, mode))
         with pytest.warns(AudioWarning, match=r"1 of 3 rows .* you have no permission"):
             assert memory.transform(loud, files)[1, 0] == 0

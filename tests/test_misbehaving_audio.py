@@ -108,12 +108,19 @@ def bad_files(tmp_path, monkeypatch):
 
 
 def forbid(path, monkeypatch):
-    """Take the permission to read a file; for one who may read all, in the eyes of the package."""
+    """Take the permission to read a file; from one who may read all, by refusing it to them."""
     path.chmod(0)
-    access = os.access
-    if access(path, os.R_OK):
-        denied = str(path)
-        monkeypatch.setattr(os, "access", lambda p, mode: str(p) != denied and access(p, mode))
+    access, SoundFile = os.access, soundfile.SoundFile
+    if not access(path, os.R_OK):
+        return
+
+    def refuse(file, *args, **options):
+        if str(file) == str(path):
+            raise soundfile.LibsndfileError(2, prefix=f"Error opening {file!r}: ")
+        return SoundFile(file, *args, **options)
+
+    monkeypatch.setattr(soundfile, "SoundFile", refuse)
+    monkeypatch.setattr(os, "access", lambda p, mode: str(p) != str(path) and access(p, mode))
 
 
 @pytest.mark.parametrize("name", BAD_FILES)
@@ -255,7 +262,7 @@ def write_offset(path):
 
 
 def write_chinese_name(path):
-    return write(path.with_name("愤怒 – süß 😠.wav"), noise(), subtype="FLOAT"), noise()
+    return write(path.with_name("愤怒 süß 😠.wav"), noise(), subtype="FLOAT"), noise()
 
 
 def write_long_name(path):
