@@ -10,17 +10,17 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import soundfile
 import soxr  # type: ignore[import-untyped] # it has no types
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm import tqdm
 
+from skdidan.cropping import Whole, Window
 from skdidan.domains import open_target
 from skdidan.parameters import check_count, check_option
 from skdidan.reporting import warn_caller
@@ -43,7 +43,14 @@ _LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast 
 _ON_ERROR = ("raise", "warn")
 _INTEGERS = ("uint8", "int8", "int16", "int32")
 _N_NAMED = 5
-_ROUNDING = 0.1  # s by which the end of a segment, rounded in a table, may lie beyond its file
+_LONG_NAME = 500  # bytes
+_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+_BLOCK = 1 << 20  # frames read at once; nearly all recordings of one utterance are shorter
+_BATCH = 32  # rows handed to a job at once, at most,
+_SHARES = 8  # and each job gets at least so many batches, lest one has nothing left to do
+# Seconds by which a file may be shorter than a segment of it, whose end a table rounds, or than its
+# header says, which in some compressed formats counts what an encoder added.
+_ROUNDING = 0.1
 
 
 class AudioWarning(UserWarning):
@@ -148,6 +155,8 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
     ------
     FileNotFoundError
         If there is no such file.
+    PermissionError
+        If it may not be read.
     ValueError
         If the file cannot be decoded, is cut off, has a sample rate below 1000 Hz, holds no
         samples, NaN or infinite samples, samples far beyond full scale, or zeros only; if a
@@ -168,38 +177,86 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
     >>> waveform.shape, waveform.dtype
     ((16000,), dtype('float32'))
     """
-    sample_rate = check_count("sample_rate", sample_rate)
+    return _read(path, check_count("sample_rate", sample_rate), None)
+
+
+def _read(
+    path: str | os.PathLike[str], sample_rate: int, window: Window | None
+) -> NDArray[np.float32]:
+    """Read a file block by block and keep a window of it, or all; every sample is checked."""
     name = f"The audio file {path if isinstance(path, Segment) else repr(os.fspath(path))}"
-    if not Path(path).is_file():
-        reason = "is a directory" if Path(path).is_dir() else "does not exist"
+    with _open(os.fspath(path), name) as file:
+        rate = file.samplerate
+        n_frames = _seek(file, path, name) if isinstance(path, Segment) else file.frames
+        cut = _missing(file.extra_info)
+        if n_frames and cut:
+            raise ValueError(f"{name} is truncated: {cut}.")
+        if rate < _LOWEST_RATE:
+            raise ValueError(f"{name} has a sample rate of {rate} Hz, which is not one of speech.")
+        blocks = _mono_blocks(file, n_frames, sample_rate, name)
+        try:
+            return _collect(blocks, round(n_frames * sample_rate / rate), window, name)
+        except soundfile.SoundFileError as error:
+            raise ValueError(f"{name} cannot be decoded: {error}") from error
+
+
+def _open(path: str, name: str) -> soundfile.SoundFile:
+    if not os.path.isfile(path):
+        reason = "is a directory" if os.path.isdir(path) else "does not exist"
+        if os.path.islink(path):
+            reason = f"is a link to {os.readlink(path)!r}, which is no file"
         raise FileNotFoundError(f"{name} {reason}.")
+    # libsndfile refuses names of 1024 bytes, 512 in its older versions, but not an open file.
+    is_long = len(os.fsencode(path)) >= _LONG_NAME
     try:
-        with soundfile.SoundFile(os.fspath(path)) as file:
-            n_frames = _seek(file, path, name) if isinstance(path, Segment) else -1
-            samples = file.read(n_frames, dtype="float32", always_2d=True)
-            file_rate, remarks = file.samplerate, file.extra_info
+        return soundfile.SoundFile(os.open(path, _READ_ONLY) if is_long else path)
     # soundfile raises a TypeError for .raw files, which say nothing of their rate.
-    except (soundfile.SoundFileError, TypeError) as error:
+    except (soundfile.SoundFileError, TypeError, PermissionError) as error:
+        if not os.access(path, os.R_OK):
+            raise PermissionError(f"{name} may not be read: you have no permission.") from error
         raise ValueError(f"{name} cannot be decoded: {error}") from error
+
+
+def _missing(remarks: str) -> str | None:
+    """Return what libsndfile says of samples that the header announces and the file lacks."""
     cut = re.search(r"data : (\d+) \(should be (\d+)\)", remarks)
-    if cut and len(samples) and int(cut[1]) < _STREAMED:
-        raise ValueError(f"{name} is truncated: it holds {cut[2]} of {cut[1]} bytes of samples.")
-    if file_rate < _LOWEST_RATE:
-        raise ValueError(f"{name} has a sample rate of {file_rate} Hz, which is not one of speech.")
-    waveform = samples.mean(axis=1)
-    if file_rate != sample_rate:
-        waveform = soxr.resample(waveform, file_rate, sample_rate, quality="HQ")
-    return _check_samples(waveform, name)
+    if cut and int(cut[1]) < _STREAMED:
+        return f"it holds {cut[2]} of {cut[1]} bytes of samples"
+    if "Last page lacks an end-of-stream bit" in remarks:
+        return "its last page is missing"
+    return None
+
+
+def _mono_blocks(
+    file: soundfile.SoundFile, n_frames: int, sample_rate: int, name: str
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the next frames, with channels averaged, at a sample rate."""
+    stream = None
+    if file.samplerate != sample_rate:
+        stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
+    n_left = n_frames
+    while n_left:
+        frames = file.read(min(n_left, _BLOCK), dtype="float32", always_2d=True)
+        n_left -= len(frames)
+        if not len(frames):
+            if n_left > _ROUNDING * file.samplerate:
+                raise ValueError(
+                    f"{name} is truncated: it holds {n_frames - n_left} of {n_frames} frames."
+                )
+            n_left = 0
+        block = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
+        yield block if stream is None else stream.resample_chunk(block, last=not n_left)
 
 
 def _seek(file: soundfile.SoundFile, segment: Segment, name: str) -> int:
-    """Go to the start of a segment and return the number of its frames, -1 for all that follow."""
+    """Go to the start of a segment and return the number of its frames."""
     rate, duration = file.samplerate, file.frames / file.samplerate
     first = round(segment.start * rate)
     if first >= file.frames or (segment.end or 0.0) > duration + _ROUNDING:
         raise ValueError(f"{name} lies beyond the end of the file, which lasts {duration:g} s.")
     file.seek(first)
-    return -1 if segment.end is None else min(round(segment.end * rate), file.frames) - first
+    last = file.frames if segment.end is None else round(segment.end * rate)
+    return min(last, file.frames) - first
 
 
 def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
@@ -230,21 +287,34 @@ def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
         return file.samplerate, first, file.frames if n_frames < 0 else first + n_frames
 
 
-def _check_samples(waveform: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    if not waveform.size:
+def _collect(
+    blocks: Iterator[NDArray[np.float32]], n_expected: int, window: Window | None, name: str
+) -> NDArray[np.float32]:
+    """Check the samples of all blocks and keep a window of them, or all."""
+    keeper = Whole() if window is None else window.keeper(n_expected)
+    n_samples, n_bad, peak = 0, 0, 0.0
+    for block in blocks:
+        if not block.size:  # of a resampler that waits for more
+            continue
+        n_samples += block.size
+        extremes = float(block.min()), float(block.max())
+        if not all(map(math.isfinite, extremes)):
+            n_bad += int(block.size - np.isfinite(block).sum())
+        peak = max(peak, *map(abs, extremes))
+        if not n_bad:
+            keeper.add(block)
+    if not n_samples:
         raise ValueError(f"{name} is empty: it holds 0 samples.")
-    n_bad = int(waveform.size - np.isfinite(waveform).sum())
     if n_bad:
-        raise ValueError(f"{name} holds NaN or infinite samples: {n_bad} of {waveform.size}.")
-    peak = float(np.abs(waveform).max())
+        raise ValueError(f"{name} holds NaN or infinite samples: {n_bad} of {n_samples}.")
     if peak > _LOUDEST:
         raise ValueError(
             f"{name} has a peak of {peak:g}, but floats have full scale 1: pass integers as they "
             "are, or divide by their range."
         )
-    if not waveform.any():
-        raise ValueError(f"{name} is silent: all of its {waveform.size} samples are zero.")
-    return waveform
+    if not peak:
+        raise ValueError(f"{name} is silent: all of its {n_samples} samples are zero.")
+    return keeper.result()
 
 
 def _to_float(row: NDArray[Any]) -> NDArray[np.float32]:
@@ -321,14 +391,20 @@ def _as_waveform(row: Any, n: int) -> NDArray[Any]:
 
 
 def _apply(
-    function: Callable[[NDArray[np.float32]], Any], row: Any, n: int, sample_rate: int, strict: bool
+    function: Callable[[NDArray[np.float32]], Any],
+    row: Any,
+    n: int,
+    sample_rate: int,
+    window: Window | None,
+    strict: bool,
 ) -> tuple[Any, Exception | None]:
     """Return ``function(waveform)`` and what was wrong with the row, if anything."""
     try:
         if isinstance(row, np.ndarray):
-            waveform = _check_samples(_to_float(row), f"The waveform in row {n}")
+            blocks = (_to_float(row[i : i + _BLOCK]) for i in range(0, len(row), _BLOCK))
+            waveform = _collect(blocks, len(row), window, f"The waveform in row {n}")
         else:
-            waveform = read_audio(row, sample_rate=sample_rate)
+            waveform = _read(row, sample_rate, window)
     except (OSError, ValueError) as error:
         silence = np.zeros(sample_rate, dtype=np.float32)
         return (None if strict else function(silence)), error
@@ -340,6 +416,7 @@ def map_waveforms(
     rows: list[Any],
     *,
     sample_rate: int,
+    window: Window | None = None,
     on_error: str = "raise",
     n_jobs: int | None = None,
     block_size: int | None = None,
@@ -358,6 +435,9 @@ def map_waveforms(
         What `waveform_rows` returns.
     sample_rate : int > 0 [Hz]
         Rate to which files are resampled; waveforms are taken to have it.
+    window : Window, optional
+        Which part of each waveform the function gets; None is all. Of a long one no more than a few
+        blocks and this part stand in memory, though every sample is read and checked.
     on_error : {"raise", "warn"}, default="raise"
         What to do about a row that cannot be used: raise, or put one second of silence in its
         place and report all such rows in one `AudioWarning` at the end.
@@ -380,7 +460,7 @@ def map_waveforms(
         With ``on_error="raise"``: the first row that cannot be used, by file name or row number.
     """
     strict = on_error == "raise"
-    apply = partial(_apply, function, sample_rate=sample_rate, strict=strict)
+    apply = partial(_apply, function, sample_rate=sample_rate, window=window, strict=strict)
     results = _in_blocks(apply, rows, n_jobs, block_size or len(rows))
     errors = []
     for result, error in tqdm(results, total=len(rows), unit="clip", disable=not verbose):
@@ -409,7 +489,14 @@ def _in_blocks(
     """Yield ``apply(row, n)`` of each row, in order, from a new round of jobs for each block."""
     # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
     # while processes would each import the package first. parallel_config overrides the hint.
-    with Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator") as parallel:
+    # Several rows per task, where there are many: handing one over takes longer than a short read.
+    n_shares = _SHARES * effective_n_jobs(n_jobs or 1)
+    with Parallel(
+        n_jobs=n_jobs,
+        prefer="threads",
+        return_as="generator",
+        batch_size=max(1, min(_BATCH, block_size // n_shares)),
+    ) as parallel:
         for start in range(0, len(rows), block_size):
             block = enumerate(rows[start : start + block_size], start)
             yield from parallel(delayed(apply)(row, n) for n, row in block)
@@ -462,12 +549,14 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         function: Callable[[NDArray[np.float32]], Any],
         rows: list[Any],
         *,
+        window: Window | None = None,
         block_size: int | None = None,
     ) -> Iterator[Any]:
         return map_waveforms(
             function,
             rows,
             sample_rate=self.sample_rate,
+            window=window,
             on_error=self.on_error,
             n_jobs=self.n_jobs,
             block_size=block_size,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,7 @@ _OPENSMILE_SETS = {
 }
 _SHORTEST_FOR_OPENSMILE = 0.1  # seconds; its longest frame is 60 ms and shorter clips become NaN
 _MIN_RATE = 8_000
+_N_TOGETHER = 3_000  # frames described at once, half a minute
 _N_MELS, _N_MFCC = 26, 12
 _F0_MIN, _F0_MAX, _F0_REFERENCE = 60.0, 500.0, 27.5
 _DESCRIPTORS = (
@@ -65,34 +66,86 @@ def _frame_lengths(sample_rate: int) -> tuple[int, int, int]:
     return win_length, round(0.01 * sample_rate), 1 << (win_length - 1).bit_length()
 
 
+def _parts(
+    waveform: NDArray[np.float32], frame_length: int, hop_length: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the samples of some frames after the other, so that not all frames stand in memory.
+
+    Frames are centred on multiples of the hop; beyond its ends the waveform is continued by zeros.
+    """
+    n_frames = 1 + len(waveform) // hop_length
+    for first in range(0, n_frames, _N_TOGETHER):
+        start = first * hop_length - frame_length // 2
+        stop = start + (min(_N_TOGETHER, n_frames - first) - 1) * hop_length + frame_length
+        part = waveform[max(0, start) : stop]
+        yield np.pad(part, (max(0, -start), max(0, stop - len(waveform))))
+
+
+def _measure_frames(
+    waveform: NDArray[np.float32], sample_rate: int, bank: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute energy, crossings and centroid of every frame, and the power in its mel bands."""
+    win_length, hop_length, n_fft = _frame_lengths(sample_rate)
+    frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft)
+    measures, bands = [], []
+    for samples, wider in zip(
+        _parts(waveform, win_length, hop_length), _parts(waveform, n_fft, hop_length), strict=True
+    ):
+        frames = librosa.util.frame(
+            samples.astype(np.float64), frame_length=win_length, hop_length=hop_length
+        )
+        spectrum = librosa.stft(
+            wider, n_fft=n_fft, hop_length=hop_length, win_length=win_length, center=False
+        )
+        power = np.abs(spectrum).astype(np.float64) ** 2
+        signs = np.signbit(frames)
+        measures.append(
+            [
+                librosa.power_to_db(np.mean(frames**2, axis=0), top_db=None),
+                np.mean(signs[1:] != signs[:-1], axis=0),
+                frequencies @ power / np.maximum(power.sum(axis=0), np.finfo(float).tiny),
+            ]
+        )
+        bands.append(bank @ power)
+    return np.concatenate(measures, axis=1), np.concatenate(bands, axis=1)
+
+
 def _describe_frames(
     waveform: NDArray[np.float32], sample_rate: int, bank: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """Compute the _DESCRIPTORS of every frame, shape (n_descriptors, n_frames)."""
-    win_length, hop_length, n_fft = _frame_lengths(sample_rate)
-    half = win_length // 2
-    frames = librosa.util.frame(
-        np.pad(waveform.astype(np.float64), (half, win_length - half)),
-        frame_length=win_length,
-        hop_length=hop_length,
-    )
-    spectrum = librosa.stft(waveform, n_fft=n_fft, hop_length=hop_length, win_length=win_length)
-    power = np.abs(spectrum).astype(np.float64) ** 2
-    frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft)
-    bands = librosa.power_to_db(bank @ power, top_db=60.0)
+    measures, bands = _measure_frames(waveform, sample_rate, bank)
+    bands = librosa.power_to_db(bands, top_db=60.0)
+    frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=_frame_lengths(sample_rate)[2])
     octaves = np.log2(bank @ frequencies / bank.sum(axis=1))
     octaves -= octaves.mean()
-    signs = np.signbit(frames)
     return np.stack(
         [
-            librosa.power_to_db(np.mean(frames**2, axis=0), top_db=None),
-            np.mean(signs[1:] != signs[:-1], axis=0),
-            frequencies @ power / np.maximum(power.sum(axis=0), np.finfo(float).tiny),
+            *measures,
             octaves @ bands / (octaves @ octaves),
             np.abs(np.diff(bands, axis=1, prepend=bands[:, :1])).mean(axis=0),
             *dct(bands, axis=0, norm="ortho")[1 : _N_MFCC + 1],
         ]
     )
+
+
+def _track_pitch(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+    """Compute F0 [Hz] of every frame by YIN, shape (n_frames,)."""
+    _, hop_length, _ = _frame_lengths(sample_rate)
+    frame_length = 2 * next_fast_len(round(1.5 * sample_rate / _F0_MIN))
+    tracked = [
+        librosa.yin(
+            part,
+            fmin=_F0_MIN,
+            fmax=_F0_MAX,
+            sr=sample_rate,
+            frame_length=frame_length,
+            hop_length=hop_length,
+            center=False,
+        )
+        for part in _parts(waveform, frame_length, hop_length)
+    ]
+    return np.concatenate(tracked)
 
 
 def _statistics(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -133,19 +186,13 @@ def _light(
     waveform: NDArray[np.float32], sample_rate: int, bank: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     _, hop_length, n_fft = _frame_lengths(sample_rate)
-    waveform = np.pad(waveform, (0, max(0, n_fft - len(waveform))))
+    if len(waveform) < n_fft:
+        waveform = np.pad(waveform, (0, n_fft - len(waveform)))
     descriptors = _describe_frames(waveform, sample_rate, bank)
     energy, crossings = descriptors[:2]
     # Padding and digital silence say nothing of the speaker.
     active = energy > energy.max() - 50
-    f0 = librosa.yin(
-        waveform,
-        fmin=_F0_MIN,
-        fmax=_F0_MAX,
-        sr=sample_rate,
-        frame_length=2 * next_fast_len(round(1.5 * sample_rate / _F0_MIN)),
-        hop_length=hop_length,
-    )
+    f0 = _track_pitch(waveform, sample_rate)
     loud = energy > max(np.percentile(energy[active], 95) - 25, -80)
     # Fricatives cross zero often; yin answers with an edge of its range where it finds no period.
     voiced = loud & (crossings < 0.25) & (f0 > 1.01 * _F0_MIN) & (f0 < 0.99 * _F0_MAX)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -178,7 +179,8 @@ class AdaptationPipeline(BaseEstimator):
             last = clone(last)
             params = _target_for(last, domains.X_tgt)
             if groups is not None:
-                if not has_fit_parameter(last, "groups"):
+                taken = signature(last.fit).parameters.values()
+                if not any(p.name == "groups" or p.kind is p.VAR_KEYWORD for p in taken):
                     raise TypeError(
                         f"groups go to the last step, but {name!r}, {last!r}, takes none."
                     )

@@ -8,9 +8,11 @@ from typing import Any
 import librosa
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct
+from scipy.fft import dct, rfft
+from scipy.signal import get_window
 
 from skdidan.audio import AudioTransformer
+from skdidan.cropping import Window
 from skdidan.padding import pad_alike
 from skdidan.parameters import check_count, check_option, check_positive
 
@@ -18,18 +20,39 @@ __all__ = ["MFCC", "LogMelSpectrogram", "Spectrogram"]
 
 _CROPS = ("loudest", "center")
 _MOST_PADDING = 2**32  # bytes: 4 GiB of nothing
+_N_TOGETHER = 64  # frames transformed at once: few enough for them to stay in the cache
 
 
-def _fix_duration(waveform: NDArray[np.float32], n_samples: int, crop: str) -> NDArray[np.float32]:
-    """Pad with zeros at the end, or crop to the loudest or the centre window."""
-    surplus = len(waveform) - n_samples
-    if surplus <= 0:
-        return np.pad(waveform, (0, -surplus))
-    start = surplus // 2
-    if crop == "loudest":
-        energy = np.concatenate([[0.0], np.cumsum(waveform.astype(np.float64) ** 2)])
-        start = int(np.argmax(energy[n_samples:] - energy[:-n_samples]))
-    return waveform[start : start + n_samples]
+def _count_frames(n_samples: int, n_fft: int, hop_length: int) -> int:
+    # librosa pads n_fft // 2 samples on both sides: one fewer than n_fft where that is odd.
+    return 1 + (n_samples - n_fft % 2) // hop_length
+
+
+def _power(
+    waveform: NDArray[np.float32], n_samples: int, taper: NDArray[np.float64], hop_length: int
+) -> NDArray[np.float32]:
+    """Compute what ``np.abs(librosa.stft(waveform)) ** 2`` is, transposed.
+
+    The waveform is padded at its end with zeros to `n_samples`, and frames that see nothing else
+    are not transformed. In double precision, as in librosa: in single precision the bins far below
+    the peak of their frame would differ by more than 1e-4 dB.
+    """
+    n_fft = len(taper)
+    half = n_fft // 2
+    padded = np.zeros(n_samples + 2 * half)
+    padded[half : half + len(waveform)] = waveform
+    n_frames = _count_frames(n_samples, n_fft, hop_length)
+    # A view whose rows overlap; sliding_window_view takes as long as ten of the transforms.
+    strides = hop_length * padded.itemsize, padded.itemsize
+    frames = np.ndarray((n_frames, n_fft), padded.dtype, buffer=padded.data, strides=strides)
+    n_heard = min(n_frames, -(-(half + len(waveform)) // hop_length))
+    power = np.zeros((n_frames, 1 + half), dtype=np.float32)
+    for start in range(0, n_heard, _N_TOGETHER):
+        together = slice(start, min(start + _N_TOGETHER, n_heard))
+        squares = rfft(frames[together] * taper).view(np.float64)
+        squares *= squares
+        np.add(squares[:, ::2], squares[:, 1::2], out=power[together], casting="same_kind")
+    return power
 
 
 def _n_samples(duration: float, sample_rate: int) -> int:
@@ -93,16 +116,15 @@ class _DecibelSpectrogram(AudioTransformer):
         """
         self._check_parameters()
         rows = self._rows(X)
-        bank = self._filter_bank()
+        taper = librosa.util.pad_center(get_window("hann", self.win_length), size=self.n_fft)
+        convert = partial(self._convert, taper=taper, bank=self._filter_bank())
         if self.duration is None:
-            return self._of_different_lengths(
-                list(self._map(partial(self._convert, bank=bank), rows))
-            )
-        # librosa pads n_fft // 2 samples on both sides: one fewer than n_fft where that is odd.
+            return self._of_different_lengths(list(self._map(convert, rows)))
         n_samples = _n_samples(self.duration, self.sample_rate)
-        n_frames = 1 + (n_samples - self.n_fft % 2) // self.hop_length
+        n_frames = _count_frames(n_samples, self.n_fft, self.hop_length)
+        window = Window(n_samples, self.crop)
         spectrograms = np.empty((len(rows), self._n_bins(), n_frames), dtype=np.float32)
-        for n, values in enumerate(self._map(partial(self._convert, bank=bank), rows)):
+        for n, values in enumerate(self._map(convert, rows, window=window)):
             spectrograms[n] = values
         return spectrograms
 
@@ -126,22 +148,30 @@ class _DecibelSpectrogram(AudioTransformer):
         return None
 
     def _convert(
-        self, waveform: NDArray[np.float32], bank: NDArray[np.float32] | None
+        self,
+        waveform: NDArray[np.float32],
+        taper: NDArray[np.float64],
+        bank: NDArray[np.float32] | None,
     ) -> NDArray[np.float32]:
         if self.duration is None:
             n_samples = max(len(waveform), self.n_fft)  # no less makes a frame
         else:
             n_samples = _n_samples(self.duration, self.sample_rate)
-        spectrum = librosa.stft(
-            _fix_duration(waveform, n_samples, self.crop),
-            n_fft=self.n_fft,
-            hop_length=self.hop_length,
-            win_length=self.win_length,
-        )
-        power = np.abs(spectrum) ** 2
+        power = _power(waveform, n_samples, taper, self.hop_length).T
         if bank is not None:
             power = bank @ power
-        return librosa.power_to_db(power, ref=1.0, amin=self.amin, top_db=self.top_db)
+        return self._decibels(power)
+
+    def _decibels(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute what ``librosa.power_to_db`` does with a reference of 1, in place."""
+        np.maximum(power, np.float32(self.amin), out=power)
+        np.log10(power, out=power)
+        power *= 10
+        if self.amin > 1:
+            power -= np.float32(10 * np.log10(self.amin))
+        if self.top_db is not None:
+            np.maximum(power, power.max() - np.float32(self.top_db), out=power)
+        return power
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -438,9 +468,12 @@ class MFCC(LogMelSpectrogram):
         return self.n_mfcc
 
     def _convert(
-        self, waveform: NDArray[np.float32], bank: NDArray[np.float32] | None
+        self,
+        waveform: NDArray[np.float32],
+        taper: NDArray[np.float64],
+        bank: NDArray[np.float32] | None,
     ) -> NDArray[np.float32]:
-        bands = super()._convert(waveform, bank)
+        bands = super()._convert(waveform, taper, bank)
         return dct(bands, axis=0, type=2, norm="ortho")[: self.n_mfcc]
 
     def _check_parameters(self) -> None:

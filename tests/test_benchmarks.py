@@ -119,6 +119,31 @@ def test_asks_where_the_corpora_are(benchmark, monkeypatch, capsys):
     assert "Pass --corpora DIR or set SKDIDAN_CORPORA" in capsys.readouterr().err
 
 
+def test_features_are_those_of_librosa_and_are_timed(benchmark, corpora, monkeypatch, capsys):
+    features = benchmark("features")
+    arguments = ["features", "--corpora", str(corpora), "--repeats", "2", "--jobs", "2"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    features.main()
+    head, columns, *rows = capsys.readouterr().out.splitlines()
+    assert head.startswith("16 files, 16 s, 2 jobs; difference ")
+    assert float(head.split()[-2]) <= 1e-4
+    assert "plain loop / it" in columns and "real-time factor" in columns
+    assert [row[:18].strip() for row in rows] == [
+        "plain loop",
+        "LogMelSpectrogram",
+        "of the loudest",
+        "Functionals",
+    ]
+    for row in rows:
+        ratio, _, factor, per_thousand = map(float, row[18:].split())
+        assert ratio > 0 and per_thousand == pytest.approx(1000 * factor, rel=0.1)
+    assert float(rows[0][18:].split()[0]) == 1
+
+    monkeypatch.setattr(features, "plain_loop", lambda files: np.zeros((len(files), 64, 201)))
+    with pytest.raises(SystemExit, match=r"LogMelSpectrogram differs from librosa by \d"):
+        features.main()
+
+
 def test_every_row_of_the_study_trains(benchmark):
     emotions = np.array(["anger", "fear", "happiness", "neutral", "sadness"])
     rng = np.random.default_rng(0)

@@ -32,7 +32,7 @@ def clips():
 
 
 @pytest.mark.parametrize("stft", [STFT, OTHER], ids=["default", "other"])
-@pytest.mark.parametrize(("amin", "top_db"), [(1e-10, 80.0), (1e-5, None)])
+@pytest.mark.parametrize(("amin", "top_db"), [(1e-10, 80.0), (1e-5, None), (2.0, 60.0)])
 def test_spectrogram_equals_librosa(clips, stft, amin, top_db):
     ours = Spectrogram(duration=1.0, amin=amin, top_db=top_db, **stft).transform(clips)
     for clip, values in zip(clips, ours, strict=True):

@@ -1,0 +1,132 @@
+"""The part of a waveform to keep, found block by block, so that a long one is never held whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Center", "Keeper", "Loudest", "Whole", "Window"]
+
+_SLACK = 10_000  # samples by which the centre may lie off the expected one
+
+
+class Keeper(Protocol):
+    """Takes a waveform block by block and returns the part that is to be kept."""
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """Take the next block of samples, shape (n_samples_of_the_block,)."""
+
+    def result(self) -> NDArray[np.float32]:
+        """Return the part, shape (n_kept,)."""
+
+
+class Whole:
+    """Keeps all."""
+
+    def __init__(self) -> None:
+        self._blocks: list[NDArray[np.float32]] = []
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """Keep the block."""
+        self._blocks.append(block)
+
+    def result(self) -> NDArray[np.float32]:
+        """Return the blocks as one waveform."""
+        return self._blocks[0] if len(self._blocks) == 1 else np.concatenate(self._blocks)
+
+
+class Loudest:
+    r"""Keeps the first window of the highest energy, :math:`\sum_t x_t^2`.
+
+    Parameters
+    ----------
+    n_samples : int > 0
+        Length of the window; a shorter waveform is kept whole.
+    """
+
+    def __init__(self, n_samples: int) -> None:
+        self._n_samples = n_samples
+        # The samples that a window may still begin with, and the energy before each of them and
+        # after the last one, summed from the start of the waveform.
+        self._tail = np.empty(0, dtype=np.float32)
+        self._energy = np.zeros(1)
+        self._window: NDArray[np.float32] | None = None
+        self._highest = -1.0
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """Compare the windows that end in the block."""
+        self._tail = np.concatenate([self._tail, block])
+        if len(self._tail) < self._n_samples:
+            return
+        n_known = len(self._energy)
+        energy = np.empty(len(self._tail) + 1)
+        energy[:n_known] = self._energy
+        np.square(self._tail[n_known - 1 :], out=energy[n_known:], dtype=np.float64)
+        np.cumsum(energy[n_known - 1 :], out=energy[n_known - 1 :])
+        gains = energy[self._n_samples :] - energy[: -self._n_samples]
+        start = int(np.argmax(gains))
+        if gains[start] > self._highest:
+            self._highest = gains[start]
+            self._window = self._tail[start : start + self._n_samples].copy()
+        self._tail, self._energy = self._tail[len(gains) :].copy(), energy[len(gains) :].copy()
+
+    def result(self) -> NDArray[np.float32]:
+        """Return the window."""
+        return self._tail if self._window is None else self._window
+
+
+class Center:
+    """Keeps the window in the middle.
+
+    Parameters
+    ----------
+    n_samples : int > 0
+        Length of the window; a shorter waveform is kept whole.
+    n_expected : int >= 0
+        Length of the waveform, exact to 20,000 samples.
+    """
+
+    def __init__(self, n_samples: int, n_expected: int) -> None:
+        self._n_samples = n_samples
+        self._first = max(0, (n_expected - n_samples) // 2 - _SLACK)
+        self._last = self._first + n_samples + 2 * _SLACK
+        self._n_seen = 0
+        self._blocks: list[NDArray[np.float32]] = []
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """Keep what may belong to the window."""
+        first, last = (max(0, edge - self._n_seen) for edge in (self._first, self._last))
+        if first < last and first < len(block):
+            part = block[first:last]
+            self._blocks.append(part if len(part) == len(block) else part.copy())
+        self._n_seen += len(block)
+
+    def result(self) -> NDArray[np.float32]:
+        """Return the window."""
+        start = max(0, (self._n_seen - self._n_samples) // 2) - self._first
+        return np.concatenate(self._blocks)[start : start + self._n_samples]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which part of every waveform to keep.
+
+    Parameters
+    ----------
+    n_samples : int > 0
+        Its length; shorter waveforms are kept whole.
+    crop : {"loudest", "center"}
+        Which part of a longer one: the first window of the highest energy, or the centre.
+    """
+
+    n_samples: int
+    crop: str
+
+    def keeper(self, n_expected: int) -> Keeper:
+        """Return what keeps it of a waveform of `n_expected` samples."""
+        if self.crop == "center":
+            return Center(self.n_samples, n_expected)
+        return Loudest(self.n_samples)

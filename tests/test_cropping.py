@@ -1,0 +1,75 @@
+"""Windows of a waveform that arrives in blocks, against the whole waveform in NumPy."""
+
+import numpy as np
+import pytest
+
+from skdidan.cropping import Center, Loudest, Whole, Window
+
+
+def kept(keeper, waveform, block):
+    for start in range(0, len(waveform), block):
+        keeper.add(waveform[start : start + block])
+    return keeper.result()
+
+
+def loudest(waveform, n_samples):
+    power = waveform.astype(np.float64) ** 2
+    starts = range(max(1, len(waveform) - n_samples + 1))
+    start = int(np.argmax([power[start : start + n_samples].sum() for start in starts]))
+    return waveform[start : start + n_samples]
+
+
+def center(waveform, n_samples):
+    start = max(0, len(waveform) - n_samples) // 2
+    return waveform[start : start + n_samples]
+
+
+LENGTHS = [1, 299, 300, 301, 777, 2000]
+BLOCKS = [1, 7, 300, 301, 5000]
+
+
+@pytest.fixture(params=LENGTHS, ids="{} samples".format)
+def waveform(request):
+    return np.random.default_rng(request.param).normal(size=request.param).astype(np.float32)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_loudest_window(waveform, block):
+    window = kept(Loudest(300), waveform, block)
+    np.testing.assert_array_equal(window, loudest(waveform, 300))
+    np.testing.assert_array_equal(window, kept(Loudest(300), waveform, len(waveform)))
+
+
+def test_of_windows_alike_the_first_is_the_loudest():
+    waveform = np.tile(np.float32([1, 2, 3, 4]), 50)
+    for block in (1, 5, 64, 200):
+        np.testing.assert_array_equal(kept(Loudest(2), waveform, block), [3, 4])
+    ramp = np.concatenate([np.zeros(100), np.ones(20), np.zeros(100), np.ones(20)]).astype("f")
+    ramp[110] = 0.5
+    for block in (1, 33, 240):
+        np.testing.assert_array_equal(kept(Loudest(20), ramp, block), np.ones(20))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("error", [-1000, -1, 0, 1, 1000])
+def test_center_window(waveform, block, error):
+    keeper = Center(300, max(0, len(waveform) + error))
+    np.testing.assert_array_equal(kept(keeper, waveform, block), center(waveform, 300))
+
+
+def test_center_of_a_long_waveform():
+    waveform = np.arange(400_000, dtype=np.float32)
+    for error in (-20_000, 20_000):
+        window = kept(Center(300, len(waveform) + error), waveform, 4096)
+        np.testing.assert_array_equal(window, np.arange(199_850, 200_150))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_whole(waveform, block):
+    np.testing.assert_array_equal(kept(Whole(), waveform, block), waveform)
+
+
+@pytest.mark.parametrize(("crop", "cropped"), [("loudest", loudest), ("center", center)])
+def test_window_names_its_keeper(waveform, crop, cropped):
+    keeper = Window(300, crop).keeper(len(waveform))
+    np.testing.assert_array_equal(kept(keeper, waveform, 64), cropped(waveform, 300))

@@ -1,0 +1,466 @@
+"""Every kind of file that misbehaves, read alone and through each transformer of audio."""
+
+import os
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+import soundfile
+from sklearn.base import clone
+
+from skdidan import (
+    MFCC,
+    AudioLoader,
+    Functionals,
+    LogMelSpectrogram,
+    Segment,
+    Spectrogram,
+    audio,
+    functionals,
+    read_audio,
+)
+from skdidan.audio import AudioWarning
+
+RATE = 16_000
+TRANSFORMERS = {
+    "loader": AudioLoader(),
+    "spectrogram": Spectrogram(),
+    "log-mel, loudest": LogMelSpectrogram(),
+    "log-mel, centre": LogMelSpectrogram(crop="center"),
+    "mfcc": MFCC(),
+    "functionals": Functionals(),
+}
+FEATURES = {name: made for name, made in TRANSFORMERS.items() if name != "loader"}
+
+
+def of_each(transformers):
+    """Run a test with each of the transformers, which it may set and fit as it likes."""
+    made = [pytest.param(clone(made), id=name) for name, made in transformers.items()]
+    return pytest.mark.parametrize("transformer", made)
+
+
+def noise(seconds=0.5, rate=RATE, scale=0.1, seed=0):
+    return np.random.default_rng(seed).normal(scale=scale, size=round(seconds * rate))
+
+
+def write(path, samples, rate=RATE, **options):
+    soundfile.write(path, samples, rate, **options)
+    return path
+
+
+def apply(transformer, path):
+    """Return what a transformer makes of one file, as an array."""
+    return np.asarray(transformer.fit_transform([path])[0])
+
+
+# Files that cannot be used
+
+BAD_FILES = {
+    "missing.wav": (FileNotFoundError, "does not exist"),
+    "directory.wav": (FileNotFoundError, "is a directory"),
+    "dead_link.wav": (FileNotFoundError, r"is a link to '.*gone\.wav', which is no file"),
+    f"{'long' * 64}.wav": (FileNotFoundError, "does not exist"),
+    "forbidden.wav": (PermissionError, "may not be read: you have no permission"),
+    "zero_bytes.wav": (ValueError, "cannot be decoded"),
+    "text.wav": (ValueError, "cannot be decoded"),
+    "half_a_header.wav": (ValueError, "cannot be decoded"),
+    "headerless.raw": (ValueError, "cannot be decoded"),
+    "header_only.wav": (ValueError, "is empty: it holds 0 samples"),
+    "no_samples.wav": (ValueError, "is empty: it holds 0 samples"),
+    "cut.wav": (ValueError, r"is truncated: it holds \d+ of 96000 bytes"),
+    "cut.flac": (ValueError, "cannot be decoded"),
+    "cut.ogg": (ValueError, "is truncated: its last page is missing"),
+    "cut.mp3": (ValueError, r"is truncated: it holds \d+ of 48000 frames"),
+    "slow.wav": (ValueError, "has a sample rate of 10 Hz, which is not one of speech"),
+    "silent.wav": (ValueError, "is silent: all of its 100 samples are zero"),
+    "antiphase.wav": (ValueError, "is silent"),
+    "nan.wav": (ValueError, "holds NaN or infinite samples: 1 of 100"),
+    "infinite.wav": (ValueError, "holds NaN or infinite samples: 3 of 100"),
+    "integers_as_floats.wav": (ValueError, r"has a peak of \d+.*, but floats have full scale 1"),
+}
+
+
+@pytest.fixture
+def bad_files(tmp_path, monkeypatch):
+    """Write a file of every kind of misbehaviour and map its name to its path."""
+    files = {name: tmp_path / name for name in BAD_FILES}
+    files["directory.wav"].mkdir()
+    files["dead_link.wav"].symlink_to(tmp_path / "gone.wav")
+    forbid(write(files["forbidden.wav"], noise()), monkeypatch)
+    files["zero_bytes.wav"].write_bytes(b"")
+    files["text.wav"].write_text("not audio at all\n" * 20)
+    files["headerless.raw"].write_bytes(b"\x01\x02" * 50)
+    write(files["no_samples.wav"], np.zeros(0))
+    for extension in ("wav", "flac", "ogg", "mp3"):
+        whole = write(tmp_path / f"whole.{extension}", noise(3)).read_bytes()
+        files[f"cut.{extension}"].write_bytes(whole[: len(whole) // 2])
+    whole = (tmp_path / "whole.wav").read_bytes()
+    files["header_only.wav"].write_bytes(whole[:44])
+    files["half_a_header.wav"].write_bytes(whole[:20])
+    write(files["slow.wav"], noise(), 10)
+    write(files["silent.wav"], np.zeros(100))
+    write(files["antiphase.wav"], np.column_stack([noise(), -noise()]), subtype="FLOAT")
+    write(files["nan.wav"], np.where(np.arange(100) == 7, np.nan, 0.1), subtype="FLOAT")
+    write(files["infinite.wav"], np.where(np.arange(100) < 3, np.inf, 0.1), subtype="FLOAT")
+    write(files["integers_as_floats.wav"], 32767 * noise(), subtype="FLOAT")
+    return files
+
+
+def forbid(path, monkeypatch):
+    """Take the permission to read a file; from one who may read all, by refusing it to them."""
+    path.chmod(0)
+    access, SoundFile = os.access, soundfile.SoundFile
+    if not access(path, os.R_OK):
+        return
+
+    def refuse(file, *args, **options):
+        if str(file) == str(path):
+            raise soundfile.LibsndfileError(2, prefix=f"Error opening {file!r}: ")
+        return SoundFile(file, *args, **options)
+
+    monkeypatch.setattr(soundfile, "SoundFile", refuse)
+    monkeypatch.setattr(os, "access", lambda p, mode: str(p) != str(path) and access(p, mode))
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_is_named(bad_files, name):
+    error, message = BAD_FILES[name]
+    with pytest.raises(error, match=message) as caught:
+        read_audio(bad_files[name])
+    assert repr(str(bad_files[name])) in str(caught.value)
+
+
+@of_each(TRANSFORMERS)
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_every_transformer_names_a_bad_file(bad_files, tmp_path, transformer, name):
+    error, message = BAD_FILES[name]
+    files = [tmp_path / "whole.wav", bad_files[name], tmp_path / "whole.flac"]
+    for n_jobs in (None, 2):
+        with pytest.raises(error, match=message) as caught:
+            transformer.set_params(n_jobs=n_jobs).fit_transform(files)
+        assert repr(str(bad_files[name])) in str(caught.value)
+
+
+@of_each(TRANSFORMERS)
+def test_every_transformer_warns_once_and_drops_no_row(bad_files, tmp_path, transformer):
+    good = [tmp_path / "whole.wav", tmp_path / "whole.flac"]
+    expected = transformer.fit_transform(good)
+    files = [good[0], *bad_files.values(), good[1]]
+    with pytest.warns(AudioWarning, match=f"{len(BAD_FILES)} of {len(files)} rows") as caught:
+        rows = transformer.set_params(on_error="warn").fit_transform(files)
+    (warning,) = [w for w in caught if w.category is AudioWarning]
+    named = [name for name in BAD_FILES if f"{name}'" in str(warning.message)]
+    assert len(named) == 5
+    assert str(warning.message).endswith(f"And {len(BAD_FILES) - 5} more.")
+    assert warning.filename == __file__
+    assert len(rows) == len(files)
+    np.testing.assert_array_equal(rows[0], expected[0])
+    np.testing.assert_array_equal(rows[-1], expected[1])
+    for row in rows[1:-1]:
+        np.testing.assert_array_equal(row, rows[1])
+        assert np.isfinite(row).all()
+
+
+def test_silence_of_a_second_stands_for_a_bad_file(bad_files):
+    with pytest.warns(AudioWarning):
+        waveforms = AudioLoader(on_error="warn").transform(list(bad_files.values()))
+    for waveform in waveforms:
+        np.testing.assert_array_equal(waveform, np.zeros(RATE, dtype=np.float32))
+
+
+def test_a_refusal_of_the_decoder_is_named(tmp_path, monkeypatch):
+    path = write(tmp_path / "refused.wav", noise())
+
+    def refuse(*args, **options):
+        raise soundfile.LibsndfileError(2, prefix=f"Error opening {path}: ")
+
+    monkeypatch.setattr(soundfile, "SoundFile", refuse)
+    with pytest.raises(ValueError, match=r"refused\.wav' cannot be decoded: Error opening"):
+        read_audio(path)
+
+
+def test_a_header_may_promise_a_little_more(tmp_path, monkeypatch):
+    path = write(tmp_path / "noise.wav", noise(1), subtype="FLOAT")
+    read = soundfile.SoundFile.read
+
+    def deliver(n_delivered):
+        def shorter(self, frames=-1, **options):
+            return read(self, max(0, min(frames, n_delivered - self.tell())), **options)
+
+        monkeypatch.setattr(soundfile.SoundFile, "read", shorter)
+
+    expected = {crop: LogMelSpectrogram(duration=0.5, crop=crop) for crop in ("loudest", "center")}
+    whole = read_audio(path)[:15_000]
+    lower = read_audio(path, sample_rate=8_000)
+    expected = {crop: made.transform([whole]) for crop, made in expected.items()}
+    deliver(15_000)
+    np.testing.assert_array_equal(read_audio(path), whole)
+    resampled = read_audio(path, sample_rate=8_000)
+    assert len(resampled) == 7500
+    np.testing.assert_allclose(resampled[:7000], lower[:7000], atol=1e-6)
+    for crop, features in expected.items():
+        made = LogMelSpectrogram(duration=0.5, crop=crop).transform([path])
+        np.testing.assert_array_equal(made, features)
+    deliver(14_000)
+    with pytest.raises(ValueError, match="is truncated: it holds 14000 of 16000 frames"):
+        read_audio(path)
+
+
+# Files that can
+
+
+@pytest.mark.parametrize(
+    ("subtype", "extension", "bits"),
+    [
+        ("PCM_U8", "wav", 8),
+        ("PCM_S8", "flac", 8),
+        ("PCM_16", "wav", 16),
+        ("PCM_24", "wav", 24),
+        ("PCM_24", "flac", 24),
+        ("PCM_32", "wav", 32),
+    ],
+)
+def test_integers_of_every_width(tmp_path, subtype, extension, bits):
+    steps = np.random.default_rng(0).integers(-(2 ** (bits - 2)), 2 ** (bits - 2), size=4000)
+    samples = (steps << (32 - bits)).astype(np.int32)  # libsndfile keeps the upper bits
+    path = write(tmp_path / f"noise.{extension}", samples, subtype=subtype)
+    expected = steps / 2.0 ** (bits - 1)
+    np.testing.assert_allclose(read_audio(path), expected, rtol=0, atol=2.0**-24)
+    for name, transformer in FEATURES.items():
+        values = transformer.fit_transform([path]), transformer.fit_transform([expected])
+        np.testing.assert_allclose(*values, rtol=1e-6, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("extension", ["flac", "ogg", "mp3", "txt", "WAV", ""])
+def test_a_wrong_extension_does_not_matter(tmp_path, extension):
+    path = write(tmp_path / "noise.wav", noise())
+    wrong = tmp_path / f"wrong.{extension}"
+    wrong.write_bytes(path.read_bytes())
+    np.testing.assert_array_equal(read_audio(wrong), read_audio(path))
+
+
+def write_beyond_full_scale(path):
+    return write(path, noise(scale=1.0), subtype="FLOAT"), noise(scale=1.0)
+
+
+def write_five_channels(path):
+    channels = np.stack([noise(seed=seed) for seed in range(5)], axis=1)
+    return write(path, channels, subtype="FLOAT"), channels.mean(axis=1)
+
+
+def write_one_sample(path):
+    return write(path, [0.25], subtype="FLOAT"), np.array([0.25])
+
+
+def write_twenty_milliseconds(path):
+    return write(path, noise(0.02), subtype="FLOAT"), noise(0.02)
+
+
+def write_offset(path):
+    return write(path, 0.3 + noise(), subtype="FLOAT"), 0.3 + noise()
+
+
+def write_chinese_name(path):
+    return write(path.with_name("愤怒 süß 😠.wav"), noise(), subtype="FLOAT"), noise()
+
+
+def write_long_name(path):
+    return write(path.with_name("n" * 251 + ".wav"), noise(), subtype="FLOAT"), noise()
+
+
+def write_long_path(path):
+    folder = path.parent.joinpath(*["folder" * 30] * 8)
+    folder.mkdir(parents=True)
+    write(path, noise(), subtype="FLOAT").rename(folder / "noise.wav")
+    return folder / "noise.wav", noise()
+
+
+ODD_FILES = [
+    write_beyond_full_scale,
+    write_five_channels,
+    write_one_sample,
+    write_twenty_milliseconds,
+    write_offset,
+    write_chinese_name,
+    write_long_name,
+    write_long_path,
+]
+
+
+@of_each(TRANSFORMERS)
+@pytest.mark.parametrize("write_it", ODD_FILES)
+def test_odd_files_are_read_as_they_are(tmp_path, transformer, write_it):
+    path, samples = write_it(tmp_path / "odd.wav")
+    np.testing.assert_allclose(read_audio(path), samples, rtol=0, atol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values = apply(transformer, path)
+    assert np.isfinite(values).all()
+    if isinstance(transformer, AudioLoader):
+        np.testing.assert_array_equal(values, read_audio(path))
+    else:
+        np.testing.assert_allclose(values, transformer.transform([samples])[0], atol=1e-3)
+
+
+def test_an_offset_stays_in_the_lowest_bins(tmp_path):
+    path, _ = write_offset(tmp_path / "offset.wav")
+    (values,) = Spectrogram(duration=0.5).transform([path])
+    (centred,) = Spectrogram(duration=0.5).transform([noise()])
+    inner = slice(2, -2)  # the first and last frames see where the recording begins and ends
+    assert (values[0, inner] > centred[0, inner] + 10).all()
+    means = (part[20:, inner].mean(axis=1) for part in (values, centred))
+    np.testing.assert_allclose(*means, atol=0.5)
+
+
+@of_each(TRANSFORMERS)
+@pytest.mark.parametrize("rate", [8_000, 192_000])
+def test_low_and_high_rates(tmp_path, transformer, rate):
+    tone = 0.3 * np.sin(2 * np.pi * 1000 * np.arange(rate) / rate)
+    path = write(tmp_path / "tone.wav", tone, rate, subtype="FLOAT")
+    expected = 0.3 * np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)
+    waveform = read_audio(path)
+    assert waveform.shape == expected.shape
+    np.testing.assert_allclose(waveform[2000:-2000], expected[2000:-2000], atol=1e-3)
+    values = apply(transformer, path)
+    if isinstance(transformer, AudioLoader):
+        np.testing.assert_array_equal(values, waveform)
+    else:
+        np.testing.assert_array_equal(values, transformer.transform([waveform])[0])
+
+
+@of_each(TRANSFORMERS)
+def test_a_file_that_changes_after_fit_is_read_as_it_is(tmp_path, transformer):
+    path = write(tmp_path / "changing.wav", noise(seed=1), subtype="FLOAT")
+    before = np.asarray(transformer.fit([path]).transform([path])[0])
+    write(path, noise(seed=2), subtype="FLOAT")
+    after = np.asarray(transformer.transform([path])[0])
+    np.testing.assert_array_equal(after, apply(clone(transformer), path))
+    assert not np.array_equal(after, before)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"changing\.wav' does not exist"):
+        transformer.transform([path])
+
+
+# One recording, three ways
+
+
+@of_each(FEATURES)
+@pytest.mark.parametrize("seconds", [0.02, 0.7, 3.1])
+@pytest.mark.parametrize("block", [1 << 20, 999])
+def test_array_file_and_segment_give_the_same(tmp_path, monkeypatch, transformer, seconds, block):
+    monkeypatch.setattr(audio, "_BLOCK", block)
+    integers = np.round(32768 * noise(seconds)).astype(np.int16)
+    alone = write(tmp_path / "alone.wav", integers)
+    around = np.round(32768 * noise(1, seed=3)).astype(np.int16)
+    within = write(tmp_path / "within.flac", np.concatenate([around, integers, around]))
+    expected = transformer.fit_transform([integers / 32768.0])
+    for row in (
+        integers,
+        (integers / 32768).astype(np.float32),
+        alone,
+        Segment(alone),
+        Segment(within, 1.0, 1.0 + seconds),
+    ):
+        np.testing.assert_allclose(transformer.fit_transform([row]), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [RATE, 44_100])
+def test_file_and_segment_are_loaded_alike(tmp_path, monkeypatch, rate):
+    samples = noise(0.7, rate)
+    alone = write(tmp_path / "alone.wav", samples, rate)
+    within = write(tmp_path / "within.wav", np.concatenate([samples, samples, samples]), rate)
+    whole, segment, part = AudioLoader().transform(
+        [alone, Segment(alone), Segment(within, 0.7, 1.4)]
+    )
+    np.testing.assert_array_equal(whole, segment)
+    np.testing.assert_array_equal(whole, part)
+    monkeypatch.setattr(audio, "_BLOCK", 1000)
+    np.testing.assert_allclose(read_audio(alone), whole, rtol=0, atol=1e-6)
+
+
+@of_each(FEATURES)
+def test_a_resampled_file_gives_what_its_waveform_gives(tmp_path, monkeypatch, transformer):
+    path = write(tmp_path / "noise.wav", noise(3.3, 44_100), 44_100)
+    expected = transformer.fit_transform([read_audio(path)])
+    np.testing.assert_array_equal(transformer.fit_transform([path]), expected)
+    monkeypatch.setattr(audio, "_BLOCK", 4321)
+    np.testing.assert_allclose(transformer.fit_transform([path]), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_functionals_do_not_depend_on_how_many_frames_are_described_at_once(monkeypatch):
+    clips = [noise(seconds, seed=n) for n, seconds in enumerate((0.02, 0.3, 1.234))]
+    expected = Functionals().transform(clips)
+    for n_together in (1, 7, 30):
+        monkeypatch.setattr(functionals, "_N_TOGETHER", n_together)
+        np.testing.assert_allclose(Functionals().transform(clips), expected, rtol=1e-5, atol=1e-6)
+
+
+# An hour
+
+
+@pytest.fixture(scope="module")
+def hour(tmp_path_factory):
+    """Write an hour of noise, loudest in its fortieth minute, and return its path."""
+    path = tmp_path_factory.mktemp("long") / "hour.wav"
+    minute = noise(60, scale=0.05)
+    with soundfile.SoundFile(path, "w", RATE, 1) as file:
+        for n in range(60):
+            file.write(minute * (2 if n == 39 else 1))
+    return path
+
+
+def peak_memory(function, *args):
+    """Return what a function returns, and the most bytes of arrays that it held meanwhile."""
+    tracemalloc.start()
+    try:
+        return function(*args), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+WAVEFORM = 3600 * RATE * 4  # bytes of an hour in float32
+
+
+@pytest.mark.parametrize("make", [Spectrogram, LogMelSpectrogram, MFCC])
+@pytest.mark.parametrize("crop", ["loudest", "center"])
+def test_a_window_of_an_hour_needs_a_fraction_of_its_memory(hour, make, crop):
+    transformer = make(duration=2, crop=crop)
+    values, peak = peak_memory(apply, transformer, hour)
+    assert peak < 0.25 * WAVEFORM
+    whole = read_audio(hour)
+    if crop == "center":
+        start = len(whole) // 2 - RATE
+    else:
+        energy = np.concatenate([[0.0], np.cumsum(whole.astype(np.float64) ** 2)])
+        start = np.argmax(energy[2 * RATE :] - energy[: -2 * RATE])
+        assert 39 * 60 * RATE <= start < 40 * 60 * RATE
+    expected = transformer.transform([whole[start : start + 2 * RATE]])[0]
+    np.testing.assert_array_equal(values, expected)
+    values, peak = peak_memory(transformer.transform, [whole])
+    np.testing.assert_array_equal(values[0], expected)
+    assert peak < 0.25 * WAVEFORM
+
+
+def test_an_hour_is_loaded_in_little_more_than_twice_its_memory(hour):
+    (waveform,), peak = peak_memory(AudioLoader().transform, [hour])
+    assert waveform.nbytes == WAVEFORM
+    assert peak < 2.2 * WAVEFORM
+
+
+@pytest.mark.slow
+def test_functionals_of_an_hour_need_a_few_times_its_memory(hour):
+    (values,), peak = peak_memory(Functionals().transform, [hour])
+    assert np.isfinite(values).all()
+    assert peak < 3 * WAVEFORM
+
+
+def test_functionals_of_minutes_need_a_few_times_their_memory(hour):
+    """What stands beside the waveform does not grow with all frames of it at once."""
+    frames = 3_000 * 8 * (400 + 1800) * 6  # bytes of one part's frames, of YIN and the others
+    peaks = [
+        peak_memory(Functionals().transform, [Segment(hour, 0, 60 * n_minutes)])[1]
+        for n_minutes in (1, 4)
+    ]
+    assert peaks[0] < frames
+    assert peaks[1] - peaks[0] < 3 * 3 * WAVEFORM / 60
