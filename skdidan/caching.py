@@ -159,24 +159,40 @@ def _stamps(X: Any) -> list[object]:
     return [(path, os.access(path, os.R_OK), *_time_and_size(path)) for path in paths]
 
 
-def _time_and_size(path: str) -> tuple[int, ...]:
+def _time_and_size(path: str) -> tuple[object, ...]:
+    """Of a file; of a folder those of the files in it; nothing where there is none."""
+    if os.path.isdir(path):
+        return tuple((name, *_time_and_size(os.path.join(path, name))) for name in _files(path))
     status = os.stat(path) if os.path.exists(path) else None
     return (status.st_mtime_ns, status.st_size) if status else ()
 
 
+def _files(folder: str) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name)))
+
+
 def _circumstances(step: Any) -> tuple[object, ...]:
-    """Tell what the result depends on beside step and rows: the code, the kind of container."""
+    """Tell what the result depends on beside step and rows: code, files, the kind of container."""
     modules = {parent.__module__ for parent in type(step).__mro__}
-    return _code(tuple(sorted(modules))), get_config()["transform_output"]
+    params = step.get_params(deep=False) if hasattr(step, "get_params") else {}
+    files = [
+        stamp
+        for _, value in sorted(params.items())
+        if isinstance(value, str | os.PathLike) and os.path.exists(value)
+        for stamp in _stamps([value])
+    ]
+    return _code(tuple(sorted(modules))), files, get_config()["transform_output"]
 
 
 @cache
 def _code(modules: tuple[str, ...]) -> str:
     """Hash the modules in which a class is written, and the versions of what these build on."""
     digest = hashlib.sha256()
-    for name in modules:
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if file is not None and os.path.isfile(file):
+    files = {getattr(sys.modules.get(name), "__file__", None) or "" for name in modules}
+    if any(name.startswith("skdidan.") for name in modules):
+        files |= {str(file) for file in Path(__file__).parent.glob("*.py")}
+    for file in sorted(files):
+        if os.path.isfile(file):
             digest.update(Path(file).read_bytes())
     for name in _LIBRARIES:
         with suppress(PackageNotFoundError):  # an extra
@@ -194,4 +210,6 @@ _LIBRARIES = (
     "scipy",
     "soundfile",
     "soxr",
+    "torch",
+    "transformers",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -176,6 +177,7 @@ class _Reader:
             re.compile(rf"(?:^|/)(?:{pattern})$", re.IGNORECASE) for pattern in corpus.patterns
         ]
         self.labels = _read_annotation(corpus, root)
+        self.spellings: dict[str, str] = {}
         self.misfits: list[Path] = []
         self.unknown: Counter[str] = Counter()
         self.videos: list[Path] = []
@@ -195,6 +197,7 @@ class _Reader:
                 self.misfits.append(file)
                 continue
             speaker = self._speaker(match)
+            speaker = self.spellings.setdefault(speaker.lower(), speaker)
             sex = match.groupdict().get("sex") or speaker
             sex = self.corpus.sex.get(sex.lower(), "unknown")
             utterance = _Utterance(file, label, speaker, sex)
@@ -317,7 +320,7 @@ def canonical_label(
     >>> canonical_label("Joy", {}), canonical_label("Joy", {"happiness": "positive"})
     ('happiness', 'positive')
     """
-    own = {spelling.lower(): label for spelling, label in mapping.items()}
+    own = {str(spelling).strip().lower(): label for spelling, label in mapping.items()}
     code = word.strip().lower()
     spelling = (codes or {}).get(code, code)
     label = EMOTIONS.get(spelling)
@@ -345,14 +348,16 @@ def tally(counts: Mapping[str, int], n: int = 10) -> str:
 
 
 def _visible_files(root: Path, suffixes: Sequence[str]) -> list[Path]:
-    return sorted(
-        (
-            path
-            for path in root.rglob("*")
-            if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
-        ),
-        key=lambda path: path.relative_to(root).as_posix(),
-    )
+    found, walked = [], set()
+    for folder, inner, names in os.walk(root, followlinks=True):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        if (place := os.path.realpath(folder)) in walked:
+            inner.clear()  # a link led back
+            continue
+        walked.add(place)
+        paths = (Path(folder, name) for name in names if not name.startswith("."))
+        found += [path for path in paths if path.suffix.lower() in suffixes and path.is_file()]
+    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 
 
 def _read_annotation(corpus: Corpus, root: Path) -> dict[str, str]:

@@ -258,7 +258,7 @@ class Embeddings(AudioTransformer):
         if not isinstance(model, str | os.PathLike) or not os.fspath(model):
             raise ValueError(f"model must be a folder or a name on the hub; got {model!r}.")
         is_name = isinstance(model, str) and _HUB_NAME.fullmatch(model)
-        if not is_name and not Path(model).is_dir():
+        if not is_name and not Path(model).expanduser().is_dir():
             raise FileNotFoundError(
                 f"model={os.fspath(model)!r} is no folder, nor can it be a name on the hub."
             )

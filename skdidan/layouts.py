@@ -186,11 +186,11 @@ CORPORA = {
         title="eNTERFACE'05, an audio-visual emotion database",
         patterns=(
             # The folder names the speaker: the files of subject 11 are prefixed s12.
-            r"subject[ _-]?(?P<speaker>\d+)/(?:.+/)?"
+            r"subject[ _-]?0*(?P<speaker>\d+)/(?:.+/)?"
             r"s_?\d+_(?P<emotion>[a-z]{2})(?:_(?P<item>\d+))?(?:[._]?avi)?",
             # Subject 6 has one recording per emotion, in the folder of the emotion.
-            r"subject[ _-]?(?P<speaker>6)/(?P<emotion>[a-z]+)/(?P<item>[^/]*)",
-            r"s_?(?P<speaker>\d+)_(?P<emotion>[a-z]{2})(?:_(?P<item>\d+))?(?:[._]?avi)?",
+            r"subject[ _-]?0*(?P<speaker>6)/(?P<emotion>[a-z]+)/(?P<item>[^/]*)",
+            r"s_?0*(?P<speaker>\d+)_(?P<emotion>[a-z]{2})(?:_(?P<item>\d+))?(?:[._]?avi)?",
         ),
         layout="subject <number>/<emotion>/sentence <k>/s<number>_<emotion>_<k>, such as s1_an_1",
         words={

@@ -108,7 +108,7 @@ def load_manifest(
     (['happiness', 'anger'], ['anna', 'bert'], 'calls')
     """
     if hasattr(manifest, "columns"):
-        columns = {str(key): list(manifest[key]) for key in manifest.columns}
+        columns = _columns(manifest, "the data frame")
         where = "the data frame"
     elif isinstance(manifest, str | os.PathLike):
         path = Path(manifest).expanduser()
@@ -289,30 +289,70 @@ def from_audformat(
             f"start and end; got a {type(table).__name__} with the levels {names}."
         )
     frame = table if hasattr(table, "columns") else table.to_frame(emotion)
-    columns = {str(key): list(frame[key]) for key in frame.columns}
     where = "the table"
+    columns = _columns(frame, where)
     # Beside the index there may be a column of any name, even file.
     rows = _take_columns(columns, {"emotion": emotion, "speaker": speaker, "sex": sex}, where)
     levels = [list(frame.index.get_level_values(level)) for level in names]
     check_missing(levels[0], f"level 'file' of {where}")
     paths = [_resolve(path, root) for path in levels[0]]
     rows["file"] = (
-        [Segment(*times) for times in zip(paths, *levels[1:], strict=True)]
+        [_segment(row, *times) for row, times in enumerate(zip(paths, *levels[1:], strict=True))]
         if names == _SEGMENTED
         else paths
     )
     return _corpus(rows, mapping, name or "audformat", where)
 
 
+def _columns(frame: Any, where: str) -> dict[str, list[Any]]:
+    """Take the columns of a data frame, whose names must differ."""
+    names = [str(name) for name in frame.columns]
+    if repeated := sorted(name for name, n in Counter(names).items() if n > 1):
+        raise ValueError(f"{where} has several columns {repeated}; keep one of each.")
+    return {name: list(frame.iloc[:, n]) for n, name in enumerate(names)}
+
+
+def _segment(row: int, path: str, start: Any, end: Any) -> Segment:
+    try:
+        return Segment(path, start, end)
+    except (TypeError, ValueError) as error:
+        error.add_note(f"This is row {row} of the table, {path!r}.")
+        raise
+
+
 def _read_csv(path: Path, delimiter: str) -> dict[str, list[Any]]:
     """Read the columns of a CSV file, all as strings; None stands for an empty cell."""
     if not path.is_file():
         raise FileNotFoundError(f"manifest must be a CSV file; {str(path)!r} is not there.")
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines, delimiter=delimiter)
-        rows = list(reader)
-        names = [name for name in reader.fieldnames or [] if name]
-    return {name.strip(): [(row[name] or "").strip() or None for row in rows] for name in names}
+    if not isinstance(delimiter, str) or len(delimiter) != 1:
+        raise ValueError(f"delimiter must be a single character; got {delimiter!r}.")
+    where = f"the manifest {str(path)!r}"
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+            rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{where} is no CSV file in UTF-8: {error}.") from error
+    names = [name.strip() for name in rows[0][1]] if rows else []
+    if repeated := sorted(name for name, n in Counter(names).items() if name and n > 1):
+        raise ValueError(f"{where} has several columns {repeated}; keep one of each.")
+    if len(names) == 1:
+        raise ValueError(
+            f"{where} has a single column, {names[0]!r}: its cells are not parted by "
+            f"delimiter={delimiter!r}."
+        )
+    for line, row in rows[1:]:
+        if len(row) > len(names):
+            raise ValueError(
+                f"{where} has {len(row)} cells in line {line}, but {len(names)} columns. Quote a "
+                f"cell that holds the delimiter {delimiter!r}."
+            )
+    cells = [[cell.strip() or None for cell in row] for _, row in rows[1:]]
+    return {
+        name: [row[n] if n < len(row) else None for row in cells]
+        for n, name in enumerate(names)
+        if name
+    }
 
 
 def _take_columns(

@@ -45,7 +45,8 @@ class SpeechModel:
     """
 
     def __init__(self, model: str | os.PathLike[str]) -> None:
-        self.name, self.is_folder = os.fspath(model), Path(model).is_dir()
+        self.name = os.path.expanduser(os.fspath(model))
+        self.is_folder = Path(self.name).is_dir()
         transformers = _import_transformers()
         options = {"local_files_only": self.is_folder}
         try:
@@ -57,7 +58,8 @@ class SpeechModel:
                 f"model, which their save_pretrained would write: {error}"
             ) from error
         extractor = type(self.extractor).__name__
-        if extractor not in _EXTRACTORS:
+        is_encoder = extractor == "WhisperFeatureExtractor" or not self.config.is_encoder_decoder
+        if extractor not in _EXTRACTORS or not is_encoder:
             raise ValueError(
                 f"model={self.name!r} is of type {self.config.model_type!r}, with a {extractor}; "
                 "it must be a model of waveforms, such as wav2vec2, hubert, wavlm and "
@@ -125,7 +127,7 @@ class SpeechModel:
                     local_files_only=self.is_folder,
                     output_loading_info=True,
                 )
-        except (OSError, ValueError) as error:
+        except Exception as error:  # of torch, pickle or safetensors
             raise ValueError(
                 f"model={self.name!r} has no weights that can be loaded: {error}"
             ) from error
@@ -190,9 +192,14 @@ class SpeechEncoder:
             # Versions of transformers differ in whether the last hidden state of a model with a
             # final normalisation is taken before or after it.
             states = [*outputs.hidden_states[:-1], outputs.last_hidden_state]
-            mean = self._layer == "mean"
-            hidden = sum(states) / len(states) if mean else states[int(self._layer)]
-            return hidden.cpu().numpy()
+            if self._layer != "mean":
+                return states[int(self._layer)].cpu().numpy()
+            if len({state.shape for state in states}) > 1:
+                raise ValueError(
+                    f"layer='mean' of model={self._model.name!r} has layers of different lengths; "
+                    "take a single one."
+                )
+            return (sum(states) / len(states)).cpu().numpy()
 
     def _inputs(self, windows: list[NDArray[np.float32]]) -> dict[str, torch.Tensor]:
         extractor = self._model.extractor

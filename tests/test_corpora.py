@@ -247,3 +247,36 @@ def test_real_casia():
     assert Counter(corpus.emotion) == dict.fromkeys(emotions, 200)
     assert Counter(corpus.sex) == {"female": 600, "male": 600}
     assert set(Counter(corpus.speaker).values()) == {300}
+
+
+def test_what_lies_in_hidden_folders_does_not_count(grow):
+    root = grow("wav/03a01Fa.wav", ".Trash/08a01Wa.wav", "wav/.ipynb_checkpoints/03a02Fa.wav")
+    assert names(load_corpus("emodb", root), root) == ["wav/03a01Fa.wav"]
+
+
+def test_linked_folders_are_walked_once(grow, tmp_path_factory):
+    root, elsewhere = grow("wav/03a01Fa.wav"), tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "08a01Wa.wav").touch()
+    (root / "link").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(root)
+    assert names(load_corpus("emodb", root), root) == ["link/08a01Wa.wav", "wav/03a01Fa.wav"]
+
+
+def test_a_speaker_is_one_in_any_case(grow):
+    root = grow("OAF_back_angry.wav", "oaf_bar_angry.wav", "YAF_back_sad.wav")
+    speakers = load_corpus("tess", root).speaker
+    assert len(speakers) == 3 and len(set(speakers)) == 2
+
+
+def test_zeros_before_the_number_of_a_subject_do_not_count(grow):
+    root = grow("subject 01/anger/sentence 1/s1_an_1.wav", "subject 1/anger/sentence 2/s1_an_2.wav")
+    grow("subject 1/anger/sentence 1/s1_an_1.wav", "subject 06/anger/long.wav")
+    corpus = load_corpus("enterface", root)
+    assert sorted(corpus.speaker) == ["1", "1", "6"]
+
+
+def test_spellings_of_a_mapping_may_be_numbers_and_have_blanks(grow):
+    root = grow("x/1/1.wav", "x/angry/2.wav", "x/cheerful/3.wav")
+    mapping = {1: "fear", " Cheerful ": "happiness"}
+    emotion = load_corpus("casia", root, mapping=mapping).emotion
+    assert sorted(emotion) == ["anger", "fear", "happiness"]

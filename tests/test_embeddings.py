@@ -19,6 +19,7 @@ from sklearn.svm import SVC
 
 from skdidan import CorpusScaler, Embeddings, Target, make_adaptation_pipeline
 from skdidan.audio import AudioWarning
+from skdidan.caching import StepMemory
 from skdidan.speech_models import _batches
 
 RATE = 16_000
@@ -448,3 +449,53 @@ def test_a_name_goes_to_the_hub(folder, monkeypatch):
         ("some/model", {"local_files_only": False}),
         (folder, {"local_files_only": True}),
     ]
+
+
+def test_memory_notices_another_model(folders, tmp_path, monkeypatch):
+    clips = [np.random.default_rng(0).normal(scale=0.1, size=2000).astype(np.float32)]
+    memory, expected = StepMemory(tmp_path / "kept"), {}
+    for name in ("wav2vec2-group", "hubert-layer"):
+        place = tmp_path / name
+        shutil.copytree(folders[name], place / "model")
+        monkeypatch.chdir(place)
+        expected[name] = Embeddings("model").fit_transform(clips)
+        np.testing.assert_array_equal(memory.transform(Embeddings("model"), clips), expected[name])
+    shutil.rmtree("model")
+    shutil.copytree(folders["wav2vec2-group"], "model")  # other weights in the same place
+    again = memory.transform(Embeddings("model"), clips)
+    np.testing.assert_array_equal(again, expected["wav2vec2-group"])
+
+
+def test_weights_that_cannot_be_read_are_named(folders, tmp_path):
+    place = tmp_path / "model"
+    shutil.copytree(folders["wav2vec2-group"], place)
+    weights = place / "model.safetensors"
+    for content in (b"", weights.read_bytes()[:1000], b"x" * 2000):
+        weights.write_bytes(content)
+        with pytest.raises(ValueError, match="has no weights that can be loaded"):
+            Embeddings(place).transform([np.ones(2000, dtype=np.float32) / 2])
+
+
+def test_the_home_folder_may_be_named(folders, tmp_path, monkeypatch):
+    shutil.copytree(folders["hubert-layer"], tmp_path / "model")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    clips = [np.random.default_rng(0).normal(scale=0.1, size=2000).astype(np.float32)]
+    X = Embeddings("~/model").fit_transform(clips)
+    np.testing.assert_array_equal(X, Embeddings(tmp_path / "model").fit_transform(clips))
+
+
+def test_layers_of_different_lengths_have_no_mean(tmp_path):
+    config = transformers.SEWConfig(**SMALL, squeeze_factor=2)
+    transformers.SEWModel(config).save_pretrained(tmp_path)
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    clips = [np.random.default_rng(0).normal(scale=0.1, size=4000).astype(np.float32)]
+    assert Embeddings(tmp_path, layer=1).fit_transform(clips).shape == (1, N_UNITS)
+    with pytest.raises(ValueError, match=r"layer='mean' .* has layers of different lengths"):
+        Embeddings(tmp_path, layer="mean").fit_transform(clips)
+
+
+def test_models_that_write_text_are_refused(tmp_path):
+    transformers.MoonshineConfig().save_pretrained(tmp_path)
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"is of type 'moonshine', .* it must be a model of wavef"):
+        Embeddings(tmp_path).transform([np.ones(2000, dtype=np.float32) / 2])

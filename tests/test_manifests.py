@@ -327,3 +327,48 @@ def test_tables_with_something_wrong(database, tmp_path):
     with pytest.raises(ValueError, match=r"level 'file' of the table holds 1 missing"):
         index = pd.Index(["a.wav", None], name="file")
         from_audformat(pd.Series(["fear", "anger"], index), tmp_path, speaker=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("file,emotion,speaker\na.wav,happy, very,s1\n", "4 cells in line 2, but 3 columns. Quote"),
+        ("file,emotion,emotion,speaker\na.wav,joy,sad,s1\n", r"several columns \['emotion'\]"),
+        ('file,emotion,speaker\na.wav,joy,"s1\nc.wav,sad,s2\n', "is no CSV file in UTF-8"),
+        (
+            "file;emotion;speaker\na.wav;joy;s1\n",
+            "single column, 'file;emotion;speaker': its cells",
+        ),
+    ],
+)
+def test_damaged_tables_are_refused(tmp_path, text, match):
+    path = tmp_path / "table.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=match):
+        load_manifest(path)
+
+
+def test_tables_in_another_encoding_are_refused(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes("file,emotion,speaker\na.wav,joy,Jürgen\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="is no CSV file in UTF-8"):
+        load_manifest(path)
+    for delimiter in (";;", "", None):
+        with pytest.raises(ValueError, match="delimiter must be a single character; got"):
+            load_manifest(path, delimiter=delimiter)
+
+
+def test_data_frames_with_a_column_twice_are_refused():
+    frame = pd.DataFrame({"file": ["a.wav"], "emotion": ["joy"], "speaker": ["s1"]})
+    with pytest.raises(ValueError, match=r"the data frame has several columns \['emotion'\]"):
+        load_manifest(pd.concat([frame, frame[["emotion"]]], axis=1))
+
+
+def test_a_bad_segment_is_named_by_its_row():
+    index = pd.MultiIndex.from_arrays(
+        [["a.wav", "b.wav"], pd.to_timedelta([0, 1], "s"), pd.to_timedelta([1, 1], "s")],
+        names=["file", "start", "end"],
+    )
+    with pytest.raises(ValueError, match="beyond start") as caught:
+        from_audformat(pd.DataFrame({"emotion": ["joy", "sad"], "speaker": ["a", "b"]}, index))
+    assert "This is row 1 of the table, 'b.wav'" in caught.value.__notes__[0]
