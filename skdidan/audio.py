@@ -406,7 +406,8 @@ def _apply(
         else:
             waveform = _read(row, sample_rate, window)
     except (OSError, ValueError) as error:
-        silence = np.zeros(sample_rate, dtype=np.float32)
+        longest = sample_rate if window is None else min(sample_rate, window.n_samples)
+        silence = np.zeros(longest, dtype=np.float32)
         return (None if strict else function(silence)), error
     return function(waveform), None
 

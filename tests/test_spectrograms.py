@@ -351,3 +351,12 @@ def test_padding_of_more_than_memory_is_refused(monkeypatch, clips):
     assert transformer.transform([clips[0], clips[1][:8000]]).shape == (2, 64, 101)
     with pytest.raises(ValueError, match=r"pads 2 rows to the 101 frames of row 1, .* Give a dur"):
         transformer.transform([clips[1][:7999], clips[0]])
+
+
+@pytest.mark.parametrize("duration", [0.3, 2.0])
+def test_silence_stands_in_at_any_duration(duration):
+    X = [np.zeros(9000, dtype=np.float32), np.random.default_rng(0).normal(0, 0.1, 9000)]
+    with pytest.warns(AudioWarning, match="1 of 2 rows"):
+        values = LogMelSpectrogram(duration=duration, n_mels=24, on_error="warn").transform(X)
+    np.testing.assert_allclose(values[0], -100, atol=1e-4)
+    assert (values[1] > -90).any()
