@@ -104,8 +104,8 @@ class Embeddings(AudioTransformer):
     Needs ``pip install skdidan[transformers]``. Every `transform` loads the model, once, and lets
     it go: neither copies of the transformer nor pickles carry weights. A waveform is normalised as
     the model's feature extractor says, as a whole; one of less than 0.1 s is padded with zeros to
-    that length. In the `memory` of a pipeline a model counts by its name: give another folder to
-    other weights.
+    that length. In the `memory` of a pipeline a folder counts by the files in it, a model of the
+    hub by its name.
 
     References
     ----------

@@ -240,11 +240,12 @@ class Functionals(AudioTransformer):
     Parameters
     ----------
     feature_set : str, default="light"
-        ``"light"``, or a set of the opensmile package: ``"eGeMAPS"`` (v02, 88 features),
-        ``"GeMAPS"`` (v01b, 62), ``"ComParE"`` (2016, 6,373), those of the Interspeech challenges
-        of 2009 to 2013, ``"IS09"`` (384), ``"IS10"`` (1,582), ``"IS11"`` (4,368), ``"IS12"``
-        (6,125) and ``"IS13"`` (6,373), or ``"emobase"`` (988). These need
-        ``pip install skdidan[opensmile]``, whose licence is for research; clips of less than
+        ``"light"``, or a set of the opensmile package: ``"eGeMAPSv02"`` (88 features),
+        ``"GeMAPSv01b"`` (62) or ``"ComParE_2016"`` (6,373), for which ``"eGeMAPS"``, ``"GeMAPS"``
+        and ``"ComParE"`` stand here (opensmile itself means the outdated v01a by the first two),
+        those of the Interspeech challenges of 2009 to 2013, ``"IS09"`` (384), ``"IS10"`` (1,582),
+        ``"IS11"`` (4,368), ``"IS12"`` (6,125) and ``"IS13"`` (6,373), or ``"emobase"`` (988). These
+        need ``pip install skdidan[opensmile]``, whose licence is for research; clips of less than
         0.1 s are padded with zeros to that length.
     sample_rate : int >= 8000 [Hz], default=16000
         Rate to which files are resampled and which waveforms are taken to have.
