@@ -43,6 +43,8 @@ class StepMemory:
     def __init__(self, memory: Any) -> None:
         is_path = isinstance(memory, os.PathLike)
         self._memory: joblib.Memory = check_memory(os.fspath(memory) if is_path else memory)
+        # Where nothing is kept, no key is needed: files and code are not looked at.
+        self._keeps = getattr(self._memory, "location", "elsewhere") is not None
 
     def fit_transform(self, step: Any, X: Any, y: Any, target: dict[str, Any]) -> tuple[Any, Any]:
         """Fit a step and transform the rows that it is fitted to.
@@ -65,6 +67,8 @@ class StepMemory:
         Z : array-like or list, of n_source rows
             What it made of the source.
         """
+        if not self._keeps:
+            return _fit_transform(step, X, y, target, None, self._memory)
         fit_transform = self._memory.cache(_fit_transform, ignore=["memory"])
         stamps = _stamps(X), _stamps(open_target(target.get("X_tgt"))), _circumstances(step)
         return fit_transform(step, X, y, target, stamps, self._memory)
@@ -86,6 +90,8 @@ class StepMemory:
         Z : array-like or list, of n_samples rows
             What the step made of them.
         """
+        if not self._keeps:
+            return _transform(step, X, sample_domain, None, self._memory)
         transform = self._memory.cache(_transform, ignore=["memory"])
         stamps = _stamps(X), _circumstances(step)
         return transform(step, X, sample_domain, stamps, self._memory)

@@ -272,8 +272,11 @@ def test_a_folder_can_be_limited_and_cleared(memory, tmp_path):
     assert not list((tmp_path / "kept").rglob("output.pkl"))
 
 
-def test_without_a_place_nothing_is_kept():
+def test_without_a_place_nothing_is_kept(monkeypatch):
+    for name in ("_stamps", "_circumstances"):  # what a key is made of
+        monkeypatch.setattr(caching, name, None)
     Loudness.calls.clear()
+    StepMemory(None).fit_transform(StandardScaler(), np.eye(3), None, {})
     for _ in range(2):
         StepMemory(None).transform(Loudness(), WAVEFORMS)
     assert Loudness.calls == [3, 3]
