@@ -14,18 +14,26 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Bunch, Tags, estimator_html_repr, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
 from skdidan.caching import StepMemory
 from skdidan.domains import (
     Domains,
-    Target,
     merge_domains,
+    n_rows,
     open_target,
     source_groups,
     source_rows,
     split_domains,
     takes_target,
+)
+from skdidan.steps import (
+    check_reach,
+    fit_arguments,
+    fit_step,
+    is_passthrough,
+    lengthen,
+    source_corpora,
 )
 
 __all__ = ["AdaptationPipeline", "make_adaptation_pipeline"]
@@ -40,7 +48,7 @@ def _last_step_has(method: str) -> Callable[[AdaptationPipeline], bool]:
 
 
 def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
-    return _is_passthrough(pipeline._last) or hasattr(pipeline._last, "transform")
+    return is_passthrough(pipeline._last) or hasattr(pipeline._last, "transform")
 
 
 class AdaptationPipeline(BaseEstimator):
@@ -172,21 +180,22 @@ class AdaptationPipeline(BaseEstimator):
         """
         self._check_steps()
         domains, columns = self._split(X, y, X_tgt, sample_domain)
-        front, domains = self._fit_front(domains, with_target=False)
+        corpora = source_corpora(X, sample_domain)
+        front, domains = self._fit_front(domains, corpora, with_target=False)
         name, last = self.steps[-1]
         groups = source_groups(X, groups, sample_domain)
-        if not _is_passthrough(last):
+        if not is_passthrough(last):
             last = clone(last)
-            params = _target_for(last, domains.X_tgt)
+            X, y, params = fit_arguments(last, domains, corpora)
             if groups is not None:
                 taken = signature(last.fit).parameters.values()
                 if not any(p.name == "groups" or p.kind is p.VAR_KEYWORD for p in taken):
                     raise TypeError(
                         f"groups go to the last step, but {name!r}, {last!r}, takes none."
                     )
-                params["groups"] = groups
+                params["groups"] = lengthen(groups, n_rows(X))
             with self._timed(name):
-                last.fit(domains.X_src, domains.y_src, **params)
+                last.fit(X, y, **params)
         self.steps_, self.columns_ = [*front, (name, last)], columns
         return self
 
@@ -213,19 +222,18 @@ class AdaptationPipeline(BaseEstimator):
             domain, in the order in which they came.
         """
         self._check_steps()
+        is_stacked = sample_domain is not None
         domains, columns = self._split(X, y, X_tgt, sample_domain)
-        front, domains = self._fit_front(domains, with_target=sample_domain is not None)
-        Z, y_src, Z_tgt = domains
+        corpora = source_corpora(X, sample_domain)
+        front, domains = self._fit_front(domains, corpora, with_target=is_stacked)
         name, last = self.steps[-1]
-        if not _is_passthrough(last):
+        if not is_passthrough(last):
             with self._timed(name):
-                target = _target_for(last, Z_tgt)
-                last, Z = StepMemory(None).fit_transform(clone(last), Z, y_src, target)
+                last, domains = fit_step(StepMemory(None), last, domains, corpora, is_stacked)
         self.steps_, self.columns_ = [*front, (name, last)], columns
         if sample_domain is None:
-            return Z
-        Z_tgt = Z_tgt if _is_passthrough(last) else last.transform(Z_tgt)
-        return merge_domains(Z, Z_tgt, source_rows(X, sample_domain))
+            return domains.X_src
+        return merge_domains(domains.X_src, domains.X_tgt, source_rows(X, sample_domain))
 
     @available_if(_last_step_has("predict"))
     def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
@@ -334,7 +342,7 @@ class AdaptationPipeline(BaseEstimator):
             What the last step made of them.
         """
         check_is_fitted(self)
-        if _is_passthrough(self.steps_[-1][1]):
+        if is_passthrough(self.steps_[-1][1]):
             return self._front(X, sample_domain)
         Z = self._front(X, sample_domain)
         return StepMemory(self.memory).transform(self.steps_[-1][1], Z, sample_domain)
@@ -451,25 +459,21 @@ class AdaptationPipeline(BaseEstimator):
         return split_domains(X, y, X_tgt, sample_domain=sample_domain), columns
 
     def _fit_front(
-        self, domains: Domains, *, with_target: bool
+        self, domains: Domains, corpora: NDArray[Any] | None, *, with_target: bool
     ) -> tuple[list[tuple[str, Any]], Domains]:
         """Fit all steps but the last; the target goes as far as it is needed."""
-        X, y, X_tgt = domains
-        if X_tgt is not None:
-            _check_reach(self.steps)
+        if domains.X_tgt is not None:
+            check_reach(self.steps)
         memory = StepMemory(self.memory)
         takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
         end = len(self.steps) if with_target else max(takers, default=0)
         front = []
         for number, (name, step) in enumerate(self.steps[:-1]):
-            if not _is_passthrough(step):
+            if not is_passthrough(step):
                 with self._timed(name):
-                    target = _target_for(step, X_tgt)
-                    step, X = memory.fit_transform(clone(step), X, y, target)
-                    if X_tgt is not None and number < end:
-                        X_tgt = memory.transform(step, X_tgt)
+                    step, domains = fit_step(memory, step, domains, corpora, number < end)
             front.append((name, step))
-        return front, Domains(X, y, X_tgt)
+        return front, domains
 
     def _front(self, X: Any, sample_domain: ArrayLike | None) -> Any:
         """Send rows, those of the target unless told otherwise, through all steps but the last."""
@@ -480,7 +484,7 @@ class AdaptationPipeline(BaseEstimator):
         X = _take_columns(X, self.columns_)
         memory = StepMemory(self.memory)
         for _, step in self.steps_[:-1]:
-            if not _is_passthrough(step):
+            if not is_passthrough(step):
                 X = memory.transform(step, X, sample_domain)
         return X
 
@@ -488,7 +492,10 @@ class AdaptationPipeline(BaseEstimator):
         self, X: Any, method: str, sample_domain: ArrayLike | None, *args: Any, **kwargs: Any
     ) -> Any:
         X = self._front(X, sample_domain)
-        return getattr(self.steps_[-1][1], method)(X, *args, **kwargs)
+        answer = getattr(self.steps_[-1][1], method)
+        if sample_domain is not None and "sample_domain" in signature(answer).parameters:
+            kwargs["sample_domain"] = sample_domain
+        return answer(X, *args, **kwargs)
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
@@ -520,7 +527,7 @@ class AdaptationPipeline(BaseEstimator):
                 )
             needed = ["fit", "transform"] if name != names[-1] else ["fit"]
             missing = [method for method in needed if not hasattr(step, method)]
-            if missing and not _is_passthrough(step):
+            if missing and not is_passthrough(step):
                 raise TypeError(
                     f"Step {name!r} must have {' and '.join(needed)}, or be 'passthrough'; "
                     f"{step!r} has no {' and no '.join(missing)}."
@@ -566,10 +573,6 @@ def make_adaptation_pipeline(
     return AdaptationPipeline(make_pipeline(*steps).steps, memory=memory, verbose=verbose)
 
 
-def _is_passthrough(step: Any) -> bool:
-    return step is None or (isinstance(step, str) and step == "passthrough")
-
-
 def _pairs(steps: Any) -> list[tuple[str, Any]]:
     """Return the steps, or none where they are anything but a list of names and estimators."""
     is_list = isinstance(steps, list | tuple) and all(
@@ -584,27 +587,3 @@ def _take_columns(X: Any, columns: NDArray[Any] | None) -> Any:
     if columns is None or np.shape(X)[1:] != columns.shape:
         return X
     return X.iloc[:, columns] if hasattr(X, "iloc") else np.asarray(X)[:, columns]
-
-
-def _check_reach(steps: list[tuple[str, Any]]) -> None:
-    """Refuse a step that would keep the target from an estimator inside it."""
-    for name, step in steps:
-        if hasattr(step, "get_params") and not takes_target(step):
-            inner = step.get_params(deep=True).values()
-            lost = {
-                type(part).__name__ for part in inner if hasattr(part, "fit") if takes_target(part)
-            }
-            if lost:
-                raise TypeError(
-                    f"Step {name!r}, a {type(step).__name__}, does not hand the target on to "
-                    f"{sorted(lost)} inside it. Nest an AdaptationPipeline in place of a Pipeline, "
-                    "or make what takes the target a step of its own."
-                )
-
-
-def _target_for(step: Any, X_tgt: Any) -> dict[str, Any]:
-    """Name the arguments that bring the target to ``fit`` of a step."""
-    if X_tgt is None or not takes_target(step):
-        return {}
-    # A wrapper, such as a search, might slice what has a length.
-    return {"X_tgt": X_tgt if has_fit_parameter(step, "X_tgt") else Target(X_tgt)}

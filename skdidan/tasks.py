@@ -124,9 +124,10 @@ def leave_one_corpus_out(
 
     Notes
     -----
-    ``fit(X, y, sample_domain=sample_domain)`` of a `CorpusScaler` takes statistics of each source
-    by itself. All other estimators, and an `AdaptationPipeline` with all its steps, take the
-    sources for one domain in either call shape.
+    ``fit(X, y, sample_domain=sample_domain)`` of a `CorpusScaler`, also of one in an
+    `AdaptationPipeline` or in a `WindowedClassifier` around it, takes statistics of each source by
+    itself. Other estimators take the sources for one domain; so does everything that is given
+    `X_tgt`, which does not tell them apart, and a search.
 
     Examples
     --------

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -53,11 +54,20 @@ class DomainAnswers:
         last, X = _unwrap(self.estimator), self.X
         while isinstance(last, AdaptationPipeline | Pipeline):
             if len(last) > 1:
-                front, is_ours = last[:-1], isinstance(last, AdaptationPipeline)
-                path = {"sample_domain": np.zeros(n_rows(X))} if self.is_source and is_ours else {}
-                X = front.transform(X, **path)
+                front = last[:-1]
+                X = front.transform(X, **self._path(front.transform, X))
             last = _unwrap(last[-1])
         return last, X
+
+    def _path(self, method: Callable[..., Any], X: Any) -> dict[str, Any]:
+        """Tell a method that can tell the domains apart that rows are of the source."""
+        if not self.is_source or "sample_domain" not in signature(method).parameters:
+            return {}
+        return {"sample_domain": np.full(n_rows(X), _UNKNOWN_CORPUS)}
+
+    def _ask(self, method: str) -> Any:
+        answer = getattr(self.last, method)
+        return answer(self.inputs, **self._path(answer, self.inputs))
 
     @property
     def last(self) -> Any:
@@ -75,14 +85,14 @@ class DomainAnswers:
 
     @cached_property
     def predicted(self) -> NDArray[Any]:
-        return np.asarray(self.last.predict(self.inputs))
+        return np.asarray(self._ask("predict"))
 
     @cached_property
     def scores(self) -> NDArray[Any]:
         """Scores before the softmax, a column for each class."""
         if not hasattr(self.last, "decision_function"):
             return np.log(np.clip(self.probabilities, 1e-12, None))
-        scores = np.asarray(self.last.decision_function(self.inputs), dtype=float)
+        scores = np.asarray(self._ask("decision_function"), dtype=float)
         if scores.ndim == 1:
             return np.stack([-scores / 2, scores / 2], axis=1)
         if getattr(self.last, "decision_function_shape", "ovr") == "ovo":
@@ -95,7 +105,7 @@ class DomainAnswers:
     @cached_property
     def probabilities(self) -> NDArray[Any]:
         if hasattr(self.last, "predict_proba"):
-            return np.asarray(self.last.predict_proba(self.inputs), dtype=float)
+            return np.asarray(self._ask("predict_proba"), dtype=float)
         if not hasattr(self.last, "decision_function"):
             raise TypeError(
                 "This criterion asks for a classifier with predict_proba or decision_function; "
@@ -105,7 +115,7 @@ class DomainAnswers:
 
     @cached_property
     def embeddings(self) -> NDArray[Any]:
-        rows = self.last.embed(self.inputs) if hasattr(self.last, "embed") else self.inputs
+        rows = self._ask("embed") if hasattr(self.last, "embed") else self.inputs
         if issparse(rows):
             raise TypeError(
                 "This criterion compares embeddings of the domains, which must be dense; got a "
@@ -289,7 +299,14 @@ def _atc(trial: Trial) -> float:
 
 def _mixval(trial: Trial) -> float:
     """Share of mixed rows predicted as their larger part; the mean over partners of two kinds."""
-    rows, predicted = np.asarray(trial.target.inputs, dtype=float), trial.target.predicted
+    try:
+        rows = np.asarray(trial.target.inputs, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            "criterion='mixval' mixes rows of features; those that "
+            f"{type(trial.target.last).__name__} takes are none. Choose by another criterion."
+        ) from error
+    predicted = trial.target.predicted
     random = trial.random
     consistency = []
     for is_same in (True, False):
@@ -354,6 +371,8 @@ def _oracle(trial: Trial) -> float:
 
 _MAX_WEIGHT = 10.0  # of importance; a few rows unlike all others would decide alone
 _NEAREST_MEAN = 0.5  # of the weights, from which a control variate corrects them
+# No corpus of a fit has this number: rows of one source of several are refused, not guessed at.
+_UNKNOWN_CORPUS = np.iinfo(np.int64).max
 _MIX = 0.55  # share of the larger part of a mixed row, that of the paper
 
 #: All criteria by their names: functions of a trial to a score, the higher, the better.

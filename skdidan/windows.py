@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdidan.audio import Segment, audio_span, waveform_rows
-from skdidan.domains import open_target, source_groups, split_domains
+from skdidan.domains import open_target, source_groups, source_rows, split_domains, take_rows
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipelines import AdaptationPipeline
 
@@ -42,7 +43,8 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     .. math:: 1 + \Bigl\lceil \frac{\max(n - w, 0)}{h} \Bigr\rceil
 
-    windows of `w` samples in steps of `h`, of which the last may be shorter. The classifier is
+    windows of `w` samples in steps of `h`; the last ends with the recording, however much it
+    shares with the one before. A recording shorter than `w` is a window as it is. The classifier is
     trained on the windows, each with the label of its recording, and its answers to those of a
     recording are averaged.
 
@@ -51,7 +53,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     estimator : classifier
         Its rows are recordings: an `AdaptationPipeline`, or a search over one, that begins with a
         transformer of audio. Where its spectrograms have a `duration`, this should be `window`:
-        shorter windows are padded to it. A copy is fitted.
+        shorter windows are padded to it, and of longer ones a part would be lost. A copy is fitted.
     window : float > 0 [s], default=2.0
         Length of a window.
     hop : float > 0 [s], default=1.0
@@ -160,28 +162,32 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             By the classifier, if it takes a target and none is given.
         """
         self._check_parameters()
-        X_src, y_src, X_tgt = split_domains(X, y, X_tgt, sample_domain=sample_domain)
-        names = source_groups(X, groups, sample_domain)
-        windows, counts = self._cut(X_src)
-        if names is None and has_fit_parameter(_last_step(self.estimator), "groups"):
-            names = np.arange(len(counts))
+        split_domains(X, y, X_tgt, sample_domain=sample_domain)  # checks that they fit together
+        source_groups(X, groups, sample_domain)
+        windows, counts = self._cut(X)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        if groups is None and has_fit_parameter(_last_step(self.estimator), "groups"):
+            groups = np.arange(len(counts))
         pipeline = AdaptationPipeline([("estimator", self.estimator)]).fit(
             windows,
-            None if y_src is None else np.repeat(np.asarray(y_src), counts),
+            None if y is None else take_rows(y, rows),
             None if X_tgt is None else self._cut(X_tgt)[0],
-            groups=None if names is None else np.repeat(names, counts),
+            sample_domain=None if sample_domain is None else np.asarray(sample_domain)[rows],
+            groups=None if groups is None else np.asarray(groups)[rows],
         )
         self.estimator_ = pipeline[-1]
         self.classes_ = self.estimator_.classes_
         return self
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Predict the class of each recording.
 
         Parameters
         ----------
         X : array-like, list or Target, of n_samples rows
             Recordings of the target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for recordings of the source; told to an `AdaptationPipeline`.
 
         Returns
         -------
@@ -191,69 +197,88 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """
         for method in ("predict_proba", "decision_function"):
             if _estimator_has(method)(self):
-                scores = self._average(method, X)
+                scores = self._average(method, X, sample_domain)
                 if scores.ndim == 1:
                     return self.classes_[(scores > 0).astype(int)]
                 if scores.shape[1] == len(self.classes_):  # and not one for each pair of them
                     return self.classes_[scores.argmax(axis=1)]
-        return self.classes_[self._average("predict", X).argmax(axis=1)]
+        return self.classes_[self._average("predict", X, sample_domain).argmax(axis=1)]
 
     @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X: Any) -> NDArray[np.floating]:
+    def predict_proba(
+        self, X: Any, *, sample_domain: ArrayLike | None = None
+    ) -> NDArray[np.floating]:
         """Average the class probabilities of the windows of each recording.
 
         Parameters
         ----------
         X : array-like, list or Target, of n_samples rows
             Recordings of the target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for recordings of the source; told to an `AdaptationPipeline`.
 
         Returns
         -------
         probabilities : ndarray of float, shape (n_samples, n_classes)
             Columns in the order of `classes_`.
         """
-        return self._average("predict_proba", X)
+        return self._average("predict_proba", X, sample_domain)
 
     @available_if(_estimator_has("decision_function"))
-    def decision_function(self, X: Any) -> NDArray[np.floating]:
+    def decision_function(
+        self, X: Any, *, sample_domain: ArrayLike | None = None
+    ) -> NDArray[np.floating]:
         """Average the scores of the windows of each recording.
 
         Parameters
         ----------
         X : array-like, list or Target, of n_samples rows
             Recordings of the target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for recordings of the source; told to an `AdaptationPipeline`.
 
         Returns
         -------
         scores : ndarray of float, shape (n_samples,) or (n_samples, n_classes)
             As the classifier gives them.
         """
-        return self._average("decision_function", X)
+        return self._average("decision_function", X, sample_domain)
 
     @available_if(_embeds)
-    def embed(self, X: Any) -> NDArray[np.floating]:
+    def embed(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[np.floating]:
         """Average the features of the windows of each recording; see `DIDANClassifier`.
 
         Parameters
         ----------
         X : array-like, list or Target, of n_samples rows
             Recordings of the target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for recordings of the source; told to an `AdaptationPipeline`.
 
         Returns
         -------
         features : ndarray of float, shape (n_samples, n_features_out)
             The mean of the inputs of the output layer.
         """
-        return self._average("embed", X)
+        return self._average("embed", X, sample_domain)
 
-    def _average(self, method: str, X: Any) -> NDArray[np.floating]:
+    def _average(
+        self, method: str, X: Any, sample_domain: ArrayLike | None
+    ) -> NDArray[np.floating]:
         """Average what a method says of the windows of each recording."""
         check_is_fitted(self)
-        windows, counts = self._cut(open_target(X))
+        X = open_target(X)
+        windows, counts = self._cut(X)
         inner: Any = self.estimator_
+        path: dict[str, Any] = {}
+        if sample_domain is not None:
+            source_rows(X, sample_domain)
+            path["sample_domain"] = np.repeat(np.asarray(sample_domain), counts)
         if method == "embed":
-            inner, windows = _last_step(inner), _front(inner, windows)
-        values = np.asarray(getattr(inner, method)(windows))
+            inner, windows, path = _last_step(inner), _front(inner, windows, path), {}
+        if not isinstance(inner, AdaptationPipeline):
+            path = {}
+        values = np.asarray(getattr(inner, method)(windows, **path))
         if method == "predict":
             values = values[:, np.newaxis] == self.classes_
         sums = np.add.reduceat(values, np.cumsum(counts) - counts, axis=0, dtype=float)
@@ -282,10 +307,11 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             for start, end in zip(starts, ends, strict=True)
         ]
 
-    def _starts(self, n_samples: int, rate: int) -> tuple[range, int]:
+    def _starts(self, n_samples: int, rate: int) -> tuple[list[int], int]:
         """Return the first samples of the windows, and how many samples each has."""
         size, step = (max(1, round(seconds * rate)) for seconds in (self.window, self.hop))
-        return range(0, max(n_samples - size, 0) + step, step), size
+        last = max(n_samples - size, 0)
+        return [*range(0, last, step), last], size
 
     def _check_parameters(self) -> None:
         check_count("sample_rate", self.sample_rate)
@@ -296,6 +322,14 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"hop must not exceed window, or parts of a recording would lie in none; got "
                 f"{self.hop} > {self.window} s."
             )
+        params = self.estimator.get_params() if hasattr(self.estimator, "get_params") else {}
+        for name, duration in params.items():
+            is_duration = name.split("__")[-1] == "duration" and isinstance(duration, Real)
+            if is_duration and duration < self.window:
+                raise ValueError(
+                    "window must not exceed the duration of the spectrograms, which is all that "
+                    f"they hold of it; got window={self.window} and {name}={duration} s."
+                )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -312,9 +346,11 @@ def _last_step(estimator: Any) -> Any:
     return estimator
 
 
-def _front(estimator: Any, X: Any) -> Any:
+def _front(estimator: Any, X: Any, path: dict[str, Any]) -> Any:
     """Send rows through all that stands before the last step."""
     while isinstance(estimator, AdaptationPipeline | Pipeline):
-        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+        if len(estimator) > 1:
+            is_ours = isinstance(estimator, AdaptationPipeline)
+            X = estimator[:-1].transform(X, **(path if is_ours else {}))
         estimator = estimator[-1]
     return X

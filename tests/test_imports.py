@@ -19,7 +19,7 @@ LAYERS = [
     {"spectrograms", "functionals", "embeddings", "scaling", "networks", "distances", "batches"}
     | {"corpora", "synthetic", "caching"},
     {"discrepancies", "reconstruction", "adversaries", "confusion", "tasks", "manifests"},
-    {"penalties"},
+    {"penalties", "steps"},
     {"training", "subspaces", "alignments"},
     {"monitoring"},
     {"adaptation", "jda", "tjm", "transport", "weighting"},

@@ -31,6 +31,7 @@ from skdidan import (
     DIDANClassifier,
     LogMelSpectrogram,
     NoTargetWarning,
+    SourceOnlyClassifier,
     Target,
     TargetScorer,
     make_adaptation_pipeline,
@@ -644,3 +645,113 @@ def test_whole_recordings_in_a_search(recordings, tmp_path):
     search.fit(X_src, y_src, X_tgt=Target(X_tgt))
     assert np.isfinite(search.cv_results_["mean_test_mixval"]).all()
     assert np.mean(search.predict(X_tgt) == y_tgt) > 0.8
+
+
+# Several sources
+
+
+def three_sources(seed=0):
+    """Stack rows of the sources 0, 2 and 5 and of the target, each with its own place and scale."""
+    rng = np.random.default_rng(seed)
+    numbers = rng.permutation(np.repeat([0, 2, 5, -1], [20, 14, 16, 18]))
+    place = {0: 3.0, 2: -5.0, 5: 40.0, -1: 7.0}
+    scale = {0: 1.0, 2: 0.1, 5: 10.0, -1: 4.0}
+    y = rng.integers(2, size=len(numbers))
+    X = rng.normal(size=(len(numbers), 3)) + 2.0 * y[:, np.newaxis]
+    X = X * np.vectorize(scale.get)(numbers)[:, None] + np.vectorize(place.get)(numbers)[:, None]
+    return X, np.where(numbers < 0, "?", np.array(["anger", "fear"])[y]), numbers
+
+
+def standardised_by_hand(X, numbers):
+    Z = np.empty_like(X)
+    for number in np.unique(numbers):
+        rows = X[numbers == number]
+        Z[numbers == number] = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    return Z
+
+
+def whole_and_nested():
+    steps = [CorpusScaler(), PCA(2, random_state=0), Adapted()]
+    inner = make_adaptation_pipeline(*steps[:2])
+    return {
+        "flat": make_adaptation_pipeline(*steps),
+        "a chain as a step": make_adaptation_pipeline(inner, steps[2]),
+        "a chain at the end": make_adaptation_pipeline(
+            Extractor(), make_adaptation_pipeline(*steps)
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", list(whole_and_nested()))
+def test_each_of_several_sources_is_scaled_by_itself(name, tmp_path):
+    X, y, numbers = three_sources()
+    Z = standardised_by_hand(X, numbers)
+    is_source = numbers >= 0
+    projection = PCA(2, random_state=0).fit(Z[is_source])
+    expected = SVC().fit(projection.transform(Z[is_source]), y[is_source])
+    for memory in (None, str(tmp_path), str(tmp_path)):
+        pipeline = whole_and_nested()[name].set_params(memory=memory)
+        pipeline.fit(X, y, sample_domain=numbers)
+        for rows in (is_source, ~is_source):
+            answer = pipeline.predict(X[rows], sample_domain=numbers[rows])
+            np.testing.assert_array_equal(answer, expected.predict(projection.transform(Z[rows])))
+        np.testing.assert_array_equal(
+            pipeline.predict(X[~is_source]), expected.predict(projection.transform(Z[~is_source]))
+        )
+    last = pipeline[-1][-1] if isinstance(pipeline[-1], AdaptationPipeline) else pipeline[-1]
+    np.testing.assert_allclose(last.X_, projection.transform(Z[is_source]), atol=1e-12)
+    np.testing.assert_allclose(last.X_tgt_, projection.transform(Z[~is_source]), atol=1e-12)
+    assert list(last.y_) == list(y[is_source])
+
+
+def test_transformed_rows_of_several_sources_keep_their_places():
+    X, y, numbers = three_sources()
+    pipeline = make_adaptation_pipeline(StandardScaler(), CorpusScaler())
+    Z = pipeline.fit_transform(X, y, sample_domain=numbers)
+    np.testing.assert_allclose(Z, standardised_by_hand(X, numbers), atol=1e-12)
+    np.testing.assert_allclose(pipeline.transform(X, sample_domain=numbers), Z, atol=1e-12)
+    with pytest.raises(ValueError, match=r"ambiguous: fit saw \[0, 2, 5\], and sample_domain is 3"):
+        pipeline.transform(X[:1], sample_domain=[3])
+
+
+def test_several_sources_of_spectrograms_of_different_lengths():
+    rng = np.random.default_rng(0)
+    numbers = np.array([0, 0, 1, 1, -1, -1])
+    frames = [5, 7, 4, 6, 9, 3]
+    X = np.full((6, 2, 9), np.nan)
+    for row, n in enumerate(frames):
+        X[row, :, :n] = rng.normal(size=(2, n)) * (2 + numbers[row]) + 10 * numbers[row]
+    X[4:, :, :] = X[4:, :, :] + 3.0
+    y = ["a", "b", "a", "b", "?", "?"]
+    pipeline = make_adaptation_pipeline(CorpusScaler(), FunctionTransformer())
+    Z = pipeline.fit_transform(X, y, sample_domain=numbers)
+    for number in (-1, 0, 1):
+        values = np.moveaxis(Z[numbers == number], 1, -1).reshape(-1, 2)
+        values = values[~np.isnan(values[:, 0])]
+        assert len(values) == sum(
+            n for n, other in zip(frames, numbers, strict=True) if other == number
+        )
+        np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-12)
+        np.testing.assert_allclose(values.std(axis=0), 1)
+
+
+def test_groups_and_several_sources_reach_a_chain_at_the_end():
+    X, y, numbers = three_sources()
+    groups = np.arange(len(X)) % 4
+    network = SourceOnlyClassifier(
+        max_epochs=2, validation_fraction=0.3, monitor="source", random_state=0
+    )
+    inner = make_adaptation_pipeline(CorpusScaler(), network)
+    outer = make_adaptation_pipeline(Extractor(), clone(inner))
+    expected = inner.fit(X, y, sample_domain=numbers, groups=groups).predict_proba(X)
+    outer.fit(X, y, sample_domain=numbers, groups=groups)
+    np.testing.assert_array_equal(outer.predict_proba(X), expected)
+
+
+def test_held_out_rows_of_several_sources_are_not_guessed_at():
+    X, y, numbers = three_sources()
+    is_source = numbers >= 0
+    pipeline = make_adaptation_pipeline(CorpusScaler(), SVC()).fit(X, y, sample_domain=numbers)
+    score = TargetScorer("source", X[~is_source])
+    with pytest.raises(ValueError, match=r"ambiguous: fit saw \[0, 2, 5\]"):
+        score(pipeline, X[is_source], y[is_source])

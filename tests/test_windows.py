@@ -71,13 +71,12 @@ def windowed(answers="predict_proba", **params):
 
 
 def windows_by_hand(recording, size, step):
-    """Step on until a window reaches the end."""
+    """Step on until a window reaches the end; that one ends there."""
     windows, start = [], 0
-    while True:
+    while start + size < len(recording):
         windows.append(recording[start : start + size])
-        if start + size >= len(recording):
-            return windows
         start += step
+    return [*windows, recording[-size:]]
 
 
 @pytest.mark.parametrize(("window", "hop"), [(2.0, 1.0), (1.0, 1.0), (0.5, 0.3), (9.0, 0.001)])
@@ -98,7 +97,7 @@ def test_windows_are_those_cut_by_hand(window, hop):
 def test_windows_of_two_seconds_in_steps_of_one():
     windowed().fit(X_SRC, Y_SRC, X_TGT)
     assert [len(row) for row in SEEN["X"]] == (
-        [2000, 2000, 1500, 800, 2000, 2000, 1001, 2000, 2000, 2000, 2000, 1200]
+        [2000, 2000, 2000, 800, 2000, 2000, 2000, 2000, 2000, 2000, 2000, 1200]
     )
     assert SEEN["groups"].tolist() == [0, 0, 0, 1, 2, 3, 3, 4, 4, 4, 4, 5]
 
@@ -246,6 +245,27 @@ def test_around_a_pipeline(task):
     np.testing.assert_array_equal(again.predict_proba(X_tgt), classifier.predict_proba(X_tgt))
 
 
+def test_rows_of_the_source_take_its_path(task):
+    X_src, y_src, X_tgt, _, _ = task
+    classifier = tone_classifier(max_epochs=2).fit(X_src, y_src, X_tgt)
+    windows = [windows_by_hand(row, 3200, 1600) for row in X_src]
+    flat = [window for part in windows for window in part]
+    ends = np.cumsum([len(part) for part in windows])[:-1]
+    inner, numbers = classifier.estimator_, np.zeros(len(X_src), dtype=int)
+    Z = inner[:-1].transform(flat, sample_domain=np.zeros(len(flat)))
+    for method in ("predict_proba", "decision_function", "embed"):
+        answers = getattr(inner[-1], method)(Z)
+        expected = [part.mean(axis=0) for part in np.split(answers, ends)]
+        given = getattr(classifier, method)(X_src, sample_domain=numbers)
+        np.testing.assert_allclose(given, expected, atol=1e-6)
+        assert not np.allclose(given, getattr(classifier, method)(X_src), atol=1e-3)
+    scores = classifier.decision_function(X_src, sample_domain=numbers)
+    expected = classifier.classes_[(scores > 0).astype(int)]
+    np.testing.assert_array_equal(classifier.predict(X_src, sample_domain=numbers), expected)
+    with pytest.raises(ValueError, match="sample_domain and X differ in length: 2 != 16"):
+        classifier.predict(X_src, sample_domain=[0, 0])
+
+
 def test_embeddings_are_averaged(task):
     X_src, y_src, X_tgt, _, _ = task
     classifier = tone_classifier(max_epochs=2).fit(X_src, y_src, X_tgt)
@@ -289,8 +309,12 @@ def test_both_call_shapes_agree(task):
 def test_in_a_search_over_folds_of_speakers(task):
     X_src, y_src, X_tgt, y_tgt, speakers = task
     grid = {"hop": [0.2, 0.4], "estimator__didanclassifier__max_epochs": [2, 15]}
-    search = GridSearchCV(tone_classifier(), grid, cv=GroupKFold(2), scoring="balanced_accuracy")
+    scoring = TargetScorer("source", X_tgt)
+    search = GridSearchCV(tone_classifier(), grid, cv=GroupKFold(2), scoring=scoring)
     search.fit(X_src, y_src, groups=speakers, X_tgt=Target(X_tgt))
+    # Rows of the source are held out on the source's path: scaled as the target they are all alike.
+    assert search.best_score_ > 0.9
+    assert search.best_params_["estimator__didanclassifier__max_epochs"] == 15
     assert search.best_estimator_.score(X_tgt, y_tgt) > 0.8
     scorer = TargetScorer("adaptation", X_tgt)
     scores = cross_val_score(
@@ -388,3 +412,10 @@ def test_a_target_that_would_be_lost_is_noticed(task):
     pipeline = make_pipeline(Functionals(sample_rate=8000), DIDANClassifier(**QUICK))
     with pytest.raises(TypeError, match="does not hand the target on"):
         WindowedClassifier(pipeline, sample_rate=8000).fit(X_src, y_src, X_tgt)
+
+
+def test_spectrograms_shorter_than_a_window_would_lose_a_part_of_it():
+    pipeline = make_adaptation_pipeline(LogMelSpectrogram(duration=1.5), CorpusScaler(), SVC())
+    message = r"window must not .* got window=2\.0 and logmelspectrogram__duration=1\.5 s"
+    with pytest.raises(ValueError, match=message):
+        WindowedClassifier(pipeline).fit(X_SRC, Y_SRC, X_TGT)

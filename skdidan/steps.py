@@ -1,0 +1,168 @@
+"""How one step of a pipeline receives the source and the target."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
+
+from skdidan.caching import StepMemory
+from skdidan.domains import (
+    Domains,
+    Target,
+    merge_domains,
+    n_rows,
+    open_target,
+    source_rows,
+    take_rows,
+    takes_target,
+)
+from skdidan.padding import trim_padding
+
+__all__ = [
+    "check_reach",
+    "fit_arguments",
+    "fit_step",
+    "is_passthrough",
+    "lengthen",
+    "source_corpora",
+]
+
+
+def is_passthrough(step: Any) -> bool:
+    """Tell whether a step is left out."""
+    return step is None or (isinstance(step, str) and step == "passthrough")
+
+
+def check_reach(steps: list[tuple[str, Any]]) -> None:
+    """Refuse a step that would keep the target from an estimator inside it."""
+    for name, step in steps:
+        if hasattr(step, "get_params") and not takes_target(step):
+            inner = step.get_params(deep=True).values()
+            lost = {
+                type(part).__name__ for part in inner if hasattr(part, "fit") if takes_target(part)
+            }
+            if lost:
+                raise TypeError(
+                    f"Step {name!r}, a {type(step).__name__}, does not hand the target on to "
+                    f"{sorted(lost)} inside it. Nest an AdaptationPipeline in place of a Pipeline, "
+                    "or make what takes the target a step of its own."
+                )
+
+
+def source_corpora(X: Any, sample_domain: ArrayLike | None) -> NDArray[Any] | None:
+    """Return the number of the corpus of each source row if there are several, else None.
+
+    Parameters
+    ----------
+    X : array-like, list or Target, of n_samples rows
+        Both domains, stacked.
+    sample_domain : array-like of int, shape (n_samples,), or None
+        ``>= 0`` for a source row, ``< 0`` for a target row.
+
+    Returns
+    -------
+    corpora : ndarray of int, shape (n_source,), or None
+        The numbers of the source rows.
+    """
+    if sample_domain is None:
+        return None
+    numbers = np.asarray(sample_domain)[source_rows(open_target(X), sample_domain)]
+    return numbers if len(np.unique(numbers)) > 1 else None
+
+
+def fit_arguments(
+    step: Any, domains: Domains, corpora: NDArray[Any] | None
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Return X, y and the further argument by which ``fit`` of a step takes the domains.
+
+    Parameters
+    ----------
+    step : estimator
+        The step.
+    domains : Domains
+        Source, labels and target, as they came out of the step before.
+    corpora : ndarray of int, shape (n_source,), or None
+        As from `source_corpora`.
+
+    Returns
+    -------
+    X : array-like or list
+        The source; both domains stacked, the source first, for a step that tells several corpora
+        of the source apart.
+    y : array-like, of as many entries as X, or None
+        Labels; no label of the target is among them.
+    params : dict of str to object
+        `X_tgt`, or `sample_domain` with stacked rows, or nothing for a step that takes no target.
+    """
+    X, y, X_tgt = domains
+    if X_tgt is None or not takes_target(step):
+        return X, y, {}
+    if corpora is not None and _tells_corpora(step):
+        numbers = np.append(corpora, np.full(n_rows(X_tgt), -1))
+        X = merge_domains(X, X_tgt, numbers >= 0)
+        return X, None if y is None else lengthen(y, len(numbers)), {"sample_domain": numbers}
+    # A wrapper, such as a search, might slice what has a length.
+    return X, y, {"X_tgt": X_tgt if has_fit_parameter(step, "X_tgt") else Target(X_tgt)}
+
+
+def fit_step(
+    memory: StepMemory,
+    step: Any,
+    domains: Domains,
+    corpora: NDArray[Any] | None,
+    with_target: bool,
+) -> tuple[Any, Domains]:
+    """Fit a copy of a transformer and send the domains through it.
+
+    Parameters
+    ----------
+    memory : StepMemory
+        Where results are kept.
+    step : estimator
+        The transformer, which stays as it is.
+    domains : Domains
+        What comes in.
+    corpora : ndarray of int, shape (n_source,), or None
+        As from `source_corpora`.
+    with_target : bool
+        Whether the target is needed further on; if not it may stay behind.
+
+    Returns
+    -------
+    step : estimator
+        The fitted transformer.
+    domains : Domains
+        What comes out.
+    """
+    X, y, params = fit_arguments(step, domains, corpora)
+    step, Z = memory.fit_transform(clone(step), X, y, params)
+    Z_tgt = domains.X_tgt
+    if "sample_domain" in params:
+        Z, Z_tgt = _unstack(Z, n_rows(domains.X_src))
+    elif with_target and Z_tgt is not None:
+        Z_tgt = memory.transform(step, Z_tgt)
+    return step, Domains(Z, domains.y_src, Z_tgt)
+
+
+def lengthen(values: Any, n: int) -> Any:
+    """Repeat the first value up to `n`, in place of what nobody reads for a row of the target."""
+    rows = np.arange(n)
+    return take_rows(values, np.where(rows < n_rows(values), rows, 0))
+
+
+def _tells_corpora(step: Any) -> bool:
+    """Tell whether a step may treat each corpus of the source in its own way."""
+    later = [getattr(step, name) for name in ("transform", "predict") if hasattr(step, name)]
+    return has_fit_parameter(step, "sample_domain") and any(
+        "sample_domain" in signature(method).parameters for method in later
+    )
+
+
+def _unstack(Z: Any, n_source: int) -> list[Any]:
+    parts = [take_rows(Z, rows) for rows in np.split(np.arange(n_rows(Z)), [n_source])]
+    return [trim_padding(part) if isinstance(part, np.ndarray) else part for part in parts]
