@@ -34,6 +34,7 @@ from skdidan.steps import (
     is_passthrough,
     lengthen,
     source_corpora,
+    source_path,
 )
 
 __all__ = ["AdaptationPipeline", "make_adaptation_pipeline"]
@@ -493,9 +494,7 @@ class AdaptationPipeline(BaseEstimator):
     ) -> Any:
         X = self._front(X, sample_domain)
         answer = getattr(self.steps_[-1][1], method)
-        if sample_domain is not None and "sample_domain" in signature(answer).parameters:
-            kwargs["sample_domain"] = sample_domain
-        return answer(X, *args, **kwargs)
+        return answer(X, *args, **kwargs, **source_path(answer, sample_domain))
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

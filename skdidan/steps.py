@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import has_fit_parameter
 
 from skdidan.caching import StepMemory
@@ -28,8 +30,12 @@ __all__ = [
     "fit_arguments",
     "fit_step",
     "is_passthrough",
+    "last_step",
     "lengthen",
+    "send_through",
     "source_corpora",
+    "source_path",
+    "unwrap",
 ]
 
 
@@ -52,6 +58,59 @@ def check_reach(steps: list[tuple[str, Any]]) -> None:
                     f"{sorted(lost)} inside it. Nest an AdaptationPipeline in place of a Pipeline, "
                     "or make what takes the target a step of its own."
                 )
+
+
+def unwrap(estimator: Any) -> Any:
+    """Return the fitted estimator inside of a search or a `FrozenEstimator`."""
+    while isinstance(estimator, FrozenEstimator) or hasattr(estimator, "best_estimator_"):
+        is_search = hasattr(estimator, "best_estimator_")
+        estimator = estimator.best_estimator_ if is_search else estimator.estimator
+    return estimator
+
+
+def last_step(estimator: Any) -> Any:
+    """Return the estimator at the end of pipelines and searches, however deep."""
+    estimator = unwrap(estimator)
+    while _is_chain(estimator):
+        estimator = unwrap(estimator[-1])
+    return estimator
+
+
+def send_through(
+    estimator: Any, X: Any, sample_domain: NDArray[Any] | None = None
+) -> tuple[Any, Any]:
+    """Return the estimator at the end of fitted pipelines and searches, and what it is given.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted one.
+    X : array-like or list, of n_samples rows
+        Its rows.
+    sample_domain : ndarray of int, shape (n_samples,), optional
+        ``>= 0`` for rows of the source; told to the pipelines that ask for it.
+
+    Returns
+    -------
+    last : estimator
+        As from `last_step`.
+    Z : array-like or list, of n_samples rows
+        What the steps before it made of the rows.
+    """
+    estimator = unwrap(estimator)
+    while _is_chain(estimator):
+        if len(estimator) > 1:
+            front = estimator[:-1]
+            X = front.transform(X, **source_path(front.transform, sample_domain))
+        estimator = unwrap(estimator[-1])
+    return estimator, X
+
+
+def source_path(method: Callable[..., Any], sample_domain: ArrayLike | None) -> dict[str, Any]:
+    """Name the argument that tells a method the domains of its rows, if it asks for them."""
+    if sample_domain is None or "sample_domain" not in signature(method).parameters:
+        return {}
+    return {"sample_domain": sample_domain}
 
 
 def source_corpora(X: Any, sample_domain: ArrayLike | None) -> NDArray[Any] | None:
@@ -155,11 +214,16 @@ def lengthen(values: Any, n: int) -> Any:
     return take_rows(values, np.where(rows < n_rows(values), rows, 0))
 
 
+def _is_chain(estimator: Any) -> bool:
+    """Tell a pipeline, ours or that of scikit-learn."""
+    return hasattr(estimator, "named_steps")
+
+
 def _tells_corpora(step: Any) -> bool:
     """Tell whether a step may treat each corpus of the source in its own way."""
     later = [getattr(step, name) for name in ("transform", "predict") if hasattr(step, name)]
     return has_fit_parameter(step, "sample_domain") and any(
-        "sample_domain" in signature(method).parameters for method in later
+        source_path(method, ()) for method in later
     )
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cached_property
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from scipy.sparse import issparse
 from scipy.special import softmax
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -30,8 +28,8 @@ from skdidan.distances import CORAL
 from skdidan.domains import Target, n_rows, open_target, takes_target
 from skdidan.metrics import uar
 from skdidan.parameters import split_product
-from skdidan.pipelines import AdaptationPipeline
 from skdidan.reporting import warn_caller
+from skdidan.steps import send_through, source_path, unwrap
 
 __all__ = ["CRITERIA", "OracleWarning", "Trial", "check_criterion"]
 
@@ -51,23 +49,15 @@ class DomainAnswers:
     @cached_property
     def _end(self) -> tuple[Any, Any]:
         """The classifier itself, without the steps before it, and what it is given."""
-        last, X = _unwrap(self.estimator), self.X
-        while isinstance(last, AdaptationPipeline | Pipeline):
-            if len(last) > 1:
-                front = last[:-1]
-                X = front.transform(X, **self._path(front.transform, X))
-            last = _unwrap(last[-1])
-        return last, X
+        return send_through(self.estimator, self.X, self._domain)
 
-    def _path(self, method: Callable[..., Any], X: Any) -> dict[str, Any]:
-        """Tell a method that can tell the domains apart that rows are of the source."""
-        if not self.is_source or "sample_domain" not in signature(method).parameters:
-            return {}
-        return {"sample_domain": np.full(n_rows(X), _UNKNOWN_CORPUS)}
+    @property
+    def _domain(self) -> NDArray[Any] | None:
+        return np.full(n_rows(self.X), _UNKNOWN_CORPUS) if self.is_source else None
 
     def _ask(self, method: str) -> Any:
         answer = getattr(self.last, method)
-        return answer(self.inputs, **self._path(answer, self.inputs))
+        return answer(self.inputs, **source_path(answer, self._domain))
 
     @property
     def last(self) -> Any:
@@ -127,14 +117,6 @@ class DomainAnswers:
         return rows.reshape(len(rows), -1)
 
 
-def _unwrap(estimator: Any) -> Any:
-    """Return the fitted estimator inside of a search or a `FrozenEstimator`."""
-    while isinstance(estimator, FrozenEstimator) or hasattr(estimator, "best_estimator_"):
-        is_search = hasattr(estimator, "best_estimator_")
-        estimator = estimator.best_estimator_ if is_search else estimator.estimator
-    return estimator
-
-
 class Trial:
     """A fitted classifier between the held-out source and the target.
 
@@ -164,7 +146,7 @@ class Trial:
         y_tgt: ArrayLike | None = None,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
-        self.estimator = _unwrap(estimator)
+        self.estimator = unwrap(estimator)
         self.labels = y
         self.source = DomainAnswers(estimator, X, is_source=True)
         self.target = DomainAnswers(estimator, X_tgt, is_source=False)

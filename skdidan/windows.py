@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import soundfile
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
-from sklearn.pipeline import Pipeline
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, is_classifier
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdidan.audio import Segment, audio_span, waveform_rows
-from skdidan.domains import open_target, source_groups, source_rows, split_domains, take_rows
+from skdidan.domains import (
+    check_missing,
+    open_target,
+    source_groups,
+    source_rows,
+    split_domains,
+    take_rows,
+)
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipelines import AdaptationPipeline
+from skdidan.steps import last_step, send_through, source_path, unwrap
 
 __all__ = ["WindowedClassifier"]
 
 
-def _estimator_has(*methods: str) -> Callable[[WindowedClassifier], bool]:
-    def check(meta: WindowedClassifier) -> bool:
-        inner = getattr(meta, "estimator_", meta.estimator)
-        return any(hasattr(inner, method) for method in methods)
-
-    return check
-
-
-def _embeds(meta: WindowedClassifier) -> bool:
-    return hasattr(_last_step(getattr(meta, "estimator_", meta.estimator)), "embed")
+def _estimator_has(method: str) -> Callable[[WindowedClassifier], bool]:
+    return lambda meta: hasattr(getattr(meta, "estimator_", meta.estimator), method)
 
 
 class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -59,7 +60,8 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     hop : float > 0 [s], default=1.0
         Step from a window to the next; at most `window`.
     sample_rate : int > 0 [Hz], default=16000
-        Rate that waveforms are taken to have, as by the transformer. Files know their own.
+        Rate that waveforms are taken to have; it must be that of the transformer. Files know their
+        own.
 
     Attributes
     ----------
@@ -79,6 +81,9 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     whole groups, or recordings where there are no groups. A search inside of `estimator` holds
     out groups if its splitter does and `fit` is given any; without, windows of a recording stand on
     both sides of its folds.
+
+    A recording counts for as many rows of the training as it has windows. Set anew after `fit`,
+    `window` and `hop` hold for what is asked from then on.
 
     Windows of a file are `Segment` objects, of which nothing is read until they are transformed. A
     file that cannot be opened is left whole, for the transformer to name. A window of digital
@@ -153,28 +158,38 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         ValueError
             If a parameter is out of its range, or the domains do not fit together.
         TypeError
-            If the rows are neither all paths nor all waveforms, if the classifier does not hand the
-            target on to an estimator inside it, or if it takes no groups but there are some.
+            If the rows are neither all paths nor all waveforms, if `estimator` is no classifier or
+            does not hand the target on to an estimator inside it, or if it takes no groups but
+            there are some.
 
         Warns
         -----
         NoTargetWarning
             By the classifier, if it takes a target and none is given.
         """
-        self._check_parameters()
-        split_domains(X, y, X_tgt, sample_domain=sample_domain)  # checks that they fit together
+        if not is_classifier(self.estimator):
+            raise TypeError(
+                "estimator must be a classifier, or a pipeline or search that ends in one; got "
+                f"{self.estimator!r}."
+            )
+        X, X_tgt = open_target(X), open_target(X_tgt)
+        _, y_src, _ = split_domains(X, y, X_tgt, sample_domain=sample_domain)
+        check_missing(y_src, "y of the source")
         source_groups(X, groups, sample_domain)
         windows, counts = self._cut(X)
+        windows_tgt, counts_tgt = (None, None) if X_tgt is None else self._cut(X_tgt)
         rows = np.repeat(np.arange(len(counts)), counts)
-        if groups is None and has_fit_parameter(_last_step(self.estimator), "groups"):
+        if groups is None and _takes_groups(self.estimator):
             groups = np.arange(len(counts))
-        pipeline = AdaptationPipeline([("estimator", self.estimator)]).fit(
-            windows,
-            None if y is None else take_rows(y, rows),
-            None if X_tgt is None else self._cut(X_tgt)[0],
-            sample_domain=None if sample_domain is None else np.asarray(sample_domain)[rows],
-            groups=None if groups is None else np.asarray(groups)[rows],
-        )
+        pipeline = AdaptationPipeline([("estimator", self.estimator)])
+        with _naming_recordings(counts, counts_tgt):
+            pipeline.fit(
+                windows,
+                None if y is None else take_rows(y, rows),
+                windows_tgt,
+                sample_domain=None if sample_domain is None else np.asarray(sample_domain)[rows],
+                groups=None if groups is None else np.asarray(groups)[rows],
+            )
         self.estimator_ = pipeline[-1]
         self.classes_ = self.estimator_.classes_
         return self
@@ -195,13 +210,14 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             The class of the highest mean probability over the windows; by a classifier without
             probabilities that of the highest mean score, or else of the most windows.
         """
+        check_is_fitted(self)
+        are_of_pairs = getattr(last_step(self.estimator_), "decision_function_shape", "") == "ovo"
         for method in ("predict_proba", "decision_function"):
-            if _estimator_has(method)(self):
+            if _estimator_has(method)(self) and not (are_of_pairs and method[0] == "d"):
                 scores = self._average(method, X, sample_domain)
                 if scores.ndim == 1:
                     return self.classes_[(scores > 0).astype(int)]
-                if scores.shape[1] == len(self.classes_):  # and not one for each pair of them
-                    return self.classes_[scores.argmax(axis=1)]
+                return self.classes_[scores.argmax(axis=1)]
         return self.classes_[self._average("predict", X, sample_domain).argmax(axis=1)]
 
     @available_if(_estimator_has("predict_proba"))
@@ -244,9 +260,8 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """
         return self._average("decision_function", X, sample_domain)
 
-    @available_if(_embeds)
     def embed(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[np.floating]:
-        """Average the features of the windows of each recording; see `DIDANClassifier`.
+        """Average the features of the windows of each recording.
 
         Parameters
         ----------
@@ -258,7 +273,13 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         features : ndarray of float, shape (n_samples, n_features_out)
-            The mean of the inputs of the output layer.
+            The mean of the inputs of the output layer of a network (see `DIDANClassifier`), or of
+            what any other classifier is given.
+
+        Raises
+        ------
+        TypeError
+            If the classifier is given recordings as they are, without a transformer before it.
         """
         return self._average("embed", X, sample_domain)
 
@@ -269,16 +290,15 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = open_target(X)
         windows, counts = self._cut(X)
-        inner: Any = self.estimator_
-        path: dict[str, Any] = {}
         if sample_domain is not None:
             source_rows(X, sample_domain)
-            path["sample_domain"] = np.repeat(np.asarray(sample_domain), counts)
-        if method == "embed":
-            inner, windows, path = _last_step(inner), _front(inner, windows, path), {}
-        if not isinstance(inner, AdaptationPipeline):
-            path = {}
-        values = np.asarray(getattr(inner, method)(windows, **path))
+            sample_domain = np.repeat(np.asarray(sample_domain), counts)
+        with _naming_recordings(counts):
+            if method == "embed":
+                values = _embeddings(*send_through(self.estimator_, windows, sample_domain))
+            else:
+                answer = getattr(unwrap(self.estimator_), method)
+                values = np.asarray(answer(windows, **source_path(answer, sample_domain)))
         if method == "predict":
             values = values[:, np.newaxis] == self.classes_
         sums = np.add.reduceat(values, np.cumsum(counts) - counts, axis=0, dtype=float)
@@ -286,7 +306,11 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _cut(self, X: Any) -> tuple[list[Any], NDArray[np.int64]]:
         """List the windows of all recordings, and the number of those of each."""
-        windows = [self._windows(row) for row in waveform_rows(X)]
+        self._check_parameters()
+        rows = waveform_rows(X)
+        if isinstance(rows[0], np.ndarray):
+            self._check_rate()
+        windows = [self._windows(row) for row in rows]
         counts = np.array([len(part) for part in windows])
         return [window for part in windows for window in part], counts
 
@@ -322,14 +346,26 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"hop must not exceed window, or parts of a recording would lie in none; got "
                 f"{self.hop} > {self.window} s."
             )
-        params = self.estimator.get_params() if hasattr(self.estimator, "get_params") else {}
-        for name, duration in params.items():
-            is_duration = name.split("__")[-1] == "duration" and isinstance(duration, Real)
-            if is_duration and duration < self.window:
+        for name, duration in self._numbers("duration"):
+            if duration < self.window:
                 raise ValueError(
                     "window must not exceed the duration of the spectrograms, which is all that "
                     f"they hold of it; got window={self.window} and {name}={duration} s."
                 )
+
+    def _check_rate(self) -> None:
+        for name, rate in self._numbers("sample_rate"):
+            if rate != self.sample_rate:
+                raise ValueError(
+                    "sample_rate must be that which the transformer takes waveforms to have; got "
+                    f"sample_rate={self.sample_rate} and {name}={rate} Hz."
+                )
+
+    def _numbers(self, parameter: str) -> Iterator[tuple[str, float]]:
+        """Find a parameter of the steps, wherever it is a number."""
+        for name, value in self.estimator.get_params().items():
+            if name.split("__")[-1] == parameter and isinstance(value, Real):
+                yield name, float(value)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -339,18 +375,39 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _last_step(estimator: Any) -> Any:
-    """Return the classifier at the end of a pipeline, however deep."""
-    while isinstance(estimator, AdaptationPipeline | Pipeline):
+def _takes_groups(estimator: Any) -> bool:
+    """Tell whether groups given to ``fit`` come to a classifier that takes them."""
+    while isinstance(estimator, AdaptationPipeline):
         estimator = estimator[-1]
-    return estimator
+    return has_fit_parameter(estimator, "groups")
 
 
-def _front(estimator: Any, X: Any, path: dict[str, Any]) -> Any:
-    """Send rows through all that stands before the last step."""
-    while isinstance(estimator, AdaptationPipeline | Pipeline):
-        if len(estimator) > 1:
-            is_ours = isinstance(estimator, AdaptationPipeline)
-            X = estimator[:-1].transform(X, **(path if is_ours else {}))
-        estimator = estimator[-1]
-    return X
+def _embeddings(last: Any, Z: Any) -> NDArray[Any]:
+    """Return what the last layer of a network takes, or what any other classifier is given."""
+    if hasattr(last, "embed"):
+        return last.embed(Z)
+    if isinstance(Z, list):
+        raise TypeError(
+            f"embed averages features, but {type(last).__name__} is given recordings as they are. "
+            "Begin the estimator with a transformer of audio, such as Functionals."
+        )
+    return np.asarray(Z)
+
+
+@contextmanager
+def _naming_recordings(
+    counts: NDArray[np.int64], counts_tgt: NDArray[np.int64] | None = None
+) -> Iterator[None]:
+    """Say of an error that names the row of a waveform which recording that window is of."""
+    try:
+        yield
+    except ValueError as error:
+        if found := re.search(r"[Tt]he waveform in row (\d+)", str(error)):
+            row = int(found[1])
+            places = [
+                f"recording {np.searchsorted(np.cumsum(part), row, side='right')} of {who}"
+                for who, part in (("X", counts), ("X_tgt", counts_tgt))
+                if part is not None and row < part.sum()
+            ]
+            error.add_note(f"Rows are windows here; this one is of {' or of '.join(places)}.")
+        raise

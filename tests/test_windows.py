@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skdidan import (
@@ -20,12 +21,14 @@ from skdidan import (
     LogMelSpectrogram,
     NoTargetWarning,
     Segment,
+    SourceOnlyClassifier,
     Target,
     TargetScorer,
     WindowedClassifier,
     make_adaptation_pipeline,
     read_audio,
 )
+from skdidan.trials import Trial
 
 RATE = 1000
 LENGTHS = (3500, 800, 2000, 2001, 5000, 1200)
@@ -128,17 +131,34 @@ def test_without_scores_the_windows_vote():
     classifier = windowed("predict", hop=0.5).fit(X_SRC, Y_SRC, X_TGT)
     # Windows of the last but one begin at 0, 0.5, ..., 3 s, four of seven of them beyond 1.5 s.
     assert classifier.predict(X_SRC[4:5] + X_SRC[:1]).tolist() == ["fear", "anger"]
-    assert not hasattr(classifier, "decision_function") and not hasattr(classifier, "embed")
+    assert not hasattr(classifier, "decision_function")
+    with pytest.raises(TypeError, match="Recorder is given recordings as they are"):
+        classifier.embed(X_SRC)
 
 
-def test_scores_of_pairs_of_classes_do_not_decide():
-    rng = np.random.default_rng(0)
-    X = [rng.normal(scale=0.1, size=n) for n in rng.integers(4000, 16_000, size=16)]
-    y = np.repeat(["a", "b", "c", "d"], 4)
-    pipeline = make_adaptation_pipeline(Functionals(), SVC(decision_function_shape="ovo"))
+def tones(n_classes, n_each=4, seed=0):
+    """Make recordings of a tone for each class, all of them of more than one window."""
+    rng = np.random.default_rng(seed)
+    y = np.repeat(list("abcd")[:n_classes], n_each)
+    pitches = dict(zip("abcd", (200, 500, 1000, 2500), strict=True))
+    X = [
+        0.2 * np.sin(2 * np.pi * pitches[label] * np.arange(n) / 16_000)
+        + rng.normal(scale=0.01, size=n)
+        for label, n in zip(y, rng.integers(9000, 16_000, size=len(y)), strict=True)
+    ]
+    return X, y
+
+
+@pytest.mark.parametrize("n_classes", [3, 4])  # with three there are as many pairs
+def test_scores_of_pairs_of_classes_do_not_decide(n_classes):
+    X, y = tones(n_classes)
+    svc = SVC(decision_function_shape="ovo")
+    pipeline = make_adaptation_pipeline(Functionals(), StandardScaler(), svc)
     classifier = WindowedClassifier(pipeline, window=0.5, hop=0.25).fit(X, y)
-    assert classifier.decision_function(X).shape == (16, 6)
-    assert set(classifier.predict(X)) <= set(y)
+    assert classifier.decision_function(X).shape == (len(X), n_classes * (n_classes - 1) // 2)
+    assert classifier.score(X, y) == 1
+    inside = GridSearchCV(pipeline, {"svc__C": [1.0]}, cv=2)
+    assert WindowedClassifier(inside, window=0.5, hop=0.25).fit(X, y).score(X, y) == 1
 
 
 # Files
@@ -273,6 +293,54 @@ def test_embeddings_are_averaged(task):
     inner = classifier.estimator_
     expected = inner[-1].embed(inner[:-1].transform(windows)).mean(axis=0)
     np.testing.assert_allclose(classifier.embed(X_tgt)[0], expected, atol=1e-6)
+
+
+def test_embeddings_without_a_network_are_what_the_classifier_is_given(task):
+    X_src, y_src, X_tgt, _, _ = task
+    front = Functionals(sample_rate=8000), CorpusScaler()
+    settings = {"window": 0.4, "hop": 0.2, "sample_rate": 8000}
+    pipeline = make_adaptation_pipeline(*front, SVC())
+    windows = [windows_by_hand(row, 3200, 1600) for row in X_tgt]
+    for estimator in (pipeline, GridSearchCV(pipeline, {"svc__C": [1.0]}, cv=2)):
+        classifier = WindowedClassifier(estimator, **settings).fit(X_src, y_src, X_tgt)
+        inner = getattr(classifier.estimator_, "best_estimator_", classifier.estimator_)
+        expected = [inner[:-1].transform(part).mean(axis=0) for part in windows]
+        np.testing.assert_allclose(classifier.embed(X_tgt), expected, atol=1e-6)
+        trial = Trial(classifier, X_src, y_src, X_tgt)
+        np.testing.assert_allclose(trial.target.embeddings, expected, atol=1e-6)
+        assert trial.source.embeddings.shape == (16, inner[-1].n_features_in_)
+
+
+def test_mixed_rows_cannot_be_made_of_recordings(task):
+    X_src, y_src, X_tgt, _, _ = task
+    classifier = tone_classifier(max_epochs=2).fit(X_src, y_src, X_tgt)
+    message = "'mixval' mixes rows of features; those that WindowedClassifier takes are none"
+    with pytest.raises(TypeError, match=message):
+        TargetScorer("mixval", X_tgt)(classifier, X_src, y_src)
+
+
+def test_in_a_pipeline_of_scikit_learn_no_groups_are_made_up(task):
+    X_src, y_src, _, _, _ = task
+    pipeline = make_pipeline(Functionals(sample_rate=8000), SourceOnlyClassifier(max_epochs=1))
+    WindowedClassifier(pipeline, window=0.4, hop=0.2, sample_rate=8000).fit(X_src, y_src)
+
+
+def test_several_sources_are_scaled_each_by_itself(task):
+    X_src, y_src, X_tgt, _, _ = task
+    front = Functionals(sample_rate=8000), CorpusScaler()
+    pipeline = make_adaptation_pipeline(*front, SVC())
+    domain = np.array([0] * 8 + [1] * 8 + [-1] * len(X_tgt))
+    X = [*X_src[:8], *(0.1 * row for row in X_src[8:]), *X_tgt]
+    classifier = WindowedClassifier(pipeline, window=0.4, hop=0.2, sample_rate=8000)
+    classifier.fit(X, [*y_src, *["?"] * len(X_tgt)], sample_domain=domain)
+    windows = [windows_by_hand(row, 3200, 1600) for row in X]
+    numbers = np.repeat(domain, [len(part) for part in windows])
+    flat = [window for part in windows for window in part]
+    F = front[0].fit_transform(flat)
+    Z = classifier.estimator_[:-1].transform(flat, sample_domain=numbers)
+    for number in (0, 1, -1):
+        rows = numbers == number
+        np.testing.assert_allclose(Z[rows], StandardScaler().fit_transform(F[rows]), atol=1e-5)
 
 
 def test_at_the_end_of_a_pipeline(task, tmp_path):
@@ -419,3 +487,47 @@ def test_spectrograms_shorter_than_a_window_would_lose_a_part_of_it():
     message = r"window must not .* got window=2\.0 and logmelspectrogram__duration=1\.5 s"
     with pytest.raises(ValueError, match=message):
         WindowedClassifier(pipeline).fit(X_SRC, Y_SRC, X_TGT)
+
+
+def test_waveforms_must_be_of_the_rate_of_the_transformer(audio):
+    waveforms, paths = audio
+    pipeline = make_adaptation_pipeline(Functionals(sample_rate=8000), SVC())
+    classifier = WindowedClassifier(pipeline, window=0.5, hop=0.2)
+    message = "sample_rate must be .* got sample_rate=16000 and functionals__sample_rate=8000"
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(waveforms, LABELS)
+    classifier.fit(paths, LABELS)  # files know their own
+
+
+@pytest.mark.parametrize("estimator", [CorpusScaler(), make_adaptation_pipeline(Functionals())])
+def test_estimator_must_be_a_classifier(estimator):
+    with pytest.raises(TypeError, match="estimator must be a classifier, or a pipeline or search"):
+        WindowedClassifier(estimator).fit(X_SRC, Y_SRC, X_TGT)
+
+
+def test_errors_name_recordings_and_not_windows_alone(task):
+    X_src, y_src, X_tgt, _, _ = task
+    classifier = tone_classifier(max_epochs=1)
+    bad = [row.copy() for row in X_src]
+    bad[3][-10:] = np.nan
+    n_before = sum(len(windows_by_hand(row, 3200, 1600)) for row in bad[:4]) - 1
+    with pytest.raises(ValueError, match=f"in row {n_before} holds NaN") as caught:
+        classifier.fit(bad, y_src, X_tgt[:1])
+    assert caught.value.__notes__[-1] == "Rows are windows here; this one is of recording 3 of X."
+    classifier.fit(X_src, y_src, X_tgt)
+    with pytest.raises(ValueError, match="holds NaN") as caught:
+        classifier.predict(bad)
+    assert caught.value.__notes__[-1] == "Rows are windows here; this one is of recording 3 of X."
+
+
+def test_a_missing_label_is_told_by_its_recording():
+    with pytest.raises(ValueError, match=r"y of the source holds 1 missing label.*row 4"):
+        windowed().fit(X_SRC, [*Y_SRC[:4], float("nan"), "fear"], X_TGT)
+
+
+def test_parameters_set_after_the_fit_are_checked_and_hold():
+    classifier = windowed().fit(X_SRC, Y_SRC, X_TGT)
+    wide = classifier.set_params(window=5.0, hop=5.0).predict_proba(X_SRC)
+    np.testing.assert_allclose(wide[:, 1], [row[0] % 1 for row in X_SRC])
+    with pytest.raises(ValueError, match="window must be a finite number above 0"):
+        classifier.set_params(window=-1).predict(X_SRC)
