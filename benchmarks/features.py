@@ -1,4 +1,4 @@
-"""How fast are features? LogMelSpectrogram over a plain loop of librosa, and Functionals.
+"""How fast are features? LogMelSpectrogram over a plain loop of librosa, Functionals, Embeddings.
 
 The plain loop reads one file after the other by ``librosa.load``, takes the same two seconds, the
 centre, and computes ``librosa.feature.melspectrogram`` and ``librosa.power_to_db`` of them, in one
@@ -7,20 +7,23 @@ process. Printed are its time over ours, the largest difference of the values, w
 
     OMP_NUM_THREADS=1 python benchmarks/features.py --corpora DIR --jobs 2
 
-Ratios are those of one run, in which all take turns, a busy machine slowing each of them alike;
-medians over the repeats. With a second core busy elsewhere, two jobs cannot show what they gain.
+With ``--embeddings N`` there is a line for a model of the size of wav2vec2-base, with random
+weights, on the first N files. Ratios are those of one run, in which all take turns, a busy machine
+slowing each of them alike; medians over the repeats. With a second core busy elsewhere, two jobs
+cannot show what they gain.
 """
 
 import argparse
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
 import librosa
 import numpy as np
 import soundfile
 
-from skdidan import Functionals, LogMelSpectrogram, load_corpus
+from skdidan import Embeddings, Functionals, LogMelSpectrogram, load_corpus
 
 RATE, SECONDS = 16_000, 2
 SETTINGS = {"n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 64}
@@ -39,6 +42,16 @@ def plain_loop(files):
     return np.stack(spectrograms)
 
 
+def base_embeddings(files):
+    """Pooled hidden states of a model as large as wav2vec2-base, made here and not trained."""
+    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+
+    with TemporaryDirectory() as folder:
+        Wav2Vec2Model(Wav2Vec2Config()).save_pretrained(folder)
+        Wav2Vec2FeatureExtractor().save_pretrained(folder)
+        return Embeddings(folder).fit_transform(files)
+
+
 def clocked(function, files):
     """Return seconds on the clock, seconds of all cores together, and the result."""
     start, used = perf_counter(), process_time()
@@ -53,6 +66,7 @@ def main():
     parser.add_argument("--corpus", default="casia", help="folder of the corpus")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--embeddings", type=int, default=0, metavar="N")
     args = parser.parse_args()
     if args.corpora is None:
         parser.error("Where are the corpora? Pass --corpora DIR or set SKDIDAN_CORPORA.")
@@ -65,29 +79,33 @@ def main():
         "of the loudest": LogMelSpectrogram(n_jobs=args.jobs).transform,
         "Functionals": Functionals(n_jobs=args.jobs).transform,
     }
+    if args.embeddings:
+        methods["Embeddings"] = base_embeddings
+    taken = {name: files[: args.embeddings] if name == "Embeddings" else files for name in methods}
     for method in methods.values():  # imports and compilation do not count
         method(files[:2])
     times = {name: [] for name in methods}
     for _ in range(args.repeats):
         results = {}
         for name, method in methods.items():
-            *seconds, results[name] = clocked(method, files)
+            *seconds, results[name] = clocked(method, taken[name])
             times[name].append(seconds)
     difference = np.abs(results["LogMelSpectrogram"] - results["plain loop"]).max()
     if difference > LARGEST_DIFFERENCE:
         raise SystemExit(f"LogMelSpectrogram differs from librosa by {difference:.1e} dB.")
 
-    audio = sum(soundfile.info(file).duration for file in files)
+    durations = {file: soundfile.info(file).duration for file in files}
+    audio = sum(durations.values())
     print(f"{len(files)} files, {audio:.0f} s, {args.jobs} jobs; difference {difference:.1e} dB")
     print(f"{'':18}{'plain loop / it':>17}{'cores used':>12}{'real-time factor':>18}", end="")
     print(f"{'s per 1,000 clips':>19}")
-    reference = np.array(times["plain loop"])[:, 0]
+    reference = np.array(times["plain loop"])[:, 0] / len(files)
     for name, seconds in times.items():
-        clock, used = np.array(seconds).T
+        clock, used = np.array(seconds).T / len(taken[name])  # seconds for a file
         ratio, cores = np.median(reference / clock), np.median(used / clock)
-        clock = np.median(clock)
-        print(f"{name:18}{ratio:17.2f}{cores:12.2f}{clock / audio:18.5f}", end="")
-        print(f"{1000 * clock / len(files):19.2f}")
+        length = np.mean([durations[file] for file in taken[name]])
+        print(f"{name:18}{ratio:17.2f}{cores:12.2f}{np.median(clock) / length:18.5f}", end="")
+        print(f"{1000 * np.median(clock):19.2f}")
 
 
 if __name__ == "__main__":

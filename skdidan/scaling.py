@@ -142,6 +142,11 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         NoTargetWarning
             If no target is given; its rows are then scaled by the statistics of the source.
         """
+        if groups_tgt is not None and (X_tgt is None or sample_domain is not None):
+            raise ValueError(
+                "groups_tgt names the groups of X_tgt, which was not given; with sample_domain, "
+                "pass the groups of all rows as groups."
+            )
         X = open_target(X)
         X_src, _, X_tgt = validate_domains(
             self,
@@ -158,13 +163,6 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 "X must be of shape (n_source, n_features) or (n_source, n_bins, n_frames); "
                 f"got {X_src.shape}."
             )
-        if groups_tgt is not None and (X_tgt is None or sample_domain is not None):
-            raise ValueError(
-                "groups_tgt names the groups of X_tgt, which was not given; with sample_domain, "
-                "pass the groups of all rows as groups."
-            )
-        self.ndim_ = X_src.ndim
-        self.scalers_: dict[tuple[int, Any], StandardScaler] = {}
         if sample_domain is None:
             n_src, n_tgt = len(X_src), 0 if X_tgt is None else len(X_tgt)
             numbers = np.repeat([_SOURCE, _TARGET], [n_src, n_tgt])
@@ -172,6 +170,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             names = np.concatenate(parts)
         else:
             numbers, names = np.asarray(sample_domain), _group_names(groups, n_rows(X))
+        self.ndim_ = X_src.ndim
+        self.scalers_: dict[tuple[int, Any], StandardScaler] = {}
         is_source = numbers >= 0
         self._fit_corpora(X_src, numbers[is_source], names[is_source])
         if X_tgt is not None:

@@ -252,7 +252,7 @@ def test_around_a_pipeline(task):
     X_src, y_src, X_tgt, y_tgt, _ = task
     classifier = tone_classifier()
     assert is_classifier(classifier)
-    with pytest.raises(NotFittedError):
+    with pytest.raises(NotFittedError, match="WindowedClassifier instance is not fitted"):
         classifier.predict(X_tgt)
     assert classifier.fit(X_src, y_src, X_tgt) is classifier
     assert isinstance(classifier.estimator_, AdaptationPipeline)
