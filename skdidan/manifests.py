@@ -16,10 +16,10 @@ from sklearn.utils import Bunch
 
 from skdidan.audio import Segment
 from skdidan.corpora import (
-    SUFFIXES,
+    AudioFiles,
     CorpusWarning,
-    audio_files,
     canonical_label,
+    check_folder,
     examples,
     tally,
 )
@@ -157,6 +157,8 @@ def load_audio_folder(
 
     Raises
     ------
+    TypeError
+        If the root is no path.
     NotADirectoryError
         If the root is no folder.
     ValueError
@@ -166,7 +168,8 @@ def load_audio_folder(
     Warns
     -----
     CorpusWarning
-        If some folders are not those of known emotions; their files are left out.
+        Once, if some folders are not those of known emotions or could not be opened, or some files
+        are dead links or of formats that are not read; they are left out.
 
     Examples
     --------
@@ -181,28 +184,19 @@ def load_audio_folder(
     >>> corpus.emotion.tolist(), corpus.speaker.tolist()
     (['anger', 'sadness'], ['anna', 'bert'])
     """
-    root = Path(root).expanduser()
-    if not root.is_dir():
-        raise NotADirectoryError(
-            "root must be a folder that holds a folder for each emotion; "
-            f"got {str(root)!r}, which is {'a file' if root.exists() else 'not there'}."
-        )
-    best: dict[Path, Path] = {}
-    for path in sorted(audio_files(root), key=lambda path: SUFFIXES.index(path.suffix.lower())):
-        best.setdefault(path.with_suffix(""), path)
-    names = sorted(path.relative_to(root).as_posix() for path in best.values())
-    where = f"the folder {str(root)!r}"
-    if not names:
-        raise ValueError(
-            f"root holds no audio: expected <emotion>/<file> as {' '.join(SUFFIXES)} below {where}."
-        )
+    audio = AudioFiles(check_folder(root, "a folder that holds a folder for each emotion"))
+    files = audio.recordings()
+    if not files:
+        raise ValueError(audio.nothing("<emotion>/<file>"))
+    names = [audio.name(file) for file in files]
     rows = {
-        "file": [str(root / path) for path in names],
+        "file": [str(file) for file in files],
         "emotion": [path.split("/")[0] if "/" in path else "(no folder)" for path in names],
         "speaker": ["unknown"] * len(names) if speaker is None else _find_speakers(speaker, names),
         "sex": ["unknown"] * len(names),
     }
-    return _corpus(rows, mapping, name or root.resolve().name, where)
+    name, where = name or audio.root.resolve().name, f"the folder {str(audio.root)!r}"
+    return _corpus(rows, mapping, name, where, audio.report())
 
 
 def from_audformat(
@@ -407,9 +401,16 @@ def _find_speakers(pattern: str, names: Sequence[str]) -> list[str]:
 
 
 def _corpus(
-    rows: Mapping[str, list[Any]], mapping: Mapping[str, str] | None, name: str, where: str
+    rows: Mapping[str, list[Any]],
+    mapping: Mapping[str, str] | None,
+    name: str,
+    where: str,
+    report: str = "",
 ) -> Bunch:
-    """Check files and emotions, and keep the rows whose emotions are known."""
+    """Check files and emotions, and keep the rows whose emotions are known.
+
+    What a report says that came before goes into the same warning.
+    """
     _check_files(rows["file"], where)
     words = [str(word) for word in rows["emotion"]]
     labels = {word: canonical_label(word, mapping or {}) for word in set(words)}
@@ -420,11 +421,13 @@ def _corpus(
             f"{where} has no known emotion but {tally(unknown)}: pass mapping={{spelling: label}}."
         )
     if unknown:
-        warn_caller(
+        report = (
             f"{unknown.total()} of {len(words)} rows of {where} are left out, since their emotions "
-            f"are not known: {tally(unknown)}. Pass mapping={{spelling: label}} to take them in.",
-            CorpusWarning,
-        )
+            f"are not known: {tally(unknown)}. Pass mapping={{spelling: label}} to take them in. "
+            f"{report}"
+        ).rstrip()
+    if report:
+        warn_caller(report, CorpusWarning)
     return Bunch(
         files=[rows["file"][row] for row in kept],
         emotion=np.array([labels[words[row]] for row in kept]),
