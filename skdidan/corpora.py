@@ -23,6 +23,7 @@ __all__ = [
     "CorpusWarning",
     "canonical_label",
     "check_folder",
+    "check_mapping",
     "corpus_key",
     "examples",
     "find_audio",
@@ -69,7 +70,10 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
         Folder of the corpus.
     mapping : mapping from str to str, optional
         Further spellings of emotions to labels, labels to other labels, or codes of the corpus to
-        labels. It goes before ``skdidan.corpora.EMOTIONS``; case does not matter.
+        labels. It goes before ``skdidan.corpora.EMOTIONS``, and a spelling that stands there brings
+        along all others of its emotion, so that corpora mapped alike share classes:
+        ``{"happy": "positive"}`` is also for files named joy. Case does not matter, nor do keys
+        that the corpus has not.
 
     Returns
     -------
@@ -91,11 +95,11 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     Raises
     ------
     TypeError
-        If the root is no path.
+        If the root is no path, or the mapping none.
     ValueError
-        If the name is unknown, or no file below the root belongs to the corpus: it is empty, the
-        corpus is another, its sound is in videos or other formats that are not read, its files are
-        dead links, or its labels are not there.
+        If the name is unknown, `mapping` gives an emotion no label or several, or no file below the
+        root belongs to the corpus: it is empty, the corpus is another, its sound is in videos or
+        other formats that are not read, its files are dead links, or its labels are not there.
     NotADirectoryError
         If the root is no folder.
 
@@ -158,7 +162,7 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
         raise ValueError(f"name must be among {sorted(CORPORA)}; got {name!r}.")
     corpus = CORPORA[key]
     folder = check_folder(root, f"the folder of {corpus.title}, with files {corpus.layout}")
-    reader = _Reader(corpus, AudioFiles(folder), mapping or {})
+    reader = _Reader(corpus, AudioFiles(folder), check_mapping(mapping))
     utterances = reader.place()
     if not utterances:
         raise ValueError(reader.nothing_placed())
@@ -488,6 +492,45 @@ def corpus_key(name: object) -> str:
     return re.sub(r"[^a-z0-9]", "", str(name).lower()).removesuffix("05")
 
 
+def check_mapping(mapping: Any) -> dict[str, str]:
+    """Return a mapping of spellings to labels with the keys in lower case.
+
+    A key that `EMOTIONS` knows stands for its emotion in every spelling, unless another key names
+    that emotion, or the spelling, itself.
+
+    Examples
+    --------
+    >>> from skdidan.corpora import check_mapping
+    >>> check_mapping({"Happy": "positive"})
+    {'happy': 'positive', 'happiness': 'positive'}
+    """
+    if mapping is None:
+        return {}
+    if not isinstance(mapping, Mapping):
+        raise TypeError(f"mapping must be a dict of spellings to labels; got {mapping!r}.")
+    own: dict[str, str] = {}
+    for spelling, label in mapping.items():
+        if not isinstance(label, str) or not label.strip():
+            raise ValueError(
+                "mapping must have labels that are strings and not empty; got "
+                f"{{{spelling!r}: {label!r}}}."
+            )
+        key = str(spelling).strip().lower()
+        if own.setdefault(key, label) != label:
+            raise ValueError(f"mapping gives {key!r} different labels, {own[key]!r} and {label!r}.")
+    emotions: dict[str, str] = {}
+    for key, label in own.items():
+        emotion = EMOTIONS.get(key)
+        if emotion is None or emotion in own:
+            continue
+        if emotions.setdefault(emotion, label) != label:
+            raise ValueError(
+                f"mapping gives spellings of {emotion!r} different labels, {emotions[emotion]!r} "
+                f"and {label!r}. Say with the key {emotion!r} what its other spellings become."
+            )
+    return own | emotions
+
+
 def canonical_label(
     word: str, mapping: Mapping[str, str], codes: Mapping[str, str] | None = None
 ) -> str | None:
@@ -498,7 +541,7 @@ def canonical_label(
     word : str
         A code, a spelling or a label, in any case.
     mapping : mapping from str to str
-        What the caller wants any of them to be.
+        What the caller wants any of them to be, as `check_mapping` returns it.
     codes : mapping from str to str, optional
         Codes, in lower case, to words of `EMOTIONS`.
 
@@ -513,13 +556,12 @@ def canonical_label(
     >>> canonical_label("Joy", {}), canonical_label("Joy", {"happiness": "positive"})
     ('happiness', 'positive')
     """
-    own = {str(spelling).strip().lower(): label for spelling, label in mapping.items()}
     code = word.strip().lower()
     spelling = (codes or {}).get(code, code)
     label = EMOTIONS.get(spelling)
     for candidate in (code, spelling, label):
-        if candidate in own:
-            return own[candidate]
+        if candidate is not None and candidate in mapping:
+            return mapping[candidate]
     return label
 
 
@@ -575,4 +617,8 @@ EMOTIONS = {
     "sadness": "sadness",
     "surprise": "surprise",
     "surprised": "surprise",
+    # Folders of TESS.
+    "pleasant surprise": "surprise",
+    "pleasant_surprise": "surprise",
+    "pleasant_surprised": "surprise",
 }

@@ -20,6 +20,7 @@ from skdidan.corpora import (
     CorpusWarning,
     canonical_label,
     check_folder,
+    check_mapping,
     examples,
     tally,
 )
@@ -61,7 +62,7 @@ def load_manifest(
         Name of a column with "female" or "f", "male" or "m"; anything else is "unknown".
     mapping : mapping from str to str, optional
         Further spellings of emotions to labels, or labels to other labels. It goes before
-        ``skdidan.corpora.EMOTIONS``; case does not matter.
+        ``skdidan.corpora.EMOTIONS``, as in `load_corpus`; case does not matter.
     name : str, optional
         Name of the corpus; by default the stem of the CSV file, or "manifest".
     delimiter : str, default=","
@@ -146,7 +147,7 @@ def load_audio_folder(
         between folders: its first group, or all that it matches. By default speakers are "unknown".
     mapping : mapping from str to str, optional
         Names of folders to labels, or labels to other labels. It goes before
-        ``skdidan.corpora.EMOTIONS``; case does not matter.
+        ``skdidan.corpora.EMOTIONS``, as in `load_corpus`; case does not matter.
     name : str, optional
         Name of the corpus; by default that of the folder.
 
@@ -229,7 +230,7 @@ def from_audformat(
         Name of a column with "female" or "f", "male" or "m"; anything else is "unknown".
     mapping : mapping from str to str, optional
         Further spellings of emotions to labels, or labels to other labels. It goes before
-        ``skdidan.corpora.EMOTIONS``; case does not matter.
+        ``skdidan.corpora.EMOTIONS``, as in `load_corpus`; case does not matter.
     name : str, default="audformat"
         Name of the corpus.
 
@@ -411,9 +412,10 @@ def _corpus(
 
     What a report says that came before goes into the same warning.
     """
+    own = check_mapping(mapping)
     _check_files(rows["file"], where)
     words = [str(word) for word in rows["emotion"]]
-    labels = {word: canonical_label(word, mapping or {}) for word in set(words)}
+    labels = {word: canonical_label(word, own) for word in set(words)}
     unknown = Counter(word for word in words if labels[word] is None)
     kept = [row for row, word in enumerate(words) if labels[word] is not None]
     if not kept:

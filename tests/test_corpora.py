@@ -437,3 +437,55 @@ def test_spellings_of_a_mapping_may_be_numbers_and_have_blanks(grow):
     mapping = {1: "fear", " Cheerful ": "happiness"}
     emotion = load_corpus("casia", root, mapping=mapping).emotion
     assert sorted(emotion) == ["anger", "fear", "happiness"]
+
+
+@pytest.mark.parametrize("key", ["happy", "happiness", "joy", " Joy "])
+def test_a_spelling_in_a_mapping_stands_for_all_of_its_emotion(grow, key):
+    root = grow("emodb/03a01Fa.wav", "casia/x/happy/1.wav", "casia/x/joy/2.wav")
+    for name in ("emodb", "casia"):
+        emotion = load_corpus(name, root / name, mapping={key: "positive", "calm": "low"}).emotion
+        assert set(emotion) == {"positive"}
+
+
+def test_the_very_spelling_goes_before_others_of_its_emotion(grow):
+    root = grow("x/happy/1.wav", "x/joy/2.wav", "x/happiness/3.wav")
+    for mapping, expected in (
+        ({"joy": "glad"}, ["glad", "glad", "glad"]),
+        ({"joy": "glad", "happiness": "positive"}, ["positive", "positive", "glad"]),
+        ({"joy": "glad", "happy": "glad"}, ["glad", "glad", "glad"]),
+    ):
+        assert load_corpus("casia", root, mapping=mapping).emotion.tolist() == expected
+    message = (
+        r"mapping gives spellings of 'happiness' different labels, 'glad' and 'positive'\. Say "
+        r"with the key 'happiness' what its other spellings become\."
+    )
+    with pytest.raises(ValueError, match=message):
+        load_corpus("casia", root, mapping={"joy": "glad", "Happy": "positive"})
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda root, mapping: load_corpus("emodb", root, mapping=mapping),
+        lambda root, mapping: load_audio_folder(root, mapping=mapping),
+    ],
+)
+def test_mappings_that_are_none(grow, load):
+    root = grow("happy/03a01Fa.wav")
+    for mapping in ("joy", ["a"], 3):
+        with pytest.raises(TypeError, match=r"mapping must be a dict of spellings to labels; got "):
+            load(root, mapping)
+    for label in (None, 1, "", "  ", ["a"]):
+        with pytest.raises(
+            ValueError, match=r"mapping must have labels that are .*; got .*'happy': "
+        ):
+            load(root, {"sad": "low", "happy": label})
+    with pytest.raises(ValueError, match=r"mapping gives 'joy' different labels, 'a' and 'b'"):
+        load(root, {"Joy": "a", "joy": "b"})
+    assert load(root, {}).emotion.tolist() == ["happiness"]
+
+
+def test_tess_names_surprise_in_its_own_way(grow):
+    root = grow("OAF_Pleasant_surprise/x.wav", "Pleasant_surprise/1.wav", "pleasant surprise/2.wav")
+    (root / "OAF_Pleasant_surprise/x.wav").unlink()
+    assert load_audio_folder(root).emotion.tolist() == ["surprise"] * 2
