@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import Bunch
 
+from skdidan.audio import Segment
 from skdidan.layouts import CORPORA, Corpus
 from skdidan.reporting import warn_caller
 
@@ -21,6 +22,7 @@ __all__ = [
     "SUFFIXES",
     "AudioFiles",
     "CorpusWarning",
+    "by_place",
     "canonical_label",
     "check_folder",
     "check_mapping",
@@ -344,6 +346,20 @@ class AudioFiles:
     def count(self) -> str:
         """Count the audio files, for messages."""
         return f"{len(self.files)} audio file{'' if len(self.files) == 1 else 's'}"
+
+
+def by_place(files: Iterable[Any]) -> dict[Any, list[Any]]:
+    """Group paths and segments that are of one place on disk; waveforms are left out."""
+    places: dict[str, str] = {}
+    found: dict[Any, list[Any]] = {}
+    for file in files:
+        if isinstance(file, str | os.PathLike):
+            path = os.fspath(file)
+            if path not in places:
+                places[path] = os.path.realpath(path)
+            part = (file.start, file.end) if isinstance(file, Segment) else (0.0, None)
+            found.setdefault((places[path], *part), []).append(file)
+    return found
 
 
 def check_folder(root: Any, expected: str) -> Path:
