@@ -120,9 +120,10 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
 
     The originals of eNTERFACE'05 are .avi files, whose sound has to be saved as .wav or .flac
     first, as by ``ffmpeg -i s1_an_1.avi s1_an_1.wav``, in folders of the same names. These name the
-    speakers, since the files of subject 11 are prefixed s12; in a copy without folders the names
-    of the files do. The six files of subject 6 are recordings of about a minute each. They are
-    taken, as in the published counts; ``corpus.speaker != "6"`` tells the others.
+    speakers, since the files of subject 11 are prefixed s12; for files without folders those of the
+    same name in folders do, and if there are none, the names of the files. The six files of subject
+    6 are recordings of about a minute each. They are taken, as in the published counts;
+    ``corpus.speaker != "6"`` tells the others.
 
     References
     ----------
@@ -386,6 +387,7 @@ class _Reader:
             re.compile(rf"(?:^|/)(?:{pattern})$", re.IGNORECASE) for pattern in corpus.patterns
         ]
         self.labels = _read_annotation(corpus, audio)
+        self.matches: dict[Path, re.Match[str] | None] = {}
         self.spellings: dict[str, str] = {}
         self.misfits: list[Path] = []
         self.unknown: Counter[str] = Counter()
@@ -394,10 +396,11 @@ class _Reader:
 
     def place(self) -> list[_Utterance]:
         """Return one utterance per recording, in the order of the files."""
-        files = self.audio.files
+        files, videos = self.audio.files, self._find_videos()
+        self.matches = self._match([*files, *videos, *self.audio.foreign])
         utterances: dict[tuple[str, ...], _Utterance] = {}
         for file in sorted(files, key=_preference):
-            match = self._match(file)
+            match = self.matches[file]
             if match is None:
                 self.misfits.append(file)
                 continue
@@ -415,15 +418,36 @@ class _Reader:
             utterances.setdefault(self._identity(match), utterance)
         order = {file: position for position, file in enumerate(files)}
         self.misfits.sort(key=order.__getitem__)
-        videos = self.audio.of((self.corpus.video,)) if self.corpus.video else []
         self.videos = [file for file in videos if self._is_heard(file, utterances) is False]
         self.foreign = [file for file in self.audio.foreign if not self._is_heard(file, utterances)]
         return sorted(utterances.values(), key=lambda utterance: order[utterance.file])
 
-    def _match(self, file: Path) -> re.Match[str] | None:
-        stem = self.audio.name(file.with_suffix(""))
-        matches = (pattern.search(stem) for pattern in self.patterns)
-        return next((match for match in matches if match), None)
+    def _find_videos(self) -> list[Path]:
+        """List the videos; of one file of eNTERFACE'05 the name lacks the point before avi."""
+        video = self.corpus.video
+        if not video:
+            return []
+        plain = [file for file in self.audio.of(("",)) if file.name.lower().endswith(video[1:])]
+        return [*self.audio.of((video,)), *plain]
+
+    def _match(self, files: Sequence[Path]) -> dict[Path, re.Match[str] | None]:
+        """Match each file; one that says less than another of the same name goes by that one."""
+        found: dict[Path, re.Match[str] | None] = {}
+        namesakes: dict[str, list[re.Match[str]]] = {}
+        for file in files:
+            path = self.audio.name(file.with_suffix(""))
+            matches = (pattern.search(path) for pattern in self.patterns)
+            match = found[file] = next((match for match in matches if match), None)
+            if match:
+                namesakes.setdefault(file.stem.lower(), []).append(match)
+
+        def rank(match: re.Match[str]) -> int:
+            return self.patterns.index(match.re)
+
+        for file, match in found.items():
+            if match:
+                found[file] = min([match, *namesakes[file.stem.lower()]], key=rank)
+        return found
 
     def _code(self, match: re.Match[str], file: Path) -> str:
         if self.corpus.annotation is None:
@@ -440,7 +464,7 @@ class _Reader:
 
     def _is_heard(self, file: Path, utterances: Container[tuple[str, ...]]) -> bool | None:
         """Whether there is audio of a file's utterance; None for a file of something else."""
-        match = self._match(file)
+        match = self.matches[file]
         return None if match is None else self._identity(match) in utterances
 
     def report(self) -> str:

@@ -39,7 +39,8 @@ class Corpus:
         Regular expressions with the groups ``speaker``, ``emotion`` (unless there is an
         `annotation`) and optionally ``sex``, matched in any case and in turn against the end of a
         file's path below the root, without its extension and with ``/`` between folders. All
-        groups together identify the utterance, so that each pattern names the same ones.
+        groups together identify the utterance, so that each pattern names the same ones. A file
+        goes by another of the same name that an earlier pattern matches.
     layout : str
         The same in words, for messages.
     words : mapping from str to str, optional
