@@ -16,6 +16,7 @@ from skdidan.domains import check_missing, take_rows
 
 __all__ = ["UNLABELLED", "cross_corpus_task", "leave_one_corpus_out"]
 
+#: What stands in `y` for the rows of the target in a task of several sources.
 UNLABELLED = "unlabelled"
 _TARGET = -1
 

@@ -115,10 +115,10 @@ def complete(name, copy=0):
     ("source", "target", "copy", "n_source", "n_target"),
     [
         ("emodb", "casia", 0, 408, 1000),
-        ("emodb", "enterface", 2, 375, 1052),
-        ("emodb", "enterface", 3, 375, 1047),
-        ("casia", "enterface", 2, 1000, 1052),
-        ("casia", "enterface", 3, 1000, 1047),
+        ("emodb", "enterface", 0, 375, 1052),
+        ("emodb", "enterface", 1, 375, 1047),
+        ("casia", "enterface", 0, 1000, 1052),
+        ("casia", "enterface", 1, 1000, 1047),
     ],
 )
 def test_published_tasks_have_their_published_size(source, target, copy, n_source, n_target):
