@@ -16,8 +16,8 @@ from skdidan import (
     summarise,
 )
 
-source = load_corpus("EmoDB", sys.argv[1])
-target = load_corpus("CASIA", sys.argv[2])
+emodb, casia = sys.argv[1:] if len(sys.argv) == 3 else sys.exit("usage: two_folders.py EMODB CASIA")
+source, target = load_corpus("EmoDB", emodb), load_corpus("CASIA", casia)
 task = cross_corpus_task(source, target)  # files and speakers of the emotions that both know
 methods = {
     type(classifier).__name__: make_adaptation_pipeline(

@@ -19,6 +19,7 @@ from .comparison import format_summary as format_summary
 from .comparison import summarise as summarise
 from .confusion import MCC as MCC
 from .corpora import CorpusWarning as CorpusWarning
+from .corpora import find_audio as find_audio
 from .corpora import load_corpus as load_corpus
 from .dann import CDANClassifier as CDANClassifier
 from .dann import DANNClassifier as DANNClassifier

@@ -16,10 +16,12 @@ from sklearn.utils import Bunch
 
 from skdidan.audio import Segment
 from skdidan.corpora import (
-    SUFFIXES,
+    AudioFiles,
     CorpusWarning,
-    audio_files,
+    by_place,
     canonical_label,
+    check_folder,
+    check_mapping,
     examples,
     tally,
 )
@@ -43,6 +45,7 @@ def load_manifest(
     mapping: Mapping[str, str] | None = None,
     name: str | None = None,
     delimiter: str = ",",
+    encoding: str = "utf-8-sig",
 ) -> Bunch:
     """Read a corpus from a list of its files with their emotions and speakers.
 
@@ -61,11 +64,14 @@ def load_manifest(
         Name of a column with "female" or "f", "male" or "m"; anything else is "unknown".
     mapping : mapping from str to str, optional
         Further spellings of emotions to labels, or labels to other labels. It goes before
-        ``skdidan.corpora.EMOTIONS``; case does not matter.
+        ``skdidan.corpora.EMOTIONS``, as in `load_corpus`; case does not matter.
     name : str, optional
         Name of the corpus; by default the stem of the CSV file, or "manifest".
     delimiter : str, default=","
         What stands between the cells of the CSV file.
+    encoding : str, default="utf-8-sig"
+        How the CSV file is written, by a name that Python knows: by default UTF-8, with the mark of
+        its order of bytes or without; "cp1252" is common for those that Excel saved.
 
     Returns
     -------
@@ -74,10 +80,15 @@ def load_manifest(
 
     Raises
     ------
+    TypeError
+        If `manifest` is neither a path nor a data frame, `root` no path, or `mapping` none.
     FileNotFoundError
         If the manifest, or a file that it names, is not there.
+    IsADirectoryError
+        If the manifest is a folder.
     ValueError
-        If a column is not there, a cell is empty, a file is named twice, or no emotion is known.
+        If a column is not there, a cell is empty or blank, a file is named twice, by whatever
+        paths, or no emotion is known; or if the CSV file is damaged or in another encoding.
 
     Warns
     -----
@@ -107,12 +118,13 @@ def load_manifest(
     >>> corpus.emotion.tolist(), corpus.speaker.tolist(), corpus.name
     (['happiness', 'anger'], ['anna', 'bert'], 'calls')
     """
+    _check_base(root)
     if hasattr(manifest, "columns"):
         columns = _columns(manifest, "the data frame")
         where = "the data frame"
     elif isinstance(manifest, str | os.PathLike):
         path = Path(manifest).expanduser()
-        columns, where = _read_csv(path, delimiter), f"the manifest {str(path)!r}"
+        columns, where = _read_csv(path, delimiter, encoding), f"the manifest {str(path)!r}"
         root, name = path.parent if root is None else root, name or path.stem
     else:
         raise TypeError(
@@ -146,7 +158,7 @@ def load_audio_folder(
         between folders: its first group, or all that it matches. By default speakers are "unknown".
     mapping : mapping from str to str, optional
         Names of folders to labels, or labels to other labels. It goes before
-        ``skdidan.corpora.EMOTIONS``; case does not matter.
+        ``skdidan.corpora.EMOTIONS``, as in `load_corpus`; case does not matter.
     name : str, optional
         Name of the corpus; by default that of the folder.
 
@@ -157,6 +169,8 @@ def load_audio_folder(
 
     Raises
     ------
+    TypeError
+        If the root is no path.
     NotADirectoryError
         If the root is no folder.
     ValueError
@@ -166,7 +180,8 @@ def load_audio_folder(
     Warns
     -----
     CorpusWarning
-        If some folders are not those of known emotions; their files are left out.
+        Once, if some folders are not those of known emotions or could not be opened, or some files
+        are dead links or of formats that are not read; they are left out.
 
     Examples
     --------
@@ -181,28 +196,24 @@ def load_audio_folder(
     >>> corpus.emotion.tolist(), corpus.speaker.tolist()
     (['anger', 'sadness'], ['anna', 'bert'])
     """
-    root = Path(root).expanduser()
-    if not root.is_dir():
-        raise NotADirectoryError(
-            "root must be a folder that holds a folder for each emotion; "
-            f"got {str(root)!r}, which is {'a file' if root.exists() else 'not there'}."
-        )
-    best: dict[Path, Path] = {}
-    for path in sorted(audio_files(root), key=lambda path: SUFFIXES.index(path.suffix.lower())):
-        best.setdefault(path.with_suffix(""), path)
-    names = sorted(path.relative_to(root).as_posix() for path in best.values())
-    where = f"the folder {str(root)!r}"
-    if not names:
-        raise ValueError(
-            f"root holds no audio: expected <emotion>/<file> as {' '.join(SUFFIXES)} below {where}."
-        )
+    audio = AudioFiles(check_folder(root, "a folder that holds a folder for each emotion"))
+    files = audio.recordings()
+    if not files:
+        raise ValueError(audio.nothing("<emotion>/<file>"))
+    names, own = [audio.name(file) for file in files], check_mapping(mapping)
+    deep = [name for name in names if any(canonical_label(x, own) for x in name.split("/")[1:-1])]
+    hint = (
+        f" Of {len(deep)} files an emotion stands further down{examples(deep)}: list files, "
+        "emotions and speakers for load_manifest."
+    )
     rows = {
-        "file": [str(root / path) for path in names],
+        "file": [str(file) for file in files],
         "emotion": [path.split("/")[0] if "/" in path else "(no folder)" for path in names],
         "speaker": ["unknown"] * len(names) if speaker is None else _find_speakers(speaker, names),
         "sex": ["unknown"] * len(names),
     }
-    return _corpus(rows, mapping, name or root.resolve().name, where)
+    name, where = name or audio.root.resolve().name, f"the folder {str(audio.root)!r}"
+    return _corpus(rows, own, name, where, audio.report(), hint if deep else "")
 
 
 def from_audformat(
@@ -235,7 +246,7 @@ def from_audformat(
         Name of a column with "female" or "f", "male" or "m"; anything else is "unknown".
     mapping : mapping from str to str, optional
         Further spellings of emotions to labels, or labels to other labels. It goes before
-        ``skdidan.corpora.EMOTIONS``; case does not matter.
+        ``skdidan.corpora.EMOTIONS``, as in `load_corpus`; case does not matter.
     name : str, default="audformat"
         Name of the corpus.
 
@@ -280,6 +291,7 @@ def from_audformat(
     >>> [(segment.start, segment.end) for segment in corpus.files], corpus.emotion.tolist()
     ([(0.0, 1.5), (1.5, None)], ['anger', 'fear'])
     """
+    _check_base(root)
     if type(table).__module__.split(".")[0] == "audformat":
         table = table.get()
     names = list(getattr(getattr(table, "index", None), "names", []))
@@ -294,8 +306,9 @@ def from_audformat(
     # Beside the index there may be a column of any name, even file.
     rows = _take_columns(columns, {"emotion": emotion, "speaker": speaker, "sex": sex}, where)
     levels = [list(frame.index.get_level_values(level)) for level in names]
-    check_missing(levels[0], f"level 'file' of {where}")
-    paths = [_resolve(path, root) for path in levels[0]]
+    files = list(map(_cell, levels[0]))
+    check_missing(files, f"level 'file' of {where}")
+    paths = [_resolve(path, root) for path in files]
     rows["file"] = (
         [_segment(row, *times) for row, times in enumerate(zip(paths, *levels[1:], strict=True))]
         if names == _SEGMENTED
@@ -309,7 +322,7 @@ def _columns(frame: Any, where: str) -> dict[str, list[Any]]:
     names = [str(name) for name in frame.columns]
     if repeated := sorted(name for name, n in Counter(names).items() if n > 1):
         raise ValueError(f"{where} has several columns {repeated}; keep one of each.")
-    return {name: list(frame.iloc[:, n]) for n, name in enumerate(names)}
+    return {name: list(map(_cell, frame.iloc[:, n])) for n, name in enumerate(names)}
 
 
 def _segment(row: int, path: str, start: Any, end: Any) -> Segment:
@@ -320,19 +333,33 @@ def _segment(row: int, path: str, start: Any, end: Any) -> Segment:
         raise
 
 
-def _read_csv(path: Path, delimiter: str) -> dict[str, list[Any]]:
+def _read_csv(path: Path, delimiter: str, encoding: str) -> dict[str, list[Any]]:
     """Read the columns of a CSV file, all as strings; None stands for an empty cell."""
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"manifest must be a CSV file; {str(path)!r} is a folder. load_audio_folder reads a "
+            "folder for each emotion, find_audio lists what is in it."
+        )
     if not path.is_file():
         raise FileNotFoundError(f"manifest must be a CSV file; {str(path)!r} is not there.")
     if not isinstance(delimiter, str) or len(delimiter) != 1:
         raise ValueError(f"delimiter must be a single character; got {delimiter!r}.")
     where = f"the manifest {str(path)!r}"
+    if not _is_encoding(encoding):
+        raise ValueError(
+            f"encoding must be one of Python's, such as 'utf-8' or 'cp1252'; got {encoding!r}."
+        )
     try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
+        with path.open(encoding=encoding, newline="") as lines:
             reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
             rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{where} is no CSV file in UTF-8: {error}.") from error
+    except UnicodeError as error:
+        raise ValueError(
+            f"{where} is not in the encoding {encoding!r}: {error}. Name its own as encoding=..., "
+            "such as 'cp1252' for one that Excel saved."
+        ) from error
+    except csv.Error as error:
+        raise ValueError(f"{where} is no CSV file: {error}.") from error
     names = [name.strip() for name in rows[0][1]] if rows else []
     if repeated := sorted(name for name, n in Counter(names).items() if name and n > 1):
         raise ValueError(f"{where} has several columns {repeated}; keep one of each.")
@@ -347,12 +374,25 @@ def _read_csv(path: Path, delimiter: str) -> dict[str, list[Any]]:
                 f"{where} has {len(row)} cells in line {line}, but {len(names)} columns. Quote a "
                 f"cell that holds the delimiter {delimiter!r}."
             )
-    cells = [[cell.strip() or None for cell in row] for _, row in rows[1:]]
+    cells = [list(map(_cell, row)) for _, row in rows[1:]]
     return {
         name: [row[n] if n < len(row) else None for row in cells]
         for n, name in enumerate(names)
         if name
     }
+
+
+def _is_encoding(name: Any) -> bool:
+    try:
+        "".encode(name)
+    except (LookupError, TypeError):
+        return False
+    return True
+
+
+def _cell(value: Any) -> Any:
+    """Return a cell without blanks around it; None for one that is empty."""
+    return value.strip() or None if isinstance(value, str) else value
 
 
 def _take_columns(
@@ -372,11 +412,22 @@ def _take_columns(
             )
         else:
             rows[part] = columns[name]
-            if part != "sex":
-                check_missing(rows[part], f"column {name!r} of {where}")
+            try:
+                check_missing([] if part == "sex" else rows[part], f"column {name!r} of {where}")
+            except ValueError as error:
+                cure = " speaker=None does without speakers." if part == "speaker" else ""
+                raise ValueError(f"{error}{cure}") from error
     if not n_rows:
         raise ValueError(f"{where} has no rows.")
     return rows
+
+
+def _check_base(root: Any) -> None:
+    """Check the folder to which paths are relative; it need not be there if they are not."""
+    if root is not None and (
+        not isinstance(root, str | os.PathLike) or isinstance(os.fspath(root), bytes)
+    ):
+        raise TypeError(f"root must be a folder, as a path, or None; got {root!r}.")
 
 
 def _resolve(path: Any, root: str | Path | None) -> Any:
@@ -386,7 +437,9 @@ def _resolve(path: Any, root: str | Path | None) -> Any:
     return str(Path(root or "").expanduser() / name)
 
 
-def _find_speakers(pattern: str, names: Sequence[str]) -> list[str]:
+def _find_speakers(pattern: Any, names: Sequence[str]) -> list[str]:
+    if not isinstance(pattern, str):
+        raise TypeError(f"speaker must be a regular expression, as a str; got {pattern!r}.")
     try:
         finder = re.compile(pattern)
     except re.error as error:
@@ -407,24 +460,37 @@ def _find_speakers(pattern: str, names: Sequence[str]) -> list[str]:
 
 
 def _corpus(
-    rows: Mapping[str, list[Any]], mapping: Mapping[str, str] | None, name: str, where: str
+    rows: Mapping[str, list[Any]],
+    mapping: Mapping[str, str] | None,
+    name: str,
+    where: str,
+    report: str = "",
+    hint: str = "",
 ) -> Bunch:
-    """Check files and emotions, and keep the rows whose emotions are known."""
+    """Check files and emotions, and keep the rows whose emotions are known.
+
+    What a report says that came before goes into the same warning; a hint, into the error if no
+    emotion is known.
+    """
+    own = check_mapping(mapping)
     _check_files(rows["file"], where)
     words = [str(word) for word in rows["emotion"]]
-    labels = {word: canonical_label(word, mapping or {}) for word in set(words)}
+    labels = {word: canonical_label(word, own) for word in set(words)}
     unknown = Counter(word for word in words if labels[word] is None)
     kept = [row for row, word in enumerate(words) if labels[word] is not None]
     if not kept:
         raise ValueError(
             f"{where} has no known emotion but {tally(unknown)}: pass mapping={{spelling: label}}."
+            f"{hint}"
         )
     if unknown:
-        warn_caller(
+        report = (
             f"{unknown.total()} of {len(words)} rows of {where} are left out, since their emotions "
-            f"are not known: {tally(unknown)}. Pass mapping={{spelling: label}} to take them in.",
-            CorpusWarning,
-        )
+            f"are not known: {tally(unknown)}. Pass mapping={{spelling: label}} to take them in. "
+            f"{report}"
+        ).rstrip()
+    if report:
+        warn_caller(report, CorpusWarning)
     return Bunch(
         files=[rows["file"][row] for row in kept],
         emotion=np.array([labels[words[row]] for row in kept]),
@@ -443,7 +509,8 @@ def _check_files(files: Sequence[Any], where: str) -> None:
             f"{len(absent)} of {len(paths)} files of {where} are not there{examples(absent)}. "
             "Relative paths are completed by root."
         )
-    repeated = [str(file) for file, n in Counter(files).items() if n > 1]
+    same = [named for named in by_place(files).values() if len(named) > 1]
+    repeated = [" = ".join(dict.fromkeys(map(str, named))) for named in same]
     if repeated:
         raise ValueError(
             f"{where} names {len(repeated)} recording(s) more than once{examples(repeated)}. Keep "

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skdidan.corpora import CORPORA, corpus_key
+from skdidan.corpora import CORPORA, by_place, corpus_key, examples
 from skdidan.domains import check_missing, take_rows
 
 __all__ = ["UNLABELLED", "cross_corpus_task", "leave_one_corpus_out"]
 
+#: What stands in `y` for the rows of the target in a task of several sources.
 UNLABELLED = "unlabelled"
 _TARGET = -1
 
@@ -47,10 +49,12 @@ def cross_corpus_task(source: Bunch, target: Bunch, classes: Sequence[str] | Non
     Raises
     ------
     TypeError
-        If `source` or `target` lacks `files`, `emotion` or `speaker`, or `classes` is a string.
+        If `source` or `target` lacks `files`, `emotion` or `speaker`, or one of these or `classes`
+        is no sequence.
     ValueError
-        If these differ in length, a class is missing in either corpus, or fewer than two classes
-        remain; or if a complete corpus has not the published number of utterances of each emotion.
+        If these differ in length, an emotion or a speaker is missing, a class is missing in either
+        corpus, fewer than two classes remain, or both corpora hold the same recording, by whatever
+        path; or if a complete corpus has not the published number of utterances of each emotion.
 
     See Also
     --------
@@ -74,9 +78,11 @@ def cross_corpus_task(source: Bunch, target: Bunch, classes: Sequence[str] | Non
     """
     corpora = {"source": source, "target": target}
     kept = _shared_classes(corpora, classes, "source and target share")
+    parts = {side: _rows_of(corpus, kept) for side, corpus in corpora.items()}
+    _check_apart({side: files for side, (files, *_) in parts.items()}, "")
     task = Bunch(classes=np.array(kept))
     for side, suffix, corpus in (("source", "src", source), ("target", "tgt", target)):
-        files, emotion, speaker = _rows_of(corpus, kept)
+        files, emotion, speaker = parts[side]
         task[f"X_{suffix}"] = files
         task[f"y_{suffix}"] = emotion
         task[f"speaker_{suffix}"] = speaker
@@ -118,9 +124,10 @@ def leave_one_corpus_out(
     Raises
     ------
     TypeError
-        If a corpus lacks `files`, `emotion` or `speaker`, or `classes` is a string.
+        As for `cross_corpus_task`.
     ValueError
-        If there are fewer than two corpora or two of one name, and as for `cross_corpus_task`.
+        If there are fewer than two corpora, two of one name or a class "unlabelled", and as for
+        `cross_corpus_task`.
 
     Notes
     -----
@@ -146,7 +153,13 @@ def leave_one_corpus_out(
     named = _by_name(corpora)
     sides = {f"corpus {name!r}": corpus for name, corpus in named.items()}
     kept = _shared_classes(sides, classes, "all corpora share")
+    if UNLABELLED in kept:
+        raise ValueError(
+            f"classes hold {UNLABELLED!r}, but {UNLABELLED!r} stands for rows of the target: leave "
+            "it out of classes, or name the class otherwise, as by mapping in a loader."
+        )
     parts = {name: _rows_of(corpus, kept) for name, corpus in named.items()}
+    _check_apart({repr(name): files for name, (files, *_) in parts.items()}, "The corpora ")
     return (_multi_source_task(parts, target, kept) for target in parts)
 
 
@@ -215,13 +228,12 @@ def _shared_classes(
     found = {}
     for side, corpus in corpora.items():
         _check_corpus(side, corpus)
-        check_missing(corpus["emotion"], f"emotion of the {side}")
+        for key in ("emotion", "speaker"):
+            check_missing(corpus[key], f"{key} of the {side}")
         _check_counts(side, corpus)
         found[side] = {str(emotion) for emotion in corpus["emotion"]}
-    if isinstance(classes, str):
-        raise TypeError(f"classes must be a sequence of class names; got the string {classes!r}.")
     shared = set.intersection(*found.values())
-    kept = sorted(shared if classes is None else map(str, set(classes)))
+    kept = sorted(shared if classes is None else _names(classes))
     for side, present in found.items():
         missing = [name for name in kept if name not in present]
         if missing:
@@ -238,6 +250,25 @@ def _shared_classes(
     return kept
 
 
+def _names(classes: Any) -> set[str]:
+    """Return the classes that a caller wants, which may be numbers."""
+    is_list = hasattr(classes, "__iter__") and not isinstance(classes, str)
+    if not is_list or not all(np.ndim(name) == 0 for name in classes):
+        raise TypeError(f"classes must be a sequence of class names; got {classes!r}.")
+    return {str(name) for name in classes}
+
+
+def _check_apart(files: Mapping[str, list[Any]], who: str) -> None:
+    """Raise an error if two corpora share recordings, whose labels would leak."""
+    places = {name: by_place(its) for name, its in files.items()}
+    for (one, its), (other, others) in combinations(places.items(), 2):
+        if shared := [str(its[place][0]) for place in its if place in others]:
+            raise ValueError(
+                f"{who}{one} and {other} share {len(shared)} recording(s){examples(shared)}: "
+                "labels of the target would be trained on. Keep each in one of them."
+            )
+
+
 def _rows_of(corpus: Any, classes: list[str]) -> tuple[list[Any], NDArray[Any], NDArray[Any]]:
     """Take files, emotions and speakers of the classes."""
     emotion = np.array([str(label) for label in corpus["emotion"]])
@@ -250,10 +281,17 @@ def _check_corpus(side: str, corpus: Any) -> None:
     keys = ("files", "emotion", "speaker")
     missing = [key for key in keys if not isinstance(corpus, Mapping) or key not in corpus]
     if missing:
+        cure = ": load_manifest makes one of it" if hasattr(corpus, "columns") else ""
         raise TypeError(
             f"{side} must be a Bunch with files, emotion and speaker, as load_corpus returns; "
-            f"got a {type(corpus).__name__} without {', '.join(missing)}."
+            f"got a {type(corpus).__name__} without {', '.join(missing)}{cure}."
         )
+    for key in keys:
+        if isinstance(corpus[key], str) or not hasattr(corpus[key], "__len__"):
+            raise TypeError(
+                f"{key} of the {side} must be a list or an array with an entry for each recording; "
+                f"got {corpus[key]!r}."
+            )
     lengths = [len(corpus[key]) for key in keys]
     if len(set(lengths)) > 1:
         raise ValueError(f"{side} must have as many files as emotions and speakers; got {lengths}.")

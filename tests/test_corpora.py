@@ -1,14 +1,26 @@
 """Corpora on disk: labels, duplicates, misfits, and folders that hold something else."""
 
+import os
 import re
 import warnings
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from conftest import real_corpus
 
-from skdidan.corpora import CORPORA, EMOTIONS, CorpusWarning, corpus_key, load_corpus
+from skdidan import load_audio_folder, read_audio
+from skdidan.corpora import (
+    CORPORA,
+    EMOTIONS,
+    SUFFIXES,
+    CorpusWarning,
+    corpus_key,
+    find_audio,
+    load_corpus,
+)
 
 CANONICAL = {
     "anger",
@@ -63,7 +75,7 @@ def test_unlisted_speaker_is_placed_with_unknown_sex(grow):
     assert load_corpus("casia", grow("somebody/angry/201.wav")).sex.tolist() == ["unknown"]
 
 
-@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3", ".WAV", ".Flac"])
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".WAV", ".Flac"])
 @pytest.mark.parametrize("folder", ["", "wav/", "a/b/c/"])
 def test_any_nesting_and_format(grow, suffix, folder):
     root = grow(f"{folder}03a01Fa{suffix}", "README.txt", "lablaut/03a01Fa.lablaut")
@@ -193,6 +205,151 @@ def test_a_name_in_another_case_loads_the_same_corpus(grow):
     assert corpus.name == same.name == "emodb" and corpus.files == same.files
 
 
+def break_links(root, *names):
+    """Link to files that are not there, as in a copy of which nothing was fetched."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).symlink_to("../.git/annex/objects/" + Path(name).name)
+
+
+def close_folder(monkeypatch, folder):
+    """Refuse to list a folder, as one without permission does, even to an administrator."""
+    scandir = os.scandir
+
+    def refuse(path="."):
+        if Path(path) == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+
+def test_dead_links_are_reported_with_count_and_examples(grow):
+    letters = "WLEAFNT"
+    root = grow(*(f"wav/{n:02}a01{letter}a.wav" for n in range(10) for letter in letters))
+    break_links(root, *(f"wav/{n:02}b01{letter}a.wav" for n in range(5) for letter in letters))
+    message = (
+        r"^35 file\(s\) below '.*' are dead links and are left out, e\.g\. wav/00b01Aa\.wav, "
+        r"wav/00b01Ea\.wav, wav/00b01Fa\.wav: fetch them or mend the links\.$"
+    )
+    with pytest.warns(CorpusWarning, match=message) as caught:
+        corpus = load_corpus("emodb", root)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert len(corpus.files) == 70
+
+
+def test_misfits_and_dead_links_stand_in_one_warning(grow):
+    root = grow("03a01Fa.wav", "noise.wav")
+    break_links(root, "03a01Wa.wav", "wav")  # a link to a folder has no suffix
+    message = r"^1 of 2 audio files .*noise\.wav.* 2 file\(s\) .* dead links .*03a01Wa\.wav, wav:"
+    with pytest.warns(CorpusWarning, match=message) as caught:
+        load_corpus("emodb", root)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("load", [lambda root: load_corpus("emodb", root), load_audio_folder])
+def test_folders_that_cannot_be_opened_are_reported(grow, monkeypatch, load):
+    root = grow("happy/03a01Fa.wav", "sad/03a01Ta.wav")
+    close_folder(monkeypatch, root / "sad")
+    message = (
+        r"^1 folder\(s\) below '.*' could not be opened, e\.g\. sad: permission may be missing"
+    )
+    with pytest.warns(CorpusWarning, match=message) as caught:
+        assert load(root).emotion.tolist() == ["happiness"]
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "load", [lambda root: load_corpus("emodb", root), load_audio_folder, find_audio]
+)
+def test_nothing_but_what_cannot_be_read(tmp_path, grow, monkeypatch, load):
+    break_links(tmp_path, "sad/03a01Ta.wav", "sad/03a01Tb.wav")
+    with pytest.raises(ValueError, match=r"root holds .*2 file\(s\) .* are dead links"):
+        load(tmp_path)
+    for name in ("03a01Ta", "03a01Tb"):
+        (tmp_path / f"sad/{name}.wav").unlink()
+    grow("sad/03a01Ta.m4a")
+    with pytest.raises(ValueError, match=r"root holds .*1 audio file\(s\) .* '\.m4a' \(1\)"):
+        load(tmp_path)
+    close_folder(monkeypatch, tmp_path)
+    with pytest.raises(ValueError, match=r"root holds .*1 folder\(s\) .* could not be opened"):
+        load(tmp_path)
+
+
+def test_audio_in_formats_that_are_not_read_is_reported(grow):
+    root = grow("03a01Fa.wav", "08a01Wa.m4a", "08a01Ta.WMA", "09a01Ta.m4a")
+    grow("03a01Fa.m4a", "m4a/03a01Fa.m4a")  # heard as .wav
+    message = (
+        r"^3 audio file\(s\) below '.*' are of formats that are not read, '\.m4a' \(2\), '\.wma' "
+        r"\(1\), e\.g\. 08a01Ta\.WMA, 08a01Wa\.m4a, 09a01Ta\.m4a: save them as \.wav or \.flac\.$"
+    )
+    with pytest.warns(CorpusWarning, match=message) as caught:
+        assert names(load_corpus("emodb", root), root) == ["03a01Fa.wav"]
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".aiff", {}),
+        (".aif", {"format": "AIFF"}),
+        (".opus", {"format": "OGG", "subtype": "OPUS"}),
+        (".ogg", {}),
+        (".mp3", {}),
+    ],
+)
+def test_every_suffix_that_is_listed_is_read(tmp_path, suffix, options):
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
+    soundfile.write(tmp_path / f"tone{suffix}", tone, 16_000, **options)
+    (file,) = find_audio(tmp_path)
+    heard = read_audio(file)
+    spectrum = np.abs(np.fft.rfft(heard))
+    assert round(np.argmax(spectrum) * 16_000 / len(heard)) == 440
+
+
+def test_audio_below_a_folder(grow, monkeypatch):
+    root = grow("calls/b/2.mp3", "calls/b/2.wav", "calls/a.FLAC", "calls/.x.wav", "calls/notes.txt")
+    monkeypatch.chdir(root)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        files = find_audio("calls")
+    assert files == [str(Path("calls/a.FLAC")), str(Path("calls/b/2.wav"))]
+
+
+def test_audio_below_a_folder_with_some_that_cannot_be_read(grow):
+    root = grow("1.wav", "2.m4a")
+    break_links(root, "3.wav")
+    with pytest.warns(CorpusWarning, match=r"1 file\(s\) .*3\.wav: .* 1 audio .*2\.m4a") as caught:
+        assert find_audio(root) == [str(root / "1.wav")]
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_no_audio_below_a_folder(grow, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"root holds no audio: expected files as \.wav .* an empty folder"
+    ):
+        find_audio(tmp_path)
+    with pytest.raises(ValueError, match=r"root holds no audio: .* found no audio file but a\.txt"):
+        find_audio(grow("a.txt"))
+
+
+@pytest.mark.parametrize(
+    "load", [lambda root: load_corpus("emodb", root), load_audio_folder, find_audio]
+)
+def test_roots_that_are_no_folders(grow, load):
+    for root in (None, 3, b"x", ["x"]):
+        with pytest.raises(
+            TypeError, match=rf"root must be .*, as a path; got {re.escape(repr(root))}"
+        ):
+            load(root)
+    with pytest.raises(ValueError, match=r"root must be .*; got ''\. The current folder is '\.'"):
+        load("")
+    with pytest.raises(NotADirectoryError, match=r"root must be .*nowhere', which is not there"):
+        load("nowhere")
+    with pytest.raises(NotADirectoryError, match=r"root must be .*x\.wav', which is a file"):
+        load(grow("x.wav") / "x.wav")
+
+
 @pytest.mark.parametrize("name", ["berlin", "", None, ["emodb"]])
 def test_unknown_corpus(tmp_path, name):
     message = r"name must be among \['casia', 'cremad', 'emodb', .*'urdu'\]; got "
@@ -280,3 +437,55 @@ def test_spellings_of_a_mapping_may_be_numbers_and_have_blanks(grow):
     mapping = {1: "fear", " Cheerful ": "happiness"}
     emotion = load_corpus("casia", root, mapping=mapping).emotion
     assert sorted(emotion) == ["anger", "fear", "happiness"]
+
+
+@pytest.mark.parametrize("key", ["happy", "happiness", "joy", " Joy "])
+def test_a_spelling_in_a_mapping_stands_for_all_of_its_emotion(grow, key):
+    root = grow("emodb/03a01Fa.wav", "casia/x/happy/1.wav", "casia/x/joy/2.wav")
+    for name in ("emodb", "casia"):
+        emotion = load_corpus(name, root / name, mapping={key: "positive", "calm": "low"}).emotion
+        assert set(emotion) == {"positive"}
+
+
+def test_the_very_spelling_goes_before_others_of_its_emotion(grow):
+    root = grow("x/happy/1.wav", "x/joy/2.wav", "x/happiness/3.wav")
+    for mapping, expected in (
+        ({"joy": "glad"}, ["glad", "glad", "glad"]),
+        ({"joy": "glad", "happiness": "positive"}, ["positive", "positive", "glad"]),
+        ({"joy": "glad", "happy": "glad"}, ["glad", "glad", "glad"]),
+    ):
+        assert load_corpus("casia", root, mapping=mapping).emotion.tolist() == expected
+    message = (
+        r"mapping gives spellings of 'happiness' different labels, 'glad' and 'positive'\. Say "
+        r"with the key 'happiness' what its other spellings become\."
+    )
+    with pytest.raises(ValueError, match=message):
+        load_corpus("casia", root, mapping={"joy": "glad", "Happy": "positive"})
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda root, mapping: load_corpus("emodb", root, mapping=mapping),
+        lambda root, mapping: load_audio_folder(root, mapping=mapping),
+    ],
+)
+def test_mappings_that_are_none(grow, load):
+    root = grow("happy/03a01Fa.wav")
+    for mapping in ("joy", ["a"], 3):
+        with pytest.raises(TypeError, match=r"mapping must be a dict of spellings to labels; got "):
+            load(root, mapping)
+    for label in (None, 1, "", "  ", ["a"]):
+        with pytest.raises(
+            ValueError, match=r"mapping must have labels that are .*; got .*'happy': "
+        ):
+            load(root, {"sad": "low", "happy": label})
+    with pytest.raises(ValueError, match=r"mapping gives 'joy' different labels, 'a' and 'b'"):
+        load(root, {"Joy": "a", "joy": "b"})
+    assert load(root, {}).emotion.tolist() == ["happiness"]
+
+
+def test_tess_names_surprise_in_its_own_way(grow):
+    root = grow("OAF_Pleasant_surprise/x.wav", "Pleasant_surprise/1.wav", "pleasant surprise/2.wav")
+    (root / "OAF_Pleasant_surprise/x.wav").unlink()
+    assert load_audio_folder(root).emotion.tolist() == ["surprise"] * 2

@@ -251,6 +251,37 @@ def test_enterface_as_videos_says_how_to_convert_them(grow):
         load_corpus("enterface", root)
 
 
+def test_enterface_in_folders_and_without_them_counts_once(grow):
+    stems = [
+        ("subject 1/anger/sentence 1/", "s1_an_1"),
+        ("subject 3/fear/sentence 2/", "s_3_fe_2"),
+        ("subject 6/sadness/", "s6_sa"),
+        ("subject 11/anger/sentence 1/", "s12_an_1"),  # as subject 12 would be without folders
+    ]
+    root = grow(*(f"{folder}{stem}.wav" for folder, stem in stems))
+    for suffix in (".wav", ".mp3", ".flac"):
+        grow(*(f"flat/{stem}{suffix}" for _, stem in stems))
+    assert sorted(load("enterface", root).speaker) == ["1", "11", "3", "6"]
+
+
+def test_enterface_videos_in_folders_tell_the_speakers_of_audio_without_them(grow):
+    root = grow("subject 11/anger/sentence 1/s12_an_1.avi", "audio/s12_an_1.wav")
+    assert load("enterface", root).speaker.tolist() == ["11"]
+
+
+def test_enterface_video_without_a_suffix(grow):
+    folder = "subject 16/surprise/sentence"
+    root = grow(f"{folder} 1/s16_su_1.wav", f"{folder} 3/s16_su_3avi", "Javi", "notes")
+    message = (
+        r"^1 \.avi file\(s\) have no audio .*s16_su_3avi\..*ffmpeg -i s16_su_3avi s16_su_3avi\.wav"
+    )
+    with pytest.warns(CorpusWarning, match=message) as caught:
+        assert len(load_corpus("enterface", root).files) == 1
+    assert len(caught) == 1
+    grow(f"{folder} 3/s16_su_3avi.wav")
+    assert len(load("enterface", root).files) == 2
+
+
 def test_enterface_videos_without_audio_are_named(grow):
     folder = "subject 1/anger/sentence"
     root = grow(

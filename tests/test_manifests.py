@@ -161,7 +161,18 @@ def test_a_recording_that_is_there_twice(manifest, tmp_path):
         r"the data frame names 1 recording\(s\) more than once, e\.g\. .*b\.wav\. Keep one row"
     )
     with pytest.raises(ValueError, match=message):
-        load_manifest(frame(file=["audio/b.wav", "audio/../audio/b.wav"][:1] * 2), tmp_path)
+        load_manifest(frame(file=["audio/b.wav"] * 2), tmp_path)
+    (tmp_path / "audio/link.wav").symlink_to("b.wav")
+    for other in ("./audio/b.wav", "audio/../audio/b.wav", "audio/link.wav"):
+        with pytest.raises(
+            ValueError, match=r"names 1 recording\(s\) more than once, e\.g\. .*b\.wav"
+        ):
+            load_manifest(frame(file=["audio/b.wav", other]), tmp_path)
+    segments = [Segment("audio/b.wav", 0, 1), Segment("audio/link.wav", 0, 1)]
+    with pytest.raises(
+        ValueError, match=r"e\.g\. .*b\.wav' from 0 s to 1 s = .*link\.wav' from 0 s"
+    ):
+        load_manifest(frame(file=segments), tmp_path)
 
 
 def test_manifests_without_rows(manifest):
@@ -334,7 +345,7 @@ def test_tables_with_something_wrong(database, tmp_path):
     [
         ("file,emotion,speaker\na.wav,happy, very,s1\n", "4 cells in line 2, but 3 columns. Quote"),
         ("file,emotion,emotion,speaker\na.wav,joy,sad,s1\n", r"several columns \['emotion'\]"),
-        ('file,emotion,speaker\na.wav,joy,"s1\nc.wav,sad,s2\n', "is no CSV file in UTF-8"),
+        ('file,emotion,speaker\na.wav,joy,"s1\nc.wav,sad,s2\n', "is no CSV file: "),
         (
             "file;emotion;speaker\na.wav;joy;s1\n",
             "single column, 'file;emotion;speaker': its cells",
@@ -348,11 +359,25 @@ def test_damaged_tables_are_refused(tmp_path, text, match):
         load_manifest(path)
 
 
-def test_tables_in_another_encoding_are_refused(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_bytes("file,emotion,speaker\na.wav,joy,Jürgen\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="is no CSV file in UTF-8"):
+def test_tables_in_another_encoding(manifest):
+    lines = ("file,emotion,speaker", "audio/b.wav,fear,Jürgen €")
+    path = manifest(*lines, encoding="cp1252")
+    message = (
+        r"is not in the encoding 'utf-8-sig': .*\. Name its own as encoding=\.\.\., such as "
+        r"'cp1252' for one that Excel saved\.$"
+    )
+    with pytest.raises(ValueError, match=message):
         load_manifest(path)
+    assert load_manifest(path, encoding="cp1252").speaker.tolist() == ["Jürgen €"]
+    path = manifest(*lines, encoding="utf-16")
+    assert load_manifest(path, encoding="utf-16").speaker.tolist() == ["Jürgen €"]
+    for encoding in ("excel", "base64", None, 3):
+        with pytest.raises(ValueError, match=r"encoding must be one of Python's, .*; got "):
+            load_manifest(path, encoding=encoding)
+
+
+def test_delimiters_of_one_character(manifest):
+    path = manifest("file,emotion,speaker", "audio/b.wav,fear,1")
     for delimiter in (";;", "", None):
         with pytest.raises(ValueError, match="delimiter must be a single character; got"):
             load_manifest(path, delimiter=delimiter)
@@ -372,3 +397,69 @@ def test_a_bad_segment_is_named_by_its_row():
     with pytest.raises(ValueError, match="beyond start") as caught:
         from_audformat(pd.DataFrame({"emotion": ["joy", "sad"], "speaker": ["a", "b"]}, index))
     assert "This is row 1 of the table, 'b.wav'" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+@pytest.mark.parametrize("column", ["file", "emotion", "speaker"])
+def test_blank_cells_of_a_data_frame_are_empty(column, empty):
+    with pytest.raises(ValueError, match=rf"column '{column}' of the data frame holds 1 .*row 1"):
+        load_manifest(frame(**{column: ["x", empty]}))
+
+
+def test_cells_of_a_data_frame_are_stripped(manifest, tmp_path):
+    manifest("")
+    columns = {"file": ["audio/b.wav ", " audio/a.flac"], "speaker": [" x", "x "]}
+    table = frame(**columns, emotion=[" fear", "joy "], sex=[" F", "m "])
+    corpus = load_manifest(table, tmp_path, sex="sex")
+    assert names(corpus, tmp_path) == ["audio/b.wav", "audio/a.flac"]
+    assert corpus.emotion.tolist() == ["fear", "happiness"]
+    assert corpus.speaker.tolist() == ["x", "x"] and corpus.sex.tolist() == ["female", "male"]
+
+
+def test_blank_paths_of_an_audformat_table(tmp_path):
+    table = pd.Series(["fear", "anger"], pd.Index(["a.wav", " "], name="file"))
+    with pytest.raises(ValueError, match=r"level 'file' of the table holds 1 missing"):
+        from_audformat(table, tmp_path, speaker=None)
+
+
+def test_empty_cells_of_speakers_name_the_cure(manifest):
+    path = manifest("file,emotion,speaker", "audio/b.wav,fear,1", "audio/a.flac,joy,")
+    message = r"column 'speaker' of .* holds 1 .*row 1\. speaker=None does without speakers\.$"
+    with pytest.raises(ValueError, match=message):
+        load_manifest(path)
+    assert load_manifest(path, speaker=None).speaker.tolist() == ["unknown", "unknown"]
+
+
+def test_a_folder_is_no_manifest(tmp_path):
+    with pytest.raises(
+        IsADirectoryError, match=r"must be a CSV file; '.*' is a folder.*load_audio"
+    ):
+        load_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("root", [3, b"x", ["x"]])
+def test_roots_of_tables_that_are_no_paths(root):
+    index = pd.Index(["a.wav"], name="file")
+    message = "root must be a folder, as a path, or None; got "
+    with pytest.raises(TypeError, match=message):
+        load_manifest(frame(), root=root)
+    with pytest.raises(TypeError, match=message):
+        from_audformat(pd.Series(["fear"], index), root, speaker=None)
+
+
+def test_a_speaker_that_is_no_string(grow):
+    with pytest.raises(TypeError, match=r"speaker must be a regular expression, as a str; got 3"):
+        load_audio_folder(grow("sad/1.wav"), speaker=3)
+
+
+def test_folders_of_speakers_with_folders_of_emotions(grow):
+    root = grow("s1/angry/1.wav", "s1/sad/1.wav", "s2/angry/day/1.wav", "s2/noise/1.wav")
+    message = (
+        r"has no known emotion but 's1' \(2\), 's2' \(2\): .* Of 3 files an emotion stands further "
+        r"down, e\.g\. s1/angry/1\.wav, .*: list files, emotions and speakers for load_manifest"
+    )
+    with pytest.raises(ValueError, match=message):
+        load_audio_folder(root)
+    assert load_audio_folder(root, mapping={"s1": "calm", "s2": "fear"}).emotion[0] == "calm"
+    with pytest.raises(ValueError, match=r"'x' \(1\): pass mapping=\{spelling: label\}\.$"):
+        load_audio_folder(grow("deep/x/y/1.wav") / "deep")

@@ -281,8 +281,9 @@ def test_two_folders_become_a_table(corpora_on_disk, tmp_path, monkeypatch, caps
     script = (ROOT / "examples" / "two_folders.py").read_text()
     code = script[script.index("from skdidan import") :]
     shown = readme_block("## From two folders to a table")
-    for number, name in enumerate(("emodb", "casia"), start=1):
-        code = code.replace(f"sys.argv[{number}]", f'"corpora/{name}"')
+    code = "".join(line for line in code.splitlines(True) if "sys.argv" not in line)
+    for name in ("emodb", "casia"):
+        code = code.replace(f" {name})", f' "corpora/{name}")')
     assert shown.strip() == code.strip()
     assert len(script.splitlines()) < 30
     monkeypatch.chdir(tmp_path)
@@ -294,6 +295,13 @@ def test_two_folders_become_a_table(corpora_on_disk, tmp_path, monkeypatch, caps
         "DANClassifier",
         "DIDANClassifier",
     ]
+
+
+@pytest.mark.parametrize("arguments", [[], ["emodb"], ["emodb", "casia", "savee"]])
+def test_two_folders_are_asked_for(monkeypatch, arguments):
+    monkeypatch.setattr(sys, "argv", ["two_folders", *arguments])
+    with pytest.raises(SystemExit, match=r"^usage: two_folders\.py EMODB CASIA$"):
+        runpy.run_path(str(ROOT / "examples" / "two_folders.py"))
 
 
 def test_readme_example_runs(capsys):

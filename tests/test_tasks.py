@@ -1,6 +1,8 @@
 """Tasks: classes, rows, published counts, and several sources at once."""
 
+import itertools
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,14 +10,17 @@ import pytest
 from conftest import real_corpus
 from sklearn.utils import Bunch
 
-from skdidan import CorpusScaler, SourceOnlyClassifier, make_adaptation_pipeline
+from skdidan import CorpusScaler, Segment, SourceOnlyClassifier, make_adaptation_pipeline
 from skdidan.corpora import CORPORA
 from skdidan.tasks import cross_corpus_task, leave_one_corpus_out
+
+_FOLDERS = itertools.count()  # no two corpora share a file
 
 
 def corpus_of(**counts):
     emotion = [label for label, n in counts.items() for _ in range(n)]
-    files = [f"{label}{i}" for i, label in enumerate(emotion)]
+    folder = next(_FOLDERS)
+    files = [f"{folder}/{label}{i}" for i, label in enumerate(emotion)]
     speaker = [f"s{i % 2}" for i in range(len(emotion))]
     return Bunch(files=files, emotion=np.array(emotion), speaker=np.array(speaker), name="made")
 
@@ -44,7 +49,7 @@ def test_task_of_a_stated_subset():
 
 def test_task_takes_plain_mappings_and_leaves_them_as_they_are():
     source = {"files": ["x", "y"], "emotion": ["a", "b"], "speaker": [1, 2]}
-    task = cross_corpus_task(source, dict(source))
+    task = cross_corpus_task(source, {**source, "files": ["z", "w"]})
     assert task.X_src == ["x", "y"] and task.speaker_tgt.tolist() == ["1", "2"]
     assert task.source == "source" and task.target == "target"
     assert source == {"files": ["x", "y"], "emotion": ["a", "b"], "speaker": [1, 2]}
@@ -72,8 +77,6 @@ def test_task_of_something_else():
         cross_corpus_task(Bunch(files=["a"], emotion=["b"]), corpus)
     with pytest.raises(ValueError, match=r"source must have as many files.*got \[1, 2, 2\]"):
         cross_corpus_task(Bunch(**{**corpus, "files": ["a"]}), corpus)
-    with pytest.raises(TypeError, match=r"classes must be a sequence.*got the string 'anger'"):
-        cross_corpus_task(corpus, corpus, classes="anger")
 
 
 def test_real_task():
@@ -96,7 +99,8 @@ def test_a_missing_emotion_is_no_class(missing):
 
 def test_classes_that_are_numbers_are_named_by_them():
     corpus = Bunch(files=["a", "b", "c"], emotion=[0, 1, 2], speaker=[1, 1, 2])
-    task = cross_corpus_task(corpus, corpus, classes=[0, 2])
+    other = Bunch(**{**corpus, "files": ["d", "e", "f"]})
+    task = cross_corpus_task(corpus, other, classes=[0, 2])
     assert task.classes.tolist() == ["0", "2"]
     assert task.X_src == ["a", "c"]
 
@@ -111,10 +115,10 @@ def complete(name, copy=0):
     ("source", "target", "copy", "n_source", "n_target"),
     [
         ("emodb", "casia", 0, 408, 1000),
-        ("emodb", "enterface", 2, 375, 1052),
-        ("emodb", "enterface", 3, 375, 1047),
-        ("casia", "enterface", 2, 1000, 1052),
-        ("casia", "enterface", 3, 1000, 1047),
+        ("emodb", "enterface", 0, 375, 1052),
+        ("emodb", "enterface", 1, 375, 1047),
+        ("casia", "enterface", 0, 1000, 1052),
+        ("casia", "enterface", 1, 1000, 1047),
     ],
 )
 def test_published_tasks_have_their_published_size(source, target, copy, n_source, n_target):
@@ -160,7 +164,8 @@ def three():
     named = {}
     for n, name in enumerate(("a", "b", "c"), start=1):
         corpus = corpus_of(anger=n, fear=2 * n, **({"calm": 1} if n == 2 else {}))
-        named[name] = Bunch(**{**corpus, "files": [f"{name}-{file}" for file in corpus.files]})
+        files = [f"{name}-{Path(file).name}" for file in corpus.files]
+        named[name] = Bunch(**{**corpus, "files": files})
     return named
 
 
@@ -247,5 +252,75 @@ def test_corpora_that_make_no_tasks():
         leave_one_corpus_out({"a": a, "b": b})
     with pytest.raises(ValueError, match=r"missing in the corpus 'b': \['y'\]; it has"):
         leave_one_corpus_out({"a": a, "b": b}, classes=["x", "y"])
-    with pytest.raises(TypeError, match=r"got the string 'anger'"):
+    with pytest.raises(TypeError, match=r"classes must be a sequence of class names; got 'anger'"):
         leave_one_corpus_out({"a": a, "b": b}, classes="anger")
+
+
+def test_recordings_in_source_and_target_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "link.wav").symlink_to("a.wav")
+    rows = {"emotion": ["fear", "anger", "calm"], "speaker": [1, 1, 2]}
+    source = Bunch(files=["a.wav", "b.wav", "c.wav"], **rows)
+    message = (
+        r"source and target share 1 recording\(s\), e\.g\. a\.wav: labels of the target would be "
+        r"trained on\."
+    )
+    for same in ("a.wav", "./a.wav", Path("a.wav"), tmp_path / "a.wav", "link.wav"):
+        target = Bunch(files=["d.wav", same, "e.wav"], **rows)
+        with pytest.raises(ValueError, match=message):
+            cross_corpus_task(source, target)
+        three = {"x": source, "y": corpus_of(fear=1, anger=1, calm=1), "z": target}
+        with pytest.raises(
+            ValueError, match=r"^The corpora 'x' and 'z' share 1 rec.*a\.wav: labels"
+        ):
+            leave_one_corpus_out(three)
+    assert len(cross_corpus_task(source, target, classes=["fear", "calm"]).X_tgt) == 2
+    segments = [Segment("a.wav", start, start + 1) for start in range(4)]
+    early, late = Bunch(files=segments[:3], **rows), Bunch(files=[*segments[2:], "b.wav"], **rows)
+    with pytest.raises(ValueError, match=r"share 1 rec.*'a\.wav' from 2 s to 3 s: labels"):
+        cross_corpus_task(early, late)
+    assert cross_corpus_task(early, Bunch(files=["b.wav", segments[3], "c.wav"], **rows))
+
+
+@pytest.mark.parametrize("key", ["files", "emotion", "speaker"])
+@pytest.mark.parametrize("value", [None, "abc", 3, iter("ab")])
+def test_parts_of_a_corpus_that_are_no_lists(key, value):
+    corpus = corpus_of(a=1, b=1)
+    wrong = Bunch(**{**corpus, key: value})
+    with pytest.raises(TypeError, match=rf"{key} of the target must be a list or an array .*; got"):
+        cross_corpus_task(corpus, wrong)
+    with pytest.raises(TypeError, match=rf"{key} of the corpus '1' must be a list or an array"):
+        leave_one_corpus_out({"0": corpus, "1": wrong})
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_a_missing_speaker_is_no_speaker(missing):
+    corpus = Bunch(files=["a", "b"], emotion=["fear", "anger"], speaker=[1, missing])
+    with pytest.raises(ValueError, match=r"speaker of the source holds 1 missing .*row 1"):
+        cross_corpus_task(corpus, corpus_of(fear=1, anger=1))
+
+
+def test_a_data_frame_is_no_corpus():
+    table = pd.DataFrame({"file": ["a"], "emotion": ["fear"], "speaker": [1]})
+    with pytest.raises(
+        TypeError, match=r"source must be .*got a DataFrame.*load_manifest makes one"
+    ):
+        cross_corpus_task(table, corpus_of(fear=1, anger=1))
+    with pytest.raises(
+        TypeError, match=r"corpus '0' must be .*got a DataFrame.*load_manifest makes"
+    ):
+        leave_one_corpus_out([table, table])
+
+
+@pytest.mark.parametrize("classes", [3, 0.5, "anger", [["a"], ["b"]]])
+def test_classes_that_are_no_list_of_names(classes):
+    with pytest.raises(TypeError, match=r"classes must be a sequence of class names; got "):
+        cross_corpus_task(corpus_of(a=1, b=1), corpus_of(a=1, b=1), classes)
+
+
+def test_no_class_may_be_called_what_rows_of_the_target_are():
+    corpora = [Bunch(**{**corpus_of(a=1, unlabelled=1), "name": name}) for name in "xy"]
+    with pytest.raises(ValueError, match=r"'unlabelled' stands for .*target.*mapping"):
+        leave_one_corpus_out(corpora)
+    assert len(cross_corpus_task(*corpora).classes) == 2
