@@ -18,8 +18,6 @@ from .comparison import compare as compare
 from .comparison import format_summary as format_summary
 from .comparison import summarise as summarise
 from .confusion import MCC as MCC
-from .corpora import CorpusWarning as CorpusWarning
-from .corpora import find_audio as find_audio
 from .corpora import load_corpus as load_corpus
 from .dann import CDANClassifier as CDANClassifier
 from .dann import DANNClassifier as DANNClassifier
@@ -34,6 +32,8 @@ from .domains import NoTargetWarning as NoTargetWarning
 from .domains import Target as Target
 from .domains import split_domains as split_domains
 from .embeddings import Embeddings as Embeddings
+from .folders import CorpusWarning as CorpusWarning
+from .folders import find_audio as find_audio
 from .functionals import Functionals as Functionals
 from .jda import JDA as JDA
 from .manifests import from_audformat as from_audformat

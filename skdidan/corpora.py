@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from skdidan.audio import Segment
-from skdidan.layouts import CORPORA, Corpus
+from skdidan.folders import SUFFIXES, AudioFiles, CorpusWarning, check_folder, tally
+from skdidan.labels import EMOTIONS, canonical_label, check_mapping
+from skdidan.layouts import CORPORA, Corpus, corpus_key
 from skdidan.reporting import warn_caller
 
-__all__ = [
-    "CORPORA",
-    "EMOTIONS",
-    "SUFFIXES",
-    "AudioFiles",
-    "CorpusWarning",
-    "by_place",
-    "canonical_label",
-    "check_folder",
-    "check_mapping",
-    "corpus_key",
-    "examples",
-    "find_audio",
-    "load_corpus",
-    "tally",
-]
-
-# Preferred first, where an utterance is there twice: those that lose nothing, then the others.
-SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".opus", ".mp3")
-# Audio, too, in what libsndfile does not read, or is seldom asked to.
-_OTHER_SUFFIXES = (
-    *(".3ga", ".aac", ".ac3", ".amr", ".ape", ".au", ".caf", ".dss", ".gsm", ".m4a", ".m4b"),
-    *(".mka", ".mp2", ".oga", ".ra", ".snd", ".spx", ".tta", ".voc", ".w64", ".weba", ".wma"),
-    ".wv",
-)
-
-
-class CorpusWarning(UserWarning):
-    """Some files of a corpus, or rows of a manifest, could not be placed or read."""
+# Users find the tables here.
+__all__ = ["CORPORA", "EMOTIONS", "load_corpus"]
 
 
 class _Utterance(NamedTuple):
@@ -179,203 +152,6 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
         name=key,
         DESCR=f"{corpus.title}: {corpus.layout}.{corpus.remark}",
     )
-
-
-def find_audio(root: str | Path) -> list[str]:
-    """List the audio files below a folder, as of a target without labels.
-
-    Files may be nested at any depth, as .wav, .flac, .aiff, .aif, .ogg, .opus or .mp3 in any case.
-    A recording that is there in several formats counts once; hidden files do not count.
-
-    Parameters
-    ----------
-    root : str or Path
-        Folder of the recordings.
-
-    Returns
-    -------
-    files : list of str, of n_files entries
-        Paths, below `root` as given, sorted.
-
-    Raises
-    ------
-    TypeError
-        If the root is no path.
-    NotADirectoryError
-        If the root is no folder.
-    ValueError
-        If there is no audio below it.
-
-    Warns
-    -----
-    CorpusWarning
-        Once, if some files are dead links or of formats that are not read, or some folders could
-        not be opened; they are left out.
-
-    See Also
-    --------
-    load_corpus : Files of a known corpus, with emotions and speakers.
-    load_audio_folder : Files of a folder for each emotion.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from skdidan import find_audio
-    >>> with tempfile.TemporaryDirectory() as root:
-    ...     for name in ("monday/2.wav", "monday/1.mp3", "notes.txt"):
-    ...         Path(root, name).parent.mkdir(exist_ok=True)
-    ...         Path(root, name).touch()
-    ...     files = find_audio(root)
-    >>> [Path(file).name for file in files]
-    ['1.mp3', '2.wav']
-    """
-    audio = AudioFiles(check_folder(root, "the folder of the recordings"))
-    files = audio.recordings()
-    if not files:
-        raise ValueError(audio.nothing("files"))
-    if report := audio.report():
-        warn_caller(report, CorpusWarning)
-    return [str(file) for file in files]
-
-
-class AudioFiles:
-    """The audio files below a folder, and what is there but cannot be read.
-
-    Hidden files and folders do not count. All lists are sorted by the paths below the folder.
-
-    Parameters
-    ----------
-    root : Path
-        The folder.
-
-    Attributes
-    ----------
-    files : list of Path
-        Files that can be read, going by their suffixes.
-    dead : list of Path
-        Links that lead to nothing. They may have led to audio, to labels or to a folder.
-    closed : list of Path
-        Folders that could not be opened.
-    foreign : list of Path
-        Audio in formats that are not read, unless it is there in one that is.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.closed: list[Path] = []
-        self._paths = sorted(self._walk(), key=self.name)
-        self.closed.sort(key=self.name)
-        self.dead = [path for path in self._paths if not os.path.exists(path)]
-        self.files = self.of(SUFFIXES)
-        stems = {path.with_suffix("") for path in self.files}
-        self.foreign = [
-            path for path in self.of(_OTHER_SUFFIXES) if path.with_suffix("") not in stems
-        ]
-
-    def _walk(self) -> Iterator[Path]:
-        walked = set()
-
-        def note(error: OSError) -> None:
-            self.closed.append(Path(error.filename))
-
-        for folder, inner, names in os.walk(self.root, followlinks=True, onerror=note):
-            inner[:] = [name for name in inner if not name.startswith(".")]
-            if (place := os.path.realpath(folder)) in walked:
-                inner.clear()  # a link led back
-                continue
-            walked.add(place)
-            yield from (Path(folder, name) for name in names if not name.startswith("."))
-
-    def of(self, suffixes: Container[str]) -> list[Path]:
-        """List the files with one of the suffixes, in any case."""
-        return [
-            path for path in self._paths if path.suffix.lower() in suffixes and os.path.isfile(path)
-        ]
-
-    def recordings(self) -> list[Path]:
-        """List one file of each recording that is there in several formats."""
-        best: dict[Path, Path] = {}
-        for path in sorted(self.files, key=lambda path: SUFFIXES.index(path.suffix.lower())):
-            best.setdefault(path.with_suffix(""), path)
-        return sorted(best.values(), key=self.name)
-
-    def name(self, path: Path) -> str:
-        """Return the path of a file below the folder, with / between folders."""
-        return path.relative_to(self.root).as_posix()
-
-    def examples(self, paths: Iterable[Path]) -> str:
-        """Name the first few files, for messages."""
-        return examples([self.name(path) for path in paths])
-
-    def report(self, foreign: Sequence[Path] | None = None) -> str:
-        """Say what cannot be read, of the foreign files some or all; nothing if all can."""
-        foreign = self.foreign if foreign is None else foreign
-        below, parts = f"below {str(self.root)!r}", []
-        if self.dead:
-            parts.append(
-                f"{len(self.dead)} file(s) {below} are dead links and are left out"
-                f"{self.examples(self.dead)}: fetch them or mend the links."
-            )
-        if foreign:
-            suffixes = tally(Counter(path.suffix.lower() for path in foreign))
-            parts.append(
-                f"{len(foreign)} audio file(s) {below} are of formats that are not read, {suffixes}"
-                f"{self.examples(foreign)}: save them as .wav or .flac."
-            )
-        if self.closed:
-            parts.append(
-                f"{len(self.closed)} folder(s) {below} could not be opened"
-                f"{self.examples(self.closed)}: permission may be missing."
-            )
-        return " ".join(parts)
-
-    def nothing(self, layout: str) -> str:
-        """Say that there is no audio, and what there is instead."""
-        expected = f"expected {layout} as {' '.join(SUFFIXES)} below {str(self.root)!r}"
-        return f"root holds no audio: {expected}; found {self.found()}. {self.report()}".rstrip()
-
-    def found(self) -> str:
-        """Count and name the audio files; if there are none, say what there is."""
-        if self.files:
-            return f"{self.count()}{self.examples(self.files)}"
-        if self.root in self.closed:
-            return "nothing"
-        names = sorted(path.name for path in self.root.iterdir())
-        return f"no audio file but {', '.join(names[:3])}" if names else "an empty folder"
-
-    def count(self) -> str:
-        """Count the audio files, for messages."""
-        return f"{len(self.files)} audio file{'' if len(self.files) == 1 else 's'}"
-
-
-def by_place(files: Iterable[Any]) -> dict[Any, list[Any]]:
-    """Group paths and segments that are of one place on disk; waveforms are left out."""
-    places: dict[str, str] = {}
-    found: dict[Any, list[Any]] = {}
-    for file in files:
-        if isinstance(file, str | os.PathLike):
-            path = os.fspath(file)
-            if path not in places:
-                places[path] = os.path.realpath(path)
-            part = (file.start, file.end) if isinstance(file, Segment) else (0.0, None)
-            found.setdefault((places[path], *part), []).append(file)
-    return found
-
-
-def check_folder(root: Any, expected: str) -> Path:
-    """Return a folder that a caller gave as `root`; errors say what it is expected to be."""
-    if not isinstance(root, str | os.PathLike) or isinstance(os.fspath(root), bytes):
-        raise TypeError(f"root must be {expected}, as a path; got {root!r}.")
-    if not os.fspath(root):
-        raise ValueError(f"root must be {expected}; got ''. The current folder is '.'.")
-    folder = Path(root).expanduser()
-    if not folder.is_dir():
-        raise NotADirectoryError(
-            f"root must be {expected}; got {str(folder)!r}, which is "
-            f"{'a file' if folder.exists() else 'not there (nothing is downloaded)'}."
-        )
-    return folder
 
 
 class _Reader:
@@ -520,103 +296,6 @@ class _Reader:
         )
 
 
-def corpus_key(name: object) -> str:
-    """Return the key of `CORPORA` that a name in any case and punctuation comes to.
-
-    Examples
-    --------
-    >>> from skdidan.corpora import corpus_key
-    >>> corpus_key("CREMA-D"), corpus_key("eNTERFACE'05"), corpus_key("of my own")
-    ('cremad', 'enterface', 'ofmyown')
-    """
-    return re.sub(r"[^a-z0-9]", "", str(name).lower()).removesuffix("05")
-
-
-def check_mapping(mapping: Any) -> dict[str, str]:
-    """Return a mapping of spellings to labels with the keys in lower case.
-
-    A key that `EMOTIONS` knows stands for its emotion in every spelling, unless another key names
-    that emotion, or the spelling, itself.
-
-    Examples
-    --------
-    >>> from skdidan.corpora import check_mapping
-    >>> check_mapping({"Happy": "positive"})
-    {'happy': 'positive', 'happiness': 'positive'}
-    """
-    if mapping is None:
-        return {}
-    if not isinstance(mapping, Mapping):
-        raise TypeError(f"mapping must be a dict of spellings to labels; got {mapping!r}.")
-    own: dict[str, str] = {}
-    for spelling, label in mapping.items():
-        if not isinstance(label, str) or not label.strip():
-            raise ValueError(
-                "mapping must have labels that are strings and not empty; got "
-                f"{{{spelling!r}: {label!r}}}."
-            )
-        key = str(spelling).strip().lower()
-        if own.setdefault(key, label) != label:
-            raise ValueError(f"mapping gives {key!r} different labels, {own[key]!r} and {label!r}.")
-    emotions: dict[str, str] = {}
-    for key, label in own.items():
-        emotion = EMOTIONS.get(key)
-        if emotion is None or emotion in own:
-            continue
-        if emotions.setdefault(emotion, label) != label:
-            raise ValueError(
-                f"mapping gives spellings of {emotion!r} different labels, {emotions[emotion]!r} "
-                f"and {label!r}. Say with the key {emotion!r} what its other spellings become."
-            )
-    return own | emotions
-
-
-def canonical_label(
-    word: str, mapping: Mapping[str, str], codes: Mapping[str, str] | None = None
-) -> str | None:
-    """Return the label of an emotion in one spelling or another; None if it is not known.
-
-    Parameters
-    ----------
-    word : str
-        A code, a spelling or a label, in any case.
-    mapping : mapping from str to str
-        What the caller wants any of them to be, as `check_mapping` returns it.
-    codes : mapping from str to str, optional
-        Codes, in lower case, to words of `EMOTIONS`.
-
-    Returns
-    -------
-    label : str or None
-        As `mapping` says of the word, else of its canonical label; else that label.
-
-    Examples
-    --------
-    >>> from skdidan.corpora import canonical_label
-    >>> canonical_label("Joy", {}), canonical_label("Joy", {"happiness": "positive"})
-    ('happiness', 'positive')
-    """
-    code = word.strip().lower()
-    spelling = (codes or {}).get(code, code)
-    label = EMOTIONS.get(spelling)
-    for candidate in (code, spelling, label):
-        if candidate is not None and candidate in mapping:
-            return mapping[candidate]
-    return label
-
-
-def examples(names: Sequence[str], n: int = 3) -> str:
-    """Name the first few, for messages."""
-    return ", e.g. " + ", ".join(names[:n]) if names else ""
-
-
-def tally(counts: Mapping[str, int], n: int = 10) -> str:
-    """List the most frequent names with how often they occur, for messages."""
-    names = sorted(counts, key=lambda name: (-counts[name], name))
-    more = [f"{len(names) - n} more"] if len(names) > n else []
-    return ", ".join([*(f"{name!r} ({counts[name]})" for name in names[:n]), *more])
-
-
 def _read_annotation(corpus: Corpus, audio: AudioFiles) -> dict[str, str]:
     """Return the code of each utterance, both in lower case."""
     labels: dict[str, str] = {}
@@ -633,32 +312,3 @@ def _read_annotation(corpus: Corpus, audio: AudioFiles) -> dict[str, str]:
 
 def _preference(path: Path) -> tuple[int, int]:
     return SUFFIXES.index(path.suffix.lower()), len(path.parts)
-
-
-# Spellings in the wild, in lower case, to canonical labels.
-EMOTIONS = {
-    "anger": "anger",
-    "angry": "anger",
-    "bored": "boredom",
-    "boredem": "boredom",
-    "boredom": "boredom",
-    "calm": "calm",
-    "disgust": "disgust",
-    "disgusted": "disgust",
-    "anxiety": "fear",
-    "fear": "fear",
-    "fearful": "fear",
-    "happiness": "happiness",
-    "happy": "happiness",
-    "joy": "happiness",
-    "neutral": "neutral",
-    "neutrality": "neutral",
-    "sad": "sadness",
-    "sadness": "sadness",
-    "surprise": "surprise",
-    "surprised": "surprise",
-    # Folders of TESS.
-    "pleasant surprise": "surprise",
-    "pleasant_surprise": "surprise",
-    "pleasant_surprised": "surprise",
-}

@@ -12,8 +12,8 @@ from scipy.sparse import csr_array
 from torch import nn
 
 from skdidan.adaptation import AdaptationClassifier
-from skdidan.corpora import EMOTIONS
 from skdidan.distances import MeanDistance
+from skdidan.labels import EMOTIONS
 from skdidan.parameters import check_not_negative, check_option, check_positive
 from skdidan.reconstruction import IDA
 from skdidan.training import PenaltyTerm

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["CORPORA", "Annotation", "Corpus"]
+__all__ = ["CORPORA", "Annotation", "Corpus", "corpus_key"]
 
 
 class Annotation(NamedTuple):
@@ -74,6 +75,18 @@ class Corpus:
     video: str = ""
     counts: tuple[Mapping[str, int], ...] = ()
     remark: str = ""
+
+
+def corpus_key(name: object) -> str:
+    """Return the key of `CORPORA` that a name in any case and punctuation comes to.
+
+    Examples
+    --------
+    >>> from skdidan.layouts import corpus_key
+    >>> corpus_key("CREMA-D"), corpus_key("eNTERFACE'05"), corpus_key("of my own")
+    ('cremad', 'enterface', 'ofmyown')
+    """
+    return re.sub(r"[^a-z0-9]", "", str(name).lower()).removesuffix("05")
 
 
 def _copy_of_enterface(n: int, n_happiness: int) -> dict[str, int]:

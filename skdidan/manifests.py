@@ -15,17 +15,9 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skdidan.audio import Segment
-from skdidan.corpora import (
-    AudioFiles,
-    CorpusWarning,
-    by_place,
-    canonical_label,
-    check_folder,
-    check_mapping,
-    examples,
-    tally,
-)
 from skdidan.domains import check_missing
+from skdidan.folders import AudioFiles, CorpusWarning, by_place, check_folder, examples, tally
+from skdidan.labels import canonical_label, check_mapping
 from skdidan.reporting import warn_caller
 
 __all__ = ["from_audformat", "load_audio_folder", "load_manifest"]

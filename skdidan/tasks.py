@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skdidan.corpora import CORPORA, by_place, corpus_key, examples
 from skdidan.domains import check_missing, take_rows
+from skdidan.folders import by_place, examples
+from skdidan.layouts import CORPORA, corpus_key
 
 __all__ = ["UNLABELLED", "cross_corpus_task", "leave_one_corpus_out"]
 

@@ -11,16 +11,10 @@ import pytest
 import soundfile
 from conftest import real_corpus
 
-from skdidan import load_audio_folder, read_audio
-from skdidan.corpora import (
-    CORPORA,
-    EMOTIONS,
-    SUFFIXES,
-    CorpusWarning,
-    corpus_key,
-    find_audio,
-    load_corpus,
-)
+from skdidan import CorpusWarning, find_audio, load_audio_folder, load_corpus, read_audio
+from skdidan.corpora import CORPORA, EMOTIONS
+from skdidan.folders import SUFFIXES
+from skdidan.layouts import corpus_key
 
 CANONICAL = {
     "anger",

@@ -15,10 +15,18 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 LAYERS = [
     {"parameters", "reporting", "cropping", "padding"},
     {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"}
-    | {"layouts", "speech_models"},
+    | {"layouts", "labels", "speech_models"},
     {"spectrograms", "functionals", "embeddings", "scaling", "networks", "distances", "batches"}
-    | {"corpora", "synthetic", "caching"},
-    {"discrepancies", "reconstruction", "adversaries", "confusion", "tasks", "manifests"},
+    | {"folders", "synthetic", "caching"},
+    {
+        "discrepancies",
+        "reconstruction",
+        "adversaries",
+        "confusion",
+        "tasks",
+        "manifests",
+        "corpora",
+    },
     {"penalties", "steps"},
     {"training", "subspaces", "alignments"},
     {"monitoring"},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from skdidan.corpora import CorpusWarning, load_corpus
+from skdidan import CorpusWarning, load_corpus
 from skdidan.layouts import CORPORA
 
 # File, emotion, speaker and sex, by hand from the descriptions of the corpora.

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from skdidan import AudioLoader, Segment, cross_corpus_task
-from skdidan.corpora import CorpusWarning
+from skdidan.folders import CorpusWarning
 from skdidan.manifests import from_audformat, load_audio_folder, load_manifest
 
 FIELDS = {"files", "emotion", "speaker", "sex", "name", "DESCR"}
