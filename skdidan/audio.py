@@ -194,11 +194,11 @@ def _read(
     name = _name(path)
     with open_audio(os.fspath(path), name) as file:
         rate = file.samplerate
+        cut = missing_part(file.extra_info)
+        if file.frames and cut:
+            raise ValueError(f"{name} is truncated: {cut}.")
         first, last = _span(file, path, name)
         n_frames = last - first
-        cut = missing_part(file.extra_info)
-        if n_frames and cut:
-            raise ValueError(f"{name} is truncated: {cut}.")
         if rate < _LOWEST_RATE:
             raise ValueError(f"{name} has a sample rate of {rate} Hz, which is not one of speech.")
         if first:

@@ -3,6 +3,7 @@
 import os
 import tracemalloc
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from skdidan import (
     functionals,
     read_audio,
 )
-from skdidan.audio import AudioWarning
+from skdidan.audio import AudioWarning, audio_span
 
 RATE = 16_000
 TRANSFORMERS = {
@@ -162,11 +163,93 @@ def test_every_transformer_warns_once_and_drops_no_row(bad_files, tmp_path, tran
         assert np.isfinite(row).all()
 
 
+CONTAINERS = [
+    ("aiff", "PCM_16"),
+    ("aiff", "FLOAT"),
+    ("au", "PCM_16"),
+    ("au", "ULAW"),
+    ("w64", "PCM_16"),
+    ("rf64", "PCM_24"),
+    ("svx", "PCM_16"),
+    ("voc", "PCM_16"),
+    ("mat", "PCM_16"),
+    ("wve", "ALAW"),
+    ("wav", "IMA_ADPCM"),
+    ("wav", "GSM610"),
+    ("flac", "PCM_24"),
+    ("ogg", "VORBIS"),
+    ("ogg", "OPUS"),
+]
+
+
+def write_container(path, kind, n_samples):
+    formats = {"mat": "MAT4", "w64": "W64"}
+    container, subtype = kind
+    options = {"format": formats.get(container, container.upper()), "subtype": subtype}
+    return write(path, noise(2)[:n_samples], 8_000, **options)
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_files_of_every_container_that_are_cut_off(tmp_path, kind):
+    whole = write_container(tmp_path / "whole", kind, 2 * RATE).read_bytes()
+    for share in (0.3, 0.5, 0.9, 0.97):
+        cut = tmp_path / "cut"
+        cut.write_bytes(whole[: round(share * len(whole))])
+        message = r"cut'.* (is truncated|cannot be decoded|is empty|lies .*, which lasts 0 s)"
+        for row in (cut, Segment(cut, 0.01)):
+            with pytest.raises(ValueError, match=message):
+                read_audio(row)
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_whole_files_of_every_container(tmp_path, kind):
+    for n_samples in (1, 7, 1001, 1002, 1003, 2 * RATE):
+        path = write_container(tmp_path / "whole", kind, n_samples)
+        if n_samples > 1:
+            assert len(read_audio(path, sample_rate=8_000)) >= n_samples
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("damage", ["noise", "gap", "lost page"])
+def test_ogg_that_is_damaged_in_its_middle(tmp_path, subtype, damage):
+    path = write(tmp_path / "whole.ogg", noise(9), subtype=subtype, format="OGG")
+    data = path.read_bytes()
+    pages = [n for n in range(len(data)) if data.startswith(b"OggS", n)]
+    middle = len(pages) // 2
+    start, end = pages[middle], pages[middle + 1]
+    junk = np.random.default_rng(0).bytes(1000)
+    path.write_bytes(
+        {
+            "noise": data[: start + 500] + junk + data[start + 1500 :],
+            "gap": data[: start + 500] + data[start + 1500 :],
+            "lost page": data[:start] + data[end:],
+        }[damage]
+    )
+    with pytest.raises(ValueError, match=r"whole\.ogg' is (damaged: a part in its|truncated: it)"):
+        read_audio(path)
+
+
 def test_silence_of_a_second_stands_for_a_bad_file(bad_files):
     with pytest.warns(AudioWarning):
         waveforms = AudioLoader(on_error="warn").transform(list(bad_files.values()))
     for waveform in waveforms:
         np.testing.assert_array_equal(waveform, np.zeros(RATE, dtype=np.float32))
+
+
+@pytest.mark.parametrize("read", [read_audio, audio_span])
+def test_a_folder_that_may_not_be_entered(tmp_path, monkeypatch, read):
+    path = write(tmp_path / "noise.wav", noise())
+    stat = os.stat
+
+    def refuse(file, *args, **options):
+        if os.fspath(file) == str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(file, *args, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    message = r"noise\.wav' may not be read: you have no permission to enter its folder"
+    with pytest.raises(PermissionError, match=message):
+        read(path)
 
 
 def test_a_refusal_of_the_decoder_is_named(tmp_path, monkeypatch):
@@ -269,6 +352,16 @@ def write_long_name(path):
     return write(path.with_name("n" * 251 + ".wav"), noise(), subtype="FLOAT"), noise()
 
 
+def write_name_of_other_bytes(path):
+    name = os.fsencode(path.parent) + b"/m\xfcller.wav"  # in Latin-1, which is no UTF-8
+    write(path, noise(), subtype="FLOAT")
+    try:
+        os.rename(path, name)
+    except OSError:
+        pytest.skip("this file system takes names of UTF-8 only")
+    return os.fsdecode(name), noise()
+
+
 def write_long_path(path):
     folder = path.parent.joinpath(*["folder" * 30] * 8)
     folder.mkdir(parents=True)
@@ -285,6 +378,7 @@ ODD_FILES = [
     write_chinese_name,
     write_long_name,
     write_long_path,
+    write_name_of_other_bytes,
 ]
 
 
@@ -301,6 +395,26 @@ def test_odd_files_are_read_as_they_are(tmp_path, transformer, write_it):
         np.testing.assert_array_equal(values, read_audio(path))
     else:
         np.testing.assert_allclose(values, transformer.transform([samples])[0], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "write_it", [write_chinese_name, write_long_path, write_name_of_other_bytes]
+)
+def test_names_of_every_kind(tmp_path, write_it):
+    path, samples = write_it(tmp_path / "odd.wav")
+    assert audio_span(Segment(path, 0.1, 0.3)) == (RATE, 1600, 4800)
+    part = read_audio(Segment(path, 0.1, 0.3))
+    np.testing.assert_array_equal(part, samples[1600:4800].astype(np.float32))
+    Path(path).write_text("not audio at all")
+    for read in (read_audio, audio_span):
+        with pytest.raises(ValueError, match="cannot be decoded") as caught:
+            read(path)
+        assert repr(os.fspath(path)) in str(caught.value)
+        assert str(caught.value).isprintable()
+    os.remove(path)
+    with pytest.raises(FileNotFoundError, match="does not exist") as caught:
+        audio_span(path)
+    assert str(caught.value).isprintable()
 
 
 def test_an_offset_stays_in_the_lowest_bins(tmp_path):
