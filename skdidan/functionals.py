@@ -231,13 +231,14 @@ class Functionals(AudioTransformer):
     """Utterance-level functionals: statistics over time of low-level descriptors.
 
     The light set holds 129 features. The mean of the samples is taken off first. Frames of 25 ms
-    every 10 ms, those within 50 dB of the loudest one, are described by energy [dB], zero-crossing rate, spectral centroid [Hz], slope
-    [dB per octave], flux [dB] and 12 mel-frequency cepstral coefficients. Of each follow mean,
-    standard deviation and percentiles 10, 50, 90, and of its change from frame to frame the
-    standard deviation and the 90th percentile of the absolute value. F0 by YIN (60 to 500 Hz; a
-    frame is voiced if it is within 25 dB of the loud ones and crosses zero rarely) gives the same
-    in semitones above 27.5 Hz, and rhythm: the share of voiced frames, voiced segments per second
-    and their mean length [s]; all of these are zero where nothing is voiced.
+    every 10 ms, those within 50 dB of the loudest one, are described by energy [dB], zero-crossing
+    rate, spectral centroid [Hz], slope [dB per octave], flux [dB] and 12 mel-frequency cepstral
+    coefficients. Of each follow mean, standard deviation and percentiles 10, 50, 90, and of its
+    change from frame to frame the standard deviation and the 90th percentile of the absolute
+    value. F0 by YIN (60 to 500 Hz; a frame is voiced if it is within 25 dB of the loud ones and
+    crosses zero rarely) gives the same in semitones above 27.5 Hz, and rhythm: the share of voiced
+    frames, voiced segments per second and their mean length [s]; all of these are zero where
+    nothing is voiced.
 
     Parameters
     ----------
