@@ -405,6 +405,12 @@ def test_a_gpu_that_is_not_there(folder, monkeypatch):
         Embeddings(folder, device="cuda").transform(CLIPS)
 
 
+@pytest.mark.parametrize("device", ["meta", "vulkan", "mtia", "hpu"])
+def test_a_device_that_cannot_compute(folder, device):
+    with pytest.raises(ValueError, match=f"device='{device}' cannot be used here; pass 'auto'"):
+        Embeddings(folder, device=device).transform(CLIPS)
+
+
 @pytest.mark.parametrize("layer", [3, -4])
 def test_a_layer_that_the_model_lacks(folder, layer):
     with pytest.raises(ValueError, match=rf"layer must be 'mean' or from -3 to 2.*; got {layer}"):
