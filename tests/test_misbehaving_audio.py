@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from sklearn.base import clone
 
 from skdidan import (
     MFCC,
     AudioLoader,
+    Embeddings,
     Functionals,
     LogMelSpectrogram,
     Segment,
@@ -31,14 +33,51 @@ TRANSFORMERS = {
     "log-mel, centre": LogMelSpectrogram(crop="center"),
     "mfcc": MFCC(),
     "functionals": Functionals(),
+    "opensmile": Functionals("eGeMAPSv02"),
+    "embeddings": Embeddings("a folder that is made for the tests"),
 }
 FEATURES = {name: made for name, made in TRANSFORMERS.items() if name != "loader"}
 
 
 def of_each(transformers):
     """Run a test with each of the transformers, which it may set and fit as it likes."""
-    made = [pytest.param(clone(made), id=name) for name, made in transformers.items()]
-    return pytest.mark.parametrize("transformer", made)
+    made = [pytest.param(made, id=name) for name, made in transformers.items()]
+    return pytest.mark.parametrize("transformer", made, indirect=True)
+
+
+@pytest.fixture
+def transformer(request):
+    """Return a copy of a transformer, or skip where the package that it needs is missing."""
+    made = clone(request.param)
+    if isinstance(made, Embeddings):
+        made.set_params(model=request.getfixturevalue("speech_model"))
+    elif getattr(made, "feature_set", "light") != "light":
+        pytest.importorskip("opensmile")
+    return made
+
+
+@pytest.fixture(scope="module")
+def speech_model(tmp_path_factory):
+    """Save a tiny wav2vec2 with random weights and return its folder."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("model")
+    config = transformers.Wav2Vec2Config(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=24,
+        conv_dim=(8, 8),
+        conv_kernel=(10, 8),
+        conv_stride=(8, 8),
+        num_feat_extract_layers=2,
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        transformers.Wav2Vec2Model(config).save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    return str(folder)
 
 
 def noise(seconds=0.5, rate=RATE, scale=0.1, seed=0):
@@ -304,15 +343,15 @@ def test_a_header_may_promise_a_little_more(tmp_path, monkeypatch):
         ("PCM_32", "wav", 32),
     ],
 )
-def test_integers_of_every_width(tmp_path, subtype, extension, bits):
+@of_each(FEATURES)
+def test_integers_of_every_width(tmp_path, transformer, subtype, extension, bits):
     steps = np.random.default_rng(0).integers(-(2 ** (bits - 2)), 2 ** (bits - 2), size=4000)
     samples = (steps << (32 - bits)).astype(np.int32)  # libsndfile keeps the upper bits
     path = write(tmp_path / f"noise.{extension}", samples, subtype=subtype)
     expected = steps / 2.0 ** (bits - 1)
     np.testing.assert_allclose(read_audio(path), expected, rtol=0, atol=2.0**-24)
-    for name, transformer in FEATURES.items():
-        values = transformer.fit_transform([path]), transformer.fit_transform([expected])
-        np.testing.assert_allclose(*values, rtol=1e-6, atol=1e-4, err_msg=name)
+    values = transformer.fit_transform([path]), transformer.fit_transform([expected])
+    np.testing.assert_allclose(*values, rtol=1e-6, atol=1e-4)
 
 
 @pytest.mark.parametrize("extension", ["flac", "ogg", "mp3", "txt", "WAV", ""])
@@ -510,6 +549,22 @@ def test_functionals_do_not_depend_on_how_many_frames_are_described_at_once(monk
         np.testing.assert_allclose(Functionals().transform(clips), expected, rtol=1e-5, atol=1e-6)
 
 
+INVARIANT = {name: TRANSFORMERS[name] for name in ("functionals", "embeddings")}
+
+
+@of_each(INVARIANT)
+@pytest.mark.parametrize("offset", [0.01, 0.3, -0.3])
+def test_an_offset_does_not_matter_where_the_mean_is_taken_off(tmp_path, transformer, offset):
+    """Spectrograms and openSMILE keep it, and so does wav2vec2 that does not normalise."""
+    samples = np.sin(2 * np.pi * 150 * np.arange(RATE) / RATE) / 9 + noise(1, scale=0.01)
+    samples *= np.repeat([1.0, 0.03, 0.5, 0.1], RATE // 4)
+    expected = transformer.transform([samples])
+    path = write(tmp_path / "offset.wav", samples + offset, subtype="FLOAT")
+    for row in (path, samples + offset, Segment(path)):
+        # Samples are rounded to 2**-25 of full scale, which a pause of noise shows in decibels.
+        np.testing.assert_allclose(transformer.transform([row]), expected, rtol=1e-4, atol=1e-3)
+
+
 # An hour
 
 
@@ -560,6 +615,14 @@ def test_an_hour_is_loaded_in_little_more_than_twice_its_memory(hour):
     (waveform,), peak = peak_memory(AudioLoader().transform, [hour])
     assert waveform.nbytes == WAVEFORM
     assert peak < 2.2 * WAVEFORM
+
+
+@of_each(FEATURES)
+def test_the_last_seconds_of_an_hour_are_those_of_its_array(hour, transformer):
+    samples = read_audio(Segment(hour, 3595))
+    assert len(samples) == 5 * RATE
+    values = transformer.transform([Segment(hour, 3595)]), transformer.transform([samples])
+    np.testing.assert_array_equal(*values)
 
 
 @pytest.mark.slow
