@@ -187,7 +187,8 @@ def _light(
 ) -> NDArray[np.float64]:
     _, hop_length, n_fft = _frame_lengths(sample_rate)
     # An offset would stand in the energy of pauses, and keep the waveform from crossing zero.
-    waveform = waveform - waveform.mean(dtype=np.float64).astype(np.float32)
+    # In place: it is a copy of what the caller has, and may last an hour.
+    waveform -= waveform.mean(dtype=np.float64).astype(np.float32)
     if len(waveform) < n_fft:
         waveform = np.pad(waveform, (0, n_fft - len(waveform)))
     descriptors = _describe_frames(waveform, sample_rate, bank)

@@ -134,6 +134,14 @@ def test_an_offset_changes_nothing(offset):
         assert shifted[name] == pytest.approx(plain[name], rel=1e-4, abs=1e-3), name
 
 
+def test_the_caller_s_waveform_keeps_its_offset():
+    for dtype in (np.float32, np.float64):
+        clip = (0.2 + noise()).astype(dtype)
+        before = clip.copy()
+        describe(clip)
+        np.testing.assert_array_equal(clip, before)
+
+
 def test_voice_and_pitch_are_those_of_the_loud_frames_at_any_level():
     clip = np.concatenate([tone(150), noise(scale=0.003), tone(220)])
     loud, quiet = describe(clip), describe(1e-3 * clip)
