@@ -57,8 +57,8 @@ class AudioWarning(UserWarning):
 class Segment:
     """A part of an audio file, which can stand wherever a path can.
 
-    Only the frames of the part are read. A segment is path-like, and as a path it is that of the
-    whole file.
+    Only the frames of the part are read, of an MP3 file also those before. A segment is path-like,
+    and as a path it is that of the whole file.
 
     Parameters
     ----------
