@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Set
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm import tqdm
 
 from skdidan.cropping import Whole, Window
+from skdidan.decoders import BLOCK, count_frames, missing_part, open_audio, skip_frames
 from skdidan.domains import open_target
 from skdidan.parameters import check_count, check_option
 from skdidan.reporting import warn_caller
@@ -36,16 +36,12 @@ __all__ = [
     "waveform_rows",
 ]
 
-# A program that writes to a pipe cannot return to the header, and leaves a length like this in it.
-_STREAMED = 0x7FFF_FF00
 _LOWEST_RATE = 1000  # Hz
 _LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast to float by far
 _ON_ERROR = ("raise", "warn")
 _INTEGERS = ("uint8", "int8", "int16", "int32")
 _N_NAMED = 5
-_LONG_NAME = 500  # bytes
-_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
-_BLOCK = 1 << 20  # frames read at once; nearly all recordings of one utterance are shorter
+_BLOCK = BLOCK
 _BATCH = 32  # rows handed to a job at once, at most,
 _SHARES = 8  # and each job gets at least so many batches, lest one has nothing left to do
 # Seconds by which a file may be shorter than a segment of it, whose end a table rounds, or than its
@@ -61,8 +57,8 @@ class AudioWarning(UserWarning):
 class Segment:
     """A part of an audio file, which can stand wherever a path can.
 
-    Only the frames of the part are read. A segment is path-like, and as a path it is that of the
-    whole file.
+    Only the frames of the part are read, of an MP3 file also those before. A segment is path-like,
+    and as a path it is that of the whole file.
 
     Parameters
     ----------
@@ -158,10 +154,21 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
     PermissionError
         If it may not be read.
     ValueError
-        If the file cannot be decoded, is cut off, has a sample rate below 1000 Hz, holds no
-        samples, NaN or infinite samples, samples far beyond full scale, or zeros only; if a
-        segment lies beyond the end of its file; or if `sample_rate` is not a whole number of at
-        least 1.
+        If the file cannot be decoded, is cut off or damaged as far as that can be known, has a
+        sample rate below 1000 Hz, holds no samples, NaN or infinite samples, samples far beyond
+        full scale, or zeros only; if a segment lies beyond the end of its file; or if
+        `sample_rate` is not a whole number of at least 1.
+
+    Notes
+    -----
+    What is cut off is missed where a file does not say how much it holds: NIST .sph and some other
+    old formats, MP3 without a count of frames in its first one, and what a program wrote to a pipe
+    or in more than 2 GB. Damage in the middle is found in FLAC and Ogg, not in MP3 or where samples
+    are not compressed. Of several recordings joined in one Ogg or MP3 file the first is read.
+
+    An MP3 file is always decoded from its start, since what follows a seek may be wrong; its
+    segments therefore take longer the later they begin. One without a count is decoded twice, the
+    first time for its length.
 
     Examples
     --------
@@ -184,47 +191,43 @@ def _read(
     path: str | os.PathLike[str], sample_rate: int, window: Window | None
 ) -> NDArray[np.float32]:
     """Read a file block by block and keep a window of it, or all; every sample is checked."""
-    name = f"The audio file {path if isinstance(path, Segment) else repr(os.fspath(path))}"
-    with _open(os.fspath(path), name) as file:
+    name = _name(path)
+    with open_audio(os.fspath(path), name) as file:
         rate = file.samplerate
-        n_frames = _seek(file, path, name) if isinstance(path, Segment) else file.frames
-        cut = _missing(file.extra_info)
-        if n_frames and cut:
+        cut = missing_part(file.extra_info)
+        if file.frames and cut:
             raise ValueError(f"{name} is truncated: {cut}.")
+        first, last = _span(file, path, name)
+        n_frames = last - first
         if rate < _LOWEST_RATE:
             raise ValueError(f"{name} has a sample rate of {rate} Hz, which is not one of speech.")
+        if first:
+            skip_frames(file, first, name)
         blocks = _mono_blocks(file, n_frames, sample_rate, name)
         try:
-            return _collect(blocks, round(n_frames * sample_rate / rate), window, name)
+            part = _collect(blocks, round(n_frames * sample_rate / rate), window, name)
         except soundfile.SoundFileError as error:
             raise ValueError(f"{name} cannot be decoded: {error}") from error
+        # Of Ogg files that are damaged in their middle it is known only now.
+        if cut := missing_part(file.extra_info):
+            raise ValueError(f"{name} is damaged: {cut}.")
+        return part
 
 
-def _open(path: str, name: str) -> soundfile.SoundFile:
-    if not os.path.isfile(path):
-        reason = "is a directory" if os.path.isdir(path) else "does not exist"
-        if os.path.islink(path):
-            reason = f"is a link to {os.readlink(path)!r}, which is no file"
-        raise FileNotFoundError(f"{name} {reason}.")
-    # libsndfile refuses names of 1024 bytes, 512 in its older versions, but not an open file.
-    is_long = len(os.fsencode(path)) >= _LONG_NAME
-    try:
-        return soundfile.SoundFile(os.open(path, _READ_ONLY) if is_long else path)
-    # soundfile raises a TypeError for .raw files, which say nothing of their rate.
-    except (soundfile.SoundFileError, TypeError, PermissionError) as error:
-        if not os.access(path, os.R_OK):
-            raise PermissionError(f"{name} may not be read: you have no permission.") from error
-        raise ValueError(f"{name} cannot be decoded: {error}") from error
+def _name(path: str | os.PathLike[str]) -> str:
+    return f"The audio file {path if isinstance(path, Segment) else repr(os.fspath(path))}"
 
 
-def _missing(remarks: str) -> str | None:
-    """Return what libsndfile says of samples that the header announces and the file lacks."""
-    cut = re.search(r"data : (\d+) \(should be (\d+)\)", remarks)
-    if cut and int(cut[1]) < _STREAMED:
-        return f"it holds {cut[2]} of {cut[1]} bytes of samples"
-    if "Last page lacks an end-of-stream bit" in remarks:
-        return "its last page is missing"
-    return None
+def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) -> tuple[int, int]:
+    """Return the number of the first frame of a file, or segment, and of that after the last."""
+    n_frames, rate = count_frames(file, os.fspath(path), name), file.samplerate
+    if not isinstance(path, Segment):
+        return 0, n_frames
+    first, duration = round(path.start * rate), n_frames / rate
+    if first >= n_frames or (path.end or 0.0) > duration + _ROUNDING:
+        raise ValueError(f"{name} lies beyond the end of the file, which lasts {duration:g} s.")
+    last = n_frames if path.end is None else round(path.end * rate)
+    return first, min(last, n_frames)
 
 
 def _mono_blocks(
@@ -248,19 +251,8 @@ def _mono_blocks(
         yield block if stream is None else stream.resample_chunk(block, last=not n_left)
 
 
-def _seek(file: soundfile.SoundFile, segment: Segment, name: str) -> int:
-    """Go to the start of a segment and return the number of its frames."""
-    rate, duration = file.samplerate, file.frames / file.samplerate
-    first = round(segment.start * rate)
-    if first >= file.frames or (segment.end or 0.0) > duration + _ROUNDING:
-        raise ValueError(f"{name} lies beyond the end of the file, which lasts {duration:g} s.")
-    file.seek(first)
-    last = file.frames if segment.end is None else round(segment.end * rate)
-    return min(last, file.frames) - first
-
-
 def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
-    """Tell from the header of a file where it, or a `Segment` of it, begins and ends.
+    """Tell where a file, or a `Segment` of it, begins and ends, from its header if that knows.
 
     Parameters
     ----------
@@ -276,15 +268,14 @@ def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
 
     Raises
     ------
-    soundfile.SoundFileError, TypeError
-        If the file cannot be opened.
+    FileNotFoundError, PermissionError
+        As in `read_audio`.
     ValueError
-        If a segment lies beyond its end.
+        If the file cannot be decoded, or a segment lies beyond its end.
     """
-    with soundfile.SoundFile(os.fspath(path)) as file:
-        n_frames = _seek(file, path, f"The audio file {path}") if isinstance(path, Segment) else -1
-        first = file.tell()
-        return file.samplerate, first, file.frames if n_frames < 0 else first + n_frames
+    name = _name(path)
+    with open_audio(os.fspath(path), name) as file:
+        return file.samplerate, *_span(file, path, name)
 
 
 def _collect(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
 from skdidan.audio import AudioTransformer
@@ -50,6 +52,18 @@ def _pool(windows: list[_Window], pooling: str) -> NDArray[np.float64]:
     return np.concatenate([statistics[name] for name in _POOLINGS[pooling]])
 
 
+def _blocks(recordings: Iterator[list[Any]], n_windows: int) -> Iterator[list[list[Any]]]:
+    """Yield recordings, as lists of windows, until they have so many windows together."""
+    block = []
+    for recording in recordings:
+        block.append(recording)
+        if sum(map(len, block)) >= n_windows:
+            yield block
+            block.clear()  # before the next is read
+    if block:
+        yield block
+
+
 class Embeddings(AudioTransformer):
     """Pooled hidden states of a pretrained speech model, such as wav2vec2, HuBERT or WavLM.
 
@@ -83,8 +97,8 @@ class Embeddings(AudioTransformer):
         memory. The windows go through the model separately, and all of their frames are pooled
         together. Whisper's windows are never longer than its own 30 s.
     batch_size : int > 0, default=8
-        Windows that go through the model together, at most. Four times as many recordings are read
-        at a time.
+        Windows that go through the model together, at most. Recordings are read until they have
+        four times as many.
     device : str, default="auto"
         Torch device; "auto" is a GPU if torch sees one, and else the CPU.
     sample_rate : int > 0 [Hz], default=16000
@@ -191,11 +205,11 @@ class Embeddings(AudioTransformer):
         rows = self._rows(X)
         model = self._speech_model()
         encoder = model.load(self.layer, self._device())
-        block_size = _BATCHES_PER_BLOCK * self.batch_size
         cut = partial(model.cut, max_duration=self.max_duration)
-        recordings = self._map(cut, rows, block_size=block_size)
+        # No more recordings than jobs: nobody knows how long the next ones are.
+        recordings = self._map(cut, rows, block_size=effective_n_jobs(self.n_jobs or 1))
         embeddings = []
-        while block := list(islice(recordings, block_size)):
+        for block in _blocks(recordings, _BATCHES_PER_BLOCK * self.batch_size):
             owners = [n for n, windows in enumerate(block) for _ in windows]
             parts: list[list[_Window]] = [[] for _ in block]
             for k, hidden in encoder.encode(list(chain(*block)), self.batch_size):

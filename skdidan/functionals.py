@@ -186,6 +186,9 @@ def _light(
     waveform: NDArray[np.float32], sample_rate: int, bank: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     _, hop_length, n_fft = _frame_lengths(sample_rate)
+    # An offset would stand in the energy of pauses, and keep the waveform from crossing zero.
+    # In place: it is a copy of what the caller has, and may last an hour.
+    waveform -= waveform.mean(dtype=np.float64).astype(np.float32)
     if len(waveform) < n_fft:
         waveform = np.pad(waveform, (0, n_fft - len(waveform)))
     descriptors = _describe_frames(waveform, sample_rate, bank)
@@ -193,7 +196,7 @@ def _light(
     # Padding and digital silence say nothing of the speaker.
     active = energy > energy.max() - 50
     f0 = _track_pitch(waveform, sample_rate)
-    loud = energy > max(np.percentile(energy[active], 95) - 25, -80)
+    loud = energy > np.percentile(energy[active], 95) - 25
     # Fricatives cross zero often; yin answers with an edge of its range where it finds no period.
     voiced = loud & (crossings < 0.25) & (f0 > 1.01 * _F0_MIN) & (f0 < 0.99 * _F0_MAX)
     return np.concatenate(
@@ -228,14 +231,15 @@ def _make_smile(feature_set: str) -> Any:
 class Functionals(AudioTransformer):
     """Utterance-level functionals: statistics over time of low-level descriptors.
 
-    The light set holds 129 features. Frames of 25 ms every 10 ms, those within 50 dB of the
-    loudest one, are described by energy [dB], zero-crossing rate, spectral centroid [Hz], slope
-    [dB per octave], flux [dB] and 12 mel-frequency cepstral coefficients. Of each follow mean,
-    standard deviation and percentiles 10, 50, 90, and of its change from frame to frame the
-    standard deviation and the 90th percentile of the absolute value. F0 by YIN (60 to 500 Hz; a
-    frame is voiced if it is within 25 dB of the loud ones and crosses zero rarely) gives the same
-    in semitones above 27.5 Hz, and rhythm: the share of voiced frames, voiced segments per second
-    and their mean length [s]; all of these are zero where nothing is voiced.
+    The light set holds 129 features. The mean of the samples is taken off first. Frames of 25 ms
+    every 10 ms, those within 50 dB of the loudest one, are described by energy [dB], zero-crossing
+    rate, spectral centroid [Hz], slope [dB per octave], flux [dB] and 12 mel-frequency cepstral
+    coefficients. Of each follow mean, standard deviation and percentiles 10, 50, 90, and of its
+    change from frame to frame the standard deviation and the 90th percentile of the absolute
+    value. F0 by YIN (60 to 500 Hz; a frame is voiced if it is within 25 dB of the loud ones and
+    crosses zero rarely) gives the same in semitones above 27.5 Hz, and rhythm: the share of voiced
+    frames, voiced segments per second and their mean length [s]; all of these are zero where
+    nothing is voiced.
 
     Parameters
     ----------

@@ -116,7 +116,20 @@ class SpeechModel:
         -------
         encoder : SpeechEncoder
             The model with its weights, in evaluation mode and single precision.
+
+        Raises
+        ------
+        ValueError
+            If the device is not there, or the weights cannot be loaded or are not complete.
+        ImportError
+            If the transformers package is missing.
         """
+        try:
+            torch.zeros(1, device=device).cpu()
+        except (RuntimeError, AssertionError, ImportError) as error:  # as the backend has it
+            raise ValueError(
+                f"device={str(device)!r} cannot be used here; pass 'auto' or 'cpu': {error}"
+            ) from error
         self.config.add_adapter = False  # what comes above the last layer is not wanted
         try:
             # Loading draws initial weights, even if all are found.
@@ -174,6 +187,11 @@ class SpeechEncoder:
             Number of a window; they come in order of their lengths.
         hidden : ndarray of float32, shape (n_frames, hidden_size)
             Its hidden states, but for frames of padding.
+
+        Raises
+        ------
+        ValueError
+            If the mean of layers of different lengths is wanted.
         """
         # Whisper takes a window of whatever length as one of 30 s.
         mixed = self._model.is_whisper or self._model.masks_padding

@@ -10,7 +10,6 @@ from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import soundfile
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, is_classifier
 from sklearn.utils import Tags
@@ -320,7 +319,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             return [row[start : start + size] for start in starts]
         try:
             rate, first, last = audio_span(row)
-        except (soundfile.SoundFileError, TypeError, ValueError):
+        except (OSError, ValueError):
             return [row]  # which the transformer reports in its own way
         starts, size = self._starts(last - first, rate)
         if len(starts) == 1:

@@ -20,6 +20,7 @@ from skdidan import (
     Segment,
     Spectrogram,
     Target,
+    audio,
     read_audio,
 )
 from skdidan.audio import AudioWarning, audio_span, map_waveforms, waveform_rows
@@ -483,3 +484,108 @@ def test_span_of_a_segment_beyond_the_end(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.full(800, 0.1), 16_000)
     with pytest.raises(ValueError, match=r"a\.wav' from 1 s to its end lies beyond the end"):
         audio_span(Segment(tmp_path / "a.wav", 1.0))
+
+
+# MPEG, of which libsndfile alone decodes wrongly what follows a seek
+
+
+def write_mpeg(path, level, mode, rate=RATE, seconds=10):
+    samples = 0.1 * np.random.default_rng(0).normal(size=seconds * rate)
+    return write(path, samples, rate, bitrate_mode=mode, compression_level=level)
+
+
+def write_mpeg_without_count(path, level, mode, rate=RATE, seconds=10):
+    """Write an MPEG file whose first frame, which tells the number of the others, is cut off."""
+    data = write_mpeg(path, level, mode, rate, seconds).read_bytes()
+    path.write_bytes(data[data.index(data[:2], 150) :])
+    return path
+
+
+def decode(path):
+    """Decode a file in one go, so that soundfile has no reason to seek."""
+    with soundfile.SoundFile(path) as file:
+        return file.read(file.frames, dtype="float32")
+
+
+@pytest.mark.parametrize("rate", [11_025, 16_000, 44_100])
+@pytest.mark.parametrize(
+    ("level", "mode"), [(0.9, "VARIABLE"), (0.99, "CONSTANT"), (0.5, "AVERAGE")]
+)
+def test_segments_of_mpeg_are_parts_of_the_whole(tmp_path, rate, level, mode):
+    path = write_mpeg(tmp_path / "noise.mp3", level, mode, rate)
+    whole = decode(path)
+    for start in range(0, 10, 3):
+        segment = read_audio(Segment(path, start, start + 1), sample_rate=rate)
+        expected = whole[start * rate : (start + 1) * rate]
+        np.testing.assert_allclose(segment, expected, rtol=0, atol=1e-6)
+
+
+def test_blocks_of_mpeg_make_the_whole(tmp_path, monkeypatch):
+    path = write_mpeg(tmp_path / "noise.mp3", 0.9, "VARIABLE")
+    for block in (999, 54_321):
+        monkeypatch.setattr(audio, "_BLOCK", block)
+        np.testing.assert_allclose(read_audio(path), decode(path), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("tag", [b"", b"ID3\3\0\0\0\0\7\x68" + b"tag " * 250])
+@pytest.mark.parametrize("seconds", [1, 40])
+def test_mpeg_without_a_count_is_as_long_as_it_is(tmp_path, tag, seconds):
+    path = write_mpeg(tmp_path / "noise.mp3", 0.95, "CONSTANT", 44_100, seconds)
+    whole = decode(path)
+    path.write_bytes(tag + path.read_bytes())
+    assert b"Info" not in path.read_bytes()
+    assert soundfile.info(path).frames > len(whole)  # an estimate
+    np.testing.assert_allclose(read_audio(path, sample_rate=44_100), whole, rtol=0, atol=1e-6)
+    assert audio_span(path) == (44_100, 0, len(whole))
+    last = Segment(path, len(whole) / 44_100 - 0.5)
+    rate, first, end = audio_span(last)
+    assert (first, end) == (len(whole) - 22_050, len(whole))
+    np.testing.assert_allclose(read_audio(last, sample_rate=rate), whole[first:], rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match=r"noise\.mp3' from .* lies beyond the end of the file"):
+        read_audio(Segment(path, len(whole) / 44_100))
+
+
+@pytest.mark.parametrize("read", [read_audio, audio_span])
+def test_mpeg_that_goes_on_beyond_its_estimated_length(tmp_path, read):
+    path = write_mpeg_without_count(tmp_path / "noise.mp3", 0.9, "VARIABLE")
+    assert soundfile.info(path).duration < 5  # libsndfile would stop there
+    with pytest.raises(ValueError, match=r"noise\.mp3' cannot be decoded to its end: .* Convert"):
+        read(path)
+
+
+def test_mpeg_without_a_count_whose_estimate_is_long(tmp_path):
+    samples = 0.1 * np.random.default_rng(0).normal(size=8 * RATE)
+    samples[: 4 * RATE] *= 1e-4
+    path = write(tmp_path / "noise.mp3", samples, bitrate_mode="VARIABLE", compression_level=0.5)
+    data = path.read_bytes()
+    path.write_bytes(data[data.index(data[:2], 150) :])
+    assert soundfile.info(path).duration > 9
+    assert read_audio(path).size == pytest.approx(8 * RATE, abs=0.15 * RATE)
+
+
+def test_mpeg_that_its_header_shows_to_be_cut(tmp_path):
+    path = write_mpeg(tmp_path / "noise.mp3", 0.5, "VARIABLE")
+    data = path.read_bytes()
+    for tag in (b"", b"ID3\3\0\0\0\0\7\x68" + b"tag " * 250):
+        path.write_bytes(tag + data[: len(data) // 2])
+        for row in (path, Segment(path, 4), Segment(path, 8, 9)):
+            with pytest.raises(ValueError, match=r"is truncated: it holds \d+ of \d+ frames"):
+                read_audio(row)
+        assert read_audio(Segment(path, 1, 2)).size == RATE
+
+
+def test_damaged_mpeg_without_a_count_is_named(tmp_path):
+    path = write_mpeg_without_count(tmp_path / "noise.mp3", 0.95, "CONSTANT", 44_100)
+    path.write_bytes(path.read_bytes() + b"no frame" * 1000)
+    for row in (path, Segment(path, 1, 2)):
+        with pytest.raises(ValueError, match=r"noise\.mp3'.* cannot be decoded"):
+            read_audio(row)
+
+
+def test_segments_of_a_file_that_cannot_seek(tmp_path):
+    path = write(tmp_path / "call.wav", tone(rate=8_000), 8_000, subtype="GSM610")
+    whole = read_audio(path, sample_rate=8_000)
+    for first, last in ((0.0, 0.1), (0.2, 0.3)):
+        segment = read_audio(Segment(path, first, last), sample_rate=8_000)
+        expected = whole[round(8_000 * first) : round(8_000 * last)]
+        np.testing.assert_allclose(segment, expected, rtol=0, atol=1e-6)

@@ -20,7 +20,7 @@ from sklearn.svm import SVC
 from skdidan import CorpusScaler, Embeddings, Target, make_adaptation_pipeline
 from skdidan.audio import AudioWarning
 from skdidan.caching import StepMemory
-from skdidan.speech_models import _batches
+from skdidan.speech_models import SpeechEncoder, SpeechModel, _batches
 
 RATE = 16_000
 N_LAYERS, N_UNITS = 2, 16
@@ -187,6 +187,29 @@ def test_long_recordings_are_cut_and_pooled_together(folders, name):
         np.testing.assert_allclose(result[1], expected, rtol=1e-4, atol=1e-5)
     whole = Embeddings(folders[name], 1, pooling="max", max_duration=1.0).transform([waveform])
     assert np.abs(whole - expected).max() > 1e-4
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_long_recordings_do_not_stand_in_memory_together(folder, monkeypatch, n_jobs):
+    """Recordings of ten windows wait for four batches of two, which one of them fills."""
+    clips, n_read, held = [noise(2.0, seed=n) for n in range(6)], [], []
+    cut, encode = SpeechModel.cut, SpeechEncoder.encode
+
+    def noting_cut(model, waveform, max_duration):
+        n_read.append(1)
+        return cut(model, waveform, max_duration)
+
+    def noting_encode(encoder, windows, batch_size):
+        held.append((len(n_read), len(windows)))
+        return encode(encoder, windows, batch_size)
+
+    expected = Embeddings(folder, max_duration=0.2, batch_size=64).transform(clips)
+    monkeypatch.setattr(SpeechModel, "cut", noting_cut)
+    monkeypatch.setattr(SpeechEncoder, "encode", noting_encode)
+    embeddings = Embeddings(folder, max_duration=0.2, batch_size=2, n_jobs=n_jobs)
+    np.testing.assert_allclose(embeddings.transform(clips), expected, atol=1e-5)
+    assert [n_windows for _, n_windows in held] == [10] * 6
+    assert all(n <= k + (n_jobs or 1) for k, (n, _) in enumerate(held))
 
 
 @pytest.mark.parametrize("layer", [0, 1, -1, "mean"])
@@ -380,6 +403,12 @@ def test_a_gpu_that_is_not_there(folder, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="device='cuda' needs a GPU, and torch sees none"):
         Embeddings(folder, device="cuda").transform(CLIPS)
+
+
+@pytest.mark.parametrize("device", ["meta", "vulkan", "mtia", "hpu"])
+def test_a_device_that_cannot_compute(folder, device):
+    with pytest.raises(ValueError, match=f"device='{device}' cannot be used here; pass 'auto'"):
+        Embeddings(folder, device=device).transform(CLIPS)
 
 
 @pytest.mark.parametrize("layer", [3, -4])

@@ -96,7 +96,8 @@ def test_slope_of_integrated_noise_falls_by_six_decibels_per_octave():
 
 
 def test_cepstrum_equals_librosa():
-    clip = noise().astype(np.float32)
+    clip = noise()
+    clip = (clip - clip.mean()).astype(np.float32)
     mfcc = librosa.feature.mfcc(
         y=clip, sr=RATE, n_mfcc=13, n_mels=26, n_fft=512, win_length=400, hop_length=160
     )[1:]
@@ -122,6 +123,31 @@ def test_gain_changes_the_energy_alone():
         difference = float((loud[name] - quiet[name])[0])
         tolerance = 2e-3 * max(1.0, abs(float(loud[name][0])))
         assert difference == pytest.approx(shift, abs=tolerance), name
+
+
+@pytest.mark.parametrize("offset", [0.01, -0.2])
+def test_an_offset_changes_nothing(offset):
+    clip = np.concatenate([tone(150), noise(scale=0.01), 0.02 * noise(scale=0.01), tone(300)])
+    clip = clip - clip.mean()
+    plain, shifted = describe(clip), describe(clip + offset)
+    for name in _LIGHT_NAMES:  # but for the rounding of the samples to single precision
+        assert shifted[name] == pytest.approx(plain[name], rel=1e-4, abs=1e-3), name
+
+
+def test_the_caller_s_waveform_keeps_its_offset():
+    for dtype in (np.float32, np.float64):
+        clip = (0.2 + noise()).astype(dtype)
+        before = clip.copy()
+        describe(clip)
+        np.testing.assert_array_equal(clip, before)
+
+
+def test_voice_and_pitch_are_those_of_the_loud_frames_at_any_level():
+    clip = np.concatenate([tone(150), noise(scale=0.003), tone(220)])
+    loud, quiet = describe(clip), describe(1e-3 * clip)
+    for name in ("voiced_fraction", "voiced_segments_per_s", "f0_semitone_p50"):
+        assert loud[name][0] > 0
+        assert quiet[name] == pytest.approx(loud[name], rel=1e-5), name
 
 
 def test_trailing_digital_silence_changes_little():

@@ -13,7 +13,7 @@ PACKAGE = Path(skdidan.__file__).parent
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
 LAYERS = [
-    {"parameters", "reporting", "cropping", "padding"},
+    {"parameters", "reporting", "cropping", "padding", "decoders"},
     {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"}
     | {"layouts", "labels", "speech_models"},
     {"spectrograms", "functionals", "embeddings", "scaling", "networks", "distances", "batches"}
@@ -40,6 +40,7 @@ LAYERS = [
 # Within a layer: audio opens a Target, and plots average records.
 SAME_LAYER = {("audio", "domains"), ("plots", "comparison")}
 FORBIDDEN = {
+    "decoders": {"sklearn", "torch", "skorch"},
     "cropping": {"sklearn", "torch", "skorch"},
     "parameters": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "reporting": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},

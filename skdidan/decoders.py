@@ -1,0 +1,201 @@
+"""Audio files under libsndfile: opening them, how long they are, and what they lack."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import soundfile
+
+__all__ = ["BLOCK", "count_frames", "missing_part", "open_audio", "skip_frames"]
+
+BLOCK = 1 << 20  # frames read at once; nearly all recordings of one utterance are shorter
+# A program that writes to a pipe cannot return to the header, and leaves a length like this in it.
+_STREAMED = 0x7F00_0000
+_SIZES = re.compile(
+    r"(?:data|SSND|BODY|Data Size|Data length|riff|Riff size)\s*:? (\d+) \(?should be (\d+)"
+)
+_REMARKS = {
+    "Last page lacks an end-of-stream bit": "its last page is missing",
+    "Junk after the last page": "its last page is cut off, or junk follows it",
+    "reports a hole": "a part in its middle is missing or damaged",
+    "Corrupted bitstream": "a part in its middle is missing or damaged",
+    "File seems to be truncated": "its header promises more samples",
+    "Seems to be a truncated file": "its header promises more samples",
+}
+_LONG_NAME = 500  # bytes
+_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+_UNREAD = 0.1  # seconds
+# What begins the first frame of an MPEG file, if it counts the others: the lowest flag says so.
+_COUNT = re.compile(rb"(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f]")
+
+
+class _MPEGFile(soundfile.SoundFile):
+    """An MPEG file, which can only be decoded from its start onwards.
+
+    Its frames borrow bits from those before. After a seek libmpg123 lacks these, and what it then
+    returns may stay wrong for a minute. soundfile seeks after each read, to where it stands, unless
+    a file says that it cannot.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+def open_audio(path: str, name: str) -> soundfile.SoundFile:
+    """Open an audio file.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    name : str
+        What errors call it.
+
+    Returns
+    -------
+    file : SoundFile
+        The file at its first frame. One that is not `seekable` is read onwards only.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    PermissionError
+        If it may not be read.
+    ValueError
+        If libsndfile cannot decode it.
+    """
+    if not os.path.isfile(path):
+        raise _no_file(path, name)
+    # libsndfile refuses names of 1024 bytes, 512 in its older versions, and soundfile those that
+    # are no UTF-8; but neither refuses an open file.
+    encoded = os.fsencode(path)
+    by_name = len(encoded) < _LONG_NAME and encoded == path.encode(errors="ignore")
+    try:
+        file = soundfile.SoundFile(path if by_name else os.open(path, _READ_ONLY))
+        if file.format == "MP3":
+            file.close()
+            file = _MPEGFile(os.open(path, _READ_ONLY))
+        return file
+    # soundfile raises a TypeError for .raw files, which say nothing of their rate.
+    except (soundfile.SoundFileError, TypeError, PermissionError) as error:
+        if not os.access(path, os.R_OK):
+            raise PermissionError(f"{name} may not be read: you have no permission.") from error
+        raise ValueError(f"{name} cannot be decoded: {error}") from error
+
+
+def _no_file(path: str, name: str) -> OSError:
+    """Say why there is no file."""
+    if os.path.isdir(path):
+        return FileNotFoundError(f"{name} is a directory.")
+    if os.path.islink(path):
+        return FileNotFoundError(f"{name} is a link to {os.readlink(path)!r}, which is no file.")
+    try:
+        os.stat(path)
+    except PermissionError:
+        return PermissionError(
+            f"{name} may not be read: you have no permission to enter its folder."
+        )
+    except (OSError, ValueError):  # a ValueError, if there can be no such name
+        pass
+    return FileNotFoundError(f"{name} does not exist.")
+
+
+def count_frames(file: soundfile.SoundFile, path: str, name: str) -> int:
+    """Count the frames of a file, by its header if that knows.
+
+    Parameters
+    ----------
+    file : SoundFile
+        What `open_audio` returns; it is not read.
+    path, name : str
+        As in `open_audio`.
+
+    Returns
+    -------
+    n_frames : int
+        Frames that the header promises; those that there are in an MPEG file that promises none,
+        which is decoded for it.
+
+    Raises
+    ------
+    ValueError
+        If such an MPEG file cannot be decoded, or not to its end.
+    """
+    if not isinstance(file, _MPEGFile) or _has_count(path):
+        return file.frames
+    # What libmpg123 takes for the length is an estimate from the size of the first frame.
+    descriptor = os.open(path, _READ_ONLY)
+    with _MPEGFile(descriptor) as whole:
+        n_frames = skip_frames(whole, whole.frames, name)
+        n_read, n_bytes = os.lseek(descriptor, 0, os.SEEK_CUR), os.fstat(descriptor).st_size
+        # libsndfile stops at the estimate, even where another frame follows.
+        in_sync = os.read(descriptor, 2) >= b"\xff\xe0"
+        if in_sync and (n_bytes - n_read) * n_frames > _UNREAD * file.samplerate * n_read:
+            raise ValueError(
+                f"{name} cannot be decoded to its end: it does not say how long it is. Convert it, "
+                "for example to .flac."
+            )
+    return n_frames
+
+
+def _has_count(path: str) -> bool:
+    """Tell whether the first frame of an MPEG file counts the others."""
+    with open(path, "rb") as file:
+        start = file.read(10)
+        if start.startswith(b"ID3"):  # a tag, whose length is given in four times seven bits
+            file.seek(sum(byte << 7 * n for n, byte in enumerate(start[:5:-1])), 1)
+        return _COUNT.search(start + file.read(200)) is not None
+
+
+def skip_frames(file: soundfile.SoundFile, n_frames: int, name: str) -> int:
+    """Go forward in a file, by reading if it cannot seek.
+
+    Parameters
+    ----------
+    file : SoundFile
+        What `open_audio` returns, at its first frame.
+    n_frames : int >= 0
+        Frames to leave out.
+    name : str
+        What errors call the file.
+
+    Returns
+    -------
+    n_skipped : int
+        Frames left out; fewer if the file ends before.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be decoded.
+    """
+    try:
+        if file.seekable():
+            return int(file.seek(n_frames))
+        n_skipped = 0
+        while n_read := len(file.read(min(BLOCK, n_frames - n_skipped), dtype="float32")):
+            n_skipped += n_read
+        return n_skipped
+    except soundfile.SoundFileError as error:
+        raise ValueError(f"{name} cannot be decoded: {error}") from error
+
+
+def missing_part(remarks: str) -> str | None:
+    """Return what libsndfile says of samples that a file should hold and lacks.
+
+    Parameters
+    ----------
+    remarks : str
+        The `extra_info` of a file, before or after it is read.
+
+    Returns
+    -------
+    part : str or None
+        A clause on what is missing.
+    """
+    for announced, held in _SIZES.findall(remarks):
+        if int(held) < int(announced) < _STREAMED:
+            return f"it holds {held} of {announced} bytes"
+    return next((part for remark, part in _REMARKS.items() if remark in remarks), None)
