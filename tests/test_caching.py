@@ -12,7 +12,7 @@ import sklearn
 import soundfile
 from sklearn.preprocessing import StandardScaler
 
-from skdidan import AudioLoader, Functionals, LogMelSpectrogram, Segment, caching
+from skdidan import AudioLoader, Functionals, LogMelSpectrogram, Segment, caching, padding
 from skdidan.audio import AudioTransformer, AudioWarning
 from skdidan.caching import StepMemory
 
@@ -74,6 +74,15 @@ def test_whole_recordings_are_padded_to_the_longest_of_each_call(memory, files):
         X = [files[row] for row in rows]
         for _ in range(2):
             np.testing.assert_array_equal(memory.transform(step, X), step.transform(X))
+
+
+def test_more_padding_than_memory_is_refused_of_what_is_kept(memory, monkeypatch):
+    step = LogMelSpectrogram(n_mels=4, duration=None)
+    for waveform in WAVEFORMS:
+        memory.transform(step, [waveform])
+    monkeypatch.setattr(padding, "_MOST_PADDING", 4 * 4 * (5 + 10) - 1)
+    with pytest.raises(ValueError, match=r"pads 3 rows to the 16 frames of row 2, .* Give a dur"):
+        memory.transform(step, WAVEFORMS)
 
 
 def test_arrays_of_waveforms(memory):
