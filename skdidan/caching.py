@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import sys
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from inspect import signature
 from itertools import chain
 from pathlib import Path
@@ -17,12 +12,12 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn import get_config
 from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
 from skdidan.audio import AudioTransformer, waveform_rows
 from skdidan.domains import open_target
+from skdidan.fingerprints import circumstances, stamp_files
 from skdidan.padding import join_rows, trim_padding
 
 __all__ = ["StepMemory"]
@@ -70,7 +65,7 @@ class StepMemory:
         if not self._keeps:
             return _fit_transform(step, X, y, target, None, self._memory)
         fit_transform = self._memory.cache(_fit_transform, ignore=["memory"])
-        stamps = _stamps(X), _stamps(open_target(target.get("X_tgt"))), _circumstances(step)
+        stamps = stamp_files(X), stamp_files(open_target(target.get("X_tgt"))), circumstances(step)
         return fit_transform(step, X, y, target, stamps, self._memory)
 
     def transform(self, step: Any, X: Any, sample_domain: ArrayLike | None = None) -> Any:
@@ -93,7 +88,7 @@ class StepMemory:
         if not self._keeps:
             return _transform(step, X, sample_domain, None, self._memory)
         transform = self._memory.cache(_transform, ignore=["memory"])
-        stamps = _stamps(X), _circumstances(step)
+        stamps = stamp_files(X), circumstances(step)
         return transform(step, X, sample_domain, stamps, self._memory)
 
 
@@ -123,10 +118,10 @@ def _transform_rows(step: AudioTransformer, X: Any, memory: joblib.Memory) -> An
     if memory.location is None or type(step).fit is not AudioTransformer.fit:
         return step.transform(X)  # one with a fit of its own has learnt from other recordings
     row = memory.cache(_row, ignore=["compute"], verbose=0)
-    setting = clone(step).set_params(n_jobs=None, verbose=0), _circumstances(step)
+    setting = clone(step).set_params(n_jobs=None, verbose=0), circumstances(step)
     recordings = waveform_rows(X)
     names = [str(row) if isinstance(row, str | Path) else row for row in recordings]
-    keys = [(setting, name, _stamps([name])) for name in names]
+    keys = [(setting, name, stamp_files([name])) for name in names]
     new = [n for n, key in enumerate(keys) if not row.check_call_in_cache(*key, None)]
     if new and step.on_error == "warn":
         new = list(range(len(recordings)))  # so that its warning counts them all
@@ -153,69 +148,3 @@ def _own(part: Any) -> Any:
 
 def _row(setting: object, recording: Any, stamps: object, compute: Callable[[], Any]) -> Any:
     return compute()
-
-
-def _stamps(X: Any) -> list[object]:
-    """Tell input files apart by place, time and size, and whether they can be read."""
-    rows = X
-    if not isinstance(X, list | tuple):
-        values = np.asarray(X)
-        rows = values.ravel() if values.dtype.kind in "OUT" else ()
-    paths = [os.path.abspath(row) for row in rows if isinstance(row, str | os.PathLike)]
-    return [(path, os.access(path, os.R_OK), *_time_and_size(path)) for path in paths]
-
-
-def _time_and_size(path: str) -> tuple[object, ...]:
-    """Of a file; of a folder those of the files in it; nothing where there is none."""
-    if os.path.isdir(path):
-        return tuple((name, *_time_and_size(os.path.join(path, name))) for name in _files(path))
-    status = os.stat(path) if os.path.exists(path) else None
-    return (status.st_mtime_ns, status.st_size) if status else ()
-
-
-def _files(folder: str) -> list[str]:
-    return sorted(name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name)))
-
-
-def _circumstances(step: Any) -> tuple[object, ...]:
-    """Tell what the result depends on beside step and rows: code, files, the kind of container."""
-    modules = {parent.__module__ for parent in type(step).__mro__}
-    params = step.get_params(deep=False) if hasattr(step, "get_params") else {}
-    files = [
-        stamp
-        for _, value in sorted(params.items())
-        if isinstance(value, str | os.PathLike) and os.path.exists(value)
-        for stamp in _stamps([value])
-    ]
-    return _code(tuple(sorted(modules))), files, get_config()["transform_output"]
-
-
-@cache
-def _code(modules: tuple[str, ...]) -> str:
-    """Hash the modules in which a class is written, and the versions of what these build on."""
-    digest = hashlib.sha256()
-    files = {getattr(sys.modules.get(name), "__file__", None) or "" for name in modules}
-    if any(name.startswith("skdidan.") for name in modules):
-        files |= {str(file) for file in Path(__file__).parent.glob("*.py")}
-    for file in sorted(files):
-        if os.path.isfile(file):
-            digest.update(Path(file).read_bytes())
-    for name in _LIBRARIES:
-        with suppress(PackageNotFoundError):  # an extra
-            digest.update(f"{name} {version(name)}\n".encode())
-    return digest.hexdigest()
-
-
-# What features are computed with; another version may compute others.
-_LIBRARIES = (
-    "skdidan",
-    "librosa",
-    "numpy",
-    "opensmile",
-    "scikit-learn",
-    "scipy",
-    "soundfile",
-    "soxr",
-    "torch",
-    "transformers",
-)

@@ -1,8 +1,6 @@
 """StepMemory: what is kept is what would be computed, recordings one by one."""
 
 import os
-import sys
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -158,25 +156,6 @@ def test_relative_paths_are_of_their_folder(memory, tmp_path, monkeypatch):
         assert memory.transform(Loudness(), ["x.wav"])[0, 0] == np.abs(WAVEFORMS[0]).max() / gain
 
 
-@pytest.mark.parametrize("changed", ["version", "module"])
-def test_other_code_computes_anew(memory, tmp_path, monkeypatch, changed):
-    """Of a new version of a library, or of an edited class."""
-    place = tmp_path / "written.py"
-    place.write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
-    monkeypatch.setattr(sys.modules[__name__], "__file__", str(place))
-    memory.transform(Loudness(), WAVEFORMS)
-    if changed == "module":
-        place.write_text("# edited", encoding="utf-8")
-    else:
-        monkeypatch.setattr(caching, "version", lambda name: "99")
-    memory.transform(Loudness(), WAVEFORMS)
-    assert Loudness.calls == [3]  # within a process the code is looked at once
-    caching._code.cache_clear()
-    memory.transform(Loudness(), WAVEFORMS)
-    assert Loudness.calls == [3, 3]
-    caching._code.cache_clear()
-
-
 def test_the_global_kind_of_container_counts(memory):
     X = RNG.normal(size=(5, 2))
     step, _ = memory.fit_transform(StandardScaler(), X, None, {})
@@ -282,7 +261,7 @@ def test_a_folder_can_be_limited_and_cleared(memory, tmp_path):
 
 
 def test_without_a_place_nothing_is_kept(monkeypatch):
-    for name in ("_stamps", "_circumstances"):  # what a key is made of
+    for name in ("stamp_files", "circumstances"):  # what a key is made of
         monkeypatch.setattr(caching, name, None)
     Loudness.calls.clear()
     StepMemory(None).fit_transform(StandardScaler(), np.eye(3), None, {})

@@ -13,7 +13,7 @@ PACKAGE = Path(skdidan.__file__).parent
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
 LAYERS = [
-    {"parameters", "reporting", "cropping", "padding"},
+    {"parameters", "reporting", "cropping", "padding", "fingerprints"},
     {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"}
     | {"layouts", "speech_models"},
     {"spectrograms", "functionals", "embeddings", "scaling", "networks", "distances", "batches"}
@@ -56,6 +56,7 @@ FORBIDDEN = {
     "windows": {"torch", "skorch"},
     "audio": {"torch", "skorch"},
     "caching": {"torch", "skorch"},
+    "fingerprints": {"torch", "skorch"},
     "criteria": {"torch", "skorch"},
     "speech_models": {"sklearn", "skorch", "transformers"},
     "embeddings": {"skorch", "transformers"},
