@@ -17,8 +17,9 @@ from sklearn.utils.validation import check_memory
 
 from skdidan.audio import AudioTransformer, waveform_rows
 from skdidan.domains import open_target
-from skdidan.fingerprints import circumstances, stamp_files
+from skdidan.fingerprints import circumstances, parts, stamp_files
 from skdidan.padding import join_rows, trim_padding
+from skdidan.silence import SilenceWatch
 
 __all__ = ["StepMemory"]
 
@@ -63,10 +64,9 @@ class StepMemory:
             What it made of the source.
         """
         if not self._keeps:
-            return _fit_transform(step, X, y, target, None, self._memory)
-        fit_transform = self._memory.cache(_fit_transform, ignore=["memory"])
-        stamps = stamp_files(X), stamp_files(open_target(target.get("X_tgt"))), circumstances(step)
-        return fit_transform(step, X, y, target, stamps, self._memory)
+            return _fit_transform(step, X, y, target, self._memory)
+        stamps = stamp_files(X), stamp_files(open_target(target.get("X_tgt")))
+        return self._kept(_fit_transform, stamps, step, X, y, target)
 
     def transform(self, step: Any, X: Any, sample_domain: ArrayLike | None = None) -> Any:
         """Send rows through a fitted step.
@@ -86,15 +86,51 @@ class StepMemory:
             What the step made of them.
         """
         if not self._keeps:
-            return _transform(step, X, sample_domain, None, self._memory)
-        transform = self._memory.cache(_transform, ignore=["memory"])
-        stamps = stamp_files(X), circumstances(step)
-        return transform(step, X, sample_domain, stamps, self._memory)
+            return _transform(step, X, sample_domain, self._memory)
+        return self._kept(_transform, stamp_files(X), step, X, sample_domain)
+
+    def _kept(self, function: Callable[..., Any], stamps: object, step: Any, *args: Any) -> Any:
+        """Call a function of a step, or read what it returned before."""
+        outcome = self._memory.cache(_outcome, ignore=["memory"])
+        try:
+            return outcome(function, (stamps, circumstances(step)), step, args, self._memory)
+        except _Unkept as unkept:
+            return unkept.outcome
+
+
+class _Unkept(Exception):
+    """Carries an outcome past joblib, which keeps whatever a function returns."""
+
+    def __init__(self, outcome: Any) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
 
 
 # What is kept; the stamps stand for the contents of input files, and for the code, in its key.
+def _outcome(
+    function: Callable[..., Any],
+    stamps: object,
+    step: Any,
+    args: tuple[Any, ...],
+    memory: joblib.Memory,
+) -> Any:
+    n_lenient = sum(_is_lenient(part) for part in parts(step))
+    with SilenceWatch() as watch:
+        outcome = function(step, *args, memory)
+    # A file may be readable again, and the warning is to come again. A transformer inside, that was
+    # not seen to run, may have met such a file in another process.
+    if n_lenient and (watch.silent or len(watch.runs) < n_lenient):
+        raise _Unkept(outcome)
+    return outcome
+
+
+def _is_lenient(step: Any) -> bool:
+    """Tell whether a step lets silence stand in."""
+    return isinstance(step, AudioTransformer) and step.on_error == "warn"
+
+
 def _fit_transform(
-    step: Any, X: Any, y: Any, target: dict[str, Any], stamps: object, memory: joblib.Memory
+    step: Any, X: Any, y: Any, target: dict[str, Any], memory: joblib.Memory
 ) -> tuple[Any, Any]:
     if isinstance(step, AudioTransformer):
         return step.fit(X, y, **target), _transform_rows(step, X, memory)
@@ -103,9 +139,7 @@ def _fit_transform(
     return step, step.fit(X, y, **target).transform(X)
 
 
-def _transform(
-    step: Any, X: Any, sample_domain: ArrayLike | None, stamps: object, memory: joblib.Memory
-) -> Any:
+def _transform(step: Any, X: Any, sample_domain: ArrayLike | None, memory: joblib.Memory) -> Any:
     if isinstance(step, AudioTransformer):
         return _transform_rows(step, X, memory)
     if sample_domain is None or "sample_domain" not in signature(step.transform).parameters:
@@ -115,30 +149,43 @@ def _transform(
 
 def _transform_rows(step: AudioTransformer, X: Any, memory: joblib.Memory) -> Any:
     """Send recordings through a step, together those that are not kept one by one already."""
-    if memory.location is None or type(step).fit is not AudioTransformer.fit:
+    if not getattr(memory, "location", None) or type(step).fit is not AudioTransformer.fit:
         return step.transform(X)  # one with a fit of its own has learnt from other recordings
     row = memory.cache(_row, ignore=["compute"], verbose=0)
-    setting = clone(step).set_params(n_jobs=None, verbose=0), circumstances(step)
+    # Only what could be read is kept, whatever would have been done about the rest.
+    strict = clone(step).set_params(on_error="raise", n_jobs=None, verbose=0)
+    setting = strict, circumstances(strict)
     recordings = waveform_rows(X)
     names = [str(row) if isinstance(row, str | Path) else row for row in recordings]
     keys = [(setting, name, stamp_files([name])) for name in names]
     new = [n for n, key in enumerate(keys) if not row.check_call_in_cache(*key, None)]
-    if new and step.on_error == "warn":
-        new = list(range(len(recordings)))  # so that its warning counts them all
-    try:
-        computed = step.transform([recordings[n] for n in new]) if new else []
-    except ValueError:
-        step.transform(recordings)  # its error counts them all, too
-        raise
+    computed, unkept = _compute(step, recordings, new)
     if not isinstance(computed, list | np.ndarray):
         return computed  # a data frame, of all recordings since none is kept
-    parts = {n: _own(computed[k : k + 1]) for k, n in enumerate(new)}
-    kept = [
+    own = {n: _own(computed[k : k + 1]) for k, n in enumerate(new)}
+    rows = [
+        own[n]
+        if n in unkept
         # What was there may have been removed since.
-        row(*key, lambda n=n: parts[n] if n in parts else step.transform(recordings[n : n + 1]))
+        else row(*key, lambda n=n: own[n] if n in own else strict.transform(recordings[n : n + 1]))
         for n, key in enumerate(keys)
     ]
-    return join_rows(kept) if isinstance(kept[0], np.ndarray) else list(chain(*kept))
+    return join_rows(rows) if isinstance(rows[0], np.ndarray) else list(chain(*rows))
+
+
+def _compute(step: AudioTransformer, recordings: list[Any], new: list[int]) -> tuple[Any, set[int]]:
+    """Send some recordings through a step, and tell for which of them silence may stand in."""
+    with SilenceWatch(new, len(recordings)) as watch:
+        if not new:
+            watch.runs.append(0)
+            return [], set()
+        try:
+            computed = step.transform([recordings[n] for n in new])
+        except ValueError:
+            step.transform(recordings)  # its error counts them all, too
+            raise
+    is_seen = watch.runs == [len(new)] or not _is_lenient(step)
+    return computed, {new[place] for place in watch.silent} if is_seen else set(new)
 
 
 def _own(part: Any) -> Any:

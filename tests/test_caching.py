@@ -1,6 +1,7 @@
 """StepMemory: what is kept is what would be computed, recordings one by one."""
 
 import os
+from contextlib import contextmanager
 
 import joblib
 import numpy as np
@@ -8,9 +9,18 @@ import pandas as pd
 import pytest
 import sklearn
 import soundfile
+from sklearn.pipeline import make_union
 from sklearn.preprocessing import StandardScaler
 
-from skdidan import AudioLoader, Functionals, LogMelSpectrogram, Segment, caching, padding
+from skdidan import (
+    AudioLoader,
+    Functionals,
+    LogMelSpectrogram,
+    Segment,
+    caching,
+    make_adaptation_pipeline,
+    padding,
+)
 from skdidan.audio import AudioTransformer, AudioWarning
 from skdidan.caching import StepMemory
 
@@ -145,6 +155,122 @@ def test_a_file_that_can_be_read_again_is_read(memory, files, monkeypatch):
         with pytest.warns(AudioWarning, match=r"1 of 3 rows .* you have no permission"):
             assert memory.transform(loud, files)[1, 0] == 0
     assert memory.transform(loud, files)[1, 0] == np.abs(WAVEFORMS[1]).max()
+
+
+@pytest.fixture
+def fail(monkeypatch):
+    """Return a context in which one file cannot be read, though nothing about it has changed."""
+    SoundFile = soundfile.SoundFile
+
+    def refuse(path, *args):
+        if "1.wav" in str(path):
+            raise soundfile.LibsndfileError(2)
+        return SoundFile(path, *args)
+
+    @contextmanager
+    def failing():
+        with monkeypatch.context() as broken:
+            broken.setattr(soundfile, "SoundFile", refuse)
+            yield
+
+    return failing
+
+
+def test_silence_that_stood_in_is_not_kept(memory, files, fail):
+    expected = [[np.abs(waveform).max()] for waveform in WAVEFORMS]
+    for _ in range(2):
+        with fail(), pytest.warns(AudioWarning, match=r"^1 of 3 rows .*1.wav' cannot be decoded"):
+            memory.transform(Loudness(on_error="warn"), files)
+    assert Loudness.calls == [3, 1]
+    np.testing.assert_array_equal(memory.transform(Loudness(), files), expected)
+    step = Loudness(on_error="warn")
+    np.testing.assert_array_equal(memory.fit_transform(step, files, None, {})[1], expected)
+    assert Loudness.calls == [3, 1, 1]  # what could be read is kept, whatever is done of the rest
+
+
+def test_the_warning_of_silence_comes_each_time(memory):
+    X = [*WAVEFORMS, np.zeros(900, dtype=np.float32)]
+    for order in ([0, 1, 2, 3], [0, 1, 2, 3], [0, 3, 1, 2]):
+        row = order.index(3)
+        with pytest.warns(AudioWarning, match=rf"^1 of 4 rows .* in row {row} is silent") as warned:
+            Z = memory.transform(Loudness(on_error="warn"), [X[n] for n in order])
+        assert len(warned) == 1 and Z[row, 0] == 0
+    assert Loudness.calls == [4, 1, 1]
+
+
+class Piecemeal(Loudness):
+    """One that reads its rows one by one, so that their places are not known."""
+
+    def transform(self, X):
+        """Measure."""
+        return np.concatenate([super(Piecemeal, self).transform([row]) for row in X])
+
+
+def measure():
+    return Loudness(on_error="warn")
+
+
+LENIENT = {
+    "learnt": lambda: Centred(on_error="warn"),
+    "piecemeal": lambda: Piecemeal(on_error="warn"),
+    "frame": lambda: Functionals(on_error="warn").set_output(transform="pandas"),
+    "union": lambda: make_union(measure(), Functionals(on_error="warn")),
+    "nested": lambda: make_union(make_adaptation_pipeline(measure())),
+    "threads": lambda: make_union(measure(), measure(), n_jobs=2),
+}
+
+
+@pytest.mark.filterwarnings("ignore::skdidan.audio.AudioWarning")
+@pytest.mark.parametrize("name", LENIENT)
+def test_no_result_with_silence_in_it_is_kept(memory, files, fail, name):
+    make = LENIENT[name]
+    with joblib.parallel_config(backend="threading"):
+        expected, other = (make().fit_transform(X) for X in (files, files[:1]))
+        with fail():
+            step, broken = memory.fit_transform(make(), files, None, {})
+            assert not np.array_equal(broken, expected)
+            memory.transform(step, files)
+        for _ in range(2):
+            step, Z = memory.fit_transform(make(), files, None, {})
+            np.testing.assert_array_equal(Z, expected)
+            np.testing.assert_array_equal(memory.transform(step, files), expected)
+        np.testing.assert_array_equal(memory.fit_transform(make(), files[:1], None, {})[1], other)
+
+
+@pytest.mark.parametrize("name", ["learnt", "union", "nested"])
+def test_results_without_silence_are_kept(memory, files, name):
+    for _ in range(2):
+        memory.fit_transform(LENIENT[name](), files, None, {})
+        n_calls = len(Loudness.calls)
+    memory.fit_transform(LENIENT[name](), files, None, {})
+    assert len(Loudness.calls) == n_calls
+
+
+class Dictionary:
+    """A place to keep things that is none of joblib's."""
+
+    def __init__(self):
+        self.kept = {}
+
+    def cache(self, function, ignore=None):
+        """Keep what a function returns."""
+
+        def cached(*args):
+            key = joblib.hash((function.__name__, args[:-1]))
+            self.kept[key] = self.kept[key] if key in self.kept else function(*args)
+            return self.kept[key]
+
+        return cached
+
+
+def test_any_place_will_do_that_has_a_cache():
+    Loudness.calls.clear()
+    memory = StepMemory(Dictionary())
+    for _ in range(2):
+        np.testing.assert_array_equal(
+            memory.transform(Loudness(), WAVEFORMS), Loudness().transform(WAVEFORMS)
+        )
+    assert Loudness.calls == [3, 3, 3]
 
 
 def test_relative_paths_are_of_their_folder(memory, tmp_path, monkeypatch):

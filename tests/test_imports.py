@@ -13,7 +13,7 @@ PACKAGE = Path(skdidan.__file__).parent
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
 LAYERS = [
-    {"parameters", "reporting", "cropping", "padding", "fingerprints"},
+    {"parameters", "reporting", "cropping", "padding", "fingerprints", "silence"},
     {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"}
     | {"layouts", "speech_models"},
     {"spectrograms", "functionals", "embeddings", "scaling", "networks", "distances", "batches"}
@@ -35,6 +35,7 @@ FORBIDDEN = {
     "cropping": {"sklearn", "torch", "skorch"},
     "parameters": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "reporting": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
+    "silence": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "padding": {"sklearn", "torch", "skorch"},
     "networks": {"sklearn", "skorch"},
     "distances": {"sklearn", "skorch"},
