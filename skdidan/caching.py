@@ -7,6 +7,7 @@ from collections.abc import Callable
 from inspect import signature
 from itertools import chain
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 import joblib
@@ -34,13 +35,26 @@ class StepMemory:
     ----------
     memory : str, path, joblib.Memory or None
         Where to keep it; None keeps nothing.
+
+    Raises
+    ------
+    ValueError
+        If `memory` is anything else, or no folder can be made there.
     """
 
     def __init__(self, memory: Any) -> None:
         is_path = isinstance(memory, os.PathLike)
-        self._memory: joblib.Memory = check_memory(os.fspath(memory) if is_path else memory)
-        # Where nothing is kept, no key is needed: files and code are not looked at.
-        self._keeps = getattr(self._memory, "location", "elsewhere") is not None
+        try:
+            self._memory: joblib.Memory = check_memory(os.fspath(memory) if is_path else memory)
+            # Where nothing is kept, no key is needed: files and code are not looked at.
+            self._keeps = getattr(self._memory, "location", "elsewhere") is not None
+            if self._keeps:
+                self._outcome = self._memory.cache(_outcome, ignore=["memory"])
+        except OSError as error:
+            raise ValueError(
+                f"memory must be a folder to write to, which may not exist yet, or None; got "
+                f"{memory!r}: {error}"
+            ) from error
 
     def fit_transform(self, step: Any, X: Any, y: Any, target: dict[str, Any]) -> tuple[Any, Any]:
         """Fit a step and transform the rows that it is fitted to.
@@ -62,6 +76,11 @@ class StepMemory:
             The fitted transformer.
         Z : array-like or list, of n_source rows
             What it made of the source.
+
+        Raises
+        ------
+        TypeError
+            If the step holds something that cannot be pickled, and so cannot be kept.
         """
         if not self._keeps:
             return _fit_transform(step, X, y, target, self._memory)
@@ -84,6 +103,11 @@ class StepMemory:
         -------
         Z : array-like or list, of n_samples rows
             What the step made of them.
+
+        Raises
+        ------
+        TypeError
+            As by `fit_transform`.
         """
         if not self._keeps:
             return _transform(step, X, sample_domain, self._memory)
@@ -91,11 +115,24 @@ class StepMemory:
 
     def _kept(self, function: Callable[..., Any], stamps: object, step: Any, *args: Any) -> Any:
         """Call a function of a step, or read what it returned before."""
-        outcome = self._memory.cache(_outcome, ignore=["memory"])
         try:
-            return outcome(function, (stamps, circumstances(step)), step, args, self._memory)
+            return self._outcome(function, (stamps, circumstances(step)), step, args, self._memory)
         except _Unkept as unkept:
             return unkept.outcome
+        except PicklingError:
+            _check_pickling(step)
+            raise
+
+
+def _check_pickling(step: Any) -> None:
+    try:
+        joblib.hash(step)
+    except PicklingError as error:
+        raise TypeError(
+            f"memory cannot keep what {step!r} makes, since it cannot be pickled: {error.args[0]}. "
+            "Give it functions and classes from the top of a module, a named function in place of "
+            "a lambda, or the pipeline memory=None."
+        ) from error
 
 
 class _Unkept(Exception):

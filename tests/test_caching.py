@@ -1,7 +1,11 @@
 """StepMemory: what is kept is what would be computed, recordings one by one."""
 
+import multiprocessing
 import os
+import signal
 from contextlib import contextmanager
+from pathlib import Path
+from pickle import PicklingError
 
 import joblib
 import numpy as np
@@ -10,7 +14,7 @@ import pytest
 import sklearn
 import soundfile
 from sklearn.pipeline import make_union
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skdidan import (
     AudioLoader,
@@ -33,7 +37,7 @@ LOUDEST = np.abs(WAVEFORMS[0]).max()
 class Loudness(AudioTransformer):
     """Loudest sample of each waveform; notes how many rows it was asked for."""
 
-    calls = []  # noqa: RUF012
+    calls = []  # noqa: RUF012 - shared by all clones on purpose
 
     def __init__(self, gain=1.0, sample_rate=16_000, on_error="raise", n_jobs=None, verbose=0):
         self.gain = gain
@@ -246,6 +250,32 @@ def test_results_without_silence_are_kept(memory, files, name):
     assert len(Loudness.calls) == n_calls
 
 
+def test_a_step_that_cannot_be_pickled_is_named(memory):
+    step = FunctionTransformer(lambda Z: 2 * Z)
+    message = r"(?s)memory cannot keep what .*FunctionTransformer\(.* a named function in place of"
+    for call in (
+        lambda: memory.transform(step, np.eye(2)),
+        lambda: memory.fit_transform(step, np.eye(2), None, {}),
+        lambda: memory.transform(make_union(step), np.eye(2)),
+    ):
+        with pytest.raises(TypeError, match=message) as caught:
+            call()
+        assert len(str(caught.value)) < 700
+    np.testing.assert_array_equal(StepMemory(None).transform(step, np.eye(2)), 2 * np.eye(2))
+    with pytest.raises(PicklingError, match="while hashing"):  # rows are no step
+        memory.transform(FunctionTransformer(), [lambda: 0])
+
+
+@pytest.mark.parametrize("place", ["a.wav", "a.wav/folder", "taken"])
+def test_a_place_that_can_be_no_folder_is_named(tmp_path, place):
+    (tmp_path / "a.wav").write_bytes(b"")
+    (tmp_path / "taken" / "joblib").mkdir(parents=True)
+    (tmp_path / "taken" / "joblib" / "skdidan").write_bytes(b"")
+    for kind in (str, Path):
+        with pytest.raises(ValueError, match=rf"memory must be a folder .*{place}"):
+            StepMemory(kind(tmp_path / place))
+
+
 class Dictionary:
     """A place to keep things that is none of joblib's."""
 
@@ -374,6 +404,50 @@ def test_what_a_killed_process_left_half_written_is_computed_again(
     caplog.clear()
     np.testing.assert_array_equal(memory.transform(Loudness(), WAVEFORMS), expected)
     assert not caplog.text
+
+
+class Deadly:
+    """Data; a process that has ``DEADLY`` set dies in the middle of writing it."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __getstate__(self):
+        if "DEADLY" in os.environ:
+            # Where there is no SIGKILL, SIGTERM cannot be caught either.
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+        return vars(self)
+
+
+class Outliving(Loudness):
+    """Of three recordings the second is the one that is deadly to write."""
+
+    def transform(self, X):
+        """Return what fills any buffer, and then the loudness."""
+        values = super().transform(X)
+        kinds = [Deadly if len(row) == len(WAVEFORMS[1]) else list for row in X]
+        return [[np.ones(10**6), kind(row)] for kind, row in zip(kinds, values, strict=True)]
+
+
+def die(folder):
+    """Write until killed."""
+    os.environ["DEADLY"] = "yes"
+    StepMemory(folder).transform(Outliving(), WAVEFORMS)
+
+
+def test_what_a_process_was_killed_in_the_middle_of_is_computed_again(memory, tmp_path):
+    process = multiprocessing.get_context("spawn").Process(target=die, args=(tmp_path / "kept",))
+    process.start()
+    process.join()
+    assert process.exitcode not in (0, 1)  # 1 is an exception
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "kept").rglob("output.pkl*")}
+    assert len(sizes) == 2 and min(sizes.values()) > 10**6  # the first, and a part of the second
+    assert len(list((tmp_path / "kept").rglob("output.pkl"))) == 1
+    for _ in range(2):
+        first, second, third = memory.transform(Outliving(), WAVEFORMS)
+        loudness = [first[1][0], second[1].values[0], third[1][0]]
+        np.testing.assert_array_equal(loudness, [np.abs(row).max() for row in WAVEFORMS])
+    assert Loudness.calls == [2]
 
 
 def test_a_folder_can_be_limited_and_cleared(memory, tmp_path):
