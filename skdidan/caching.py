@@ -130,8 +130,8 @@ def _check_pickling(step: Any) -> None:
     except PicklingError as error:
         raise TypeError(
             f"memory cannot keep what {step!r} makes, since it cannot be pickled: {error.args[0]}. "
-            "Give it functions and classes from the top of a module, a named function in place of "
-            "a lambda, or the pipeline memory=None."
+            "Give it functions and classes of a module that is imported, a named function in place "
+            "of a lambda, or the pipeline memory=None."
         ) from error
 
 

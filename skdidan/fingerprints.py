@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import cache, cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
-from inspect import getmodulename
+from inspect import getmodulename, unwrap
+from operator import attrgetter
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -220,7 +221,7 @@ class _Code:
                 yield cell.cell_contents
         if not _is_library(module):
             self._modules.add(module)
-            in_file = os.path.isfile(function.__code__.co_filename)
+            in_file = _has_file(function)
             for name in sorted(_names(function.__code__) & function.__globals__.keys()):
                 value = function.__globals__[name]
                 # Of a module with a file, values stand there; those of now may be its state.
@@ -242,13 +243,32 @@ _DEFINITIONS += (staticmethod, classmethod, type(cache(len)))
 
 def _class_body(base: type) -> Iterator[Any]:
     body = {name: value for name, value in vars(base).items() if name not in _WRITTEN_IN}
-    functions = [value for value in body.values() if isinstance(value, FunctionType)]
-    in_file = bool(_source(base.__module__)) and (
-        not functions or any(os.path.isfile(f.__code__.co_filename) for f in functions)
-    )
+    in_file = _is_in_file(base, body.values())
     for name in sorted(body):
         if not in_file or isinstance(body[name], _DEFINITIONS):
             yield from (name, body[name])
+
+
+def _is_in_file(base: type, body: Iterable[Any]) -> bool:
+    """Tell whether a class is the one that stands in the file of its module."""
+    module: Any = sys.modules.get(base.__module__)
+    with suppress(AttributeError):
+        if attrgetter(base.__qualname__)(module) is base:
+            unwrapped = [unwrap(value) for value in body if isinstance(value, FunctionType)]
+            own = [f for f in unwrapped if f.__globals__.get("__name__") == base.__module__]
+            return any(map(_has_file, own)) if own else bool(_source(base.__module__))
+    return False
+
+
+def _has_file(function: FunctionType) -> bool:
+    """Tell whether a function stands in the file of its module.
+
+    Not so where it was typed in, or came to a worker of joblib from the main module of another
+    process.
+    """
+    name = function.__globals__.get("__name__", "")
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return bool(_source(name)) and function.__code__.co_filename == file
 
 
 def _names(code: CodeType) -> set[str]:
@@ -262,6 +282,8 @@ def _is_library(module: str) -> bool:
     root = module.partition(".")[0]
     if root in sys.stdlib_module_names or root in _LIBRARIES.values():
         return True
+    if root == "__main__":  # whose file may be that of a program which runs the user's code
+        return False
     file = getattr(sys.modules.get(module), "__file__", None) or ""
     return not _INSTALLED.isdisjoint(Path(file).parts)
 
@@ -282,7 +304,7 @@ def _own_modules() -> set[str]:
     return {f"{__package__}.{getmodulename(str(file))}" for file in files}
 
 
-_SOURCES: dict[str, tuple[Any, str]] = {}  # by module: how it was loaded, and the hash of its file
+_SOURCES: dict[str, tuple[Any, str, str]] = {}  # by module: how loaded, its file, the hash of that
 
 
 def _source(name: str) -> str:
@@ -292,10 +314,12 @@ def _source(name: str) -> str:
     """
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)  # a new one from every import and reload
-    if name not in _SOURCES or _SOURCES[name][0] is not spec:
-        file = getattr(module, "__file__", None) or ""
-        if module is None and name.startswith(f"{__package__}."):  # not imported yet
-            file = str(Path(__file__).with_name(f"{name.rpartition('.')[2]}.py"))
+    file = getattr(module, "__file__", None) or ""
+    if module is None and name.startswith(f"{__package__}."):  # not imported yet
+        file = str(Path(__file__).with_name(f"{name.rpartition('.')[2]}.py"))
+    known = _SOURCES.get(name)
+    if known is None or known[0] is not spec or known[1] != file:
         content = Path(file).read_bytes() if os.path.isfile(file) else None
-        _SOURCES[name] = spec, "" if content is None else hashlib.sha256(content).hexdigest()
-    return _SOURCES[name][1]
+        digest = "" if content is None else hashlib.sha256(content).hexdigest()
+        known = _SOURCES[name] = spec, file, digest
+    return known[2]

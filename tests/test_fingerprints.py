@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from types import ModuleType
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,17 +121,22 @@ def test_what_runs_is_what_was_loaded(write, tmp_path):
     assert len({before[0], circumstances(old)[0], circumstances(module.Scaler())[0]}) == 3
 
 
-def cell(text):
-    """Run code that stands in no file, as a notebook does."""
-    module = sys.modules.setdefault("no_file", ModuleType("no_file"))
-    exec(compile(text, "<cell>", "exec"), module.__dict__)
-    return module
+@pytest.fixture(params=[("typed", None), ("typed", __file__), ("__main__", joblib.__file__)])
+def notebook(request, monkeypatch):
+    """Return a function that runs code which stands in no file, or in none that the module tells.
 
+    The main module may have the file of a program that runs the user's code.
+    """
+    name, file = request.param
+    module = ModuleType(name)
+    module.__file__ = file
+    monkeypatch.setitem(sys.modules, name, module)
 
-@pytest.fixture
-def notebook():
-    yield cell
-    del sys.modules["no_file"]
+    def cell(text):
+        exec(compile(text, "<cell>", "exec"), module.__dict__)
+        return module
+
+    return cell
 
 
 @pytest.mark.parametrize("wrap", WRAPPED)
