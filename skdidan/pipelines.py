@@ -168,11 +168,12 @@ class AdaptationPipeline(BaseEstimator):
         Raises
         ------
         ValueError
-            If the steps or their names are unusable, or the domains do not fit together.
+            If the steps or their names are unusable, the domains do not fit together, or `memory`
+            is no place for a folder.
         TypeError
             If a step lacks a method that its place asks for, or takes no target itself but holds an
-            estimator that does, as a `sklearn.pipeline.Pipeline` may; or the last step takes no
-            groups.
+            estimator that does, as a `sklearn.pipeline.Pipeline` may; if the last step takes no
+            groups; or if a step cannot be pickled, as `memory` needs it.
 
         Warns
         -----

@@ -170,6 +170,25 @@ def test_redefined_code_without_a_file_computes_anew(notebook, tmp_path, wrap, o
         assert keys[0] != keys[1]
 
 
+@pytest.mark.parametrize(
+    ("values", "helper"),
+    [
+        (("{1: 2}", "{1: 3}"), "FACTOR[1] * X"),
+        (("{2, 3}", "{2, 4}"), "max(FACTOR) * X"),
+        (("[[2], 5]", "[[3], 5]"), "FACTOR[0][0] * X"),
+        (("[lambda: 2]", "[lambda: 3]"), "FACTOR[0]() * X"),
+        (("np.full(2, 2)", "np.full(2, 3)"), "FACTOR * X"),
+        # What cannot be pickled counts by its type.
+        (("(n for n in [2])", "__import__('threading').Lock()"), "(FACTOR, X)[1]"),
+    ],
+)
+def test_values_that_code_without_a_file_names_count(notebook, values, helper):
+    old, new, again = (
+        circumstances(notebook(written(values[n], helper)).Scaler())[0] for n in (0, 1, 0)
+    )
+    assert old == again != new
+
+
 def test_closures_and_decorated_functions_are_opened(notebook):
     text = """
 from functools import lru_cache, cached_property, wraps
