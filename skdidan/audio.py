@@ -24,6 +24,7 @@ from skdidan.decoders import BLOCK, count_frames, missing_part, open_audio, skip
 from skdidan.domains import open_target
 from skdidan.parameters import check_count, check_option
 from skdidan.reporting import warn_caller
+from skdidan.silence import SilenceWatch
 
 __all__ = [
     "AudioLoader",
@@ -453,9 +454,12 @@ def map_waveforms(
     """
     strict = on_error == "raise"
     apply = partial(_apply, function, sample_rate=sample_rate, window=window, strict=strict)
-    results = _in_blocks(apply, rows, n_jobs, block_size or len(rows))
-    errors = []
-    for result, error in tqdm(results, total=len(rows), unit="clip", disable=not verbose):
+    watch = SilenceWatch.current()
+    numbers, n_rows = watch.number(len(rows))
+    results = _in_blocks(apply, list(zip(rows, numbers, strict=True)), n_jobs, block_size)
+    bar = tqdm(results, total=len(rows), unit="clip", disable=not verbose)
+    errors = {}
+    for place, (result, error) in enumerate(bar):
         if error is not None:
             if strict:
                 # joblib would warn of the rows under way, beside an error that says what matters.
@@ -464,21 +468,27 @@ def map_waveforms(
                     results.close()
                 error.add_note('on_error="warn" reports all such rows and lets silence stand in.')
                 raise error
-            errors.append(str(error))
+            errors[place] = str(error)
         yield result
+    watch.silent += errors
+    watch.runs.append(len(rows))
     if errors:
         rest = f" And {len(errors) - _N_NAMED} more." if len(errors) > _N_NAMED else ""
         warn_caller(
-            f"{len(errors)} of {len(rows)} rows cannot be used and stand as silence. "
-            f"{' '.join(errors[:_N_NAMED])}{rest}",
+            f"{len(errors)} of {n_rows} rows cannot be used and stand as silence. "
+            f"{' '.join(list(errors.values())[:_N_NAMED])}{rest}",
             AudioWarning,
         )
 
 
 def _in_blocks(
-    apply: Callable[[Any, int], Any], rows: list[Any], n_jobs: int | None, block_size: int
+    apply: Callable[[Any, int], Any],
+    rows: list[tuple[Any, int]],
+    n_jobs: int | None,
+    block_size: int | None,
 ) -> Generator[Any]:
     """Yield ``apply(row, n)`` of each row, in order, from a new round of jobs for each block."""
+    block_size = block_size or len(rows)
     # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
     # while processes would each import the package first. parallel_config overrides the hint.
     # Several rows per task, where there are many: handing one over takes longer than a short read.
@@ -490,8 +500,8 @@ def _in_blocks(
         batch_size=max(1, min(_BATCH, block_size // n_shares)),
     ) as parallel:
         for start in range(0, len(rows), block_size):
-            block = enumerate(rows[start : start + block_size], start)
-            yield from parallel(delayed(apply)(row, n) for n, row in block)
+            block = rows[start : start + block_size]
+            yield from parallel(delayed(apply)(row, n) for row, n in block)
 
 
 class AudioTransformer(TransformerMixin, BaseEstimator):

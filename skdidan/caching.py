@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import sys
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from inspect import signature
 from itertools import chain
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 import joblib
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn import get_config
 from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
 from skdidan.audio import AudioTransformer, waveform_rows
 from skdidan.domains import open_target
+from skdidan.fingerprints import circumstances, parts, stamp_files
 from skdidan.padding import join_rows, trim_padding
+from skdidan.silence import SilenceWatch
 
 __all__ = ["StepMemory"]
 
@@ -38,13 +35,26 @@ class StepMemory:
     ----------
     memory : str, path, joblib.Memory or None
         Where to keep it; None keeps nothing.
+
+    Raises
+    ------
+    ValueError
+        If `memory` is anything else, or no folder can be made there.
     """
 
     def __init__(self, memory: Any) -> None:
         is_path = isinstance(memory, os.PathLike)
-        self._memory: joblib.Memory = check_memory(os.fspath(memory) if is_path else memory)
-        # Where nothing is kept, no key is needed: files and code are not looked at.
-        self._keeps = getattr(self._memory, "location", "elsewhere") is not None
+        try:
+            self._memory: joblib.Memory = check_memory(os.fspath(memory) if is_path else memory)
+            # Where nothing is kept, no key is needed: files and code are not looked at.
+            self._keeps = getattr(self._memory, "location", "elsewhere") is not None
+            if self._keeps:
+                self._outcome = self._memory.cache(_outcome, ignore=["memory"])
+        except OSError as error:
+            raise ValueError(
+                f"memory must be a folder to write to, which may not exist yet, or None; got "
+                f"{memory!r}: {error}"
+            ) from error
 
     def fit_transform(self, step: Any, X: Any, y: Any, target: dict[str, Any]) -> tuple[Any, Any]:
         """Fit a step and transform the rows that it is fitted to.
@@ -66,12 +76,16 @@ class StepMemory:
             The fitted transformer.
         Z : array-like or list, of n_source rows
             What it made of the source.
+
+        Raises
+        ------
+        TypeError
+            If the step holds something that cannot be pickled, and so cannot be kept.
         """
         if not self._keeps:
-            return _fit_transform(step, X, y, target, None, self._memory)
-        fit_transform = self._memory.cache(_fit_transform, ignore=["memory"])
-        stamps = _stamps(X), _stamps(open_target(target.get("X_tgt"))), _circumstances(step)
-        return fit_transform(step, X, y, target, stamps, self._memory)
+            return _fit_transform(step, X, y, target, self._memory)
+        stamps = stamp_files(X), stamp_files(open_target(target.get("X_tgt")))
+        return self._kept(_fit_transform, stamps, step, X, y, target)
 
     def transform(self, step: Any, X: Any, sample_domain: ArrayLike | None = None) -> Any:
         """Send rows through a fitted step.
@@ -89,17 +103,71 @@ class StepMemory:
         -------
         Z : array-like or list, of n_samples rows
             What the step made of them.
+
+        Raises
+        ------
+        TypeError
+            As by `fit_transform`.
         """
         if not self._keeps:
-            return _transform(step, X, sample_domain, None, self._memory)
-        transform = self._memory.cache(_transform, ignore=["memory"])
-        stamps = _stamps(X), _circumstances(step)
-        return transform(step, X, sample_domain, stamps, self._memory)
+            return _transform(step, X, sample_domain, self._memory)
+        return self._kept(_transform, stamp_files(X), step, X, sample_domain)
+
+    def _kept(self, function: Callable[..., Any], stamps: object, step: Any, *args: Any) -> Any:
+        """Call a function of a step, or read what it returned before."""
+        try:
+            return self._outcome(function, (stamps, circumstances(step)), step, args, self._memory)
+        except _Unkept as unkept:
+            return unkept.outcome
+        except PicklingError:
+            _check_pickling(step)
+            raise
+
+
+def _check_pickling(step: Any) -> None:
+    try:
+        joblib.hash(step)
+    except PicklingError as error:
+        raise TypeError(
+            f"memory cannot keep what {step!r} makes, since it cannot be pickled: {error.args[0]}. "
+            "Give it functions and classes of a module that is imported, a named function in place "
+            "of a lambda, or the pipeline memory=None."
+        ) from error
+
+
+class _Unkept(Exception):
+    """Carries an outcome past joblib, which keeps whatever a function returns."""
+
+    def __init__(self, outcome: Any) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
 
 
 # What is kept; the stamps stand for the contents of input files, and for the code, in its key.
+def _outcome(
+    function: Callable[..., Any],
+    stamps: object,
+    step: Any,
+    args: tuple[Any, ...],
+    memory: joblib.Memory,
+) -> Any:
+    n_lenient = sum(_is_lenient(part) for part in parts(step))
+    with SilenceWatch() as watch:
+        outcome = function(step, *args, memory)
+    # A file may be readable again, and the warning is to come again. A transformer inside, that was
+    # not seen to run, may have met such a file in another process.
+    if n_lenient and (watch.silent or len(watch.runs) < n_lenient):
+        raise _Unkept(outcome)
+    return outcome
+
+
+def _is_lenient(step: Any) -> bool:
+    """Tell whether a step lets silence stand in."""
+    return isinstance(step, AudioTransformer) and step.on_error == "warn"
+
+
 def _fit_transform(
-    step: Any, X: Any, y: Any, target: dict[str, Any], stamps: object, memory: joblib.Memory
+    step: Any, X: Any, y: Any, target: dict[str, Any], memory: joblib.Memory
 ) -> tuple[Any, Any]:
     if isinstance(step, AudioTransformer):
         return step.fit(X, y, **target), _transform_rows(step, X, memory)
@@ -108,9 +176,7 @@ def _fit_transform(
     return step, step.fit(X, y, **target).transform(X)
 
 
-def _transform(
-    step: Any, X: Any, sample_domain: ArrayLike | None, stamps: object, memory: joblib.Memory
-) -> Any:
+def _transform(step: Any, X: Any, sample_domain: ArrayLike | None, memory: joblib.Memory) -> Any:
     if isinstance(step, AudioTransformer):
         return _transform_rows(step, X, memory)
     if sample_domain is None or "sample_domain" not in signature(step.transform).parameters:
@@ -120,30 +186,43 @@ def _transform(
 
 def _transform_rows(step: AudioTransformer, X: Any, memory: joblib.Memory) -> Any:
     """Send recordings through a step, together those that are not kept one by one already."""
-    if memory.location is None or type(step).fit is not AudioTransformer.fit:
+    if not getattr(memory, "location", None) or type(step).fit is not AudioTransformer.fit:
         return step.transform(X)  # one with a fit of its own has learnt from other recordings
     row = memory.cache(_row, ignore=["compute"], verbose=0)
-    setting = clone(step).set_params(n_jobs=None, verbose=0), _circumstances(step)
+    # Only what could be read is kept, whatever would have been done about the rest.
+    strict = clone(step).set_params(on_error="raise", n_jobs=None, verbose=0)
+    setting = strict, circumstances(strict)
     recordings = waveform_rows(X)
     names = [str(row) if isinstance(row, str | Path) else row for row in recordings]
-    keys = [(setting, name, _stamps([name])) for name in names]
+    keys = [(setting, name, stamp_files([name])) for name in names]
     new = [n for n, key in enumerate(keys) if not row.check_call_in_cache(*key, None)]
-    if new and step.on_error == "warn":
-        new = list(range(len(recordings)))  # so that its warning counts them all
-    try:
-        computed = step.transform([recordings[n] for n in new]) if new else []
-    except ValueError:
-        step.transform(recordings)  # its error counts them all, too
-        raise
+    computed, unkept = _compute(step, recordings, new)
     if not isinstance(computed, list | np.ndarray):
         return computed  # a data frame, of all recordings since none is kept
-    parts = {n: _own(computed[k : k + 1]) for k, n in enumerate(new)}
-    kept = [
+    own = {n: _own(computed[k : k + 1]) for k, n in enumerate(new)}
+    rows = [
+        own[n]
+        if n in unkept
         # What was there may have been removed since.
-        row(*key, lambda n=n: parts[n] if n in parts else step.transform(recordings[n : n + 1]))
+        else row(*key, lambda n=n: own[n] if n in own else strict.transform(recordings[n : n + 1]))
         for n, key in enumerate(keys)
     ]
-    return join_rows(kept) if isinstance(kept[0], np.ndarray) else list(chain(*kept))
+    return join_rows(rows) if isinstance(rows[0], np.ndarray) else list(chain(*rows))
+
+
+def _compute(step: AudioTransformer, recordings: list[Any], new: list[int]) -> tuple[Any, set[int]]:
+    """Send some recordings through a step, and tell for which of them silence may stand in."""
+    with SilenceWatch(new, len(recordings)) as watch:
+        if not new:
+            watch.runs.append(0)
+            return [], set()
+        try:
+            computed = step.transform([recordings[n] for n in new])
+        except ValueError:
+            step.transform(recordings)  # its error counts them all, too
+            raise
+    is_seen = watch.runs == [len(new)] or not _is_lenient(step)
+    return computed, {new[place] for place in watch.silent} if is_seen else set(new)
 
 
 def _own(part: Any) -> Any:
@@ -153,69 +232,3 @@ def _own(part: Any) -> Any:
 
 def _row(setting: object, recording: Any, stamps: object, compute: Callable[[], Any]) -> Any:
     return compute()
-
-
-def _stamps(X: Any) -> list[object]:
-    """Tell input files apart by place, time and size, and whether they can be read."""
-    rows = X
-    if not isinstance(X, list | tuple):
-        values = np.asarray(X)
-        rows = values.ravel() if values.dtype.kind in "OUT" else ()
-    paths = [os.path.abspath(row) for row in rows if isinstance(row, str | os.PathLike)]
-    return [(path, os.access(path, os.R_OK), *_time_and_size(path)) for path in paths]
-
-
-def _time_and_size(path: str) -> tuple[object, ...]:
-    """Of a file; of a folder those of the files in it; nothing where there is none."""
-    if os.path.isdir(path):
-        return tuple((name, *_time_and_size(os.path.join(path, name))) for name in _files(path))
-    status = os.stat(path) if os.path.exists(path) else None
-    return (status.st_mtime_ns, status.st_size) if status else ()
-
-
-def _files(folder: str) -> list[str]:
-    return sorted(name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name)))
-
-
-def _circumstances(step: Any) -> tuple[object, ...]:
-    """Tell what the result depends on beside step and rows: code, files, the kind of container."""
-    modules = {parent.__module__ for parent in type(step).__mro__}
-    params = step.get_params(deep=False) if hasattr(step, "get_params") else {}
-    files = [
-        stamp
-        for _, value in sorted(params.items())
-        if isinstance(value, str | os.PathLike) and os.path.exists(value)
-        for stamp in _stamps([value])
-    ]
-    return _code(tuple(sorted(modules))), files, get_config()["transform_output"]
-
-
-@cache
-def _code(modules: tuple[str, ...]) -> str:
-    """Hash the modules in which a class is written, and the versions of what these build on."""
-    digest = hashlib.sha256()
-    files = {getattr(sys.modules.get(name), "__file__", None) or "" for name in modules}
-    if any(name.startswith("skdidan.") for name in modules):
-        files |= {str(file) for file in Path(__file__).parent.glob("*.py")}
-    for file in sorted(files):
-        if os.path.isfile(file):
-            digest.update(Path(file).read_bytes())
-    for name in _LIBRARIES:
-        with suppress(PackageNotFoundError):  # an extra
-            digest.update(f"{name} {version(name)}\n".encode())
-    return digest.hexdigest()
-
-
-# What features are computed with; another version may compute others.
-_LIBRARIES = (
-    "skdidan",
-    "librosa",
-    "numpy",
-    "opensmile",
-    "scikit-learn",
-    "scipy",
-    "soundfile",
-    "soxr",
-    "torch",
-    "transformers",
-)

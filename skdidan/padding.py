@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 __all__ = ["count_frames", "is_padded", "join_rows", "pad_alike", "trim_padding"]
 
+_MOST_PADDING = 2**32  # bytes: 4 GiB of nothing
+
 
 def count_frames(X: NDArray[Any]) -> NDArray[np.int64]:
     """Count the frames of each spectrogram, those before its padding.
@@ -66,6 +68,11 @@ def is_padded(X: NDArray[Any] | None) -> bool:
 def pad_alike(parts: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Pad arrays of spectrograms with frames of NaN to the longest; other arrays stay as they are.
 
+    Raises
+    ------
+    ValueError
+        If the padding takes more than 4 GiB.
+
     Examples
     --------
     >>> import numpy as np
@@ -75,11 +82,19 @@ def pad_alike(parts: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     if any(part.ndim != 3 for part in parts):
         return list(parts)
     n_frames = max(part.shape[2] for part in parts)
+    n_bytes = sum(part[:, :, :1].nbytes * (n_frames - part.shape[2]) for part in parts)
+    if n_bytes > _MOST_PADDING:
+        ends = np.concatenate([_lacks_frame(part, n_frames) for part in parts])
+        raise ValueError(
+            f"This pads {len(ends)} rows to the {n_frames} frames of row {int(ends.argmin())}, "
+            "which takes more than 4 GiB of padding. Give a duration, cut long recordings into "
+            "windows (WindowedClassifier), or pass them by themselves."
+        )
     return [_pad(part, n_frames) for part in parts]
 
 
 def join_rows(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Stack the rows of arrays; spectrograms are padded with frames of NaN to the longest."""
+    """Stack the rows of arrays; spectrograms are padded as by `pad_alike`."""
     return np.concatenate(pad_alike(parts))
 
 
@@ -96,6 +111,11 @@ def trim_padding(X: NDArray[Any]) -> NDArray[Any]:
         return X
     is_frame = ~np.isnan(X).all(axis=(0, 1))
     return X[:, :, : X.shape[2] - int(is_frame[::-1].argmax())] if is_frame.any() else X
+
+
+def _lacks_frame(X: NDArray[Any], number: int) -> NDArray[np.bool_]:
+    """Tell which spectrograms have fewer frames than a number."""
+    return np.isnan(X[:, 0, -1]) if X.shape[2] == number else np.ones(len(X), dtype=bool)
 
 
 def _pad(X: NDArray[Any], n_frames: int) -> NDArray[Any]:

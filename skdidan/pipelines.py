@@ -71,9 +71,10 @@ class AdaptationPipeline(BaseEstimator):
         source and of the target. An audio transformer then sees each recording once per setting of
         its parameters, in whatever folds of a search; other steps see each set of rows once. What
         the last step learns or predicts is never kept.
-        An input file is read again when its size or time of modification has changed. What is
-        taken from there is taken silently: warnings of the step, such as those of unreadable audio
-        files, come only when it is computed.
+        An input file is read again when its size or time of modification has changed, and all is
+        computed anew after a change of code; the user guide says what counts. What holds silence
+        in place of unreadable audio is not kept, so that its warning comes each time. Other
+        warnings of a step come only when it is computed.
     verbose : bool, default=False
         Whether to print the time that each step took.
 
@@ -168,11 +169,12 @@ class AdaptationPipeline(BaseEstimator):
         Raises
         ------
         ValueError
-            If the steps or their names are unusable, or the domains do not fit together.
+            If the steps or their names are unusable, the domains do not fit together, or `memory`
+            is no place for a folder.
         TypeError
             If a step lacks a method that its place asks for, or takes no target itself but holds an
-            estimator that does, as a `sklearn.pipeline.Pipeline` may; or the last step takes no
-            groups.
+            estimator that does, as a `sklearn.pipeline.Pipeline` may; if the last step takes no
+            groups; or if a step cannot be pickled, as `memory` needs it.
 
         Warns
         -----

@@ -13,13 +13,12 @@ from scipy.signal import get_window
 
 from skdidan.audio import AudioTransformer
 from skdidan.cropping import Window
-from skdidan.padding import pad_alike
+from skdidan.padding import join_rows
 from skdidan.parameters import check_count, check_option, check_positive
 
 __all__ = ["MFCC", "LogMelSpectrogram", "Spectrogram"]
 
 _CROPS = ("loudest", "center")
-_MOST_PADDING = 2**32  # bytes: 4 GiB of nothing
 _N_TOGETHER = 64  # frames transformed at once: few enough for them to stay in the cache
 
 
@@ -119,7 +118,7 @@ class _DecibelSpectrogram(AudioTransformer):
         taper = librosa.util.pad_center(get_window("hann", self.win_length), size=self.n_fft)
         convert = partial(self._convert, taper=taper, bank=self._filter_bank())
         if self.duration is None:
-            return self._of_different_lengths(list(self._map(convert, rows)))
+            return join_rows([clip[np.newaxis] for clip in self._map(convert, rows)])
         n_samples = _n_samples(self.duration, self.sample_rate)
         n_frames = _count_frames(n_samples, self.n_fft, self.hop_length)
         window = Window(n_samples, self.crop)
@@ -127,19 +126,6 @@ class _DecibelSpectrogram(AudioTransformer):
         for n, values in enumerate(self._map(convert, rows, window=window)):
             spectrograms[n] = values
         return spectrograms
-
-    def _of_different_lengths(self, clips: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Put spectrograms, each of shape (n_bins, n_frames_of_the_clip), into one array."""
-        n_frames = [clip.shape[1] for clip in clips]
-        longest = int(np.argmax(n_frames))
-        n_padded = len(clips) * n_frames[longest] - sum(n_frames)
-        if n_padded * clips[0][:, :1].nbytes > _MOST_PADDING:
-            raise ValueError(
-                f"duration=None pads {len(clips)} rows to the {n_frames[longest]} frames of row "
-                f"{longest}, which takes more than 4 GiB of padding. Give a duration, cut long "
-                "recordings into windows (WindowedClassifier), or pass them by themselves."
-            )
-        return np.concatenate(pad_alike([clip[np.newaxis] for clip in clips]))
 
     def _n_bins(self) -> int:
         return 1 + self.n_fft // 2

@@ -1,8 +1,11 @@
 """StepMemory: what is kept is what would be computed, recordings one by one."""
 
+import multiprocessing
 import os
-import sys
+import signal
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import PicklingError
 
 import joblib
 import numpy as np
@@ -10,9 +13,18 @@ import pandas as pd
 import pytest
 import sklearn
 import soundfile
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_union
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skdidan import AudioLoader, Functionals, LogMelSpectrogram, Segment, caching
+from skdidan import (
+    AudioLoader,
+    Functionals,
+    LogMelSpectrogram,
+    Segment,
+    caching,
+    make_adaptation_pipeline,
+    padding,
+)
 from skdidan.audio import AudioTransformer, AudioWarning
 from skdidan.caching import StepMemory
 
@@ -25,7 +37,7 @@ LOUDEST = np.abs(WAVEFORMS[0]).max()
 class Loudness(AudioTransformer):
     """Loudest sample of each waveform; notes how many rows it was asked for."""
 
-    calls = []  # noqa: RUF012
+    calls = []  # noqa: RUF012 - shared by all clones on purpose
 
     def __init__(self, gain=1.0, sample_rate=16_000, on_error="raise", n_jobs=None, verbose=0):
         self.gain = gain
@@ -74,6 +86,15 @@ def test_whole_recordings_are_padded_to_the_longest_of_each_call(memory, files):
         X = [files[row] for row in rows]
         for _ in range(2):
             np.testing.assert_array_equal(memory.transform(step, X), step.transform(X))
+
+
+def test_more_padding_than_memory_is_refused_of_what_is_kept(memory, monkeypatch):
+    step = LogMelSpectrogram(n_mels=4, duration=None)
+    for waveform in WAVEFORMS:
+        memory.transform(step, [waveform])
+    monkeypatch.setattr(padding, "_MOST_PADDING", 4 * 4 * (5 + 10) - 1)
+    with pytest.raises(ValueError, match=r"pads 3 rows to the 16 frames of row 2, .* Give a dur"):
+        memory.transform(step, WAVEFORMS)
 
 
 def test_arrays_of_waveforms(memory):
@@ -140,6 +161,148 @@ def test_a_file_that_can_be_read_again_is_read(memory, files, monkeypatch):
     assert memory.transform(loud, files)[1, 0] == np.abs(WAVEFORMS[1]).max()
 
 
+@pytest.fixture
+def fail(monkeypatch):
+    """Return a context in which one file cannot be read, though nothing about it has changed."""
+    SoundFile = soundfile.SoundFile
+
+    def refuse(path, *args):
+        if "1.wav" in str(path):
+            raise soundfile.LibsndfileError(2)
+        return SoundFile(path, *args)
+
+    @contextmanager
+    def failing():
+        with monkeypatch.context() as broken:
+            broken.setattr(soundfile, "SoundFile", refuse)
+            yield
+
+    return failing
+
+
+def test_silence_that_stood_in_is_not_kept(memory, files, fail):
+    expected = [[np.abs(waveform).max()] for waveform in WAVEFORMS]
+    for _ in range(2):
+        with fail(), pytest.warns(AudioWarning, match=r"^1 of 3 rows .*1.wav' cannot be decoded"):
+            memory.transform(Loudness(on_error="warn"), files)
+    assert Loudness.calls == [3, 1]
+    np.testing.assert_array_equal(memory.transform(Loudness(), files), expected)
+    step = Loudness(on_error="warn")
+    np.testing.assert_array_equal(memory.fit_transform(step, files, None, {})[1], expected)
+    assert Loudness.calls == [3, 1, 1]  # what could be read is kept, whatever is done of the rest
+
+
+def test_the_warning_of_silence_comes_each_time(memory):
+    X = [*WAVEFORMS, np.zeros(900, dtype=np.float32)]
+    for order in ([0, 1, 2, 3], [0, 1, 2, 3], [0, 3, 1, 2]):
+        row = order.index(3)
+        with pytest.warns(AudioWarning, match=rf"^1 of 4 rows .* in row {row} is silent") as warned:
+            Z = memory.transform(Loudness(on_error="warn"), [X[n] for n in order])
+        assert len(warned) == 1 and Z[row, 0] == 0
+    assert Loudness.calls == [4, 1, 1]
+
+
+class Piecemeal(Loudness):
+    """One that reads its rows one by one, so that their places are not known."""
+
+    def transform(self, X):
+        """Measure."""
+        return np.concatenate([super(Piecemeal, self).transform([row]) for row in X])
+
+
+def measure():
+    return Loudness(on_error="warn")
+
+
+LENIENT = {
+    "learnt": lambda: Centred(on_error="warn"),
+    "piecemeal": lambda: Piecemeal(on_error="warn"),
+    "frame": lambda: Functionals(on_error="warn").set_output(transform="pandas"),
+    "union": lambda: make_union(measure(), Functionals(on_error="warn")),
+    "nested": lambda: make_union(make_adaptation_pipeline(measure())),
+    "threads": lambda: make_union(measure(), measure(), n_jobs=2),
+}
+
+
+@pytest.mark.filterwarnings("ignore::skdidan.audio.AudioWarning")
+@pytest.mark.parametrize("name", LENIENT)
+def test_no_result_with_silence_in_it_is_kept(memory, files, fail, name):
+    make = LENIENT[name]
+    with joblib.parallel_config(backend="threading"):
+        expected, other = (make().fit_transform(X) for X in (files, files[:1]))
+        with fail():
+            step, broken = memory.fit_transform(make(), files, None, {})
+            assert not np.array_equal(broken, expected)
+            memory.transform(step, files)
+        for _ in range(2):
+            step, Z = memory.fit_transform(make(), files, None, {})
+            np.testing.assert_array_equal(Z, expected)
+            np.testing.assert_array_equal(memory.transform(step, files), expected)
+        np.testing.assert_array_equal(memory.fit_transform(make(), files[:1], None, {})[1], other)
+
+
+@pytest.mark.parametrize("name", ["learnt", "union", "nested"])
+def test_results_without_silence_are_kept(memory, files, name):
+    for _ in range(2):
+        memory.fit_transform(LENIENT[name](), files, None, {})
+        n_calls = len(Loudness.calls)
+    memory.fit_transform(LENIENT[name](), files, None, {})
+    assert len(Loudness.calls) == n_calls
+
+
+def test_a_step_that_cannot_be_pickled_is_named(memory):
+    step = FunctionTransformer(lambda Z: 2 * Z)
+    message = r"(?s)memory cannot keep what .*FunctionTransformer\(.* a named function in place of"
+    for call in (
+        lambda: memory.transform(step, np.eye(2)),
+        lambda: memory.fit_transform(step, np.eye(2), None, {}),
+        lambda: memory.transform(make_union(step), np.eye(2)),
+    ):
+        with pytest.raises(TypeError, match=message) as caught:
+            call()
+        assert len(str(caught.value)) < 700
+    np.testing.assert_array_equal(StepMemory(None).transform(step, np.eye(2)), 2 * np.eye(2))
+    with pytest.raises(PicklingError, match="while hashing"):  # rows are no step
+        memory.transform(FunctionTransformer(), [lambda: 0])
+
+
+@pytest.mark.parametrize("place", ["a.wav", "a.wav/folder", "taken"])
+def test_a_place_that_can_be_no_folder_is_named(tmp_path, place):
+    (tmp_path / "a.wav").write_bytes(b"")
+    (tmp_path / "taken" / "joblib").mkdir(parents=True)
+    (tmp_path / "taken" / "joblib" / "skdidan").write_bytes(b"")
+    for kind in (str, Path):
+        with pytest.raises(ValueError, match=rf"memory must be a folder .*{place}"):
+            StepMemory(kind(tmp_path / place))
+
+
+class Dictionary:
+    """A place to keep things that is none of joblib's."""
+
+    def __init__(self):
+        self.kept = {}
+
+    def cache(self, function, ignore=None):
+        """Keep what a function returns."""
+
+        def cached(*args):
+            key = joblib.hash((function.__name__, args[:-1]))
+            self.kept[key] = self.kept[key] if key in self.kept else function(*args)
+            return self.kept[key]
+
+        return cached
+
+
+def test_any_place_will_do_that_has_a_cache():
+    Loudness.calls.clear()
+    memory = StepMemory(Dictionary())
+    for _ in range(2):
+        np.testing.assert_array_equal(
+            memory.transform(Loudness(), WAVEFORMS), Loudness().transform(WAVEFORMS)
+        )
+    assert Loudness.calls == [3, 3, 3]
+
+
 def test_relative_paths_are_of_their_folder(memory, tmp_path, monkeypatch):
     for folder, gain in (("a", 1), ("b", 2)):
         (tmp_path / folder).mkdir()
@@ -147,25 +310,6 @@ def test_relative_paths_are_of_their_folder(memory, tmp_path, monkeypatch):
         soundfile.write("x.wav", WAVEFORMS[0] / gain, 16_000, subtype="FLOAT")
         os.utime("x.wav", ns=(0, 0))
         assert memory.transform(Loudness(), ["x.wav"])[0, 0] == np.abs(WAVEFORMS[0]).max() / gain
-
-
-@pytest.mark.parametrize("changed", ["version", "module"])
-def test_other_code_computes_anew(memory, tmp_path, monkeypatch, changed):
-    """Of a new version of a library, or of an edited class."""
-    place = tmp_path / "written.py"
-    place.write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
-    monkeypatch.setattr(sys.modules[__name__], "__file__", str(place))
-    memory.transform(Loudness(), WAVEFORMS)
-    if changed == "module":
-        place.write_text("# edited", encoding="utf-8")
-    else:
-        monkeypatch.setattr(caching, "version", lambda name: "99")
-    memory.transform(Loudness(), WAVEFORMS)
-    assert Loudness.calls == [3]  # within a process the code is looked at once
-    caching._code.cache_clear()
-    memory.transform(Loudness(), WAVEFORMS)
-    assert Loudness.calls == [3, 3]
-    caching._code.cache_clear()
 
 
 def test_the_global_kind_of_container_counts(memory):
@@ -262,6 +406,50 @@ def test_what_a_killed_process_left_half_written_is_computed_again(
     assert not caplog.text
 
 
+class Deadly:
+    """Data; a process that has ``DEADLY`` set dies in the middle of writing it."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __getstate__(self):
+        if "DEADLY" in os.environ:
+            # Where there is no SIGKILL, SIGTERM cannot be caught either.
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+        return vars(self)
+
+
+class Outliving(Loudness):
+    """Of three recordings the second is the one that is deadly to write."""
+
+    def transform(self, X):
+        """Return what fills any buffer, and then the loudness."""
+        values = super().transform(X)
+        kinds = [Deadly if len(row) == len(WAVEFORMS[1]) else list for row in X]
+        return [[np.ones(10**6), kind(row)] for kind, row in zip(kinds, values, strict=True)]
+
+
+def die(folder):
+    """Write until killed."""
+    os.environ["DEADLY"] = "yes"
+    StepMemory(folder).transform(Outliving(), WAVEFORMS)
+
+
+def test_what_a_process_was_killed_in_the_middle_of_is_computed_again(memory, tmp_path):
+    process = multiprocessing.get_context("spawn").Process(target=die, args=(tmp_path / "kept",))
+    process.start()
+    process.join()
+    assert process.exitcode not in (0, 1)  # 1 is an exception
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "kept").rglob("output.pkl*")}
+    assert len(sizes) == 2 and min(sizes.values()) > 10**6  # the first, and a part of the second
+    assert len(list((tmp_path / "kept").rglob("output.pkl"))) == 1
+    for _ in range(2):
+        first, second, third = memory.transform(Outliving(), WAVEFORMS)
+        loudness = [first[1][0], second[1].values[0], third[1][0]]
+        np.testing.assert_array_equal(loudness, [np.abs(row).max() for row in WAVEFORMS])
+    assert Loudness.calls == [2]
+
+
 def test_a_folder_can_be_limited_and_cleared(memory, tmp_path):
     expected = memory.transform(Loudness(), WAVEFORMS)
     folder = joblib.Memory(tmp_path / "kept", verbose=0)
@@ -273,7 +461,7 @@ def test_a_folder_can_be_limited_and_cleared(memory, tmp_path):
 
 
 def test_without_a_place_nothing_is_kept(monkeypatch):
-    for name in ("_stamps", "_circumstances"):  # what a key is made of
+    for name in ("stamp_files", "circumstances"):  # what a key is made of
         monkeypatch.setattr(caching, name, None)
     Loudness.calls.clear()
     StepMemory(None).fit_transform(StandardScaler(), np.eye(3), None, {})

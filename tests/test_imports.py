@@ -13,7 +13,7 @@ PACKAGE = Path(skdidan.__file__).parent
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
 LAYERS = [
-    {"parameters", "reporting", "cropping", "padding", "decoders"},
+    {"parameters", "reporting", "cropping", "padding", "decoders", "fingerprints", "silence"},
     {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"}
     | {"layouts", "labels", "speech_models"},
     {"spectrograms", "functionals", "embeddings", "scaling", "networks", "distances", "batches"}
@@ -44,6 +44,7 @@ FORBIDDEN = {
     "cropping": {"sklearn", "torch", "skorch"},
     "parameters": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "reporting": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
+    "silence": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "padding": {"sklearn", "torch", "skorch"},
     "networks": {"sklearn", "skorch"},
     "distances": {"sklearn", "skorch"},
@@ -65,6 +66,7 @@ FORBIDDEN = {
     "windows": {"torch", "skorch"},
     "audio": {"torch", "skorch"},
     "caching": {"torch", "skorch"},
+    "fingerprints": {"torch", "skorch"},
     "criteria": {"torch", "skorch"},
     "speech_models": {"sklearn", "skorch", "transformers"},
     "embeddings": {"skorch", "transformers"},

@@ -684,7 +684,7 @@ class TestWholeTarget:
 class Noted(Whole):
     """Notes which rows of the source it was fitted to, by their first feature."""
 
-    fits = []  # noqa: RUF012
+    fits = []  # noqa: RUF012 - shared by all clones on purpose
 
     def fit(self, X, y, X_tgt=None, *, sample_domain=None):
         self.fits.append(X[:, 0])

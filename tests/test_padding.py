@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from skdidan import padding
+from skdidan.domains import merge_domains
 from skdidan.padding import count_frames, is_padded, join_rows, pad_alike, trim_padding
 
 CLIPS = [
@@ -46,6 +48,18 @@ def test_trimming_leaves_the_longest():
     np.testing.assert_array_equal(trim_padding(X[:1]), CLIPS[0])
     nothing = np.full((1, 3, 4), np.nan)
     assert trim_padding(nothing) is nothing
+
+
+def test_padding_of_more_than_memory_is_refused(monkeypatch):
+    frame = CLIPS[0][:, :, :1].nbytes
+    monkeypatch.setattr(padding, "_MOST_PADDING", (7 - 4 + 7 - 2) * frame)
+    X = join_rows(CLIPS)
+    with pytest.raises(ValueError, match=r"pads 4 rows to the 7 frames of row 1, .* Give a durat"):
+        join_rows([*CLIPS, np.ones((1, 3, 6))])
+    # Of arrays that are padded already, the row that reaches to the end; source rows come first.
+    with pytest.raises(ValueError, match=r"pads 6 rows to the 7 frames of row 4, .* Give a durat"):
+        merge_domains(np.ones((3, 3, 4)), X, np.repeat([True, False], 3))
+    assert merge_domains(np.ones((2, 3, 4)), X, np.repeat([True, False], [2, 3])).shape == (5, 3, 7)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pickle
 import re
 import warnings
 from pathlib import Path
+from typing import ClassVar
 
 import joblib
 import numpy as np
@@ -85,7 +86,7 @@ class FileExtractor(Extractor):
 class Adapted(ClassifierMixin, BaseEstimator):
     """A classifier that looks at the target: a support vector machine that remembers it."""
 
-    __metadata_request__fit = {"X_tgt": True, "sample_domain": True}  # noqa: RUF012
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
 
     def __init__(self, trade_off=1.0):
         self.trade_off = trade_off

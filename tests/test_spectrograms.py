@@ -9,7 +9,7 @@ import soundfile
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from skdidan import MFCC, AudioLoader, LogMelSpectrogram, Spectrogram, Target, spectrograms
+from skdidan import MFCC, AudioLoader, LogMelSpectrogram, Spectrogram, Target, padding
 from skdidan.audio import AudioWarning
 
 RATE = 16_000
@@ -346,7 +346,7 @@ def test_a_recording_of_less_than_a_transform_is_padded_to_one(transformer):
 
 
 def test_padding_of_more_than_memory_is_refused(monkeypatch, clips):
-    monkeypatch.setattr(spectrograms, "_MOST_PADDING", 64 * 4 * 50)
+    monkeypatch.setattr(padding, "_MOST_PADDING", 64 * 4 * 50)
     transformer = LogMelSpectrogram(duration=None)
     assert transformer.transform([clips[0], clips[1][:8000]]).shape == (2, 64, 101)
     with pytest.raises(ValueError, match=r"pads 2 rows to the 101 frames of row 1, .* Give a dur"):
