@@ -7,7 +7,6 @@ from collections.abc import Callable
 from inspect import signature
 from itertools import chain
 from pathlib import Path
-from pickle import PicklingError
 from typing import Any
 
 import joblib
@@ -76,11 +75,6 @@ class StepMemory:
             The fitted transformer.
         Z : array-like or list, of n_source rows
             What it made of the source.
-
-        Raises
-        ------
-        TypeError
-            If the step holds something that cannot be pickled, and so cannot be kept.
         """
         if not self._keeps:
             return _fit_transform(step, X, y, target, self._memory)
@@ -103,11 +97,6 @@ class StepMemory:
         -------
         Z : array-like or list, of n_samples rows
             What the step made of them.
-
-        Raises
-        ------
-        TypeError
-            As by `fit_transform`.
         """
         if not self._keeps:
             return _transform(step, X, sample_domain, self._memory)
@@ -115,24 +104,13 @@ class StepMemory:
 
     def _kept(self, function: Callable[..., Any], stamps: object, step: Any, *args: Any) -> Any:
         """Call a function of a step, or read what it returned before."""
+        key = circumstances(step)
+        if key is None:
+            return function(step, *args, self._memory)
         try:
-            return self._outcome(function, (stamps, circumstances(step)), step, args, self._memory)
+            return self._outcome(function, (stamps, key), step, args, self._memory)
         except _Unkept as unkept:
             return unkept.outcome
-        except PicklingError:
-            _check_pickling(step)
-            raise
-
-
-def _check_pickling(step: Any) -> None:
-    try:
-        joblib.hash(step)
-    except PicklingError as error:
-        raise TypeError(
-            f"memory cannot keep what {step!r} makes, since it cannot be pickled: {error.args[0]}. "
-            "Give it functions and classes of a module that is imported, a named function in place "
-            "of a lambda, or the pipeline memory=None."
-        ) from error
 
 
 class _Unkept(Exception):
@@ -186,8 +164,9 @@ def _transform(step: Any, X: Any, sample_domain: ArrayLike | None, memory: jobli
 
 def _transform_rows(step: AudioTransformer, X: Any, memory: joblib.Memory) -> Any:
     """Send recordings through a step, together those that are not kept one by one already."""
-    if not getattr(memory, "location", None) or type(step).fit is not AudioTransformer.fit:
-        return step.transform(X)  # one with a fit of its own has learnt from other recordings
+    has_learnt = type(step).fit is not AudioTransformer.fit  # from other recordings
+    if not getattr(memory, "location", None) or has_learnt or circumstances(step) is None:
+        return step.transform(X)
     row = memory.cache(_row, ignore=["compute"], verbose=0)
     # Only what could be read is kept, whatever would have been done about the rest.
     strict = clone(step).set_params(on_error="raise", n_jobs=None, verbose=0)

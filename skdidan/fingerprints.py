@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+import time
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
-from inspect import getmodulename, unwrap
+from inspect import unwrap
 from operator import attrgetter
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-import joblib
 import numpy as np
 from sklearn import get_config
 
@@ -36,10 +36,7 @@ _LIBRARIES = {
     "transformers": "transformers",
 }
 _INSTALLED = {"site-packages", "dist-packages"}
-_PLAIN = (str, bytes, int, float, complex, type(None), type(...))
-# What Python and abc write into a class beside its definition.
-_WRITTEN_IN = {"__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__", "_abc_impl"}
-_WRITTEN_IN |= {"__static_attributes__", "__annotations__", "__annotate_func__"}
+_START = time.time()
 
 
 def parts(value: Any) -> Iterator[Any]:
@@ -65,6 +62,8 @@ def parts(value: Any) -> Iterator[Any]:
         inner = [params[name] for name in sorted(params) if name != "memory"]
     elif isinstance(value, partial):
         inner = value.func, value.args, value.keywords
+    elif isinstance(value, MethodType):
+        inner = (value.__self__,)
     elif isinstance(value, Mapping):
         inner = value.values()
     elif isinstance(value, Sequence | Set):
@@ -113,7 +112,7 @@ def _files(folder: str) -> list[str]:
     return sorted(name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name)))
 
 
-def circumstances(step: Any) -> tuple[object, ...]:
+def circumstances(step: Any) -> tuple[object, ...] | None:
     """Tell what the result depends on beside step and rows.
 
     Parameters
@@ -124,168 +123,79 @@ def circumstances(step: Any) -> tuple[object, ...]:
     Returns
     -------
     code : str
-        Hash of the code of the step and of its parameters, of what this code names, of skdidan, and
-        of the versions of the libraries below it.
+        Hash of skdidan, of the versions of the libraries below it, and of the files in which the
+        classes and functions of the step and of its parameters stand, with those that these import.
     files : list of tuple
         Stamps of the files and folders that parameters name.
     container : str
         The kind that scikit-learn is set to return.
+
+    None stands for all of it where the code of the step is not that of a file: typed into a
+    notebook, made by another function, or edited since this module was imported.
     """
-    files = [stamp for stamp in stamp_files(step) if len(stamp) > 1]
-    code = _Code()
+    files = set(_own_files())
     for part in parts(step):
-        if not isinstance(part, _PLAIN):
-            code.add(part if isinstance(part, _DEFINITIONS) else type(part))
-    return code.hexdigest(), files, get_config()["transform_output"]
+        for definition in _definitions(part):
+            if not _is_library(definition.__module__):
+                if not _is_in_file(definition):
+                    return None
+                files |= _reach(definition.__module__)
+    if any(not os.path.isfile(file) or os.path.getmtime(file) > _START for file in files):
+        return None
+    digest = hashlib.sha256("\n".join([*_versions(), *sorted(map(_content, files))]).encode())
+    stamps = [stamp for stamp in stamp_files(step) if len(stamp) > 1]
+    return digest.hexdigest(), stamps, get_config()["transform_output"]
 
 
-class _Code:
-    """Hashes definitions as they are loaded, and the files in which they are written.
-
-    Neither would do. Helpers and constants of a module stand in its file; but it may have been
-    edited since it was loaded, or there is none, as of a notebook.
-    """
-
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256("\n".join(_versions()).encode())
-        self._seen: dict[int, tuple[int, Any]] = {}
-        self._modules: set[str] = set()
-
-    def hexdigest(self) -> str:
-        """Return the hash of everything added."""
-        for name in sorted(self._modules | _own_modules()):
-            self._digest.update(_source(name).encode())
-        return self._digest.hexdigest()
-
-    def add(self, thing: Any) -> None:
-        """Add a definition, or a value that one names."""
-        if isinstance(thing, _PLAIN):
-            self._digest.update(f"{thing!r}\n".encode())
-        elif isinstance(thing, tuple):  # of which one may be shared or not
-            for part in (len(thing), *thing):
-                self.add(part)
-        elif id(thing) in self._seen:
-            self._digest.update(f"#{self._seen[id(thing)][0]}\n".encode())
-        else:
-            self._seen[id(thing)] = len(self._seen), thing  # which also keeps its id from others
-            self._digest.update(f"{type(thing).__name__}\n".encode())
-            for part in self._open(thing):
-                self.add(part)
-
-    def _open(self, thing: Any) -> Iterator[Any]:
-        """Yield what a definition or a value consists of."""
-        if isinstance(thing, type):
-            for base in thing.__mro__:
-                yield f"{base.__module__}.{base.__qualname__}"
-                self._modules.add(base.__module__)
-                if not _is_library(base.__module__):
-                    yield from _class_body(base)
-        elif isinstance(thing, FunctionType):
-            yield from self._open_function(thing)
-        elif isinstance(thing, CodeType):
-            yield from (thing.co_code, thing.co_exceptiontable, thing.co_flags, thing.co_argcount)
-            yield from (thing.co_kwonlyargcount, thing.co_names, thing.co_varnames, thing.co_consts)
-        elif isinstance(thing, ModuleType):
-            yield thing.__name__
-            if not _is_library(thing.__name__):
-                self._modules.add(thing.__name__)
-        elif isinstance(thing, property):
-            yield from (thing.fget, thing.fset, thing.fdel)
-        elif isinstance(thing, partial):
-            yield from (thing.func, thing.args, thing.keywords)
-        elif isinstance(thing, cached_property):
-            yield thing.func
-        elif isinstance(thing, MethodType):
-            yield from (thing.__func__, type(thing.__self__))
-        elif hasattr(thing, "__wrapped__"):  # a static or class method, or one that remembers
-            yield thing.__wrapped__
-        elif isinstance(thing, Mapping):
-            yield from (part for item in thing.items() for part in item)
-        elif isinstance(thing, list):
-            yield from thing
-        elif isinstance(thing, Set):
-            yield from sorted(map(repr, thing))
-        else:
-            yield type(thing)
-            with suppress(Exception):  # what cannot be pickled, such as a lock, is no value
-                yield joblib.hash(thing)
-
-    def _open_function(self, function: FunctionType) -> Iterator[Any]:
-        module = function.__globals__.get("__name__", "")
-        yield f"{module}.{function.__qualname__}"
-        if _is_library(module) and not function.__closure__:
-            return
-        yield from (function.__code__, function.__defaults__, function.__kwdefaults__)
-        for cell in function.__closure__ or ():
-            with suppress(ValueError):  # an empty one
-                yield cell.cell_contents
-        if not _is_library(module):
-            self._modules.add(module)
-            in_file = _has_file(function)
-            for name in sorted(_names(function.__code__) & function.__globals__.keys()):
-                value = function.__globals__[name]
-                # Of a module with a file, values stand there; those of now may be its state.
-                if not in_file or isinstance(value, _DEFINITIONS):
-                    yield from (name, value)
-
-
-_DEFINITIONS: tuple[type, ...] = (
-    type,
-    FunctionType,
-    MethodType,
-    ModuleType,
-    property,
-    partial,
-    cached_property,
-)
-_DEFINITIONS += (staticmethod, classmethod, type(cache(len)))
-
-
-def _class_body(base: type) -> Iterator[Any]:
-    body = {name: value for name, value in vars(base).items() if name not in _WRITTEN_IN}
-    in_file = _is_in_file(base, body.values())
-    for name in sorted(body):
-        if not in_file or isinstance(body[name], _DEFINITIONS):
-            yield from (name, body[name])
-
-
-def _is_in_file(base: type, body: Iterable[Any]) -> bool:
-    """Tell whether a class is the one that stands in the file of its module."""
-    module: Any = sys.modules.get(base.__module__)
-    with suppress(AttributeError):
-        if attrgetter(base.__qualname__)(module) is base:
-            unwrapped = [unwrap(value) for value in body if isinstance(value, FunctionType)]
-            own = [f for f in unwrapped if f.__globals__.get("__name__") == base.__module__]
-            return any(map(_has_file, own)) if own else bool(_source(base.__module__))
-    return False
-
-
-def _has_file(function: FunctionType) -> bool:
-    """Tell whether a function stands in the file of its module.
-
-    Not so where it was typed in, or came to a worker of joblib from the main module of another
-    process.
-    """
-    name = function.__globals__.get("__name__", "")
-    file = getattr(sys.modules.get(name), "__file__", None)
-    return bool(_source(name)) and function.__code__.co_filename == file
-
-
-def _names(code: CodeType) -> set[str]:
-    """Collect the names in some code and in the functions within it."""
-    inner = (_names(const) for const in code.co_consts if isinstance(const, CodeType))
-    return set(code.co_names).union(*inner)
+def _definitions(part: Any) -> tuple[Any, ...]:
+    """Return the function that a value is, or its class with the bases."""
+    if isinstance(part, FunctionType):
+        return (part,)
+    return part.__mro__ if isinstance(part, type) else type(part).__mro__
 
 
 def _is_library(module: str) -> bool:
-    """Tell whether a module is of Python, of this package or of an installed one."""
+    """Tell whether a module is of Python, or of a package whose version counts."""
     root = module.partition(".")[0]
-    if root in sys.stdlib_module_names or root in _LIBRARIES.values():
-        return True
-    if root == "__main__":  # whose file may be that of a program which runs the user's code
+    return root != "__main__" and (root in sys.stdlib_module_names or root in _LIBRARIES.values())
+
+
+def _is_in_file(definition: Any) -> bool:
+    """Tell whether a module holds a definition, and holds it from its file.
+
+    Neither is so of what was replaced since, and the file of a main module may be that of another
+    program, which runs the user's code.
+    """
+    module: Any = sys.modules.get(definition.__module__)
+    try:
+        if attrgetter(definition.__qualname__)(module) is not definition:
+            return False
+    except AttributeError:  # it is local to a function, or that of another process
         return False
-    file = getattr(sys.modules.get(module), "__file__", None) or ""
-    return not _INSTALLED.isdisjoint(Path(file).parts)
+    own = [definition] if isinstance(definition, FunctionType) else vars(definition).values()
+    places = {unwrap(f).__code__.co_filename for f in own if isinstance(f, FunctionType)}
+    file = _file(definition.__module__)
+    return file in places if definition.__module__ == "__main__" else file is not None
+
+
+def _reach(name: str) -> set[str]:
+    """Return the files of a module and of those that it imports, unless these are installed."""
+    found, left = {name}, [name]
+    while left:
+        for value in vars(sys.modules[left.pop()]).values():
+            is_module = isinstance(value, ModuleType)
+            other = value.__name__ if is_module else getattr(value, "__module__", None)
+            if not isinstance(other, str) or other in found or other not in sys.modules:
+                continue
+            if not _is_library(other) and _INSTALLED.isdisjoint(Path(_file(other) or "").parts):
+                found.add(other)
+                left.append(other)
+    # A package may have no file of its own.
+    return {file for name in found if (file := _file(name))}
+
+
+def _file(module: str) -> str | None:
+    return getattr(sys.modules[module], "__file__", None)
 
 
 @cache
@@ -298,28 +208,12 @@ def _versions() -> list[str]:
 
 
 @cache
-def _own_modules() -> set[str]:
-    """Name the modules of this package, of which any may have a part in a feature."""
-    files = Path(__file__).parent.glob("*.py")
-    return {f"{__package__}.{getmodulename(str(file))}" for file in files}
+def _own_files() -> list[str]:
+    """List the modules of this package, of which any may have a part in a feature."""
+    return [str(file) for file in Path(__file__).parent.glob("*.py")]
 
 
-_SOURCES: dict[str, tuple[Any, str, str]] = {}  # by module: how loaded, its file, the hash of that
-
-
-def _source(name: str) -> str:
-    """Hash the file of a module, each time that it is loaded; empty where there is none.
-
-    Not each time that the file is edited: the code that runs is the one that was loaded.
-    """
-    module = sys.modules.get(name)
-    spec = getattr(module, "__spec__", None)  # a new one from every import and reload
-    file = getattr(module, "__file__", None) or ""
-    if module is None and name.startswith(f"{__package__}."):  # not imported yet
-        file = str(Path(__file__).with_name(f"{name.rpartition('.')[2]}.py"))
-    known = _SOURCES.get(name)
-    if known is None or known[0] is not spec or known[1] != file:
-        content = Path(file).read_bytes() if os.path.isfile(file) else None
-        digest = "" if content is None else hashlib.sha256(content).hexdigest()
-        known = _SOURCES[name] = spec, file, digest
-    return known[2]
+@cache
+def _content(file: str) -> str:
+    """Hash a file, once: what is edited later is no longer asked for."""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
