@@ -4,8 +4,6 @@ from .adversaries import DomainAdversary as DomainAdversary
 from .alignments import GFK as GFK
 from .alignments import CorrelationAlignment as CorrelationAlignment
 from .alignments import SubspaceAlignment as SubspaceAlignment
-from .audio import AudioLoader as AudioLoader
-from .audio import AudioWarning as AudioWarning
 from .audio import Segment as Segment
 from .audio import read_audio as read_audio
 from .classifiers import DANClassifier as DANClassifier
@@ -53,6 +51,8 @@ from .plots import plot_confusion as plot_confusion
 from .plots import plot_reconstruction as plot_reconstruction
 from .plots import plot_scores as plot_scores
 from .reconstruction import IDA as IDA
+from .recordings import AudioLoader as AudioLoader
+from .recordings import AudioWarning as AudioWarning
 from .regressors import JDAR as JDAR
 from .regressors import JIASL as JIASL
 from .scaling import CorpusScaler as CorpusScaler

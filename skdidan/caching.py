@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
-from skdidan.audio import AudioTransformer, waveform_rows
 from skdidan.domains import open_target
 from skdidan.fingerprints import circumstances, parts, stamp_files
 from skdidan.padding import join_rows, trim_padding
+from skdidan.recordings import AudioTransformer, waveform_rows
 from skdidan.silence import SilenceWatch
 
 __all__ = ["StepMemory"]

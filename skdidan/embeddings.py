@@ -16,8 +16,8 @@ import torch
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
-from skdidan.audio import AudioTransformer
 from skdidan.parameters import check_count, check_option, check_positive
+from skdidan.recordings import AudioTransformer
 from skdidan.speech_models import SpeechModel
 
 __all__ = ["Embeddings"]

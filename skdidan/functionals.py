@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct, next_fast_len
 
-from skdidan.audio import AudioTransformer
+from skdidan.recordings import AudioTransformer
 
 __all__ = ["Functionals"]
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.fft import dct, rfft
 from scipy.signal import get_window
 
-from skdidan.audio import AudioTransformer
 from skdidan.cropping import Window
 from skdidan.padding import join_rows
 from skdidan.parameters import check_count, check_option, check_positive
+from skdidan.recordings import AudioTransformer
 
 __all__ = ["MFCC", "LogMelSpectrogram", "Spectrogram"]
 

@@ -16,7 +16,7 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skdidan.audio import Segment, audio_span, waveform_rows
+from skdidan.audio import Segment, audio_span
 from skdidan.domains import (
     check_missing,
     open_target,
@@ -27,6 +27,7 @@ from skdidan.domains import (
 )
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipelines import AdaptationPipeline
+from skdidan.recordings import waveform_rows
 from skdidan.steps import last_step, send_through, source_path, unwrap
 
 __all__ = ["WindowedClassifier"]

@@ -23,7 +23,8 @@ from skdidan import (
     audio,
     read_audio,
 )
-from skdidan.audio import AudioWarning, audio_span, map_waveforms, waveform_rows
+from skdidan.audio import audio_span
+from skdidan.recordings import AudioWarning, map_waveforms, waveform_rows
 
 RATE = 16_000
 

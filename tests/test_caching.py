@@ -24,8 +24,8 @@ from skdidan import (
     make_adaptation_pipeline,
     padding,
 )
-from skdidan.audio import AudioTransformer, AudioWarning
 from skdidan.caching import StepMemory
+from skdidan.recordings import AudioTransformer, AudioWarning
 
 RNG = np.random.default_rng(0)
 WAVEFORMS = [RNG.normal(scale=0.1, size=length).astype(np.float32) for length in (1600, 800, 2400)]
@@ -223,7 +223,7 @@ LENIENT = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::skdidan.audio.AudioWarning")
+@pytest.mark.filterwarnings("ignore::skdidan.AudioWarning")
 @pytest.mark.parametrize("name", LENIENT)
 def test_no_result_with_silence_in_it_is_kept(memory, files, fail, name):
     make = LENIENT[name]

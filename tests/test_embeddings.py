@@ -18,8 +18,8 @@ from sklearn.base import clone
 from sklearn.svm import SVC
 
 from skdidan import CorpusScaler, Embeddings, Target, make_adaptation_pipeline
-from skdidan.audio import AudioWarning
 from skdidan.caching import StepMemory
+from skdidan.recordings import AudioWarning
 from skdidan.speech_models import SpeechEncoder, SpeechModel, _batches
 
 RATE = 16_000

@@ -16,6 +16,7 @@ LAYERS = [
     {"parameters", "reporting", "cropping", "padding", "decoders", "fingerprints", "silence"},
     {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"}
     | {"layouts", "labels", "speech_models"},
+    {"recordings"},
     {"spectrograms", "functionals", "embeddings", "scaling", "networks", "distances", "batches"}
     | {"folders", "synthetic", "caching"},
     {
@@ -37,8 +38,8 @@ LAYERS = [
     {"model_selection"},
     {"comparison", "plots", "persistence"},
 ]
-# Within a layer: audio opens a Target, and plots average records.
-SAME_LAYER = {("audio", "domains"), ("plots", "comparison")}
+# Within a layer: plots average records.
+SAME_LAYER = {("plots", "comparison")}
 FORBIDDEN = {
     "decoders": {"sklearn", "torch", "skorch"},
     "cropping": {"sklearn", "torch", "skorch"},
@@ -64,7 +65,8 @@ FORBIDDEN = {
     "regressors": {"torch", "skorch"},
     "weighting": {"torch", "skorch"},
     "windows": {"torch", "skorch"},
-    "audio": {"torch", "skorch"},
+    "audio": {"sklearn", "torch", "skorch"},
+    "recordings": {"torch", "skorch"},
     "caching": {"torch", "skorch"},
     "fingerprints": {"torch", "skorch"},
     "criteria": {"torch", "skorch"},

@@ -23,7 +23,8 @@ from skdidan import (
     functionals,
     read_audio,
 )
-from skdidan.audio import AudioWarning, audio_span
+from skdidan.audio import audio_span
+from skdidan.recordings import AudioWarning
 
 RATE = 16_000
 TRANSFORMERS = {

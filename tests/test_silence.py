@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skdidan.audio import AudioWarning, map_waveforms
+from skdidan.recordings import AudioWarning, map_waveforms
 from skdidan.silence import SilenceWatch
 
 ROWS = [np.ones(5), np.zeros(5), np.ones(5)]
