@@ -1,0 +1,276 @@
+"""Rows of recordings: which kinds there are, their values, and errors of single waveforms."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from sklearn.base import clone
+
+from skdidan import (
+    AudioLoader,
+    Target,
+    read_audio,
+)
+from skdidan.recordings import AudioWarning, map_waveforms, waveform_rows
+
+RATE = 16_000
+
+
+def tone(frequency=440.0, seconds=0.5, rate=RATE, amplitude=0.5):
+    return amplitude * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)
+
+
+def write(path, samples, rate=RATE, **options):
+    soundfile.write(path, samples, rate, **options)
+    return path
+
+
+# waveform_rows
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        list,
+        tuple,
+        np.array,
+        pd.Series,
+        pd.Index,
+        pd.DataFrame,
+        Target,
+        lambda paths: [Path(path) for path in paths],
+        lambda paths: np.array(paths, dtype=object)[:, None],
+    ],
+)
+def test_every_container_of_paths(container):
+    rows = waveform_rows(container(["b.wav", "a.wav"]))
+    assert [str(row) for row in rows] == ["b.wav", "a.wav"]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [[0.0, 1.0], [2.0, 3.0]],
+        np.arange(4.0).reshape(2, 2),
+        np.arange(4, dtype=np.int16).reshape(2, 2),
+    ],
+)
+def test_every_container_of_waveforms(X):
+    for container in (list, tuple, np.asarray, pd.DataFrame, Target):
+        rows = waveform_rows(container(X))
+        np.testing.assert_array_equal(np.stack(rows), [[0, 1], [2, 3]])
+
+
+def test_waveforms_may_differ_in_length():
+    rows = waveform_rows(pd.Series([np.ones(3), np.ones(5)]))
+    assert [len(row) for row in rows] == [3, 5]
+
+
+@pytest.mark.parametrize("X", ["a.wav", Path("a.wav"), b"a.wav", 3, Target("a.wav")])
+def test_single_path_is_refused(X):
+    with pytest.raises(TypeError, match=r"X must hold one path or waveform per row; got .* alone"):
+        waveform_rows(X)
+
+
+@pytest.mark.parametrize(
+    "X", [np.ones(5), np.ones((2, 3, 4)), np.ones((2, 3), bool), np.ones((2, 3), complex)]
+)
+def test_arrays_of_other_shapes_are_refused(X):
+    with pytest.raises(TypeError, match=r"X must be an array of paths.*got shape \(.*and dtype"):
+        waveform_rows(X)
+
+
+@pytest.mark.parametrize("X", [[], np.empty((0, 5)), pd.Series([], dtype=object), Target([])])
+def test_no_rows_are_refused(X):
+    with pytest.raises(ValueError, match=r"X has 0 sample\(s\)"):
+        waveform_rows(X)
+
+
+@pytest.mark.parametrize("odd", [None, 3.0, np.ones(3)])
+def test_paths_mixed_with_anything_are_refused(odd):
+    with pytest.raises(TypeError, match="X holds paths, but row 1 is not one"):
+        waveform_rows(["a.wav", odd, "b.wav"])
+
+
+@pytest.mark.parametrize("row", [np.ones((4, 2)), 1.0])
+def test_waveform_needs_one_axis(row):
+    with pytest.raises(TypeError, match=r"waveform in row 1 must have one axis.*got shape"):
+        waveform_rows([np.ones(4), row])
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint16, bool, complex, object])
+def test_unknown_full_scale_is_refused(dtype):
+    with pytest.raises(TypeError, match=r"row 0 has dtype .*full scale is not known"):
+        waveform_rows([np.ones(4, dtype=dtype)])
+
+
+# map_waveforms: values
+
+
+@pytest.mark.parametrize(
+    ("dtype", "samples", "expected"),
+    [
+        ("uint8", [0, 64, 128, 255], [-1, -0.5, 0, 127 / 128]),
+        ("int8", [-128, 64, 0, 127], [-1, 0.5, 0, 127 / 128]),
+        ("int16", [-32768, 16384, 1], [-1, 0.5, 1 / 32768]),
+        (">i2", [-32768, 16384, 1], [-1, 0.5, 1 / 32768]),
+        ("int32", [-(2**31), 2**30, 2**16], [-1, 0.5, 2.0**-15]),
+        ("float64", [-1.5, 0.25], [-1.5, 0.25]),
+        ("float16", [-1.5, 0.25], [-1.5, 0.25]),
+    ],
+)
+def test_full_scale_of_every_type(dtype, samples, expected):
+    rows = waveform_rows([np.array(samples, dtype=dtype)])
+    (waveform,) = map_waveforms(np.asarray, rows, sample_rate=RATE)
+    assert waveform.dtype == np.float32
+    np.testing.assert_array_equal(waveform, np.float32(expected))
+
+
+def test_file_and_array_of_sixteen_bits_are_the_same(tmp_path):
+    samples = np.random.default_rng(1).integers(-3000, 3000, size=400, dtype=np.int16)
+    path = write(tmp_path / "noise.wav", samples)
+    from_file, from_array = (
+        next(map_waveforms(np.asarray, rows, sample_rate=RATE)) for rows in ([path], [samples])
+    )
+    np.testing.assert_array_equal(from_file, from_array)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (np.zeros(50), "waveform in row 3 is silent: all of its 50 samples"),
+        (np.full(50, 128, np.uint8), "waveform in row 3 is silent"),
+        (np.array([]), "waveform in row 3 is empty"),
+        (np.array([0.1, np.nan]), "waveform in row 3 holds NaN or infinite samples: 1 of 2"),
+        (np.array([1e300, 0.1]), "waveform in row 3 holds NaN or infinite samples: 1 of 2"),
+    ],
+)
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_bad_waveform_is_named_by_its_row(row, message, n_jobs):
+    rows = waveform_rows([np.ones(50)] * 3 + [row])
+    with pytest.raises(ValueError, match=message) as caught:
+        list(map_waveforms(np.sum, rows, sample_rate=RATE, n_jobs=n_jobs))
+    assert 'on_error="warn"' in caught.value.__notes__[0]
+    with pytest.warns(AudioWarning, match=f"1 of 4 rows .* stand as silence.*{message}"):
+        sums = list(map_waveforms(np.sum, rows, sample_rate=RATE, on_error="warn"))
+    assert sums == [50, 50, 50, 0]
+
+
+def test_first_bad_row_raises_whatever_the_number_of_jobs():
+    rows = waveform_rows([np.ones(5)] * 9 + [np.zeros(5)] * 99)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for n_jobs in (1, 2, 4):
+            with pytest.raises(ValueError, match="row 9 is silent"):
+                list(map_waveforms(np.sum, rows, sample_rate=RATE, n_jobs=n_jobs))
+
+
+def test_an_error_of_the_function_is_not_taken_for_a_bad_row():
+    def fail(waveform):
+        raise ValueError("of the function")
+
+    with pytest.raises(ValueError, match="of the function"):
+        list(map_waveforms(fail, [np.ones(5)], sample_rate=RATE, on_error="warn"))
+
+
+# AudioLoader
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return [
+        write(tmp_path / f"{f}.wav", tone(f, seconds=f / 1000, rate=8_000), 8_000)
+        for f in (200, 300, 400, 500)
+    ]
+
+
+def test_loader_reads_every_file_in_order(paths):
+    for n_jobs in (None, 2):
+        waveforms = AudioLoader(n_jobs=n_jobs).fit_transform(paths)
+        assert [len(waveform) for waveform in waveforms] == [3200, 4800, 6400, 8000]
+        for path, waveform in zip(paths, waveforms, strict=True):
+            np.testing.assert_array_equal(waveform, read_audio(path))
+
+
+def test_loader_needs_no_fit_and_opens_a_target(paths):
+    waveforms = AudioLoader(8_000).transform(Target(paths[::-1]))
+    assert [len(waveform) for waveform in waveforms] == [4000, 3200, 2400, 1600]
+
+
+def test_loader_clones_and_has_no_set_output():
+    loader = AudioLoader(8_000, on_error="warn", n_jobs=2, verbose=1)
+    assert clone(loader).get_params() == loader.get_params()
+    assert not hasattr(loader, "set_output")
+    tags = loader.__sklearn_tags__()
+    assert not tags.requires_fit
+    assert tags.input_tags.string and not tags.input_tags.two_d_array
+
+
+def test_loader_is_quiet_about_good_files(paths, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AudioLoader(on_error="warn").transform(paths)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_jobs_wait_until_a_block_is_taken(n_jobs):
+    started = []
+    rows = [np.full(10, 0.1 + 0.01 * n) for n in range(9)]
+    results = map_waveforms(
+        lambda waveform: started.append(waveform[0]) or waveform[0],
+        rows,
+        sample_rate=RATE,
+        n_jobs=n_jobs,
+        block_size=4,
+    )
+    for n, result in enumerate(results):
+        assert result == np.float32(rows[n][0])
+        assert len(started) <= 4 * (n // 4 + 1)
+    assert len(started) == 9
+
+
+def test_blocks_share_one_report():
+    rows = [np.full(10, 0.1 if n % 2 else 0.0) for n in range(9)]
+    with pytest.warns(AudioWarning, match=r"5 of 9 rows .* row 8 is silent") as caught:
+        list(map_waveforms(len, rows, sample_rate=RATE, on_error="warn", block_size=2))
+    assert len(caught) == 1
+
+
+def test_loader_shows_progress_when_verbose(paths, capsys):
+    AudioLoader(verbose=1).transform(paths)
+    assert "4/4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["fit", "transform"])
+def test_loader_checks_its_parameters(paths, method):
+    with pytest.raises(ValueError, match=r"on_error must be one of .*; got 'ignore'"):
+        getattr(AudioLoader(on_error="ignore"), method)(paths)
+    with pytest.raises(ValueError, match="sample_rate must be a whole number"):
+        getattr(AudioLoader(sample_rate=-1), method)(paths)
+
+
+@pytest.mark.parametrize("method", ["fit", "transform"])
+def test_loader_takes_paths_only(method):
+    with pytest.raises(TypeError, match="AudioLoader takes paths; X holds waveforms already"):
+        getattr(AudioLoader(), method)(np.ones((2, 100)))
+
+
+def test_integers_cast_to_float_are_refused():
+    waveform = (32767 * tone(440)).astype(np.float64)
+    with pytest.raises(ValueError, match=r"row 0 has a peak of \d.*floats have full scale 1"):
+        list(map_waveforms(len, waveform_rows([waveform]), sample_rate=16_000))
+
+
+@pytest.mark.parametrize("unordered", [{"a.wav", "b.wav"}, {"a.wav": 1}])
+def test_rows_need_an_order(unordered):
+    with pytest.raises(TypeError, match=r"X must be a list or an array; a (set|dict) has no order"):
+        waveform_rows(unordered)
+
+
+def test_pairs_of_waveform_and_rate_are_refused():
+    with pytest.raises(TypeError, match=r"Row 0 is a pair \(waveform, sample rate\)"):
+        waveform_rows([(tone(440), 16_000)])
