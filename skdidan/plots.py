@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse, sparray
-from sklearn.metrics import ConfusionMatrixDisplay
+from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
+from sklearn.utils.multiclass import unique_labels
 
 from skdidan.comparison import row_title, summarise
 
@@ -94,7 +95,8 @@ def plot_confusion(
     y_true, y_pred : array-like, shape (n_samples,)
         True and predicted labels.
     labels : sequence, optional
-        The classes and their order; by default all that occur, sorted.
+        The classes and their order; by default all that occur, sorted. Where others are predicted,
+        a row sums to less than 100 %.
     ax : matplotlib Axes, optional
         Where to draw; the current axes by default.
 
@@ -108,17 +110,12 @@ def plot_confusion(
     ImportError
         If matplotlib is missing.
     """
-    ax = _axes(ax)
-    display = ConfusionMatrixDisplay.from_predictions(
-        y_true,
-        y_pred,
-        labels=labels,
-        normalize="true",
-        values_format=".0%",
-        xticks_rotation=45,
-        cmap="Blues",
-        colorbar=False,
-        ax=ax,
+    classes = unique_labels(y_true, y_pred) if labels is None else np.asarray(labels)
+    counts = confusion_matrix(y_true, y_pred, labels=classes)
+    n_true = np.sum(np.asarray(y_true) == classes[:, np.newaxis], axis=1, keepdims=True)
+    display = ConfusionMatrixDisplay(counts / np.maximum(n_true, 1), display_labels=classes)
+    display.plot(
+        values_format=".0%", xticks_rotation=45, cmap="Blues", colorbar=False, ax=_axes(ax)
     )
     return display.ax_
 
@@ -221,4 +218,6 @@ def _axes(ax: Axes | None) -> Axes:
         raise ImportError(
             "Plots need matplotlib, which is not installed: pip install skdidan[plots]."
         ) from error
+    if not plt.get_fignums():
+        plt.figure(layout="constrained")  # or long names would be cut off
     return plt.gca()

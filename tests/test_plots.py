@@ -119,6 +119,17 @@ def test_confusion_rows_are_shares_of_the_true_class(ax):
     np.testing.assert_allclose(ax.images[0].get_array(), [[0.75, 0.25], [0, 1]])
 
 
+def test_predictions_of_other_classes_count_for_the_true_one(ax):
+    plot_confusion(["a", "a", "a", "b"], ["a", "c", "c", "b"], labels=["a", "b"], ax=ax)
+    np.testing.assert_allclose(ax.images[0].get_array(), [[1 / 3, 0], [0, 1]])
+
+
+def test_classes_that_do_not_occur_have_a_row_of_zeros(ax):
+    plot_confusion([1, 1], [1, 2], labels=[1, 2, 3], ax=ax)
+    np.testing.assert_allclose(ax.images[0].get_array(), [[0.5, 0.5, 0], [0, 0, 0], [0, 0, 0]])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "3"]
+
+
 def test_backend_is_left_alone(ax):
     before = matplotlib.get_backend()
     plot_scores(RECORDS, ax=ax)
@@ -132,6 +143,9 @@ def test_current_axes_by_default():
     figure, expected = plt.subplots()
     assert plot_confusion(["a", "b"], ["a", "b"]) is expected
     plt.close(figure)
+    new = plot_scores(RECORDS).figure
+    assert new.get_layout_engine() is not None  # which makes room for long names
+    plt.close(new)
 
 
 def test_missing_matplotlib_names_the_cure(monkeypatch):
