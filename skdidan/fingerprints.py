@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import io
 import os
+import pickle
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from inspect import unwrap
 from operator import attrgetter
 from pathlib import Path
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -35,8 +40,7 @@ _LIBRARIES = {
     "torch": "torch",
     "transformers": "transformers",
 }
-_INSTALLED = {"site-packages", "dist-packages"}
-_START = time.time()
+_PACKAGE = Path(__file__).parent
 
 
 def parts(value: Any) -> Iterator[Any]:
@@ -123,79 +127,145 @@ def circumstances(step: Any) -> tuple[object, ...] | None:
     Returns
     -------
     code : str
-        Hash of skdidan, of the versions of the libraries below it, and of the files in which the
-        classes and functions of the step and of its parameters stand, with those that these import.
+        Hash of skdidan, of the versions of the libraries below it, and, where the step or anything
+        in it is of other code, of the files in which that stands and of those that it imports.
     files : list of tuple
         Stamps of the files and folders that parameters name.
     container : str
         The kind that scikit-learn is set to return.
 
-    None stands for all of it where the code of the step is not that of a file: typed into a
-    notebook, made by another function, or edited since this module was imported.
+    None stands for all of it where code is not that of a file: typed into a notebook, made by
+    another function, put in the place of other code, or edited since Python was started.
     """
+    definitions = _definitions(step)
+    if definitions is None or not all(map(_is_in_file, definitions)):
+        return None
     files = set(_own_files())
-    for part in parts(step):
-        for definition in _definitions(part):
-            if not _is_library(definition.__module__):
-                if not _is_in_file(definition):
-                    return None
-                files |= _reach(definition.__module__)
-    if any(not os.path.isfile(file) or os.path.getmtime(file) > _START for file in files):
+    for definition in definitions:
+        files |= _reach(definition.__module__)
+    if any(_changed(file) > _start() for file in files):
         return None
     digest = hashlib.sha256("\n".join([*_versions(), *sorted(map(_content, files))]).encode())
     stamps = [stamp for stamp in stamp_files(step) if len(stamp) > 1]
     return digest.hexdigest(), stamps, get_config()["transform_output"]
 
 
-def _definitions(part: Any) -> tuple[Any, ...]:
-    """Return the function that a value is, or its class with the bases."""
-    if isinstance(part, FunctionType):
-        return (part,)
-    return part.__mro__ if isinstance(part, type) else type(part).__mro__
+class _Pickler(pickle.Pickler):
+    """Collects the classes and functions that a value rests on, wherever it holds them."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), protocol=5, buffer_callback=lambda buffer: None)
+        self.definitions: set[Any] = set()
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, type):
+            self.definitions |= set(obj.__mro__)
+        elif isinstance(obj, FunctionType) or hasattr(obj, "__wrapped__"):
+            self.definitions.add(obj)
+        return NotImplemented
+
+
+def _definitions(step: Any) -> list[Any] | None:
+    """List the classes and functions of a step that are of no library; None if one has no name."""
+    pickler = _Pickler()
+    # What cannot be pickled raises errors of all kinds.
+    with suppress(Exception):
+        pickler.dump(step)
+        return [thing for thing in pickler.definitions if not _is_library(thing.__module__)]
+    return None
 
 
 def _is_library(module: str) -> bool:
     """Tell whether a module is of Python, or of a package whose version counts."""
     root = module.partition(".")[0]
-    return root != "__main__" and (root in sys.stdlib_module_names or root in _LIBRARIES.values())
+    if root in _LIBRARIES.values():
+        return True
+    file = _file(root)
+    if file is None:
+        return root in sys.stdlib_module_names and root != "__main__"
+    return _is_below(file, ("stdlib", "platstdlib")) and not _is_installed(file)
+
+
+def _is_installed(file: str) -> bool:
+    return _is_below(file, ("purelib", "platlib")) or "site-packages" in Path(file).parts
+
+
+def _is_below(file: str, places: tuple[str, ...]) -> bool:
+    return any(Path(file).is_relative_to(sysconfig.get_path(place)) for place in places)
 
 
 def _is_in_file(definition: Any) -> bool:
-    """Tell whether a module holds a definition, and holds it from its file.
+    """Tell whether a module holds a definition, and has it from its file.
 
-    Neither is so of what was replaced since, and the file of a main module may be that of another
+    Neither is so of what was replaced since. The file of a main module may be that of another
     program, which runs the user's code.
     """
     module: Any = sys.modules.get(definition.__module__)
+    file = _file(definition.__module__)
     try:
-        if attrgetter(definition.__qualname__)(module) is not definition:
+        if file is None or attrgetter(definition.__qualname__)(module) is not definition:
             return False
     except AttributeError:  # it is local to a function, or that of another process
         return False
-    own = [definition] if isinstance(definition, FunctionType) else vars(definition).values()
-    places = {unwrap(f).__code__.co_filename for f in own if isinstance(f, FunctionType)}
-    file = _file(definition.__module__)
-    return file in places if definition.__module__ == "__main__" else file is not None
-
-
-def _reach(name: str) -> set[str]:
-    """Return the files of a module and of those that it imports, unless these are installed."""
-    found, left = {name}, [name]
-    while left:
-        for value in vars(sys.modules[left.pop()]).values():
-            is_module = isinstance(value, ModuleType)
-            other = value.__name__ if is_module else getattr(value, "__module__", None)
-            if not isinstance(other, str) or other in found or other not in sys.modules:
-                continue
-            if not _is_library(other) and _INSTALLED.isdisjoint(Path(_file(other) or "").parts):
-                found.add(other)
-                left.append(other)
-    # A package may have no file of its own.
-    return {file for name in found if (file := _file(name))}
+    own = vars(definition).values() if isinstance(definition, type) else [definition]
+    functions = [function for value in own if isinstance(function := unwrap(value), FunctionType)]
+    return all(function.__code__.co_filename == file for function in functions)
 
 
 def _file(module: str) -> str | None:
-    return getattr(sys.modules[module], "__file__", None)
+    return getattr(sys.modules.get(module), "__file__", None)
+
+
+def _reach(name: str) -> set[str]:
+    """Return the files of a module and of all that it imports, but for what is installed."""
+    found: set[str] = set()
+    left = [(name, _file(name) or "")]
+    while left:
+        module, file = left.pop()
+        if file not in found:
+            found.add(file)
+            package = getattr(sys.modules.get(module), "__package__", None)
+            if package is None:
+                package = module if file.endswith("__init__.py") else module.rpartition(".")[0]
+            for other in _imports(file, package or ""):
+                place = _place(other)
+                if place and not _is_installed(place) and not _is_library(other):
+                    left.append((other, place))
+    return found
+
+
+@cache
+def _imports(file: str, package: str) -> frozenset[str]:
+    """Name the modules that the code of a file imports, anywhere in it, and those that may be."""
+    if not file.endswith(".py") or _is_installed(file):
+        return frozenset()
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(Path(file).read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: 1 - node.level or None] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    parts = [name.split(".") for name in names]
+    return frozenset(".".join(part[:n]) for part in parts for n in range(1, len(part) + 1))
+
+
+def _place(name: str) -> str | None:
+    """Find the file of a module, loaded or not, without loading any."""
+    if name in sys.modules:
+        return _file(name)
+    root, *inner = name.split(".")
+    with suppress(ImportError, ValueError):
+        spec = find_spec(root)
+        if spec and not inner:
+            return spec.origin if spec.has_location else None
+        for folder in (spec and spec.submodule_search_locations) or ():
+            path = Path(folder, *inner)
+            for file in (path.with_suffix(".py"), path / "__init__.py"):
+                if file.is_file():
+                    return str(file)
+    return None
 
 
 @cache
@@ -210,10 +280,32 @@ def _versions() -> list[str]:
 @cache
 def _own_files() -> list[str]:
     """List the modules of this package, of which any may have a part in a feature."""
-    return [str(file) for file in Path(__file__).parent.glob("*.py")]
+    return [str(file) for file in _PACKAGE.glob("*.py")]
 
 
 @cache
 def _content(file: str) -> str:
     """Hash a file, once: what is edited later is no longer asked for."""
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _changed(file: str) -> float:
+    """Return when a file was edited or put in its place; infinity if it is not there."""
+    if not os.path.isfile(file):
+        return float("inf")
+    status = os.stat(file)
+    return max(status.st_mtime, status.st_ctime)
+
+
+@cache
+def _start() -> float:
+    """Return when Python was started, or, where the system does not tell, this module loaded."""
+    try:
+        ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        return time.time() - uptime + int(ticks) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return _LOADED
+
+
+_LOADED = time.time()

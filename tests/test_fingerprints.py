@@ -4,6 +4,7 @@ import importlib
 import os
 import subprocess
 import sys
+import time
 from functools import partial
 from types import ModuleType
 
@@ -57,13 +58,15 @@ def write(tmp_path, monkeypatch):
     """
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # whose time has whole seconds
-    monkeypatch.setattr(fingerprints, "_START", np.inf)
+    monkeypatch.setattr(fingerprints, "_start", lambda: np.inf)
     loaded = set()
 
     def load(name, text):
-        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        file = tmp_path.joinpath(*name.split(".")).with_suffix(".py")
+        file.write_text(text, encoding="utf-8")
         importlib.invalidate_caches()
         fingerprints._content.cache_clear()
+        fingerprints._imports.cache_clear()
         module = sys.modules.get(name)
         loaded.add(name)
         return importlib.import_module(name) if module is None else importlib.reload(module)
@@ -72,6 +75,7 @@ def write(tmp_path, monkeypatch):
     for name in loaded:
         del sys.modules[name]
     fingerprints._content.cache_clear()
+    fingerprints._imports.cache_clear()
 
 
 WRAPPED = {
@@ -103,16 +107,95 @@ def test_edited_and_reloaded_code_computes_anew(write, tmp_path, wrap, text):
     [
         ("from written_helpers import double", "double(X)"),
         ("import written_helpers", "written_helpers.double(X)"),
+        ("from written_helpers import RATE", "RATE * X"),
+        ("import written_helpers as h\nrate = h.RATE", "rate * X"),
     ],
 )
-def test_helpers_in_another_module_count(write, imported, helper):
-    write("written_helpers", "def double(X):\n    return 2 * X")
-    module = write("written_features", written(helper=helper, imported=imported))
-    before = circumstances(module.Scaler())
-    assert circumstances(module.Scaler()) == before
-    write("written_helpers", "def double(X):\n    return X + X")
-    write("written_features", written(helper=helper, imported=imported))
-    assert circumstances(module.Scaler()) != before
+def test_what_a_module_imports_counts(write, imported, helper):
+    def key(rate):
+        write("written_helpers", f"RATE = {rate}\ndef double(X):\n    return RATE * X")
+        return circumstances(write("written_features", text).Scaler())
+
+    text = written(helper=helper, imported=imported)
+    assert key(2) == key(2) != key(3)
+
+
+def test_what_a_function_imports_when_it_is_called_counts(write, tmp_path):
+    helper = (
+        "twice(X)\n\n\ndef twice(X):\n    from written_later import double\n    return double(X)"
+    )
+    module = write("written_features", written(helper=helper))
+    assert "written_later" not in sys.modules
+    keys = []
+    for text in ("def double(X):\n    return 2 * X", "def double(X):\n    return X + X"):
+        (tmp_path / "written_later.py").write_text(text)
+        fingerprints._content.cache_clear()
+        keys.append(circumstances(module.Scaler()))
+    assert None not in keys and keys[0] != keys[1]
+    assert "written_later" not in sys.modules
+
+
+def test_relative_imports_count(write, tmp_path):
+    folder = tmp_path / "written_package"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    text = written(helper="RATE * X", imported="from .constants import RATE")
+    keys = []
+    for rate in (1, 9):
+        (folder / "constants.py").write_text(f"RATE = {rate}")
+        keys.append(circumstances(write("written_package.features", text).Scaler()))
+    for name in ("written_package", "written_package.constants"):
+        del sys.modules[name]
+    assert None not in keys and keys[0] != keys[1]
+
+
+class Hold:
+    """A plain object with a function in it."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, X):
+        return self.function(X)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda module: FunctionTransformer(Hold(module.scale)),
+        lambda module: FunctionTransformer(np.vectorize(module.scale)),
+        lambda module: FunctionTransformer(np.add, kw_args={"out": [{"f": module.scale}]}),
+        lambda module: FunctionTransformer(module.remembered),
+        lambda module: FunctionTransformer(Hold(module.remembered)),
+    ],
+)
+def test_code_counts_wherever_a_step_holds_it(write, wrap):
+    more = "\nfrom functools import lru_cache\n\n@lru_cache\ndef remembered(X):\n    return X\n"
+    keys = [
+        circumstances(wrap(write("written_features", written(factor) + more)))
+        for factor in (2, 3, 2)
+    ]
+    assert keys[0] == keys[2] != keys[1] and None not in keys
+
+
+def test_what_was_put_in_the_place_of_a_method_is_not_kept(write):
+    module = write("written_features", written())
+    module.Scaler.transform = lambda self, X: 5 * X
+    assert circumstances(module.Scaler()) is None
+
+
+def test_a_module_with_the_name_of_one_of_python_counts(write, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "chunk", raising=False)
+    keys = [circumstances(write("chunk", written(factor)).Scaler()) for factor in (2, 3)]
+    assert sys.modules["chunk"].__file__ == str(tmp_path / "chunk.py")
+    assert keys[0] != keys[1] and None not in keys
+
+
+def test_functions_of_no_module_are_not_kept():
+    names = {}
+    exec("def scale(X):\n    return X", names)
+    names["scale"].__module__ = None
+    assert circumstances(FunctionTransformer(names["scale"])) is None
 
 
 def test_what_was_edited_in_this_process_is_not_kept(write, monkeypatch):
@@ -200,6 +283,7 @@ def test_a_process_reads_what_another_has_kept_until_code_is_edited(tmp_path):
     ]
 
     def run():
+        time.sleep(0.1)  # the start of a process is known to hundredths of a second
         # A new file of bytecode is told by whole seconds.
         command = [sys.executable, "-B", str(script)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
