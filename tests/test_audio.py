@@ -20,7 +20,7 @@ from skdidan import (
     audio,
     read_audio,
 )
-from skdidan.audio import audio_span
+from skdidan.audio import SilentAudioError, audio_span
 from skdidan.recordings import AudioWarning, waveform_rows
 
 RATE = 16_000
@@ -84,6 +84,18 @@ def test_resampling_removes_what_would_alias(tmp_path):
 def test_sample_rate_must_be_a_count(tmp_path, sample_rate):
     with pytest.raises(ValueError, match="sample_rate must be a whole number of at least 1; got"):
         read_audio(tmp_path / "any.wav", sample_rate=sample_rate)
+
+
+def test_silence_has_an_error_of_its_own_that_processes_can_send(tmp_path):
+    with pytest.raises(
+        SilentAudioError, match="is silent: all of its 50 samples are zero"
+    ) as caught:
+        read_audio(write(tmp_path / "silent.wav", np.zeros(50)))
+    sent = pickle.loads(pickle.dumps(caught.value))
+    assert (type(sent), str(sent)) == (SilentAudioError, str(caught.value))
+    with pytest.raises(ValueError, match="is empty") as caught:
+        read_audio(write(tmp_path / "empty.wav", np.zeros(0)))
+    assert not isinstance(caught.value, SilentAudioError)
 
 
 @pytest.mark.parametrize("length", [0x7FFF_FFFF, 0xFFFF_FFFF])
