@@ -15,7 +15,14 @@ import soxr  # type: ignore[import-untyped] # it has no types
 from numpy.typing import NDArray
 
 from skdidan.cropping import Whole, Window
-from skdidan.decoders import BLOCK, count_frames, missing_part, open_audio, skip_frames
+from skdidan.decoders import (
+    BLOCK,
+    count_frames,
+    decoding_error,
+    missing_part,
+    open_audio,
+    skip_frames,
+)
 from skdidan.parameters import check_count
 
 __all__ = [
@@ -213,7 +220,7 @@ def read_window(
         try:
             part = _collect(blocks, round(n_frames * sample_rate / rate), window, name)
         except soundfile.SoundFileError as error:
-            raise ValueError(f"{name} cannot be decoded: {error}") from error
+            raise decoding_error(error, name) from error
         # Of Ogg files that are damaged in their middle it is known only now.
         if cut := missing_part(file.extra_info):
             raise ValueError(f"{name} is damaged: {cut}.")
