@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ __all__ = [
     "check_folder",
     "examples",
     "find_audio",
+    "span",
     "tally",
 ]
 
@@ -250,17 +252,32 @@ def check_folder(root: Any, expected: str) -> Path:
 
 
 def by_place(files: Iterable[Any]) -> dict[Any, list[Any]]:
-    """Group paths and segments that are of one place on disk; waveforms are left out."""
-    places: dict[str, str] = {}
+    """Group paths and segments by their files on disk; waveforms are left out."""
+    places: dict[str, Any] = {}
     found: dict[Any, list[Any]] = {}
     for file in files:
         if isinstance(file, str | os.PathLike):
             path = os.fspath(file)
             if path not in places:
-                places[path] = os.path.realpath(path)
-            part = (file.start, file.end) if isinstance(file, Segment) else (0.0, None)
-            found.setdefault((places[path], *part), []).append(file)
+                places[path] = _place(path)
+            found.setdefault(places[path], []).append(file)
     return found
+
+
+def _place(path: str) -> Any:
+    """Return what all paths and links to a file have in common."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
+
+
+def span(file: Any) -> tuple[float, float]:
+    """Return where a file, or a segment of it, begins and ends [s]; the end may be infinite."""
+    if not isinstance(file, Segment):
+        return 0.0, math.inf
+    return file.start, math.inf if file.end is None else file.end
 
 
 def examples(names: Sequence[str], n: int = 3) -> str:
