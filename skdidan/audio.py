@@ -15,10 +15,24 @@ import soxr  # type: ignore[import-untyped] # it has no types
 from numpy.typing import NDArray
 
 from skdidan.cropping import Whole, Window
-from skdidan.decoders import BLOCK, count_frames, missing_part, open_audio, skip_frames
+from skdidan.decoders import (
+    BLOCK,
+    count_frames,
+    decoding_error,
+    missing_part,
+    open_audio,
+    skip_frames,
+)
 from skdidan.parameters import check_count
 
-__all__ = ["Segment", "audio_span", "convert_window", "read_audio", "read_window"]
+__all__ = [
+    "Segment",
+    "SilentAudioError",
+    "audio_span",
+    "convert_window",
+    "read_audio",
+    "read_window",
+]
 
 _LOWEST_RATE = 1000  # Hz
 _LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast to float by far
@@ -26,6 +40,10 @@ _BLOCK = BLOCK
 # Seconds by which a file may be shorter than a segment of it, whose end a table rounds, or than its
 # header says, which in some compressed formats counts what an encoder added.
 _ROUNDING = 0.1
+
+
+class SilentAudioError(ValueError):
+    """A recording can be read, but holds no sound."""
 
 
 @dataclass(frozen=True, init=False)
@@ -202,7 +220,7 @@ def read_window(
         try:
             part = _collect(blocks, round(n_frames * sample_rate / rate), window, name)
         except soundfile.SoundFileError as error:
-            raise ValueError(f"{name} cannot be decoded: {error}") from error
+            raise decoding_error(error, name) from error
         # Of Ogg files that are damaged in their middle it is known only now.
         if cut := missing_part(file.extra_info):
             raise ValueError(f"{name} is damaged: {cut}.")
@@ -294,8 +312,10 @@ def convert_window(
 
     Raises
     ------
+    SilentAudioError
+        If all samples are zero.
     ValueError
-        If it holds no samples, NaN or infinite samples, samples far beyond full scale, or zeros.
+        If it holds no samples, NaN or infinite samples, or samples far beyond full scale.
     """
     blocks = (_to_float(row[i : i + _BLOCK]) for i in range(0, len(row), _BLOCK))
     return _collect(blocks, len(row), window, name)
@@ -327,7 +347,7 @@ def _collect(
             "are, or divide by their range."
         )
     if not peak:
-        raise ValueError(f"{name} is silent: all of its {n_samples} samples are zero.")
+        raise SilentAudioError(f"{name} is silent: all of its {n_samples} samples are zero.")
     return keeper.result()
 
 

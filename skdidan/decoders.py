@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 
 import soundfile
 
-__all__ = ["BLOCK", "count_frames", "missing_part", "open_audio", "skip_frames"]
+__all__ = ["BLOCK", "count_frames", "decoding_error", "missing_part", "open_audio", "skip_frames"]
 
 BLOCK = 1 << 20  # frames read at once; nearly all recordings of one utterance are shorter
 # A program that writes to a pipe cannot return to the header, and leaves a length like this in it.
@@ -26,7 +27,9 @@ _REMARKS = {
 _LONG_NAME = 500  # bytes
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _UNREAD = 0.1  # seconds
-# What begins the first frame of an MPEG file, if it counts the others: the lowest flag says so.
+_JUNK = 1 << 14  # bytes before the first frame of an MPEG file
+_SYNC = re.compile(rb"\xff[\xe0-\xff]")
+# What follows that in the first frame, if it counts the others: the lowest flag says so.
 _COUNT = re.compile(rb"(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f]")
 
 
@@ -68,21 +71,46 @@ def open_audio(path: str, name: str) -> soundfile.SoundFile:
     """
     if not os.path.isfile(path):
         raise _no_file(path, name)
-    # libsndfile refuses names of 1024 bytes, 512 in its older versions, and soundfile those that
-    # are no UTF-8; but neither refuses an open file.
-    encoded = os.fsencode(path)
-    by_name = len(encoded) < _LONG_NAME and encoded == path.encode(errors="ignore")
     try:
-        file = soundfile.SoundFile(path if by_name else os.open(path, _READ_ONLY))
+        file = soundfile.SoundFile(_openable(path))
         if file.format == "MP3":
             file.close()
-            file = _MPEGFile(os.open(path, _READ_ONLY))
+            file = _MPEGFile(_openable(path))
         return file
     # soundfile raises a TypeError for .raw files, which say nothing of their rate.
     except (soundfile.SoundFileError, TypeError, PermissionError) as error:
         if not os.access(path, os.R_OK):
             raise PermissionError(f"{name} may not be read: you have no permission.") from error
-        raise ValueError(f"{name} cannot be decoded: {error}") from error
+        raise decoding_error(error, name) from error
+
+
+def _openable(path: str) -> str | int:
+    """Return a path, or an open file where that has to stand for it."""
+    # libsndfile refuses names of 1024 bytes, 512 in its older versions, and soundfile those that
+    # are no UTF-8; but neither refuses an open file. Only a name, though, tells it that what begins
+    # with junk is MPEG.
+    encoded = os.fsencode(path)
+    by_name = len(encoded) < _LONG_NAME and encoded == path.encode(errors="ignore")
+    return path if by_name else os.open(path, _READ_ONLY)
+
+
+def decoding_error(error: Exception, name: str) -> ValueError:
+    """Say that a file cannot be decoded, and why.
+
+    Parameters
+    ----------
+    error : Exception
+        What soundfile raised.
+    name : str
+        What errors call the file.
+
+    Returns
+    -------
+    error : ValueError
+        The one to raise.
+    """
+    # Without what soundfile puts first: the path once more, or the number of an open file.
+    return ValueError(f"{name} cannot be decoded: {getattr(error, 'error_string', error)}")
 
 
 def _no_file(path: str, name: str) -> OSError:
@@ -123,30 +151,45 @@ def count_frames(file: soundfile.SoundFile, path: str, name: str) -> int:
     ValueError
         If such an MPEG file cannot be decoded, or not to its end.
     """
-    if not isinstance(file, _MPEGFile) or _has_count(path):
+    if not isinstance(file, _MPEGFile):
+        return file.frames
+    start, has_count = _first_frame(path)
+    if has_count:
         return file.frames
     # What libmpg123 takes for the length is an estimate from the size of the first frame.
-    descriptor = os.open(path, _READ_ONLY)
-    with _MPEGFile(descriptor) as whole:
-        n_frames = skip_frames(whole, whole.frames, name)
-        n_read, n_bytes = os.lseek(descriptor, 0, os.SEEK_CUR), os.fstat(descriptor).st_size
-        # libsndfile stops at the estimate, even where another frame follows.
-        in_sync = os.read(descriptor, 2) >= b"\xff\xe0"
-        if in_sync and (n_bytes - n_read) * n_frames > _UNREAD * file.samplerate * n_read:
-            raise ValueError(
-                f"{name} cannot be decoded to its end: it does not say how long it is. Convert it, "
-                "for example to .flac."
-            )
+    with open(path, "rb") as source:
+        source.seek(start)
+        content = io.BytesIO(source.read())
+    try:
+        with _MPEGFile(content) as whole:
+            n_frames = skip_frames(whole, whole.frames, name)
+            n_read = content.tell()
+    except soundfile.SoundFileError as error:
+        raise decoding_error(error, name) from error
+    rest = content.getbuffer()[n_read:]
+    # libsndfile stops at the estimate, even where another frame follows.
+    if bytes(rest[:2]) >= b"\xff\xe0" and len(rest) * n_frames > _UNREAD * file.samplerate * n_read:
+        raise ValueError(
+            f"{name} cannot be decoded to its end: it does not say how long it is. Convert it, "
+            "for example to .flac."
+        )
     return n_frames
 
 
-def _has_count(path: str) -> bool:
-    """Tell whether the first frame of an MPEG file counts the others."""
+def _first_frame(path: str) -> tuple[int, bool]:
+    """Tell where the first frame of an MPEG file begins, and whether one there counts the others.
+
+    What looks like a frame may be junk, with which libmpg123 copes.
+    """
     with open(path, "rb") as file:
-        start = file.read(10)
-        if start.startswith(b"ID3"):  # a tag, whose length is given in four times seven bits
-            file.seek(sum(byte << 7 * n for n, byte in enumerate(start[:5:-1])), 1)
-        return _COUNT.search(start + file.read(200)) is not None
+        tag, start = file.read(10), 0
+        if tag.startswith(b"ID3"):  # its length is given in four times seven bits
+            n_tag = sum(byte << 7 * n for n, byte in enumerate(tag[:5:-1]))
+            start = 10 + n_tag + (10 if tag[5] & 0x10 else 0)  # a footer repeats its header
+        file.seek(start)
+        content = file.read(_JUNK)
+        sync = _SYNC.search(content)
+        return start + (sync.start() if sync else 0), _COUNT.search(content) is not None
 
 
 def skip_frames(file: soundfile.SoundFile, n_frames: int, name: str) -> int:
@@ -179,7 +222,7 @@ def skip_frames(file: soundfile.SoundFile, n_frames: int, name: str) -> int:
             n_skipped += n_read
         return n_skipped
     except soundfile.SoundFileError as error:
-        raise ValueError(f"{name} cannot be decoded: {error}") from error
+        raise decoding_error(error, name) from error
 
 
 def missing_part(remarks: str) -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from skdidan.audio import Segment
+from skdidan.audio import Segment, read_audio
 from skdidan.reporting import warn_caller
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "check_folder",
     "examples",
     "find_audio",
+    "span",
     "tally",
 ]
 
@@ -36,7 +38,7 @@ class CorpusWarning(UserWarning):
     """Some files of a corpus, or rows of a manifest, could not be placed or read."""
 
 
-def find_audio(root: str | Path) -> list[str]:
+def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
     """List the audio files below a folder, as of a target without labels.
 
     Files may be nested at any depth, as .wav, .flac, .aiff, .aif, .ogg, .opus or .mp3 in any case.
@@ -46,6 +48,8 @@ def find_audio(root: str | Path) -> list[str]:
     ----------
     root : str or Path
         Folder of the recordings.
+    check : bool, default=False
+        Whether to read each file, and to leave out those that `read_audio` refuses.
 
     Returns
     -------
@@ -59,13 +63,14 @@ def find_audio(root: str | Path) -> list[str]:
     NotADirectoryError
         If the root is no folder.
     ValueError
-        If there is no audio below it.
+        If there is no audio below it, or with `check` none that can be used.
 
     Warns
     -----
     CorpusWarning
-        Once, if some files are dead links or of formats that are not read, or some folders could
-        not be opened; they are left out.
+        Once, if some files are dead links or of formats that are not read, differ from another in
+        their suffixes alone or cannot be used, or some folders could not be opened; they are left
+        out.
 
     See Also
     --------
@@ -89,9 +94,36 @@ def find_audio(root: str | Path) -> list[str]:
     files = audio.recordings()
     if not files:
         raise ValueError(audio.nothing("files"))
-    if report := audio.report():
+    parts = [audio.report()]
+    if copies := sorted(set(audio.files) - set(files), key=audio.name):
+        parts.append(
+            f"{len(copies)} audio file(s) below {str(audio.root)!r} are left out, since another of "
+            f"the same name but for the suffix is taken{audio.examples(copies)}: rename those that "
+            "differ."
+        )
+    if check:
+        reasons = {file: reason for file in files if (reason := _what_is_wrong(file))}
+        if reasons:
+            parts.append(
+                f"{len(reasons)} of {len(files)} audio files below {str(audio.root)!r} cannot be "
+                f"used and are left out: {' '.join(list(reasons.values())[:3])}"
+            )
+        files = [file for file in files if file not in reasons]
+    report = " ".join(filter(None, parts))
+    if not files:
+        raise ValueError(f"root holds no audio that can be used: {report}")
+    if report:
         warn_caller(report, CorpusWarning)
     return [str(file) for file in files]
+
+
+def _what_is_wrong(file: Path) -> str:
+    """Say why a file cannot be used; nothing if it can."""
+    try:
+        read_audio(file)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 class AudioFiles:
@@ -220,17 +252,32 @@ def check_folder(root: Any, expected: str) -> Path:
 
 
 def by_place(files: Iterable[Any]) -> dict[Any, list[Any]]:
-    """Group paths and segments that are of one place on disk; waveforms are left out."""
-    places: dict[str, str] = {}
+    """Group paths and segments by their files on disk; waveforms are left out."""
+    places: dict[str, Any] = {}
     found: dict[Any, list[Any]] = {}
     for file in files:
         if isinstance(file, str | os.PathLike):
             path = os.fspath(file)
             if path not in places:
-                places[path] = os.path.realpath(path)
-            part = (file.start, file.end) if isinstance(file, Segment) else (0.0, None)
-            found.setdefault((places[path], *part), []).append(file)
+                places[path] = _place(path)
+            found.setdefault(places[path], []).append(file)
     return found
+
+
+def _place(path: str) -> Any:
+    """Return what all paths and links to a file have in common."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
+
+
+def span(file: Any) -> tuple[float, float]:
+    """Return where a file, or a segment of it, begins and ends [s]; the end may be infinite."""
+    if not isinstance(file, Segment):
+        return 0.0, math.inf
+    return file.start, math.inf if file.end is None else file.end
 
 
 def examples(names: Sequence[str], n: int = 3) -> str:

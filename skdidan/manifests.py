@@ -16,7 +16,15 @@ from sklearn.utils import Bunch
 
 from skdidan.audio import Segment
 from skdidan.domains import check_missing
-from skdidan.folders import AudioFiles, CorpusWarning, by_place, check_folder, examples, tally
+from skdidan.folders import (
+    AudioFiles,
+    CorpusWarning,
+    by_place,
+    check_folder,
+    examples,
+    span,
+    tally,
+)
 from skdidan.labels import canonical_label, check_mapping
 from skdidan.reporting import warn_caller
 
@@ -501,8 +509,11 @@ def _check_files(files: Sequence[Any], where: str) -> None:
             f"{len(absent)} of {len(paths)} files of {where} are not there{examples(absent)}. "
             "Relative paths are completed by root."
         )
-    same = [named for named in by_place(files).values() if len(named) > 1]
-    repeated = [" = ".join(dict.fromkeys(map(str, named))) for named in same]
+    parts: dict[Any, list[str]] = {}
+    for place, those in by_place(files).items():
+        for file in those:
+            parts.setdefault((place, span(file)), []).append(str(file))
+    repeated = [" = ".join(dict.fromkeys(named)) for named in parts.values() if len(named) > 1]
     if repeated:
         raise ValueError(
             f"{where} names {len(repeated)} recording(s) more than once{examples(repeated)}. Keep "

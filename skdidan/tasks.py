@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from skdidan.domains import check_missing, take_rows
-from skdidan.folders import by_place, examples
+from skdidan.folders import by_place, examples, span
 from skdidan.layouts import CORPORA, corpus_key
 
 __all__ = ["UNLABELLED", "cross_corpus_task", "leave_one_corpus_out"]
@@ -55,7 +56,8 @@ def cross_corpus_task(source: Bunch, target: Bunch, classes: Sequence[str] | Non
     ValueError
         If these differ in length, an emotion or a speaker is missing, a class is missing in either
         corpus, fewer than two classes remain, or both corpora hold the same recording, by whatever
-        path; or if a complete corpus has not the published number of utterances of each emotion.
+        path or link, or parts of one that overlap; or if a complete corpus has not the published
+        number of utterances of each emotion.
 
     See Also
     --------
@@ -263,11 +265,29 @@ def _check_apart(files: Mapping[str, list[Any]], who: str) -> None:
     """Raise an error if two corpora share recordings, whose labels would leak."""
     places = {name: by_place(its) for name, its in files.items()}
     for (one, its), (other, others) in combinations(places.items(), 2):
-        if shared := [str(its[place][0]) for place in its if place in others]:
+        shared = [
+            str(file)
+            for place in its
+            if place in others
+            for file in _overlapping(its[place], others[place])
+        ]
+        if shared:
             raise ValueError(
                 f"{who}{one} and {other} share {len(shared)} recording(s){examples(shared)}: "
                 "labels of the target would be trained on. Keep each in one of them."
             )
+
+
+def _overlapping(parts: list[Any], others: list[Any]) -> list[Any]:
+    """List those parts of a file that overlap any of some others of it."""
+    starts, ends = (sorted(times) for times in zip(*map(span, others), strict=True))
+
+    def overlaps(part: Any) -> bool:
+        start, end = span(part)
+        # Of the others that begin before the end, some have not ended by the start.
+        return bisect_left(starts, end) > bisect_right(ends, start)
+
+    return [part for part in parts if overlaps(part)]
 
 
 def _rows_of(corpus: Any, classes: list[str]) -> tuple[list[Any], NDArray[Any], NDArray[Any]]:

@@ -20,7 +20,7 @@ from skdidan import (
     audio,
     read_audio,
 )
-from skdidan.audio import audio_span
+from skdidan.audio import SilentAudioError, audio_span
 from skdidan.recordings import AudioWarning, waveform_rows
 
 RATE = 16_000
@@ -84,6 +84,18 @@ def test_resampling_removes_what_would_alias(tmp_path):
 def test_sample_rate_must_be_a_count(tmp_path, sample_rate):
     with pytest.raises(ValueError, match="sample_rate must be a whole number of at least 1; got"):
         read_audio(tmp_path / "any.wav", sample_rate=sample_rate)
+
+
+def test_silence_has_an_error_of_its_own_that_processes_can_send(tmp_path):
+    with pytest.raises(
+        SilentAudioError, match="is silent: all of its 50 samples are zero"
+    ) as caught:
+        read_audio(write(tmp_path / "silent.wav", np.zeros(50)))
+    sent = pickle.loads(pickle.dumps(caught.value))
+    assert (type(sent), str(sent)) == (SilentAudioError, str(caught.value))
+    with pytest.raises(ValueError, match="is empty") as caught:
+        read_audio(write(tmp_path / "empty.wav", np.zeros(0)))
+    assert not isinstance(caught.value, SilentAudioError)
 
 
 @pytest.mark.parametrize("length", [0x7FFF_FFFF, 0xFFFF_FFFF])
@@ -293,6 +305,55 @@ def test_mpeg_without_a_count_is_as_long_as_it_is(tmp_path, tag, seconds):
     np.testing.assert_allclose(read_audio(last, sample_rate=rate), whole[first:], rtol=0, atol=1e-6)
     with pytest.raises(ValueError, match=r"noise\.mp3' from .* lies beyond the end of the file"):
         read_audio(Segment(path, len(whole) / 44_100))
+
+
+TAG = b"ID3\4\0\x10\0\0\7\x68" + b"tag " * 250
+BEFORE_MPEG = {
+    "zero byte": b"\0",
+    "padding": TAG.replace(b"\x10", b"\0") + bytes(2000),
+    "footer": TAG + TAG[:10].replace(b"ID3", b"3DI"),
+    "junk": np.random.default_rng(1).bytes(3000),
+}
+
+
+@pytest.mark.parametrize("before", BEFORE_MPEG.values(), ids=BEFORE_MPEG)
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+@pytest.mark.parametrize(("level", "mode"), [(0.9, "VARIABLE"), (0.95, "CONSTANT")])
+def test_mpeg_that_does_not_begin_with_a_frame(tmp_path, before, rate, level, mode):
+    path = write_mpeg(tmp_path / "noise.mp3", level, mode, rate)
+    whole = decode(path)
+    path.write_bytes(before + path.read_bytes())
+    waveform = read_audio(path, sample_rate=rate)
+    assert len(waveform) == pytest.approx(len(whole), abs=0.1 * rate)
+    np.testing.assert_allclose(waveform, whole[: len(waveform)], rtol=0, atol=1e-6)
+    segment = read_audio(Segment(path, 7, 8), sample_rate=rate)
+    np.testing.assert_allclose(segment, whole[7 * rate : 8 * rate], rtol=0, atol=1e-6)
+
+
+def test_a_capture_that_begins_within_a_frame(tmp_path):
+    path = write_mpeg(tmp_path / "noise.mp3", 0.95, "CONSTANT", 44_100)
+    data, whole = path.read_bytes(), decode(path)
+    path.write_bytes(data[len(data) // 2 + 7 :])
+    waveform = read_audio(path, sample_rate=44_100)
+    assert len(waveform) == pytest.approx(len(whole) / 2, abs=4410)
+    # The first frames lack what those before them held for them.
+    np.testing.assert_allclose(waveform[-200_000:], whole[-200_000:], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("before", BEFORE_MPEG.values(), ids=BEFORE_MPEG)
+def test_variable_mpeg_after_junk_without_a_count(tmp_path, before):
+    path = write_mpeg_without_count(tmp_path / "noise.mp3", 0.9, "VARIABLE")
+    path.write_bytes(before + path.read_bytes())
+    with pytest.raises(ValueError, match=r"noise\.mp3' cannot be decoded to its end"):
+        read_audio(path)
+
+
+def test_the_number_of_an_open_file_is_no_news(tmp_path):
+    folder = tmp_path.joinpath(*["folder" * 30] * 4)
+    folder.mkdir(parents=True)
+    (folder / "text.mp3").write_text("not audio at all")
+    with pytest.raises(ValueError, match=r"text\.mp3' cannot be decoded: Format not recognised\.$"):
+        read_audio(folder / "text.mp3")
 
 
 @pytest.mark.parametrize("read", [read_audio, audio_span])

@@ -302,7 +302,7 @@ def test_every_suffix_that_is_listed_is_read(tmp_path, suffix, options):
 
 
 def test_audio_below_a_folder(grow, monkeypatch):
-    root = grow("calls/b/2.mp3", "calls/b/2.wav", "calls/a.FLAC", "calls/.x.wav", "calls/notes.txt")
+    root = grow("calls/b/2.wav", "calls/a.FLAC", "calls/.x.wav", "calls/notes.txt")
     monkeypatch.chdir(root)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -316,6 +316,46 @@ def test_audio_below_a_folder_with_some_that_cannot_be_read(grow):
     with pytest.warns(CorpusWarning, match=r"1 file\(s\) .*3\.wav: .* 1 audio .*2\.m4a") as caught:
         assert find_audio(root) == [str(root / "1.wav")]
     assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_recordings_in_several_formats_are_taken_once_and_counted(grow):
+    root = grow("2/a.mp3", "2/a.wav", "2/a.FLAC", "b.flac", "b.WAV", "c.wav")
+    message = (
+        r"^3 audio file\(s\) below '.*' are left out, since another of the same name but for the "
+        r"suffix is taken, e\.g\. 2/a\.FLAC, 2/a\.mp3, b\.flac: rename those that differ\.$"
+    )
+    with pytest.warns(CorpusWarning, match=message) as caught:
+        files = find_audio(root)
+    assert [Path(file).name for file in files] == ["a.wav", "b.WAV", "c.wav"]
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_audio_below_a_folder_is_checked(grow):
+    root = grow("b/empty.wav", "noise.wav", "old.m4a")
+    soundfile.write(root / "b/good.flac", np.full(8000, 0.1), 8000)
+    soundfile.write(root / "silent.wav", np.zeros(16000), 16000)
+    (root / "noise.wav").write_bytes(b"no audio")
+    with pytest.warns(CorpusWarning, match=r"^1 audio file\(s\) .*old\.m4a"):
+        assert len(find_audio(root)) == 4
+    message = (
+        r"old\.m4a.* 3 of 4 audio files below '.*' cannot be used and are left out: The audio file "
+        r"'.*empty\.wav' .* The audio file '.*noise\.wav' .* The audio file '.*silent\.wav' is "
+        r"silent: all of its 16000 samples are zero\.$"
+    )
+    with pytest.warns(CorpusWarning, match=message) as caught:
+        assert find_audio(root, check=True) == [str(root / "b/good.flac")]
+    assert len(caught) == 1 and caught[0].filename == __file__
+    (root / "b/good.flac").unlink()
+    with pytest.raises(ValueError, match=r"^root holds no audio that can be used: .* 3 of 3 .*sil"):
+        find_audio(root, check=True)
+
+
+def test_only_the_first_reasons_of_a_check_are_told(grow):
+    root = grow(*(f"{n}.wav" for n in range(9)))
+    soundfile.write(root / "9.wav", np.full(8000, 0.1), 8000)
+    with pytest.warns(CorpusWarning, match=r"^9 of 10 audio files .*2\.wav'") as caught:
+        find_audio(root, check=True)
+    assert "3.wav" not in str(caught[0].message)
 
 
 def test_no_audio_below_a_folder(grow, tmp_path):

@@ -168,6 +168,11 @@ def test_a_recording_that_is_there_twice(manifest, tmp_path):
             ValueError, match=r"names 1 recording\(s\) more than once, e\.g\. .*b\.wav"
         ):
             load_manifest(frame(file=["audio/b.wav", other]), tmp_path)
+    (tmp_path / "audio/hard.wav").hardlink_to(tmp_path / "audio/b.wav")
+    with pytest.raises(ValueError, match=r"names 1 recording\(s\) more than once, .*hard\.wav"):
+        load_manifest(frame(file=["audio/b.wav", "audio/hard.wav"]), tmp_path)
+    overlap = [Segment("audio/b.wav", 0, 2), Segment("audio/hard.wav", 1, 3)]
+    assert len(load_manifest(frame(file=overlap), tmp_path).files) == 2
     segments = [Segment("audio/b.wav", 0, 1), Segment("audio/link.wav", 0, 1)]
     with pytest.raises(
         ValueError, match=r"e\.g\. .*b\.wav' from 0 s to 1 s = .*link\.wav' from 0 s"
@@ -297,7 +302,12 @@ def test_series_of_emotions_and_a_task_of_segments(database, tmp_path):
     series = database["segments"]["emotion"].get()
     corpus = from_audformat(series, tmp_path, speaker=None)
     assert corpus.speaker.tolist() == ["unknown"] * 3
-    task = cross_corpus_task(corpus, from_audformat(database["files"], tmp_path))
+    whole = from_audformat(database["files"], tmp_path)
+    with pytest.raises(
+        ValueError, match=r"share 2 recording\(s\), e\.g\. .*' from 0 s to 0\.25 s, "
+    ):
+        cross_corpus_task(corpus, whole)
+    task = cross_corpus_task(corpus, {**whole, "files": ["c.wav", "d.wav"]})
     assert task.classes.tolist() == ["anger", "happiness"]
     assert task.X_src == corpus.files[:2] and task.y_src.tolist() == ["anger", "happiness"]
     with pytest.raises(

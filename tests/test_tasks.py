@@ -283,6 +283,51 @@ def test_recordings_in_source_and_target_at_once(tmp_path, monkeypatch):
     assert cross_corpus_task(early, Bunch(files=["b.wav", segments[3], "c.wav"], **rows))
 
 
+def test_a_hard_link_is_the_same_recording(tmp_path):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "b.wav").hardlink_to(tmp_path / "a.wav")
+    rows = {"emotion": ["fear", "anger"], "speaker": [1, 1]}
+    source, target = (Bunch(files=[tmp_path / f"{x}.wav", x], **rows) for x in "ab")
+    with pytest.raises(
+        ValueError, match=r"source and target share 1 recording\(s\), e\.g\. .*a\.wav"
+    ):
+        cross_corpus_task(source, target)
+
+
+@pytest.mark.parametrize(
+    ("mine", "yours", "share"),
+    [
+        ("a.wav", Segment("a.wav", 1, 2), True),
+        (Segment("a.wav", 1, 2), "a.wav", True),
+        (Segment("a.wav", 5), "a.wav", True),
+        (Segment("a.wav", 0, 2), Segment("a.wav", 1, 3), True),
+        (Segment("a.wav", 1, 2), Segment("a.wav", 0, 9), True),
+        (Segment("a.wav", 1), Segment("a.wav", 3), True),
+        (Segment("a.wav", 0, 1), Segment("a.wav", 1, 2), False),
+        (Segment("a.wav", 2), Segment("a.wav", 0, 2), False),
+        (Segment("a.wav", 0, 2), "b.wav", False),
+    ],
+)
+def test_parts_of_a_recording_that_overlap(mine, yours, share):
+    rows = {"emotion": ["fear", "anger"], "speaker": [1, 1]}
+    source, target = Bunch(files=["x", mine], **rows), Bunch(files=[yours, "y"], **rows)
+    if not share:
+        assert cross_corpus_task(source, target).X_src == ["x", mine]
+        return
+    with pytest.raises(ValueError, match=r"source and target share 1 rec.*a\.wav.*: labels of the"):
+        cross_corpus_task(source, target)
+
+
+def test_a_long_part_among_short_ones_is_found():
+    # The one that overlaps begins first, and another that ended begins between the two.
+    parts = [Segment("a", 0, 90), Segment("a", 10, 20), Segment("b", 0, 1)]
+    rows = {"emotion": ["fear", "anger", "fear"], "speaker": [1, 1, 1]}
+    source = Bunch(files=parts, **rows)
+    target = Bunch(files=[Segment("a", 80, 81), Segment("b", 1, 2), Segment("b", 3)], **rows)
+    with pytest.raises(ValueError, match=r"share 1 recording\(s\), e\.g\. 'a' from 0 s to 90 s: "):
+        cross_corpus_task(source, target)
+
+
 @pytest.mark.parametrize("key", ["files", "emotion", "speaker"])
 @pytest.mark.parametrize("value", [None, "abc", 3, iter("ab")])
 def test_parts_of_a_corpus_that_are_no_lists(key, value):
