@@ -260,6 +260,8 @@ def split_domains(
             )
         is_source = source_rows(X, sample_domain)
         y = None if y is None else take_rows(y, is_source)
+        if isinstance(y, np.ndarray) and y.dtype.kind == "O" and not isinstance(y.flat[0], str):
+            y = np.array(y.tolist())  # what stood for the target had made objects of numbers
         X, X_tgt = take_rows(X, is_source), take_rows(X, ~is_source)
     for name, domain in (("source", X), ("target", X_tgt)):
         if domain is not None and n_rows(domain) == 0:

@@ -29,11 +29,11 @@ from skdidan.domains import (
 )
 from skdidan.steps import (
     check_reach,
+    corpus_numbers,
     fit_arguments,
     fit_step,
     is_passthrough,
     lengthen,
-    source_corpora,
     source_path,
 )
 
@@ -183,7 +183,7 @@ class AdaptationPipeline(BaseEstimator):
         """
         self._check_steps()
         domains, columns = self._split(X, y, X_tgt, sample_domain)
-        corpora = source_corpora(X, sample_domain)
+        corpora = corpus_numbers(X, sample_domain)
         front, domains = self._fit_front(domains, corpora, with_target=False)
         name, last = self.steps[-1]
         groups = source_groups(X, groups, sample_domain)
@@ -227,7 +227,7 @@ class AdaptationPipeline(BaseEstimator):
         self._check_steps()
         is_stacked = sample_domain is not None
         domains, columns = self._split(X, y, X_tgt, sample_domain)
-        corpora = source_corpora(X, sample_domain)
+        corpora = corpus_numbers(X, sample_domain)
         front, domains = self._fit_front(domains, corpora, with_target=is_stacked)
         name, last = self.steps[-1]
         if not is_passthrough(last):

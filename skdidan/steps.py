@@ -27,13 +27,14 @@ from skdidan.padding import trim_padding
 
 __all__ = [
     "check_reach",
+    "corpus_numbers",
     "fit_arguments",
     "fit_step",
     "is_passthrough",
     "last_step",
     "lengthen",
+    "scores_pairs",
     "send_through",
-    "source_corpora",
     "source_path",
     "unwrap",
 ]
@@ -76,6 +77,15 @@ def last_step(estimator: Any) -> Any:
     return estimator
 
 
+def scores_pairs(estimator: Any) -> bool:
+    """Tell whether a classifier may score pairs of classes, as an SVC does if it is set to."""
+    params = estimator.get_params() if hasattr(estimator, "get_params") else {}
+    return any(
+        name.split("__")[-1] == "decision_function_shape" and value == "ovo"
+        for name, value in params.items()
+    )
+
+
 def send_through(
     estimator: Any, X: Any, sample_domain: NDArray[Any] | None = None
 ) -> tuple[Any, Any]:
@@ -113,8 +123,8 @@ def source_path(method: Callable[..., Any], sample_domain: ArrayLike | None) -> 
     return {"sample_domain": sample_domain}
 
 
-def source_corpora(X: Any, sample_domain: ArrayLike | None) -> NDArray[Any] | None:
-    """Return the number of the corpus of each source row if there are several, else None.
+def corpus_numbers(X: Any, sample_domain: ArrayLike | None) -> NDArray[Any] | None:
+    """Return the number of the corpus of each row, source first, if a domain has several.
 
     Parameters
     ----------
@@ -125,13 +135,14 @@ def source_corpora(X: Any, sample_domain: ArrayLike | None) -> NDArray[Any] | No
 
     Returns
     -------
-    corpora : ndarray of int, shape (n_source,), or None
-        The numbers of the source rows.
+    corpora : ndarray of int, shape (n_samples,), or None
+        The numbers of the source rows, then those of the target rows.
     """
     if sample_domain is None:
         return None
-    numbers = np.asarray(sample_domain)[source_rows(open_target(X), sample_domain)]
-    return numbers if len(np.unique(numbers)) > 1 else None
+    numbers, is_source = np.asarray(sample_domain), source_rows(open_target(X), sample_domain)
+    parts = numbers[is_source], numbers[~is_source]
+    return np.concatenate(parts) if max(len(np.unique(part)) for part in parts) > 1 else None
 
 
 def fit_arguments(
@@ -145,14 +156,14 @@ def fit_arguments(
         The step.
     domains : Domains
         Source, labels and target, as they came out of the step before.
-    corpora : ndarray of int, shape (n_source,), or None
-        As from `source_corpora`.
+    corpora : ndarray of int, shape (n_samples,), or None
+        As from `corpus_numbers`.
 
     Returns
     -------
     X : array-like or list
         The source; both domains stacked, the source first, for a step that tells several corpora
-        of the source apart.
+        of a domain apart.
     y : array-like, of as many entries as X, or None
         Labels; no label of the target is among them.
     params : dict of str to object
@@ -162,9 +173,8 @@ def fit_arguments(
     if X_tgt is None or not takes_target(step):
         return X, y, {}
     if corpora is not None and _tells_corpora(step):
-        numbers = np.append(corpora, np.full(n_rows(X_tgt), -1))
-        X = merge_domains(X, X_tgt, numbers >= 0)
-        return X, None if y is None else lengthen(y, len(numbers)), {"sample_domain": numbers}
+        X = merge_domains(X, X_tgt, corpora >= 0)
+        return X, None if y is None else lengthen(y, len(corpora)), {"sample_domain": corpora}
     # A wrapper, such as a search, might slice what has a length.
     return X, y, {"X_tgt": X_tgt if has_fit_parameter(step, "X_tgt") else Target(X_tgt)}
 
@@ -186,8 +196,8 @@ def fit_step(
         The transformer, which stays as it is.
     domains : Domains
         What comes in.
-    corpora : ndarray of int, shape (n_source,), or None
-        As from `source_corpora`.
+    corpora : ndarray of int, shape (n_samples,), or None
+        As from `corpus_numbers`.
     with_target : bool
         Whether the target is needed further on; if not it may stay behind.
 
@@ -220,7 +230,7 @@ def _is_chain(estimator: Any) -> bool:
 
 
 def _tells_corpora(step: Any) -> bool:
-    """Tell whether a step may treat each corpus of the source in its own way."""
+    """Tell whether a step may treat each corpus of a domain in its own way."""
     later = [getattr(step, name) for name in ("transform", "predict") if hasattr(step, name)]
     return has_fit_parameter(step, "sample_domain") and any(
         source_path(method, ()) for method in later

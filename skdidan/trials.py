@@ -29,7 +29,7 @@ from skdidan.domains import Target, n_rows, open_target, takes_target
 from skdidan.metrics import uar
 from skdidan.parameters import split_product
 from skdidan.reporting import warn_caller
-from skdidan.steps import send_through, source_path, unwrap
+from skdidan.steps import scores_pairs, send_through, source_path, unwrap
 
 __all__ = ["CRITERIA", "OracleWarning", "Trial", "check_criterion"]
 
@@ -85,7 +85,7 @@ class DomainAnswers:
         scores = np.asarray(self._ask("decision_function"), dtype=float)
         if scores.ndim == 1:
             return np.stack([-scores / 2, scores / 2], axis=1)
-        if getattr(self.last, "decision_function_shape", "ovr") == "ovo":
+        if scores_pairs(self.last):
             raise TypeError(
                 f"The scores of {self.last!r} are of pairs of classes; set "
                 "decision_function_shape='ovr'."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -16,9 +16,16 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skdidan.audio import Segment, audio_span
+from skdidan.audio import (
+    Segment,
+    SilentAudioError,
+    audio_span,
+    convert_window,
+    read_window,
+)
 from skdidan.domains import (
     check_missing,
+    n_rows,
     open_target,
     source_groups,
     source_rows,
@@ -28,7 +35,7 @@ from skdidan.domains import (
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipelines import AdaptationPipeline
 from skdidan.recordings import waveform_rows
-from skdidan.steps import last_step, send_through, source_path, unwrap
+from skdidan.steps import last_step, scores_pairs, send_through, source_path, unwrap
 
 __all__ = ["WindowedClassifier"]
 
@@ -86,8 +93,9 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     `window` and `hop` hold for what is asked from then on.
 
     Windows of a file are `Segment` objects, of which nothing is read until they are transformed. A
-    file that cannot be opened is left whole, for the transformer to name. A window of digital
-    silence is a row like others: it is an error by the transformer's ``on_error="raise"``.
+    file that cannot be opened is left whole, for the transformer to name. Windows of digital
+    silence, as of a pause that was muted, are left out where there are others, once the transformer
+    refuses one; by ``on_error="warn"`` it refuses none, and they count.
 
     Examples
     --------
@@ -176,20 +184,28 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         _, y_src, _ = split_domains(X, y, X_tgt, sample_domain=sample_domain)
         check_missing(y_src, "y of the source")
         source_groups(X, groups, sample_domain)
-        windows, counts = self._cut(X)
-        windows_tgt, counts_tgt = (None, None) if X_tgt is None else self._cut(X_tgt)
-        rows = np.repeat(np.arange(len(counts)), counts)
         if groups is None and _takes_groups(self.estimator):
-            groups = np.arange(len(counts))
-        pipeline = AdaptationPipeline([("estimator", self.estimator)])
-        with _naming_recordings(counts, counts_tgt):
-            pipeline.fit(
-                windows,
-                None if y is None else take_rows(y, rows),
-                windows_tgt,
-                sample_domain=None if sample_domain is None else np.asarray(sample_domain)[rows],
-                groups=None if groups is None else np.asarray(groups)[rows],
-            )
+            groups = np.arange(n_rows(X))
+        domain = None if sample_domain is None else np.asarray(sample_domain)
+
+        def fit(has_silence: bool) -> Any:
+            windows, rows = self._cut(X, has_silence)
+            target: Any = (None, []) if X_tgt is None else self._cut(X_tgt, has_silence)
+            windows_tgt, rows_tgt = target
+            parts = [("X", rows), ("X_tgt", rows_tgt)]
+            if domain is not None:
+                parts = [("X", rows[domain[rows] >= 0]), ("X", rows[domain[rows] < 0])]
+            pipeline = AdaptationPipeline([("estimator", self.estimator)])
+            with _naming_recordings([] if hasattr(self.estimator, "estimator") else parts):
+                return pipeline.fit(
+                    windows,
+                    None if y is None else take_rows(y, rows),
+                    windows_tgt,
+                    sample_domain=None if domain is None else domain[rows],
+                    groups=None if groups is None else np.asarray(groups)[rows],
+                )
+
+        pipeline = _but_for_silence(fit)
         self.estimator_ = pipeline[-1]
         self.classes_ = self.estimator_.classes_
         return self
@@ -211,7 +227,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             probabilities that of the highest mean score, or else of the most windows.
         """
         check_is_fitted(self)
-        are_of_pairs = getattr(last_step(self.estimator_), "decision_function_shape", "") == "ovo"
+        are_of_pairs = scores_pairs(last_step(self.estimator_))
         for method in ("predict_proba", "decision_function"):
             if _estimator_has(method)(self) and not (are_of_pairs and method[0] == "d"):
                 scores = self._average(method, X, sample_domain)
@@ -289,30 +305,50 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """Average what a method says of the windows of each recording."""
         check_is_fitted(self)
         X = open_target(X)
-        windows, counts = self._cut(X)
-        if sample_domain is not None:
-            source_rows(X, sample_domain)
-            sample_domain = np.repeat(np.asarray(sample_domain), counts)
-        with _naming_recordings(counts):
-            if method == "embed":
-                values = _embeddings(*send_through(self.estimator_, windows, sample_domain))
-            else:
+        domain = None if sample_domain is None else np.asarray(sample_domain)
+        if domain is not None:
+            source_rows(X, domain)
+
+        def ask(has_silence: bool) -> tuple[NDArray[Any], NDArray[np.int64]]:
+            windows, rows = self._cut(X, has_silence)
+            path = None if domain is None else domain[rows]
+            with _naming_recordings([("X", rows)]):
+                if method == "embed":
+                    return _embeddings(*send_through(self.estimator_, windows, path)), rows
                 answer = getattr(unwrap(self.estimator_), method)
-                values = np.asarray(answer(windows, **source_path(answer, sample_domain)))
+                return np.asarray(answer(windows, **source_path(answer, path))), rows
+
+        values, rows = _but_for_silence(ask)
         if method == "predict":
             values = values[:, np.newaxis] == self.classes_
-        sums = np.add.reduceat(values, np.cumsum(counts) - counts, axis=0, dtype=float)
-        return (sums.T / counts).T
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        sums = np.add.reduceat(values, starts, axis=0, dtype=float)
+        return (sums.T / np.bincount(rows)).T
 
-    def _cut(self, X: Any) -> tuple[list[Any], NDArray[np.int64]]:
-        """List the windows of all recordings, and the number of those of each."""
+    def _cut(self, X: Any, has_silence: bool) -> tuple[list[Any], NDArray[np.int64]]:
+        """List the windows of all recordings, and which recording each is of."""
         self._check_parameters()
-        rows = waveform_rows(X)
-        if isinstance(rows[0], np.ndarray):
+        recordings = waveform_rows(X)
+        if isinstance(recordings[0], np.ndarray):
             self._check_rate()
-        windows = [self._windows(row) for row in rows]
-        counts = np.array([len(part) for part in windows])
-        return [window for part in windows for window in part], counts
+        parts = [self._windows(recording) for recording in recordings]
+        if not has_silence:
+            # A recording of nothing else is left for the transformer to name.
+            parts = [[row for row in part if not self._is_silent(row)] or part for part in parts]
+        rows = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        return [window for part in parts for window in part], rows
+
+    def _is_silent(self, window: Any) -> bool:
+        try:
+            if isinstance(window, np.ndarray):
+                convert_window(window, "")
+            else:
+                read_window(window, self.sample_rate)
+        except SilentAudioError:
+            return True
+        except (OSError, TypeError, ValueError):  # which the transformer reports in its own way
+            pass
+        return False
 
     def _windows(self, row: Any) -> list[Any]:
         if isinstance(row, np.ndarray):
@@ -394,20 +430,26 @@ def _embeddings(last: Any, Z: Any) -> NDArray[Any]:
     return np.asarray(Z)
 
 
+def _but_for_silence(call: Callable[[bool], Any]) -> Any:
+    """Call with all windows, and, if one of them is silent, again with those that are not."""
+    try:
+        return call(True)
+    except SilentAudioError:
+        return call(False)
+
+
 @contextmanager
-def _naming_recordings(
-    counts: NDArray[np.int64], counts_tgt: NDArray[np.int64] | None = None
-) -> Iterator[None]:
+def _naming_recordings(parts: Sequence[tuple[str, ArrayLike]]) -> Iterator[None]:
     """Say of an error that names the row of a waveform which recording that window is of."""
     try:
         yield
     except ValueError as error:
-        if found := re.search(r"[Tt]he waveform in row (\d+)", str(error)):
+        if parts and (found := re.search(r"[Tt]he waveform in row (\d+)", str(error))):
             row = int(found[1])
-            places = [
-                f"recording {np.searchsorted(np.cumsum(part), row, side='right')} of {who}"
-                for who, part in (("X", counts), ("X_tgt", counts_tgt))
-                if part is not None and row < part.sum()
-            ]
+            places = {
+                f"recording {rows[row]} of {name}": None
+                for name, rows in ((name, np.asarray(rows)) for name, rows in parts)
+                if row < len(rows)
+            }
             error.add_note(f"Rows are windows here; this one is of {' or of '.join(places)}.")
         raise

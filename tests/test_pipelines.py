@@ -756,3 +756,20 @@ def test_held_out_rows_of_several_sources_are_not_guessed_at():
     score = TargetScorer("source", X[~is_source])
     with pytest.raises(ValueError, match=r"ambiguous: fit saw \[0, 2, 5\]"):
         score(pipeline, X[is_source], y[is_source])
+
+
+def test_several_targets_are_told_apart():
+    X, y, numbers = three_sources()
+    numbers = np.where((numbers < 0) & (np.arange(len(X)) % 2 == 0), -2, numbers)
+    pipeline = make_adaptation_pipeline(StandardScaler(), CorpusScaler())
+    Z = pipeline.fit_transform(X, y, sample_domain=numbers)
+    np.testing.assert_allclose(Z, standardised_by_hand(X, numbers), atol=1e-12)
+    with pytest.raises(ValueError, match=r"ambiguous: fit saw \[-2, -1\]"):
+        pipeline.transform(X)
+
+
+def test_numbers_as_labels_beside_none_for_the_target():
+    X, _, numbers = three_sources()
+    y = np.array([n % 2 if n >= 0 else None for n in numbers * 3 // 2], dtype=object)
+    pipeline = make_adaptation_pipeline(CorpusScaler(), SVC()).fit(X, y, sample_domain=numbers)
+    assert pipeline.classes_.tolist() == [0, 1] and pipeline.classes_.dtype.kind == "i"

@@ -24,6 +24,7 @@ from skdidan import (
     SourceOnlyClassifier,
     Target,
     TargetScorer,
+    WeightedClassifier,
     WindowedClassifier,
     make_adaptation_pipeline,
     read_audio,
@@ -158,7 +159,10 @@ def test_scores_of_pairs_of_classes_do_not_decide(n_classes):
     assert classifier.decision_function(X).shape == (len(X), n_classes * (n_classes - 1) // 2)
     assert classifier.score(X, y) == 1
     inside = GridSearchCV(pipeline, {"svc__C": [1.0]}, cv=2)
-    assert WindowedClassifier(inside, window=0.5, hop=0.25).fit(X, y).score(X, y) == 1
+    weighted = make_adaptation_pipeline(Functionals(), StandardScaler(), WeightedClassifier(svc))
+    for estimator in (inside, weighted):
+        classifier = WindowedClassifier(estimator, window=0.5, hop=0.25).fit(X, y, X)
+        assert classifier.score(X, y) == 1
 
 
 # Files
@@ -343,6 +347,44 @@ def test_several_sources_are_scaled_each_by_itself(task):
         np.testing.assert_allclose(Z[rows], StandardScaler().fit_transform(F[rows]), atol=1e-5)
 
 
+def with_pause(row, start=3200, length=6400):
+    """Mute a part of a waveform, which then is of two windows and more."""
+    return np.concatenate([row[:start], np.zeros(length), row[start:]])
+
+
+@pytest.mark.parametrize("kind", ["waveforms", "files"])
+def test_windows_of_digital_silence_are_left_out(task, tmp_path, kind):
+    X_src, y_src, X_tgt, _, _ = task
+    muted, muted_tgt = [with_pause(row) for row in X_src], [with_pause(row) for row in X_tgt]
+    windows = [
+        [window for window in windows_by_hand(row, 3200, 1600) if window.any()]
+        for row in (*muted, *muted_tgt)
+    ]
+    if kind == "files":
+        for n, row in enumerate((*muted, *muted_tgt)):
+            soundfile.write(tmp_path / f"{n:02}.wav", row, 8000, subtype="DOUBLE")
+        files = sorted(tmp_path.iterdir())
+        muted, muted_tgt = files[:16], files[16:]
+    pipeline = make_adaptation_pipeline(Functionals(sample_rate=8000), CorpusScaler(), SVC())
+    settings = {"window": 0.4, "hop": 0.2, "sample_rate": 8000}
+    classifier = WindowedClassifier(pipeline, **settings).fit(muted, y_src, muted_tgt)
+    flat = [window for part in windows for window in part]
+    n_src = sum(len(part) for part in windows[:16])
+    labels = np.repeat(y_src, [len(part) for part in windows[:16]])
+    inner = clone(pipeline).fit(flat[:n_src], labels, flat[n_src:])
+    expected = [inner.decision_function(part).mean() for part in windows[16:]]
+    given = classifier.decision_function(muted_tgt)
+    np.testing.assert_allclose(given, expected, atol=1e-4)
+
+
+def test_a_recording_of_silence_alone_is_named(task):
+    X_src, y_src, X_tgt, _, _ = task
+    classifier = tone_classifier(max_epochs=1).fit(X_src, y_src, X_tgt)
+    with pytest.raises(ValueError, match="is silent: all of its 3200 samples are zero") as caught:
+        classifier.predict([X_src[0], np.zeros(9000)])
+    assert caught.value.__notes__[-1] == "Rows are windows here; this one is of recording 1 of X."
+
+
 def test_at_the_end_of_a_pipeline(task, tmp_path):
     X_src, y_src, X_tgt, _, speakers = task
     paths = [[tmp_path / f"{domain}{n}.wav" for n in range(16)] for domain in "st"]
@@ -514,6 +556,13 @@ def test_errors_name_recordings_and_not_windows_alone(task):
     with pytest.raises(ValueError, match=f"in row {n_before} holds NaN") as caught:
         classifier.fit(bad, y_src, X_tgt[:1])
     assert caught.value.__notes__[-1] == "Rows are windows here; this one is of recording 3 of X."
+    order = np.random.default_rng(0).permutation(24)  # of stacked domains
+    stacked, domain = [[*bad, *X_tgt][n] for n in order], np.where(order < 16, 0, -1)
+    y = [y_src[n] if n < 16 else "?" for n in order]
+    with pytest.raises(ValueError, match="holds NaN") as caught:
+        classifier.fit(stacked, y, sample_domain=domain)
+    places = caught.value.__notes__[-1].removesuffix(".").split(" is of ")[1].split(" or of ")
+    assert f"recording {order.tolist().index(3)} of X" in places
     classifier.fit(X_src, y_src, X_tgt)
     with pytest.raises(ValueError, match="holds NaN") as caught:
         classifier.predict(bad)
