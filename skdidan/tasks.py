@@ -137,7 +137,7 @@ def leave_one_corpus_out(
     ``fit(X, y, sample_domain=sample_domain)`` of a `CorpusScaler`, also of one in an
     `AdaptationPipeline` or in a `WindowedClassifier` around it, takes statistics of each source by
     itself. Other estimators take the sources for one domain; so does everything that is given
-    `X_tgt`, which does not tell them apart, and a search.
+    `X_tgt`, which does not tell them apart: `compare`, and a search.
 
     Examples
     --------
