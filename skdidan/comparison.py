@@ -42,7 +42,8 @@ def compare(
         fitted as ``fit(X_src, y_src, X_tgt)``, or to the source alone if it takes no target.
     tasks : dict of str to Bunch
         By name, what `cross_corpus_task` or `make_speech_corpora` returns: ``X_src, y_src, X_tgt,
-        y_tgt``, optionally ``classes`` and ``speaker_tgt``.
+        y_tgt``, optionally ``classes`` and ``speaker_tgt``. Of `leave_one_corpus_out`, all sources
+        count as one, since fits take ``X_src`` and no ``sample_domain``.
     oracles : dict of str to estimator, optional
         Upper bounds trained *with target labels*: cross-validated within the target, by speakers
         where the task names them, in the same call shape.

@@ -243,10 +243,10 @@ def check_folder(root: Any, expected: str) -> Path:
     if not os.fspath(root):
         raise ValueError(f"root must be {expected}; got ''. The current folder is '.'.")
     folder = Path(root).expanduser()
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # the method of a path raises an error for a name too long
         raise NotADirectoryError(
             f"root must be {expected}; got {str(folder)!r}, which is "
-            f"{'a file' if folder.exists() else 'not there (nothing is downloaded)'}."
+            f"{'a file' if os.path.exists(folder) else 'not there (nothing is downloaded)'}."
         )
     return folder
 

@@ -31,7 +31,12 @@ def check_mapping(mapping: Any) -> dict[str, str]:
                 "mapping must have labels that are strings and not empty; got "
                 f"{{{spelling!r}: {label!r}}}."
             )
-        key = str(spelling).strip().lower()
+        key = "" if spelling is None else str(spelling).strip().lower()
+        if not key:
+            raise ValueError(
+                f"mapping must have spellings that are not empty; got {{{spelling!r}: {label!r}}}."
+            )
+        label = label.strip()
         if own.setdefault(key, label) != label:
             raise ValueError(f"mapping gives {key!r} different labels, {own[key]!r} and {label!r}.")
     emotions: dict[str, str] = {}

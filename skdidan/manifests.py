@@ -31,6 +31,7 @@ from skdidan.reporting import warn_caller
 __all__ = ["from_audformat", "load_audio_folder", "load_manifest"]
 
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
+_NO_DELIMITERS = '\0\r\n"'
 _SEGMENTED = ["file", "start", "end"]
 
 
@@ -81,7 +82,8 @@ def load_manifest(
     Raises
     ------
     TypeError
-        If `manifest` is neither a path nor a data frame, `root` no path, or `mapping` none.
+        If `manifest` is neither a path nor a data frame, `root` no path, `mapping` none, or the
+        name of a column no string.
     FileNotFoundError
         If the manifest, or a file that it names, is not there.
     IsADirectoryError
@@ -259,7 +261,7 @@ def from_audformat(
     Raises
     ------
     TypeError
-        If `table` has no such index.
+        If `table` has no such index, or the name of a column is no string.
     FileNotFoundError
         If a file is not there.
     ValueError
@@ -335,15 +337,17 @@ def _segment(row: int, path: str, start: Any, end: Any) -> Segment:
 
 def _read_csv(path: Path, delimiter: str, encoding: str) -> dict[str, list[Any]]:
     """Read the columns of a CSV file, all as strings; None stands for an empty cell."""
-    if path.is_dir():
+    if os.path.isdir(path):  # the method of a path raises an error for a name too long
         raise IsADirectoryError(
             f"manifest must be a CSV file; {str(path)!r} is a folder. load_audio_folder reads a "
             "folder for each emotion, find_audio lists what is in it."
         )
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"manifest must be a CSV file; {str(path)!r} is not there.")
     if not isinstance(delimiter, str) or len(delimiter) != 1:
         raise ValueError(f"delimiter must be a single character; got {delimiter!r}.")
+    if delimiter in _NO_DELIMITERS:
+        raise ValueError(f"delimiter must be none of {_NO_DELIMITERS!r}; got {delimiter!r}.")
     where = f"the manifest {str(path)!r}"
     if not _is_encoding(encoding):
         raise ValueError(
@@ -384,8 +388,8 @@ def _read_csv(path: Path, delimiter: str, encoding: str) -> dict[str, list[Any]]
 
 def _is_encoding(name: Any) -> bool:
     try:
-        "".encode(name)
-    except (LookupError, TypeError):
+        "a".encode(name)
+    except (LookupError, TypeError, ValueError):
         return False
     return True
 
@@ -402,13 +406,19 @@ def _take_columns(
     n_rows = max(map(len, columns.values()), default=0)
     rows = {}
     for part, name in wanted.items():
-        if name is None:
+        optional = part in ("speaker", "sex")
+        if name is None and optional:
             rows[part] = ["unknown"] * n_rows
+        elif not isinstance(name, str):
+            raise TypeError(
+                f"{part} must be the name of a column, as a str{' or None' * optional}; got "
+                f"{name!r}."
+            )
         elif name not in columns:
-            optional = f" {part}=None does without." if part in ("speaker", "sex") else ""
+            cure = f" {part}=None does without." if optional else ""
             raise ValueError(
                 f"{where} has no column {name!r}; it has {list(columns)}. Name the column of each "
-                f"{part} as {part}=...{optional}"
+                f"{part} as {part}=...{cure}"
             )
         else:
             rows[part] = columns[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -23,7 +23,7 @@ UNLABELLED = "unlabelled"
 _TARGET = -1
 
 
-def cross_corpus_task(source: Bunch, target: Bunch, classes: Sequence[str] | None = None) -> Bunch:
+def cross_corpus_task(source: Bunch, target: Bunch, classes: Iterable[str] | None = None) -> Bunch:
     """Make a labelled source and a target of the classes that two corpora share.
 
     Parameters
@@ -31,7 +31,7 @@ def cross_corpus_task(source: Bunch, target: Bunch, classes: Sequence[str] | Non
     source, target : Bunch
         Corpora of `load_corpus`, `load_manifest`, `load_audio_folder` or `from_audformat`, or
         anything alike with `files`, `emotion` and `speaker`.
-    classes : sequence of str, optional
+    classes : iterable of str, optional
         Classes to keep, at least two; by default all that both corpora have.
 
     Returns
@@ -94,7 +94,7 @@ def cross_corpus_task(source: Bunch, target: Bunch, classes: Sequence[str] | Non
 
 
 def leave_one_corpus_out(
-    corpora: Sequence[Bunch] | Mapping[str, Bunch], classes: Sequence[str] | None = None
+    corpora: Sequence[Bunch] | Mapping[str, Bunch], classes: Iterable[str] | None = None
 ) -> Iterator[Bunch]:
     """Make a task of each corpus as the target, with all the others as its sources.
 
@@ -102,7 +102,7 @@ def leave_one_corpus_out(
     ----------
     corpora : sequence of Bunch, or mapping from str to Bunch
         Two corpora or more, of `load_corpus` or alike, whose `name` differs; or by their names.
-    classes : sequence of str, optional
+    classes : iterable of str, optional
         Classes to keep, at least two; by default all that every corpus has.
 
     Yields
@@ -137,7 +137,7 @@ def leave_one_corpus_out(
     ``fit(X, y, sample_domain=sample_domain)`` of a `CorpusScaler`, also of one in an
     `AdaptationPipeline` or in a `WindowedClassifier` around it, takes statistics of each source by
     itself. Other estimators take the sources for one domain; so does everything that is given
-    `X_tgt`, which does not tell them apart, and a search.
+    `X_tgt`, which does not tell them apart: `compare`, and a search.
 
     Examples
     --------
@@ -225,7 +225,7 @@ def _by_name(corpora: Any) -> dict[str, Any]:
 
 
 def _shared_classes(
-    corpora: Mapping[str, Any], classes: Sequence[str] | None, who: str
+    corpora: Mapping[str, Any], classes: Iterable[str] | None, who: str
 ) -> list[str]:
     """Return the classes to keep, sorted, after all checks of the corpora."""
     found = {}
@@ -255,10 +255,12 @@ def _shared_classes(
 
 def _names(classes: Any) -> set[str]:
     """Return the classes that a caller wants, which may be numbers."""
-    is_list = hasattr(classes, "__iter__") and not isinstance(classes, str)
-    if not is_list or not all(np.ndim(name) == 0 for name in classes):
+    names = None
+    if isinstance(classes, Iterable) and not isinstance(classes, str):
+        names = list(classes)  # a generator can be read only once
+    if names is None or any(np.ndim(name) for name in names):
         raise TypeError(f"classes must be a sequence of class names; got {classes!r}.")
-    return {str(name) for name in classes}
+    return {str(name) for name in names}
 
 
 def _check_apart(files: Mapping[str, list[Any]], who: str) -> None:

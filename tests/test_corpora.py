@@ -396,6 +396,14 @@ def test_missing_root(tmp_path):
         load_corpus("emodb", tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    "load", [lambda root: load_corpus("emodb", root), load_audio_folder, find_audio]
+)
+def test_a_root_of_too_long_a_name(load):
+    with pytest.raises(NotADirectoryError, match=r"root must be .*; got 'a+', which is not there"):
+        load("a" * 5000)
+
+
 def test_root_that_is_a_file(grow):
     with pytest.raises(NotADirectoryError, match=r"03a01Fa\.wav', which is a file"):
         load_corpus("emodb", grow("03a01Fa.wav") / "03a01Fa.wav")
@@ -514,9 +522,22 @@ def test_mappings_that_are_none(grow, load):
             ValueError, match=r"mapping must have labels that are .*; got .*'happy': "
         ):
             load(root, {"sad": "low", "happy": label})
+    for spelling in (None, "", "  "):
+        with pytest.raises(
+            ValueError, match=r"mapping must have spellings that are not empty; got \{.*: 'low'\}\."
+        ):
+            load(root, {"happy": "high", spelling: "low"})
     with pytest.raises(ValueError, match=r"mapping gives 'joy' different labels, 'a' and 'b'"):
         load(root, {"Joy": "a", "joy": "b"})
     assert load(root, {}).emotion.tolist() == ["happiness"]
+
+
+def test_labels_of_a_mapping_have_no_blanks_around(grow):
+    root = grow("happy/1.wav", "joyful/2.wav")
+    corpus = load_audio_folder(root, mapping={"happy": " positive", "joyful": "positive "})
+    assert corpus.emotion.tolist() == ["positive", "positive"]
+    same = {"happy": "positive", "joy": " positive", "joyful": "x"}
+    assert load_audio_folder(root, mapping=same).emotion.tolist() == ["positive", "x"]
 
 
 def test_tess_names_surprise_in_its_own_way(grow):

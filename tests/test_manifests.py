@@ -189,6 +189,26 @@ def test_manifests_without_rows(manifest):
         load_manifest(frame().iloc[:0])
 
 
+@pytest.mark.parametrize("column", ["file", "emotion"])
+@pytest.mark.parametrize("name", [None, 3, ["a"]])
+def test_columns_that_have_to_be_there(column, name):
+    with pytest.raises(TypeError, match=rf"{column} must be the name of a column, as a str; got "):
+        load_manifest(frame(), **{column: name})
+
+
+@pytest.mark.parametrize("column", ["speaker", "sex"])
+def test_names_of_columns_that_are_none(column):
+    with pytest.raises(TypeError, match=rf"{column} must be the name of a column, .* or None; got"):
+        load_manifest(frame(), **{column: 3})
+
+
+def test_paths_of_too_many_characters(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"must be a CSV file; 'a+\.csv' is not there"):
+        load_manifest("a" * 5000 + ".csv")
+    with pytest.raises(FileNotFoundError, match=r"1 of 2 files of the data frame are not there"):
+        load_manifest(frame(file=[__file__, "a" * 5000]), tmp_path)
+
+
 def test_no_manifest_at_all(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"must be a CSV file; '.*none\.csv' is not there"):
         load_manifest(tmp_path / "none.csv")
@@ -381,7 +401,7 @@ def test_tables_in_another_encoding(manifest):
     assert load_manifest(path, encoding="cp1252").speaker.tolist() == ["Jürgen €"]
     path = manifest(*lines, encoding="utf-16")
     assert load_manifest(path, encoding="utf-16").speaker.tolist() == ["Jürgen €"]
-    for encoding in ("excel", "base64", None, 3):
+    for encoding in ("excel", "base64", "undefined", "a\0", None, 3):
         with pytest.raises(ValueError, match=r"encoding must be one of Python's, .*; got "):
             load_manifest(path, encoding=encoding)
 
@@ -390,6 +410,9 @@ def test_delimiters_of_one_character(manifest):
     path = manifest("file,emotion,speaker", "audio/b.wav,fear,1")
     for delimiter in (";;", "", None):
         with pytest.raises(ValueError, match="delimiter must be a single character; got"):
+            load_manifest(path, delimiter=delimiter)
+    for delimiter in ("\0", "\n", "\r", '"'):
+        with pytest.raises(ValueError, match=r"delimiter must be none of '.*; got '"):
             load_manifest(path, delimiter=delimiter)
 
 

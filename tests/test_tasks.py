@@ -364,6 +364,12 @@ def test_classes_that_are_no_list_of_names(classes):
         cross_corpus_task(corpus_of(a=1, b=1), corpus_of(a=1, b=1), classes)
 
 
+def test_classes_may_come_one_by_one():
+    source, target = corpus_of(a=1, b=1, c=1), corpus_of(a=1, b=1, c=1)
+    task = cross_corpus_task(source, target, classes=(name for name in "ca"))
+    assert task.classes.tolist() == ["a", "c"]
+
+
 def test_no_class_may_be_called_what_rows_of_the_target_are():
     corpora = [Bunch(**{**corpus_of(a=1, unlabelled=1), "name": name}) for name in "xy"]
     with pytest.raises(ValueError, match=r"'unlabelled' stands for .*target.*mapping"):
