@@ -67,10 +67,12 @@ def open_audio(path: str, name: str) -> soundfile.SoundFile:
     PermissionError
         If it may not be read.
     ValueError
-        If libsndfile cannot decode it, or it has no header.
+        If libsndfile cannot decode it, or it is empty or has no header.
     """
     if not os.path.isfile(path):
         raise _no_file(path, name)
+    if not os.path.getsize(path):
+        raise ValueError(f"{name} is empty: it holds 0 bytes.")
     try:
         file = soundfile.SoundFile(_openable(path))
         if file.format == "MP3":

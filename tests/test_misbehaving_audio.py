@@ -103,7 +103,8 @@ BAD_FILES = {
     "dead_link.wav": (FileNotFoundError, r"is a link to '.*gone\.wav', which is no file"),
     f"{'long' * 64}.wav": (FileNotFoundError, "does not exist"),
     "forbidden.wav": (PermissionError, "may not be read: you have no permission"),
-    "zero_bytes.wav": (ValueError, "cannot be decoded"),
+    "zero_bytes.wav": (ValueError, "is empty: it holds 0 bytes"),
+    "zero_bytes.mp3": (ValueError, "is empty: it holds 0 bytes"),
     "text.wav": (ValueError, "cannot be decoded"),
     "half_a_header.wav": (ValueError, "cannot be decoded"),
     "text.mp3": (ValueError, r"cannot be decoded: It holds no MPEG\."),
@@ -135,7 +136,8 @@ def bad_files(tmp_path, monkeypatch):
     files["directory.wav"].mkdir()
     files["dead_link.wav"].symlink_to(tmp_path / "gone.wav")
     forbid(write(files["forbidden.wav"], noise()), monkeypatch)
-    files["zero_bytes.wav"].write_bytes(b"")
+    for extension in ("wav", "mp3"):
+        files[f"zero_bytes.{extension}"].write_bytes(b"")
     files["text.wav"].write_text("not audio at all\n" * 20)
     files["text.mp3"].write_text("not audio at all\n" * 20)
     for extension in ("raw", "au", "vox"):
