@@ -67,21 +67,35 @@ def open_audio(path: str, name: str) -> soundfile.SoundFile:
     PermissionError
         If it may not be read.
     ValueError
-        If libsndfile cannot decode it.
+        If libsndfile cannot decode it, or it is empty or has no header.
     """
     if not os.path.isfile(path):
         raise _no_file(path, name)
+    if not os.path.getsize(path):
+        raise ValueError(f"{name} is empty: it holds 0 bytes.")
     try:
         file = soundfile.SoundFile(_openable(path))
         if file.format == "MP3":
             file.close()
             file = _MPEGFile(_openable(path))
-        return file
-    # soundfile raises a TypeError for .raw files, which say nothing of their rate.
-    except (soundfile.SoundFileError, TypeError, PermissionError) as error:
+    except (soundfile.SoundFileError, PermissionError) as error:
         if not os.access(path, os.R_OK):
             raise PermissionError(f"{name} may not be read: you have no permission.") from error
         raise decoding_error(error, name) from error
+    except TypeError as error:  # of soundfile, which asks for the rate of what ends in .raw
+        raise _no_rate(name) from error
+    # Whatever ends in .au, .snd, .vox or .gsm and has no header, libsndfile takes for samples.
+    if file.format == "RAW":
+        file.close()
+        raise _no_rate(name)
+    return file
+
+
+def _no_rate(name: str) -> ValueError:
+    return ValueError(
+        f"{name} says nothing of its sample rate, since it has no header or is no audio. Convert "
+        "it, for example to .wav."
+    )
 
 
 def _openable(path: str) -> str | int:
@@ -110,7 +124,11 @@ def decoding_error(error: Exception, name: str) -> ValueError:
         The one to raise.
     """
     # Without what soundfile puts first: the path once more, or the number of an open file.
-    return ValueError(f"{name} cannot be decoded: {getattr(error, 'error_string', error)}")
+    reason = str(getattr(error, "error_string", error))
+    # What libsndfile says where libmpg123 finds no frame; that there is a file is known.
+    return ValueError(
+        f"{name} cannot be decoded: {'It holds no MPEG.' if 'not exist' in reason else reason}"
+    )
 
 
 def _no_file(path: str, name: str) -> OSError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Set
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -31,7 +31,25 @@ _SHARES = 8  # and each job gets at least so many batches, lest one has nothing 
 
 
 class AudioWarning(UserWarning):
-    """Some audio could not be used and stands as silence."""
+    """Some audio could not be used and stands as silence.
+
+    Parameters
+    ----------
+    message : str
+        How many rows these are, and what is wrong with the first few.
+    rows : sequence of int, default=()
+        Their numbers.
+
+    Attributes
+    ----------
+    rows : list of int
+        The numbers of all rows for which silence stands, counted from 0 in the `X` that was read.
+        A method that takes a source and a target warns of each by itself.
+    """
+
+    def __init__(self, message: str, rows: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.rows = list(rows)
 
 
 def waveform_rows(X: Any) -> list[Any]:
@@ -188,11 +206,11 @@ def map_waveforms(
     watch.runs.append(len(rows))
     if errors:
         rest = f" And {len(errors) - _N_NAMED} more." if len(errors) > _N_NAMED else ""
-        warn_caller(
+        message = (
             f"{len(errors)} of {n_rows} rows cannot be used and stand as silence. "
-            f"{' '.join(list(errors.values())[:_N_NAMED])}{rest}",
-            AudioWarning,
+            f"{' '.join(list(errors.values())[:_N_NAMED])}{rest}"
         )
+        warn_caller(AudioWarning(message, [int(numbers[place]) for place in errors]))
 
 
 def _in_blocks(

@@ -11,15 +11,15 @@ __all__ = ["warn_caller"]
 _PASSED_OVER = {"contextlib", "joblib", "skdidan", "sklearn", "skorch", "torch"}
 
 
-def warn_caller(message: str, category: type[Warning]) -> None:
+def warn_caller(message: str | Warning, category: type[Warning] | None = None) -> None:
     """Warn at the innermost line that is neither ours nor of the frameworks we build on.
 
     Parameters
     ----------
-    message : str
+    message : str or Warning
         What to say.
-    category : type of Warning
-        Its category.
+    category : type of Warning, optional
+        Its category; that of a `Warning` is its own.
     """
     frame, level = inspect.currentframe(), 1
     while frame and frame.f_globals.get("__name__", "").split(".")[0] in _PASSED_OVER:

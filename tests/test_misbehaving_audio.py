@@ -103,10 +103,17 @@ BAD_FILES = {
     "dead_link.wav": (FileNotFoundError, r"is a link to '.*gone\.wav', which is no file"),
     f"{'long' * 64}.wav": (FileNotFoundError, "does not exist"),
     "forbidden.wav": (PermissionError, "may not be read: you have no permission"),
-    "zero_bytes.wav": (ValueError, "cannot be decoded"),
+    "zero_bytes.wav": (ValueError, "is empty: it holds 0 bytes"),
+    "zero_bytes.mp3": (ValueError, "is empty: it holds 0 bytes"),
     "text.wav": (ValueError, "cannot be decoded"),
     "half_a_header.wav": (ValueError, "cannot be decoded"),
-    "headerless.raw": (ValueError, "cannot be decoded"),
+    "text.mp3": (ValueError, r"cannot be decoded: It holds no MPEG\."),
+    "headerless.raw": (ValueError, "says nothing of its sample rate"),
+    "headerless.au": (
+        ValueError,
+        r"says nothing of its sample rate, .* or is no audio\. Convert it",
+    ),
+    "headerless.vox": (ValueError, "says nothing of its sample rate"),
     "header_only.wav": (ValueError, "is empty: it holds 0 samples"),
     "no_samples.wav": (ValueError, "is empty: it holds 0 samples"),
     "cut.wav": (ValueError, r"is truncated: it holds \d+ of 96000 bytes"),
@@ -129,9 +136,12 @@ def bad_files(tmp_path, monkeypatch):
     files["directory.wav"].mkdir()
     files["dead_link.wav"].symlink_to(tmp_path / "gone.wav")
     forbid(write(files["forbidden.wav"], noise()), monkeypatch)
-    files["zero_bytes.wav"].write_bytes(b"")
+    for extension in ("wav", "mp3"):
+        files[f"zero_bytes.{extension}"].write_bytes(b"")
     files["text.wav"].write_text("not audio at all\n" * 20)
-    files["headerless.raw"].write_bytes(b"\x01\x02" * 50)
+    files["text.mp3"].write_text("not audio at all\n" * 20)
+    for extension in ("raw", "au", "vox"):
+        files[f"headerless.{extension}"].write_bytes(b"\x01\x02" * 50)
     write(files["no_samples.wav"], np.zeros(0))
     for extension in ("wav", "flac", "ogg", "mp3"):
         whole = write(tmp_path / f"whole.{extension}", noise(3)).read_bytes()

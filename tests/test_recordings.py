@@ -1,5 +1,6 @@
 """Rows of recordings: which kinds there are, their values, and errors of single waveforms."""
 
+import pickle
 import warnings
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from sklearn.base import clone
 
 from skdidan import (
     AudioLoader,
+    Functionals,
     Target,
+    make_adaptation_pipeline,
     read_audio,
 )
 from skdidan.recordings import AudioWarning, map_waveforms, waveform_rows
+from skdidan.silence import SilenceWatch
 
 RATE = 16_000
 
@@ -238,6 +242,30 @@ def test_blocks_share_one_report():
     with pytest.warns(AudioWarning, match=r"5 of 9 rows .* row 8 is silent") as caught:
         list(map_waveforms(len, rows, sample_rate=RATE, on_error="warn", block_size=2))
     assert len(caught) == 1
+
+
+def test_the_warning_holds_the_numbers_of_all_silent_rows(recwarn):
+    rows = [np.tile([0.1, -0.1], 5) * (n % 3 > 0) for n in range(30)]
+    list(map_waveforms(len, rows, sample_rate=RATE, on_error="warn"))
+    with SilenceWatch([40 + n for n in range(30)], 99):  # as the memory of a pipeline does
+        list(map_waveforms(len, rows, sample_rate=RATE, on_error="warn"))
+    first, of_whole = (warning.message for warning in recwarn)
+    assert str(first).endswith(" And 5 more.") and first.rows == list(range(0, 30, 3))
+    assert of_whole.rows == list(range(40, 70, 3))
+    sent = pickle.loads(pickle.dumps(first))
+    assert (str(sent), sent.rows) == (str(first), first.rows)
+
+
+def test_the_warning_behind_a_memory_holds_rows_of_the_corpus(tmp_path):
+    clips = [np.random.default_rng(n).normal(scale=0.1, size=RATE) for n in range(8)]
+    pipeline = make_adaptation_pipeline(Functionals(on_error="warn"), memory=tmp_path)
+    for silent in ([3, 6], [6, 3, 1]):
+        for row in silent:
+            clips[row] = np.zeros(RATE)
+        for _ in range(2):
+            with pytest.warns(AudioWarning) as caught:
+                pipeline.fit_transform(clips)
+            assert [warning.message.rows for warning in caught] == [sorted(silent)]
 
 
 def test_loader_shows_progress_when_verbose(paths, capsys):
