@@ -43,7 +43,7 @@ _ROUNDING = 0.1
 
 
 class SilentAudioError(ValueError):
-    """A recording can be read, but holds no sound."""
+    """A recording can be read, but holds no sound: its samples are zero, or all the same."""
 
 
 @dataclass(frozen=True, init=False)
@@ -149,8 +149,8 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
     ValueError
         If the file cannot be decoded, is cut off or damaged as far as that can be known, has a
         sample rate below 1000 Hz, holds no samples, NaN or infinite samples, samples far beyond
-        full scale, or zeros only; if a segment lies beyond the end of its file; or if
-        `sample_rate` is not a whole number of at least 1.
+        full scale, or zeros or another constant only; if a segment lies beyond the end of its
+        file; or if `sample_rate` is not a whole number of at least 1.
 
     Notes
     -----
@@ -313,7 +313,7 @@ def convert_window(
     Raises
     ------
     SilentAudioError
-        If all samples are zero.
+        If all samples are zero, or all are the same.
     ValueError
         If it holds no samples, NaN or infinite samples, or samples far beyond full scale.
     """
@@ -326,7 +326,7 @@ def _collect(
 ) -> NDArray[np.float32]:
     """Check the samples of all blocks and keep a window of them, or all."""
     keeper = Whole() if window is None else window.keeper(n_expected)
-    n_samples, n_bad, peak = 0, 0, 0.0
+    n_samples, n_bad, lowest, highest = 0, 0, math.inf, -math.inf
     for block in blocks:
         if not block.size:  # of a resampler that waits for more
             continue
@@ -334,13 +334,14 @@ def _collect(
         extremes = float(block.min()), float(block.max())
         if not all(map(math.isfinite, extremes)):
             n_bad += int(block.size - np.isfinite(block).sum())
-        peak = max(peak, *map(abs, extremes))
+        lowest, highest = min(lowest, extremes[0]), max(highest, extremes[1])
         if not n_bad:
             keeper.add(block)
     if not n_samples:
         raise ValueError(f"{name} is empty: it holds 0 samples.")
     if n_bad:
         raise ValueError(f"{name} holds NaN or infinite samples: {n_bad} of {n_samples}.")
+    peak = max(-lowest, highest)
     if peak > _LOUDEST:
         raise ValueError(
             f"{name} has a peak of {peak:g}, but floats have full scale 1: pass integers as they "
@@ -348,6 +349,10 @@ def _collect(
         )
     if not peak:
         raise SilentAudioError(f"{name} is silent: all of its {n_samples} samples are zero.")
+    if lowest == highest and n_samples > 1:  # a single sample is a click
+        raise SilentAudioError(
+            f"{name} is constant: all of its {n_samples} samples are {lowest:g}."
+        )
     return keeper.result()
 
 
