@@ -1,5 +1,6 @@
 """Rows of recordings: which kinds there are, their values, and errors of single waveforms."""
 
+import os
 import pickle
 import warnings
 from pathlib import Path
@@ -13,6 +14,7 @@ from sklearn.base import clone
 from skdidan import (
     AudioLoader,
     Functionals,
+    Segment,
     Target,
     make_adaptation_pipeline,
     read_audio,
@@ -52,6 +54,17 @@ def write(path, samples, rate=RATE, **options):
 def test_every_container_of_paths(container):
     rows = waveform_rows(container(["b.wav", "a.wav"]))
     assert [str(row) for row in rows] == ["b.wav", "a.wav"]
+
+
+def test_entries_of_a_folder_become_their_paths(tmp_path):
+    (tmp_path / "a.wav").touch()
+    rows = waveform_rows([*os.scandir(tmp_path), Path("b.wav"), Segment("c.wav", 1)])
+    assert rows == [str(tmp_path / "a.wav"), "b.wav", Segment("c.wav", 1)]
+
+
+def test_paths_of_bytes_are_refused():
+    with pytest.raises(TypeError, match=r"path must be a str .*; got b'b\.wav'\. os\.fsdecode"):
+        waveform_rows(["a.wav", b"b.wav"])
 
 
 @pytest.mark.parametrize(
