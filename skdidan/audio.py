@@ -121,7 +121,7 @@ def _seconds(name: str, time: Any) -> float | None:
         try:
             return float(time)
         except OverflowError:  # of an int
-            return math.inf if time > 0 else -math.inf
+            return -math.inf if time < 0 else math.inf
     raise TypeError(f"{name} must be a time, in seconds or as a timedelta; got {time!r}.")
 
 
@@ -247,6 +247,8 @@ def read_window(
         n_frames = last - first
         if rate < _LOWEST_RATE:
             raise ValueError(f"{name} has a sample rate of {rate} Hz, which is not one of speech.")
+        if 0 < 2 * n_frames * sample_rate < rate:  # less than half a sample
+            raise ValueError(f"{name} is too short: it holds 0 samples at {sample_rate} Hz.")
         if first:
             skip_frames(file, first, name)
         blocks = _mono_blocks(file, n_frames, sample_rate, name)

@@ -98,6 +98,14 @@ def test_silence_has_an_error_of_its_own_that_processes_can_send(tmp_path):
     assert not isinstance(caught.value, SilentAudioError)
 
 
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_a_recording_of_which_resampling_leaves_nothing(tmp_path, rate):
+    with pytest.raises(ValueError, match=r"is too short: it holds 0 samples at 16000 Hz"):
+        read_audio(write(tmp_path / "one.wav", [0.5], rate))
+    assert read_audio(write(tmp_path / "two.wav", [0.5, 0.4], rate)).size == 1
+    assert read_audio(write(tmp_path / "one.wav", [0.5], 32_000)).size == 1
+
+
 @pytest.mark.parametrize("length", [0x7FFF_FFFF, 0xFFFF_FFFF])
 def test_the_header_of_a_stream_is_no_truncation(tmp_path, length):
     path = write(tmp_path / "whole.wav", tone(440))
