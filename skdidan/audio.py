@@ -29,6 +29,7 @@ __all__ = [
     "Segment",
     "SilentAudioError",
     "audio_span",
+    "check_path",
     "convert_window",
     "read_audio",
     "read_window",
@@ -43,7 +44,7 @@ _ROUNDING = 0.1
 
 
 class SilentAudioError(ValueError):
-    """A recording can be read, but holds no sound."""
+    """A recording can be read, but holds no sound: its samples are zero, or all the same."""
 
 
 @dataclass(frozen=True, init=False)
@@ -66,7 +67,7 @@ class Segment:
     Raises
     ------
     TypeError
-        If `start` or `end` is no time.
+        If `file` is no path, or bytes, or `start` or `end` no time.
     ValueError
         If `start` is negative or infinite, or `end` not beyond it.
 
@@ -96,7 +97,7 @@ class Segment:
                 f"file; got {end:g} s."
             )
         # The one way to set the attributes of a frozen dataclass.
-        object.__setattr__(self, "file", os.fspath(file))
+        object.__setattr__(self, "file", check_path("file", file))
         object.__setattr__(self, "start", start)
         object.__setattr__(self, "end", end)
 
@@ -117,8 +118,38 @@ def _seconds(name: str, time: Any) -> float | None:
     if hasattr(time, "total_seconds"):
         return float(time.total_seconds())
     if isinstance(time, Real) and not isinstance(time, bool):
-        return float(time)
+        try:
+            return float(time)
+        except OverflowError:  # of an int
+            return -math.inf if time < 0 else math.inf
     raise TypeError(f"{name} must be a time, in seconds or as a timedelta; got {time!r}.")
+
+
+def check_path(name: str, path: str | os.PathLike[str]) -> str:
+    """Return a path as a str.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    path : str or path-like
+        The path; that of a `Segment` is its file.
+
+    Returns
+    -------
+    path : str
+        The path.
+
+    Raises
+    ------
+    TypeError
+        If it is no path, or bytes.
+    """
+    if isinstance(path, (str, os.PathLike)) and isinstance(found := os.fspath(path), str):
+        return found
+    raise TypeError(
+        f"{name} must be a str or a path-like of one; got {path!r}. os.fsdecode makes one of bytes."
+    )
 
 
 def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> NDArray[np.float32]:
@@ -146,11 +177,13 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
         If there is no such file.
     PermissionError
         If it may not be read.
+    TypeError
+        If `path` is no path, or bytes.
     ValueError
         If the file cannot be decoded, is cut off or damaged as far as that can be known, has a
         sample rate below 1000 Hz, holds no samples, NaN or infinite samples, samples far beyond
-        full scale, or zeros only; if a segment lies beyond the end of its file; or if
-        `sample_rate` is not a whole number of at least 1.
+        full scale, or zeros or another constant only; if a segment lies beyond the end of its
+        file, or between two samples; or if `sample_rate` is not a whole number of at least 1.
 
     Notes
     -----
@@ -201,11 +234,11 @@ def read_window(
 
     Raises
     ------
-    FileNotFoundError, PermissionError, ValueError
+    FileNotFoundError, PermissionError, TypeError, ValueError
         As in `read_audio`.
     """
-    name = _name(path)
-    with open_audio(os.fspath(path), name) as file:
+    file_path, name = check_path("path", path), _name(path)
+    with open_audio(file_path, name) as file:
         rate = file.samplerate
         cut = missing_part(file.extra_info)
         if file.frames and cut:
@@ -214,6 +247,8 @@ def read_window(
         n_frames = last - first
         if rate < _LOWEST_RATE:
             raise ValueError(f"{name} has a sample rate of {rate} Hz, which is not one of speech.")
+        if 0 < 2 * n_frames * sample_rate < rate:  # less than half a sample
+            raise ValueError(f"{name} is too short: it holds 0 samples at {sample_rate} Hz.")
         if first:
             skip_frames(file, first, name)
         blocks = _mono_blocks(file, n_frames, sample_rate, name)
@@ -236,11 +271,14 @@ def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) ->
     n_frames, rate = count_frames(file, os.fspath(path), name), file.samplerate
     if not isinstance(path, Segment):
         return 0, n_frames
-    first, duration = round(path.start * rate), n_frames / rate
-    if first >= n_frames or (path.end or 0.0) > duration + _ROUNDING:
+    duration = n_frames / rate
+    if path.start >= duration or (path.end or 0.0) > duration + _ROUNDING:
         raise ValueError(f"{name} lies beyond the end of the file, which lasts {duration:g} s.")
-    last = n_frames if path.end is None else round(path.end * rate)
-    return first, min(last, n_frames)
+    first = round(path.start * rate)
+    last = n_frames if path.end is None else min(round(path.end * rate), n_frames)
+    if first >= last:
+        raise ValueError(f"{name} is too short: it holds 0 samples at {rate} Hz.")
+    return first, last
 
 
 def _mono_blocks(
@@ -281,13 +319,13 @@ def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
 
     Raises
     ------
-    FileNotFoundError, PermissionError
+    FileNotFoundError, PermissionError, TypeError
         As in `read_audio`.
     ValueError
-        If the file cannot be decoded, or a segment lies beyond its end.
+        If the file cannot be decoded, or a segment lies beyond its end, or between two samples.
     """
-    name = _name(path)
-    with open_audio(os.fspath(path), name) as file:
+    file_path, name = check_path("path", path), _name(path)
+    with open_audio(file_path, name) as file:
         return file.samplerate, *_span(file, path, name)
 
 
@@ -313,7 +351,7 @@ def convert_window(
     Raises
     ------
     SilentAudioError
-        If all samples are zero.
+        If all samples are zero, or all are the same.
     ValueError
         If it holds no samples, NaN or infinite samples, or samples far beyond full scale.
     """
@@ -326,7 +364,7 @@ def _collect(
 ) -> NDArray[np.float32]:
     """Check the samples of all blocks and keep a window of them, or all."""
     keeper = Whole() if window is None else window.keeper(n_expected)
-    n_samples, n_bad, peak = 0, 0, 0.0
+    n_samples, n_bad, lowest, highest = 0, 0, math.inf, -math.inf
     for block in blocks:
         if not block.size:  # of a resampler that waits for more
             continue
@@ -334,13 +372,14 @@ def _collect(
         extremes = float(block.min()), float(block.max())
         if not all(map(math.isfinite, extremes)):
             n_bad += int(block.size - np.isfinite(block).sum())
-        peak = max(peak, *map(abs, extremes))
+        lowest, highest = min(lowest, extremes[0]), max(highest, extremes[1])
         if not n_bad:
             keeper.add(block)
     if not n_samples:
         raise ValueError(f"{name} is empty: it holds 0 samples.")
     if n_bad:
         raise ValueError(f"{name} holds NaN or infinite samples: {n_bad} of {n_samples}.")
+    peak = max(-lowest, highest)
     if peak > _LOUDEST:
         raise ValueError(
             f"{name} has a peak of {peak:g}, but floats have full scale 1: pass integers as they "
@@ -348,6 +387,10 @@ def _collect(
         )
     if not peak:
         raise SilentAudioError(f"{name} is silent: all of its {n_samples} samples are zero.")
+    if lowest == highest and n_samples > 1:  # a single sample is a click
+        raise SilentAudioError(
+            f"{name} is constant: all of its {n_samples} samples are {lowest:g}."
+        )
     return keeper.result()
 
 

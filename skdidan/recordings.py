@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm import tqdm
 
-from skdidan.audio import convert_window, read_window
+from skdidan.audio import Segment, check_path, convert_window, read_window
 from skdidan.cropping import Window
 from skdidan.domains import open_target
 from skdidan.parameters import check_count, check_option
@@ -63,13 +63,13 @@ def waveform_rows(X: Any) -> list[Any]:
 
     Returns
     -------
-    rows : list of str or path-like, or list of ndarray, shape (n_samples,)
+    rows : list of str and Segment, or list of ndarray, shape (n_samples,)
         The rows in order; nothing is read yet.
 
     Raises
     ------
     TypeError
-        If the rows are neither all paths nor all waveforms.
+        If the rows are neither all paths nor all waveforms, or a path is of bytes.
     ValueError
         If there is no row.
     """
@@ -89,9 +89,10 @@ def waveform_rows(X: Any) -> list[Any]:
             )
     if not len(X):
         raise ValueError("X has 0 sample(s), at least one path or waveform is needed.")
-    is_path = [isinstance(row, (str, os.PathLike)) for row in X]
+    is_path = [isinstance(row, (str, bytes, os.PathLike)) for row in X]
     if all(is_path):
-        return list(X)
+        # What os.scandir yields cannot be sent to other processes, but its path can.
+        return [row if isinstance(row, Segment) else check_path("path", row) for row in X]
     if any(is_path):
         odd = is_path.index(False)
         raise TypeError(f"X holds paths, but row {odd} is not one: {X[odd]!r}.")

@@ -98,6 +98,14 @@ def test_silence_has_an_error_of_its_own_that_processes_can_send(tmp_path):
     assert not isinstance(caught.value, SilentAudioError)
 
 
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_a_recording_of_which_resampling_leaves_nothing(tmp_path, rate):
+    with pytest.raises(ValueError, match=r"is too short: it holds 0 samples at 16000 Hz"):
+        read_audio(write(tmp_path / "one.wav", [0.5], rate))
+    assert read_audio(write(tmp_path / "two.wav", [0.5, 0.4], rate)).size == 1
+    assert read_audio(write(tmp_path / "one.wav", [0.5], 32_000)).size == 1
+
+
 @pytest.mark.parametrize("length", [0x7FFF_FFFF, 0xFFFF_FFFF])
 def test_the_header_of_a_stream_is_no_truncation(tmp_path, length):
     path = write(tmp_path / "whole.wav", tone(440))
@@ -195,7 +203,10 @@ def test_every_transformer_takes_segments(tmp_path, transformer):
         (1.0, None, r"from 1 s to its end lies beyond the end of the file, which lasts 1 s"),
         (3, 4, r"from 3 s to 4 s lies beyond"),
         (0.5, 1.2, r"from 0\.5 s to 1\.2 s lies beyond"),
-        (0.5, 0.50001, r"from 0\.5 s to 0\.50001 s is empty: it holds 0 samples"),
+        (1e308, None, r"from 1e\+308 s to its end lies beyond"),
+        (0, 1e308, r"from 0 s to 1e\+308 s lies beyond"),
+        (0.5, 0.50001, r"from 0\.5 s to 0\.50001 s is too short: it holds 0 samples at 16000 Hz"),
+        (0.99999, None, r"from 0\.99999 s to its end is too short: it holds 0 samples at 16000 Hz"),
     ],
 )
 def test_segment_outside_its_file_is_named(counting, start, end, message):
@@ -216,6 +227,8 @@ def test_segment_of_no_file(tmp_path):
     [
         (-1, None, ValueError, r"start must be a finite time of at least 0 s; got -1 s"),
         (float("inf"), None, ValueError, r"start must be a finite .*got inf s"),
+        (10**400, None, ValueError, r"start must be a finite .*got inf s"),
+        (-(10**400), None, ValueError, r"start must be a finite .*got -inf s"),
         (1, 1, ValueError, r"end must be a finite time beyond start, 1 s, or None .*got 1 s"),
         (1, float("inf"), ValueError, r"end must be .*got inf s"),
         ("1s", None, TypeError, r"start must be a time, in seconds or as a timedelta; got '1s'"),
@@ -225,6 +238,20 @@ def test_segment_of_no_file(tmp_path):
 def test_times_that_make_no_segment(start, end, error, message):
     with pytest.raises(error, match=message):
         Segment("a.wav", start, end)
+
+
+class BytesPath:
+    """A path-like that is one of bytes."""
+
+    def __fspath__(self):
+        return b"a.wav"
+
+
+@pytest.mark.parametrize("path", [b"a.wav", BytesPath(), 3, None])
+@pytest.mark.parametrize("use", [read_audio, audio_span, Segment])
+def test_paths_are_no_bytes(path, use):
+    with pytest.raises(TypeError, match=r"(path|file) must be a str or a path-like of one; got"):
+        use(path)
 
 
 # Where files begin and end

@@ -238,7 +238,7 @@ def test_whisper_takes_windows_no_longer_than_its_own(whisper):
 
 @pytest.mark.parametrize("name", ["wav2vec2-group", "wav2vec2-layer", "wavlm-layer"])
 def test_odd_clips_stay_finite(folders, name):
-    clips = [np.array([0.1]), np.full(RATE, 0.2), np.eye(1, 400)[0], noise(0.02)]
+    clips = [np.array([0.1]), np.eye(1, 400)[0], noise(0.02)]
     clips.append(np.concatenate([noise(0.1), np.zeros(RATE)]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -502,7 +502,7 @@ def test_weights_that_cannot_be_read_are_named(folders, tmp_path):
     for content in (b"", weights.read_bytes()[:1000], b"x" * 2000):
         weights.write_bytes(content)
         with pytest.raises(ValueError, match="has no weights that can be loaded"):
-            Embeddings(place).transform([np.ones(2000, dtype=np.float32) / 2])
+            Embeddings(place).transform([np.eye(1, 2000)[0]])
 
 
 def test_the_home_folder_may_be_named(folders, tmp_path, monkeypatch):
@@ -527,4 +527,4 @@ def test_models_that_write_text_are_refused(tmp_path):
     transformers.MoonshineConfig().save_pretrained(tmp_path)
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"is of type 'moonshine', .* it must be a model of wavef"):
-        Embeddings(tmp_path).transform([np.ones(2000, dtype=np.float32) / 2])
+        Embeddings(tmp_path).transform([np.eye(1, 2000)[0]])

@@ -161,7 +161,7 @@ ODD_CLIPS = {
     "20 ms": noise(0.02),
     "one sample": np.array([0.1]),
     "click": np.eye(1, 400)[0],
-    "constant": np.full(RATE, 0.2),
+    "nearly constant": np.where(np.arange(RATE) == 99, 0.21, 0.2),
     "constant tone": tone(220),
     "whisper of a float": noise(scale=1e-12),
     "beyond full scale": noise(scale=1.5),

@@ -123,6 +123,7 @@ BAD_FILES = {
     "slow.wav": (ValueError, "has a sample rate of 10 Hz, which is not one of speech"),
     "silent.wav": (ValueError, "is silent: all of its 100 samples are zero"),
     "antiphase.wav": (ValueError, "is silent"),
+    "constant.wav": (ValueError, r"is constant: all of its 100 samples are 0\.5"),
     "nan.wav": (ValueError, "holds NaN or infinite samples: 1 of 100"),
     "infinite.wav": (ValueError, "holds NaN or infinite samples: 3 of 100"),
     "integers_as_floats.wav": (ValueError, r"has a peak of \d+.*, but floats have full scale 1"),
@@ -151,6 +152,7 @@ def bad_files(tmp_path, monkeypatch):
     files["half_a_header.wav"].write_bytes(whole[:20])
     write(files["slow.wav"], noise(), 10)
     write(files["silent.wav"], np.zeros(100))
+    write(files["constant.wav"], np.full(100, 0.5))
     write(files["antiphase.wav"], np.column_stack([noise(), -noise()]), subtype="FLOAT")
     write(files["nan.wav"], np.where(np.arange(100) == 7, np.nan, 0.1), subtype="FLOAT")
     write(files["infinite.wav"], np.where(np.arange(100) < 3, np.inf, 0.1), subtype="FLOAT")

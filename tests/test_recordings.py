@@ -1,5 +1,6 @@
 """Rows of recordings: which kinds there are, their values, and errors of single waveforms."""
 
+import os
 import pickle
 import warnings
 from pathlib import Path
@@ -13,6 +14,7 @@ from sklearn.base import clone
 from skdidan import (
     AudioLoader,
     Functionals,
+    Segment,
     Target,
     make_adaptation_pipeline,
     read_audio,
@@ -52,6 +54,17 @@ def write(path, samples, rate=RATE, **options):
 def test_every_container_of_paths(container):
     rows = waveform_rows(container(["b.wav", "a.wav"]))
     assert [str(row) for row in rows] == ["b.wav", "a.wav"]
+
+
+def test_entries_of_a_folder_become_their_paths(tmp_path):
+    (tmp_path / "a.wav").touch()
+    rows = waveform_rows([*os.scandir(tmp_path), Path("b.wav"), Segment("c.wav", 1)])
+    assert rows == [str(tmp_path / "a.wav"), "b.wav", Segment("c.wav", 1)]
+
+
+def test_paths_of_bytes_are_refused():
+    with pytest.raises(TypeError, match=r"path must be a str .*; got b'b\.wav'\. os\.fsdecode"):
+        waveform_rows(["a.wav", b"b.wav"])
 
 
 @pytest.mark.parametrize(
@@ -147,6 +160,8 @@ def test_file_and_array_of_sixteen_bits_are_the_same(tmp_path):
     [
         (np.zeros(50), "waveform in row 3 is silent: all of its 50 samples"),
         (np.full(50, 128, np.uint8), "waveform in row 3 is silent"),
+        (np.full(50, 0.25), r"waveform in row 3 is constant: all of its 50 samples are 0\.25"),
+        (np.full(50, -7, np.int16), "waveform in row 3 is constant"),
         (np.array([]), "waveform in row 3 is empty"),
         (np.array([0.1, np.nan]), "waveform in row 3 holds NaN or infinite samples: 1 of 2"),
         (np.array([1e300, 0.1]), "waveform in row 3 holds NaN or infinite samples: 1 of 2"),
@@ -154,17 +169,17 @@ def test_file_and_array_of_sixteen_bits_are_the_same(tmp_path):
 )
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_bad_waveform_is_named_by_its_row(row, message, n_jobs):
-    rows = waveform_rows([np.ones(50)] * 3 + [row])
+    rows = waveform_rows([np.eye(50)[0]] * 3 + [row])
     with pytest.raises(ValueError, match=message) as caught:
         list(map_waveforms(np.sum, rows, sample_rate=RATE, n_jobs=n_jobs))
     assert 'on_error="warn"' in caught.value.__notes__[0]
     with pytest.warns(AudioWarning, match=f"1 of 4 rows .* stand as silence.*{message}"):
         sums = list(map_waveforms(np.sum, rows, sample_rate=RATE, on_error="warn"))
-    assert sums == [50, 50, 50, 0]
+    assert sums == [1, 1, 1, 0]
 
 
 def test_first_bad_row_raises_whatever_the_number_of_jobs():
-    rows = waveform_rows([np.ones(5)] * 9 + [np.zeros(5)] * 99)
+    rows = waveform_rows([np.eye(5)[0]] * 9 + [np.zeros(5)] * 99)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for n_jobs in (1, 2, 4):
@@ -177,7 +192,7 @@ def test_an_error_of_the_function_is_not_taken_for_a_bad_row():
         raise ValueError("of the function")
 
     with pytest.raises(ValueError, match="of the function"):
-        list(map_waveforms(fail, [np.ones(5)], sample_rate=RATE, on_error="warn"))
+        list(map_waveforms(fail, [np.eye(5)[0]], sample_rate=RATE, on_error="warn"))
 
 
 # AudioLoader
@@ -223,7 +238,7 @@ def test_loader_is_quiet_about_good_files(paths, capsys):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_jobs_wait_until_a_block_is_taken(n_jobs):
     started = []
-    rows = [np.full(10, 0.1 + 0.01 * n) for n in range(9)]
+    rows = [np.linspace(0.1 + 0.01 * n, 0.5, 10) for n in range(9)]
     results = map_waveforms(
         lambda waveform: started.append(waveform[0]) or waveform[0],
         rows,
@@ -238,7 +253,7 @@ def test_jobs_wait_until_a_block_is_taken(n_jobs):
 
 
 def test_blocks_share_one_report():
-    rows = [np.full(10, 0.1 if n % 2 else 0.0) for n in range(9)]
+    rows = [np.eye(10)[0] * (n % 2) for n in range(9)]
     with pytest.warns(AudioWarning, match=r"5 of 9 rows .* row 8 is silent") as caught:
         list(map_waveforms(len, rows, sample_rate=RATE, on_error="warn", block_size=2))
     assert len(caught) == 1

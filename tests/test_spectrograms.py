@@ -231,7 +231,9 @@ def test_padding_stands_top_db_below_the_peak(clips):
 
 
 @pytest.mark.parametrize("transformer", ALL)
-@pytest.mark.parametrize("clip", [[1.0], [1e-30], np.ones(40_000), np.full(40_000, 7.5)])
+@pytest.mark.parametrize(
+    "clip", [[1.0], [1e-30], np.linspace(0.9, 1, 40_000), np.linspace(7, 7.5, 40_000)]
+)
 def test_odd_clips_stay_finite(transformer, clip):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -338,9 +340,9 @@ def test_whole_recordings_of_equal_length_need_no_padding(clips):
 def test_a_recording_of_less_than_a_transform_is_padded_to_one(transformer):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        X = transformer(duration=None).transform([np.ones(3), np.ones(1600)])
+        X = transformer(duration=None).transform([np.eye(3)[0], np.eye(1, 1600)[0]])
     np.testing.assert_array_equal(
-        X[:1, :, :4], transformer(duration=512 / RATE).transform([np.ones(3)])
+        X[:1, :, :4], transformer(duration=512 / RATE).transform([np.eye(3)[0]])
     )
     assert np.isnan(X[0, :, 4:]).all()
 

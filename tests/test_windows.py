@@ -200,7 +200,7 @@ def test_windows_of_files_are_segments_that_hold_their_samples(audio):
     waveforms, paths = audio
     windowed(window=0.5, hop=0.2).fit(paths, LABELS, [Segment(paths[0], 0.1, 0.95)])
     expected = [w for waveform in waveforms for w in windows_by_hand(waveform, 8000, 3200)]
-    assert SEEN["X"][5] == paths[1]  # short enough as it is
+    assert SEEN["X"][5] == str(paths[1])  # short enough as it is
     for row, other in zip(SEEN["X"], expected, strict=True):
         np.testing.assert_array_equal(read_audio(row), other)
     expected = windows_by_hand(waveforms[0][1600:15_200], 8000, 3200)
