@@ -88,6 +88,11 @@ class Segment:
     end: float | None
 
     def __init__(self, file: str | os.PathLike[str], start: Any = 0.0, end: Any = None) -> None:
+        if isinstance(file, Segment):
+            raise TypeError(
+                f"file must be the path of a whole file; got a segment, {file}. Pass its file, and "
+                "add its start to the times."
+            )
         start, end = _seconds("start", start) or 0.0, _seconds("end", end)
         if not 0 <= start < math.inf:
             raise ValueError(f"start must be a finite time of at least 0 s; got {start:g} s.")
@@ -288,7 +293,7 @@ def _mono_blocks(
     stream = None
     if file.samplerate != sample_rate:
         stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
-    n_left = n_frames
+    n_left, low, high = n_frames, math.inf, -math.inf
     while n_left:
         frames = file.read(min(n_left, _BLOCK), dtype="float32", always_2d=True)
         n_left -= len(frames)
@@ -299,7 +304,14 @@ def _mono_blocks(
                 )
             n_left = 0
         block = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
-        yield block if stream is None else stream.resample_chunk(block, last=not n_left)
+        if stream is None:
+            yield block
+            continue
+        if block.size:
+            low, high = min(low, block.min()), max(high, block.max())
+        if not n_left and low == high != 0 and n_frames > 1:  # which resampling makes ripples of
+            raise SilentAudioError(f"{name} is constant: all of its samples are {low:g}.")
+        yield stream.resample_chunk(block, last=not n_left)
 
 
 def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:

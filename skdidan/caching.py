@@ -167,14 +167,14 @@ def _transform_rows(step: AudioTransformer, X: Any, memory: joblib.Memory) -> An
     has_learnt = type(step).fit is not AudioTransformer.fit  # from other recordings
     if not getattr(memory, "location", None) or has_learnt or circumstances(step) is None:
         return step.transform(X)
-    row = memory.cache(_row, ignore=["compute"], verbose=0)
+    kept = memory.cache(_row, ignore=["compute"], verbose=0)
     # Only what could be read is kept, whatever would have been done about the rest.
     strict = clone(step).set_params(on_error="raise", n_jobs=None, verbose=0)
     setting = strict, circumstances(strict)
     recordings = waveform_rows(X)
     names = [str(row) if isinstance(row, str | Path) else row for row in recordings]
     keys = [(setting, name, stamp_files([name])) for name in names]
-    new = [n for n, key in enumerate(keys) if not row.check_call_in_cache(*key, None)]
+    new = [n for n, key in enumerate(keys) if not kept.check_call_in_cache(*key, None)]
     computed, unkept = _compute(step, recordings, new)
     if not isinstance(computed, list | np.ndarray):
         return computed  # a data frame, of all recordings since none is kept
@@ -183,7 +183,7 @@ def _transform_rows(step: AudioTransformer, X: Any, memory: joblib.Memory) -> An
         own[n]
         if n in unkept
         # What was there may have been removed since.
-        else row(*key, lambda n=n: own[n] if n in own else strict.transform(recordings[n : n + 1]))
+        else kept(*key, lambda n=n: own[n] if n in own else strict.transform(recordings[n : n + 1]))
         for n, key in enumerate(keys)
     ]
     return join_rows(rows) if isinstance(rows[0], np.ndarray) else list(chain(*rows))
@@ -195,11 +195,7 @@ def _compute(step: AudioTransformer, recordings: list[Any], new: list[int]) -> t
         if not new:
             watch.runs.append(0)
             return [], set()
-        try:
-            computed = step.transform([recordings[n] for n in new])
-        except ValueError:
-            step.transform(recordings)  # its error counts them all, too
-            raise
+        computed = step.transform([recordings[n] for n in new])
     is_seen = watch.runs == [len(new)] or not _is_lenient(step)
     return computed, {new[place] for place in watch.silent} if is_seen else set(new)
 

@@ -113,7 +113,8 @@ def _time_and_size(path: str) -> tuple[object, ...]:
 
 
 def _files(folder: str) -> list[str]:
-    return sorted(name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name)))
+    names = os.listdir(folder) if os.access(folder, os.R_OK) else ()
+    return sorted(name for name in names if os.path.isfile(os.path.join(folder, name)))
 
 
 def circumstances(step: Any) -> tuple[object, ...] | None:
@@ -140,12 +141,15 @@ def circumstances(step: Any) -> tuple[object, ...] | None:
     definitions = _definitions(step)
     if definitions is None or not all(map(_is_in_file, definitions)):
         return None
-    files = set(_own_files())
+    files: set[str] = set()
     for definition in definitions:
         files |= _reach(definition.__module__)
-    if any(_changed(file) > _start() for file in files):
+    edited = any(_changed(file) > _start() for file in files)
+    # This package may have been installed since, but it was loaded after that.
+    if edited or any(_changed(file) > _LOADED for file in _own_files()):
         return None
-    digest = hashlib.sha256("\n".join([*_versions(), *sorted(map(_content, files))]).encode())
+    contents = sorted(map(_content, [*files, *_own_files()]))
+    digest = hashlib.sha256("\n".join([*_versions(), *contents]).encode())
     stamps = [stamp for stamp in stamp_files(step) if len(stamp) > 1]
     return digest.hexdigest(), stamps, get_config()["transform_output"]
 
@@ -207,9 +211,11 @@ def _is_in_file(definition: Any) -> bool:
             return False
     except AttributeError:  # it is local to a function, or that of another process
         return False
-    own = vars(definition).values() if isinstance(definition, type) else [definition]
-    functions = [function for value in own if isinstance(function := unwrap(value), FunctionType)]
-    return all(function.__code__.co_filename == file for function in functions)
+    values = vars(definition).values() if isinstance(definition, type) else [definition]
+    functions = [thing for value in values if isinstance(thing := unwrap(value), FunctionType)]
+    # Named tuples, data classes and enumerations have methods that Python wrote.
+    own = [function for function in functions if not _is_library(function.__module__)]
+    return all(function.__code__.co_filename in (file, "<string>") for function in own)
 
 
 def _file(module: str) -> str | None:

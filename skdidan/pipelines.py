@@ -173,8 +173,8 @@ class AdaptationPipeline(BaseEstimator):
             is no place for a folder.
         TypeError
             If a step lacks a method that its place asks for, or takes no target itself but holds an
-            estimator that does, as a `sklearn.pipeline.Pipeline` may; if the last step takes no
-            groups; or if a step cannot be pickled, as `memory` needs it.
+            estimator that does, as a `sklearn.pipeline.Pipeline` may; or the last step takes no
+            groups.
 
         Warns
         -----

@@ -76,6 +76,8 @@ def waveform_rows(X: Any) -> list[Any]:
     X = open_target(X)
     if isinstance(X, (Set, Mapping)):
         raise TypeError(f"X must be a list or an array; a {type(X).__name__} has no order of rows.")
+    if isinstance(X, Iterator):
+        raise TypeError(f"X must be a list or an array; got {X!r}. Pass list(X).")
     if isinstance(X, (str, bytes, os.PathLike)) or not hasattr(X, "__len__"):
         raise TypeError(f"X must hold one path or waveform per row; got {X!r} alone. Pass [{X!r}].")
     if hasattr(X, "shape"):
@@ -95,7 +97,7 @@ def waveform_rows(X: Any) -> list[Any]:
         return [row if isinstance(row, Segment) else check_path("path", row) for row in X]
     if any(is_path):
         odd = is_path.index(False)
-        raise TypeError(f"X holds paths, but row {odd} is not one: {X[odd]!r}.")
+        raise TypeError(f"X holds paths, but row {odd} is not one: {list(X)[odd]!r}.")
     return [_as_waveform(row, n) for n, row in enumerate(X)]
 
 

@@ -233,7 +233,7 @@ def _tells_corpora(step: Any) -> bool:
     """Tell whether a step may treat each corpus of a domain in its own way."""
     later = [getattr(step, name) for name in ("transform", "predict") if hasattr(step, name)]
     return has_fit_parameter(step, "sample_domain") and any(
-        source_path(method, ()) for method in later
+        "sample_domain" in signature(method).parameters for method in later
     )
 
 

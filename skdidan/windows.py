@@ -434,8 +434,11 @@ def _but_for_silence(call: Callable[[bool], Any]) -> Any:
     """Call with all windows, and, if one of them is silent, again with those that are not."""
     try:
         return call(True)
-    except SilentAudioError:
-        return call(False)
+    except ValueError as error:
+        # A search names the errors of its fits in one of its own.
+        if not isinstance(error, SilentAudioError) and SilentAudioError.__name__ not in str(error):
+            raise
+    return call(False)
 
 
 @contextmanager

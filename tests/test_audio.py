@@ -427,3 +427,16 @@ def test_segments_of_a_file_that_cannot_seek(tmp_path):
         segment = read_audio(Segment(path, first, last), sample_rate=8_000)
         expected = whole[round(8_000 * first) : round(8_000 * last)]
         np.testing.assert_allclose(segment, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 44_100])
+def test_a_constant_is_no_sound_at_any_rate(tmp_path, rate):
+    path = write(tmp_path / "constant.wav", np.full(5000, 0.25), rate)
+    with pytest.raises(SilentAudioError, match=r"is constant: all of its .*samples are 0\.25"):
+        read_audio(path)
+
+
+def test_a_segment_of_a_segment_is_refused():
+    inner = Segment("call.wav", 2, 4)
+    with pytest.raises(TypeError, match=r"file must be the path of a whole file; .* from 2 s to 4"):
+        Segment(inner, 0.5, 1)

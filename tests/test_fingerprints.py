@@ -178,6 +178,39 @@ def test_code_counts_wherever_a_step_holds_it(write, wrap):
     assert keys[0] == keys[2] != keys[1] and None not in keys
 
 
+@pytest.mark.parametrize("name", ["Setting", "Pair", "Kind.A"])
+def test_steps_may_hold_data_classes_named_tuples_and_enumerations(write, name):
+    more = """
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+@dataclass
+class Setting:
+    factor: int = 2
+
+class Pair(NamedTuple):
+    first: int = 1
+
+class Kind(Enum):
+    A = {value}
+"""
+    keys = []
+    for value in (1, 2):
+        module = write("written_features", written() + more.replace("{value}", str(value)))
+        held = module.Kind.A if name == "Kind.A" else getattr(module, name)()
+        keys.append(circumstances(FunctionTransformer(np.add, kw_args={"held": held})))
+    assert keys[0] != keys[1] and None not in keys
+
+
+def test_this_package_may_be_younger_than_the_process(monkeypatch):
+    expected = circumstances(StandardScaler())
+    monkeypatch.setattr(fingerprints, "_start", lambda: 0.0)
+    assert circumstances(StandardScaler()) == expected
+    monkeypatch.setattr(fingerprints, "_LOADED", 0.0)  # but what was edited since is not kept
+    assert circumstances(StandardScaler()) is None
+
+
 def test_what_was_put_in_the_place_of_a_method_is_not_kept(write):
     module = write("written_features", written())
     module.Scaler.transform = lambda self, X: 5 * X

@@ -317,3 +317,10 @@ def test_rows_need_an_order(unordered):
 def test_pairs_of_waveform_and_rate_are_refused():
     with pytest.raises(TypeError, match=r"Row 0 is a pair \(waveform, sample rate\)"):
         waveform_rows([(tone(440), 16_000)])
+
+
+def test_rows_that_can_be_read_once_are_refused():
+    with pytest.raises(TypeError, match=r"X must be a list or an array; got .*\. Pass list\(X\)"):
+        waveform_rows(iter(["a.wav"]))
+    with pytest.raises(TypeError, match="X holds paths, but row 1 is not one: 3"):
+        waveform_rows({"a": "a.wav", "b": 3}.values())

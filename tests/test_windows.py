@@ -377,6 +377,17 @@ def test_windows_of_digital_silence_are_left_out(task, tmp_path, kind):
     np.testing.assert_allclose(given, expected, atol=1e-4)
 
 
+def test_a_search_inside_leaves_silence_out_as_well(task):
+    X_src, y_src, X_tgt, _, _ = task
+    pipeline = make_adaptation_pipeline(Functionals(sample_rate=8000), CorpusScaler(), SVC())
+    settings = {"window": 0.4, "hop": 0.4, "sample_rate": 8000}
+    search = GridSearchCV(pipeline, {"svc__C": [1.0]}, cv=2)
+    muted = [with_pause(X_tgt[0]), *X_tgt[1:]]
+    searched = WindowedClassifier(search, **settings).fit(X_src, y_src, muted)
+    plain = WindowedClassifier(pipeline, **settings).fit(X_src, y_src, muted)
+    np.testing.assert_array_equal(searched.predict(muted), plain.predict(muted))
+
+
 def test_a_recording_of_silence_alone_is_named(task):
     X_src, y_src, X_tgt, _, _ = task
     classifier = tone_classifier(max_epochs=1).fit(X_src, y_src, X_tgt)
