@@ -332,7 +332,7 @@ def test_recordings_in_several_formats_are_taken_once_and_counted(grow):
 
 def test_audio_below_a_folder_is_checked(grow):
     root = grow("b/empty.wav", "noise.wav", "old.m4a")
-    soundfile.write(root / "b/good.flac", np.full(8000, 0.1), 8000)
+    soundfile.write(root / "b/good.flac", np.linspace(-0.1, 0.1, 8000), 8000)
     soundfile.write(root / "silent.wav", np.zeros(16000), 16000)
     (root / "noise.wav").write_bytes(b"no audio")
     with pytest.warns(CorpusWarning, match=r"^1 audio file\(s\) .*old\.m4a"):
@@ -352,7 +352,7 @@ def test_audio_below_a_folder_is_checked(grow):
 
 def test_only_the_first_reasons_of_a_check_are_told(grow):
     root = grow(*(f"{n}.wav" for n in range(9)))
-    soundfile.write(root / "9.wav", np.full(8000, 0.1), 8000)
+    soundfile.write(root / "9.wav", np.linspace(-0.1, 0.1, 8000), 8000)
     with pytest.warns(CorpusWarning, match=r"^9 of 10 audio files .*2\.wav'") as caught:
         find_audio(root, check=True)
     assert "3.wav" not in str(caught[0].message)
