@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from inspect import signature
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import joblib
@@ -15,7 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
-from skdidan.domains import open_target
+from skdidan.domains import open_target, source_path
 from skdidan.fingerprints import circumstances, parts, stamp_files
 from skdidan.padding import join_rows, trim_padding
 from skdidan.recordings import AudioTransformer, waveform_rows
@@ -157,22 +155,22 @@ def _fit_transform(
 def _transform(step: Any, X: Any, sample_domain: ArrayLike | None, memory: joblib.Memory) -> Any:
     if isinstance(step, AudioTransformer):
         return _transform_rows(step, X, memory)
-    if sample_domain is None or "sample_domain" not in signature(step.transform).parameters:
-        return step.transform(X)
-    return step.transform(X, sample_domain=sample_domain)
+    return step.transform(X, **source_path(step.transform, sample_domain))
 
 
 def _transform_rows(step: AudioTransformer, X: Any, memory: joblib.Memory) -> Any:
     """Send recordings through a step, together those that are not kept one by one already."""
-    has_learnt = type(step).fit is not AudioTransformer.fit  # from other recordings
-    if not getattr(memory, "location", None) or has_learnt or circumstances(step) is None:
-        return step.transform(X)
-    kept = memory.cache(_row, ignore=["compute"], verbose=0)
+    if not getattr(memory, "location", None) or type(step).fit is not AudioTransformer.fit:
+        return step.transform(X)  # one with a fit of its own has learnt from other recordings
     # Only what could be read is kept, whatever would have been done about the rest.
     strict = clone(step).set_params(on_error="raise", n_jobs=None, verbose=0)
     setting = strict, circumstances(strict)
+    if setting[1] is None:
+        return step.transform(X)
+    kept = memory.cache(_row, ignore=["compute"], verbose=0)
     recordings = waveform_rows(X)
-    names = [str(row) if isinstance(row, str | Path) else row for row in recordings]
+    # A string of NumPy is the same path as one of Python.
+    names = [str(row) if isinstance(row, str) else row for row in recordings]
     keys = [(setting, name, stamp_files([name])) for name in names]
     new = [n for n, key in enumerate(keys) if not kept.check_call_in_cache(*key, None)]
     computed, unkept = _compute(step, recordings, new)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +24,7 @@ __all__ = [
     "merge_domains",
     "n_rows",
     "open_target",
+    "source_path",
     "source_rows",
     "split_domains",
     "take_rows",
@@ -179,6 +182,13 @@ def source_rows(X: Any, sample_domain: ArrayLike) -> NDArray[np.bool_]:
     if domain.dtype.kind == "f" and not np.array_equal(domain, np.floor(domain)):
         raise ValueError("sample_domain must hold whole numbers; got a fraction or NaN.")
     return domain >= 0
+
+
+def source_path(method: Callable[..., Any], sample_domain: ArrayLike | None) -> dict[str, Any]:
+    """Name the argument that tells a method the domains of its rows, if it asks for them."""
+    if sample_domain is None or "sample_domain" not in signature(method).parameters:
+        return {}
+    return {"sample_domain": sample_domain}
 
 
 def source_groups(

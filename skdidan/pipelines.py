@@ -23,6 +23,7 @@ from skdidan.domains import (
     n_rows,
     open_target,
     source_groups,
+    source_path,
     source_rows,
     split_domains,
     takes_target,
@@ -34,7 +35,6 @@ from skdidan.steps import (
     fit_step,
     is_passthrough,
     lengthen,
-    source_path,
 )
 
 __all__ = ["AdaptationPipeline", "make_adaptation_pipeline"]

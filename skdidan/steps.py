@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
@@ -19,6 +18,7 @@ from skdidan.domains import (
     merge_domains,
     n_rows,
     open_target,
+    source_path,
     source_rows,
     take_rows,
     takes_target,
@@ -35,7 +35,6 @@ __all__ = [
     "lengthen",
     "scores_pairs",
     "send_through",
-    "source_path",
     "unwrap",
 ]
 
@@ -114,13 +113,6 @@ def send_through(
             X = front.transform(X, **source_path(front.transform, sample_domain))
         estimator = unwrap(estimator[-1])
     return estimator, X
-
-
-def source_path(method: Callable[..., Any], sample_domain: ArrayLike | None) -> dict[str, Any]:
-    """Name the argument that tells a method the domains of its rows, if it asks for them."""
-    if sample_domain is None or "sample_domain" not in signature(method).parameters:
-        return {}
-    return {"sample_domain": sample_domain}
 
 
 def corpus_numbers(X: Any, sample_domain: ArrayLike | None) -> NDArray[Any] | None:

@@ -25,11 +25,11 @@ from sklearn.utils import check_random_state, column_or_1d
 from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA, Answers
 from skdidan.discrepancies import MMD
 from skdidan.distances import CORAL
-from skdidan.domains import Target, n_rows, open_target, takes_target
+from skdidan.domains import Target, n_rows, open_target, source_path, takes_target
 from skdidan.metrics import uar
 from skdidan.parameters import split_product
 from skdidan.reporting import warn_caller
-from skdidan.steps import scores_pairs, send_through, source_path, unwrap
+from skdidan.steps import scores_pairs, send_through, unwrap
 
 __all__ = ["CRITERIA", "OracleWarning", "Trial", "check_criterion"]
 

@@ -28,6 +28,7 @@ from skdidan.domains import (
     n_rows,
     open_target,
     source_groups,
+    source_path,
     source_rows,
     split_domains,
     take_rows,
@@ -35,7 +36,7 @@ from skdidan.domains import (
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipelines import AdaptationPipeline
 from skdidan.recordings import waveform_rows
-from skdidan.steps import last_step, scores_pairs, send_through, source_path, unwrap
+from skdidan.steps import last_step, scores_pairs, send_through, unwrap
 
 __all__ = ["WindowedClassifier"]
 

@@ -57,10 +57,10 @@ class TestNeural:
         X_src, y_src, X_tgt, _ = domains
         torch.manual_seed(5)
         np.random.seed(5)  # noqa: NPY002 - it is the legacy global state that must not move
-        before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+        before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 - as above
         NEURAL[name](**QUICK).fit(X_src, y_src, X_tgt)
         assert torch.equal(torch.get_rng_state(), before[0])
-        assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+        assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002 - as above
 
     def test_spectrograms_train_a_cnn(self, name, spectrogram_domains):
         X_src, y_src, X_tgt, y_tgt = spectrogram_domains
