@@ -71,10 +71,12 @@ def parse(module):
 
 
 def origin(module, name):
-    """Return the module that defines a name, which the package may offer at its top."""
-    if module != "skdidan":
+    """Return the module that defines a name, which a package may offer in its __init__."""
+    package = importlib.import_module(module)
+    if not hasattr(package, "__path__"):
         return module
-    return inspect.getmodule(getattr(importlib.import_module(module), name)).__name__
+    defining = inspect.getmodule(getattr(package, name))  # None for a table
+    return module if defining is None else defining.__name__
 
 
 def without_docstrings(tree):

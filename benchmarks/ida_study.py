@@ -12,8 +12,8 @@ import cross_corpus
 import torch
 
 from skdidan import IDA, MMD, AdaptationClassifier, MeanDistance, PenaltyTerm, sparse_codes
-from skdidan.distances import Penalty, as_shares
-from skdidan.reconstruction import _directions, _error_of_sharpened, _label_error
+from skdidan.penalties.distances import Penalty, as_shares
+from skdidan.penalties.reconstruction import _directions, _error_of_sharpened, _label_error
 
 #: High and low arousal of anger, fear, happiness, neutral and sadness; and these themselves.
 LEVELS = [[0, 0, 0, 1, 1], [0, 1, 2, 3, 4]]

@@ -79,7 +79,7 @@ def our_penalty(data, name, **params):
 def our_network(data, name, seed, constant=False, **params):
     """Train a network, if asked under a constant weight and learning rate; predict the target."""
     import skdidan
-    from skdidan import training
+    from skdidan.neural import training
 
     if constant:
         training.ramp = training.cooldown = lambda *args, **kwargs: 1.0

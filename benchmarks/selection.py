@@ -38,7 +38,7 @@ from skdidan import (
     make_speech_corpora,
     uar,
 )
-from skdidan.trials import CRITERIA
+from skdidan.selection.trials import CRITERIA
 
 TRADE_OFFS = (0.1, 1.0, 10.0)
 ADAPTING = {

@@ -1,9 +1,13 @@
 """Sphinx configuration; ``make docs`` builds without a network."""
 
 import re
+import sys
 from pathlib import Path
 
 import skdidan
+
+sys.path.insert(0, str(Path(__file__).parent))
+import wings  # the script beside this file
 
 project = "skdidan"
 author = "The skdidan developers"
@@ -60,6 +64,14 @@ def convert_included(app: object, path: Path, docname: str, content: list[str]) 
         content[0] = markdown_to_rst(content[0])
 
 
+def draw_wings(app: object) -> None:
+    """Draw the picture of docs/architecture.rst from the code."""
+    picture = Path(__file__).parent / "generated" / "wings.svg"
+    picture.parent.mkdir(exist_ok=True)
+    picture.write_text(wings.draw(), encoding="utf-8")
+
+
 def setup(app: object) -> None:
-    """Connect the conversion."""
+    """Connect the conversion and the picture."""
     app.connect("include-read", convert_included)
+    app.connect("builder-inited", draw_wings)

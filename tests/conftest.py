@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from skdidan import make_speech_corpora
-from skdidan.corpora import load_corpus
+from skdidan.corpora.known import load_corpus
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from skdidan import (
     audio,
     read_audio,
 )
-from skdidan.audio import SilentAudioError, audio_span
-from skdidan.recordings import AudioWarning, waveform_rows
+from skdidan.audio.files import SilentAudioError, audio_span
+from skdidan.audio.recordings import AudioWarning, waveform_rows
 
 RATE = 16_000
 

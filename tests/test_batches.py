@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skdidan.batches import PairedBatches
+from skdidan.neural.batches import PairedBatches
 
 
 def batches(n_source, n_target, batch_size, seed=0):

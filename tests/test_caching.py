@@ -24,8 +24,8 @@ from skdidan import (
     make_adaptation_pipeline,
     padding,
 )
-from skdidan.caching import StepMemory
-from skdidan.recordings import AudioTransformer, AudioWarning
+from skdidan.audio.recordings import AudioTransformer, AudioWarning
+from skdidan.pipeline.caching import StepMemory
 
 RNG = np.random.default_rng(0)
 WAVEFORMS = [RNG.normal(scale=0.1, size=length).astype(np.float32) for length in (1600, 800, 2400)]

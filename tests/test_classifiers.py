@@ -16,10 +16,10 @@ from skdidan import (
     SourceOnlyClassifier,
     Target,
 )
-from skdidan.adaptation import AdaptationClassifier
-from skdidan.classifiers import CLASSIFIERS
-from skdidan.monitoring import _project_on_simplex
-from skdidan.networks import frame_mask
+from skdidan.neural.adaptation import AdaptationClassifier
+from skdidan.neural.monitoring import _project_on_simplex
+from skdidan.neural.networks import frame_mask
+from skdidan.tables import CLASSIFIERS
 
 NEURAL = {n: cls for n, cls in CLASSIFIERS.items() if issubclass(cls, AdaptationClassifier)}
 ADAPTING = {name: cls for name, cls in NEURAL.items() if name != "source_only"}

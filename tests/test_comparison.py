@@ -7,7 +7,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import Bunch
 
-from skdidan.comparison import compare, format_summary, summarise
+from skdidan.selection.comparison import compare, format_summary, summarise
 
 
 class Spy(ClassifierMixin, BaseEstimator):

@@ -17,9 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 from skdidan import KMM, AdaptationClassifier, NoTargetWarning, OptimalTransport, Target
-from skdidan.classifiers import CLASSIFIERS
-from skdidan.penalties import PENALTIES
-from skdidan.transformers import TRANSFORMERS
+from skdidan.tables import CLASSIFIERS, PENALTIES, TRANSFORMERS
 
 
 def expected_failures(estimator):

@@ -12,9 +12,9 @@ import soundfile
 from conftest import real_corpus
 
 from skdidan import CorpusWarning, find_audio, load_audio_folder, load_corpus, read_audio
-from skdidan.corpora import CORPORA, EMOTIONS
-from skdidan.folders import SUFFIXES
-from skdidan.layouts import corpus_key
+from skdidan.corpora.folders import SUFFIXES
+from skdidan.corpora.known import CORPORA, EMOTIONS
+from skdidan.corpora.layouts import corpus_key
 
 CANONICAL = {
     "anger",

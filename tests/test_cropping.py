@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skdidan.cropping import Center, Loudest, Whole, Window
+from skdidan.audio.cropping import Center, Loudest, Whole, Window
 
 
 def kept(keeper, waveform, block):

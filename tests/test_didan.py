@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from skdidan import IDA, DIDANClassifier, LIDANClassifier, Target
-from skdidan.corpora import EMOTIONS
-from skdidan.didan import EMOTION_GROUPS
+from skdidan.corpora.known import EMOTIONS
+from skdidan.neural.didan import EMOTION_GROUPS
 
 QUICK = {"max_epochs": 3, "batch_size": 16, "random_state": 0}
 

@@ -18,9 +18,9 @@ from sklearn.base import clone
 from sklearn.svm import SVC
 
 from skdidan import CorpusScaler, Embeddings, Target, make_adaptation_pipeline
-from skdidan.caching import StepMemory
-from skdidan.recordings import AudioWarning
-from skdidan.speech_models import SpeechEncoder, SpeechModel, _batches
+from skdidan.audio.recordings import AudioWarning
+from skdidan.audio.speech_models import SpeechEncoder, SpeechModel, _batches
+from skdidan.pipeline.caching import StepMemory
 
 RATE = 16_000
 N_LAYERS, N_UNITS = 2, 16

@@ -17,8 +17,8 @@ from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skdidan import Segment, fingerprints, make_adaptation_pipeline
-from skdidan.caching import StepMemory
-from skdidan.fingerprints import circumstances, stamp_files
+from skdidan.pipeline.caching import StepMemory
+from skdidan.pipeline.fingerprints import circumstances, stamp_files
 
 X = np.arange(1.0, 5.0).reshape(2, 2)
 
@@ -288,7 +288,7 @@ def test_functions_without_a_name_of_their_own_are_computed(tmp_path):
 SCRIPT = """
 import sys
 import numpy as np
-from skdidan.caching import StepMemory
+from skdidan.pipeline.caching import StepMemory
 from written_features import Scaler
 
 class Own(Scaler):

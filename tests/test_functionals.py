@@ -11,8 +11,8 @@ import soundfile
 from sklearn.base import clone
 
 from skdidan import Functionals, Target
-from skdidan.functionals import _LIGHT_NAMES, _OPENSMILE_SETS
-from skdidan.recordings import AudioWarning
+from skdidan.audio.functionals import _LIGHT_NAMES, _OPENSMILE_SETS
+from skdidan.audio.recordings import AudioWarning
 
 RATE = 16_000
 

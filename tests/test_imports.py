@@ -1,4 +1,4 @@
-"""Imports point down only, and importing the package is cheap and changes nothing."""
+"""Imports between the wings point one way, and importing the package is cheap."""
 
 import ast
 import subprocess
@@ -10,75 +10,48 @@ import pytest
 import skdidan
 
 PACKAGE = Path(skdidan.__file__).parent
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
-LAYERS = [
-    {"parameters", "reporting", "cropping", "padding", "decoders", "fingerprints", "silence"},
-    {"domains", "audio", "metrics", "criteria", "sparse_coding", "synthesis", "eigenproblems"}
-    | {"layouts", "labels", "speech_models"},
-    {"recordings"},
-    {"spectrograms", "functionals", "embeddings", "scaling", "networks", "distances", "batches"}
-    | {"folders", "synthetic", "caching"},
-    {
-        "discrepancies",
-        "reconstruction",
-        "adversaries",
-        "confusion",
-        "tasks",
-        "manifests",
-        "corpora",
-    },
-    {"penalties", "steps"},
-    {"training", "subspaces", "alignments"},
-    {"monitoring"},
-    {"adaptation", "jda", "tjm", "transport", "weighting"},
-    {"didan", "dann", "regressors"},
-    {"classifiers", "transformers", "pipelines"},
-    {"trials", "windows"},
-    {"model_selection"},
-    {"comparison", "plots", "persistence"},
-]
-# Within a layer: plots average records.
-SAME_LAYER = {("plots", "comparison")}
+# A wing imports from the wings in its entry, from the ground and from itself. Modules beside the
+# folders are the ground, but for the tables, which lie above everything they list.
+WINGS = {
+    "penalties": set(),
+    "audio": set(),
+    "shallow": set(),
+    "neural": {"penalties"},
+    "corpora": {"audio"},
+    "pipeline": {"audio"},
+    "selection": {"penalties", "pipeline"},
+    "tables": {"penalties", "shallow", "neural"},
+}
+# Frameworks that a wing, or a module, can be used without.
 FORBIDDEN = {
-    "decoders": {"sklearn", "torch", "skorch"},
-    "cropping": {"sklearn", "torch", "skorch"},
     "parameters": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "reporting": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
-    "silence": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "padding": {"sklearn", "torch", "skorch"},
-    "networks": {"sklearn", "skorch"},
-    "distances": {"sklearn", "skorch"},
-    "discrepancies": {"sklearn", "skorch"},
-    "reconstruction": {"sklearn", "skorch"},
-    "adversaries": {"sklearn", "skorch"},
-    "confusion": {"sklearn", "skorch"},
-    "penalties": {"sklearn", "skorch"},
-    "sparse_coding": {"sklearn", "skorch"},
-    "batches": {"sklearn", "skorch"},
-    "subspaces": {"torch", "skorch"},
-    "alignments": {"torch", "skorch"},
-    "eigenproblems": {"torch", "skorch", "sklearn"},
-    "jda": {"torch", "skorch"},
-    "tjm": {"torch", "skorch"},
-    "transport": {"torch", "skorch"},
-    "regressors": {"torch", "skorch"},
-    "weighting": {"torch", "skorch"},
-    "windows": {"torch", "skorch"},
-    "audio": {"sklearn", "torch", "skorch"},
-    "recordings": {"torch", "skorch"},
-    "caching": {"torch", "skorch"},
-    "fingerprints": {"torch", "skorch"},
     "criteria": {"torch", "skorch"},
-    "speech_models": {"sklearn", "skorch", "transformers"},
-    "embeddings": {"skorch", "transformers"},
+    "penalties": {"sklearn", "skorch"},
+    "neural/networks": {"sklearn", "skorch"},
+    "neural/batches": {"sklearn", "skorch"},
+    "shallow": {"torch", "skorch"},
+    "pipeline": {"torch", "skorch"},
+    "audio/files": {"sklearn", "torch", "skorch"},
+    "audio/decoders": {"sklearn", "torch", "skorch"},
+    "audio/recordings": {"torch", "skorch"},
+    "audio/speech_models": {"sklearn", "skorch", "transformers"},
+    "audio": {"skorch", "transformers"},
 }
 
 
-def imports_of(module):
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+def modules(root=PACKAGE):
+    """Names of all modules: "domains", "audio/files"."""
+    paths = sorted(root.rglob("*.py"))
+    return [path.relative_to(root).with_suffix("").as_posix() for path in paths]
+
+
+def imports_of(module, root=PACKAGE):
+    """Full names of what a module imports, anywhere in it."""
     names = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse((root / f"{module}.py").read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -88,53 +61,97 @@ def imports_of(module):
     return names
 
 
-def layer_of(module):
-    return next(depth for depth, layer in enumerate(LAYERS) if module in layer)
+def wing_of(module):
+    """The folder, or the name of a module beside the folders."""
+    return module.partition("/")[0]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_point_down(module):
-    own = {name.split(".")[1] for name in imports_of(module) if name.startswith("skdidan.")}
-    own &= set(MODULES)
-    upward = {
-        name
-        for name in own
-        if layer_of(name) >= layer_of(module) and (module, name) not in SAME_LAYER
+def climbs(module, root=PACKAGE):
+    """What a module imports against the directions of the wings."""
+    wing = wing_of(module)
+    parts = [name.split(".") for name in imports_of(module, root)]
+    used = {part[1] for part in parts if part[0] == "skdidan" and len(part) > 1}
+    used &= {wing_of(other) for other in modules(root)} - {"__init__"}
+    allowed = WINGS.get(wing, set()) | {wing}
+    return {other for other in used if other in WINGS and other not in allowed}
+
+
+def private_imports(module, root=PACKAGE):
+    names = {
+        name for name in imports_of(module, root) if name.split(".")[0] in {"sklearn", "skorch"}
     }
-    assert upward == set()
+    return {name for name in names if any(part.startswith("_") for part in name.split("."))}
 
 
-@pytest.mark.parametrize("module", sorted(FORBIDDEN))
-def test_layers_stay_clear_of_foreign_frameworks(module):
-    roots = {name.split(".")[0] for name in imports_of(module)}
-    assert not roots & FORBIDDEN[module]
+def test_every_wing_has_its_directions():
+    folders = {wing_of(module) for module in modules() if "/" in module}
+    assert folders == WINGS.keys() - {"tables"}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_no_private_imports(module):
-    foreign = {name for name in imports_of(module) if name.split(".")[0] in {"sklearn", "skorch"}}
-    assert not {name for name in foreign if any(part.startswith("_") for part in name.split("."))}
+def test_imports_between_wings_point_one_way():
+    assert {module: up for module in modules() if (up := climbs(module))} == {}
+
+
+def test_no_wing_stands_in_a_circle():
+    order = list(WINGS)
+    assert all(order.index(other) < order.index(wing) for wing in WINGS for other in WINGS[wing])
+
+
+def test_modules_of_a_wing_import_each_other_in_no_circle():
+    graph = {
+        module: {other for other in modules() if f"skdidan.{other}".replace("/", ".") in names}
+        for module, names in ((module, imports_of(module)) for module in modules())
+    }
+    left = set(graph)
+    while free := {module for module in left if not graph[module] & left - {module}}:
+        left -= free
+    assert left == set()
+
+
+def test_frameworks_stay_out():
+    for place, frameworks in FORBIDDEN.items():
+        own = [module for module in modules() if module == place or module.startswith(f"{place}/")]
+        roots = {name.split(".")[0] for module in own for name in imports_of(module)}
+        assert own and not roots & frameworks, place
+
+
+def test_no_private_imports():
+    assert {module: names for module in modules() if (names := private_imports(module))} == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("from skdidan.selection import compare", {"selection"}),
+        ("import skdidan.selection.plots", {"selection"}),
+        ("from skdidan import pipeline", {"pipeline"}),
+    ],
+)
+def test_climbs_are_found_in_any_form(line, fault, tmp_path):
+    for module in ("audio/bad", "selection/plots", "pipeline/steps"):
+        (tmp_path / module).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{module}.py").write_text("")
+    (tmp_path / "audio/bad.py").write_text(line)
+    assert climbs("audio/bad", tmp_path) == fault
 
 
 @pytest.mark.parametrize("line", ["import sklearn._loss", "from sklearn.utils import _mask"])
-def test_private_imports_are_found_in_either_form(line, monkeypatch, tmp_path):
+def test_private_imports_are_found_in_either_form(line, tmp_path):
     (tmp_path / "bad.py").write_text(line)
-    monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
-    with pytest.raises(AssertionError):
-        test_no_private_imports("bad")
+    assert private_imports("bad", tmp_path)
 
 
-def test_relative_imports_are_refused(monkeypatch, tmp_path):
+def test_relative_imports_are_refused(tmp_path):
     (tmp_path / "bad.py").write_text("from . import domains")
-    monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
     with pytest.raises(AssertionError, match="bad has a relative import, in line 1"):
-        imports_of("bad")
+        imports_of("bad", tmp_path)
 
 
 def test_importing_loads_no_framework_and_changes_no_setting():
     code = (
         "import sys, warnings; before = list(warnings.filters); import skdidan; "
         "assert warnings.filters == before; "
+        "from skdidan import audio, corpora, neural, penalties, pipeline, selection, shallow; "
         "heavy = {'torch', 'sklearn', 'skorch', 'librosa', 'matplotlib', 'scipy', 'transformers'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
@@ -142,8 +159,10 @@ def test_importing_loads_no_framework_and_changes_no_setting():
     assert run.stdout.strip() == "[]"
 
 
-def test_every_public_name_resolves():
-    names = skdidan.__all__
-    assert len(names) == len(set(names)) > 25
-    for name in names:
-        assert getattr(skdidan, name).__doc__, name
+def test_every_public_name_resolves_in_the_package_and_in_its_wing():
+    folders = [skdidan, *(getattr(skdidan, wing) for wing in WINGS if wing != "tables")]
+    for folder in folders:
+        assert folder.__doc__
+        assert len(folder.__all__) == len(set(folder.__all__)) > 1
+        for name in folder.__all__:
+            assert getattr(folder, name).__doc__, name

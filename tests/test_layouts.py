@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from skdidan import CorpusWarning, load_corpus
-from skdidan.layouts import CORPORA
+from skdidan.corpora.layouts import CORPORA
 
 # File, emotion, speaker and sex, by hand from the descriptions of the corpora.
 PLACED = {

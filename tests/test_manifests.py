@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from skdidan import AudioLoader, Segment, cross_corpus_task
-from skdidan.folders import CorpusWarning
-from skdidan.manifests import from_audformat, load_audio_folder, load_manifest
+from skdidan.corpora.folders import CorpusWarning
+from skdidan.corpora.manifests import from_audformat, load_audio_folder, load_manifest
 
 FIELDS = {"files", "emotion", "speaker", "sex", "name", "DESCR"}
 

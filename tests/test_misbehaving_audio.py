@@ -23,8 +23,8 @@ from skdidan import (
     functionals,
     read_audio,
 )
-from skdidan.audio import audio_span
-from skdidan.recordings import AudioWarning
+from skdidan.audio.files import audio_span
+from skdidan.audio.recordings import AudioWarning
 
 RATE = 16_000
 TRANSFORMERS = {

@@ -44,7 +44,7 @@ from skdidan import (
     suggest_trade_off,
     uar,
 )
-from skdidan.trials import CRITERIA, Trial
+from skdidan.selection.trials import CRITERIA, Trial
 
 HONEST = sorted(set(CRITERIA) - {"oracle"})
 

@@ -20,9 +20,9 @@ from skdidan import (
     make_adaptation_pipeline,
     uar,
 )
-from skdidan.adaptation import AdaptationClassifier
-from skdidan.classifiers import CLASSIFIERS
-from skdidan.monitoring import check_monitor
+from skdidan.neural.adaptation import AdaptationClassifier
+from skdidan.neural.monitoring import check_monitor
+from skdidan.tables import CLASSIFIERS
 
 NEURAL = sorted(n for n, cls in CLASSIFIERS.items() if issubclass(cls, AdaptationClassifier))
 QUICK = {"max_epochs": 6, "batch_size": 16, "random_state": 0}
@@ -96,7 +96,7 @@ def test_watching_leaves_the_training_as_it_is(domains):
 def test_the_source_score_is_that_of_rows_that_were_not_trained_on(monkeypatch, domains):
     X_src, y_src, X_tgt, _ = domains
     seen = []
-    from skdidan import adaptation
+    from skdidan.neural import adaptation
 
     class Batches(adaptation.PairedBatches):
         def __init__(self, source, *args):
@@ -117,7 +117,7 @@ def test_the_source_score_is_that_of_rows_that_were_not_trained_on(monkeypatch, 
 @pytest.mark.parametrize("is_stacked", [False, True])
 @pytest.mark.parametrize("in_pipeline", [False, True])
 def test_whole_groups_are_held_out(is_stacked, in_pipeline, monkeypatch, domains):
-    from skdidan import adaptation
+    from skdidan.neural import adaptation
 
     X_src, y_src, X_tgt, _ = domains
     speakers = np.repeat(list("abcde"), 12)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skdidan.networks import CNN, MLP, NETWORKS, VGG11, Outputs, frame_mask
+from skdidan.neural.networks import CNN, MLP, NETWORKS, VGG11, Outputs, frame_mask
 
 SPECTROGRAM_NETWORKS = {"cnn": CNN, "vgg11": VGG11}
 

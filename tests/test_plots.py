@@ -8,8 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.sparse import csr_array
 
-from skdidan.corpora import EMOTIONS
-from skdidan.plots import plot_confusion, plot_reconstruction, plot_scores
+from skdidan.corpora.known import EMOTIONS
+from skdidan.selection.plots import plot_confusion, plot_reconstruction, plot_scores
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from skdidan import (
     make_adaptation_pipeline,
     read_audio,
 )
-from skdidan.recordings import AudioWarning, map_waveforms, waveform_rows
-from skdidan.silence import SilenceWatch
+from skdidan.audio.recordings import AudioWarning, map_waveforms, waveform_rows
+from skdidan.audio.silence import SilenceWatch
 
 RATE = 16_000
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import approx_fprime, minimize
 
 from skdidan import JDAR, JIASL, NoTargetWarning
-from skdidan.regressors import _masked_codes, _row_sparse_regression
+from skdidan.shallow.regressors import _masked_codes, _row_sparse_regression
 
 
 def make_domains(n_features=5, seed=0):

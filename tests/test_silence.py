@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from skdidan.recordings import AudioWarning, map_waveforms
-from skdidan.silence import SilenceWatch
+from skdidan.audio.recordings import AudioWarning, map_waveforms
+from skdidan.audio.silence import SilenceWatch
 
 ROWS = [np.eye(5)[0], np.zeros(5), np.eye(5)[0]]
 

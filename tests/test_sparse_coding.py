@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import Lasso
 
-from skdidan.sparse_coding import SparseCodesWarning, sparse_codes
+from skdidan.penalties.sparse_coding import SparseCodesWarning, sparse_codes
 
 
 def problem(n_target, n_source, n_features, dtype=torch.float64, seed=0):

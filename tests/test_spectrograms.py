@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from skdidan import MFCC, AudioLoader, LogMelSpectrogram, Spectrogram, Target, padding
-from skdidan.recordings import AudioWarning
+from skdidan.audio.recordings import AudioWarning
 
 RATE = 16_000
 ALL = [Spectrogram, LogMelSpectrogram, MFCC]

@@ -28,7 +28,7 @@ from skdidan import (
     eigenproblems,
     make_adaptation_pipeline,
 )
-from skdidan.eigenproblems import thin_svd
+from skdidan.shallow.eigenproblems import thin_svd
 
 
 def make_domains(n_source=40, n_target=25, n_features=6, seed=0):

@@ -8,8 +8,8 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_predi
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skdidan import synthesis, synthetic
-from skdidan.synthetic import DIALECT, EXPRESSIONS, make_speech_corpora
+from skdidan.corpora import synthesis, synthetic
+from skdidan.corpora.synthetic import DIALECT, EXPRESSIONS, make_speech_corpora
 
 SIDES = ("src", "tgt")
 

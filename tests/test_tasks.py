@@ -11,8 +11,8 @@ from conftest import real_corpus
 from sklearn.utils import Bunch
 
 from skdidan import CorpusScaler, Segment, SourceOnlyClassifier, make_adaptation_pipeline
-from skdidan.corpora import CORPORA
-from skdidan.tasks import cross_corpus_task, leave_one_corpus_out
+from skdidan.corpora.known import CORPORA
+from skdidan.corpora.tasks import cross_corpus_task, leave_one_corpus_out
 
 _FOLDERS = itertools.count()  # no two corpora share a file
 

@@ -11,7 +11,7 @@ from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdidan import TCA, TJM, NoTargetWarning, Target, subspaces
-from skdidan.eigenproblems import solve_transfer
+from skdidan.shallow.eigenproblems import solve_transfer
 
 
 def make_domains(n_source=40, n_target=25, n_features=6, seed=0):

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from skdidan.batches import Batch, PairedBatches
-from skdidan.networks import MLP
+from skdidan.neural.batches import Batch, PairedBatches
+from skdidan.neural.networks import MLP
+from skdidan.neural.training import AdaptationNet, PenaltyTerm, SquaredError, ramp
 from skdidan.penalties import MeanDistance
-from skdidan.training import AdaptationNet, PenaltyTerm, SquaredError, ramp
 
 
 def net(penalties=None, *, module=None, max_epochs=2, trade_off=1.0, **params):

@@ -29,7 +29,7 @@ from skdidan import (
     make_adaptation_pipeline,
     read_audio,
 )
-from skdidan.trials import Trial
+from skdidan.selection.trials import Trial
 
 RATE = 1000
 LENGTHS = (3500, 800, 2000, 2001, 5000, 1200)

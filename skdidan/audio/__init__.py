@@ -1,0 +1,5 @@
+"""From recordings to features: transformers whose rows are audio files or waveforms."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,288 @@
+"""From audio to embeddings: one row of pooled hidden states of a pretrained model per clip."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from numbers import Integral
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from joblib import effective_n_jobs
+from numpy.typing import NDArray
+
+from skdidan.audio.recordings import AudioTransformer
+from skdidan.audio.speech_models import SpeechModel
+from skdidan.parameters import check_count, check_option, check_positive
+
+__all__ = ["Embeddings"]
+
+_POOLINGS = {"mean": ("mean",), "std": ("std",), "max": ("max",), "mean_std": ("mean", "std")}
+_SHORTEST_WINDOW = 0.2  # seconds; a half of it is what a model takes without padding
+_HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
+_BATCHES_PER_BLOCK = 4
+
+
+class _Window(NamedTuple):
+    """Statistics over the frames of a window, of each hidden unit."""
+
+    n_frames: int
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    maximum: NDArray[np.float64]
+
+
+def _describe(frames: NDArray[np.float32]) -> _Window:
+    values = frames.astype(np.float64)
+    return _Window(len(values), values.mean(axis=0), values.var(axis=0), values.max(axis=0))
+
+
+def _pool(windows: list[_Window], pooling: str) -> NDArray[np.float64]:
+    """Take the statistics of a recording from those of its windows."""
+    n_frames, means, variances, maxima = (np.array(values) for values in zip(*windows, strict=True))
+    weights = n_frames / n_frames.sum()
+    mean = weights @ means
+    variance = weights @ (variances + (means - mean) ** 2)  # within windows, and between them
+    statistics = {"mean": mean, "std": np.sqrt(variance), "max": maxima.max(axis=0)}
+    return np.concatenate([statistics[name] for name in _POOLINGS[pooling]])
+
+
+def _blocks(recordings: Iterator[list[Any]], n_windows: int) -> Iterator[list[list[Any]]]:
+    """Yield recordings, as lists of windows, until they have so many windows together."""
+    block = []
+    for recording in recordings:
+        block.append(recording)
+        if sum(map(len, block)) >= n_windows:
+            yield block
+            block.clear()  # before the next is read
+    if block:
+        yield block
+
+
+class Embeddings(AudioTransformer):
+    """Pooled hidden states of a pretrained speech model, such as wav2vec2, HuBERT or WavLM.
+
+    Each recording goes through the model in evaluation mode and single precision, and the hidden
+    states of a layer are pooled over its frames, by most models of 20 ms. An embedding does not
+    depend on the other recordings, up to rounding. They are padded to go together only through
+    models that a mask keeps from seeing the padding, which are wav2vec2, HuBERT, WavLM and
+    UniSpeech with layer-normalised convolutions (most large ones) if their feature extractor has
+    ``return_attention_mask``, and through Whisper, which pads everything to 30 s. Other models get
+    recordings of equal length together, hence most one by one.
+
+    Parameters
+    ----------
+    model : str or path-like
+        A folder written by ``save_pretrained`` of a model and of its feature extractor, from which
+        everything is read, or a name on the Hugging Face hub, such as
+        ``"microsoft/wavlm-base-plus"``, downloaded once and kept by the transformers library. It
+        must take waveforms, as wav2vec2, HuBERT, WavLM and data2vec-audio do, or be a Whisper, of
+        which the encoder is used.
+    layer : int or "mean", default=-1
+        Number of the layer: 0 is the output of the convolutional encoder as it enters the
+        transformer, with its positions, and the outputs of the transformer's layers count from 1;
+        negative numbers count from the last, which is taken after the final normalisation of
+        models that have one. ``"mean"`` averages all, number 0 included. Layers in the middle often
+        tell more of emotion than the last.
+    pooling : {"mean", "std", "max", "mean_std"}, default="mean"
+        Statistic over the frames of a recording, per hidden unit; ``"mean_std"`` is both, means
+        first.
+    max_duration : float >= 0.2 [s], default=30.0
+        A longer recording is cut into windows of even length, none longer than this, to bound the
+        memory. The windows go through the model separately, and all of their frames are pooled
+        together. Whisper's windows are never longer than its own 30 s.
+    batch_size : int > 0, default=8
+        Windows that go through the model together, at most. Recordings are read until they have
+        four times as many.
+    device : str, default="auto"
+        Torch device; "auto" is a GPU if torch sees one, and else the CPU.
+    sample_rate : int > 0 [Hz], default=16000
+        Rate to which files are resampled and which waveforms are taken to have. It must be that of
+        the model.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about a row that is missing, corrupt, empty, silent or holds NaN: raise an error
+        that names its file or row, or let silence stand in and report all such rows in one
+        `AudioWarning`.
+    n_jobs : int, optional
+        Clips read at once, in threads; as in joblib, None is 1 and -1 all processors.
+    verbose : int, default=0
+        Show a progress bar if not 0.
+
+    Notes
+    -----
+    Needs ``pip install skdidan[transformers]``. Every `transform` loads the model, once, and lets
+    it go: neither copies of the transformer nor pickles carry weights. A waveform is normalised as
+    the model's feature extractor says, as a whole; one of less than 0.1 s is padded with zeros to
+    that length. In the `memory` of a pipeline a folder counts by the files in it, a model of the
+    hub by its name.
+
+    References
+    ----------
+    A. Baevski, H. Zhou, A. Mohamed, M. Auli: "wav2vec 2.0: a framework for self-supervised learning
+    of speech representations", NeurIPS 2020. S. Chen et al.: "WavLM: large-scale self-supervised
+    pre-training for full stack speech processing", IEEE JSTSP 16(6), 2022.
+
+    Examples
+    --------
+    Here a tiny model with random weights stands for a pretrained one, which would be given by its
+    name, as ``Embeddings("microsoft/wavlm-base-plus", layer=8)``.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+    >>> from skdidan import Embeddings
+    >>> config = Wav2Vec2Config(
+    ...     hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+    ...     conv_dim=(8, 8), conv_kernel=(10, 8), conv_stride=(8, 8),
+    ...     num_feat_extract_layers=2, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
+    ... )
+    >>> noise = np.random.default_rng(0).normal(scale=0.1, size=(3, 20_000))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Wav2Vec2Model(config).save_pretrained(folder)
+    ...     _ = Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    ...     X = Embeddings(folder, pooling="mean_std").fit_transform(noise)
+    >>> X.shape
+    (3, 32)
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        layer: int | str = -1,
+        *,
+        pooling: str = "mean",
+        max_duration: float = 30.0,
+        batch_size: int = 8,
+        device: str = "auto",
+        sample_rate: int = 16_000,
+        on_error: str = "raise",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.model = model
+        self.layer = layer
+        self.pooling = pooling
+        self.max_duration = max_duration
+        self.batch_size = batch_size
+        self.device = device
+        self.sample_rate = sample_rate
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Embed every row.
+
+        Parameters
+        ----------
+        X : list, array-like or Target, of n rows
+            Paths, a list of waveforms, each of shape (n_samples,), or an array of waveforms,
+            shape (n, n_samples). Waveforms are taken to be at `sample_rate`; floats have full
+            scale 1, integers (uint8, int8, int16, int32) are scaled by the range of their type.
+
+        Returns
+        -------
+        embeddings : ndarray of float32, shape (n, n_features)
+            One row per clip, columns as in `get_feature_names_out`: the hidden size of the model,
+            or twice that with ``pooling="mean_std"``.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If a parameter is out of range, or the model cannot be loaded, is none of speech or
+            lacks weights; with ``on_error="raise"``, if a row cannot be used.
+        ImportError
+            If the transformers package is missing.
+        TypeError
+            If the rows are neither all paths nor all waveforms.
+        """
+        self._check_parameters()
+        rows = self._rows(X)
+        model = self._speech_model()
+        encoder = model.load(self.layer, self._device())
+        cut = partial(model.cut, max_duration=self.max_duration)
+        # No more recordings than jobs: nobody knows how long the next ones are.
+        recordings = self._map(cut, rows, block_size=effective_n_jobs(self.n_jobs or 1))
+        embeddings = []
+        for block in _blocks(recordings, _BATCHES_PER_BLOCK * self.batch_size):
+            owners = [n for n, windows in enumerate(block) for _ in windows]
+            parts: list[list[_Window]] = [[] for _ in block]
+            for k, hidden in encoder.encode(list(chain(*block)), self.batch_size):
+                parts[owners[k]].append(_describe(hidden))
+            embeddings += [_pool(windows, self.pooling) for windows in parts]
+        return np.stack(embeddings).astype(np.float32)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Name the columns of the output.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        names : ndarray of str, shape (n_features,)
+            Such as ``"mean_0"``.
+        """
+        self._check_parameters()
+        n_units = self._speech_model().hidden_size
+        names = [f"{name}_{unit}" for name in _POOLINGS[self.pooling] for unit in range(n_units)]
+        return np.asarray(names, dtype=object)
+
+    def _speech_model(self) -> SpeechModel:
+        """Read what there is to know of the model but its weights, and check what depends on it."""
+        model = SpeechModel(self.model)
+        if self.sample_rate != model.sample_rate:
+            raise ValueError(
+                f"sample_rate must be that of model={model.name!r}, {model.sample_rate} Hz; got "
+                f"{self.sample_rate}."
+            )
+        if self.layer != "mean" and not -model.n_layers - 1 <= int(self.layer) <= model.n_layers:
+            raise ValueError(
+                f"layer must be 'mean' or from {-model.n_layers - 1} to {model.n_layers}, as "
+                f"model={model.name!r} has {model.n_layers} layers after number 0; got "
+                f"{self.layer}."
+            )
+        return model
+
+    def _device(self) -> torch.device:
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(
+                f"device must be 'auto' or one that torch knows; got {self.device!r}."
+            ) from error
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                f"device={self.device!r} needs a GPU, and torch sees none; pass 'auto' or 'cpu'."
+            )
+        return device
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        model = self.model
+        if not isinstance(model, str | os.PathLike) or not os.fspath(model):
+            raise ValueError(f"model must be a folder or a name on the hub; got {model!r}.")
+        is_name = isinstance(model, str) and _HUB_NAME.fullmatch(model)
+        if not is_name and not Path(model).expanduser().is_dir():
+            raise FileNotFoundError(
+                f"model={os.fspath(model)!r} is no folder, nor can it be a name on the hub."
+            )
+        is_number = isinstance(self.layer, Integral) and not isinstance(self.layer, bool)
+        if not is_number and self.layer != "mean":
+            raise ValueError(f"layer must be a whole number or 'mean'; got {self.layer!r}.")
+        check_option("pooling", self.pooling, _POOLINGS)
+        if check_positive("max_duration", self.max_duration) < _SHORTEST_WINDOW:
+            raise ValueError(
+                f"max_duration must be at least {_SHORTEST_WINDOW} s; got {self.max_duration}."
+            )
+        check_count("batch_size", self.batch_size)
+        self._device()

@@ -1,0 +1,416 @@
+"""From an audio file, or a segment of one, to a mono waveform at one sample rate."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr  # type: ignore[import-untyped] # it has no types
+from numpy.typing import NDArray
+
+from skdidan.audio.cropping import Whole, Window
+from skdidan.audio.decoders import (
+    BLOCK,
+    count_frames,
+    decoding_error,
+    missing_part,
+    open_audio,
+    skip_frames,
+)
+from skdidan.parameters import check_count
+
+__all__ = [
+    "Segment",
+    "SilentAudioError",
+    "audio_span",
+    "check_path",
+    "convert_window",
+    "read_audio",
+    "read_window",
+]
+
+_LOWEST_RATE = 1000  # Hz
+_LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast to float by far
+_BLOCK = BLOCK
+# Seconds by which a file may be shorter than a segment of it, whose end a table rounds, or than its
+# header says, which in some compressed formats counts what an encoder added.
+_ROUNDING = 0.1
+
+
+class SilentAudioError(ValueError):
+    """A recording can be read, but holds no sound: its samples are zero, or all the same."""
+
+
+@dataclass(frozen=True, init=False)
+class Segment:
+    """A part of an audio file, which can stand wherever a path can.
+
+    Only the frames of the part are read, of an MP3 file also those before. A segment is path-like,
+    and as a path it is that of the whole file.
+
+    Parameters
+    ----------
+    file : str or path-like
+        The audio file.
+    start : float or timedelta >= 0 [s], default=0
+        Where the part begins: seconds, or a timedelta of Python, NumPy or pandas.
+    end : float or timedelta > start [s], optional
+        Where it ends; None or NaT is the end of the file, and so is an end up to 0.1 s beyond it,
+        since tables are rounded.
+
+    Raises
+    ------
+    TypeError
+        If `file` is no path, or bytes, or `start` or `end` no time.
+    ValueError
+        If `start` is negative or infinite, or `end` not beyond it.
+
+    See Also
+    --------
+    skdidan.from_audformat : Segments of a table.
+
+    Examples
+    --------
+    >>> from datetime import timedelta
+    >>> from skdidan import Segment
+    >>> Segment("interview.wav", 1.5, timedelta(seconds=4))
+    Segment(file='interview.wav', start=1.5, end=4.0)
+    """
+
+    file: str
+    start: float
+    end: float | None
+
+    def __init__(self, file: str | os.PathLike[str], start: Any = 0.0, end: Any = None) -> None:
+        if isinstance(file, Segment):
+            raise TypeError(
+                f"file must be the path of a whole file; got a segment, {file}. Pass its file, and "
+                "add its start to the times."
+            )
+        start, end = _seconds("start", start) or 0.0, _seconds("end", end)
+        if not 0 <= start < math.inf:
+            raise ValueError(f"start must be a finite time of at least 0 s; got {start:g} s.")
+        if end is not None and not start < end < math.inf:
+            raise ValueError(
+                f"end must be a finite time beyond start, {start:g} s, or None for the end of the "
+                f"file; got {end:g} s."
+            )
+        # The one way to set the attributes of a frozen dataclass.
+        object.__setattr__(self, "file", check_path("file", file))
+        object.__setattr__(self, "start", start)
+        object.__setattr__(self, "end", end)
+
+    def __fspath__(self) -> str:
+        return self.file
+
+    def __str__(self) -> str:
+        end = "its end" if self.end is None else f"{self.end:g} s"
+        return f"{self.file!r} from {self.start:g} s to {end}"
+
+
+def _seconds(name: str, time: Any) -> float | None:
+    """Return a time in seconds; None for None, NaN and NaT."""
+    if time is None or type(time).__name__ in ("NaTType", "NAType") or time != time:
+        return None
+    if isinstance(time, np.timedelta64):
+        return float(time / np.timedelta64(1, "s"))
+    if hasattr(time, "total_seconds"):
+        return float(time.total_seconds())
+    if isinstance(time, Real) and not isinstance(time, bool):
+        try:
+            return float(time)
+        except OverflowError:  # of an int
+            return -math.inf if time < 0 else math.inf
+    raise TypeError(f"{name} must be a time, in seconds or as a timedelta; got {time!r}.")
+
+
+def check_path(name: str, path: str | os.PathLike[str]) -> str:
+    """Return a path as a str.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    path : str or path-like
+        The path; that of a `Segment` is its file.
+
+    Returns
+    -------
+    path : str
+        The path.
+
+    Raises
+    ------
+    TypeError
+        If it is no path, or bytes.
+    """
+    if isinstance(path, (str, os.PathLike)) and isinstance(found := os.fspath(path), str):
+        return found
+    raise TypeError(
+        f"{name} must be a str or a path-like of one; got {path!r}. os.fsdecode makes one of bytes."
+    )
+
+
+def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> NDArray[np.float32]:
+    """Read an audio file as one mono waveform at one sample rate.
+
+    Channels are averaged, then the waveform is resampled (soxr, high quality) where the rate of
+    the file differs.
+
+    Parameters
+    ----------
+    path : str, path-like or Segment
+        File of a format that libsndfile reads: .wav, .flac, .ogg, .mp3 and others. Of a `Segment`
+        only the part that it names is read.
+    sample_rate : int > 0 [Hz], default=16000
+        Rate of the returned waveform.
+
+    Returns
+    -------
+    waveform : ndarray of float32, shape (n_samples,)
+        Samples; full scale is 1.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    PermissionError
+        If it may not be read.
+    TypeError
+        If `path` is no path, or bytes.
+    ValueError
+        If the file cannot be decoded, is cut off or damaged as far as that can be known, has a
+        sample rate below 1000 Hz, holds no samples, NaN or infinite samples, samples far beyond
+        full scale, or zeros or another constant only; if a segment lies beyond the end of its
+        file, or between two samples; or if `sample_rate` is not a whole number of at least 1.
+
+    Notes
+    -----
+    What is cut off is missed where a file does not say how much it holds: NIST .sph and some other
+    old formats, MP3 without a count of frames in its first one, and what a program wrote to a pipe
+    or in more than 2 GB. Damage in the middle is found in FLAC and Ogg, not in MP3 or where samples
+    are not compressed. Of several recordings joined in one Ogg or MP3 file the first is read.
+
+    An MP3 file is always decoded from its start, since what follows a seek may be wrong; its
+    segments therefore take longer the later they begin. One without a count is decoded twice, the
+    first time for its length.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np, soundfile
+    >>> from skdidan import read_audio
+    >>> tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "tone.wav")
+    ...     soundfile.write(path, np.column_stack([tone, tone]), 8000)
+    ...     waveform = read_audio(path)
+    >>> waveform.shape, waveform.dtype
+    ((16000,), dtype('float32'))
+    """
+    return read_window(path, check_count("sample_rate", sample_rate), None)
+
+
+def read_window(
+    path: str | os.PathLike[str], sample_rate: int, window: Window | None = None
+) -> NDArray[np.float32]:
+    """Read a file block by block and keep a window of it, or all; every sample is checked.
+
+    Parameters
+    ----------
+    path : str, path-like or Segment
+        As in `read_audio`.
+    sample_rate : int > 0 [Hz]
+        Rate of the waveform.
+    window : Window, optional
+        The part to keep; None is all.
+
+    Returns
+    -------
+    waveform : ndarray of float32, shape (n_samples,)
+        As from `read_audio`.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, TypeError, ValueError
+        As in `read_audio`.
+    """
+    file_path, name = check_path("path", path), _name(path)
+    with open_audio(file_path, name) as file:
+        rate = file.samplerate
+        cut = missing_part(file.extra_info)
+        if file.frames and cut:
+            raise ValueError(f"{name} is truncated: {cut}.")
+        first, last = _span(file, path, name)
+        n_frames = last - first
+        if rate < _LOWEST_RATE:
+            raise ValueError(f"{name} has a sample rate of {rate} Hz, which is not one of speech.")
+        if 0 < 2 * n_frames * sample_rate < rate:  # less than half a sample
+            raise ValueError(f"{name} is too short: it holds 0 samples at {sample_rate} Hz.")
+        if first:
+            skip_frames(file, first, name)
+        blocks = _mono_blocks(file, n_frames, sample_rate, name)
+        try:
+            part = _collect(blocks, round(n_frames * sample_rate / rate), window, name)
+        except soundfile.SoundFileError as error:
+            raise decoding_error(error, name) from error
+        # Of Ogg files that are damaged in their middle it is known only now.
+        if cut := missing_part(file.extra_info):
+            raise ValueError(f"{name} is damaged: {cut}.")
+        return part
+
+
+def _name(path: str | os.PathLike[str]) -> str:
+    return f"The audio file {path if isinstance(path, Segment) else repr(os.fspath(path))}"
+
+
+def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) -> tuple[int, int]:
+    """Return the number of the first frame of a file, or segment, and of that after the last."""
+    n_frames, rate = count_frames(file, os.fspath(path), name), file.samplerate
+    if not isinstance(path, Segment):
+        return 0, n_frames
+    duration = n_frames / rate
+    if path.start >= duration or (path.end or 0.0) > duration + _ROUNDING:
+        raise ValueError(f"{name} lies beyond the end of the file, which lasts {duration:g} s.")
+    first = round(path.start * rate)
+    last = n_frames if path.end is None else min(round(path.end * rate), n_frames)
+    if first >= last:
+        raise ValueError(f"{name} is too short: it holds 0 samples at {rate} Hz.")
+    return first, last
+
+
+def _mono_blocks(
+    file: soundfile.SoundFile, n_frames: int, sample_rate: int, name: str
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the next frames, with channels averaged, at a sample rate."""
+    stream = None
+    if file.samplerate != sample_rate:
+        stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
+    n_left, low, high = n_frames, math.inf, -math.inf
+    while n_left:
+        frames = file.read(min(n_left, _BLOCK), dtype="float32", always_2d=True)
+        n_left -= len(frames)
+        if not len(frames):
+            if n_left > _ROUNDING * file.samplerate:
+                raise ValueError(
+                    f"{name} is truncated: it holds {n_frames - n_left} of {n_frames} frames."
+                )
+            n_left = 0
+        block = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
+        if stream is None:
+            yield block
+            continue
+        if block.size:
+            low, high = min(low, block.min()), max(high, block.max())
+        if not n_left and low == high != 0 and n_frames > 1:  # which resampling makes ripples of
+            raise SilentAudioError(f"{name} is constant: all of its samples are {low:g}.")
+        yield stream.resample_chunk(block, last=not n_left)
+
+
+def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
+    """Tell where a file, or a `Segment` of it, begins and ends, from its header if that knows.
+
+    Parameters
+    ----------
+    path : str, path-like or Segment
+        As in `read_audio`.
+
+    Returns
+    -------
+    rate : int [Hz]
+        The sample rate of the file.
+    first, last : int
+        Number of the first sample, and of the one after the last.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, TypeError
+        As in `read_audio`.
+    ValueError
+        If the file cannot be decoded, or a segment lies beyond its end, or between two samples.
+    """
+    file_path, name = check_path("path", path), _name(path)
+    with open_audio(file_path, name) as file:
+        return file.samplerate, *_span(file, path, name)
+
+
+def convert_window(
+    row: NDArray[Any], name: str, window: Window | None = None
+) -> NDArray[np.float32]:
+    """Convert a waveform block by block and keep a window of it, or all; every sample is checked.
+
+    Parameters
+    ----------
+    row : ndarray, shape (n_samples,)
+        Floats of full scale 1, or integers, which are divided by the range of their type.
+    name : str
+        What errors call it.
+    window : Window, optional
+        The part to keep; None is all.
+
+    Returns
+    -------
+    waveform : ndarray of float32, shape (n_samples,)
+        A copy.
+
+    Raises
+    ------
+    SilentAudioError
+        If all samples are zero, or all are the same.
+    ValueError
+        If it holds no samples, NaN or infinite samples, or samples far beyond full scale.
+    """
+    blocks = (_to_float(row[i : i + _BLOCK]) for i in range(0, len(row), _BLOCK))
+    return _collect(blocks, len(row), window, name)
+
+
+def _collect(
+    blocks: Iterator[NDArray[np.float32]], n_expected: int, window: Window | None, name: str
+) -> NDArray[np.float32]:
+    """Check the samples of all blocks and keep a window of them, or all."""
+    keeper = Whole() if window is None else window.keeper(n_expected)
+    n_samples, n_bad, lowest, highest = 0, 0, math.inf, -math.inf
+    for block in blocks:
+        if not block.size:  # of a resampler that waits for more
+            continue
+        n_samples += block.size
+        extremes = float(block.min()), float(block.max())
+        if not all(map(math.isfinite, extremes)):
+            n_bad += int(block.size - np.isfinite(block).sum())
+        lowest, highest = min(lowest, extremes[0]), max(highest, extremes[1])
+        if not n_bad:
+            keeper.add(block)
+    if not n_samples:
+        raise ValueError(f"{name} is empty: it holds 0 samples.")
+    if n_bad:
+        raise ValueError(f"{name} holds NaN or infinite samples: {n_bad} of {n_samples}.")
+    peak = max(-lowest, highest)
+    if peak > _LOUDEST:
+        raise ValueError(
+            f"{name} has a peak of {peak:g}, but floats have full scale 1: pass integers as they "
+            "are, or divide by their range."
+        )
+    if not peak:
+        raise SilentAudioError(f"{name} is silent: all of its {n_samples} samples are zero.")
+    if lowest == highest and n_samples > 1:  # a single sample is a click
+        raise SilentAudioError(
+            f"{name} is constant: all of its {n_samples} samples are {lowest:g}."
+        )
+    return keeper.result()
+
+
+def _to_float(row: NDArray[Any]) -> NDArray[np.float32]:
+    if row.dtype == np.uint8:
+        # Unsigned 8-bit audio has its zero in the middle of the range.
+        row = (row - 128.0) / 128.0
+    elif row.dtype.kind == "i":
+        row = row / -float(np.iinfo(row.dtype).min)
+    with np.errstate(over="ignore"):  # an overflow becomes infinite, which is reported by its row
+        return row.astype(np.float32)

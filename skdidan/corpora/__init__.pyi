@@ -1,0 +1,15 @@
+from .folders import CorpusWarning as CorpusWarning
+from .folders import find_audio as find_audio
+from .known import CORPORA as CORPORA
+from .known import EMOTIONS as EMOTIONS
+from .known import load_corpus as load_corpus
+from .layouts import Annotation as Annotation
+from .layouts import Corpus as Corpus
+from .manifests import from_audformat as from_audformat
+from .manifests import load_audio_folder as load_audio_folder
+from .manifests import load_manifest as load_manifest
+from .synthetic import EXPRESSIONS as EXPRESSIONS
+from .synthetic import make_speech_corpora as make_speech_corpora
+from .tasks import UNLABELLED as UNLABELLED
+from .tasks import cross_corpus_task as cross_corpus_task
+from .tasks import leave_one_corpus_out as leave_one_corpus_out

@@ -1,0 +1,352 @@
+"""How the files of known corpora are named: one table of layouts, labels and published counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+__all__ = ["CORPORA", "Annotation", "Corpus", "corpus_key"]
+
+
+class Annotation(NamedTuple):
+    """Where the labels of a corpus stand if not in the names of its files.
+
+    Attributes
+    ----------
+    folder : str
+        Name of the folders with the .txt files, in any case; folders within do not count.
+    line : str
+        Regular expression of a line with the groups ``utterance`` (a file's stem) and ``emotion``.
+    layout : str
+        The same in words, for messages.
+    """
+
+    folder: str
+    line: str
+    layout: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """How to read the files of one corpus.
+
+    Attributes
+    ----------
+    title : str
+        Full name, for messages and descriptions.
+    patterns : tuple of str
+        Regular expressions with the groups ``speaker``, ``emotion`` (unless there is an
+        `annotation`) and optionally ``sex``, matched in any case and in turn against the end of a
+        file's path below the root, without its extension and with ``/`` between folders. All
+        groups together identify the utterance, so that each pattern names the same ones. A file
+        goes by another of the same name that an earlier pattern matches.
+    layout : str
+        The same in words, for messages.
+    words : mapping from str to str, optional
+        Codes of the corpus, in lower case, to words of ``skdidan.corpora.EMOTIONS``; other codes
+        are such words.
+    sex : mapping from str to str, optional
+        Speakers, or what the group ``sex`` matches, in lower case, to "female" or "male".
+    speaker : str, default="{speaker}"
+        The name of a speaker, made of groups.
+    slips : mapping from str to str, optional
+        Speakers as some files misname them, in lower case, to what they should be.
+    annotation : Annotation, optional
+        Where the labels stand if not in the names of the files.
+    video : str, optional
+        Suffix of the original files where these are videos, in lower case: reported if there is
+        no audio of them, since they cannot be read.
+    counts : tuple of mapping from str to int, optional
+        Utterances of each emotion in a complete copy, for each kind of copy that is around.
+    remark : str, optional
+        What else to know: a sentence for the description, after a space.
+    """
+
+    title: str
+    patterns: tuple[str, ...]
+    layout: str
+    words: Mapping[str, str] = field(default_factory=dict)
+    sex: Mapping[str, str] = field(default_factory=dict)
+    speaker: str = "{speaker}"
+    slips: Mapping[str, str] = field(default_factory=dict)
+    annotation: Annotation | None = None
+    video: str = ""
+    counts: tuple[Mapping[str, int], ...] = ()
+    remark: str = ""
+
+
+def corpus_key(name: object) -> str:
+    """Return the key of `CORPORA` that a name in any case and punctuation comes to.
+
+    Examples
+    --------
+    >>> from skdidan.corpora.layouts import corpus_key
+    >>> corpus_key("CREMA-D"), corpus_key("eNTERFACE'05"), corpus_key("of my own")
+    ('cremad', 'enterface', 'ofmyown')
+    """
+    return re.sub(r"[^a-z0-9]", "", str(name).lower()).removesuffix("05")
+
+
+def _copy_of_enterface(n: int, n_happiness: int) -> dict[str, int]:
+    emotions = ("anger", "disgust", "fear", "sadness", "surprise")
+    return {**dict.fromkeys(emotions, n), "happiness": n_happiness}
+
+
+_INITIALS = {"f": "female", "m": "male"}
+_CREMAD_WOMEN = (
+    *(1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1012, 1013, 1018, 1020, 1021, 1024, 1025),
+    *(1028, 1029, 1030, 1037, 1043, 1046, 1047, 1049, 1052, 1053, 1054, 1055, 1056, 1058, 1060),
+    *(1061, 1063, 1072, 1073, 1074, 1075, 1076, 1078, 1079, 1082, 1084, 1089, 1091),
+)
+
+# All counts add up to the totals in the papers that load_corpus cites. Those of corpora that were
+# designed to be balanced follow from the design.
+CORPORA = {
+    "casia": Corpus(
+        title="CASIA, the public part of the Mandarin emotional corpus",
+        patterns=(r"(?P<speaker>[^/]+)/(?P<emotion>[^/]+)/(?P<item>\d+)",),
+        layout="<speaker>/<emotion>/<number>, such as wangzhe/angry/201",
+        sex={
+            "liuchanhg": "female",
+            "wangzhe": "male",
+            "zhaoquanyin": "female",
+            "zhaozuoxiang": "male",
+        },
+        counts=(
+            dict.fromkeys(("anger", "fear", "happiness", "neutral", "sadness", "surprise"), 200),
+        ),
+    ),
+    "cremad": Corpus(
+        title="CREMA-D, the crowd-sourced emotional multimodal actors dataset",
+        # One file has a level of a single letter, 1040_ITH_SAD_X.
+        patterns=(
+            r"(?P<speaker>1\d{3})_(?P<item>[a-z]{3})_(?P<emotion>[a-z]{3})_(?P<level>[a-z]{1,2})",
+        ),
+        layout="<speaker>_<sentence>_<emotion>_<level>, such as 1001_IEO_ANG_HI",
+        words={
+            "ang": "anger",
+            "dis": "disgust",
+            "fea": "fear",
+            "hap": "happiness",
+            "neu": "neutral",
+            "sad": "sadness",
+        },
+        sex={str(n): "female" if n in _CREMAD_WOMEN else "male" for n in range(1001, 1092)},
+        # By the names of the 7,442 files: of 91 actors 14 clips in each emotion and 12 neutral ones
+        # were planned, of which 3 and 5 are not there.
+        counts=(
+            {
+                **dict.fromkeys(("anger", "disgust", "fear", "happiness", "sadness"), 1271),
+                "neutral": 1087,
+            },
+        ),
+    ),
+    "emodb": Corpus(
+        title="EmoDB, the Berlin database of emotional speech",
+        patterns=(r"(?P<speaker>\d\d)(?P<item>[a-z]\d\d)(?P<emotion>[a-z])(?P<version>[a-z]?)",),
+        layout="<speaker><text><emotion><version>, such as 03a01Fa",
+        words={
+            "a": "fear",
+            "e": "disgust",
+            "f": "happiness",
+            "l": "boredom",
+            "n": "neutral",
+            "t": "sadness",
+            "w": "anger",
+        },
+        sex={
+            "03": "male",
+            "08": "female",
+            "09": "female",
+            "10": "male",
+            "11": "male",
+            "12": "male",
+            "13": "female",
+            "14": "female",
+            "15": "male",
+            "16": "female",
+        },
+        counts=(
+            {
+                "anger": 127,
+                "boredom": 81,
+                "disgust": 46,
+                "fear": 69,
+                "happiness": 71,
+                "neutral": 79,
+                "sadness": 62,
+            },
+        ),
+    ),
+    "emovo": Corpus(
+        title="EMOVO, an Italian emotional speech database",
+        patterns=(r"(?P<emotion>[a-z]{3})-(?P<speaker>(?P<sex>[fm])\d)-(?P<item>[a-z]\d)",),
+        layout="<emotion>-<speaker>-<sentence>, such as gio-f2-b2",
+        words={
+            "dis": "disgust",
+            "gio": "happiness",
+            "neu": "neutral",
+            "pau": "fear",
+            "rab": "anger",
+            "sor": "surprise",
+            "tri": "sadness",
+        },
+        sex=_INITIALS,
+        counts=(
+            dict.fromkeys(
+                ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"), 84
+            ),
+        ),
+    ),
+    "enterface": Corpus(
+        title="eNTERFACE'05, an audio-visual emotion database",
+        patterns=(
+            # The folder names the speaker: the files of subject 11 are prefixed s12.
+            r"subject[ _-]?0*(?P<speaker>\d+)/(?:.+/)?"
+            r"s_?\d+_(?P<emotion>[a-z]{2})(?:_(?P<item>\d+))?(?:[._]?avi)?",
+            # Subject 6 has one recording per emotion, in the folder of the emotion.
+            r"subject[ _-]?0*(?P<speaker>6)/(?P<emotion>[a-z]+)/(?P<item>[^/]*)",
+            r"s_?0*(?P<speaker>\d+)_(?P<emotion>[a-z]{2})(?:_(?P<item>\d+))?(?:[._]?avi)?",
+        ),
+        layout="subject <number>/<emotion>/sentence <k>/s<number>_<emotion>_<k>, such as s1_an_1",
+        words={
+            "an": "anger",
+            "di": "disgust",
+            "fe": "fear",
+            "ha": "happiness",
+            "sa": "sadness",
+            "su": "surprise",
+        },
+        video=".avi",
+        # Of 42 subjects five sentences in each emotion, less three of happiness, and one long
+        # recording in each of subject 6, in the first copy; there is no subject 12.
+        counts=(_copy_of_enterface(211, 208), _copy_of_enterface(210, 207)),
+        remark=" The six files of subject 6 are recordings of about a minute, not utterances.",
+    ),
+    "iemocap": Corpus(
+        title="IEMOCAP, the interactive emotional dyadic motion capture database",
+        patterns=(
+            r"(?P<session>ses\d\d)(?P<dialogue>[fm]_(?:impro|script)\w+)_(?P<sex>[fm])(?P<item>\d+)",
+        ),
+        layout="<session><sex>_<dialogue>_<sex of the speaker><turn>, such as Ses01F_impro04_M012",
+        # The usual four classes; others are left out, unless a mapping takes them in.
+        words={
+            "ang": "anger",
+            "exc": "happiness",
+            "hap": "happiness",
+            "neu": "neutral",
+            "sad": "sadness",
+        },
+        sex=_INITIALS,
+        speaker="{session}{sex}",
+        annotation=Annotation(
+            folder="EmoEvaluation",
+            line=r"^\[[\d. -]+\]\s+(?P<utterance>\w+)\s+(?P<emotion>\w+)\s+\[",
+            layout="Session<n>/dialog/EmoEvaluation/<dialogue>.txt",
+        ),
+        # By the lists of labels; their sum, 5,531, is that of papers on these four classes.
+        counts=({"anger": 1103, "happiness": 1636, "neutral": 1708, "sadness": 1084},),
+    ),
+    "ravdess": Corpus(
+        title="RAVDESS, the speech of the Ryerson audio-visual database",
+        patterns=(
+            r"03-01-(?P<emotion>\d\d)-(?P<item>\d\d-\d\d-\d\d)-(?P<speaker>\d\d)",  # no songs
+        ),
+        layout="03-01-<emotion>-<intensity>-<text>-<take>-<actor>, such as 03-01-06-01-02-01-12",
+        words={
+            "01": "neutral",
+            "02": "calm",
+            "03": "happiness",
+            "04": "sadness",
+            "05": "anger",
+            "06": "fear",
+            "07": "disgust",
+            "08": "surprise",
+        },
+        sex={f"{actor:02}": "male" if actor % 2 else "female" for actor in range(1, 25)},
+        # Of 24 actors 8 utterances in each emotion and 4 neutral ones.
+        counts=(
+            {
+                **dict.fromkeys(("anger", "calm", "disgust", "fear", "happiness"), 192),
+                "neutral": 96,
+                "sadness": 192,
+                "surprise": 192,
+            },
+        ),
+    ),
+    "savee": Corpus(
+        title="SAVEE, the Surrey audio-visual expressed emotion database",
+        patterns=(r"(?P<speaker>dc|je|jk|kl)[_/](?P<emotion>[a-z]{1,2})(?P<item>\d\d)",),
+        layout="<speaker>_<emotion><number> or <speaker>/<emotion><number>, such as DC_sa01",
+        words={
+            "a": "anger",
+            "d": "disgust",
+            "f": "fear",
+            "h": "happiness",
+            "n": "neutral",
+            "sa": "sadness",
+            "su": "surprise",
+        },
+        sex=dict.fromkeys(("dc", "je", "jk", "kl"), "male"),
+        # Of 4 speakers 15 utterances in each emotion and 30 neutral ones.
+        counts=(
+            {
+                **dict.fromkeys(
+                    ("anger", "disgust", "fear", "happiness", "sadness", "surprise"), 60
+                ),
+                "neutral": 120,
+            },
+        ),
+    ),
+    "shemo": Corpus(
+        title="ShEMO, the Sharif emotional speech database (Persian)",
+        patterns=(r"(?P<speaker>(?P<sex>[fm])\d\d)(?P<emotion>[a-z])(?P<item>\d+)",),
+        layout="<sex><speaker><emotion><number>, such as F21N23",
+        words={
+            "a": "anger",
+            "f": "fear",
+            "h": "happiness",
+            "n": "neutral",
+            "s": "sadness",
+            "w": "surprise",
+        },
+        sex=_INITIALS,
+        # By the names of the files; the paper has their sum, 3,000.
+        counts=(
+            {
+                "anger": 1059,
+                "fear": 38,
+                "happiness": 201,
+                "neutral": 1028,
+                "sadness": 449,
+                "surprise": 225,
+            },
+        ),
+    ),
+    "tess": Corpus(
+        title="TESS, the Toronto emotional speech set",
+        patterns=(r"(?P<speaker>[oy]af?)_(?P<item>[^/]+)_(?P<emotion>[a-z]+)",),
+        layout="<speaker>_<word>_<emotion>, such as OAF_back_angry",
+        words={"ps": "surprise"},
+        sex=dict.fromkeys(("oaf", "yaf"), "female"),
+        slips={"oa": "OAF"},  # OA_bite_neutral
+        # 200 words of each of 2 speakers in each emotion.
+        counts=(
+            dict.fromkeys(
+                ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"), 400
+            ),
+        ),
+    ),
+    "urdu": Corpus(
+        title="URDU, spontaneous Urdu speech of talk shows",
+        patterns=(
+            r"(?P<speaker>s(?P<sex>[fm])\d+)_(?P<item>f\d+)_(?P<emotion>[a-z])(?P<number>\d+)",
+        ),
+        layout="S<sex><speaker>_F<file>_<emotion><number>, such as SM1_F10_A010",
+        words={"a": "anger", "h": "happiness", "n": "neutral", "s": "sadness"},
+        sex=_INITIALS,
+        counts=(dict.fromkeys(("anger", "happiness", "neutral", "sadness"), 100),),
+    ),
+}

@@ -1,0 +1,5 @@
+"""Neural adaptation: networks, their training under penalties, and the classifiers."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,449 @@
+"""What all neural classifiers share: from two domains to a trained network, and its answers."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch.callbacks import EarlyStopping
+from torch import nn
+
+from skdidan.domains import check_finite, open_target, source_groups, validate_domains
+from skdidan.neural.batches import PairedBatches
+from skdidan.neural.monitoring import SOURCE, EpochScores, NetAnswers, check_monitor
+from skdidan.neural.networks import NETWORKS
+from skdidan.neural.training import LOSSES, AdaptationNet, PenaltyTerm
+from skdidan.padding import is_padded, pad_alike
+from skdidan.parameters import (
+    check_count,
+    check_not_negative,
+    check_option,
+    check_positive,
+    check_share,
+)
+
+__all__ = ["AdaptationClassifier"]
+
+
+class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
+    """Base of the neural classifiers: a network trained under penalties between the domains.
+
+    A subclass says in ``_penalty_terms`` which penalties those are, by their names in the history:
+    a dict of `skdidan.neural.PenaltyTerm`. Parameters and attributes are described in
+    `DIDANClassifier`.
+    """
+
+    # A plain Pipeline, or a search, routes these without being asked to; groups are its splitter's.
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True, "groups": False}
+
+    def __init__(
+        self,
+        network: str | Callable[..., nn.Module] = "auto",
+        *,
+        network_params: Mapping[str, Any] | None = None,
+        align_on: str | Sequence[str] = "features",
+        trade_off: float = 1.0,
+        loss: str = "squared_error",
+        class_weight: str | Mapping[Any, float] | None = "balanced",
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        max_epochs: int = 60,
+        validation_fraction: float | None = None,
+        monitor: str | None = None,
+        patience: int | None = None,
+        batch_size: int = 64,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        callbacks: list[Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.network = network
+        self.network_params = network_params
+        self.align_on = align_on
+        self.trade_off = trade_off
+        self.loss = loss
+        self.class_weight = class_weight
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.validation_fraction = validation_fraction
+        self.monitor = monitor
+        self.patience = patience
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    @abstractmethod
+    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
+        """Penalties by their names in the history, for the sorted classes of the source."""
+
+    def _on_layers(
+        self, name: str, penalty: nn.Module, *, weight: float = 1.0, local: bool = False
+    ) -> dict[str, PenaltyTerm]:
+        """Put a copy on each layer of `align_on`; several are averaged, and named after these."""
+        layers = [self.align_on] if isinstance(self.align_on, str) else list(self.align_on)
+        names = [name] if len(layers) == 1 else [f"{name}_{layer}" for layer in layers]
+        return {
+            key: PenaltyTerm(deepcopy(penalty), weight / len(layers), on=layer, local=local)
+            for key, layer in zip(names, layers, strict=True)
+        }
+
+    def _network_defaults(self) -> dict[str, Any]:
+        """Arguments of the package's own networks where `network_params` does not give them."""
+        return {}
+
+    def _wants_target(self) -> bool:
+        """Tell whether a fit without a target is worth a warning."""
+        return True
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Train on the labelled source under penalties between source and target.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features) or (n_source, n_bins, n_frames)
+            The source; with `sample_domain`, both domains stacked. In spectrograms of different
+            lengths, frames after the end of a recording are NaN.
+        y : array-like, shape (n_source,)
+            Its labels. With `sample_domain`, whatever stands there for target rows is not read.
+        X_tgt : array-like or Target, shape (n_target, ...), optional
+            The unlabelled target. Without any, the source alone is trained on, under a
+            `NoTargetWarning`.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+        groups : array-like, of as many entries as X, optional
+            The group of each row, such as its speaker: `validation_fraction` holds out whole ones.
+
+        Returns
+        -------
+        self : object
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If the domains do not fit together, the source has fewer than two classes, NaN stands
+            anywhere but after the end of a recording, the network takes no recordings of different
+            lengths, or a parameter is out of its range.
+        TypeError
+            If `network` is a module already made, does not take its arguments, or returns no
+            features.
+        FloatingPointError
+            If the training diverges.
+
+        Warns
+        -----
+        NoTargetWarning
+            If there is no target.
+        """
+        self._check_parameters()
+        source, labels, target = validate_domains(
+            self,
+            X,
+            y,
+            X_tgt,
+            sample_domain=sample_domain,
+            supervised=True,
+            allow_nd=True,
+            dtype=np.float32,
+            padding=True,
+            min_source=2,
+            wants_target=self._wants_target(),
+        )
+        if target is not None:
+            source, target = pad_alike([source, target])
+        return self._fit(source, labels, target, source_groups(X, groups, sample_domain))
+
+    def _fit(
+        self,
+        X: NDArray[Any],
+        y: NDArray[Any],
+        X_tgt: NDArray[Any] | None,
+        groups: NDArray[Any] | None,
+    ) -> Self:
+        classes, codes = np.unique(y, return_inverse=True)
+        has_lengths = is_padded(X) or is_padded(X_tgt)
+        shape = (len(X[0]), None) if has_lengths else X.shape[1:]
+        device = self._device()
+        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=3)
+        target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
+        train, held_out = self._hold_out(y, groups, seeds[2])
+        monitoring = self._monitoring(torch.tensor(X[held_out]), codes[held_out], target)
+        batches = PairedBatches(
+            torch.tensor(X[train], device=device),
+            target,
+            torch.tensor(codes[train], device=device),
+            self.batch_size,
+            np.random.default_rng(seeds[0]),
+        )
+        # Initial weights and dropout draw from torch's global generator: seed it, then restore it.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(int(seeds[1]))
+            net = AdaptationNet(
+                self._module(X.shape[1:], len(classes), has_lengths=has_lengths),
+                LOSSES[self.loss](weight=self._class_weights(classes, y[train])),
+                n_classes=len(classes),
+                penalties={} if X_tgt is None else self._penalty_terms(classes),
+                trade_off=self.trade_off,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+                max_epochs=self.max_epochs,
+                device=str(device),
+                callbacks=[*monitoring, *(self.callbacks or [])],
+                verbose=self.verbose,
+            ).fit(batches, None)
+        self.net_, self.classes_, self.feature_shape_ = net, classes, shape
+        self.__dict__.pop("best_epoch_", None)
+        if monitoring:
+            self.best_epoch_ = dict(net.callbacks_)["best_epoch"].best_epoch_
+        self.history_ = [
+            {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
+            for epoch in net.history.to_list()
+        ]
+        return self
+
+    def _hold_out(self, y: NDArray[Any], groups: NDArray[Any] | None, seed: int) -> tuple[Any, Any]:
+        """Return indices of the rows to train on, and of those that are held out."""
+        if self.validation_fraction is None:
+            return slice(None), slice(0)  # which copy nothing
+        splitter = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
+        split = splitter(1, test_size=self.validation_fraction, random_state=seed)
+        try:
+            train, held_out = next(split.split(y, y, groups))
+        except ValueError as error:
+            kind = "rows" if groups is None else f"{len(np.unique(groups))} groups"
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} cannot be held out of {len(y)} "
+                f"rows by {kind}: {error}"
+            ) from error
+        if lost := sorted(set(y.tolist()) - set(y[train].tolist())):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} holds out all rows of {lost}: "
+                "their groups are too few. Lower it, or pass no groups."
+            )
+        return train, held_out
+
+    def _monitoring(
+        self, held_out: torch.Tensor, codes: NDArray[Any], target: torch.Tensor | None
+    ) -> list[tuple[str, Any]]:
+        """Return the callbacks that score each epoch and keep the best."""
+        if self.monitor is None:
+            return []
+        if target is None and check_monitor(self.monitor) != [SOURCE]:
+            raise ValueError(
+                f"monitor={self.monitor!r} needs a target in training (SourceOnlyClassifier has "
+                f"one with use_target=True); without one, take monitor={SOURCE!r}."
+            )
+        patience = self.patience or self.max_epochs
+        best = EarlyStopping(
+            "monitor", patience=patience, threshold=0, lower_is_better=False, load_best=True
+        )
+        scores = EpochScores(self.monitor, held_out, codes, target)
+        return [("epoch_scores", scores), ("best_epoch", best)]
+
+    def _class_weights(self, classes: NDArray[Any], y: NDArray[Any]) -> torch.Tensor:
+        weights = compute_class_weight(self.class_weight, classes=classes, y=y)
+        if not (np.isfinite(weights) & (weights > 0)).all():
+            raise ValueError(
+                f"class_weight must give each class a finite number above 0; got "
+                f"{dict(zip(classes.tolist(), weights.tolist(), strict=True))}."
+            )
+        return torch.tensor(weights, dtype=torch.float32)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the class of each row.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of the target domain; spectrograms of any length where those of `fit` were of
+            different lengths.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,)
+            Labels out of `classes_`.
+        """
+        codes = self._answers(X).predicted
+        return self.classes_[codes]
+
+    def decision_function(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the network's outputs.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of the target domain.
+
+        Returns
+        -------
+        scores : ndarray, shape (n_samples, n_classes) or (n_samples,)
+            The outputs; with two classes, how far the second exceeds the first.
+        """
+        scores = self._answers(X).scores
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Estimate class probabilities.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of the target domain.
+
+        Returns
+        -------
+        probabilities : ndarray, shape (n_samples, n_classes)
+            The softmax of the outputs under the log loss. Under the squared error the outputs
+            themselves estimate the probabilities, and the nearest distribution to them is
+            returned: their Euclidean projection onto the simplex (Duchi et al., 2008, ICML).
+        """
+        return self._answers(X).probabilities
+
+    def embed(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the features of rows: the inputs of the output layer, whatever `align_on` names.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of either domain.
+
+        Returns
+        -------
+        features : ndarray of float32, shape (n_samples, n_features_out)
+            The features; those on which the domains were aligned, by default.
+        """
+        return self._answers(X).embeddings
+
+    def _answers(self, X: Any) -> NetAnswers:
+        check_is_fitted(self)
+        X = validate_data(
+            self,
+            open_target(X),
+            reset=False,
+            allow_nd=True,
+            dtype=np.float32,
+            order="C",
+            ensure_all_finite="allow-nan",
+        )
+        check_finite(self, X)
+        self._check_shape(X)
+        return NetAnswers.of(self.net_, torch.tensor(X))
+
+    def _check_shape(self, X: NDArray[Any]) -> None:
+        expected = self.feature_shape_
+        has_lengths = expected[-1] is None
+        is_equal = X.shape[1:] == expected and not is_padded(X)
+        if is_equal or (has_lengths and X.ndim == 3):
+            return  # validate_data has compared the bins
+        hint = ""
+        if not has_lengths and X.ndim == 3:
+            padded = ", some of them padded" if is_padded(X) else ""
+            hint = (
+                f"{padded}. All rows of the fit were of one length: give the transformer the same "
+                "duration as there, or fit on rows of different lengths (duration=None)"
+            )
+        raise ValueError(
+            f"{type(self).__name__} was fitted on rows of shape {expected}; got "
+            f"{X.shape[1:]}{hint}."
+        )
+
+    def _device(self) -> torch.device:
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            return torch.device(self.device)
+        except RuntimeError as error:
+            raise ValueError(
+                f"device must be 'auto' or one that torch knows; got {self.device!r}."
+            ) from error
+
+    def _module(
+        self, input_shape: tuple[int, ...], n_classes: int, *, has_lengths: bool
+    ) -> nn.Module:
+        network = self.network
+        if network == "auto":
+            network = "mlp" if len(input_shape) == 1 else "cnn"
+        params = dict(self.network_params or {})
+        if isinstance(network, str):
+            if network not in NETWORKS:
+                options = ["auto", *NETWORKS]
+                raise ValueError(f"network must be one of {options}, or a class; got {network!r}.")
+            network, params = NETWORKS[network], self._network_defaults() | params
+        if isinstance(network, nn.Module) or not callable(network):
+            raise TypeError(
+                "network must be a name, a torch.nn.Module subclass or a function that makes a "
+                f"module, not {type(network).__name__}: every fit starts from new weights."
+            )
+        try:
+            inspect.signature(network).bind(input_shape, n_classes, **params)
+        except TypeError as error:
+            raise TypeError(
+                f"network is called as network(input_shape, n_classes, **network_params), which "
+                f"does not fit {getattr(network, '__name__', network)}: {error}."
+            ) from error
+        module = network(input_shape, n_classes, **params)
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"network must make a torch.nn.Module; got {type(module).__name__}.")
+        if has_lengths and not getattr(module, "takes_padding", False):
+            raise ValueError(
+                f"{type(module).__name__} takes no spectrograms of different lengths, where NaN "
+                "pads the shorter ones. Give the transformer a duration, take network='cnn' or "
+                "'vgg11', or let a network of your own leave out padding and have takes_padding = "
+                "True."
+            )
+        return module.float()  # as the data, whatever torch's default type is
+
+    def _check_parameters(self) -> None:
+        check_option("loss", self.loss, LOSSES)
+        check_positive("lr", self.lr)
+        check_count("max_epochs", self.max_epochs)
+        check_count("batch_size", self.batch_size)
+        check_not_negative("trade_off", self.trade_off)
+        check_not_negative("weight_decay", self.weight_decay)
+        self._check_monitoring()
+        layers = [self.align_on] if isinstance(self.align_on, str) else self.align_on
+        is_names = isinstance(layers, Sequence) and all(isinstance(name, str) for name in layers)
+        if not is_names or not layers or len(set(layers)) < len(layers):
+            raise ValueError(
+                "align_on must be the name of a layer, or a sequence of different ones; got "
+                f"{self.align_on!r}."
+            )
+
+    def _check_monitoring(self) -> None:
+        factors = [] if self.monitor is None else check_monitor(self.monitor)
+        if self.validation_fraction is not None:
+            check_share("validation_fraction", self.validation_fraction)
+        if self.patience is not None:
+            check_count("patience", self.patience)
+        if (SOURCE in factors) != (self.validation_fraction is not None):
+            raise ValueError(
+                "monitor='source', or a product with it, and validation_fraction go together; got "
+                f"monitor={self.monitor!r} and validation_fraction={self.validation_fraction}."
+            )
+        if self.patience is not None and not factors:
+            raise ValueError(f"patience={self.patience} needs a monitor, such as 'information'.")
+
+
+_BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history

@@ -1,0 +1,12 @@
+from .adversaries import ConditionalDomainAdversary as ConditionalDomainAdversary
+from .adversaries import DomainAdversary as DomainAdversary
+from .base import Penalty as Penalty
+from .confusion import MCC as MCC
+from .discrepancies import JMMD as JMMD
+from .discrepancies import LMMD as LMMD
+from .discrepancies import MMD as MMD
+from .distances import CORAL as CORAL
+from .distances import MeanDistance as MeanDistance
+from .reconstruction import IDA as IDA
+from .sparse_coding import SparseCodesWarning as SparseCodesWarning
+from .sparse_coding import sparse_codes as sparse_codes

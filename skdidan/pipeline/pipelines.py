@@ -1,0 +1,590 @@
+"""Chains of transformers and a classifier that take a source and a target."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from inspect import signature
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import Bunch, Tags, estimator_html_repr, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skdidan.domains import (
+    Domains,
+    merge_domains,
+    n_rows,
+    open_target,
+    source_groups,
+    source_path,
+    source_rows,
+    split_domains,
+    takes_target,
+)
+from skdidan.pipeline.caching import StepMemory
+from skdidan.pipeline.steps import (
+    check_reach,
+    corpus_numbers,
+    fit_arguments,
+    fit_step,
+    is_passthrough,
+    lengthen,
+)
+
+__all__ = ["AdaptationPipeline", "make_adaptation_pipeline"]
+
+
+def _last_step_has(method: str) -> Callable[[AdaptationPipeline], bool]:
+    def check(pipeline: AdaptationPipeline) -> bool:
+        getattr(pipeline._last, method)  # its own error says why it is missing
+        return True
+
+    return check
+
+
+def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
+    return is_passthrough(pipeline._last) or hasattr(pipeline._last, "transform")
+
+
+class AdaptationPipeline(BaseEstimator):
+    """A chain of transformers and a final estimator, fitted to a source and a target.
+
+    Source and target go through the chain side by side. Each transformer is fitted to both if its
+    ``fit`` takes `X_tgt`, else to the source alone; the source goes on by its ``fit_transform``,
+    the target by its ``transform``, so that asymmetric steps such as `CorpusScaler` treat each
+    domain in its own way. The final estimator receives the target if it takes it. The domains are
+    separated at the entrance: labels of the target reach no step, in either call shape.
+
+    Parameters
+    ----------
+    steps : list of (str, estimator)
+        Names and estimators, the transformers first. ``"passthrough"`` or None leaves a step out.
+        `fit` works on copies; the estimators given stay as they are.
+    memory : str, path or joblib.Memory, default=None
+        Where to keep what the transformers made of their input, in `fit` and afterwards, of the
+        source and of the target. An audio transformer then sees each recording once per setting of
+        its parameters, in whatever folds of a search; other steps see each set of rows once. What
+        the last step learns or predicts is never kept.
+        An input file is read again when its size or time of modification has changed, and all is
+        computed anew after a change of code; the user guide says what counts. What holds silence
+        in place of unreadable audio is not kept, so that its warning comes each time. Other
+        warnings of a step come only when it is computed.
+    verbose : bool, default=False
+        Whether to print the time that each step took.
+
+    Attributes
+    ----------
+    steps_ : list of (str, estimator)
+        The fitted steps. Indexing the pipeline gives these, too.
+    columns_ : ndarray of int, shape (n_samples,), or None
+        The order into which the columns of a precomputed kernel are brought: source, then target.
+        None without `sample_domain` or where the first step takes no kernel.
+    classes_ : ndarray, shape (n_classes,)
+        Labels of the classes; only where the last step is a classifier.
+    n_features_in_ : int
+        Number of features; only where the first step has it.
+    feature_names_in_ : ndarray of str, shape (n_features,)
+        Names of the columns; only where the first step has them.
+
+    See Also
+    --------
+    make_adaptation_pipeline : The same without naming the steps.
+    Target : Holder of the target for searches.
+
+    Notes
+    -----
+    A search slices every fit parameter that has as many rows as ``X``. Give it the target as
+    ``search.fit(X, y, X_tgt=Target(X_tgt))``. The held-out source rows on which a cross-validation
+    scores go through the chain as rows of the target do, unless a `TargetScorer` scores them.
+
+    Where the first step takes a precomputed kernel, as `TCA` does, give `fit` the square matrix of
+    all rows and `sample_domain`; a search then splits rows and columns. Rows to predict hold their
+    kernel with the rows of the fit, in the order in which those came.
+
+    A step that is itself a search, or wraps an estimator in any other way, gets the target as a
+    `Target`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.svm import SVC
+    >>> from skdidan import TCA, AdaptationPipeline, CorpusScaler
+    >>> rng = np.random.default_rng(0)
+    >>> y_src, y_tgt = np.repeat(["anger", "fear"], 20), np.repeat(["anger", "fear"], 15)
+    >>> X_src = rng.normal(size=(40, 3)) + 3.0 * (y_src == "fear")[:, None]
+    >>> X_tgt = rng.normal(size=(30, 3)) + 3.0 * (y_tgt == "fear")[:, None] + 10.0
+    >>> steps = [("scaler", CorpusScaler()), ("tca", TCA(2)), ("svc", SVC())]
+    >>> pipeline = AdaptationPipeline(steps).fit(X_src, y_src, X_tgt)
+    >>> bool(pipeline.score(X_tgt, y_tgt) > 0.9)
+    True
+    """
+
+    # A plain Pipeline, or a search, routes these without being asked to; groups are its splitter's.
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True, "groups": False}
+
+    def __init__(
+        self, steps: list[tuple[str, Any]], *, memory: Any = None, verbose: bool = False
+    ) -> None:
+        self.steps = steps
+        self.memory = memory
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the steps one after the other.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_source rows
+            The labelled source, as the first step takes it (paths, waveforms, features); with
+            `sample_domain` both domains stacked, of n_samples rows.
+        y : array-like, of as many entries as X, optional
+            Labels of `X`. What stands there for a target row is dropped unread.
+        X_tgt : array-like, list or Target, of n_target rows, optional
+            The unlabelled target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+        groups : array-like, of as many entries as X, optional
+            The group of each row, such as its speaker, for the last step: the neural classifiers
+            hold out whole ones, see `DIDANClassifier`.
+
+        Returns
+        -------
+        self : AdaptationPipeline
+            The fitted pipeline.
+
+        Raises
+        ------
+        ValueError
+            If the steps or their names are unusable, the domains do not fit together, or `memory`
+            is no place for a folder.
+        TypeError
+            If a step lacks a method that its place asks for, or takes no target itself but holds an
+            estimator that does, as a `sklearn.pipeline.Pipeline` may; or the last step takes no
+            groups.
+
+        Warns
+        -----
+        NoTargetWarning
+            By every step that takes a target, if none is given.
+        """
+        self._check_steps()
+        domains, columns = self._split(X, y, X_tgt, sample_domain)
+        corpora = corpus_numbers(X, sample_domain)
+        front, domains = self._fit_front(domains, corpora, with_target=False)
+        name, last = self.steps[-1]
+        groups = source_groups(X, groups, sample_domain)
+        if not is_passthrough(last):
+            last = clone(last)
+            X, y, params = fit_arguments(last, domains, corpora)
+            if groups is not None:
+                taken = signature(last.fit).parameters.values()
+                if not any(p.name == "groups" or p.kind is p.VAR_KEYWORD for p in taken):
+                    raise TypeError(
+                        f"groups go to the last step, but {name!r}, {last!r}, takes none."
+                    )
+                params["groups"] = lengthen(groups, n_rows(X))
+            with self._timed(name):
+                last.fit(X, y, **params)
+        self.steps_, self.columns_ = [*front, (name, last)], columns
+        return self
+
+    @available_if(_last_step_transforms)
+    def fit_transform(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> Any:
+        """Fit the steps and return what became of the rows of `X`; for chains of transformers.
+
+        Parameters
+        ----------
+        X, y, X_tgt, sample_domain
+            As in `fit`.
+
+        Returns
+        -------
+        Z : array-like, of n_source or n_samples rows
+            The source rows on their path; with `sample_domain` all rows, each on the path of its
+            domain, in the order in which they came.
+        """
+        self._check_steps()
+        is_stacked = sample_domain is not None
+        domains, columns = self._split(X, y, X_tgt, sample_domain)
+        corpora = corpus_numbers(X, sample_domain)
+        front, domains = self._fit_front(domains, corpora, with_target=is_stacked)
+        name, last = self.steps[-1]
+        if not is_passthrough(last):
+            with self._timed(name):
+                last, domains = fit_step(StepMemory(None), last, domains, corpora, is_stacked)
+        self.steps_, self.columns_ = [*front, (name, last)], columns
+        if sample_domain is None:
+            return domains.X_src
+        return merge_domains(domains.X_src, domains.X_tgt, source_rows(X, sample_domain))
+
+    @available_if(_last_step_has("predict"))
+    def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
+        """Predict the labels of rows of the target.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_samples rows
+            Rows of the target, as the first step takes them.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
+            the domains apart.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,)
+            The labels.
+        """
+        return self._last_step(X, "predict", sample_domain)
+
+    @available_if(_last_step_has("predict_proba"))
+    def predict_proba(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
+        """Return the probability of each class for rows of the target.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_samples rows
+            Rows of the target, as the first step takes them.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
+            the domains apart.
+
+        Returns
+        -------
+        probabilities : ndarray of float, shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        return self._last_step(X, "predict_proba", sample_domain)
+
+    @available_if(_last_step_has("decision_function"))
+    def decision_function(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
+        """Return the decision values of rows of the target.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_samples rows
+            Rows of the target, as the first step takes them.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
+            the domains apart.
+
+        Returns
+        -------
+        values : ndarray of float, shape (n_samples,) or (n_samples, n_classes)
+            As the last step gives them.
+        """
+        return self._last_step(X, "decision_function", sample_domain)
+
+    @available_if(_last_step_has("score"))
+    def score(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> float:
+        """Score the predictions for rows of the target by the last step's own measure.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_samples rows
+            Rows of the target, as the first step takes them.
+        y : array-like, shape (n_samples,), optional
+            Their true labels.
+        sample_weight : array-like of float, shape (n_samples,), optional
+            Weight of each row.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
+            the domains apart.
+
+        Returns
+        -------
+        score : float
+            The score; accuracy for a classifier.
+        """
+        if sample_weight is None:
+            return self._last_step(X, "score", sample_domain, y)
+        return self._last_step(X, "score", sample_domain, y, sample_weight=sample_weight)
+
+    @available_if(_last_step_transforms)
+    def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> Any:
+        """Send rows of the target through the chain; for chains of transformers.
+
+        Parameters
+        ----------
+        X : array-like, list or Target, of n_samples rows
+            Rows of the target, as the first step takes them.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
+            the domains apart.
+
+        Returns
+        -------
+        Z : array-like, of n_samples rows
+            What the last step made of them.
+        """
+        check_is_fitted(self)
+        if is_passthrough(self.steps_[-1][1]):
+            return self._front(X, sample_domain)
+        Z = self._front(X, sample_domain)
+        return StepMemory(self.memory).transform(self.steps_[-1][1], Z, sample_domain)
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        """Name the columns that come out of the chain.
+
+        Parameters
+        ----------
+        input_features : array-like of str, shape (n_features,), optional
+            Names of the columns that go in, where `fit` saw none.
+
+        Returns
+        -------
+        names : ndarray of str, shape (n_features_out,)
+            The names.
+        """
+        check_is_fitted(self)
+        return Pipeline(self.steps_).get_feature_names_out(input_features)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, those of the steps as ``name__parameter``.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the steps and their parameters.
+
+        Returns
+        -------
+        params : dict of str to object
+            The parameters.
+        """
+        params = super().get_params(deep=False)
+        if deep:
+            for name, step in _pairs(self.steps):
+                params[name] = step
+                if hasattr(step, "get_params"):
+                    inner = step.get_params(deep=True)
+                    params |= {f"{name}__{key}": value for key, value in inner.items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, those of the steps as ``name__parameter``, or whole steps by their name.
+
+        Parameters
+        ----------
+        **params : object
+            Values by the names that `get_params` lists.
+
+        Returns
+        -------
+        self : AdaptationPipeline
+            The same pipeline.
+        """
+        self.steps = params.pop("steps", self.steps)
+        # A search may replace a step and set its parameters at once: the step comes first.
+        if params.keys() & dict(_pairs(self.steps)).keys():
+            self.steps = [(name, params.pop(name, step)) for name, step in self.steps]
+        return super().set_params(**params)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, index: int | str | slice) -> Any:
+        """Return a step by its position or name, or a pipeline of a slice of the steps."""
+        if not isinstance(index, slice):
+            return (
+                self.named_steps[index] if isinstance(index, str) else self._current_steps[index][1]
+            )
+        part = AdaptationPipeline(self.steps[index], memory=self.memory, verbose=self.verbose)
+        if hasattr(self, "steps_"):
+            part.steps_ = self.steps_[index]
+            part.columns_ = self.columns_ if 0 in range(len(self))[index] else None
+        return part
+
+    @property
+    def named_steps(self) -> Bunch:
+        """The steps by name; the fitted ones once there are any."""
+        return Bunch(**dict(self._current_steps))
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The labels of the classes."""
+        return self._last.classes_
+
+    @property
+    def n_features_in_(self) -> int:
+        """The number of features that the first step saw."""
+        return self._current_steps[0][1].n_features_in_
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any]:
+        """The names of the columns that the first step saw."""
+        return self._current_steps[0][1].feature_names_in_
+
+    @property
+    def _current_steps(self) -> list[tuple[str, Any]]:
+        return getattr(self, "steps_", _pairs(self.steps))
+
+    @property
+    def _last(self) -> Any:
+        return self._current_steps[-1][1] if self._current_steps else None
+
+    def _split(
+        self, X: Any, y: Any, X_tgt: Any, sample_domain: ArrayLike | None
+    ) -> tuple[Domains, NDArray[Any] | None]:
+        """Separate the domains, and the columns of a kernel like its rows."""
+        columns = None
+        if sample_domain is not None and get_tags(self).input_tags.pairwise:
+            X = open_target(X)
+            columns = np.argsort(~source_rows(X, sample_domain), kind="stable")
+            X = _take_columns(X, columns)
+        return split_domains(X, y, X_tgt, sample_domain=sample_domain), columns
+
+    def _fit_front(
+        self, domains: Domains, corpora: NDArray[Any] | None, *, with_target: bool
+    ) -> tuple[list[tuple[str, Any]], Domains]:
+        """Fit all steps but the last; the target goes as far as it is needed."""
+        if domains.X_tgt is not None:
+            check_reach(self.steps)
+        memory = StepMemory(self.memory)
+        takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
+        end = len(self.steps) if with_target else max(takers, default=0)
+        front = []
+        for number, (name, step) in enumerate(self.steps[:-1]):
+            if not is_passthrough(step):
+                with self._timed(name):
+                    step, domains = fit_step(memory, step, domains, corpora, number < end)
+            front.append((name, step))
+        return front, domains
+
+    def _front(self, X: Any, sample_domain: ArrayLike | None) -> Any:
+        """Send rows, those of the target unless told otherwise, through all steps but the last."""
+        check_is_fitted(self)
+        X = open_target(X)
+        if sample_domain is not None:
+            source_rows(X, sample_domain)
+        X = _take_columns(X, self.columns_)
+        memory = StepMemory(self.memory)
+        for _, step in self.steps_[:-1]:
+            if not is_passthrough(step):
+                X = memory.transform(step, X, sample_domain)
+        return X
+
+    def _last_step(
+        self, X: Any, method: str, sample_domain: ArrayLike | None, *args: Any, **kwargs: Any
+    ) -> Any:
+        X = self._front(X, sample_domain)
+        answer = getattr(self.steps_[-1][1], method)
+        return answer(X, *args, **kwargs, **source_path(answer, sample_domain))
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        if self.verbose:
+            seconds = time.perf_counter() - start
+            number = [other for other, _ in self.steps].index(name) + 1
+            print(f"[AdaptationPipeline] step {number} of {len(self)}, {name}: {seconds:.1f} s")
+
+    def _check_steps(self) -> None:
+        if not _pairs(self.steps):
+            raise ValueError(
+                "steps must be a list of (name, estimator), at least one; got "
+                f"{self.steps!r}. make_adaptation_pipeline takes estimators without names."
+            )
+        names = [name for name, _ in self.steps]
+        reserved = self.get_params(deep=False).keys()
+        for name in names:
+            if names.count(name) > 1 or "__" in name or name in reserved:
+                raise ValueError(
+                    "The names of steps must be unique, must not contain '__' and must not be one "
+                    f"of {sorted(reserved)}; got {name!r} in {names}."
+                )
+        for name, step in self.steps:
+            if isinstance(step, type):
+                raise TypeError(
+                    f"Step {name!r} is a class; pass an instance of it: {step.__name__}()."
+                )
+            needed = ["fit", "transform"] if name != names[-1] else ["fit"]
+            missing = [method for method in needed if not hasattr(step, method)]
+            if missing and not is_passthrough(step):
+                raise TypeError(
+                    f"Step {name!r} must have {' and '.join(needed)}, or be 'passthrough'; "
+                    f"{step!r} has no {' and no '.join(missing)}."
+                )
+
+    def __sklearn_tags__(self) -> Tags:
+        return get_tags(Pipeline(_pairs(self.steps)))
+
+    def _repr_html_(self) -> str:
+        return estimator_html_repr(Pipeline(self._current_steps))
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
+
+def make_adaptation_pipeline(
+    *steps: Any, memory: Any = None, verbose: bool = False
+) -> AdaptationPipeline:
+    """Chain transformers and a final estimator for a source and a target.
+
+    Parameters
+    ----------
+    *steps : estimator
+        The steps. Each is named by its class in lower case, and numbered where two are of the same
+        class, as by `sklearn.pipeline.make_pipeline`.
+    memory : str, path or joblib.Memory, default=None
+        Where to keep what the transformers made of their input; see `AdaptationPipeline`.
+    verbose : bool, default=False
+        Whether to print the time that each step took.
+
+    Returns
+    -------
+    pipeline : AdaptationPipeline
+        The pipeline, not yet fitted.
+
+    Examples
+    --------
+    >>> from sklearn.svm import SVC
+    >>> from skdidan import CorpusScaler, make_adaptation_pipeline
+    >>> make_adaptation_pipeline(CorpusScaler(), SVC())
+    AdaptationPipeline(steps=[('corpusscaler', CorpusScaler()), ('svc', SVC())])
+    """
+    return AdaptationPipeline(make_pipeline(*steps).steps, memory=memory, verbose=verbose)
+
+
+def _pairs(steps: Any) -> list[tuple[str, Any]]:
+    """Return the steps, or none where they are anything but a list of names and estimators."""
+    is_list = isinstance(steps, list | tuple) and all(
+        isinstance(step, list | tuple) and len(step) == 2 and isinstance(step[0], str)
+        for step in steps
+    )
+    return list(steps) if is_list else []
+
+
+def _take_columns(X: Any, columns: NDArray[Any] | None) -> Any:
+    """Order the columns of a kernel; one of another shape is left for the first step to refuse."""
+    if columns is None or np.shape(X)[1:] != columns.shape:
+        return X
+    return X.iloc[:, columns] if hasattr(X, "iloc") else np.asarray(X)[:, columns]

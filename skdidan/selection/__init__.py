@@ -1,0 +1,5 @@
+"""Model selection without target labels, comparison of methods, and plots."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

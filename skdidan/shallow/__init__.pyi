@@ -1,0 +1,12 @@
+from .closed_forms import GFK as GFK
+from .closed_forms import CorrelationAlignment as CorrelationAlignment
+from .closed_forms import SubspaceAlignment as SubspaceAlignment
+from .jda import JDA as JDA
+from .regressors import JDAR as JDAR
+from .regressors import JIASL as JIASL
+from .scaling import CorpusScaler as CorpusScaler
+from .subspaces import TCA as TCA
+from .tjm import TJM as TJM
+from .transport import OptimalTransport as OptimalTransport
+from .weighting import KMM as KMM
+from .weighting import WeightedClassifier as WeightedClassifier

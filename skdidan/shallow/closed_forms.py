@@ -1,0 +1,445 @@
+"""Shallow alignment: maps that bring the source onto the target, or both to a common place."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+)
+from sklearn.covariance import empirical_covariance, ledoit_wolf, shrunk_covariance
+from sklearn.utils import Tags
+from sklearn.utils.extmath import svd_flip
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdidan.domains import n_rows, open_target, source_rows, validate_domains
+from skdidan.parameters import check_boolean, check_count, check_fraction
+from skdidan.shallow.eigenproblems import thin_svd
+
+__all__ = ["GFK", "CorrelationAlignment", "SubspaceAlignment"]
+
+_DEFAULT_COMPONENTS = 32
+
+
+class DomainMaps(TransformerMixin, BaseEstimator, ABC):
+    """A map for rows of the source and one for rows of the target.
+
+    A subclass learns them in ``fit``, and applies them to matrices of double precision in
+    ``_map_source`` and ``_map_target``.
+    """
+
+    # A plain Pipeline, or a search, routes these without being asked to.
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
+    __metadata_request__transform: ClassVar = {"sample_domain": True}
+
+    @abstractmethod
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> Self:
+        """Learn the maps of both domains."""
+
+    def fit_transform(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> NDArray[np.floating]:
+        """Learn the maps of both domains and return the rows of `X`, each by the map of its own.
+
+        Parameters
+        ----------
+        X, y, X_tgt, sample_domain
+            As in `fit`.
+
+        Returns
+        -------
+        Z : ndarray of float, shape (n_source, n_out) or (n_samples, n_out)
+            The source; with `sample_domain` all rows, in the order in which they came. float32
+            where `X` is, else float64.
+        """
+        self.fit(X, y, X_tgt, sample_domain=sample_domain)
+        numbers = np.zeros(n_rows(open_target(X))) if sample_domain is None else sample_domain
+        return self.transform(X, sample_domain=numbers)
+
+    def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[np.floating]:
+        """Map rows, seen or unseen, those of the target unless told otherwise.
+
+        Parameters
+        ----------
+        X : array-like or Target, shape (n_samples, n_features)
+            Rows of the target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows to be mapped as source.
+
+        Returns
+        -------
+        Z : ndarray of float, shape (n_samples, n_out)
+            Their images. float32 where `X` is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If `X` has not the columns that `fit` saw, or `sample_domain` not an entry for each row.
+        """
+        check_is_fitted(self)
+        rows = validate_data(self, open_target(X), reset=False, dtype=(np.float64, np.float32))
+        is_source = np.zeros(len(rows), dtype=bool)
+        if sample_domain is not None:
+            is_source = source_rows(rows, sample_domain)
+        exact = rows.astype(np.float64)
+        Z = self._map_target(exact)
+        if is_source.any():
+            Z[is_source] = self._map_source(exact[is_source])
+        return Z.astype(rows.dtype)
+
+    @abstractmethod
+    def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Map rows of the source."""
+
+    @abstractmethod
+    def _map_target(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Map rows of the target."""
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class _Alignment(DomainMaps):
+    """Maps learned in ``_align`` from the rows of both domains, in double precision."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> Self:
+        """Learn the maps of both domains.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features), n_source > 1
+            The source; with `sample_domain` both domains stacked, of n_samples rows.
+        y : object, optional
+            Ignored.
+        X_tgt : array-like or Target, shape (n_target, n_features), n_target > 1
+            The target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+
+        Returns
+        -------
+        self : estimator
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, or the domains do not fit together.
+
+        Warns
+        -----
+        NoTargetWarning
+            If no target is given; the source then stands for it.
+        """
+        X_src, _, X_tgt = validate_domains(
+            self,
+            X,
+            None,
+            X_tgt,
+            sample_domain=sample_domain,
+            dtype=(np.float64, np.float32),
+            min_source=2,
+        )
+        X_tgt = X_src if X_tgt is None else X_tgt
+        if len(X_tgt) < 2:
+            raise ValueError("The target has 1 sample(s), but its spread needs at least two.")
+        self._align(X_src.astype(np.float64), X_tgt.astype(np.float64))
+        return self
+
+    @abstractmethod
+    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
+        """Learn the maps."""
+
+
+class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
+    r"""Correlation alignment (CORAL): give the source the mean and covariance of the target.
+
+    A source row :math:`x` becomes
+
+    .. math:: (x - \bar x_s)\, C_s^{-1/2} C_t^{1/2} + \bar x_t ,
+
+    whitened by the covariance of its own domain and coloured by that of the target [1]_. Rows of
+    the target stay as they are.
+
+    Parameters
+    ----------
+    shrinkage : float in [0, 1] or "auto", default="auto"
+        Share of a multiple of the identity, of the same trace, in each covariance matrix. "auto"
+        estimates it for each domain after Ledoit and Wolf [2]_; with more features than rows it is
+        needed, for :math:`C_s` could not be inverted.
+    with_mean : bool, default=True
+        Whether the mean is aligned, too. The paper leaves the means alone: ``False`` is
+        :math:`x C_s^{-1/2} C_t^{1/2}`.
+
+    Attributes
+    ----------
+    matrix_ : ndarray of float, shape (n_features, n_features)
+        :math:`C_s^{-1/2} C_t^{1/2}`.
+    mean_source_, mean_target_ : ndarray of float, shape (n_features,)
+        The means of the domains.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str, shape (n_features,)
+        Names of the columns; only for data frames.
+
+    Notes
+    -----
+    Without shrinkage a direction in which the source does not vary is mapped to zero.
+
+    See Also
+    --------
+    skdidan.CORAL : The penalty on the features of a network.
+
+    References
+    ----------
+    .. [1] Sun, Feng, Saenko (2016). Return of frustratingly easy domain adaptation. AAAI,
+       arXiv:1511.05547.
+    .. [2] Ledoit, Wolf (2004). A well-conditioned estimator for large-dimensional covariance
+       matrices. Journal of Multivariate Analysis 88(2).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdidan import CorrelationAlignment
+    >>> rng = np.random.default_rng(0)
+    >>> X_src, X_tgt = rng.normal(size=(50, 2)), rng.normal(size=(40, 2)) @ [[3, 1], [0, 1]]
+    >>> coral = CorrelationAlignment(shrinkage=0.0)
+    >>> Z_src = coral.fit_transform(X_src, X_tgt=X_tgt)
+    >>> bool(np.allclose(np.cov(Z_src.T, bias=True), np.cov(X_tgt.T, bias=True)))
+    True
+    """
+
+    def __init__(self, shrinkage: float | str = "auto", *, with_mean: bool = True) -> None:
+        self.shrinkage = shrinkage
+        self.with_mean = with_mean
+
+    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
+        if not isinstance(self.shrinkage, str) or self.shrinkage != "auto":
+            check_fraction("shrinkage other than 'auto'", self.shrinkage)
+        check_boolean("with_mean", self.with_mean)
+        self.mean_source_, self.mean_target_ = X_src.mean(axis=0), X_tgt.mean(axis=0)
+        whitening = _power(self._covariance(X_src), -0.5)
+        self.matrix_ = whitening @ _power(self._covariance(X_tgt), 0.5)
+
+    def _covariance(self, X: NDArray[Any]) -> NDArray[Any]:
+        if isinstance(self.shrinkage, str):
+            return ledoit_wolf(X)[0]
+        return shrunk_covariance(empirical_covariance(X), self.shrinkage)
+
+    def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
+        if not self.with_mean:
+            return X @ self.matrix_
+        return (X - self.mean_source_) @ self.matrix_ + self.mean_target_
+
+    def _map_target(self, X: NDArray[Any]) -> NDArray[Any]:
+        return X
+
+
+class _PrincipalAlignment(_Alignment):
+    """An alignment of the principal subspaces of the domains."""
+
+    def __init__(self, n_components: int | None = None) -> None:
+        self.n_components = n_components
+
+    def _principal_axes(
+        self, X_src: NDArray[Any], X_tgt: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Orthonormal axes of each domain in columns, and their means as attributes."""
+        limit = min(len(X_src) - 1, len(X_tgt) - 1, X_src.shape[1])
+        n_components = min(_DEFAULT_COMPONENTS, limit)
+        if self.n_components is not None:
+            n_components = check_count("n_components", self.n_components)
+        if n_components > limit:
+            raise ValueError(
+                f"n_components must be below n_source={len(X_src)} and n_target={len(X_tgt)} and "
+                f"not above n_features={X_src.shape[1]}; got {self.n_components}. Take at most "
+                f"{limit}, or None."
+            )
+        self.mean_source_, self.mean_target_ = X_src.mean(axis=0), X_tgt.mean(axis=0)
+        axes = []
+        for centred in (X_src - self.mean_source_, X_tgt - self.mean_target_):
+            U, _, Vt = thin_svd(centred)
+            axes.append(svd_flip(U, Vt, u_based_decision=False)[1][:n_components].T)
+        return axes[0], axes[1]
+
+
+class SubspaceAlignment(ClassNamePrefixFeaturesOutMixin, _PrincipalAlignment):
+    r"""Subspace alignment: turn the principal axes of the source into those of the target.
+
+    With the leading principal axes :math:`P_s` and :math:`P_t` of the domains in columns, rows
+    become
+
+    .. math:: z_s = (x_s - \bar x_s)\, P_s P_s^\top P_t, \qquad z_t = (x_t - \bar x_t)\, P_t .
+
+    Of all matrices, :math:`M = P_s^\top P_t` is that which brings :math:`P_s M` next to
+    :math:`P_t`, in closed form [1]_.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Number of principal axes. None takes 32, or as many as the data allow where that is fewer:
+        one less than the rows of either domain, or the number of features.
+
+    Attributes
+    ----------
+    source_components_ : ndarray of float, shape (n_components, n_features)
+        The axes of the source after the alignment, :math:`(P_s M)^\top`.
+    components_ : ndarray of float, shape (n_components, n_features)
+        The axes of the target, :math:`P_t^\top`.
+    mean_source_, mean_target_ : ndarray of float, shape (n_features,)
+        The means of the domains.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str, shape (n_features,)
+        Names of the columns; only for data frames.
+
+    References
+    ----------
+    .. [1] Fernando, Habrard, Sebban, Tuytelaars (2013). Unsupervised visual domain adaptation using
+       subspace alignment. ICCV. doi:10.1109/ICCV.2013.368
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdidan import SubspaceAlignment
+    >>> rng = np.random.default_rng(0)
+    >>> X_src, X_tgt = rng.normal(size=(50, 5)), rng.normal(size=(40, 5))
+    >>> alignment = SubspaceAlignment(n_components=2)
+    >>> alignment.fit_transform(X_src, X_tgt=X_tgt).shape, alignment.transform(X_tgt).shape
+    ((50, 2), (40, 2))
+    """
+
+    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
+        P_s, P_t = self._principal_axes(X_src, X_tgt)
+        self.source_components_ = (P_s @ (P_s.T @ P_t)).T
+        self.components_ = P_t.T
+        self._n_features_out = P_t.shape[1]
+
+    def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
+        return (X - self.mean_source_) @ self.source_components_.T
+
+    def _map_target(self, X: NDArray[Any]) -> NDArray[Any]:
+        return (X - self.mean_target_) @ self.components_.T
+
+
+class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
+    r"""Geodesic flow kernel: all subspaces on the way from the source's to the target's.
+
+    The principal subspaces of the domains are two points of a Grassmann manifold. Along the
+    shortest path :math:`\Phi(t)` from one to the other, with
+    :math:`\operatorname{span} \Phi(0) = \operatorname{span} P_s` and
+    :math:`\operatorname{span} \Phi(1) = \operatorname{span} P_t`, rows are compared in every
+    subspace [1]_:
+
+    .. math:: k(x, z) = x^\top G z, \qquad G = \int_0^1 \Phi(t) \Phi(t)^\top \, dt .
+
+    Rows of both domains, less the means of their own, are mapped to :math:`x\, G^{1/2}`, so that
+    any linear method sees this kernel. They stay in the space of the features.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Dimension of the subspaces. None takes 32, or as many as the data allow where that is fewer:
+        one less than the rows of either domain, or the number of features.
+
+    Attributes
+    ----------
+    components_ : ndarray of float, shape (2 * n_components, n_features)
+        A factor :math:`L^\top` of :math:`G^{1/2} = L L^\top`, of two rows for each angle.
+        Directions that both subspaces share need but one; the other is zero.
+    angles_ : ndarray of float, shape (n_components,)
+        The principal angles between the subspaces in radians, in ascending order.
+    mean_source_, mean_target_ : ndarray of float, shape (n_features,)
+        The means of the domains.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str, shape (n_features,)
+        Names of the columns; only for data frames.
+
+    Notes
+    -----
+    With :math:`P_s^\top P_t = U \cos(\Theta) V^\top` the path is
+    :math:`\Phi(t) = A \cos(t \Theta) + B \sin(t \Theta)`, :math:`A = P_s U` and
+    :math:`B = (P_t V - A \cos \Theta) \sin(\Theta)^{-1}`: for each angle :math:`\theta` the
+    integral is a matrix of two rows and columns, and so is its root. Neither `G` nor the complement
+    of the source's subspace is formed. The `G` of the paper is twice this one.
+
+    References
+    ----------
+    .. [1] Gong, Shi, Sha, Grauman (2012). Geodesic flow kernel for unsupervised domain adaptation.
+       CVPR. doi:10.1109/CVPR.2012.6247911
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdidan import GFK
+    >>> rng = np.random.default_rng(0)
+    >>> X_src, X_tgt = rng.normal(size=(50, 5)), rng.normal(size=(40, 5))
+    >>> gfk = GFK(n_components=2)
+    >>> gfk.fit_transform(X_src, X_tgt=X_tgt).shape, gfk.transform(X_tgt).shape
+    ((50, 5), (40, 5))
+    """
+
+    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
+        P_s, P_t = self._principal_axes(X_src, X_tgt)
+        U, cosines, Vt = thin_svd(P_s.T @ P_t)
+        starts = P_s @ U
+        rests = P_t @ Vt.T - starts * cosines
+        # The sine is exact where the cosine, next to one, has lost the angle.
+        sines = np.linalg.norm(rests, axis=0)
+        self.angles_ = np.arctan2(sines, cosines)
+        shared = sines < 1e-7
+        turns = np.divide(rests, sines, out=np.zeros_like(rests), where=~shared)
+        pairs = np.stack([starts, turns], axis=2)  # (n_features, n_components, 2)
+        roots = _power(_flow_integrals(self.angles_), 0.25)
+        self.components_ = np.einsum("fcp,cpq->cqf", pairs, roots).reshape(-1, len(pairs))
+
+    def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
+        return (X - self.mean_source_) @ self.components_.T @ self.components_
+
+    def _map_target(self, X: NDArray[Any]) -> NDArray[Any]:
+        return (X - self.mean_target_) @ self.components_.T @ self.components_
+
+
+def _flow_integrals(angles: NDArray[Any]) -> NDArray[Any]:
+    """Integrate the products of ``(cos t a, sin t a)`` over t from 0 to 1: (n_angles, 2, 2)."""
+    double = 2 * angles
+    # sin(x) / x and (1 - cos(x)) / x, whole also at zero
+    sine = np.sinc(double / np.pi)
+    versine = np.sinc(angles / np.pi) * np.sin(angles)
+    return 0.5 * np.array([[1 + sine, versine], [versine, 1 - sine]]).transpose(2, 0, 1)
+
+
+def _power(matrices: NDArray[Any], exponent: float) -> NDArray[Any]:
+    """Power of symmetric matrices without negative eigenvalues; of a zero, zero."""
+    values, vectors = np.linalg.eigh(matrices)
+    noise = values[..., -1:] * values.shape[-1] * np.finfo(float).eps
+    powers = np.where(values > noise, values, 1.0) ** exponent * (values > noise)
+    return (vectors * powers[..., None, :]) @ np.swapaxes(vectors, -1, -2)

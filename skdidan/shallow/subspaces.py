@@ -1,0 +1,501 @@
+"""Shallow alignment: subspaces in which source and target lie close together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.kernel_approximation import Nystroem
+from sklearn.metrics.pairwise import pairwise_kernels
+from sklearn.utils import Tags, check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdidan.domains import open_target, source_rows, validate_domains
+from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
+from skdidan.reporting import warn_caller
+from skdidan.shallow.eigenproblems import solve_transfer, thin_svd
+
+__all__ = ["TCA"]
+
+_KERNELS = ("linear", "poly", "precomputed", "rbf")
+_DEFAULT_COMPONENTS = 32
+_BATCH_SIZE = 256  # rows of a kernel that are worked on at a time
+
+
+class Solution(NamedTuple):
+    """Components, each in a column, with their eigenvalues."""
+
+    eigenvalues: NDArray[Any]
+    weights: NDArray[Any]  # what takes features, or a row of the kernel, to the components
+    Z: NDArray[Any]  # the rows of both domains, mapped
+    W: NDArray[Any]  # the vectors of the eigenproblem
+
+    def leading(self, n_components: int) -> Solution:
+        """Set all components but the leading ones to zero."""
+        is_leading = np.arange(len(self.eigenvalues)) < n_components
+        return Solution(*(part * is_leading for part in self))
+
+
+# Takes the columns of E in L = E E' and, if given, the diagonal of G.
+Solver = Callable[..., Solution]
+
+
+class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    r"""Transfer component analysis.
+
+    Finds functions of the features that keep the spread of the data while the means of source and
+    target come close. With the kernel matrix :math:`K` of all :math:`n = n_s + n_t` rows, the
+    centring matrix :math:`H = I - \mathbf{1}\mathbf{1}^\top / n` and :math:`L = e e^\top`, where
+    :math:`e_i = 1 / n_s` for a source row and :math:`-1 / n_t` for a target row, it solves
+
+    .. math:: \min_W \operatorname{tr}(W^\top K L K W) + \mu \operatorname{tr}(W^\top W)
+              \quad \text{subject to} \quad W^\top K H K W = n I
+
+    and maps rows to :math:`K W`. The first term is the squared distance of the projected means
+    (the MMD), so that the solution consists of the leading eigenvectors of
+
+    .. math:: K H K w = \lambda (K L K + \mu I) w .
+
+    The paper writes :math:`I` in place of :math:`n I`; the factor only gives every component unit
+    variance over the rows of both domains, however many they are.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Number of components. None takes 32, or as many as the data allow where that is fewer: the
+        number of rows of both domains and, with the linear and poly kernels, the dimension of
+        their functions.
+    kernel : {"linear", "poly", "rbf", "precomputed"}, default="linear"
+        ``k(x, z) = x' z``, ``(gamma x' z + coef0)^degree`` or ``exp(-gamma ||x - z||^2)``. With
+        "precomputed" every row holds its kernel with the n rows of the fit instead of features:
+        the source, then the target; with `sample_domain` in the order in which they came.
+    gamma : float > 0, default=None
+        Scale of the poly and rbf kernels. None takes one over the variance of the rows of both
+        domains, summed over the features; the mean squared distance of two rows is then
+        ``2 / gamma``.
+    degree : int > 0, default=3
+        Degree of the poly kernel.
+    coef0 : float >= 0, default=1.0
+        Constant of the poly kernel.
+    mu : float > 0, default=1.0
+        Weight of the regulariser :math:`\operatorname{tr}(W^\top W)`, as in the paper: the smaller
+        it is, the closer come the means of the domains, and the rougher may be the functions. It
+        is to be seen against :math:`\|K e\|^2`, and so grows with the scale of the features.
+    n_landmarks : int > 0, default=None
+        Number of rows, drawn at random, on which the poly and rbf kernels are expanded (the
+        Nyström method, `sklearn.kernel_approximation.Nystroem`), for data whose kernel matrix would
+        be too large. Time and memory then grow with the rows, not with their square. None takes the
+        exact kernel.
+    random_state : int, RandomState or None, default=None
+        Draws the landmarks.
+
+    Attributes
+    ----------
+    eigenvalues_ : ndarray of float, shape (n_components,)
+        The :math:`\lambda`, in descending order. The objective at the solution is
+        :math:`n \sum_i 1 / \lambda_i`.
+    components_ : ndarray of float, shape (n_components, n_features)
+        Directions in the space of the features, or of the expansion on landmarks, of shape
+        (n_components, n_landmarks); only with these or the linear kernel.
+    weights_ : ndarray of float, shape (n, n_components)
+        :math:`W`, for the rows of `X_fit_` or the columns of a precomputed kernel; only with these.
+    X_fit_ : ndarray of float, shape (n, n_features)
+        Source rows, then target rows; only with an exact poly or rbf kernel.
+    landmarks_ : Nystroem
+        The expansion, of rows less `centre_`; only with landmarks.
+    centre_ : ndarray of float, shape (n_features,)
+        What is taken off the rows before the kernel: their mean for the rbf kernel, which sees
+        differences alone, else zeros; only with the poly and rbf kernels.
+    gamma_ : float
+        The scale in use; only with the poly and rbf kernels.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str, shape (n_features,)
+        Names of the columns; only for data frames.
+
+    Notes
+    -----
+    None of :math:`L`, :math:`H`, :math:`KLK` or :math:`KHK` is formed. With :math:`k = K e`,
+    :math:`A = K L K + \mu I = k k^\top + \mu I` has the inverse root
+    :math:`A^{-1/2} = (I - k k^\top / (a + \sqrt{\mu a})) / \sqrt{\mu}`,
+    :math:`a = \mu + \|k\|^2`. The leading eigenvectors of the symmetric
+    :math:`A^{-1/2} K H K A^{-1/2}` are the right singular vectors of :math:`C = H K A^{-1/2}`, and
+    the eigenvalues its squared singular values. Small problems are solved by a singular value
+    decomposition, which sees components that are smaller by a square root than those an
+    eigendecomposition does; large ones by the Lanczos method on :math:`C^\top C`. The linear kernel
+    with fewer features than rows is solved in the space of the features, so that :math:`K` is not
+    formed either.
+
+    A component whose eigenvalue is zero to machine precision, as for data of lower rank, is zero.
+    Features of very different scales, or far from zero, use up the precision; `CorpusScaler` or
+    `sklearn.preprocessing.StandardScaler` mends that.
+
+    An exact kernel takes :math:`8 n^2` bytes, to which the Lanczos method adds next to nothing. A
+    precomputed one is copied once, that of stacked domains twice.
+
+    In searches and cross-validations of an `AdaptationPipeline` that begins with it, a precomputed
+    kernel is split as scikit-learn does it, row and column alike, if it is square: in the call
+    shape with `sample_domain`. In a `sklearn.pipeline.Pipeline`, which knows of no domains, the
+    classifier would learn the rows and labels of the target, too.
+
+    Where the domains have the same mean, as after `CorpusScaler`, the linear kernel leaves
+    :math:`K e = 0`: the components are those of a whitened PCA of all rows, whatever `mu` is. Take
+    the rbf kernel there.
+
+    Without a target the first term vanishes. The components then are those of kernel PCA if the
+    kernel is centred, as the linear one is on centred features, scaled to unit variance.
+
+    References
+    ----------
+    S. J. Pan, I. W. Tsang, J. T. Kwok, Q. Yang: "Domain Adaptation via Transfer Component
+    Analysis", IEEE Transactions on Neural Networks 22(2), 2011. doi:10.1109/TNN.2010.2091281
+
+    Examples
+    --------
+    Two features, of which the second is shifted between the domains:
+
+    >>> import numpy as np
+    >>> from skdidan import TCA
+    >>> rng = np.random.default_rng(0)
+    >>> X_src, X_tgt = rng.normal(size=(50, 2)), rng.normal(loc=[0, 5], size=(40, 2))
+    >>> tca = TCA(n_components=1, mu=0.1)
+    >>> source = tca.fit_transform(X_src, X_tgt=X_tgt)
+    >>> distance = np.abs(source.mean() - tca.transform(X_tgt).mean())
+    >>> bool(distance < 0.01)
+    True
+    """
+
+    # A plain Pipeline, or a search, routes these without being asked to.
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
+    __metadata_request__transform: ClassVar = {"sample_domain": True}
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        kernel: str = "linear",
+        gamma: float | None = None,
+        degree: int = 3,
+        coef0: float = 1.0,
+        mu: float = 1.0,
+        n_landmarks: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.kernel = kernel
+        self.gamma = gamma
+        self.degree = degree
+        self.coef0 = coef0
+        self.mu = mu
+        self.n_landmarks = n_landmarks
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> Self:
+        """Find the components.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features)
+            The source; with `sample_domain` both domains stacked, of n_samples rows.
+        y : object, optional
+            Ignored.
+        X_tgt : array-like or Target, shape (n_target, n_features)
+            The target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+
+        Returns
+        -------
+        self : TCA
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, the domains do not fit together, or what is given
+            as a precomputed kernel is none.
+
+        Warns
+        -----
+        NoTargetWarning
+            If no target is given.
+        UserWarning
+            If some components are zero, being negligible.
+        """
+        self._check_parameters()
+        X_src, _, X_tgt = validate_domains(
+            self, X, None, X_tgt, sample_domain=sample_domain, dtype=(np.float64, np.float32)
+        )
+        solve = self._solver(X_src, X_tgt, sample_domain)
+        self._find_components(solve, len(X_src), 0 if X_tgt is None else len(X_tgt))
+        self._warn_of_zeros()
+        return self
+
+    def fit_transform(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> NDArray[np.floating]:
+        """Find the components and return those of the rows of `X`.
+
+        Parameters
+        ----------
+        X, y, X_tgt, sample_domain
+            As in `fit`.
+
+        Returns
+        -------
+        Z : ndarray of float, shape (n_source, n_components) or (n_samples, n_components)
+            The components of the source; with `sample_domain` those of all rows, in the order in
+            which they came. float32 where `X` is, else float64.
+        """
+        return self.fit(X, y, X_tgt, sample_domain=sample_domain).transform(X)
+
+    def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[np.floating]:
+        """Map rows of either domain, seen or unseen, to their components.
+
+        Parameters
+        ----------
+        X : array-like or Target, shape (n_samples, n_features)
+            Rows of either domain.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            Makes no difference, for the map is one for both domains.
+
+        Returns
+        -------
+        Z : ndarray of float, shape (n_samples, n_components)
+            Their components. float32 where `X` is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If `X` has not the columns that `fit` saw, or `sample_domain` not an entry for each row.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, open_target(X), reset=False, dtype=(np.float64, np.float32))
+        if sample_domain is not None:
+            source_rows(X, sample_domain)
+        rows = X.astype(np.float64)
+        if hasattr(self, "landmarks_"):
+            rows = self.landmarks_.transform(rows - self.centre_)
+        if hasattr(self, "components_"):
+            return (rows @ self.components_.T).astype(X.dtype)
+        if hasattr(self, "X_fit_"):
+            rows = self._kernel(rows, self.X_fit_)
+        return (rows @ self.weights_).astype(X.dtype)
+
+    def _find_components(self, solve: Solver, n_source: int, n_target: int) -> None:
+        self._keep(solve(marginal_contrast(n_source, n_target)))
+
+    def _keep(self, solution: Solution) -> None:
+        self.eigenvalues_ = solution.eigenvalues
+        if self.kernel == "linear" or self.n_landmarks is not None:
+            self.components_ = solution.weights.T
+        else:
+            self.weights_ = solution.weights
+
+    def _solver(
+        self,
+        X_src: NDArray[Any],
+        X_tgt: NDArray[Any] | None,
+        sample_domain: ArrayLike | None,
+    ) -> Solver:
+        """Prepare the kernel of the rows, whatever will be asked of it."""
+        domains = [X_src] if X_tgt is None else [X_src, X_tgt]
+        rows = np.concatenate(domains, dtype=np.float64)
+        if self.kernel == "precomputed" and len(rows) != rows.shape[1]:
+            raise ValueError(
+                "kernel='precomputed' takes a column for each row of the source and then of the "
+                f"target; got {len(rows)} rows and {rows.shape[1]} columns."
+            )
+        self._n_features_out = self._count_components(*rows.shape)
+        self._n_rows = len(rows)
+        for name in ("components_", "weights_", "X_fit_", "landmarks_", "centre_", "gamma_"):
+            self.__dict__.pop(name, None)  # what an earlier fit with another kernel left
+        if self.kernel == "linear":
+            return self._linear_solver(rows)
+        if self.kernel == "precomputed":
+            noise = max(np.finfo(domain.dtype).eps for domain in domains) ** 0.5
+            return self._precomputed_solver(rows, sample_domain, noise)
+        self.gamma_ = self.gamma or kernel_scale(rows)
+        # Only differences of rows count, which would drown in rounding errors far from zero.
+        self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
+        if self.n_landmarks is None:
+            self.X_fit_ = rows
+            return self._kernel_solver(self._kernel(rows, rows))
+        self.landmarks_ = Nystroem(
+            self.kernel,
+            n_components=min(self.n_landmarks, len(rows)),
+            random_state=check_random_state(self.random_state),
+            **self._kernel_params(),
+        )
+        return self._linear_solver(self.landmarks_.fit_transform(rows - self.centre_))
+
+    def _linear_solver(self, rows: NDArray[Any]) -> Solver:
+        n, n_features = rows.shape
+        if n_features < n:
+            # In the left singular vectors U of the rows, K is diagonal and w = U v.
+            U, root, Vt = thin_svd(rows)
+            kept = root > np.finfo(float).eps * n * root[0]
+            U, root, V = U[:, kept], root[kept], Vt[kept].T
+            kernel, to_features = root**2, V * root
+        else:
+            U, kernel, to_features = None, rows @ rows.T, rows.T
+
+        def solve(contrasts: NDArray[Any], penalties: NDArray[Any] | None = None) -> Solution:
+            eigenvalues, V, W = solve_transfer(
+                kernel, contrasts, self.mu, self._n_features_out, basis=U, penalties=penalties
+            )
+            weights = to_features @ V
+            Z = rows @ weights
+            signs = _signs(Z)
+            return Solution(eigenvalues, weights * signs, Z * signs, W * signs)
+
+        return solve
+
+    def _precomputed_solver(
+        self, kernel: NDArray[Any], sample_domain: ArrayLike | None, noise: float
+    ) -> Solver:
+        columns: NDArray[Any] | slice = slice(None)
+        if sample_domain is not None:
+            # The rows of stacked data have been sorted by domain, their columns have not.
+            order = np.argsort(np.asarray(sample_domain) < 0, kind="stable")
+            for rows in gen_batches(len(kernel), _BATCH_SIZE):
+                kernel[rows] = kernel[rows, order]
+            columns = np.argsort(order)
+        _check_kernel(kernel, noise)
+        return self._kernel_solver(kernel, columns)
+
+    def _kernel_solver(
+        self, kernel: NDArray[Any], columns: NDArray[Any] | slice = slice(None)
+    ) -> Solver:
+        def solve(contrasts: NDArray[Any], penalties: NDArray[Any] | None = None) -> Solution:
+            eigenvalues, _, W = solve_transfer(
+                kernel, contrasts, self.mu, self._n_features_out, penalties=penalties
+            )
+            Z = kernel @ W
+            signs = _signs(Z)
+            W *= signs
+            return Solution(eigenvalues, W[columns], Z * signs, W)
+
+        return solve
+
+    def _warn_of_zeros(self) -> None:
+        n_components = self._n_features_out
+        # The centring takes one dimension from the n rows, whatever the features are.
+        expected, n_real = min(n_components, self._n_rows - 1), np.count_nonzero(self.eigenvalues_)
+        if n_real < expected:
+            cause = (
+                "the precomputed kernel is of lower rank. Take"
+                if self.kernel == "precomputed"
+                else "features are few, constant or collinear, or differ too much in scale. Scale "
+                "them first, or take"
+            )
+            warn_caller(
+                f"{n_components - n_real} of {n_components} components of {type(self).__name__} "
+                f"are zero, being negligible: {cause} fewer components.",
+                UserWarning,
+            )
+
+    def _kernel(self, A: NDArray[Any], B: NDArray[Any]) -> NDArray[Any]:
+        A, B = A - self.centre_, B - self.centre_
+        return pairwise_kernels(A, B, metric=self.kernel, **self._kernel_params())
+
+    def _kernel_params(self) -> dict[str, Any]:
+        if self.kernel == "rbf":
+            return {"gamma": self.gamma_}
+        return {"gamma": self.gamma_, "degree": self.degree, "coef0": self.coef0}
+
+    def _check_parameters(self) -> None:
+        check_option("kernel", self.kernel, _KERNELS)
+        check_positive("mu", self.mu)
+        if self.gamma is not None:
+            check_positive("gamma", self.gamma)
+        check_count("degree", self.degree)
+        check_not_negative("coef0", self.coef0)
+        if self.n_landmarks is not None:
+            check_count("n_landmarks", self.n_landmarks)
+            if self.kernel in ("linear", "precomputed"):
+                raise ValueError(
+                    "n_landmarks goes with kernel='rbf' or 'poly', whose matrix it keeps small; "
+                    f"got kernel={self.kernel!r}. Leave it None."
+                )
+
+    def _count_components(self, n: int, n_features: int) -> int:
+        limit = min(n, n_features) if self.kernel == "linear" else min(n, self.n_landmarks or n)
+        if self.n_components is None:
+            if self.kernel == "poly":  # as many as there are monomials, without the constant one
+                n_variables = n_features + bool(self.coef0)
+                n_monomials = math.comb(n_variables + self.degree - 1, self.degree)
+                limit = min(limit, n_monomials - bool(self.coef0))
+            return min(_DEFAULT_COMPONENTS, limit)
+        if check_count("n_components", self.n_components) > limit:
+            cause = f"n_samples={n} (of both domains)"
+            if self.kernel == "linear":
+                cause += f" nor n_features={n_features}, with kernel='linear'"
+            elif self.n_landmarks is not None:
+                cause += f" nor n_landmarks={self.n_landmarks}"
+            raise ValueError(
+                f"n_components must not exceed {cause}; got {self.n_components}. Take at most "
+                f"{limit}, or None."
+            )
+        return int(self.n_components)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = self.kernel == "precomputed"
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def kernel_scale(rows: NDArray[Any]) -> float:
+    """Return one over the variance of the rows, summed over the features; 1 for identical rows."""
+    spread = rows.var(axis=0).sum()
+    # Identical rows may differ from their mean by a rounding error.
+    noise = np.finfo(float).eps * np.square(rows).mean(axis=0).sum()
+    return float(1 / spread) if spread > noise else 1.0
+
+
+def marginal_contrast(n_source: int, n_target: int) -> NDArray[Any]:
+    """Return the column e by which K e is the difference of the domain means; no target: zero."""
+    if not n_target:
+        return np.zeros((n_source, 1))
+    return np.repeat([1 / n_source, -1 / n_target], [n_source, n_target])[:, None]
+
+
+def _check_kernel(kernel: NDArray[Any], noise: float) -> None:
+    """Raise a ValueError for a square matrix that is not symmetric, or one of distances."""
+    noise = noise * max(kernel.max(), -kernel.min())
+    batches = gen_batches(len(kernel), _BATCH_SIZE)
+    difference = max(np.abs(kernel[rows] - kernel[:, rows].T).max() for rows in batches)
+    if difference > noise:
+        raise ValueError(
+            "kernel='precomputed' takes a symmetric matrix; entries differ by up to "
+            f"{difference:.1e} from those across the diagonal. Bring the columns into the "
+            "order of the rows: source, then target; with sample_domain as they are stacked."
+        )
+    if noise > 0 and np.abs(kernel.diagonal()).max() <= noise:
+        raise ValueError(
+            "kernel='precomputed' takes a kernel; got a matrix with zeros on its diagonal, as that "
+            "of distances has. Make one of distances D by np.exp(-gamma * D**2)."
+        )
+
+
+def _signs(Z: NDArray[Any]) -> NDArray[Any]:
+    """Signs that make the largest entry of each column positive."""
+    largest = np.abs(Z).argmax(axis=0)
+    return np.where(Z[largest, np.arange(Z.shape[1])] < 0, -1.0, 1.0)

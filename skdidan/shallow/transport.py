@@ -1,0 +1,314 @@
+"""Optimal transport: every row of the source moves to where its mass arrives in the target."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
+from sklearn.base import OneToOneFeatureMixin
+from sklearn.utils import Tags
+
+from skdidan.domains import validate_domains
+from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
+from skdidan.reporting import warn_caller
+from skdidan.shallow.closed_forms import DomainMaps
+
+__all__ = ["OptimalTransport"]
+
+_MAX_ITER = {"emd": 100_000, "sinkhorn": 1000, "sinkhorn_lpl1": 1000}
+_METRICS = ("cityblock", "euclidean", "sqeuclidean")
+_N_LINEARISATIONS = 10
+_SMOOTHING = 1e-3  # of the sum under the root, whose slope has no bound at zero
+
+
+class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
+    r"""Optimal transport of the source onto the target.
+
+    Both domains are piles of mass, a row of the source holding :math:`1 / n_s` and one of the
+    target :math:`1 / n_t`. The coupling :math:`\gamma` tells how much goes from where to where at
+    the least cost :math:`C_{ij}`, the distance of row `i` of the source from row `j` of the target
+    [1]_:
+
+    .. math:: \min_{\gamma \ge 0} \sum_{ij} \gamma_{ij} C_{ij}
+              + \varepsilon \sum_{ij} \gamma_{ij} (\log \gamma_{ij} - 1)
+              + \eta \sum_j \sum_c \Bigl( \sum_{i \in c} \gamma_{ij} \Bigr)^{1/2}
+              \quad \text{subject to} \quad
+              \sum_j \gamma_{ij} = \tfrac{1}{n_s}, \quad \sum_i \gamma_{ij} = \tfrac{1}{n_t} .
+
+    A row of the source becomes the mean of the target, weighted by where its mass goes:
+    :math:`n_s \sum_j \gamma_{ij} x^t_j`. A further row of the source, given to ``transform`` with
+    `sample_domain`, moves as far as the nearest one of the fit [3]_. Rows of the target stay as
+    they are.
+
+    Solved by POT [2]_: ``pip install skdidan[ot]``.
+
+    Parameters
+    ----------
+    method : {"sinkhorn", "emd", "sinkhorn_lpl1"}, default="sinkhorn"
+        The terms in use. "emd" (earth mover's distance) has the first alone, and couples a row of
+        the source with few of the target. "sinkhorn" adds the entropy :math:`\varepsilon`, which
+        spreads the mass. "sinkhorn_lpl1" has all three: the last, over the classes `c` of the
+        source, keeps a row of the target from getting mass of several classes.
+    reg : float > 0, default=0.1
+        The weight :math:`\varepsilon`, against the costs after `norm`.
+    reg_cl : float >= 0, default=0.01
+        The weight :math:`\eta`.
+    metric : {"sqeuclidean", "euclidean", "cityblock"}, default="sqeuclidean"
+        The distance.
+    norm : {"median", "max"} or None, default="median"
+        What the costs are divided by, so that `reg` and `reg_cl` need not follow the scale and the
+        number of features; a median of zero gives way to that of the positive costs. None takes
+        them as they are.
+    max_iter : int > 0, default=None
+        Most iterations. None takes 100,000 for "emd", else 1,000; "sinkhorn_lpl1" takes ten turns
+        of at most so many.
+    tol : float > 0, default=1e-4
+        The iterations of Sinkhorn end when the sums over the source differ from :math:`1 / n_t` by
+        less than this share of it, in the root mean square.
+
+    Attributes
+    ----------
+    coupling_ : ndarray of float, shape (n_source, n_target)
+        The coupling :math:`\gamma`.
+    X_fit_ : ndarray of float, shape (n_source, n_features)
+        The source.
+    transported_ : ndarray of float, shape (n_source, n_features)
+        The source, transported.
+    n_iter_ : int or None
+        Number of iterations of Sinkhorn, those of all linearisations with "sinkhorn_lpl1"; 0
+        without a target, None for "emd", of which POT does not tell.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str, shape (n_features,)
+        Names of the columns; only for data frames.
+
+    Notes
+    -----
+    Time and memory grow with the product of the rows of both domains. At the peak `fit` holds about
+    5 matrices of :math:`n_s \times n_t` numbers in double precision with "emd", 8 with "sinkhorn"
+    and 11 with "sinkhorn_lpl1".
+
+    The last term is concave. As in POT it is lowered by ten linearisations, each solved as
+    "sinkhorn" is and from where the last ended, with 0.001 added to the sum under its root.
+
+    POT imports TensorFlow and JAX where they are installed. The environment variables
+    ``POT_BACKEND_DISABLE_TENSORFLOW=1`` and ``POT_BACKEND_DISABLE_JAX=1`` keep it from that.
+
+    References
+    ----------
+    .. [1] Courty, Flamary, Tuia, Rakotomamonjy (2017). Optimal transport for domain adaptation.
+       IEEE Transactions on Pattern Analysis and Machine Intelligence 39(9), arXiv:1507.00504.
+    .. [2] Flamary et al. (2021). POT: Python Optimal Transport. Journal of Machine Learning
+       Research 22(78).
+    .. [3] Ferradans, Papadakis, Peyré, Aujol (2014). Regularized discrete optimal transport. SIAM
+       Journal on Imaging Sciences 7(3), arXiv:1307.5551.
+
+    Examples
+    --------
+    Of all ways to move two rows onto two others, the shortest:
+
+    >>> import numpy as np
+    >>> from skdidan import OptimalTransport
+    >>> X_src, X_tgt = np.array([[0.0, 0], [1, 0]]), np.array([[1.0, 2], [0, 2]])
+    >>> OptimalTransport("emd").fit_transform(X_src, X_tgt=X_tgt)
+    array([[0., 2.],
+           [1., 2.]])
+    """
+
+    def __init__(
+        self,
+        method: str = "sinkhorn",
+        *,
+        reg: float = 0.1,
+        reg_cl: float = 0.01,
+        metric: str = "sqeuclidean",
+        norm: str | None = "median",
+        max_iter: int | None = None,
+        tol: float = 1e-4,
+    ) -> None:
+        self.method = method
+        self.reg = reg
+        self.reg_cl = reg_cl
+        self.metric = metric
+        self.norm = norm
+        self.max_iter = max_iter
+        self.tol = tol
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> Self:
+        """Find the coupling of the domains.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features)
+            The source; with `sample_domain` both domains stacked, of n_samples rows.
+        y : array-like, of as many entries as X, optional
+            Classes of the source, which "sinkhorn_lpl1" needs and the others ignore. What stands
+            there for a target row is dropped unread.
+        X_tgt : array-like or Target, shape (n_target, n_features)
+            The target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+
+        Returns
+        -------
+        self : OptimalTransport
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, the domains do not fit together, `y` does not name
+            at least two classes where it is needed, the features are too large for the distance, or
+            rows of the source are left without mass, as `reg` is too small to compute with, or
+            `max_iter` for "emd".
+        ImportError
+            If the POT package is missing.
+
+        Warns
+        -----
+        NoTargetWarning
+            If no target is given; the source then stays as it is.
+        UserWarning
+            If `max_iter` iterations do not suffice.
+        """
+        self._check_parameters()
+        X_src, y_src, X_tgt = validate_domains(
+            self,
+            X,
+            y if self._uses_classes() else None,
+            X_tgt,
+            sample_domain=sample_domain,
+            supervised=self._uses_classes(),
+            dtype=(np.float64, np.float32),
+        )
+        self.X_fit_ = source = X_src.astype(np.float64)
+        if X_tgt is None:
+            self.coupling_, self.transported_ = np.eye(len(source)) / len(source), source
+            self.n_iter_ = None if self.method == "emd" else 0
+            return self
+        target = X_tgt.astype(np.float64)
+        self.coupling_ = self._couple(self._costs(source, target), y_src)
+        self.transported_ = self.coupling_ / self.coupling_.sum(axis=1, keepdims=True) @ target
+        return self
+
+    def _costs(self, source: NDArray[Any], target: NDArray[Any]) -> NDArray[Any]:
+        metric: Any = self.metric
+        costs = cdist(source, target, metric)
+        if not np.isfinite(costs).all():
+            raise ValueError(
+                f"metric={self.metric!r} overflows on features this large. Scale them first."
+            )
+        if self.norm is None:
+            return costs
+        unit = np.median(costs) if self.norm == "median" else costs.max()
+        if unit == 0 and costs.any():  # as where more than half of the pairs are equal
+            unit = np.median(costs[costs > 0])
+        return costs / (unit or 1.0)
+
+    def _couple(self, costs: NDArray[Any], y_src: Any) -> NDArray[Any]:
+        ot = _import_pot()
+        a, b = (np.full(n, 1 / n) for n in costs.shape)
+        max_iter = self.max_iter or _MAX_ITER[self.method]
+        with warnings.catch_warnings():
+            # POT's warnings name parameters of its own, and some concern turns before the last.
+            warnings.simplefilter("ignore")
+            if self.method == "emd":
+                coupling, log = ot.emd(a, b, costs, numItermax=max_iter, log=True)
+                self.n_iter_, has_converged = None, log["warning"] is None
+            else:
+                tol = self.tol / math.sqrt(len(b))  # of the Euclidean norm
+                # Logarithms neither vanish nor overflow, however far a row lies from the others.
+                options = {"method": "sinkhorn_log", "numItermax": max_iter, "stopThr": tol}
+                solve = partial(ot.sinkhorn, a, b, reg=self.reg, log=True, **options)
+                coupling, log = solve(costs)
+                self.n_iter_ = log["niter"] + 1  # which counts from zero
+                if self._uses_classes():
+                    coupling = self._part_classes(solve, costs, y_src, coupling, log)
+                has_converged = bool(np.linalg.norm(coupling.sum(axis=0) - b) <= tol)
+        self._check_coupling(coupling, has_converged, max_iter)
+        return coupling
+
+    def _part_classes(
+        self,
+        solve: Callable[..., tuple[NDArray[Any], dict[str, Any]]],
+        costs: NDArray[Any],
+        y_src: NDArray[Any],
+        coupling: NDArray[Any],
+        log: dict[str, Any],
+    ) -> NDArray[Any]:
+        """Lower the last term, whose slopes add to the costs, from the coupling without it."""
+        classes, codes = np.unique(y_src, return_inverse=True)
+        members = (codes == np.arange(len(classes))[:, None]).astype(float)
+        for _ in range(1, _N_LINEARISATIONS):
+            slopes = 0.5 / np.sqrt(members @ coupling + _SMOOTHING)  # (n_classes, n_target)
+            start = log["log_u"], log["log_v"]
+            coupling, log = solve(costs + self.reg_cl * slopes[codes], warmstart=start)
+            self.n_iter_ += log["niter"] + 1
+        return coupling
+
+    def _check_coupling(self, coupling: NDArray[Any], has_converged: bool, max_iter: int) -> None:
+        sums = coupling.sum(axis=1)
+        if not sums.all() or not np.isfinite(sums).all():
+            cure = f"max_iter={max_iter}" if self.method == "emd" else f"reg={self.reg}"
+            raise ValueError(
+                f"method={self.method!r} left rows of the source without mass; raise {cure}."
+            )
+        if not has_converged:
+            cures = "max_iter" if self.method == "emd" else "max_iter, reg or tol"
+            warn_caller(
+                f"OptimalTransport stopped after max_iter={max_iter} iterations without having "
+                f"converged; raise {cures}.",
+                UserWarning,
+            )
+
+    def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
+        if np.array_equal(X, self.X_fit_):
+            return self.transported_
+        # The quicker product of matrices would lose small distances far from zero.
+        nearest = cdist(X, self.X_fit_).argmin(axis=1)
+        return X + (self.transported_ - self.X_fit_)[nearest]
+
+    def _map_target(self, X: NDArray[Any]) -> NDArray[Any]:
+        return X
+
+    def _uses_classes(self) -> bool:
+        return self.method == "sinkhorn_lpl1"
+
+    def _check_parameters(self) -> None:
+        check_option("method", self.method, _MAX_ITER)
+        check_positive("reg", self.reg)
+        check_not_negative("reg_cl", self.reg_cl)
+        check_option("metric", self.metric, _METRICS)
+        if self.norm is not None:
+            check_option("norm", self.norm, ("max", "median"))
+        if self.max_iter is not None:
+            check_count("max_iter", self.max_iter)
+        check_positive("tol", self.tol)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self._uses_classes()
+        return tags
+
+
+def _import_pot() -> Any:
+    try:
+        return importlib.import_module("ot")
+    except ImportError as error:
+        raise ImportError(
+            "OptimalTransport needs the POT package: pip install skdidan[ot]"
+        ) from error
