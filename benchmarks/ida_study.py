@@ -160,7 +160,7 @@ ROWS = {
     "DIDAN, all gradients": variant(ida, local=False),
     "DIDAN without features": variant(ida, penalty=LabelsOnly),
     "DIDAN without means": variant(ida, means=0),
-    "DIDAN without groups": (DIDAN[0], {"groups": None}),
+    "DIDAN without groups": (DIDAN[0], {"emotion_groups": None}),
     "DIDAN, own predictions": variant(ida, penalty=SelfTraining),
     "DIDAN without reconstruction": variant(ida, penalty=NoReconstruction),
     "MMD and labels only": variant(ida, penalty=LabelsOnly, means=1.0, moments=MMD),
@@ -170,7 +170,7 @@ ROWS = {
     "DIDAN, label-aware codes": variant(ida, penalty=LabelAware, label_weight=0.5, **CLASSES),
     "DIDAN, memory": variant(ida, penalty=LongMemory, label_weight=0.5, **CLASSES),
     "DIDAN, log loss": (DIDAN[0], {"loss": "log_loss"}),
-    "DIDAN, valence": (DIDAN[0], {"groups": "valence"}),
+    "DIDAN, valence": (DIDAN[0], {"emotion_groups": "valence"}),
     "DIDAN, three layers": (DIDAN[0], THREE),
     # Labels of growing detail, and its parts.
     "LIDAN": LIDAN,
@@ -178,7 +178,7 @@ ROWS = {
     "LIDAN, own predictions": variant(
         lidan, {"network_params": THREE["network_params"]}, penalty=SelfTraining
     ),
-    "LIDAN without groups": (LIDAN[0], {"groups": None}),
+    "LIDAN without groups": (LIDAN[0], {"emotion_groups": None}),
     "MMD, three layers": (DAN[0], THREE),
     # How much the weights matter.
     "DIDAN, label weight 0.5": (DIDAN[0], {"label_weight": 0.5}),
