@@ -305,7 +305,7 @@ def test_two_folders_are_asked_for(monkeypatch, arguments):
 
 
 def test_readme_example_runs(capsys):
-    block = readme_block("## Ten lines")
+    block = readme_block("## A first example")
     namespace = {}
     exec(block, namespace)
     assert "print(uar(" in block
