@@ -267,7 +267,7 @@ def test_reconstruction_example(tmp_path, monkeypatch, capsys):
     run_example("plot_reconstruction", ["--output", str(figure)], monkeypatch)
     printed = capsys.readouterr().out
     assert float(printed.split()[1]) > 40
-    assert "of 100 source clips rebuild a target clip" in printed
+    assert "of 100 source clips reconstruct a target clip" in printed
     assert figure.stat().st_size > 10_000
 
 
