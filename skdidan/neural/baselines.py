@@ -65,8 +65,16 @@ class SourceOnlyClassifier(AdaptationClassifier):
 
     Attributes
     ----------
-    classes_, net_, history_, best_epoch_, n_features_in_
-        As in `DIDANClassifier`.
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     Examples
     --------
@@ -179,8 +187,16 @@ class MCCClassifier(AdaptationClassifier):
 
     Attributes
     ----------
-    classes_, net_, history_, best_epoch_, n_features_in_
-        As in `DIDANClassifier`; the penalty's column is ``mcc``.
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate, and the penalty as ``mcc``.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------
@@ -254,8 +270,16 @@ class DeepCORALClassifier(AdaptationClassifier):
 
     Attributes
     ----------
-    classes_, net_, history_, best_epoch_, n_features_in_
-        As in `DIDANClassifier`; the penalty's column is ``coral``.
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate, and the penalty as ``coral``.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------

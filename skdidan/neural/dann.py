@@ -62,9 +62,17 @@ class DANNClassifier(AdaptationClassifier):
 
     Attributes
     ----------
-    classes_, net_, history_, best_epoch_, n_features_in_
-        As in `DIDANClassifier`; the penalty's column is
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate, and the penalty as
         ``domain_adversary``.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------
@@ -141,9 +149,17 @@ class CDANClassifier(AdaptationClassifier):
 
     Attributes
     ----------
-    classes_, net_, history_, best_epoch_, n_features_in_
-        As in `DIDANClassifier`; the penalty's column is
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate, and the penalty as
         ``conditional_domain_adversary``.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------

@@ -37,7 +37,7 @@ class DIDANClassifier(AdaptationClassifier):
     the target outputs against the reconstructed labels, both defined in `IDA`, where labels are
     reconstructed at two levels, rough groups of emotions and the emotions; and the distance
     :math:`D` of the mean features, `MeanDistance`. :math:`\lambda(t)` is `trade_off` under the
-    schedule of `skdidan.neural.ramp`. The prime says that in a convolutional network the gradient
+    schedule of `skdidan.ramp`. The prime says that in a convolutional network the gradient
     of the reconstruction moves the fully connected layers only.
 
     The full text of the paper [1]_ was not at hand. This class is a reading of its abstract (a deep
@@ -68,7 +68,7 @@ class DIDANClassifier(AdaptationClassifier):
         Weight :math:`\delta` of the reconstructed labels; 0 leaves them out.
     emotion_groups : {"arousal", "valence"}, dict or None, default="arousal"
         Rough groups of the classes, whose labels are reconstructed beside those of the classes: a
-        table of ``skdidan.neural.EMOTION_GROUPS``, whose emotions may go by any spelling in
+        table of ``skdidan.EMOTION_GROUPS``, whose emotions may go by any spelling in
         ``skdidan.corpora.EMOTIONS``, or a dict from each class to the name of its group. A class
         without a group forms its own. Groups that separate no classes, or all of them, add nothing
         and are left out; None leaves out all.
@@ -310,7 +310,7 @@ class LIDANClassifier(DIDANClassifier):
     label_weight : float >= 0, default=1.0
         Weight :math:`\delta` of the reconstructed labels; 0 leaves them out.
     emotion_groups : {"arousal", "valence"}, dict or None, default="arousal"
-        Rough groups of the classes: a table of ``skdidan.neural.EMOTION_GROUPS``, or a dict from
+        Rough groups of the classes: a table of ``skdidan.EMOTION_GROUPS``, or a dict from
         each class to the name of its group; None for no groups.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
         Classification loss: squared error to the one-hot labels, which "auto" stands for, or
@@ -343,10 +343,18 @@ class LIDANClassifier(DIDANClassifier):
 
     Attributes
     ----------
-    classes_, net_, history_, n_features_in_
-        As in `DIDANClassifier`; the history has a column for each penalty and layer, of which
-        ``ida_fc2_labels`` and ``ida_fc3_labels`` hold :math:`\tfrac32 \delta L`: a third of each
-        column goes into the sum.
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate, and a column for each penalty and
+        layer. ``ida_fc2_labels`` and ``ida_fc3_labels`` hold :math:`\tfrac32 \delta L`; a third of
+        each column goes into the sum.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------

@@ -58,8 +58,16 @@ class DANClassifier(AdaptationClassifier):
 
     Attributes
     ----------
-    classes_, net_, history_, best_epoch_, n_features_in_
-        As in `DIDANClassifier`; the penalty's column is ``mmd``.
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate, and the penalty as ``mmd``.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------
@@ -133,8 +141,16 @@ class DSANClassifier(AdaptationClassifier):
 
     Attributes
     ----------
-    classes_, net_, history_, best_epoch_, n_features_in_
-        As in `DIDANClassifier`; the penalty's column is ``lmmd``.
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate, and the penalty as ``lmmd``.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------
@@ -210,8 +226,16 @@ class JANClassifier(AdaptationClassifier):
 
     Attributes
     ----------
-    classes_, net_, history_, best_epoch_, n_features_in_
-        As in `DIDANClassifier`; the penalty's column is ``jmmd``.
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate, and the penalty as ``jmmd``.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------
