@@ -38,6 +38,7 @@ from skdidan import (
     make_adaptation_pipeline,
 )
 from skdidan.audio import spectrograms
+from skdidan.domains import Domains
 
 RNG = np.random.default_rng(0)
 Y_SRC = np.repeat(["anger", "fear", "joy"], 10)
@@ -129,6 +130,21 @@ def scaled_by_hand(X, statistics_of):
 )
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("is_stacked", [False, True])
+def test_the_domains_are_separated_once(is_stacked, monkeypatch):
+    """Labels of the target are dropped at the entrance; no step may separate the rows again."""
+    made = []
+    make = Domains.of.__func__
+    monkeypatch.setattr(Domains, "of", classmethod(lambda *a, **k: made.append(a) or make(*a, **k)))
+    pipeline = make_adaptation_pipeline(StandardScaler(), PCA(2), SVC())
+    if is_stacked:
+        X, y = np.vstack([X_SRC, X_TGT]), [*Y_SRC, *["?"] * len(X_TGT)]
+        pipeline.fit(X, y, sample_domain=np.repeat([0, -1], [len(X_SRC), len(X_TGT)]))
+    else:
+        pipeline.fit(X_SRC, Y_SRC, X_TGT)
+    assert len(made) == 1
 
 
 def test_source_and_target_take_their_own_paths():
