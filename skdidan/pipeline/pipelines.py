@@ -27,13 +27,13 @@ from skdidan.domains import (
     split_domains,
     takes_target,
 )
-from skdidan.pipeline.caching import StepMemory
 from skdidan.pipeline.steps import (
     check_reach,
     corpus_numbers,
     fit_arguments,
     fit_step,
     is_passthrough,
+    lend_memory,
     lengthen,
 )
 
@@ -66,15 +66,11 @@ class AdaptationPipeline(BaseEstimator):
     steps : list of (str, estimator)
         Names and estimators, the transformers first. ``"passthrough"`` or None leaves a step out.
         `fit` works on copies; the estimators given stay as they are.
-    memory : str, path or joblib.Memory, default=None
-        Where to keep what the transformers made of their input, in `fit` and afterwards, of the
-        source and of the target. An audio transformer then sees each recording once per setting of
-        its parameters, in whatever folds of a search; other steps see each set of rows once. What
-        the last step learns or predicts is never kept.
-        An input file is read again when its size or time of modification has changed, and all is
-        computed anew after a change of code; the user guide says what counts. What holds silence
-        in place of unreadable audio is not kept, so that its warning comes each time. Other
-        warnings of a step come only when it is computed.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder for the audio transformers among the steps, however deep, that have no `memory` of
+        their own: they keep the row of each recording there, so that it is computed once per
+        setting in a search with any folds. No other step is cached. The user guide says when a row
+        is computed again.
     verbose : bool, default=False
         Whether to print the time that each step took.
 
@@ -170,7 +166,7 @@ class AdaptationPipeline(BaseEstimator):
         ------
         ValueError
             If the steps or their names are unusable, the domains do not fit together, or `memory`
-            is no place for a folder.
+            cannot be a folder.
         TypeError
             If a step lacks a method that its place asks for, or takes no target itself but holds an
             estimator that does, as a `sklearn.pipeline.Pipeline` may; or the last step takes no
@@ -188,7 +184,7 @@ class AdaptationPipeline(BaseEstimator):
         name, last = self.steps[-1]
         groups = source_groups(X, groups, sample_domain)
         if not is_passthrough(last):
-            last = clone(last)
+            last = clone(lend_memory(last, self.memory))
             X, y, params = fit_arguments(last, domains, corpora)
             if groups is not None:
                 taken = signature(last.fit).parameters.values()
@@ -232,7 +228,8 @@ class AdaptationPipeline(BaseEstimator):
         name, last = self.steps[-1]
         if not is_passthrough(last):
             with self._timed(name):
-                last, domains = fit_step(StepMemory(None), last, domains, corpora, is_stacked)
+                last = lend_memory(last, self.memory)
+                last, domains = fit_step(last, domains, corpora, is_stacked)
         self.steps_, self.columns_ = [*front, (name, last)], columns
         if sample_domain is None:
             return domains.X_src
@@ -345,10 +342,10 @@ class AdaptationPipeline(BaseEstimator):
             What the last step made of them.
         """
         check_is_fitted(self)
-        if is_passthrough(self.steps_[-1][1]):
-            return self._front(X, sample_domain)
-        Z = self._front(X, sample_domain)
-        return StepMemory(self.memory).transform(self.steps_[-1][1], Z, sample_domain)
+        Z, (_, last) = self._front(X, sample_domain), self.steps_[-1]
+        if is_passthrough(last):
+            return Z
+        return last.transform(Z, **source_path(last.transform, sample_domain))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the columns that come out of the chain.
@@ -467,14 +464,14 @@ class AdaptationPipeline(BaseEstimator):
         """Fit all steps but the last; the target goes as far as it is needed."""
         if domains.X_tgt is not None:
             check_reach(self.steps)
-        memory = StepMemory(self.memory)
         takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
         end = len(self.steps) if with_target else max(takers, default=0)
         front = []
         for number, (name, step) in enumerate(self.steps[:-1]):
             if not is_passthrough(step):
                 with self._timed(name):
-                    step, domains = fit_step(memory, step, domains, corpora, number < end)
+                    step = lend_memory(step, self.memory)
+                    step, domains = fit_step(step, domains, corpora, number < end)
             front.append((name, step))
         return front, domains
 
@@ -485,10 +482,9 @@ class AdaptationPipeline(BaseEstimator):
         if sample_domain is not None:
             source_rows(X, sample_domain)
         X = _take_columns(X, self.columns_)
-        memory = StepMemory(self.memory)
         for _, step in self.steps_[:-1]:
             if not is_passthrough(step):
-                X = memory.transform(step, X, sample_domain)
+                X = step.transform(X, **source_path(step.transform, sample_domain))
         return X
 
     def _last_step(
@@ -554,8 +550,8 @@ def make_adaptation_pipeline(
     *steps : estimator
         The steps. Each is named by its class in lower case, and numbered where two are of the same
         class, as by `sklearn.pipeline.make_pipeline`.
-    memory : str, path or joblib.Memory, default=None
-        Where to keep what the transformers made of their input; see `AdaptationPipeline`.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder in which audio transformers keep their rows; see `AdaptationPipeline`.
     verbose : bool, default=False
         Whether to print the time that each step took.
 

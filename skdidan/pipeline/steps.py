@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from inspect import signature
 from typing import Any
 
@@ -9,8 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
+from skdidan.audio.cache import cache_folder
+from skdidan.audio.recordings import AudioTransformer
 from skdidan.domains import (
     Domains,
     Target,
@@ -23,7 +27,6 @@ from skdidan.domains import (
     takes_target,
 )
 from skdidan.padding import trim_padding
-from skdidan.pipeline.caching import StepMemory
 
 __all__ = [
     "check_reach",
@@ -32,6 +35,7 @@ __all__ = [
     "fit_step",
     "is_passthrough",
     "last_step",
+    "lend_memory",
     "lengthen",
     "scores_pairs",
     "send_through",
@@ -58,6 +62,30 @@ def check_reach(steps: list[tuple[str, Any]]) -> None:
                     f"{sorted(lost)} inside it. Nest an AdaptationPipeline in place of a Pipeline, "
                     "or make what takes the target a step of its own."
                 )
+
+
+def lend_memory(step: Any, memory: Any) -> Any:
+    """Return a clone of a step whose audio transformers have a cache; a step without any as it is.
+
+    Transformers with a `memory` of their own, or in a nested `AdaptationPipeline` with one, keep
+    it. The folder is lent by its absolute path, which stays the same in a pickle.
+    """
+    folder = cache_folder(memory)
+    if folder is None or not hasattr(step, "get_params"):
+        return step
+    parts = {"": step} | {f"{name}__": part for name, part in step.get_params().items()}
+    # The memory of scikit-learn's Pipeline keeps whole steps, not recordings.
+    provided = tuple(
+        name
+        for name, part in parts.items()
+        if getattr(part, "memory", None) is not None and not isinstance(part, Pipeline)
+    )
+    lent = {
+        f"{name}memory": os.path.abspath(folder)
+        for name, part in parts.items()
+        if isinstance(part, AudioTransformer) and not name.startswith(provided)
+    }
+    return clone(step).set_params(**lent) if lent else step
 
 
 def unwrap(estimator: Any) -> Any:
@@ -172,7 +200,6 @@ def fit_arguments(
 
 
 def fit_step(
-    memory: StepMemory,
     step: Any,
     domains: Domains,
     corpora: NDArray[Any] | None,
@@ -182,8 +209,6 @@ def fit_step(
 
     Parameters
     ----------
-    memory : StepMemory
-        Where results are kept.
     step : estimator
         The transformer, which stays as it is.
     domains : Domains
@@ -201,12 +226,16 @@ def fit_step(
         What comes out.
     """
     X, y, params = fit_arguments(step, domains, corpora)
-    step, Z = memory.fit_transform(clone(step), X, y, params)
+    step = clone(step)
+    if hasattr(step, "fit_transform"):
+        Z = step.fit_transform(X, y, **params)
+    else:
+        Z = step.fit(X, y, **params).transform(X)
     Z_tgt = domains.X_tgt
     if "sample_domain" in params:
         Z, Z_tgt = _unstack(Z, n_rows(domains.X_src))
     elif with_target and Z_tgt is not None:
-        Z_tgt = memory.transform(step, Z_tgt)
+        Z_tgt = step.transform(Z_tgt)
     return step, Domains(Z, domains.y_src, Z_tgt)
 
 
