@@ -22,13 +22,13 @@ from skdidan.domains import (
     takes_target,
 )
 from skdidan.estimators import GroupedEstimator
-from skdidan.pipeline.caching import StepMemory
 from skdidan.pipeline.steps import (
     check_reach,
     check_steps,
     fit_last,
     fit_step,
     is_passthrough,
+    lend_memory,
     named_pairs,
 )
 
@@ -61,15 +61,11 @@ class AdaptationPipeline(GroupedEstimator):
     steps : list of (str, estimator)
         Names and estimators, the transformers first. ``"passthrough"`` or None leaves a step out.
         `fit` works on copies; the estimators given stay as they are.
-    memory : str, path or joblib.Memory, default=None
-        Where to keep what the transformers made of their input, in `fit` and afterwards, of the
-        source and of the target. An audio transformer then sees each recording once per setting of
-        its parameters, in whatever folds of a search; other steps see each set of rows once. What
-        the last step learns or predicts is never kept.
-        An input file is read again when its size or time of modification has changed, and all is
-        computed anew after a change of code; the user guide says what counts. What holds silence
-        in place of unreadable audio is not kept, so that its warning comes each time. Other
-        warnings of a step come only when it is computed.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder for the audio transformers among the steps, however deep, that have no `memory` of
+        their own: they keep the row of each recording there, so that it is computed once per
+        setting in a search with any folds. No other step is cached. The user guide says when a row
+        is computed again.
     verbose : bool, default=False
         Whether to print the time that each step took.
 
@@ -143,7 +139,7 @@ class AdaptationPipeline(GroupedEstimator):
         name, last = self.steps[-1]
         if not is_passthrough(last):
             with self._timed(name):
-                last = fit_last(name, last, domains)
+                last = fit_last(name, lend_memory(last, self.memory), domains)
         self.steps_, self.columns_ = [*front, (name, last)], self._columns(domains)
 
     @available_if(_last_step_transforms)
@@ -175,7 +171,8 @@ class AdaptationPipeline(GroupedEstimator):
         name, last = self.steps[-1]
         if not is_passthrough(last):
             with self._timed(name):
-                last, domains = fit_step(StepMemory(None), last, domains, with_target=is_stacked)
+                last = lend_memory(last, self.memory)
+                last, domains = fit_step(last, domains, with_target=is_stacked)
         self.steps_, self.columns_ = [*front, (name, last)], self._columns(domains)
         return domains.restore()
 
@@ -286,10 +283,10 @@ class AdaptationPipeline(GroupedEstimator):
             What the last step made of them.
         """
         check_is_fitted(self)
-        if is_passthrough(self.steps_[-1][1]):
-            return self._front(X, sample_domain)
-        Z = self._front(X, sample_domain)
-        return StepMemory(self.memory).transform(self.steps_[-1][1], Z, sample_domain)
+        Z, last = self._front(X, sample_domain), self.steps_[-1][1]
+        if is_passthrough(last):
+            return Z
+        return last.transform(Z, **source_path(last.transform, sample_domain))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the columns that come out of the chain.
@@ -397,14 +394,14 @@ class AdaptationPipeline(GroupedEstimator):
         """Fit all steps but the last; the target goes as far as a step needs it."""
         if domains.X_tgt is not None:
             check_reach(self.steps)
-        memory = StepMemory(self.memory)
         takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
         end = len(self.steps) if with_target else max(takers, default=0)
         front = []
         for number, (name, step) in enumerate(self.steps[:-1]):
             if not is_passthrough(step):
                 with self._timed(name):
-                    step, domains = fit_step(memory, step, domains, with_target=number < end)
+                    step = lend_memory(step, self.memory)
+                    step, domains = fit_step(step, domains, with_target=number < end)
             front.append((name, step))
         return front, domains
 
@@ -415,10 +412,9 @@ class AdaptationPipeline(GroupedEstimator):
         if sample_domain is not None:
             check_sample_domain(X, sample_domain)
         X = _take_columns(X, self.columns_)
-        memory = StepMemory(self.memory)
         for _, step in self.steps_[:-1]:
             if not is_passthrough(step):
-                X = memory.transform(step, X, sample_domain)
+                X = step.transform(X, **source_path(step.transform, sample_domain))
         return X
 
     def _last_step(

@@ -1,12 +1,11 @@
-"""Long recordings in windows of fixed length: trained on each, answered for the whole."""
+"""Long recordings in windows of fixed length: trained on each, predicted for the whole."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import compress
 from numbers import Real
 from typing import Any
 
@@ -17,21 +16,9 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skdidan.audio.files import (
-    Segment,
-    SilentAudioError,
-    audio_span,
-    convert_window,
-    read_window,
-)
-from skdidan.audio.recordings import waveform_rows
-from skdidan.domains import (
-    Domains,
-    check_missing,
-    check_sample_domain,
-    open_target,
-    source_path,
-)
+from skdidan.audio.files import Segment, audio_span, find_sound
+from skdidan.audio.rows import waveform_rows
+from skdidan.domains import Domains, check_missing, check_sample_domain, open_target, source_path
 from skdidan.estimators import GroupedEstimator
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipeline.pipelines import AdaptationPipeline
@@ -99,10 +86,11 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
     A recording counts for as many rows of the training as it has windows. Set anew after `fit`,
     `window` and `hop` hold for what is asked from then on.
 
-    Windows of a file are `Segment` objects, of which nothing is read until they are transformed. A
-    file that cannot be opened is left whole, for the transformer to name. Windows of digital
-    silence, as of a pause that was muted, are left out where there are others, once the transformer
-    refuses one; by ``on_error="warn"`` it refuses none, and they count.
+    Windows of a file are `Segment` objects. Windows of digital silence, as in a muted pause, are
+    left out where a recording has others, unless a transformer replaces silence instead of raising
+    an error (``on_error="warn"``). For this each recording is decoded once before the transformer
+    reads its windows. A file that cannot be read is left whole, and the transformer's error names
+    it; an error of a waveform names its row in `X` or `X_tgt`.
 
     Examples
     --------
@@ -144,18 +132,14 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
     def _fit(self, domains: Domains) -> None:
         if domains.X_tgt is not None:
             check_reach([("estimator", self.estimator)])
-
-        def fit(has_silence: bool) -> Any:
-            windows, rows = self._cut(domains.X_src, has_silence)
-            windows_tgt, rows_tgt = None, np.empty(0, dtype=int)
-            if domains.X_tgt is not None:
-                windows_tgt, rows_tgt = self._cut(domains.X_tgt, has_silence)
-            parts = [("X", rows), ("X_tgt", rows_tgt)]
-            cut = domains.cut(windows, rows, windows_tgt, rows_tgt)
-            with _naming_recordings([] if hasattr(self.estimator, "estimator") else parts):
-                return fit_last("estimator", self.estimator, cut)
-
-        self.estimator_ = _but_for_silence(fit)
+        judged = _refuses_silence(self.estimator)
+        source, target = domains.places()
+        windows, rows = self._cut(domains.X_src, source, judged)
+        windows_tgt, rows_tgt = None, np.empty(0, dtype=int)
+        if domains.X_tgt is not None:
+            windows_tgt, rows_tgt = self._cut(domains.X_tgt, target, judged)
+        cut = domains.cut(windows, rows, windows_tgt, rows_tgt)
+        self.estimator_ = fit_last("estimator", self.estimator, cut)
         self.classes_ = self.estimator_.classes_
 
     def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
@@ -255,69 +239,67 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         self._check_parameters()
         X = open_target(X)
         domain = None if sample_domain is None else check_sample_domain(X, sample_domain)
-
-        def ask(has_silence: bool) -> tuple[NDArray[Any], NDArray[np.int64]]:
-            windows, rows = self._cut(X, has_silence)
-            path = None if domain is None else domain[rows]
-            with _naming_recordings([("X", rows)]):
-                if method == "embed":
-                    return _embeddings(*send_through(self.estimator_, windows, path)), rows
-                answer = getattr(unwrap(self.estimator_), method)
-                return np.asarray(answer(windows, **source_path(answer, path))), rows
-
-        values, rows = _but_for_silence(ask)
+        windows, rows = self._cut(X, lambda n: f"row {n} of X", _refuses_silence(self.estimator_))
+        path = None if domain is None else domain[rows]
+        if method == "embed":
+            values = _embeddings(*send_through(self.estimator_, windows, path))
+        else:
+            answer = getattr(unwrap(self.estimator_), method)
+            values = np.asarray(answer(windows, **source_path(answer, path)))
         if method == "predict":
             values = values[:, np.newaxis] == self.classes_
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         sums = np.add.reduceat(values, starts, axis=0, dtype=float)
         return (sums.T / np.bincount(rows)).T
 
-    def _cut(self, X: Any, has_silence: bool) -> tuple[list[Any], NDArray[np.int64]]:
-        """List the windows of all recordings, and which recording each is of."""
+    def _cut(
+        self, X: Any, place: Callable[[int], str], judged: bool
+    ) -> tuple[list[Any], NDArray[np.int64]]:
+        """List the windows of all recordings, and the number of the recording of each.
+
+        If judged, windows without sound are left out where a recording has others. Errors name the
+        place of a recording.
+        """
         recordings = waveform_rows(X)
         if isinstance(recordings[0], np.ndarray):
             self._check_rate()
-        parts = [self._windows(recording) for recording in recordings]
-        if not has_silence:
-            # A recording of nothing else is left for the transformer to name.
-            parts = [[row for row in part if not self._is_silent(row)] or part for part in parts]
+            parts = [
+                self._cut_waveform(recording, f"The waveform in {place(n)}", judged)
+                for n, recording in enumerate(recordings)
+            ]
+        else:
+            parts = [self._cut_file(recording, judged) for recording in recordings]
         rows = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         return [window for part in parts for window in part], rows
 
-    def _is_silent(self, window: Any) -> bool:
-        try:
-            if isinstance(window, np.ndarray):
-                convert_window(window, "")
-            else:
-                read_window(window, self.sample_rate)
-        except SilentAudioError:
-            return True
-        except (OSError, TypeError, ValueError):  # which the transformer reports in its own way
-            pass
-        return False
+    def _cut_waveform(self, row: NDArray[Any], name: str, judged: bool) -> list[NDArray[Any]]:
+        bounds = self._bounds(len(row), self.sample_rate)
+        if judged:
+            bounds = list(compress(bounds, find_sound(row, bounds, name)))
+            if not bounds:
+                raise ValueError(f"{name} is silent in each of its windows.")
+        return [row[start:stop] for start, stop in bounds]
 
-    def _windows(self, row: Any) -> list[Any]:
-        if isinstance(row, np.ndarray):
-            starts, size = self._starts(len(row), self.sample_rate)
-            return [row[start : start + size] for start in starts]
+    def _cut_file(self, row: Any, judged: bool) -> list[Any]:
         try:
             rate, first, last = audio_span(row)
+            bounds = self._bounds(last - first, rate)
+            if len(bounds) == 1:
+                return [row]
+            # Where no window holds sound, all are left for the transformer to name.
+            bounds = (list(compress(bounds, find_sound(row, bounds))) if judged else []) or bounds
         except (OSError, ValueError):
-            return [row]  # which the transformer reports in its own way
-        starts, size = self._starts(last - first, rate)
-        if len(starts) == 1:
-            return [row]
-        ends = [min(first + start + size, last) for start in starts]
+            return [row]  # for the transformer to name
         return [
-            Segment(os.fspath(row), (first + start) / rate, end / rate)
-            for start, end in zip(starts, ends, strict=True)
+            Segment(os.fspath(row), (first + start) / rate, (first + stop) / rate)
+            for start, stop in bounds
         ]
 
-    def _starts(self, n_samples: int, rate: int) -> tuple[list[int], int]:
-        """Return the first samples of the windows, and how many samples each has."""
+    def _bounds(self, n_samples: int, rate: int) -> list[tuple[int, int]]:
+        """Return the first sample of each window, and the one after its last."""
         size, step = (max(1, round(seconds * rate)) for seconds in (self.window, self.hop))
         last = max(n_samples - size, 0)
-        return [*range(0, last, step), last], size
+        return [(start, min(start + size, n_samples)) for start in [*range(0, last, step), last]]
 
     def _check_parameters(self) -> None:
         if not is_classifier(self.estimator):
@@ -381,29 +363,8 @@ def _embeddings(last: Any, Z: Any) -> NDArray[Any]:
     return np.asarray(Z)
 
 
-def _but_for_silence(call: Callable[[bool], Any]) -> Any:
-    """Call with all windows, and, if one of them is silent, again with those that are not."""
-    try:
-        return call(True)
-    except ValueError as error:
-        # A search names the errors of its fits in one of its own.
-        if not isinstance(error, SilentAudioError) and SilentAudioError.__name__ not in str(error):
-            raise
-    return call(False)
-
-
-@contextmanager
-def _naming_recordings(parts: Sequence[tuple[str, ArrayLike]]) -> Iterator[None]:
-    """Say of an error that names the row of a waveform which recording that window is of."""
-    try:
-        yield
-    except ValueError as error:
-        if parts and (found := re.search(r"[Tt]he waveform in row (\d+)", str(error))):
-            row = int(found[1])
-            places = {
-                f"recording {rows[row]} of {name}": None
-                for name, rows in ((name, np.asarray(rows)) for name, rows in parts)
-                if row < len(rows)
-            }
-            error.add_note(f"Rows are windows here; this one is of {' or of '.join(places)}.")
-        raise
+def _refuses_silence(estimator: Any) -> bool:
+    """Tell whether audio transformers in an estimator raise an error for silence."""
+    params = estimator.get_params().items()
+    settings = [value for name, value in params if name.split("__")[-1] == "on_error"]
+    return bool(settings) and all(value == "raise" for value in settings)
