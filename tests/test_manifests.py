@@ -373,9 +373,10 @@ def test_tables_with_something_wrong(database, tmp_path):
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("file,emotion,speaker\na.wav,happy, very,s1\n", "4 cells in line 2, but 3 columns. Quote"),
+        ("file,emotion,speaker\na.wav,happy, very,s1\n", "3 fields in line 2, saw 4. Quote cells"),
         ("file,emotion,emotion,speaker\na.wav,joy,sad,s1\n", r"several columns \['emotion'\]"),
-        ('file,emotion,speaker\na.wav,joy,"s1\nc.wav,sad,s2\n', "is no CSV file: "),
+        ('file,emotion,speaker\na.wav,joy,"s1"x\n', "is not a valid CSV file: "),
+        ('file,emotion,speaker\na.wav,joy,"s1\nc.wav,sad,s2\n', "is not a valid CSV file: "),
         (
             "file;emotion;speaker\na.wav;joy;s1\n",
             "single column, 'file;emotion;speaker': its cells",
@@ -406,13 +407,20 @@ def test_tables_in_another_encoding(manifest):
             load_manifest(path, encoding=encoding)
 
 
+def test_blank_rows_and_columns_without_a_name_are_left_out(manifest):
+    lines = (" , ,,", ",file,emotion,speaker", "0, audio/b.wav,fear,NA", "", "1,audio/a.flac,joy,2")
+    path = manifest(*lines, ", ,,")
+    corpus = load_manifest(path)
+    assert names(corpus, path.parent) == ["audio/b.wav", "audio/a.flac"]
+    assert corpus.speaker.tolist() == ["NA", "2"]
+    with pytest.raises(ValueError, match=r"no column ''; it has \['file', 'emotion', 'speaker'\]"):
+        load_manifest(path, emotion="")
+
+
 def test_delimiters_of_one_character(manifest):
     path = manifest("file,emotion,speaker", "audio/b.wav,fear,1")
-    for delimiter in (";;", "", None):
-        with pytest.raises(ValueError, match="delimiter must be a single character; got"):
-            load_manifest(path, delimiter=delimiter)
-    for delimiter in ("\0", "\n", "\r", '"'):
-        with pytest.raises(ValueError, match=r"delimiter must be none of '.*; got '"):
+    for delimiter in (";;", "", None, "\0", "\n", "\r", '"'):
+        with pytest.raises(ValueError, match=r"delimiter must be a single char.*none of .*; got "):
             load_manifest(path, delimiter=delimiter)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -27,6 +26,9 @@ from skdidan.corpora.folders import (
 from skdidan.domains import check_missing
 from skdidan.emotions import canonical_label, check_mapping
 from skdidan.reporting import warn_caller
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["from_audformat", "load_audio_folder", "load_manifest"]
 
@@ -122,11 +124,10 @@ def load_manifest(
     """
     _check_base(root)
     if hasattr(manifest, "columns"):
-        columns = _columns(manifest, "the data frame")
-        where = "the data frame"
+        frame, where = manifest, "the data frame"
     elif isinstance(manifest, str | os.PathLike):
         path = Path(manifest).expanduser()
-        columns, where = _read_csv(path, delimiter, encoding), f"the manifest {str(path)!r}"
+        frame, where = _read_csv(path, delimiter, encoding), f"the manifest {str(path)!r}"
         root, name = path.parent if root is None else root, name or path.stem
     else:
         raise TypeError(
@@ -134,7 +135,7 @@ def load_manifest(
             f"{type(manifest).__name__}."
         )
     wanted = {"file": file, "emotion": emotion, "speaker": speaker, "sex": sex}
-    rows = _take_columns(columns, wanted, where)
+    rows = _take_columns(frame, wanted, where)
     rows["file"] = [_resolve(path, root) for path in rows["file"]]
     return _corpus(rows, mapping, name or "manifest", where)
 
@@ -304,9 +305,8 @@ def from_audformat(
         )
     frame = table if hasattr(table, "columns") else table.to_frame(emotion)
     where = "the table"
-    columns = _columns(frame, where)
     # Beside the index there may be a column of any name, even file.
-    rows = _take_columns(columns, {"emotion": emotion, "speaker": speaker, "sex": sex}, where)
+    rows = _take_columns(frame, {"emotion": emotion, "speaker": speaker, "sex": sex}, where)
     levels = [list(frame.index.get_level_values(level)) for level in names]
     files = list(map(_cell, levels[0]))
     check_missing(files, f"level 'file' of {where}")
@@ -319,14 +319,6 @@ def from_audformat(
     return _corpus(rows, mapping, name or "audformat", where)
 
 
-def _columns(frame: Any, where: str) -> dict[str, list[Any]]:
-    """Take the columns of a data frame, whose names must differ."""
-    names = [str(name) for name in frame.columns]
-    if repeated := sorted(name for name, n in Counter(names).items() if n > 1):
-        raise ValueError(f"{where} has several columns {repeated}; keep one of each.")
-    return {name: list(map(_cell, frame.iloc[:, n])) for n, name in enumerate(names)}
-
-
 def _segment(row: int, path: str, start: Any, end: Any) -> Segment:
     try:
         return Segment(path, start, end)
@@ -335,8 +327,10 @@ def _segment(row: int, path: str, start: Any, end: Any) -> Segment:
         raise
 
 
-def _read_csv(path: Path, delimiter: str, encoding: str) -> dict[str, list[Any]]:
-    """Read the columns of a CSV file, all as strings; None stands for an empty cell."""
+def _read_csv(path: Path, delimiter: str, encoding: str) -> DataFrame:
+    """Read a CSV file as strings, and leave out blank rows and columns without a name."""
+    import pandas as pd
+
     if os.path.isdir(path):  # the method of a path raises an error for a name too long
         raise IsADirectoryError(
             f"manifest must be a CSV file; {str(path)!r} is a folder. load_audio_folder reads a "
@@ -344,54 +338,52 @@ def _read_csv(path: Path, delimiter: str, encoding: str) -> dict[str, list[Any]]
         )
     if not os.path.isfile(path):
         raise FileNotFoundError(f"manifest must be a CSV file; {str(path)!r} is not there.")
-    if not isinstance(delimiter, str) or len(delimiter) != 1:
-        raise ValueError(f"delimiter must be a single character; got {delimiter!r}.")
-    if delimiter in _NO_DELIMITERS:
-        raise ValueError(f"delimiter must be none of {_NO_DELIMITERS!r}; got {delimiter!r}.")
+    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in _NO_DELIMITERS:
+        raise ValueError(
+            f"delimiter must be a single character, none of {_NO_DELIMITERS!r}; got {delimiter!r}."
+        )
     where = f"the manifest {str(path)!r}"
-    if not _is_encoding(encoding):
+    try:
+        "a".encode(encoding)
+    except (LookupError, TypeError, ValueError) as error:
         raise ValueError(
             f"encoding must be one of Python's, such as 'utf-8' or 'cp1252'; got {encoding!r}."
-        )
+        ) from error
     try:
         with path.open(encoding=encoding, newline="") as lines:
-            reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
-            rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
+            # The C engine would accept stray quotes. Without a header the names can be checked.
+            table = pd.read_csv(
+                lines,
+                sep=delimiter,
+                header=None,
+                dtype=str,
+                keep_default_na=False,
+                skipinitialspace=True,
+                engine="python",
+            )
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
     except UnicodeError as error:
         raise ValueError(
             f"{where} is not in the encoding {encoding!r}: {error}. Name its own as encoding=..., "
             "such as 'cp1252' for one that Excel saved."
         ) from error
-    except csv.Error as error:
-        raise ValueError(f"{where} is no CSV file: {error}.") from error
-    names = [name.strip() for name in rows[0][1]] if rows else []
-    if repeated := sorted(name for name, n in Counter(names).items() if name and n > 1):
-        raise ValueError(f"{where} has several columns {repeated}; keep one of each.")
+    except pd.errors.ParserError as error:
+        raise ValueError(
+            f"{where} is not a valid CSV file: {error}. Quote cells that contain the delimiter "
+            f"{delimiter!r}."
+        ) from error
+    table = table.fillna("").apply(lambda cells: cells.str.strip())
+    table = table[(table != "").any(axis=1)]
+    if table.empty:
+        return table
+    names = table.iloc[0].tolist()
     if len(names) == 1:
         raise ValueError(
             f"{where} has a single column, {names[0]!r}: its cells are not parted by "
             f"delimiter={delimiter!r}."
         )
-    for line, row in rows[1:]:
-        if len(row) > len(names):
-            raise ValueError(
-                f"{where} has {len(row)} cells in line {line}, but {len(names)} columns. Quote a "
-                f"cell that holds the delimiter {delimiter!r}."
-            )
-    cells = [list(map(_cell, row)) for _, row in rows[1:]]
-    return {
-        name: [row[n] if n < len(row) else None for row in cells]
-        for n, name in enumerate(names)
-        if name
-    }
-
-
-def _is_encoding(name: Any) -> bool:
-    try:
-        "a".encode(name)
-    except (LookupError, TypeError, ValueError):
-        return False
-    return True
+    return table.iloc[1:].set_axis(names, axis=1).drop(columns="", errors="ignore")
 
 
 def _cell(value: Any) -> Any:
@@ -400,34 +392,36 @@ def _cell(value: Any) -> Any:
 
 
 def _take_columns(
-    columns: Mapping[str, list[Any]], wanted: Mapping[str, str | None], where: str
+    frame: DataFrame, wanted: Mapping[str, str | None], where: str
 ) -> dict[str, list[Any]]:
     """Take the columns by what is in them; one that is None is "unknown" throughout."""
-    n_rows = max(map(len, columns.values()), default=0)
+    names = [str(name) for name in frame.columns]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{where} has several columns {repeated}; keep one of each.")
     rows = {}
     for part, name in wanted.items():
         optional = part in ("speaker", "sex")
         if name is None and optional:
-            rows[part] = ["unknown"] * n_rows
-        elif not isinstance(name, str):
+            rows[part] = ["unknown"] * len(frame)
+            continue
+        if not isinstance(name, str):
             raise TypeError(
                 f"{part} must be the name of a column, as a str{' or None' * optional}; got "
                 f"{name!r}."
             )
-        elif name not in columns:
+        if name not in names:
             cure = f" {part}=None does without." if optional else ""
             raise ValueError(
-                f"{where} has no column {name!r}; it has {list(columns)}. Name the column of each "
+                f"{where} has no column {name!r}; it has {names}. Name the column of each "
                 f"{part} as {part}=...{cure}"
             )
-        else:
-            rows[part] = columns[name]
-            try:
-                check_missing([] if part == "sex" else rows[part], f"column {name!r} of {where}")
-            except ValueError as error:
-                cure = " speaker=None does without speakers." if part == "speaker" else ""
-                raise ValueError(f"{error}{cure}") from error
-    if not n_rows:
+        rows[part] = [_cell(value) for value in frame.iloc[:, names.index(name)]]
+        try:
+            check_missing([] if part == "sex" else rows[part], f"column {name!r} of {where}")
+        except ValueError as error:
+            cure = " speaker=None does without speakers." if part == "speaker" else ""
+            raise ValueError(f"{error}{cure}") from error
+    if frame.empty:
         raise ValueError(f"{where} has no rows.")
     return rows
 
