@@ -123,6 +123,33 @@ def test_summary_averages_over_seeds(task):
     assert rows[1]["uar_std"] == 0
 
 
+def test_summary_keeps_tasks_and_oracles_apart_in_the_order_of_the_records():
+    def records(task, oracle, *scores):
+        run = {"task": task, "method": "DAN", "oracle": oracle, "seconds": 2.0, "y_pred": None}
+        return [{**run, "seed": n, "uar": x, "war": x / 2} for n, x in enumerate(scores)]
+
+    rows = summarise(
+        [*records("B", False, 0.2, 0.4), *records("B", True, 0.9), *records("A", False, 0.5)]
+    )
+    assert [(row["task"], row["oracle"], row["n_seeds"]) for row in rows] == [
+        ("B", False, 2),
+        ("B", True, 1),
+        ("A", False, 1),
+    ]
+    assert [row["uar"] for row in rows] == pytest.approx([0.3, 0.9, 0.5])
+    assert rows[0]["war_std"] == pytest.approx(0.05 * 2**0.5)
+    assert rows[1]["uar_std"] == 0.0 and rows[0]["seconds"] == 2.0
+    assert summarise([]) == []
+    assert format_summary(rows).splitlines() == [
+        "B                 UAR (%)      WAR (%)  seconds",
+        "DAN           30.0 ± 14.1   15.0 ± 7.1        2",
+        "DAN (oracle)   90.0 ± 0.0   45.0 ± 0.0        2",
+        "",
+        "A                 UAR (%)      WAR (%)  seconds",
+        "DAN            50.0 ± 0.0   25.0 ± 0.0        2",
+    ]
+
+
 def test_one_seed_has_no_deviation(task):
     (row,) = summarise(compare({"spy": Spy()}, {"toy": task}, seeds=[0]))
     assert row["uar_std"] == 0

@@ -19,6 +19,7 @@ from skdidan.metrics import uar, war
 __all__ = ["compare", "format_summary", "row_title", "summarise"]
 
 _N_FOLDS = 5
+_RUN = ("task", "method", "oracle", "seed")
 _TASK_KEYS = ("X_src", "y_src", "X_tgt", "y_tgt")
 
 
@@ -107,7 +108,7 @@ def compare(
         y_true = tasks[task].y_tgt
         classes = tasks[task].get("classes")
         scores = {"uar": uar(y_true, y_pred, labels=classes), "war": war(y_true, y_pred)}
-        run = {"task": task, "method": name, "oracle": oracle, "seed": seed}
+        run = dict(zip(_RUN, (task, name, oracle, seed), strict=True))
         records.append({**run, **scores, "seconds": seconds, "y_pred": y_pred})
     return records
 
@@ -175,20 +176,18 @@ def summarise(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         n_seeds, uar, uar_std, war, war_std, seconds``. Deviations are those of a sample (divided
         by ``n - 1``), and zero for a single seed.
     """
-    groups: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
-    for record in records:
-        key = (record["task"], record["method"], record["oracle"])
-        groups.setdefault(key, []).append(record)
-    rows = []
-    for (task, method, oracle), group in groups.items():
-        row = {"task": task, "method": method, "oracle": oracle, "n_seeds": len(group)}
-        for name in ("uar", "war"):
-            values = [record[name] for record in group]
-            row[name] = float(np.mean(values))
-            row[f"{name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-        row["seconds"] = float(np.mean([record["seconds"] for record in group]))
-        rows.append(row)
-    return rows
+    import pandas as pd
+
+    table = pd.DataFrame(records, columns=[*_RUN, "uar", "war", "seconds"])
+    summary: Any = table.groupby(["task", "method", "oracle"], sort=False, as_index=False).agg(
+        n_seeds=("seed", "size"),
+        uar=("uar", "mean"),
+        uar_std=("uar", "std"),
+        war=("war", "mean"),
+        war_std=("war", "std"),
+        seconds=("seconds", "mean"),
+    )
+    return summary.fillna({"uar_std": 0.0, "war_std": 0.0}).to_dict("records")
 
 
 def format_summary(rows: list[dict[str, Any]]) -> str:
@@ -202,22 +201,26 @@ def format_summary(rows: list[dict[str, Any]]) -> str:
     B → C      UAR (%)      WAR (%)  seconds
     DAN     40.0 ± 1.0   50.0 ± 0.0        4
     """
-    width = max(len(row_title(row)) for row in rows)
-    width = max(width, *(len(row["task"]) for row in rows))
-    lines: list[str] = []
-    task = None
-    for row in rows:
-        if row["task"] != task:
-            task = row["task"]
-            lines += [""] if lines else []
-            lines += [f"{task:{width}}  {'UAR (%)':>11}  {'WAR (%)':>11}  {'seconds':>7}"]
-        scores = [
-            f"{100 * row[name]:.1f} ± {100 * row[f'{name}_std']:.1f}" for name in ("uar", "war")
-        ]
-        lines += [
-            f"{row_title(row):{width}}  {scores[0]:>11}  {scores[1]:>11}  {row['seconds']:7.0f}"
-        ]
-    return "\n".join(lines)
+    import pandas as pd
+
+    cells = pd.DataFrame(
+        {
+            "UAR (%)": [_percent(row, "uar") for row in rows],
+            "WAR (%)": [_percent(row, "war") for row in rows],
+            "seconds": [f"{row['seconds']:.0f}" for row in rows],
+        },
+        index=[row_title(row) for row in rows],
+    )
+    tasks = pd.Index([row["task"] for row in rows])
+    width = max(map(len, [*cells.index, *tasks]))
+    return "\n\n".join(
+        block.rename_axis(columns=task.ljust(width)).to_string(col_space=[12, 12, 8])
+        for task, block in cells.groupby(tasks, sort=False)
+    )
+
+
+def _percent(row: dict[str, Any], metric: str) -> str:
+    return f"{100 * row[metric]:.1f} ± {100 * row[f'{metric}_std']:.1f}"
 
 
 def row_title(row: dict[str, Any]) -> str:

@@ -52,21 +52,20 @@ def plot_scores(
     """
     if metric not in ("uar", "war"):
         raise ValueError(f"metric must be 'uar' or 'war'; got {metric!r}.")
-    tasks = sorted({record["task"] for record in records})
+    import pandas as pd
+
+    runs = pd.DataFrame(records, columns=["task", "method", "oracle", metric])
+    tasks = sorted(runs["task"].unique())
     if len(tasks) != 1:
         raise ValueError(f"plot_scores draws one task at a time; the records hold {tasks}.")
     ax = _axes(ax)
-    rows = summarise(records)[::-1]
+    rows, seeds = summarise(records)[::-1], runs.groupby(["method", "oracle"])[metric]
     for place, row in enumerate(rows):
         colour = _ORACLE if row["oracle"] else _METHOD
         mean, deviation = 100 * row[metric], 100 * row[f"{metric}_std"]
         ax.barh(place, mean, xerr=deviation, color=colour, height=0.7, error_kw={"lw": 1})
-        seeds = [
-            record[metric]
-            for record in records
-            if (record["method"], record["oracle"]) == (row["method"], row["oracle"])
-        ]
-        ax.plot(100 * np.array(seeds), [place] * len(seeds), ".", color="black", ms=4, alpha=0.6)
+        points = 100 * seeds.get_group((row["method"], row["oracle"]))
+        ax.plot(points, [place] * len(points), ".", color="black", ms=4, alpha=0.6)
         ax.annotate(
             f"{mean:.1f} ",
             (0, place),
