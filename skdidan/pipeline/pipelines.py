@@ -48,19 +48,18 @@ def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
 
 
 class AdaptationPipeline(GroupedEstimator):
-    """A chain of transformers and a final estimator, fitted to a source and a target.
+    """Chain of transformers and a final estimator, fitted to a source and a target.
 
-    Source and target go through the chain side by side. Each transformer is fitted to both if its
-    ``fit`` takes `X_tgt`, else to the source alone; the source goes on by its ``fit_transform``,
-    the target by its ``transform``, so that asymmetric steps such as `CorpusScaler` treat each
-    domain in its own way. The final estimator receives the target if it takes it. The domains are
-    separated at the entrance: labels of the target reach no step, in either call shape.
+    Both domains go through the steps side by side. A transformer whose ``fit`` takes `X_tgt` is
+    fitted to both, any other one to the source. The source takes its ``fit_transform``, the target
+    its ``transform``, so that steps such as `CorpusScaler` treat each domain in its own way. The
+    last step gets the target if its ``fit`` takes it. Target labels reach no step.
 
     Parameters
     ----------
     steps : list of (str, estimator)
         Names and estimators, the transformers first. ``"passthrough"`` or None leaves a step out.
-        `fit` works on copies; the estimators given stay as they are.
+        Copies are fitted.
     memory : str, path-like or joblib.Memory, default=None
         Folder for the audio transformers among the steps, however deep, that have no `memory` of
         their own: they keep the row of each recording there, so that it is computed once per
@@ -72,16 +71,14 @@ class AdaptationPipeline(GroupedEstimator):
     Attributes
     ----------
     steps_ : list of (str, estimator)
-        The fitted steps. Indexing the pipeline gives these, too.
+        The fitted steps; indexing the pipeline gives these.
     columns_ : ndarray of int, shape (n_samples,), or None
-        The order into which the columns of a precomputed kernel are brought: source, then target.
-        None without `sample_domain` or where the first step takes no kernel.
+        Order of the columns of a precomputed kernel: source, then target. None without
+        `sample_domain`, or if the first step takes no kernel.
     classes_ : ndarray, shape (n_classes,)
-        Labels of the classes; only where the last step is a classifier.
-    n_features_in_ : int
-        Number of features; only where the first step has it.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only where the first step has them.
+        The classes, if the last step is a classifier.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Number and names of the columns, if the first step has them.
 
     See Also
     --------
@@ -90,16 +87,15 @@ class AdaptationPipeline(GroupedEstimator):
 
     Notes
     -----
-    A search slices every fit parameter that has as many rows as ``X``. Give it the target as
-    ``search.fit(X, y, X_tgt=Target(X_tgt))``. The held-out source rows on which a cross-validation
-    scores go through the chain as rows of the target do, unless a `TargetScorer` scores them.
+    A search slices every fit parameter that has as many rows as ``X``: give it the target as
+    ``search.fit(X, y, X_tgt=Target(X_tgt))``. In a cross-validation, held-out source rows take the
+    path of the target, unless a `TargetScorer` scores them.
 
-    Where the first step takes a precomputed kernel, as `TCA` does, give `fit` the square matrix of
-    all rows and `sample_domain`; a search then splits rows and columns. Rows to predict hold their
-    kernel with the rows of the fit, in the order in which those came.
+    If the first step takes a precomputed kernel, as `TCA` does, give `fit` the square matrix of all
+    rows and `sample_domain`; a search then splits rows and columns. Rows to predict hold their
+    kernel with the rows of the fit, in the order of the fit.
 
-    A step that is itself a search, or wraps an estimator in any other way, gets the target as a
-    `Target`.
+    A step that wraps an estimator, such as a search, gets the target as a `Target`.
 
     Examples
     --------
@@ -151,7 +147,7 @@ class AdaptationPipeline(GroupedEstimator):
         *,
         sample_domain: ArrayLike | None = None,
     ) -> Any:
-        """Fit the steps and return what became of the rows of `X`; for chains of transformers.
+        """Fit the steps and transform the rows of `X`, for chains of transformers.
 
         Parameters
         ----------
@@ -161,8 +157,7 @@ class AdaptationPipeline(GroupedEstimator):
         Returns
         -------
         Z : array-like, of n_source or n_samples rows
-            The source rows on their path; with `sample_domain` all rows, each on the path of its
-            domain, in the order in which they came.
+            The transformed source; with `sample_domain` all rows, in the order of `X`.
         """
         self._check_parameters()
         domains = self._check_domains(Domains.of(X, y, X_tgt, sample_domain=sample_domain))
@@ -185,8 +180,7 @@ class AdaptationPipeline(GroupedEstimator):
         X : array-like or list, of n_samples rows
             Rows of the target, as the first step takes them.
         sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
-            the domains apart.
+            ``>= 0`` for rows that go through the steps as source rows.
 
         Returns
         -------
@@ -201,11 +195,8 @@ class AdaptationPipeline(GroupedEstimator):
 
         Parameters
         ----------
-        X : array-like or list, of n_samples rows
-            Rows of the target, as the first step takes them.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
-            the domains apart.
+        X, sample_domain
+            As in `predict`.
 
         Returns
         -------
@@ -220,11 +211,8 @@ class AdaptationPipeline(GroupedEstimator):
 
         Parameters
         ----------
-        X : array-like or list, of n_samples rows
-            Rows of the target, as the first step takes them.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
-            the domains apart.
+        X, sample_domain
+            As in `predict`.
 
         Returns
         -------
@@ -246,15 +234,12 @@ class AdaptationPipeline(GroupedEstimator):
 
         Parameters
         ----------
-        X : array-like or list, of n_samples rows
-            Rows of the target, as the first step takes them.
+        X, sample_domain
+            As in `predict`.
         y : array-like, shape (n_samples,), optional
-            Their true labels.
+            True labels.
         sample_weight : array-like of float, shape (n_samples,), optional
             Weight of each row.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
-            the domains apart.
 
         Returns
         -------
@@ -267,20 +252,17 @@ class AdaptationPipeline(GroupedEstimator):
 
     @available_if(_last_step_transforms)
     def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> Any:
-        """Send rows of the target through the chain; for chains of transformers.
+        """Transform rows of the target, for chains of transformers.
 
         Parameters
         ----------
-        X : array-like, list or Target, of n_samples rows
-            Rows of the target, as the first step takes them.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
-            the domains apart.
+        X, sample_domain
+            As in `predict`.
 
         Returns
         -------
         Z : array-like, of n_samples rows
-            What the last step made of them.
+            The transformed rows.
         """
         check_is_fitted(self)
         Z, last = self._front(X, sample_domain), self.steps_[-1][1]
@@ -305,18 +287,7 @@ class AdaptationPipeline(GroupedEstimator):
         return Pipeline(self.steps_).get_feature_names_out(input_features)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, those of the steps as ``name__parameter``.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the steps and their parameters.
-
-        Returns
-        -------
-        params : dict of str to object
-            The parameters.
-        """
+        """Return the parameters, those of the steps as ``name__parameter``; see scikit-learn."""
         params = super().get_params(deep=False)
         if deep:
             for name, step in named_pairs(self.steps):
@@ -327,18 +298,7 @@ class AdaptationPipeline(GroupedEstimator):
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, those of the steps as ``name__parameter``, or whole steps by their name.
-
-        Parameters
-        ----------
-        **params : object
-            Values by the names that `get_params` lists.
-
-        Returns
-        -------
-        self : AdaptationPipeline
-            The same pipeline.
-        """
+        """Set parameters: ``name__parameter`` of a step, or a whole step by its name."""
         self.steps = params.pop("steps", self.steps)
         # A search may replace a step and set its parameters at once: the step comes first.
         if params.keys() & dict(named_pairs(self.steps)).keys():
@@ -406,7 +366,7 @@ class AdaptationPipeline(GroupedEstimator):
         return front, domains
 
     def _front(self, X: Any, sample_domain: ArrayLike | None) -> Any:
-        """Send rows, those of the target unless told otherwise, through all steps but the last."""
+        """Send rows, by default of the target, through all steps but the last."""
         check_is_fitted(self)
         X = open_target(X)
         if sample_domain is not None:
@@ -421,8 +381,8 @@ class AdaptationPipeline(GroupedEstimator):
         self, X: Any, method: str, sample_domain: ArrayLike | None, *args: Any, **kwargs: Any
     ) -> Any:
         X = self._front(X, sample_domain)
-        answer = getattr(self.steps_[-1][1], method)
-        return answer(X, *args, **kwargs, **source_path(answer, sample_domain))
+        call = getattr(self.steps_[-1][1], method)
+        return call(X, *args, **kwargs, **source_path(call, sample_domain))
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

@@ -39,30 +39,28 @@ def _estimator_has(method: str) -> Callable[[WindowedClassifier], bool]:
 
 
 class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
-    r"""Any classifier of audio, on windows of fixed length, averaged over each recording.
+    r"""Classify recordings by windows of fixed length, averaging the predictions.
 
     A recording of :math:`n` samples is cut into
 
     .. math:: 1 + \Bigl\lceil \frac{\max(n - w, 0)}{h} \Bigr\rceil
 
-    windows of `w` samples in steps of `h`; the last ends with the recording, however much it
-    shares with the one before. A recording shorter than `w` is a window as it is. The classifier is
-    trained on the windows, each with the label of its recording, and its answers to those of a
-    recording are averaged.
+    windows of `w` samples in steps of `h`. The last window ends with the recording, and a recording
+    shorter than `w` is one window. The classifier is trained on the windows, each with the label of
+    its recording, and its predictions for the windows of a recording are averaged.
 
     Parameters
     ----------
     estimator : classifier
-        Its rows are recordings: an `AdaptationPipeline`, or a search over one, that begins with a
-        transformer of audio. Where its spectrograms have a `duration`, this should be `window`:
-        shorter windows are padded to it, and of longer ones a part would be lost. A copy is fitted.
+        Classifier of recordings: an `AdaptationPipeline` that begins with an audio transformer, or
+        a search over one. If its spectrograms have a `duration`, set it to `window`: shorter
+        windows are padded, and longer ones are cropped. A copy is fitted.
     window : float > 0 [s], default=2.0
         Length of a window.
     hop : float > 0 [s], default=1.0
         Step from a window to the next; at most `window`.
     sample_rate : int > 0 [Hz], default=16000
-        Rate that waveforms are taken to have; it must be that of the transformer. Files know their
-        own.
+        Sample rate of waveforms, that of the transformer. Files know their own.
 
     Attributes
     ----------
@@ -73,22 +71,21 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
     See Also
     --------
-    Segment : What stands for a window of a file.
+    Segment : A window of a file.
 
     Notes
     -----
-    Whatever holds out rows of this classifier, such as a search or its folds of speakers, holds out
-    whole recordings. What is held out inside of `estimator`, by its ``validation_fraction``, is
-    whole groups, or recordings where there are no groups. A search inside of `estimator` holds
-    out groups if its splitter does and `fit` is given any; without, windows of a recording stand on
-    both sides of its folds.
+    A search over this classifier holds out whole recordings. The ``validation_fraction`` of a
+    network inside holds out whole groups, or recordings if there are no groups. A search inside
+    holds out groups if its splitter does and `fit` gets them; otherwise windows of one recording
+    stand on both sides of its folds.
 
-    A recording counts for as many rows of the training as it has windows. Set anew after `fit`,
-    `window` and `hop` hold for what is asked from then on.
+    A recording counts in training as often as it has windows. `window` and `hop` may be changed
+    after `fit`, for later predictions.
 
     Windows of a file are `Segment` objects. Windows of digital silence, as in a muted pause, are
-    left out where a recording has others, unless a transformer replaces silence instead of raising
-    an error (``on_error="warn"``). For this each recording is decoded once before the transformer
+    left out if a recording has others, unless a transformer replaces silence instead of raising an
+    error (``on_error="warn"``). For this each recording is decoded once before the transformer
     reads its windows. A file that cannot be read is left whole, and the transformer's error names
     it; an error of a waveform names its row in `X` or `X_tgt`.
 
@@ -150,13 +147,13 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         X : array-like, list or Target, of n_samples rows
             Recordings of the target.
         sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for recordings of the source; told to an `AdaptationPipeline`.
+            ``>= 0`` for recordings of the source, which an `AdaptationPipeline` transforms as such.
 
         Returns
         -------
         y : ndarray, shape (n_samples,)
-            The class of the highest mean probability over the windows; by a classifier without
-            probabilities that of the highest mean score, or else of the most windows.
+            Class of the highest mean probability over the windows; without probabilities that of
+            the highest mean score, or else of the most windows.
         """
         check_is_fitted(self)
         are_of_pairs = scores_pairs(last_step(self.estimator_))
@@ -176,10 +173,8 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
         Parameters
         ----------
-        X : array-like, list or Target, of n_samples rows
-            Recordings of the target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for recordings of the source; told to an `AdaptationPipeline`.
+        X, sample_domain
+            As in `predict`.
 
         Returns
         -------
@@ -196,10 +191,8 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
         Parameters
         ----------
-        X : array-like, list or Target, of n_samples rows
-            Recordings of the target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for recordings of the source; told to an `AdaptationPipeline`.
+        X, sample_domain
+            As in `predict`.
 
         Returns
         -------
@@ -213,28 +206,26 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
         Parameters
         ----------
-        X : array-like, list or Target, of n_samples rows
-            Recordings of the target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for recordings of the source; told to an `AdaptationPipeline`.
+        X, sample_domain
+            As in `predict`.
 
         Returns
         -------
         features : ndarray of float, shape (n_samples, n_features_out)
-            The mean of the inputs of the output layer of a network (see `DIDANClassifier`), or of
-            what any other classifier is given.
+            Mean of the inputs of the output layer of a network, or of the inputs of any other
+            classifier.
 
         Raises
         ------
         TypeError
-            If the classifier is given recordings as they are, without a transformer before it.
+            If no transformer stands before the classifier.
         """
         return self._average("embed", X, sample_domain)
 
     def _average(
         self, method: str, X: Any, sample_domain: ArrayLike | None
     ) -> NDArray[np.floating]:
-        """Average what a method says of the windows of each recording."""
+        """Average the result of a method over the windows of each recording."""
         check_is_fitted(self)
         self._check_parameters()
         X = open_target(X)
@@ -244,8 +235,8 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         if method == "embed":
             values = _embeddings(*send_through(self.estimator_, windows, path))
         else:
-            answer = getattr(unwrap(self.estimator_), method)
-            values = np.asarray(answer(windows, **source_path(answer, path)))
+            predict = getattr(unwrap(self.estimator_), method)
+            values = np.asarray(predict(windows, **source_path(predict, path)))
         if method == "predict":
             values = values[:, np.newaxis] == self.classes_
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
@@ -345,14 +336,14 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
 
 def _takes_groups(estimator: Any) -> bool:
-    """Tell whether groups given to ``fit`` come to a classifier that takes them."""
+    """Tell whether the classifier at the end of pipelines takes groups."""
     while isinstance(estimator, AdaptationPipeline):
         estimator = estimator[-1]
     return has_fit_parameter(estimator, "groups")
 
 
 def _embeddings(last: Any, Z: Any) -> NDArray[Any]:
-    """Return what the last layer of a network takes, or what any other classifier is given."""
+    """Return the inputs of the output layer of a network, or those of any other classifier."""
     if hasattr(last, "embed"):
         return last.embed(Z)
     if isinstance(Z, list):
