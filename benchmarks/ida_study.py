@@ -12,7 +12,7 @@ import cross_corpus
 import torch
 
 from skdidan import IDA, MMD, AdaptationClassifier, MeanDistance, PenaltyTerm, sparse_codes
-from skdidan.penalties.distances import Penalty, as_shares
+from skdidan.penalties.base import Penalty, as_shares
 from skdidan.penalties.reconstruction import _directions, _error_of_sharpened, _label_error
 
 #: High and low arousal of anger, fear, happiness, neutral and sadness; and these themselves.

@@ -39,11 +39,11 @@ from skdidan import (
     TargetScorer,
     criteria,
     make_adaptation_pipeline,
-    spectrograms,
     split_domains,
     suggest_trade_off,
     uar,
 )
+from skdidan.audio import spectrograms
 from skdidan.selection.trials import CRITERIA, Trial
 
 HONEST = sorted(set(CRITERIA) - {"oracle"})
