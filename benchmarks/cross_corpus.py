@@ -1,19 +1,19 @@
-"""Which method recognises emotions best in a corpus it has no labels of? EmoDB and CASIA.
+"""Compare the neural methods between EmoDB and CASIA, in both directions.
 
-Four cells: EmoDB to CASIA and back, log-mel spectrograms through the CNN and functionals through
-the MLP (openSMILE's eGeMAPS where it is installed, the package's own otherwise). All methods train
-the same network by the same schedule on the same batches, under the default parameters of the
-package; but LIDAN has three fully connected layers, and "source only" no target rows. DAN and Deep
-CORAL also have other trade-offs, of which the *best on the target* is taken for them in the
-comparison, so that none is a straw man. Target labels choose the clips of the emotions that both
-corpora know, and score::
+There are four cells: EmoDB to CASIA and back, each with log-mel spectrograms (CNN) and functionals
+(MLP). The functionals are openSMILE's eGeMAPS if it is installed, else the package's own. All
+methods train the same network with the same schedule on the same batches, with the default
+parameters of the package. There are two exceptions: LIDAN has three fully connected layers, and
+"source only" gets no target rows. DAN and Deep CORAL are also run with other trade-offs. The
+comparison takes the one that is *best on the target*, so that no baseline is at a disadvantage.
+Target labels select the clips of the shared emotions, and score::
 
     OMP_NUM_THREADS=1 python benchmarks/cross_corpus.py --corpora DIR --seeds 5 --jobs 2 --bf16
 
-Every run goes into a CSV file as soon as it ends, with hashes of the code that a method reaches and
-of the data it saw; a second call does what is left. Runs of other code or data than the present are
-kept there but not shown. The features are cached. The paired tests are over seeds and cells: they
-speak of these two corpora, not of others.
+Every run is appended to a CSV file as soon as it ends, with hashes of the code that the method
+reaches and of its data. A second call runs only what is missing. The file keeps runs of other code
+or data, but the tables leave them out. The features are cached. The paired tests are over seeds and
+cells, so they hold for these two corpora only.
 """
 
 import argparse
@@ -65,27 +65,27 @@ FIELDS = ["code", "data", "precision", "features", "task", "method", "seed", "ua
 
 
 class HalfPrecision(torch.nn.Module):
-    """A module computed in bfloat16, with single-precision weights and outputs."""
+    """Compute a module in bfloat16, with single-precision weights and outputs."""
 
     def __init__(self, module):
         super().__init__()
         self.module = module
 
     def forward(self, X):
-        """Compute the module."""
+        """Apply the module under autocast."""
         with torch.autocast(X.device.type, dtype=torch.bfloat16):
             return self.module(X).float()
 
 
 def half_precision_cnn(input_shape, n_classes, **params):
-    """CNN whose convolutions are computed in bfloat16."""
+    """Make a CNN with convolutions in bfloat16."""
     network = CNN(input_shape, n_classes, **params)
     network.encoder = HalfPrecision(network.encoder)
     return network
 
 
 def extractor(features):
-    """Return the transformer of audio files to what the networks see."""
+    """Return the transformer from audio files to the features of this name."""
     if features == "logmel":
         return LogMelSpectrogram()
     has_opensmile = importlib.util.find_spec("opensmile") is not None
@@ -93,14 +93,14 @@ def extractor(features):
 
 
 def load_features(corpus, features, root, code):
-    """Features of all files of a corpus, with its emotions; `code` tells the cache of changes."""
+    """Return features of all files of a corpus, and the corpus; `code` is part of the cache key."""
     loaded = load_corpus(corpus, Path(root, corpus))
     X = extractor(features).fit_transform(loaded.files)
     return np.asarray(X, dtype=np.float32), loaded
 
 
 def make_task(domains, frames_per_step):
-    """Source, labels, target and its labels, both corpora standardised by themselves."""
+    """Return source, labels, target and the task; each corpus is standardised by itself."""
     loaded = []
     for X, corpus in domains:
         if X.ndim == 3 and frames_per_step > 1:
@@ -116,7 +116,7 @@ def make_task(domains, frames_per_step):
 
 
 def run(method, key, task, half_precision):
-    """UAR of one fit, and its key (features, task, method, seed)."""
+    """Fit once; return the key (features, task, method, seed) and the UAR."""
     classifier, params = method
     features, *_, seed = key
     X_src, y_src, X_tgt, labels = task
@@ -130,7 +130,7 @@ def run(method, key, task, half_precision):
 
 
 class Results:
-    """All runs in a CSV file; those of the present code and features are the scores."""
+    """All runs in a CSV file; `scores` holds those of the present code and data."""
 
     def __init__(self, path, methods, precision):
         self.path, self.precision = path, precision
@@ -143,7 +143,7 @@ class Results:
         if path.exists():
             with open(path, newline="", encoding="utf-8") as file:
                 for row in list(csv.reader(file))[1:]:
-                    if len(row) == len(FIELDS):  # a run that was interrupted leaves half a line
+                    if len(row) == len(FIELDS):  # an interrupted run leaves an incomplete line
                         self.runs[tuple(row[:-1])] = float(row[-1])
 
     def _code(self, classifier, params, epochs):
@@ -152,14 +152,14 @@ class Results:
         return fingerprint(classifier, params, recipe, epochs, others)
 
     def find(self, data, run):
-        """Tell whether a run (features, task, method, seed) on this data is known."""
+        """Tell whether a run (features, task, method, seed) on this data is stored."""
         key = self._key(data, run)
         if key in self.runs:
             self.scores[run] = self.runs[key]
         return key in self.runs
 
     def add(self, data, run, score):
-        """Keep a run and write it down."""
+        """Store a run and append it to the file."""
         self.scores[run] = score = round(float(score), 6)
         is_new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,12 +174,12 @@ class Results:
         return self.codes[run[0], run[2]], data, precision, *map(str, run)
 
     def of(self, features, task, method, seeds):
-        """UAR in percent of all seeds."""
+        """Return the UAR in percent for each seed."""
         return np.array([100 * self.scores[features, task, method, seed] for seed in seeds])
 
 
 def compute(results, methods, features, seeds, args, frames_per_step):
-    """Do all runs that are not done yet: seed by seed, so that all methods share the day."""
+    """Run everything that is missing, seed by seed, so that all methods advance together."""
     load = joblib.Memory(args.cache, verbose=0).cache(load_features)
     for kind in features:
         transformer = extractor(kind)
@@ -210,7 +210,7 @@ def compute(results, methods, features, seeds, args, frames_per_step):
 
 
 def print_table(results, methods, features, seeds):
-    """Mean ± standard deviation of each cell, and the average with its standard error."""
+    """Print mean ± standard deviation per cell, and the average with its standard error."""
     cells = [(kind, task) for kind in features for task in TASKS]
     width = max(map(len, methods))
     print(f"UAR (%), {len(seeds)} seeds, CNN in {results.precision}")
@@ -228,7 +228,7 @@ def print_table(results, methods, features, seeds):
 
 
 def best_baselines(results, methods, features, seeds):
-    """Choose the trade-off of each baseline with the best average; source only stays."""
+    """Return source only, and each baseline at the trade-off with the best average."""
 
     def average(method):
         return np.mean([results.of(k, t, method, seeds) for k in features for t in TASKS])
@@ -242,7 +242,7 @@ def best_baselines(results, methods, features, seeds):
 
 
 def print_tests(results, methods, references, features, seeds):
-    """Paired differences over cells and seeds, and Wilcoxon's signed-rank test of them."""
+    """Print paired differences over cells and seeds, with Wilcoxon's signed-rank test."""
     for method in methods:
         for reference in references:
             if method == reference:
@@ -263,7 +263,7 @@ def print_tests(results, methods, references, features, seeds):
 
 
 def parse(description, methods):
-    """Options that the cross-corpus benchmarks share."""
+    """Parse the options shared by the cross-corpus benchmarks."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--corpora", default=os.environ.get("SKDIDAN_CORPORA"), metavar="DIR")
     parser.add_argument("--features", nargs="+", choices=sorted(EPOCHS), default=sorted(EPOCHS))
@@ -288,9 +288,9 @@ def main(
     stem="cross_corpus",
     frames_per_step=1,
 ):
-    """Run what is left, then print the table and the tests against the references.
+    """Run what is missing, then print the table and the tests against the references.
 
-    By default these are the baselines, each with its best trade-off.
+    By default the references are the baselines, each at its best trade-off.
     """
     args = parse(description.split("\n")[0], methods)
     if args.methods:

@@ -1,16 +1,16 @@
-"""How fast are features? LogMelSpectrogram over a plain loop of librosa, Functionals, Embeddings.
+"""Measure the speed of LogMelSpectrogram (against a plain librosa loop), Functionals, Embeddings.
 
-The plain loop reads one file after the other by ``librosa.load``, takes the same two seconds, the
-centre, and computes ``librosa.feature.melspectrogram`` and ``librosa.power_to_db`` of them, in one
-process. Printed are its time over ours, the largest difference of the values, which must not exceed
-1e-4 dB, and real-time factors: seconds of work per second of audio::
+The plain loop reads one file after the other with ``librosa.load``, takes the two seconds in the
+centre, and applies ``librosa.feature.melspectrogram`` and ``librosa.power_to_db``, in one process.
+The script prints three numbers: the time of the plain loop over that of the transformer, the
+largest difference between the values (at most 1e-4 dB), and the real-time factor in seconds of work
+per second of audio::
 
     OMP_NUM_THREADS=1 python benchmarks/features.py --corpora DIR --jobs 2
 
-With ``--embeddings N`` there is a line for a model of the size of wav2vec2-base, with random
-weights, on the first N files. Ratios are those of one run, in which all take turns, a busy machine
-slowing each of them alike; medians over the repeats. With a second core busy elsewhere, two jobs
-cannot show what they gain.
+``--embeddings N`` adds a line for a model of the size of wav2vec2-base, with random weights, on the
+first N files. All methods take turns in one run, so that a busy machine slows each of them equally.
+The ratios are medians over the repeats. If the second core is busy, two jobs show no gain.
 """
 
 import argparse
@@ -31,7 +31,7 @@ LARGEST_DIFFERENCE = 1e-4  # dB
 
 
 def plain_loop(files):
-    """Log-mel spectrograms of the two seconds in the middle, by librosa alone."""
+    """Compute log-mel spectrograms of the two seconds in the centre with librosa alone."""
     spectrograms = []
     for file in files:
         waveform, _ = librosa.load(file, sr=RATE)
@@ -43,7 +43,7 @@ def plain_loop(files):
 
 
 def base_embeddings(files):
-    """Pooled hidden states of a model as large as wav2vec2-base, made here and not trained."""
+    """Compute embeddings of an untrained model of the size of wav2vec2-base."""
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
     with TemporaryDirectory() as folder:
@@ -53,14 +53,14 @@ def base_embeddings(files):
 
 
 def clocked(function, files):
-    """Return seconds on the clock, seconds of all cores together, and the result."""
+    """Return wall-clock seconds, processor seconds of all cores, and the result."""
     start, used = perf_counter(), process_time()
     result = function(files)
     return perf_counter() - start, process_time() - used, result
 
 
 def main():
-    """Extract everything in turns and print the ratios."""
+    """Extract all features in turns and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpora", default=os.environ.get("SKDIDAN_CORPORA"), metavar="DIR")
     parser.add_argument("--corpus", default="casia", help="folder of the corpus")
@@ -101,7 +101,7 @@ def main():
     print(f"{'s per 1,000 clips':>19}")
     reference = np.array(times["plain loop"])[:, 0] / len(files)
     for name, seconds in times.items():
-        clock, used = np.array(seconds).T / len(taken[name])  # seconds for a file
+        clock, used = np.array(seconds).T / len(taken[name])  # seconds per file
         ratio, cores = np.median(reference / clock), np.median(used / clock)
         length = np.mean([durations[file] for file in taken[name]])
         print(f"{name:18}{ratio:17.2f}{cores:12.2f}{np.median(clock) / length:18.5f}", end="")

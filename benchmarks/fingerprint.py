@@ -1,4 +1,4 @@
-"""A hash of the code that a method runs, so that results of different code are not mixed."""
+"""Hash the code that a method runs, so that results of different code are not mixed."""
 
 import ast
 import hashlib
@@ -11,17 +11,17 @@ __all__ = ["fingerprint"]
 
 
 def fingerprint(thing, *details):
-    """Hash all definitions of the package, and of the script, that a class or function can reach.
+    """Hash all definitions of the package and the script that a class or function can reach.
 
-    Docstrings do not count, nor does anything that is never named. A class that a script makes
-    is taken to reach all that its script defines in classes and functions.
+    Docstrings and definitions that are never named do not count. A class that is made at run time
+    counts as reaching all classes and functions of its script.
 
     Parameters
     ----------
     thing : type or function
-        Class of the method, or a function.
+        Class of a method, or a function.
     *details : object
-        What else makes it another method, such as its parameters; their ``repr`` counts.
+        Everything else that defines the method, such as its parameters; their ``repr`` is hashed.
 
     Returns
     -------
@@ -47,13 +47,13 @@ def fingerprint(thing, *details):
 
 
 def is_value(node):
-    """Tell an assignment from a class or function."""
+    """Tell whether a definition is an assignment, not a class or function."""
     return isinstance(node, ast.Assign | ast.AnnAssign)
 
 
 @cache
 def parse(module):
-    """Definitions of a module by their names, and where its names from the package come from."""
+    """Return the definitions of a module by name, and the origin of names from the package."""
     path = Path(importlib.import_module(module).__file__)
     tree = ast.parse(path.read_text(encoding="utf-8"))
     definitions, imports = {}, {}
@@ -71,7 +71,7 @@ def parse(module):
 
 
 def origin(module, name):
-    """Return the module that defines a name, which a package may offer in its __init__."""
+    """Return the module that defines a name, which a package may re-export in its __init__."""
     package = importlib.import_module(module)
     if not hasattr(package, "__path__"):
         return module
@@ -80,7 +80,7 @@ def origin(module, name):
 
 
 def without_docstrings(tree):
-    """Blank the docstrings of a definition."""
+    """Replace the docstrings of a definition by None."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             node.value = ast.Constant(None)

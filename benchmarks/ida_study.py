@@ -1,7 +1,7 @@
-"""What makes implicit distribution alignment work? Its rows, leads and ablations, one at a time.
+"""Study implicit distribution alignment: earlier findings, leads and ablations, one at a time.
 
-The cells, networks, schedule and batches of ``cross_corpus.py``; the log-mel spectrograms are
-averaged over pairs of frames, which halves the time. docs/research/ida.rst reads the results::
+Cells, networks, schedule and batches are those of ``cross_corpus.py``. The log-mel spectrograms are
+averaged over pairs of frames, which halves the time. docs/research/ida.rst explains the results::
 
     OMP_NUM_THREADS=1 python benchmarks/ida_study.py --corpora DIR --seeds 5 --jobs 2 --bf16
 """
@@ -15,12 +15,12 @@ from skdidan import IDA, MMD, AdaptationClassifier, MeanDistance, PenaltyTerm, s
 from skdidan.penalties.base import Penalty, as_shares
 from skdidan.penalties.reconstruction import _directions, _error_of_sharpened, _label_error
 
-#: High and low arousal of anger, fear, happiness, neutral and sadness; and these themselves.
+#: Level 1: high (0) or low (1) arousal of anger, fear, happiness, neutral, sadness. Level 2: these.
 LEVELS = [[0, 0, 0, 1, 1], [0, 1, 2, 3, 4]]
 
 
 class Naive(Penalty):
-    """Target rows rebuilt from source rows as they are: neither centred nor scaled."""
+    """Reconstruct target rows from source rows, neither centred nor scaled."""
 
     def _penalise(self, source, target):
         codes = sparse_codes(source, target, 0.1, tol=0.1)
@@ -28,29 +28,29 @@ class Naive(Penalty):
 
 
 class BothDirections(IDA):
-    """The source rebuilt from the target as well."""
+    """IDA that also reconstructs the source from the target."""
 
     def terms(self, source, target, labels=None, predictions=None):
-        """Average the reconstructions; the labels stay one-directional."""
+        """Average both reconstructions of features; reconstruct labels in one direction only."""
         terms = super().terms(source, target, labels, predictions)
         back = IDA(self.sparsity, mean_weight=0, label_weight=0)(target, source)
         return {**terms, "features": (terms["features"] + back) / 2}
 
 
 class LabelsOnly(IDA):
-    """The rebuilt labels without the rebuilt features."""
+    """IDA that reconstructs labels, but no features."""
 
     def terms(self, source, target, labels=None, predictions=None):
-        """Leave the reconstruction out."""
+        """Set the term of the features to zero."""
         terms = super().terms(source, target, labels, predictions)
         return {**terms, "features": torch.zeros(())}
 
 
 class SelfTraining(IDA):
-    """Labels that the network makes of its own predictions, in place of the rebuilt ones."""
+    """IDA with the network's own sharpened predictions in place of the reconstructed labels."""
 
     def terms(self, source, target, labels=None, predictions=None):
-        """Sharpen the predictions as IDA sharpens the evidence of the codes."""
+        """Sharpen the predictions in the same way as IDA sharpens the evidence of the codes."""
         terms = super().terms(source, target, labels, predictions)
         if "labels" in terms:
             merged = self._at_levels(predictions)
@@ -60,18 +60,18 @@ class SelfTraining(IDA):
 
 
 class NoReconstruction(SelfTraining, LabelsOnly):
-    """Nothing rebuilt: neither the features nor the labels."""
+    """IDA that reconstructs neither features nor labels."""
 
 
 class LongMemory(IDA):
-    """The labels rebuilt from the source rows of the last four batches."""
+    """IDA that reconstructs labels from the source rows of the last four batches."""
 
     def __init__(self, **params):
         super().__init__(**params)
         self.batches = []
 
     def terms(self, source, target, labels=None, predictions=None):
-        """Solve a second time with the larger dictionary, for the labels."""
+        """Solve a second time for the labels, with the larger dictionary."""
         terms = super().terms(source, target, labels, predictions)
         self.batches = [*self.batches[-3:], (source.detach(), labels)]
         memory, known = (torch.cat(parts) for parts in zip(*self.batches, strict=True))
@@ -81,10 +81,10 @@ class LongMemory(IDA):
 
 
 class LabelAware(IDA):
-    """Codes that pay up to three times for source rows of classes improbable for the target row."""
+    """IDA with up to three times the penalty weight for rows of improbable classes."""
 
     def terms(self, source, target, labels=None, predictions=None):
-        """Solve with a price for each pair of rows."""
+        """Solve with a penalty weight for each pair of rows."""
         atoms, rows = _directions(source), _directions(target)
         positive = predictions.detach().clamp_min(0)
         undecided = positive.amax(dim=1, keepdim=True) == 0
@@ -92,14 +92,14 @@ class LabelAware(IDA):
         price = self.sparsity * (1 + 2 * (1 - probable @ labels.T.to(probable)))
         codes = sparse_codes(atoms, rows, price, tol=self.tol)
         error = _label_error(codes, labels.to(atoms), predictions)
-        return {  # the price of the codes has no gradient
+        return {  # the penalty weights have no gradient
             "features": (rows - codes @ atoms).square().sum(dim=1).mean(),
             "labels": self.label_weight * error,
         }
 
 
 class Variant(AdaptationClassifier):
-    """Any penalties: a dict of them is the class attribute `terms`, made anew for each fit."""
+    """Classifier with the penalties that its class attribute `terms` makes anew for each fit."""
 
     terms = staticmethod(dict)
 
@@ -108,7 +108,7 @@ class Variant(AdaptationClassifier):
 
 
 def variant(terms, params=None, **recipe):
-    """Row of the study: a function that makes penalties, and parameters of the classifier."""
+    """Make a row of the study from a function that makes penalties, and parameters."""
     members = {
         "terms": staticmethod(partial(terms, **recipe)),
         "recipe": {"terms": terms.__name__}
@@ -118,7 +118,7 @@ def variant(terms, params=None, **recipe):
 
 
 def ida(penalty=IDA, local=True, means=3.0, moments=MeanDistance, **params):
-    """Terms of DIDAN, or of something like it."""
+    """Return the terms of DIDAN or of a variant."""
     params = {"mean_weight": 0, "levels": LEVELS, **params}
     terms = {"ida": PenaltyTerm(penalty(**params), local=local)}
     if means:
@@ -127,7 +127,7 @@ def ida(penalty=IDA, local=True, means=3.0, moments=MeanDistance, **params):
 
 
 def lidan(penalty):
-    """Terms of LIDAN, or of something like it."""
+    """Return the terms of LIDAN or of a variant."""
     terms = {}
     for layer, levels in enumerate((None, LEVELS[:1], LEVELS), 1):
         term = penalty(mean_weight=0, label_weight=1.5 if levels else 0, levels=levels)
@@ -138,7 +138,7 @@ def lidan(penalty):
 
 
 def single(penalty, weight=1.0):
-    """Terms of one penalty with its full gradient."""
+    """Return one penalty with its full gradient as the only term."""
     return {"penalty": PenaltyTerm(penalty(), weight)}
 
 
@@ -146,7 +146,7 @@ DAN, DIDAN, LIDAN = (cross_corpus.METHODS[name] for name in ("DAN 1.0", "DIDAN",
 THREE = {"network_params": {"hidden": (128, 128, 128)}, "align_on": ("fc1", "fc2", "fc3")}
 NO_LABELS, CLASSES = {"label_weight": 0}, {"levels": None}
 ROWS = {
-    # What was known.
+    # Earlier findings.
     "no penalty": cross_corpus.METHODS["source only, target in the batch"],
     "MMD": DAN,
     "CORAL": cross_corpus.METHODS["DeepCORAL 1.0"],
@@ -155,12 +155,12 @@ ROWS = {
     "IDA, all gradients, means": variant(ida, local=False, **NO_LABELS),
     "IDA, local, means": variant(ida, **NO_LABELS),
     "IDA, local, no means": variant(ida, means=0, **NO_LABELS),
-    # What was found, and its parts.
+    # DIDAN and its parts.
     "DIDAN": DIDAN,
     "DIDAN, all gradients": variant(ida, local=False),
     "DIDAN without features": variant(ida, penalty=LabelsOnly),
     "DIDAN without means": variant(ida, means=0),
-    "DIDAN without groups": (DIDAN[0], {"groups": None}),
+    "DIDAN without groups": (DIDAN[0], {"emotion_groups": None}),
     "DIDAN, own predictions": variant(ida, penalty=SelfTraining),
     "DIDAN without reconstruction": variant(ida, penalty=NoReconstruction),
     "MMD and labels only": variant(ida, penalty=LabelsOnly, means=1.0, moments=MMD),
@@ -170,17 +170,17 @@ ROWS = {
     "DIDAN, label-aware codes": variant(ida, penalty=LabelAware, label_weight=0.5, **CLASSES),
     "DIDAN, memory": variant(ida, penalty=LongMemory, label_weight=0.5, **CLASSES),
     "DIDAN, log loss": (DIDAN[0], {"loss": "log_loss"}),
-    "DIDAN, valence": (DIDAN[0], {"groups": "valence"}),
+    "DIDAN, valence": (DIDAN[0], {"emotion_groups": "valence"}),
     "DIDAN, three layers": (DIDAN[0], THREE),
-    # Labels of growing detail, and its parts.
+    # LIDAN (labels of growing detail) and its parts.
     "LIDAN": LIDAN,
     "LIDAN, no labels": (LIDAN[0], NO_LABELS),
     "LIDAN, own predictions": variant(
         lidan, {"network_params": THREE["network_params"]}, penalty=SelfTraining
     ),
-    "LIDAN without groups": (LIDAN[0], {"groups": None}),
+    "LIDAN without groups": (LIDAN[0], {"emotion_groups": None}),
     "MMD, three layers": (DAN[0], THREE),
-    # How much the weights matter.
+    # Sensitivity to the parameters.
     "DIDAN, label weight 0.5": (DIDAN[0], {"label_weight": 0.5}),
     "DIDAN, label weight 2": (DIDAN[0], {"label_weight": 2.0}),
     "DIDAN, mean weight 1": (DIDAN[0], {"mean_weight": 1.0}),

@@ -1,7 +1,6 @@
-"""How well the answers of two libraries agree, in the words of `peers.py`.
+"""Describe how well the results of two libraries agree, for the tables of `peers.py`.
 
-Each ``compare_*`` takes the answers of all runs of skdidan and of a peer, one for each seed, and
-the data.
+Each ``compare_*`` takes the results of skdidan and of a peer, one per seed, and the data.
 """
 
 import numpy as np
@@ -10,12 +9,12 @@ from sklearn.metrics.pairwise import rbf_kernel
 
 
 def relative_difference(A, B):
-    """Length of A - B over that of B."""
+    """Return the norm of A - B over the norm of B."""
     return np.linalg.norm(A - B) / np.linalg.norm(B)
 
 
 def tca_objective(K, e, W, mu):
-    """``tr(W' K L K W) + mu tr(W' W)`` of these directions, scaled so that ``W' K H K W = n I``."""
+    """Return ``tr(W' K L K W) + mu tr(W' W)``, with W scaled so that ``W' K H K W = n I``."""
     KW, n = K @ W, len(K)
     spread = KW.T @ (KW - KW.mean(axis=0))
     cost = np.outer(e @ KW, e @ KW) + mu * W.T @ W
@@ -23,7 +22,7 @@ def tca_objective(K, e, W, mu):
 
 
 def compare_components(ours, theirs, data, mu, gamma):
-    """Largest angle between the embeddings, and the objective over ours."""
+    """Give the largest angle between the embeddings, and the objective over ours."""
     angle = np.rad2deg(subspace_angles(ours[0]["Z"], theirs[0]["Z"]).max())
     if "W" not in theirs[0]:
         return f"angle {angle:.2g}°"
@@ -35,21 +34,21 @@ def compare_components(ours, theirs, data, mu, gamma):
 
 
 def compare_up_to_sign(ours, theirs, data):
-    """Relative difference of the rows, after the columns are turned the same way round."""
+    """Give the relative difference of the rows, after aligning the signs of the columns."""
     Z, reference = theirs[0]["Z"], ours[0]["Z"]
     signs = np.sign(np.sum(Z * reference, axis=0))
     return f"difference {relative_difference(Z * signs, reference):.1g}"
 
 
 def compare_places(ours, theirs, data):
-    """Relative difference of the source rows, seen from the mean of the target."""
+    """Give the relative difference of the source rows, relative to the mean of the target."""
     n = len(data["X_src"])
     places = (run[0]["Z"][:n] - run[0]["Z"][n:].mean(axis=0) for run in (theirs, ours))
     return f"difference {relative_difference(*places):.1g}"
 
 
 def kmm_objective(weights, data, gamma):
-    """``w' K w / 2 - kappa' w`` as a share of half the squared length of what is matched."""
+    """Return ``w' K w / 2 - kappa' w`` over half the squared norm of the target's kernel mean."""
     source, target, n = data["X_src"], data["X_tgt"], len(data["X_src"])
     fit = weights @ rbf_kernel(source, gamma=gamma) @ weights / 2
     match = n * weights @ rbf_kernel(source, target, gamma=gamma).mean(axis=1)
@@ -57,7 +56,7 @@ def kmm_objective(weights, data, gamma):
 
 
 def compare_weights(ours, theirs, data, gamma):
-    """Objective less ours, correlation with ours, and the largest weight."""
+    """Give the objective minus ours, the correlation with ours, and the largest weight."""
     weights, reference = theirs[0]["weights"], ours[0]["weights"]
     excess = np.subtract(*(kmm_objective(w, data, gamma) for w in (weights, reference)))
     correlation = np.corrcoef(weights, reference)[0, 1]
@@ -65,13 +64,13 @@ def compare_weights(ours, theirs, data, gamma):
 
 
 def compare_values(ours, theirs, data):
-    """Give the value, and its relative difference from ours."""
+    """Give the value and its relative difference to ours."""
     value, reference = float(theirs[0]["value"]), float(ours[0]["value"])
     return f"value {value:.6f}, difference {abs(value / reference - 1):.1g}"
 
 
 def compare_accuracies(ours, theirs, data):
-    """Mean and standard deviation of the target accuracy over the seeds, and the encoder's way."""
+    """Give mean ± deviation of the target accuracy over seeds, and the encoder's change."""
     scores = [100 * np.mean(run["predicted"] == data["y_tgt"]) for run in theirs]
     moved = [float(run["moved"]) for run in theirs if "moved" in run]
     text = f"accuracy {np.mean(scores):.1f} ± {np.std(scores, ddof=len(scores) > 1):.1f} %"

@@ -1,7 +1,7 @@
-"""What `peers.py` compares: tables of cases, each a method of a library with its parameters.
+"""Tables of cases for `peers.py`; each case is a method of a library with its parameters.
 
-The first case of a table is what the others are compared with. The names of methods are those of
-`peer_methods.py`. A sentence says why an answer is another one than that of skdidan.
+The first case of a table is the reference for the others. The names of the methods are those of
+`peer_methods.py`. A sentence explains a result that differs from that of skdidan.
 """
 
 from functools import partial
@@ -17,12 +17,12 @@ from peer_agreement import (
 )
 
 N_FEATURES = 88
-GAMMA = 1 / N_FEATURES  # which skada's TCA always takes
-WIDTHS = 0.25, 0.5, 1.0, 2.0, 4.0  # those of skdidan's MMD
+GAMMA = 1 / N_FEATURES  # fixed in skada's TCA
+WIDTHS = 0.25, 0.5, 1.0, 2.0, 4.0  # as in skdidan's MMD
 
 
 class Case(NamedTuple):
-    """A method of a library with its parameters, and why its answer is another one."""
+    """A method of a library with its parameters, and why its result differs."""
 
     label: str
     library: str
@@ -33,13 +33,13 @@ class Case(NamedTuple):
 
 
 def case(library, method, note="", why="", timed=True, **params):
-    """Make a case, called after its library and the note."""
+    """Make a case whose label joins the library and the note."""
     label = f"{library}, {note}" if note else library
     return Case(label, library, method, params, why, timed)
 
 
 def tca_cases(mu):
-    """TCA of all libraries, `mu` as in the paper."""
+    """Make the cases of TCA for all libraries; `mu` is that of the paper."""
     shared = {"n_components": 10, "gamma": GAMMA}
     ours = shared | {"name": "TCA", "kernel": "rbf", "mu": mu}
     adapt = ours | {"mu": 1 / mu}

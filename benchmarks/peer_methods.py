@@ -1,9 +1,9 @@
-"""The methods that `peers.py` compares, each a function of the data and its parameters.
+"""Methods that `peers.py` compares; each is a function of the data and its parameters.
 
-Started there for one of them, by an interpreter that has its library. A method returns a dict of
-arrays. Added to them are the seconds it took, of the processor and of the clock, the bytes it added
-to what the process holds, and the most that this held, as Linux tells it. All of it runs on a few
-rows first, so that imports, and what is compiled once, do not count::
+`peers.py` starts this script for one method, with an interpreter that has its library. A method
+returns a dict of arrays. The script adds processor seconds, wall-clock seconds, the bytes that the
+method adds to the process, and the peak memory of the process, as reported by Linux. The method
+runs on a few rows first, so that imports and compilation do not count::
 
     python benchmarks/peer_methods.py LIBRARY METHOD data.npz answer.npz '{"parameter": 1.0}'
 """
@@ -15,24 +15,24 @@ from pathlib import Path
 
 import numpy as np
 
-HIDDEN, EPOCHS, BATCH, RATE = 64, 20, 50, 1e-3  # batches of 50 leave no rest, which skada drops
-FEW = 30  # rows of each domain in the first run
-SLOPE = 0.01  # all weights of the linear discriminator on which adversarial penalties are compared
+HIDDEN, EPOCHS, BATCH, RATE = 64, 20, 50, 1e-3  # 50 divides the rows: skada drops a rest
+FEW = 30  # rows of each domain in the warm-up run
+SLOPE = 0.01  # every weight of the linear discriminator that compares adversarial penalties
 
 
 def stacked(data):
-    """Rows of both domains, and the signs by which skada tells them apart."""
+    """Stack the rows of both domains; the signs are skada's `sample_domain`."""
     sizes = len(data["X_src"]), len(data["X_tgt"])
     return np.concatenate([data["X_src"], data["X_tgt"]]), np.repeat([1, -2], sizes)
 
 
 def single(data):
-    """Source and target in single precision, as networks take them."""
+    """Return source and target in single precision, as networks take them."""
     return data["X_src"].astype(np.float32), data["X_tgt"].astype(np.float32)
 
 
 def dense_tca(data, gamma, mu, n_components):
-    """TCA by its definition: every matrix, and LAPACK on the generalised eigenproblem."""
+    """Compute TCA by its definition: all matrices, and LAPACK's generalised eigenproblem."""
     import scipy.linalg
     from sklearn.metrics.pairwise import rbf_kernel
 
@@ -47,7 +47,7 @@ def dense_tca(data, gamma, mu, n_components):
 
 
 def our_transformer(data, name, **params):
-    """Map both domains."""
+    """Transform both domains."""
     import skdidan
 
     transformer = getattr(skdidan, name)(**params)
@@ -64,20 +64,20 @@ def our_kmm(data, **params):
 
 
 def our_penalty(data, name, **params):
-    """Penalise the rows as they are."""
+    """Compute the penalty of the rows."""
     import torch
 
     import skdidan
 
     penalty, rows = getattr(skdidan, name)(**params), [*map(torch.tensor, single(data))]
-    penalty(*rows)  # makes the weights
+    penalty(*rows)  # creates the lazy weights
     for weights in penalty.parameters():
         torch.nn.init.constant_(weights, SLOPE)
     return {"value": penalty(*rows).item()}
 
 
 def our_network(data, name, seed, constant=False, **params):
-    """Train a network, if asked under a constant weight and learning rate; predict the target."""
+    """Train a network, optionally with constant weight and learning rate; predict the target."""
     import skdidan
     from skdidan.neural import training
 
@@ -99,7 +99,7 @@ def our_network(data, name, seed, constant=False, **params):
 
 
 def skada_adapter(data, name, shuffled=False, exact=False, **params):
-    """Map both domains, if asked with rows in another order or with an exact eigensolver."""
+    """Transform both domains, optionally with shuffled rows or an exact eigensolver."""
     import skada
 
     if exact:
@@ -122,7 +122,7 @@ def skada_kmm(data, **params):
 
 
 def skada_loss(data, name, widths=None, squared=False):
-    """Penalise the rows as they are; `widths` are multiples of the mean squared distance."""
+    """Compute the penalty of the rows; `widths` are multiples of the mean squared distance."""
     import torch
     from skada.deep import losses
 
@@ -138,25 +138,25 @@ def skada_loss(data, name, widths=None, squared=False):
 
 
 def skada_dann_loss(data, own=False):
-    """Penalise the rows as they are, if asked under skada's own domain classifier."""
+    """Compute the penalty of the rows, optionally with skada's own domain classifier."""
     import torch
     from skada.deep._adversarial import DANNLoss, DomainClassifier
 
     rows = [*map(torch.tensor, single(data))]
     if own:
         classifier = DomainClassifier(rows[0].shape[1])
-    else:  # the probability of the target, where the others have that of the source
+    else:  # probability of the target; the other libraries use that of the source
         classifier = lambda X: torch.sigmoid(-SLOPE * (X.sum(dim=1) + 1))  # noqa: E731
     return {"value": DANNLoss()(*map(classifier, rows)).item()}
 
 
 def skada_network(data, name, seed, plain=False, **params):
-    """Train a network, if asked with the domain classifier of the others."""
+    """Train a network, optionally with the domain classifier of the other libraries."""
     import skada.deep
     import torch
 
     class Network(torch.nn.Sequential):
-        def forward(self, X, sample_weight=None):  # skada hands weights over
+        def forward(self, X, sample_weight=None):  # skada passes weights
             return super().forward(X)
 
     torch.manual_seed(seed)
@@ -184,7 +184,7 @@ def skada_network(data, name, seed, plain=False, **params):
 
 
 def adapt_transformer(data, name, exact=False, **params):
-    """Map both domains, if asked with an exact eigensolver."""
+    """Transform both domains, optionally with an exact eigensolver."""
     import scipy.linalg
     from adapt import feature_based
 
@@ -204,7 +204,7 @@ def adapt_kmm(data, **params):
 
 
 def keras_layers(*units, activation="linear"):
-    """Fully connected layers of so many inputs and outputs; all but the last are rectified."""
+    """Make fully connected layers of these sizes; all but the last use ReLU."""
     import keras
 
     names = ["relu"] * (len(units) - 2) + [activation]
@@ -213,7 +213,7 @@ def keras_layers(*units, activation="linear"):
 
 
 def adapt_loss(data, name):
-    """Penalise the rows as they are: a step of training at rate zero through the identity."""
+    """Compute the penalty of the rows: one training step at rate zero, with an identity encoder."""
     import keras
     from adapt import feature_based
 
@@ -230,7 +230,7 @@ def adapt_loss(data, name):
 
 
 def adapt_network(data, name, seed, **params):
-    """Train a network, and predict the target; tell how far the encoder's weights moved."""
+    """Train a network and predict the target; return how far the encoder's weights moved."""
     import keras
     from adapt import feature_based
 
@@ -283,22 +283,22 @@ METHODS = {
 
 
 def peak():
-    """Most memory [bytes] that the process has held since it was last asked to forget.
+    """Return the peak memory [bytes] of the process since the last reset.
 
-    The ``ru_maxrss`` of a child starts at what its parent holds.
+    ``ru_maxrss`` would not do: for a child it starts at the memory of its parent.
     """
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
 def main():
-    """Run a method on a few rows, then on all; write what it returns, its time and memory."""
+    """Run a method on a few rows, then on all; write its result, time and memory."""
     library, name, path, answer, params = sys.argv[1:]
     method, params = METHODS[library][name], json.loads(params)
     with np.load(path) as file:
         data = dict(file)
     method({key: array[:FEW] for key, array in data.items()}, **params)
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak so far
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # reset the peak
     before, clock, start = peak(), time.perf_counter(), time.process_time()
     result = method(data, **params)
     costs = {"seconds": time.process_time() - start, "clock": time.perf_counter() - clock}

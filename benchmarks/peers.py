@@ -1,17 +1,17 @@
-"""Do other libraries give the same answers, and what do they ask for? skada and adapt, in one run.
+"""Compare results, time and memory with skada and adapt, in one run.
 
-Same data, same parameters, in three interpreters, so that no library disturbs another (skada loads
-TensorFlow, on which adapt builds, where it finds it)::
+All libraries get the same data and parameters. Each has its own interpreter, so that none disturbs
+another (skada loads TensorFlow, which adapt needs, if it is installed)::
 
     python -m venv skada-env && skada-env/bin/pip install torch==2.13.0 "skada[deep]==0.6.0"
     python -m venv adapt-env && adapt-env/bin/pip install adapt==0.4.5
     python benchmarks/peers.py --skada skada-env/bin/python --adapt adapt-env/bin/python
 
-A peer without an interpreter is left out. Each run is a process of its own on one core. Its time,
-that of the processor, is what fit and transform, or predict, take; its memory is what they add to
-what the process holds after a first run on a few rows, and at least a MiB. The tables have them as
-medians over those of skdidan, and say how far a method agrees with it, and if not, why. Parameters
-are translated: ``mu`` of the peers' TCA is one over that of skdidan and the paper.
+A library without an interpreter is left out. Each run is a process of its own on one core. Its time
+is the processor time of fit and transform, or predict. Its memory is what these add to the process
+after a warm-up run on a few rows, and at least 1 MiB. The tables show the medians of time and
+memory over those of skdidan, how far the results agree, and the reason if they do not. Parameters
+are translated: ``mu`` of the peers' TCA is one over ``mu`` of skdidan and the paper.
 """
 
 import argparse
@@ -35,7 +35,7 @@ ENVIRONMENT = dict.fromkeys([f"{name}_THREADS" for name in THREADS], "1") | {
 
 
 def make_data(n_rows, seed=0):
-    """Five Gaussian classes in ten dimensions, for the target turned and shifted, seen in 88."""
+    """Make five Gaussian classes in ten dimensions, mapped to 88; rotate and shift the target."""
     rng = np.random.default_rng(seed)
     centres, mixing = 2 * rng.normal(size=(5, 10)), rng.normal(size=(10, N_FEATURES))
     turn, _ = np.linalg.qr(np.eye(10) + 0.25 * rng.normal(size=(10, 10)))
@@ -48,7 +48,7 @@ def make_data(n_rows, seed=0):
 
 
 def run(case, python, data, seed=0):
-    """Answer of a case to the data, from a process of its own."""
+    """Run a case on the data in a process of its own; return its result."""
     params = case.params | ({"seed": seed} if case.method == "network" else {})
     script = Path(__file__).with_name("peer_methods.py")
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +60,7 @@ def run(case, python, data, seed=0):
 
 
 def call(command):
-    """Output of a command, which stops the benchmark if it fails."""
+    """Return the output of a command; stop the benchmark if it fails."""
     done = subprocess.run(command, env=os.environ | ENVIRONMENT, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -68,7 +68,7 @@ def call(command):
 
 
 def versions(python):
-    """Name the packages of an interpreter that the benchmark is about."""
+    """List the versions of the packages that matter in an interpreter."""
     code = f"""
 from importlib.metadata import distributions
 found = {{d.name: d.version for d in distributions()}}
@@ -78,12 +78,12 @@ print(*(f"{{name}} {{found[name]}}" for name in {PACKAGES} if name in found), se
 
 
 def ratio(runs, references, key, least=0.0):
-    """Median of what the runs took over that of the reference; `least` is what one takes."""
+    """Return the median cost of the runs over that of the references; one is at least `least`."""
     return np.divide(*(np.median([max(run[key], least) for run in x]) for x in (runs, references)))
 
 
 def print_table(compare, cases, pythons, data, n_seeds):
-    """Run all cases in turn, for a busy machine slows each alike; compare them with the first."""
+    """Run all cases in turn, so a busy machine slows each equally; compare with the first case."""
     cases = [case for case in cases if case.library in pythons]
     runs = [[] for _ in cases]
     for seed in range(n_seeds):
@@ -101,7 +101,7 @@ def print_table(compare, cases, pythons, data, n_seeds):
 
 
 def main():
-    """Print the versions, the tables, and what TCA takes on landmarks."""
+    """Print the versions, the tables, and the cost of TCA on landmarks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--skada", metavar="PYTHON", help="interpreter that has skada")
     parser.add_argument("--adapt", metavar="PYTHON", help="interpreter that has adapt")

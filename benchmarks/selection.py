@@ -1,15 +1,16 @@
-"""Which scores without target labels choose best among methods, trade-offs and epochs? A table.
+"""Compare scores without target labels that choose among methods, trade-offs and epochs.
 
-Candidates are trained on three quarters of the source's speakers and scored on the others and on
-the unlabelled target. Their true UAR on the target then tells, for every pair of corpora, kind of
-features and seed: the rank correlation of score and truth, and the regret, which is the UAR of the
-best candidate less that of the chosen one. docs/research/selection.rst reads the results::
+Candidates are trained on three quarters of the source's speakers and scored on the other speakers
+and on the unlabelled target. Their true UAR on the target gives two numbers for every pair of
+corpora, kind of features and seed: the rank correlation of score and truth, and the regret, which
+is the UAR of the best candidate minus that of the chosen one. docs/research/selection.rst explains
+the results::
 
     OMP_NUM_THREADS=1 python benchmarks/selection.py --corpora DIR --seeds 5 --jobs 2 --bf16
 
-Every candidate goes into a CSV file as soon as it is scored; a second call does what is left. The
-log-mel spectrograms are averaged over pairs of frames. The synthetic corpora, on functionals,
-differ from seed to seed.
+Every candidate is appended to a CSV file as soon as it is scored. A second call runs only what is
+missing. The log-mel spectrograms are averaged over pairs of frames. The synthetic corpora, on
+functionals, differ from seed to seed.
 """
 
 import csv
@@ -60,13 +61,13 @@ KEYS = ["code", "features", "task", "seed", "method", "epochs"]
 
 
 def split_source(X, y, speakers, seed):
-    """Rows of three quarters of the speakers, and of the others."""
+    """Return the rows of three quarters of the speakers, and those of the other speakers."""
     splitter = GroupShuffleSplit(1, test_size=0.25, random_state=seed)
     return next(splitter.split(X, y, speakers))
 
 
 def score(key, task, half_precision):
-    """Train a candidate; return its key, its UAR on the target, and what the scorers say."""
+    """Train a candidate; return its key, its UAR on the target, and its scores."""
     _, features, _, seed, method, epochs = key
     X_src, y_src, speakers, X_tgt, y_tgt = task
     classifier, params = METHODS[method]
@@ -80,7 +81,7 @@ def score(key, task, half_precision):
 
 
 def real_tasks(kind, args):
-    """EmoDB and CASIA, either way."""
+    """Return EmoDB to CASIA and back."""
     load = joblib.Memory(args.cache, verbose=0).cache(cross_corpus.load_features)
     transformer = cross_corpus.extractor(kind)
     code = fingerprint(type(transformer)), repr(transformer), fingerprint(cross_corpus.load_corpus)
@@ -93,7 +94,7 @@ def real_tasks(kind, args):
 
 
 def synthetic_task(seed):
-    """One pair of synthetic corpora."""
+    """Make one pair of synthetic corpora."""
     task = make_speech_corpora(random_state=seed)
     functionals, scaler = Functionals(), CorpusScaler()
     F_src, F_tgt = (functionals.fit_transform(X) for X in (task.X_src, task.X_tgt))
@@ -102,14 +103,14 @@ def synthetic_task(seed):
 
 
 def code_of(method):
-    """Hash of what a method and the scorers run."""
+    """Hash the code that a method and the scorers run."""
     classifier, params = METHODS[method]
     others = [fingerprint(thing) for thing in (TargetScorer, cross_corpus.make_task, score)]
     return fingerprint(classifier, params, others)
 
 
 def compute(path, args):
-    """Score all candidates that are not scored yet; return the rows of the present code."""
+    """Score all missing candidates; return the rows of the present code."""
     codes = {method: code_of(method) for method in METHODS}
     rows = {}
     if path.exists():
@@ -142,7 +143,7 @@ def compute(path, args):
 
 
 def read(file):
-    """Keys, truth and scores of the rows of a CSV file; an interrupted run leaves half a line."""
+    """Yield keys, truth and scores from a CSV file; skip the line of an interrupted run."""
     head, *rows = csv.reader(file)
     if head != [*KEYS, "uar", *SCORERS]:
         raise SystemExit(f"{file.name} has other columns than {KEYS}, uar and {SCORERS}.")
@@ -153,7 +154,7 @@ def read(file):
 
 
 def write(path, key, truth, scores):
-    """Append a row."""
+    """Append a row to the CSV file."""
     is_new = not path.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a", newline="", encoding="utf-8") as file:
@@ -164,12 +165,12 @@ def write(path, key, truth, scores):
 
 
 def regret(truth, scores):
-    """UAR of the best candidate less the mean of those that share the highest score."""
+    """Return the best UAR minus the mean UAR of the candidates with the highest score."""
     return truth.max() - truth[scores == scores.max()].mean()
 
 
 def make_pools(rows):
-    """Truth in percent and scores of all candidates, by kind of features and pair, then by seed."""
+    """Group truth (in percent) and scores by kind of features and pair, then by seed."""
     pools = {}
     for (_, kind, task, seed, method, epochs), (truth, scores) in rows.items():
         pool = pools.setdefault((kind, task), {}).setdefault(seed, {})
@@ -181,7 +182,7 @@ def make_pools(rows):
 
 
 def judge(pool, name):
-    """Rank correlation and regret of a score in a pool."""
+    """Return the rank correlation and the regret of a score in a pool."""
     truth = pool[:, 0]
     if name == "random":
         return 0.0, truth.max() - truth.mean()
@@ -191,14 +192,14 @@ def judge(pool, name):
 
 
 def other_splits(seeds):
-    """Regret on a split of who knows the labels of the target, but from the other splits alone."""
+    """Return the regret of choosing by the target labels on the other splits."""
     truth = np.array([pool[:, 0] for pool in seeds])
     means = truth.sum(axis=0) - truth
     return np.mean([regret(pool, mean) for pool, mean in zip(truth, means, strict=True)])
 
 
 def print_table(pools):
-    """Every scorer in every pair, averaged over the pools of the pair; the lowest regret first."""
+    """Print every score for every pair, averaged over its pools, lowest regret first."""
     heads = [f"{kind} {task}".rjust(21) for kind, task in pools]
     print(" " * 22, *heads, "mean".rjust(14))
     lines = {

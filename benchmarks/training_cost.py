@@ -1,8 +1,8 @@
-"""What does the penalty cost? Epoch times as ratios to training without a penalty, in one run.
+"""Measure the time of an epoch with each penalty, relative to training without a penalty.
 
-Reference: ``SourceOnlyClassifier(use_target=True)``, the same batches through the same network.
-Prints the median epoch of each classifier over that of the reference, and of DIDAN over DAN. (LIDAN
-trains a network of three fully connected layers)::
+The reference is ``SourceOnlyClassifier(use_target=True)``, with the same batches and network. The
+script prints the median epoch of each classifier over that of the reference, and of DIDAN over DAN.
+(LIDAN trains a network with three fully connected layers)::
 
     OMP_NUM_THREADS=1 python benchmarks/training_cost.py
 """
@@ -23,7 +23,7 @@ SHAPES = {"mlp": (88,), "cnn": (64, 201)}
 
 
 def median_epoch(classifier, domains):
-    """Median duration [s] of an epoch; the first, which warms up, does not count."""
+    """Return the median duration [s] of an epoch; the first epoch warms up and does not count."""
     epochs = classifier.fit(*domains).history_[1:]
     return np.median([epoch["dur"] for epoch in epochs])
 
@@ -37,7 +37,7 @@ def main():
 
     rng = np.random.default_rng(0)
     for network, shape in SHAPES.items():
-        # Rows of five classes: the codes of plain noise, which nothing rebuilds, are dearer.
+        # Rows of five classes: no row reconstructs plain noise, so its codes would take longer.
         codes, centres = rng.integers(5, size=(2, args.rows)), rng.normal(size=(5, *shape))
         noise = rng.normal(size=(2, args.rows, *shape))
         source, target = (centres[codes] + noise).astype(np.float32)
@@ -51,7 +51,7 @@ def main():
             "LIDAN": LIDANClassifier(**params),
         }
         times = {name: [] for name in methods}
-        for seed in range(args.repeats):  # in turn: a busy machine slows each of them alike
+        for seed in range(args.repeats):  # in turn, so a busy machine slows each equally
             for name, method in methods.items():
                 times[name].append(median_epoch(method.set_params(random_state=seed), domains))
         reference = np.median(times["no penalty"])

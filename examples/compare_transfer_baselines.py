@@ -1,14 +1,14 @@
-"""Train on one corpus, recognise emotions in another: compare transfer methods.
+"""Compare transfer methods that train on one corpus and recognise emotions in another.
 
-By default the corpora are synthetic. With real ones::
+By default the corpora are synthetic. With real corpora::
 
     python examples/compare_transfer_baselines.py --source emodb --target casia --corpora DIR
 
-``DIR`` holds one folder per corpus (or is named by the environment variable SKDIDAN_CORPORA), and
-``--methods all`` adds the shallow methods.
-Prints unweighted (UAR) and weighted average recall (WAR) on the target as mean ± standard
-deviation over the seeds, and writes them with a figure into the folder of ``--output``. The seconds
-of the first method include the extraction of the features, which are then kept.
+``DIR`` holds one folder per corpus; the environment variable SKDIDAN_CORPORA can name it instead.
+``--methods all`` compares all methods. The script prints the unweighted (UAR) and weighted average
+recall (WAR) on the target, as mean ± standard deviation over the seeds. It writes them with a
+figure into the folder of ``--output``. The seconds of the first method include the extraction of
+the features, which are then kept.
 """
 
 import argparse
@@ -57,20 +57,20 @@ from skdidan import (
     summarise,
 )
 
-# What the networks see, and for how many epochs they are trained on it.
+# Features for the networks, and the number of training epochs.
 FEATURES = {
     "logmel": (LogMelSpectrogram(), 20),
     "functionals": (Functionals(), 60),
     "egemaps": (Functionals("eGeMAPSv02"), 60),  # needs the extra opensmile
 }
-# What is compared unless --methods says otherwise.
+# Methods that are compared by default.
 MAIN = ("SVM", "TCA + SVM", "source only", "DAN", "DeepCORAL", "DIDAN", "LIDAN")
 
 
 def make_methods(features, epochs, memory):
-    """Methods and oracle as pipelines from audio to labels, by name.
+    """Make the methods and the oracle as pipelines from audio to labels, by name.
 
-    The shallow methods see functionals where the networks see spectrograms, else what these see.
+    If the networks get spectrograms, the shallow methods get functionals; else both get the same.
     """
     extractor, default_epochs = FEATURES[features]
 
@@ -85,7 +85,7 @@ def make_methods(features, epochs, memory):
     params = {"max_epochs": epochs or default_epochs}
     methods = {
         "SVM": shallow(svm),
-        # CorpusScaler makes the means equal: under a linear kernel the domains would not differ.
+        # After CorpusScaler the means are equal, and a linear kernel would see no difference.
         "TCA + SVM": shallow(TCA(n_components=40, kernel="rbf"), svm),
         "JDA + SVM": shallow(JDA(n_components=40, kernel="rbf", estimator=svm), svm),
         "TJM + SVM": shallow(TJM(n_components=40, kernel="rbf"), svm),
@@ -107,13 +107,13 @@ def make_methods(features, epochs, memory):
         "DIDAN": network(DIDANClassifier(**params)),
         "LIDAN": network(LIDANClassifier(**params)),
     }
-    # The network of "source only", trained on labelled speakers of the target.
+    # The network of "source only", but trained on labelled speakers of the target.
     oracles = {"network on target": network(SourceOnlyClassifier(**params))}
     return methods, oracles
 
 
 def choose(methods, names):
-    """Take the methods of these names, or all that can run here."""
+    """Select the methods by name, or all that can run here."""
     if unknown := [name for name in names if name not in ("all", *methods)]:
         raise SystemExit(f"--methods {unknown} are none of {list(methods)}.")
     if "all" not in names:
@@ -125,7 +125,7 @@ def choose(methods, names):
 
 
 def load_task(source, target, corpora):
-    """One cross-corpus task, and its name."""
+    """Load one cross-corpus task; return its name and the task."""
     if source == target == "synthetic":
         return "synthetic", make_speech_corpora(random_state=0)
     if corpora is None:
@@ -135,7 +135,7 @@ def load_task(source, target, corpora):
 
 
 def write_csv(records, path):
-    """All runs, without their predictions."""
+    """Write all runs, without their predictions, to a CSV file."""
     fields = [name for name in records[0] if name != "y_pred"]
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fields, extrasaction="ignore")
@@ -144,7 +144,7 @@ def write_csv(records, path):
 
 
 def draw(records, task, path):
-    """Bars of all methods beside the confusion matrix of DIDAN, or of the last, in one seed."""
+    """Plot all methods, and the confusion matrix of DIDAN (or the last method) for one seed."""
     n_methods = len({record["method"] for record in records})
     figure = Figure(figsize=(11, max(4.5, 0.4 * n_methods)), layout="constrained")
     FigureCanvasAgg(figure)
@@ -158,7 +158,7 @@ def draw(records, task, path):
 
 
 def main():
-    """Parse the command line, compare, report."""
+    """Parse the command line, compare the methods, print and save the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -174,7 +174,7 @@ def main():
         "--features",
         choices=sorted(FEATURES),
         default="logmel",
-        help="what the networks see (logmel)",
+        help="features for the networks (logmel)",
     )
     parser.add_argument(
         "--epochs", type=int, help="of the networks; by default 20 on logmel, else 60"

@@ -1,16 +1,19 @@
-"""Tune DIDAN from audio to labels with GridSearchCV, without a target label.
+"""Tune DIDAN from audio to labels with GridSearchCV, without target labels.
 
-The search walks over the trade-off, the sparsity and the loss. Three things make it right.
-``TargetScorer("adaptation")`` scores a candidate by what it says of the unlabelled target: whether
-it uses all classes, and follows those of held-out *speakers* of the source. ``Target`` keeps the
-search from slicing the target, which here has as many rows as the source. ``memory`` keeps the
-features, so that each recording is read once. With real corpora::
+The search covers the trade-off, the sparsity and the loss. It needs three things:
+
+- ``TargetScorer("adaptation")`` scores the predictions of a candidate on the unlabelled target.
+  They should use all classes and follow the classes of held-out *speakers* of the source.
+- ``Target`` keeps the search from slicing the target, which has as many rows as the source here.
+- ``memory`` keeps the features, so that each recording is read once.
+
+With real corpora::
 
     python examples/grid_search.py --source emodb --target casia --corpora DIR
 
-The last lines look at the labels of the target, which nothing before has seen: what the chosen
-setting is worth, and what the UAR on the source, the usual score, would have chosen. One pair is no
-evidence for either; docs/research/selection.rst has some. The first fit also extracts the features.
+Only the last lines use the target labels. They show the UAR of the chosen setting, and that of the
+setting with the best UAR on the source, the usual score. One pair of corpora is no evidence for
+either score; docs/research/selection.rst has more. The first fit also extracts the features.
 """
 
 import argparse
@@ -42,7 +45,7 @@ GRID = {
 
 
 def load_task(args):
-    """Source and target, real or synthetic."""
+    """Load source and target, real or synthetic."""
     if args.source == args.target == "synthetic":
         return make_speech_corpora(args.clips, args.clips, random_state=0)
     if args.corpora is None:
@@ -52,7 +55,7 @@ def load_task(args):
 
 
 def search(task, epochs, jobs, memory):
-    """Score every setting on every fold; the best one is fitted to the whole source."""
+    """Score every setting on every fold; fit the best one to the whole source."""
     pipeline = make_adaptation_pipeline(
         Functionals(),
         CorpusScaler(),
@@ -72,7 +75,7 @@ def search(task, epochs, jobs, memory):
 
 
 def main():
-    """Search, then look at the result."""
+    """Search, then print the scores and the UAR on the target."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

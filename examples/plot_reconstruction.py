@@ -1,10 +1,10 @@
-"""See which source clips a target clip is made of.
+"""Plot which source clips reconstruct a target clip.
 
-DIDAN rebuilds the features of each target clip as a sparse combination of source clips, and its
-emotion from theirs. The codes of that combination explain a prediction: these are the labelled
-recordings that the unlabelled one resembles.
+DIDAN reconstructs the features of each target clip as a sparse combination of source clips, and its
+emotion from theirs. The codes of the combination explain a prediction: they show the labelled
+recordings that resemble the unlabelled one.
 
-The corpora here are synthetic. With real ones::
+By default the corpora are synthetic. With real corpora::
 
     python examples/plot_reconstruction.py --source emodb --target casia --corpora DIR
 """
@@ -30,7 +30,7 @@ from skdidan import (
 
 
 def load_task(source, target, corpora):
-    """Find one cross-corpus task."""
+    """Load one cross-corpus task."""
     if source == target == "synthetic":
         return make_speech_corpora(100, 100, random_state=0)
     if "synthetic" in (source, target):
@@ -41,7 +41,7 @@ def load_task(source, target, corpora):
 
 
 def main():
-    """Train, ask for the codes, draw those of two clips of each emotion."""
+    """Train, compute the codes, and plot those of two clips of each emotion."""
     parser = argparse.ArgumentParser(description=__doc__.strip().split("\n")[0])
     parser.add_argument("--source", default="synthetic", help="emodb, casia or synthetic")
     parser.add_argument("--target", default="synthetic", help="emodb, casia or synthetic")
@@ -59,12 +59,11 @@ def main():
     y_pred = classifier.predict(X_tgt)
     print(f"UAR {100 * uar(task.y_tgt, y_pred):.1f} %")
 
-    # Codes of all clips, for the domains are centred on their means; then two of each emotion
-    # (the target's labels name the rows of the figure, and nothing else).
+    # Compute the codes of all clips, since each domain is centred on its mean; then show two per
+    # emotion. The target labels only name the rows of the figure.
     codes = classifier.reconstruction_codes(X_src, X_tgt)
-    print(
-        f"{codes.nnz / codes.shape[0]:.1f} of {codes.shape[1]} source clips rebuild a target clip"
-    )
+    n_used = codes.nnz / codes.shape[0]
+    print(f"{n_used:.1f} of {codes.shape[1]} source clips reconstruct a target clip")
     rng = np.random.default_rng(0)
     shown = np.concatenate(
         [rng.permutation(np.flatnonzero(task.y_tgt == label))[:2] for label in task.classes]
@@ -73,7 +72,7 @@ def main():
 
     figure, ax = plt.subplots(figsize=(8, 0.4 * len(shown) + 1), layout="constrained")
     plot_reconstruction(codes[shown], task.y_src, rows=rows, labels=task.classes, ax=ax)
-    ax.set_title("Source clips that rebuild a target clip")
+    ax.set_title("Source clips that reconstruct a target clip")
     if args.output:
         figure.savefig(args.output, dpi=120)
         print(f"Written: {args.output}")

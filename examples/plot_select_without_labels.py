@@ -1,11 +1,11 @@
-"""Look for a good classifier by scores that need no target labels.
+"""Choose a classifier by scores that need no target labels.
 
-Candidates of several methods and trade-offs are trained on three quarters of the source's
-speakers, then scored on the other speakers and on the unlabelled target by several criteria of
-``TargetScorer``. Here the truth is known, for the corpora are synthetic: each panel draws the score
-of every candidate against its UAR on the target. A good score rises with it, and has no bad
-candidate far to the right. The regret is the UAR of the best candidate less that of the chosen one,
-which is circled; of one split it is mostly luck, see docs/research/selection.rst.
+Candidates of several methods and trade-offs are trained on three quarters of the source's speakers.
+Several criteria of ``TargetScorer`` then score them on the other speakers and on the unlabelled
+target. The corpora are synthetic, so the truth is known: each panel plots the score of every
+candidate against its UAR on the target. A good score rises with the UAR, and has no bad candidate
+far to the right. The chosen candidate is circled. The regret is the UAR of the best candidate minus
+that of the chosen one. On one split it is mostly luck, see docs/research/selection.rst.
 """
 
 import argparse
@@ -39,7 +39,7 @@ CRITERIA = ("source", "dev", "information", "reverse", "adaptation", "mmd")
 
 
 def score_candidates(corpora, epochs):
-    """Return method, UAR on the target and scores of every candidate."""
+    """Train all candidates; return their methods, UAR on the target and scores."""
     features = make_adaptation_pipeline(Functionals(), CorpusScaler())
     X_src = features.fit_transform(corpora.X_src, corpora.y_src, corpora.X_tgt)
     X_tgt = features.transform(corpora.X_tgt)
@@ -59,7 +59,7 @@ def score_candidates(corpora, epochs):
 
 
 def draw(methods, truth, scores, regrets):
-    """Draw a panel for each criterion, in which the chosen candidate is circled."""
+    """Draw one panel per criterion, with the chosen candidate circled."""
     figure, axes = plt.subplots(2, 3, figsize=(10, 6), sharey=True, layout="constrained")
     for ax, criterion, values, regret in zip(axes.flat, CRITERIA, scores, regrets, strict=True):
         for method in METHODS:
@@ -77,7 +77,7 @@ def draw(methods, truth, scores, regrets):
 
 
 def main():
-    """Train, score, print the regrets and draw."""
+    """Train and score the candidates, print the regrets and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__.strip().split("\n")[0])
     parser.add_argument("--clips", type=int, default=200, help="clips of each corpus (200)")
     parser.add_argument("--epochs", type=int, default=40, help="epochs of each candidate (40)")

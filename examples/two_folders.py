@@ -1,4 +1,4 @@
-"""From two folders of recordings to a table of methods: EmoDB with labels, CASIA without."""
+"""Compare three methods on two folders of recordings, EmoDB (labelled) and CASIA (unlabelled)."""
 
 import sys
 
@@ -18,7 +18,7 @@ from skdidan import (
 
 emodb, casia = sys.argv[1:] if len(sys.argv) == 3 else sys.exit("usage: two_folders.py EMODB CASIA")
 source, target = load_corpus("EmoDB", emodb), load_corpus("CASIA", casia)
-task = cross_corpus_task(source, target)  # files and speakers of the emotions that both know
+task = cross_corpus_task(source, target)  # files and speakers of the shared emotions
 methods = {
     type(classifier).__name__: make_adaptation_pipeline(
         Functionals(n_jobs=2), CorpusScaler(), classifier, memory=".skdidan"
@@ -26,4 +26,4 @@ methods = {
     for classifier in (SourceOnlyClassifier(), DANClassifier(), DIDANClassifier())
 }
 records = compare(methods, {"EmoDB to CASIA": task}, seeds=range(3))
-print(format_summary(summarise(records)))  # recall on the target, whose labels only score
+print(format_summary(summarise(records)))  # UAR on the target; its labels only score

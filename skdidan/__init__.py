@@ -1,9 +1,14 @@
 """Unsupervised domain adaptation for cross-corpus speech emotion recognition."""
 
+from importlib import import_module as _import_module
+
 import lazy_loader as _lazy
 
 __version__ = "0.1.0"
 
-# The public names stand in __init__.pyi, for type checkers and for this line alike; a module is
-# imported when one of its names is first used, so that `import skdidan` stays cheap.
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+# Every public name of a wing can be imported from here. The names stand in the __init__.pyi of the
+# wings, and a module is imported when one of its names is first used: `import skdidan` is cheap.
+_WINGS = ("audio", "corpora", "neural", "penalties", "pipeline", "selection", "shallow")
+_NAMES = {wing: _import_module(f"{__name__}.{wing}").__all__ for wing in _WINGS}
+_NAMES |= {"domains": ["NoTargetWarning", "Target", "split_domains"], "metrics": ["uar", "war"]}
+__getattr__, __dir__, __all__ = _lazy.attach(__name__, [*_WINGS, "criteria"], _NAMES)

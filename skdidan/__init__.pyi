@@ -6,77 +6,17 @@ from . import penalties as penalties
 from . import pipeline as pipeline
 from . import selection as selection
 from . import shallow as shallow
-from .audio import MFCC as MFCC
-from .audio import AudioLoader as AudioLoader
-from .audio import AudioWarning as AudioWarning
-from .audio import Embeddings as Embeddings
-from .audio import Functionals as Functionals
-from .audio import LogMelSpectrogram as LogMelSpectrogram
-from .audio import Segment as Segment
-from .audio import Spectrogram as Spectrogram
-from .audio import read_audio as read_audio
-from .corpora import CorpusWarning as CorpusWarning
-from .corpora import cross_corpus_task as cross_corpus_task
-from .corpora import find_audio as find_audio
-from .corpora import from_audformat as from_audformat
-from .corpora import leave_one_corpus_out as leave_one_corpus_out
-from .corpora import load_audio_folder as load_audio_folder
-from .corpora import load_corpus as load_corpus
-from .corpora import load_manifest as load_manifest
-from .corpora import make_speech_corpora as make_speech_corpora
+from .audio import *
+from .corpora import *
 from .domains import NoTargetWarning as NoTargetWarning
 from .domains import Target as Target
 from .domains import split_domains as split_domains
 from .metrics import uar as uar
 from .metrics import war as war
-from .neural import CNN as CNN
-from .neural import MLP as MLP
-from .neural import VGG11 as VGG11
-from .neural import AdaptationClassifier as AdaptationClassifier
-from .neural import CDANClassifier as CDANClassifier
-from .neural import DANClassifier as DANClassifier
-from .neural import DANNClassifier as DANNClassifier
-from .neural import DeepCORALClassifier as DeepCORALClassifier
-from .neural import DIDANClassifier as DIDANClassifier
-from .neural import DSANClassifier as DSANClassifier
-from .neural import JANClassifier as JANClassifier
-from .neural import LIDANClassifier as LIDANClassifier
-from .neural import MCCClassifier as MCCClassifier
-from .neural import Outputs as Outputs
-from .neural import PenaltyTerm as PenaltyTerm
-from .neural import SourceOnlyClassifier as SourceOnlyClassifier
-from .penalties import CORAL as CORAL
-from .penalties import IDA as IDA
-from .penalties import JMMD as JMMD
-from .penalties import LMMD as LMMD
-from .penalties import MCC as MCC
-from .penalties import MMD as MMD
-from .penalties import ConditionalDomainAdversary as ConditionalDomainAdversary
-from .penalties import DomainAdversary as DomainAdversary
-from .penalties import MeanDistance as MeanDistance
-from .penalties import SparseCodesWarning as SparseCodesWarning
-from .penalties import sparse_codes as sparse_codes
-from .pipeline import AdaptationPipeline as AdaptationPipeline
-from .pipeline import WindowedClassifier as WindowedClassifier
-from .pipeline import make_adaptation_pipeline as make_adaptation_pipeline
-from .selection import OracleWarning as OracleWarning
-from .selection import TargetScorer as TargetScorer
-from .selection import compare as compare
-from .selection import format_summary as format_summary
-from .selection import plot_confusion as plot_confusion
-from .selection import plot_reconstruction as plot_reconstruction
-from .selection import plot_scores as plot_scores
-from .selection import suggest_trade_off as suggest_trade_off
-from .selection import summarise as summarise
-from .shallow import GFK as GFK
-from .shallow import JDA as JDA
-from .shallow import JDAR as JDAR
-from .shallow import JIASL as JIASL
-from .shallow import KMM as KMM
-from .shallow import TCA as TCA
-from .shallow import TJM as TJM
-from .shallow import CorpusScaler as CorpusScaler
-from .shallow import CorrelationAlignment as CorrelationAlignment
-from .shallow import OptimalTransport as OptimalTransport
-from .shallow import SubspaceAlignment as SubspaceAlignment
-from .shallow import WeightedClassifier as WeightedClassifier
+from .neural import *
+from .penalties import *
+from .pipeline import *
+from .selection import *
+from .shallow import *
+
+__version__: str

@@ -7,84 +7,48 @@ from __future__ import annotations
 
 from sklearn.base import ClassifierMixin, TransformerMixin
 
-from skdidan.neural import (
-    CDANClassifier,
-    DANClassifier,
-    DANNClassifier,
-    DeepCORALClassifier,
-    DIDANClassifier,
-    DSANClassifier,
-    JANClassifier,
-    LIDANClassifier,
-    MCCClassifier,
-    SourceOnlyClassifier,
-)
-from skdidan.penalties import (
-    CORAL,
-    IDA,
-    JMMD,
-    LMMD,
-    MCC,
-    MMD,
-    ConditionalDomainAdversary,
-    DomainAdversary,
-    MeanDistance,
-    Penalty,
-)
-from skdidan.shallow import (
-    GFK,
-    JDA,
-    JDAR,
-    JIASL,
-    TCA,
-    TJM,
-    CorpusScaler,
-    CorrelationAlignment,
-    OptimalTransport,
-    SubspaceAlignment,
-    WeightedClassifier,
-)
+from skdidan import neural, penalties, shallow
 
 __all__ = ["CLASSIFIERS", "PENALTIES", "TRANSFORMERS"]
 
 #: All penalties; the keys are the names of their columns in the training history.
-PENALTIES: dict[str, type[Penalty]] = {
-    "conditional_domain_adversary": ConditionalDomainAdversary,
-    "coral": CORAL,
-    "domain_adversary": DomainAdversary,
-    "ida": IDA,
-    "jmmd": JMMD,
-    "lmmd": LMMD,
-    "mcc": MCC,
-    "mean_distance": MeanDistance,
-    "mmd": MMD,
+PENALTIES: dict[str, type[penalties.Penalty]] = {
+    "conditional_domain_adversary": penalties.ConditionalDomainAdversary,
+    "coral": penalties.CORAL,
+    "domain_adversary": penalties.DomainAdversary,
+    "ida": penalties.IDA,
+    "jmmd": penalties.JMMD,
+    "lmmd": penalties.LMMD,
+    "mcc": penalties.MCC,
+    "mean_distance": penalties.MeanDistance,
+    "mmd": penalties.MMD,
 }
 
 #: All transformers that align the features of two domains.
 TRANSFORMERS: dict[str, type[TransformerMixin]] = {
-    "corpus_scaler": CorpusScaler,
-    "correlation_alignment": CorrelationAlignment,
-    "gfk": GFK,
-    "jda": JDA,
-    "optimal_transport": OptimalTransport,
-    "subspace_alignment": SubspaceAlignment,
-    "tca": TCA,
-    "tjm": TJM,
+    "corpus_scaler": shallow.CorpusScaler,
+    "correlation_alignment": shallow.CorrelationAlignment,
+    "gfk": shallow.GFK,
+    "jda": shallow.JDA,
+    "optimal_transport": shallow.OptimalTransport,
+    "subspace_alignment": shallow.SubspaceAlignment,
+    "tca": shallow.TCA,
+    "tjm": shallow.TJM,
 }
 
 #: All classifiers that take a target.
 CLASSIFIERS: dict[str, type[ClassifierMixin]] = {
-    "cdan": CDANClassifier,
-    "dan": DANClassifier,
-    "dann": DANNClassifier,
-    "deep_coral": DeepCORALClassifier,
-    "didan": DIDANClassifier,
-    "dsan": DSANClassifier,
-    "jan": JANClassifier,
-    "jdar": JDAR,
-    "jiasl": JIASL,
-    "lidan": LIDANClassifier,
-    "mcc": MCCClassifier,
-    "source_only": SourceOnlyClassifier,
-    "weighted": WeightedClassifier,
+    "cdan": neural.CDANClassifier,
+    "dan": neural.DANClassifier,
+    "dann": neural.DANNClassifier,
+    "deep_coral": neural.DeepCORALClassifier,
+    "didan": neural.DIDANClassifier,
+    "dsan": neural.DSANClassifier,
+    "jan": neural.JANClassifier,
+    "jdar": shallow.JDAR,
+    "jiasl": shallow.JIASL,
+    "lidan": neural.LIDANClassifier,
+    "mcc": neural.MCCClassifier,
+    "source_only": neural.SourceOnlyClassifier,
+    "weighted": shallow.WeightedClassifier,
 }

@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from skdidan import (
+    MMD,
     DANClassifier,
     DeepCORALClassifier,
     DIDANClassifier,
@@ -227,7 +228,10 @@ class TinyNetwork(nn.Module):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"loss": "hinge"}, r"loss must be one of \['log_loss', 'squared_error'\]; got 'hinge'"),
+        (
+            {"loss": "hinge"},
+            r"loss must be one of \['auto', 'log_loss', 'squared_error'\]; got 'hinge'",
+        ),
         ({"lr": 0}, "lr must be a finite number above 0; got 0"),
         ({"lr": "fast"}, "lr must be a finite number above 0; got 'fast'"),
         ({"max_epochs": 2.5}, "max_epochs must be a whole number of at least 1; got 2.5"),
@@ -309,9 +313,9 @@ def test_divergence_is_an_error(loss, domains):
         classifier.fit(X_src, y_src, X_tgt)
 
 
-def test_the_base_class_is_abstract():
-    with pytest.raises(TypeError, match="_penalty_terms"):
-        AdaptationClassifier()
+def test_the_base_class_has_no_penalty(domains):
+    with pytest.raises(TypeError, match="AdaptationClassifier has no penalty: set the class attr"):
+        AdaptationClassifier(**QUICK).fit(*domains[:3])
 
 
 def test_a_fit_that_fails_leaves_the_classifier_as_it_was(domains):
@@ -356,41 +360,63 @@ def test_source_only_has_no_trade_off():
 @pytest.mark.parametrize(
     ("name", "params", "attributes"),
     [
-        ("dann", {"discriminator_hidden": [7]}, {}),
-        ("cdan", {"discriminator_hidden": [7]}, {"entropy_conditioning": True}),
+        ("dann", {"hidden": [7]}, {}),
+        ("cdan", {"hidden": [7]}, {"entropy_conditioning": True}),
         ("cdan", {"entropy_conditioning": False}, {"entropy_conditioning": False}),
         ("mcc", {"temperature": 0.5}, {"temperature": 0.5}),
+        ("dan", {"widths": [0.5]}, {"widths": (0.5,)}),
     ],
 )
 def test_parameters_reach_the_penalty(name, params, attributes, domains):
-    classifier = ADAPTING[name](**params, **QUICK).fit(*domains[:3])
+    classifier = ADAPTING[name](penalty_params=params, **QUICK).fit(*domains[:3])
     (penalty,) = classifier.net_.penalties_
     for attribute, value in attributes.items():
         assert getattr(penalty, attribute) == value
-    if "discriminator_hidden" in params:
+    if "hidden" in params:
         assert penalty.discriminator[0].weight.shape[0] == 7
 
 
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
-        ("dann", {"discriminator_hidden": 8}, "discriminator_hidden must be a list or tuple"),
-        ("cdan", {"discriminator_hidden": [0]}, "discriminator_hidden must be a whole number"),
+        ("dann", {"hidden": 8}, "hidden must be a list or tuple"),
+        ("cdan", {"hidden": [0]}, "hidden must be a whole number"),
         ("cdan", {"entropy_conditioning": 1}, "entropy_conditioning must be True or False; got 1"),
         ("mcc", {"temperature": -1}, "temperature must be a finite number above 0; got -1"),
+        ("dan", {"width": 1}, r"arguments of MMD, out of \['widths'\]; got \{'width': 1\}"),
+        ("dan", ["widths"], r"must be a dict of arguments of MMD, .*; got \['widths'\]"),
     ],
 )
 def test_parameters_of_penalties_are_checked_without_a_target_too(name, params, message, domains):
     with pytest.raises(ValueError, match=message):
-        ADAPTING[name](**params, **QUICK).fit(*domains[:2])
+        ADAPTING[name](penalty_params=params, **QUICK).fit(*domains[:2])
+
+
+def test_checking_the_penalty_leaves_the_global_generator_alone(domains):
+    state = torch.get_rng_state()
+
+    class Learned(MMD):
+        def __init__(self, n_units=3):
+            super().__init__()
+            self.layer = torch.nn.Linear(n_units, n_units)
+
+    class LearnedClassifier(AdaptationClassifier):
+        penalty = Learned
+
+    LearnedClassifier(penalty_params={"n_units": 2}, **QUICK).fit(*domains[:3])
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(
     ("name", "grid"),
-    [("dann", {"discriminator_hidden": [(4,), (8, 8)]}), ("mcc", {"temperature": [1.0, 2.5]})],
+    [
+        ("dann", [{"hidden": (4,)}, {"hidden": (8, 8)}]),
+        ("mcc", [{"temperature": 1.0}, {"temperature": 2.5}]),
+    ],
 )
 def test_parameters_of_penalties_are_searched(name, grid, domains):
     X_src, y_src, X_tgt, _ = domains
+    grid = {"penalty_params": grid}
     search = GridSearchCV(ADAPTING[name](**QUICK), grid, cv=2, error_score="raise")
     search.fit(X_src, y_src, X_tgt=Target(X_tgt))
     assert search.best_params_.keys() == grid.keys()

@@ -1,7 +1,9 @@
 """Contracts that everything in a table obeys."""
 
 import copy
+import inspect
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,13 +11,14 @@ import pytest
 import sklearn
 import torch
 from conftest import features, mcc_reference, one_hot, shifted_blobs
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
+import skdidan
 from skdidan import KMM, AdaptationClassifier, NoTargetWarning, OptimalTransport, Target
 from skdidan.tables import CLASSIFIERS, PENALTIES, TRANSFORMERS
 
@@ -34,14 +37,47 @@ def expected_failures(estimator):
     return {}
 
 
+# Neural classifiers share `fit` and `predict`: scikit-learn checks those with an `__init__` or a
+# method of their own, and one whose penalty has weights. The others differ in class attributes.
+OTHERS = ("cdan", "dan", "deep_coral", "dsan", "jan", "mcc")
+CHECKED = [cls for name, cls in CLASSIFIERS.items() if name not in OTHERS]
+
+
 @pytest.mark.filterwarnings("ignore::skdidan.domains.NoTargetWarning")
 @parametrize_with_checks(
-    [cls() for cls in (*CLASSIFIERS.values(), *TRANSFORMERS.values())],
+    [cls() for cls in (*CHECKED, *TRANSFORMERS.values())],
     expected_failed_checks=expected_failures,
     xfail_strict=False,  # some networks happen to pass
 )
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_classifiers_that_are_not_checked_add_no_method(name):
+    own = {name for name, value in vars(CLASSIFIERS[name]).items() if callable(value)}
+    assert own <= {"penalty", "__init_subclass__"}
+
+
+ESTIMATORS = [getattr(skdidan, name) for name in skdidan.__all__]
+ESTIMATORS = [cls for cls in ESTIMATORS if isinstance(cls, type) and issubclass(cls, BaseEstimator)]
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+def test_help_describes_every_parameter(cls):
+    """Nobody has to look up another class: no parameter is described by a reference to it."""
+    section = cls.__doc__.split("Parameters\n    ----------\n")[1].split("\n    ----")[0]
+    described = set(re.findall(r"^    (\w+) : ", section, flags=re.MULTILINE))
+    assert described == inspect.signature(cls).parameters.keys()
+    assert "As in" not in section
+
+
+def test_fit_is_documented_in_one_place():
+    """But for the transformers of audio, which learn nothing, and the scaler's own groups."""
+    written = {
+        next(base for base in cls.__mro__ if "fit" in vars(base)).__name__ for cls in ESTIMATORS
+    }
+    assert written == {"AudioTransformer", "CorpusScaler", "DomainEstimator", "GroupedEstimator"}
 
 
 def stacked(X_src, y_src, X_tgt, filler):
@@ -85,29 +121,26 @@ class TestClassifiers:
         assert np.array_equal(answers[0], answers[1])
         assert np.array_equal(answers[0], answers[2])
 
-    def test_both_call_shapes_agree(self, name, domains):
+    def test_call_shapes_and_target_holders_agree(self, name, domains):
         X_src, y_src, X_tgt, _ = domains
         X = np.concatenate([X_src, X_tgt])
         y = np.concatenate([y_src, np.repeat("?", len(X_tgt))])
         domain = np.repeat([1, -1], [len(X_src), len(X_tgt)])
-        one = make_classifier(name).fit(X_src, y_src, X_tgt)
+        one = scores_of(make_classifier(name).fit(X_src, y_src, X_tgt), X_tgt)
         other = make_classifier(name).fit(X, y, sample_domain=domain)
-        assert np.array_equal(scores_of(one, X_tgt), scores_of(other, X_tgt))
+        assert np.array_equal(one, scores_of(other, X_tgt))
+        held = make_classifier(name).fit(X_src, y_src, Target(X_tgt))
+        assert np.array_equal(one, scores_of(held, Target(X_tgt)))
 
-    def test_a_target_holder_is_opened(self, name, domains):
-        X_src, y_src, X_tgt, _ = domains
-        one = make_classifier(name).fit(X_src, y_src, X_tgt)
-        other = make_classifier(name).fit(X_src, y_src, Target(X_tgt))
-        assert np.array_equal(scores_of(one, X_tgt), scores_of(other, Target(X_tgt)))
-
-    def test_order_of_predicted_rows_is_kept(self, name, domains):
+    def test_rows_are_predicted_one_by_one_and_in_any_order(self, name, domains):
         X_src, y_src, X_tgt, _ = domains
         classifier = make_classifier(name).fit(X_src, y_src, X_tgt)
         order = np.random.default_rng(0).permutation(len(X_tgt))
         expected = scores_of(classifier, X_tgt)[order]
         np.testing.assert_allclose(scores_of(classifier, X_tgt[order]), expected, atol=1e-5)
+        assert classifier.predict(X_tgt[:1]).tolist() == classifier.predict(X_tgt)[:1].tolist()
 
-    @pytest.mark.parametrize("sizes", [(1000, 30), (30, 1000), (9, 200), (30, 1)])
+    @pytest.mark.parametrize("sizes", [(9, 200), (300, 1)])
     def test_unequal_domain_sizes(self, name, sizes):
         X_src, y_src, X_tgt, _ = shifted_blobs(*sizes)
         classifier = make_classifier(name).fit(X_src, y_src, X_tgt)
@@ -124,11 +157,6 @@ class TestClassifiers:
         single = [X.astype(np.float32) for X in (X_src, X_tgt)]
         classifier = make_classifier(name).fit(single[0], y_src.tolist(), single[1].tolist())
         assert (classifier.predict(single[1]) == reference).all()
-
-    def test_one_row_is_predicted(self, name, domains):
-        X_src, y_src, X_tgt, _ = domains
-        classifier = make_classifier(name).fit(X_src, y_src, X_tgt)
-        assert classifier.predict(X_tgt[:1]).tolist() == classifier.predict(X_tgt)[:1].tolist()
 
     def test_clone_and_pickle(self, name, domains):
         X_src, y_src, X_tgt, _ = domains
@@ -253,7 +281,7 @@ class TestTransformers:
             Z = pipeline.transform(X, sample_domain=domain)
         np.testing.assert_allclose(Z, expected - expected.mean(axis=0), atol=1e-9)
 
-    @pytest.mark.parametrize("sizes", [(1000, 30), (30, 1000), (9, 200), (200, 9)])
+    @pytest.mark.parametrize("sizes", [(9, 200), (200, 9)])
     def test_unequal_domain_sizes(self, name, sizes):
         X_src, y_src, X_tgt, _ = shifted_blobs(*sizes)
         _, Z_src, Z_tgt = self.paths(name, X_src, y_src, X_tgt)
@@ -405,13 +433,12 @@ class TestPenalties:
 
         return call
 
-    @pytest.mark.parametrize("sizes", [(8, 8), (12, 5), (3, 12), (1000, 30), (1, 1)])
     @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-    def test_scalar_of_any_sizes(self, call, sizes, dtype):
-        value = call(features(sizes[0]).to(dtype), features(sizes[1], seed=1).to(dtype))
-        assert value.shape == ()
-        assert value.dtype == dtype
-        assert value.item() >= 0
+    def test_scalar_of_any_sizes(self, call, dtype):
+        for n_source, n_target in [(12, 5), (3, 12), (1000, 30), (1, 1)]:
+            value = call(features(n_source).to(dtype), features(n_target, seed=1).to(dtype))
+            assert value.shape == () and value.dtype == dtype
+            assert value.item() >= 0, (n_source, n_target)
 
     def test_gradient_equals_finite_differences(self, case, penalty, call):
         if case[0] == "ida":  # the gradient of the minimum; its labels have tests of their own
@@ -452,11 +479,9 @@ class TestPenalties:
         for other in (copy.deepcopy(penalty), pickle.loads(pickle.dumps(penalty)), loaded):
             assert call(source, target, penalty=other).item() == last
 
-    def test_arrays_are_refused(self, penalty):
+    def test_features_that_do_not_fit_are_refused(self, penalty):
         with pytest.raises(TypeError, match="must be tensors; got Tensor and ndarray"):
             penalty(torch.zeros(6, 4), np.zeros((6, 4)))
-
-    def test_features_that_do_not_fit_are_refused(self, penalty):
         with pytest.raises(ValueError, match=r"equally many columns; got shapes \(6, 4\) and"):
             penalty(features(6), features(6)[:, :1])
         match = r"at least one row and one column; got shapes \(6, 4\) and"
@@ -467,34 +492,33 @@ class TestPenalties:
         with pytest.raises(ValueError, match=r"of a floating type; got torch\.int64 and"):
             penalty(features(6).long(), features(6))
 
-    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-    def test_half_precision_is_computed_in_single(self, call, dtype):
-        source, target = features(6).to(dtype), features(5, seed=1).to(dtype)
-        expected = call(source.float(), target.float())
-        assert torch.equal(call(source, target), expected)
+    def test_half_precision_is_computed_in_single(self, call):
+        for dtype in (torch.bfloat16, torch.float16):
+            source, target = features(6).to(dtype), features(5, seed=1).to(dtype)
+            expected = call(source.float(), target.float())
+            assert torch.equal(call(source, target), expected)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert torch.equal(call(source.float(), target.float()), expected)
 
-    @pytest.mark.parametrize("degenerate", ["dead", "constant", "one row", "twins", "tiny", "huge"])
-    def test_degenerate_features_give_finite_values_and_gradients(self, penalty, call, degenerate):
-        source, target = features(6).float(), features(5, seed=1).float()
-        if degenerate == "dead":
-            source, target = torch.zeros(6, 4), torch.zeros(5, 4)
-        elif degenerate == "constant":
-            target = torch.ones(5, 4)
-        elif degenerate == "one row":
-            source, target = source[:1], target[:1]
-        elif degenerate == "twins":
-            source, target = source[[0, 0, 1, 1]], source[[0, 0]]
-        else:
-            scale = 1e-12 if degenerate == "tiny" else 1e6
-            source, target = scale * source, scale * target
-        leaves = source.clone().requires_grad_(), target.clone().requires_grad_()
-        value = call(*leaves)
-        value.backward()
-        assert value.isfinite()
-        leaves += tuple(penalty.parameters())
-        assert all(rows.grad is None or rows.grad.isfinite().all() for rows in leaves)
+    def test_degenerate_features_give_finite_values_and_gradients(self, penalty, call):
+        """A dead unit, a single row or a wild scale must not end a training with NaN."""
+        rows, others = features(6).float(), features(5, seed=1).float()
+        degenerate = {
+            "dead": (torch.zeros(6, 4), torch.zeros(5, 4)),
+            "constant": (rows, torch.ones(5, 4)),
+            "one row": (rows[:1], others[:1]),
+            "twins": (rows[[0, 0, 1, 1]], rows[[0, 0]]),
+            "tiny": (1e-12 * rows, 1e-12 * others),
+            "huge": (1e6 * rows, 1e6 * others),
+        }
+        for kind, (source, target) in degenerate.items():
+            penalty.zero_grad()
+            leaves = source.clone().requires_grad_(), target.clone().requires_grad_()
+            value = call(*leaves)
+            value.backward()
+            assert value.isfinite(), kind
+            gradients = [leaf.grad for leaf in (*leaves, *penalty.parameters())]
+            assert all(grad is None or grad.isfinite().all() for grad in gradients), kind
 
 
 @pytest.mark.parametrize("name", ["coral", "jmmd", "lmmd", "mean_distance", "mmd"])

@@ -43,13 +43,13 @@ class TestGroups:
         ],
     )
     def test_level_of_the_groups(self, domains, groups, level):
-        assert self.levels(domains, groups=groups) == [level, [0, 1, 2]]
+        assert self.levels(domains, emotion_groups=groups) == [level, [0, 1, 2]]
 
     @pytest.mark.parametrize(
         "groups", [None, {"anger": 1}, dict.fromkeys(["anger", "neutral", "sadness"], 1)]
     )
     def test_groups_that_add_nothing_are_left_out(self, domains, groups):
-        assert self.levels(domains, groups=groups) == [[0, 1, 2]]
+        assert self.levels(domains, emotion_groups=groups) == [[0, 1, 2]]
 
     @pytest.mark.parametrize("labels", ["angry happy sad", "Anger JOY Sadness"])
     def test_a_named_table_knows_common_names(self, labels):
@@ -64,13 +64,16 @@ class TestGroups:
     @pytest.mark.parametrize(
         ("groups", "message"),
         [
-            ("mood", r"groups must be one of \['arousal', 'valence'\]; got 'mood'"),
-            ({"angry": 1}, r"groups names none of the classes \['anger', .*; got \{'angry': 1\}"),
+            ("mood", r"emotion_groups must be one of \['arousal', 'valence'\]; got 'mood'"),
+            (
+                {"angry": 1},
+                r"emotion_groups names none of the classes \['anger', .*; got \{'angry': 1\}",
+            ),
         ],
     )
     def test_unknown_groups(self, domains, groups, message):
         with pytest.raises(ValueError, match=message):
-            DIDANClassifier(groups=groups, **QUICK).fit(*domains[:3])
+            DIDANClassifier(emotion_groups=groups, **QUICK).fit(*domains[:3])
 
 
 class TestReconstructionCodes:
@@ -116,7 +119,9 @@ class TestLIDAN:
         assert fine.levels == [[0, 1, 1], [0, 1, 2]]
 
     def test_without_groups_the_second_layer_knows_the_classes(self, domains):
-        _, rough, fine = (self.terms(domains, groups=None)[f"ida_fc{i}"].penalty for i in (1, 2, 3))
+        _, rough, fine = (
+            self.terms(domains, emotion_groups=None)[f"ida_fc{i}"].penalty for i in (1, 2, 3)
+        )
         assert rough.levels == fine.levels == [[0, 1, 2]]
 
     def test_objective_is_the_documented_one(self, domains):

@@ -13,15 +13,14 @@ from sklearn.preprocessing import StandardScaler
 
 from skdidan import NoTargetWarning, Target, split_domains
 from skdidan.domains import (
-    merge_domains,
+    Domains,
+    check_sample_domain,
     n_rows,
     open_target,
-    source_rows,
     take_rows,
     takes_target,
-    validate_domains,
-    warn_no_target,
 )
+from skdidan.estimators import validate_domains
 
 X_SRC = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
 Y_SRC = np.array(["anger", "fear", "anger"])
@@ -35,9 +34,8 @@ class Adapter(ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y=None, X_tgt=None, *, sample_domain=None, supervised=False, **checks):
         """Store what `validate_domains` returns."""
-        self.domains_ = validate_domains(
-            self, X, y, X_tgt, sample_domain=sample_domain, supervised=supervised, **checks
-        )
+        domains = Domains.of(X, y, X_tgt, sample_domain=sample_domain)
+        self.domains_ = validate_domains(self, domains, supervised=supervised, **checks)
         return self
 
 
@@ -102,7 +100,7 @@ def test_target_is_opened_and_nothing_is_copied():
 
 def test_lists_of_paths_are_split():
     split = split_domains(["a", "b", "c"], ["x", None, "y"], sample_domain=[0, -1, 0])
-    assert split == (["a", "c"], ["x", "y"], ["b"])
+    assert tuple(split) == (["a", "c"], ["x", "y"], ["b"])
 
 
 def test_without_target_it_is_none():
@@ -110,12 +108,51 @@ def test_without_target_it_is_none():
 
 
 @pytest.mark.parametrize("container", [list, np.array, pd.DataFrame, pd.Series])
-def test_merging_undoes_splitting(container):
+def test_restoring_undoes_splitting(container):
     X = container(STACKED.tolist() if container is not pd.Series else list("abcde"))
-    is_source = source_rows(X, DOMAIN)
-    merged = merge_domains(take_rows(X, is_source), take_rows(X, ~is_source), is_source)
-    assert type(merged) is type(X)
-    np.testing.assert_array_equal(np.asarray(merged), np.asarray(X))
+    restored = split_domains(X, sample_domain=DOMAIN).restore()
+    assert type(restored) is type(X)
+    np.testing.assert_array_equal(np.asarray(restored), np.asarray(X))
+
+
+def test_without_stacking_there_is_no_order_to_restore():
+    domains = split_domains(X_SRC, Y_SRC, X_TGT)
+    assert domains.restore() is X_SRC and domains.order is None
+
+
+def test_everything_that_travels_with_a_row_is_sorted_by_domain():
+    domains = Domains.of(STACKED, list("tabtc"), sample_domain=DOMAIN, groups=list("xpqxr"))
+    assert domains.corpora.tolist() == [0, 2, 0, -1, -3]
+    assert domains.groups.tolist() == list("pqr")
+    assert domains.y_src == list("abc")
+    assert (domains.n_source, domains.n_target, domains.has_several) == (3, 2, True)
+
+
+def test_two_plain_domains_are_two_corpora():
+    domains = Domains.of(X_SRC, None, X_TGT)
+    assert domains.corpora.tolist() == [0, 0, 0, -1, -1]
+    assert not domains.has_several
+
+
+def test_unstacking_undoes_stacking_and_labels_are_lengthened():
+    domains = split_domains(X_SRC, Y_SRC, X_TGT)
+    again = domains.unstack(domains.stack())
+    np.testing.assert_array_equal(again.X_src, X_SRC)
+    np.testing.assert_array_equal(again.X_tgt, X_TGT)
+    assert domains.stack(Y_SRC).tolist() == ["anger", "fear", "anger", "anger", "anger"]
+
+
+def test_parts_of_rows_keep_what_travels_with_them():
+    domains = Domains.of(STACKED, list("tabtc"), sample_domain=DOMAIN, groups=list("xpqxr"))
+    windows = domains.cut(list("AABC"), np.array([0, 0, 1, 2]), list("DE"), np.array([1, 1]))
+    assert windows.y_src == list("aabc") and windows.groups.tolist() == list("ppqr")
+    assert windows.corpora.tolist() == [0, 0, 2, 0, -3, -3]
+    assert tuple(windows)[::2] == (list("AABC"), list("DE"))
+
+
+def test_groups_of_the_wrong_length():
+    with pytest.raises(ValueError, match="groups and X differ in length: 1 != 5"):
+        Domains.of(STACKED, sample_domain=DOMAIN, groups=["ann"])
 
 
 def test_target_given_twice():
@@ -126,17 +163,17 @@ def test_target_given_twice():
 @pytest.mark.parametrize("domain", [[[0], [-1]], ["source", "target"], [True, False], 3])
 def test_sample_domain_of_the_wrong_kind(domain):
     with pytest.raises(ValueError, match="one-dimensional array of whole numbers"):
-        source_rows(X_TGT, domain)
+        check_sample_domain(X_TGT, domain)
 
 
 @pytest.mark.parametrize("value", [0.5, np.nan])
 def test_sample_domain_with_a_fraction(value):
     with pytest.raises(ValueError, match="must hold whole numbers; got a fraction or NaN"):
-        source_rows(X_TGT, [value, -1.0])
+        check_sample_domain(X_TGT, [value, -1.0])
 
 
 def test_sample_domain_may_be_whole_floats():
-    assert source_rows(X_TGT, [0.0, -1.0]).tolist() == [True, False]
+    assert check_sample_domain(X_TGT, [0.0, -1.0]).tolist() == [0, -1]
 
 
 def test_sample_domain_of_the_wrong_length():
@@ -235,7 +272,7 @@ def test_without_target_a_warning_names_the_estimator():
 def test_the_warning_points_at_the_code_of_the_caller():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warn_no_target(Adapter())
+        fitted(X_SRC)
     assert [warning.filename for warning in caught] == [__file__]
 
 

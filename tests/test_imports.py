@@ -62,12 +62,12 @@ def imports_of(module, root=PACKAGE):
 
 
 def wing_of(module):
-    """The folder, or the name of a module beside the folders."""
+    """Return the folder, or the name of a module beside the folders."""
     return module.partition("/")[0]
 
 
 def climbs(module, root=PACKAGE):
-    """What a module imports against the directions of the wings."""
+    """Return what a module imports against the directions of the wings."""
     wing = wing_of(module)
     parts = [name.split(".") for name in imports_of(module, root)]
     used = {part[1] for part in parts if part[0] == "skdidan" and len(part) > 1}

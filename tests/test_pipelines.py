@@ -36,8 +36,8 @@ from skdidan import (
     Target,
     TargetScorer,
     make_adaptation_pipeline,
-    spectrograms,
 )
+from skdidan.audio import spectrograms
 
 RNG = np.random.default_rng(0)
 Y_SRC = np.repeat(["anger", "fear", "joy"], 10)

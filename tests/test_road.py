@@ -267,7 +267,7 @@ def test_reconstruction_example(tmp_path, monkeypatch, capsys):
     run_example("plot_reconstruction", ["--output", str(figure)], monkeypatch)
     printed = capsys.readouterr().out
     assert float(printed.split()[1]) > 40
-    assert "of 100 source clips rebuild a target clip" in printed
+    assert "of 100 source clips reconstruct a target clip" in printed
     assert figure.stat().st_size > 10_000
 
 
@@ -305,7 +305,7 @@ def test_two_folders_are_asked_for(monkeypatch, arguments):
 
 
 def test_readme_example_runs(capsys):
-    block = readme_block("## Ten lines")
+    block = readme_block("## A first example")
     namespace = {}
     exec(block, namespace)
     assert "print(uar(" in block

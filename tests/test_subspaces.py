@@ -25,9 +25,9 @@ from skdidan import (
     CorpusScaler,
     NoTargetWarning,
     Target,
-    eigenproblems,
     make_adaptation_pipeline,
 )
+from skdidan.shallow import eigenproblems
 from skdidan.shallow.eigenproblems import thin_svd
 
 

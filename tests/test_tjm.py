@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import TCA, TJM, NoTargetWarning, Target, subspaces
+from skdidan import TCA, TJM, NoTargetWarning, Target
+from skdidan.shallow import subspaces
 from skdidan.shallow.eigenproblems import solve_transfer
 
 

@@ -1,8 +1,5 @@
 from .adaptation import AdaptationClassifier as AdaptationClassifier
-from .baselines import DANClassifier as DANClassifier
 from .baselines import DeepCORALClassifier as DeepCORALClassifier
-from .baselines import DSANClassifier as DSANClassifier
-from .baselines import JANClassifier as JANClassifier
 from .baselines import MCCClassifier as MCCClassifier
 from .baselines import SourceOnlyClassifier as SourceOnlyClassifier
 from .batches import Batch as Batch
@@ -12,6 +9,9 @@ from .dann import DANNClassifier as DANNClassifier
 from .didan import EMOTION_GROUPS as EMOTION_GROUPS
 from .didan import DIDANClassifier as DIDANClassifier
 from .didan import LIDANClassifier as LIDANClassifier
+from .mmd import DANClassifier as DANClassifier
+from .mmd import DSANClassifier as DSANClassifier
+from .mmd import JANClassifier as JANClassifier
 from .networks import CNN as CNN
 from .networks import MLP as MLP
 from .networks import NETWORKS as NETWORKS

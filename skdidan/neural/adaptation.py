@@ -1,17 +1,16 @@
-"""What all neural classifiers share: from two domains to a trained network, and its answers."""
+"""Base class of the neural classifiers: from two domains to a trained network."""
 
 from __future__ import annotations
 
 import inspect
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
@@ -19,10 +18,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from skdidan.domains import check_finite, open_target, source_groups, validate_domains
+from skdidan.domains import Domains, open_target
+from skdidan.estimators import GroupedEstimator, check_finite, validate_domains
 from skdidan.neural.batches import PairedBatches
 from skdidan.neural.monitoring import SOURCE, EpochScores, NetAnswers, check_monitor
-from skdidan.neural.networks import NETWORKS
+from skdidan.neural.networks import make_network
 from skdidan.neural.training import LOSSES, AdaptationNet, PenaltyTerm
 from skdidan.padding import is_padded, pad_alike
 from skdidan.parameters import (
@@ -36,25 +36,81 @@ from skdidan.parameters import (
 __all__ = ["AdaptationClassifier"]
 
 
-class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
+class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     """Base of the neural classifiers: a network trained under penalties between the domains.
 
-    A subclass says in ``_penalty_terms`` which penalties those are, by their names in the history:
-    a dict of `skdidan.neural.PenaltyTerm`. Parameters and attributes are described in
-    `DIDANClassifier`.
+    A subclass names its penalty in class attributes, as `DANClassifier` does::
+
+        class DANClassifier(AdaptationClassifier):
+            penalty = MMD
+            penalty_name = "mmd"
+
+    One of several penalties overrides ``_penalty_terms`` instead, as `DIDANClassifier` does.
+
+    Parameters
+    ----------
+    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
+        Network to train; see `DIDANClassifier`.
+    network_params : dict, optional
+        Further arguments of the network.
+    penalty_params : dict, optional
+        Arguments of the penalty, by the names of its class.
+    align_on : str or sequence of str, default="auto"
+        Layers whose outputs are aligned; the penalties of several layers are averaged. "auto" takes
+        `default_align_on`.
+    trade_off : float >= 0, default=1.0
+        Weight of the penalties at the end of training; 0 switches them off.
+    loss : {"auto", "squared_error", "log_loss"}, default="auto"
+        Classification loss. "auto" takes `default_loss`.
+    class_weight : "balanced", dict or None, default="balanced"
+        Weights of the source classes in the loss, as in scikit-learn.
+    lr : float > 0, default=1e-3
+        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
+    weight_decay : float >= 0, default=1e-4
+        Weight decay of AdamW.
+    max_epochs : int > 0, default=60
+        Passes over the larger domain.
+    validation_fraction : float between 0 and 1, optional
+        Share of the source that is held out for ``monitor="source"``.
+    monitor : str, optional
+        Score that selects the best epoch; see `DIDANClassifier`.
+    patience : int > 0, optional
+        Epochs without a better score after which training stops.
+    batch_size : int > 0, default=64
+        Largest number of rows of each domain in a batch.
+    device : str, default="auto"
+        Device to train on; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout.
+    callbacks : list of skorch callbacks, optional
+        Further callbacks of the training.
+    verbose : int, default=0
+        1 prints a line per epoch.
+
+    Attributes
+    ----------
+    classes_, net_, history_, best_epoch_, n_features_in_
+        As in `DIDANClassifier`.
     """
 
-    # A plain Pipeline, or a search, routes these without being asked to; groups are its splitter's.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True, "groups": False}
+    #: Class of the penalty, its column in `history_`, and its weight within the sum of penalties.
+    penalty: ClassVar[type[nn.Module] | None] = None
+    penalty_name: ClassVar[str] = "penalty"
+    penalty_weight: ClassVar[float] = 1.0
+    #: What "auto" stands for, and arguments of the package's own networks.
+    default_loss: ClassVar[str] = "squared_error"
+    default_align_on: ClassVar[str | Sequence[str]] = "features"
+    default_network_params: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
         self,
         network: str | Callable[..., nn.Module] = "auto",
         *,
         network_params: Mapping[str, Any] | None = None,
-        align_on: str | Sequence[str] = "features",
+        penalty_params: Mapping[str, Any] | None = None,
+        align_on: str | Sequence[str] = "auto",
         trade_off: float = 1.0,
-        loss: str = "squared_error",
+        loss: str = "auto",
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
@@ -70,6 +126,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
     ) -> None:
         self.network = network
         self.network_params = network_params
+        self.penalty_params = penalty_params
         self.align_on = align_on
         self.trade_off = trade_off
         self.loss = loss
@@ -86,84 +143,42 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    @abstractmethod
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        """Penalties by their names in the history, for the sorted classes of the source."""
+        """Return the penalties by their names in the history, for the sorted source classes."""
+        return self._on_layers(self.penalty_name, self._make_penalty(), weight=self.penalty_weight)
+
+    def _make_penalty(self) -> nn.Module:
+        if self.penalty is None:
+            raise TypeError(
+                f"{type(self).__name__} has no penalty: set the class attribute `penalty`, or "
+                "override `_penalty_terms`."
+            )
+        return self.penalty(**(self.penalty_params or {}))
 
     def _on_layers(
         self, name: str, penalty: nn.Module, *, weight: float = 1.0, local: bool = False
     ) -> dict[str, PenaltyTerm]:
-        """Put a copy on each layer of `align_on`; several are averaged, and named after these."""
-        layers = [self.align_on] if isinstance(self.align_on, str) else list(self.align_on)
+        """Put a copy on each layer of `align_on`; several are averaged and named by layer."""
+        layers = self._layers()
         names = [name] if len(layers) == 1 else [f"{name}_{layer}" for layer in layers]
         return {
             key: PenaltyTerm(deepcopy(penalty), weight / len(layers), on=layer, local=local)
             for key, layer in zip(names, layers, strict=True)
         }
 
-    def _network_defaults(self) -> dict[str, Any]:
-        """Arguments of the package's own networks where `network_params` does not give them."""
-        return {}
+    def _layers(self) -> list[str]:
+        """List the layers of `align_on`."""
+        chosen = self.default_align_on if self.align_on == "auto" else self.align_on
+        return [chosen] if isinstance(chosen, str) else list(chosen)
 
     def _wants_target(self) -> bool:
         """Tell whether a fit without a target is worth a warning."""
         return True
 
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
-    ) -> Self:
-        """Train on the labelled source under penalties between source and target.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_source, n_features) or (n_source, n_bins, n_frames)
-            The source; with `sample_domain`, both domains stacked. In spectrograms of different
-            lengths, frames after the end of a recording are NaN.
-        y : array-like, shape (n_source,)
-            Its labels. With `sample_domain`, whatever stands there for target rows is not read.
-        X_tgt : array-like or Target, shape (n_target, ...), optional
-            The unlabelled target. Without any, the source alone is trained on, under a
-            `NoTargetWarning`.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-        groups : array-like, of as many entries as X, optional
-            The group of each row, such as its speaker: `validation_fraction` holds out whole ones.
-
-        Returns
-        -------
-        self : object
-            The fitted classifier.
-
-        Raises
-        ------
-        ValueError
-            If the domains do not fit together, the source has fewer than two classes, NaN stands
-            anywhere but after the end of a recording, the network takes no recordings of different
-            lengths, or a parameter is out of its range.
-        TypeError
-            If `network` is a module already made, does not take its arguments, or returns no
-            features.
-        FloatingPointError
-            If the training diverges.
-
-        Warns
-        -----
-        NoTargetWarning
-            If there is no target.
-        """
-        self._check_parameters()
-        source, labels, target = validate_domains(
+    def _check_domains(self, domains: Domains) -> Domains:
+        domains = validate_domains(
             self,
-            X,
-            y,
-            X_tgt,
-            sample_domain=sample_domain,
+            domains,
             supervised=True,
             allow_nd=True,
             dtype=np.float32,
@@ -171,29 +186,24 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
             min_source=2,
             wants_target=self._wants_target(),
         )
-        if target is not None:
-            source, target = pad_alike([source, target])
-        return self._fit(source, labels, target, source_groups(X, groups, sample_domain))
+        if domains.X_tgt is None:
+            return domains
+        return domains.replace(*pad_alike([domains.X_src, domains.X_tgt]))
 
-    def _fit(
-        self,
-        X: NDArray[Any],
-        y: NDArray[Any],
-        X_tgt: NDArray[Any] | None,
-        groups: NDArray[Any] | None,
-    ) -> Self:
-        classes, codes = np.unique(y, return_inverse=True)
+    def _fit(self, domains: Domains) -> None:
+        X, y, X_tgt = domains
+        classes, y_idx = np.unique(y, return_inverse=True)
         has_lengths = is_padded(X) or is_padded(X_tgt)
         shape = (len(X[0]), None) if has_lengths else X.shape[1:]
         device = self._device()
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=3)
         target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
-        train, held_out = self._hold_out(y, groups, seeds[2])
-        monitoring = self._monitoring(torch.tensor(X[held_out]), codes[held_out], target)
+        train, held_out = self._hold_out(y, domains.groups, seeds[2])
+        monitoring = self._monitoring(torch.tensor(X[held_out]), y_idx[held_out], target)
         batches = PairedBatches(
             torch.tensor(X[train], device=device),
             target,
-            torch.tensor(codes[train], device=device),
+            torch.tensor(y_idx[train], device=device),
             self.batch_size,
             np.random.default_rng(seeds[0]),
         )
@@ -202,7 +212,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
             torch.manual_seed(int(seeds[1]))
             net = AdaptationNet(
                 self._module(X.shape[1:], len(classes), has_lengths=has_lengths),
-                LOSSES[self.loss](weight=self._class_weights(classes, y[train])),
+                self._loss()(weight=self._class_weights(classes, y[train])),
                 n_classes=len(classes),
                 penalties={} if X_tgt is None else self._penalty_terms(classes),
                 trade_off=self.trade_off,
@@ -221,7 +231,6 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
             {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
             for epoch in net.history.to_list()
         ]
-        return self
 
     def _hold_out(self, y: NDArray[Any], groups: NDArray[Any] | None, seed: int) -> tuple[Any, Any]:
         """Return indices of the rows to train on, and of those that are held out."""
@@ -245,7 +254,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         return train, held_out
 
     def _monitoring(
-        self, held_out: torch.Tensor, codes: NDArray[Any], target: torch.Tensor | None
+        self, held_out: torch.Tensor, y_idx: NDArray[Any], target: torch.Tensor | None
     ) -> list[tuple[str, Any]]:
         """Return the callbacks that score each epoch and keep the best."""
         if self.monitor is None:
@@ -259,8 +268,11 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         best = EarlyStopping(
             "monitor", patience=patience, threshold=0, lower_is_better=False, load_best=True
         )
-        scores = EpochScores(self.monitor, held_out, codes, target)
+        scores = EpochScores(self.monitor, held_out, y_idx, target)
         return [("epoch_scores", scores), ("best_epoch", best)]
+
+    def _loss(self) -> type[nn.Module]:
+        return LOSSES[self.default_loss if self.loss == "auto" else self.loss]
 
     def _class_weights(self, classes: NDArray[Any], y: NDArray[Any]) -> torch.Tensor:
         weights = compute_class_weight(self.class_weight, classes=classes, y=y)
@@ -285,8 +297,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
         y : ndarray, shape (n_samples,)
             Labels out of `classes_`.
         """
-        codes = self._answers(X).predicted
-        return self.classes_[codes]
+        y_idx = self._answers(X).predicted
+        return self.classes_[y_idx]
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Return the network's outputs.
@@ -382,47 +394,20 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
     def _module(
         self, input_shape: tuple[int, ...], n_classes: int, *, has_lengths: bool
     ) -> nn.Module:
-        network = self.network
-        if network == "auto":
-            network = "mlp" if len(input_shape) == 1 else "cnn"
         params = dict(self.network_params or {})
-        if isinstance(network, str):
-            if network not in NETWORKS:
-                options = ["auto", *NETWORKS]
-                raise ValueError(f"network must be one of {options}, or a class; got {network!r}.")
-            network, params = NETWORKS[network], self._network_defaults() | params
-        if isinstance(network, nn.Module) or not callable(network):
-            raise TypeError(
-                "network must be a name, a torch.nn.Module subclass or a function that makes a "
-                f"module, not {type(network).__name__}: every fit starts from new weights."
-            )
-        try:
-            inspect.signature(network).bind(input_shape, n_classes, **params)
-        except TypeError as error:
-            raise TypeError(
-                f"network is called as network(input_shape, n_classes, **network_params), which "
-                f"does not fit {getattr(network, '__name__', network)}: {error}."
-            ) from error
-        module = network(input_shape, n_classes, **params)
-        if not isinstance(module, nn.Module):
-            raise TypeError(f"network must make a torch.nn.Module; got {type(module).__name__}.")
-        if has_lengths and not getattr(module, "takes_padding", False):
-            raise ValueError(
-                f"{type(module).__name__} takes no spectrograms of different lengths, where NaN "
-                "pads the shorter ones. Give the transformer a duration, take network='cnn' or "
-                "'vgg11', or let a network of your own leave out padding and have takes_padding = "
-                "True."
-            )
-        return module.float()  # as the data, whatever torch's default type is
+        if isinstance(self.network, str):
+            params = {**self.default_network_params, **params}
+        return make_network(self.network, params, input_shape, n_classes, has_lengths=has_lengths)
 
     def _check_parameters(self) -> None:
-        check_option("loss", self.loss, LOSSES)
+        check_option("loss", self.loss, ["auto", *LOSSES])
         check_positive("lr", self.lr)
         check_count("max_epochs", self.max_epochs)
         check_count("batch_size", self.batch_size)
         check_not_negative("trade_off", self.trade_off)
         check_not_negative("weight_decay", self.weight_decay)
         self._check_monitoring()
+        self._check_penalty_params()
         layers = [self.align_on] if isinstance(self.align_on, str) else self.align_on
         is_names = isinstance(layers, Sequence) and all(isinstance(name, str) for name in layers)
         if not is_names or not layers or len(set(layers)) < len(layers):
@@ -430,6 +415,20 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator, ABC):
                 "align_on must be the name of a layer, or a sequence of different ones; got "
                 f"{self.align_on!r}."
             )
+
+    def _check_penalty_params(self) -> None:
+        params = self.penalty_params
+        if params is None:
+            return
+        options = [] if self.penalty is None else list(inspect.signature(self.penalty).parameters)
+        if not isinstance(params, Mapping) or not params.keys() <= set(options):
+            name = "the penalty" if self.penalty is None else self.penalty.__name__
+            raise ValueError(
+                f"penalty_params must be a dict of arguments of {name}, out of {options}; got "
+                f"{params!r}."
+            )
+        with torch.random.fork_rng(devices=[]):  # a penalty may draw initial weights
+            self._make_penalty()  # which checks the values
 
     def _check_monitoring(self) -> None:
         factors = [] if self.monitor is None else check_monitor(self.monitor)

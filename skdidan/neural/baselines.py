@@ -1,42 +1,80 @@
-"""Deep baselines of DIDAN: source only, DAN, DSAN, JAN, MCC and Deep CORAL."""
+"""Deep baselines of DIDAN: source only, minimum class confusion, Deep CORAL."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from skdidan import PenaltyTerm
+from skdidan.domains import Domains
 from skdidan.neural.adaptation import AdaptationClassifier
-from skdidan.parameters import check_positive
+from skdidan.neural.training import PenaltyTerm
 from skdidan.penalties.confusion import MCC
-from skdidan.penalties.discrepancies import JMMD, LMMD, MMD
 from skdidan.penalties.distances import CORAL
 
 __all__ = [
-    "DANClassifier",
-    "DSANClassifier",
     "DeepCORALClassifier",
-    "JANClassifier",
     "MCCClassifier",
     "SourceOnlyClassifier",
 ]
 
 
 class SourceOnlyClassifier(AdaptationClassifier):
-    """The network trained on the source alone: what adaptation has to beat.
+    """The network trained on the source alone: the result that adaptation has to beat.
 
     Parameters
     ----------
-    network, network_params, loss, class_weight, lr, weight_decay, max_epochs, \
-validation_fraction, monitor, patience, batch_size, device, random_state, callbacks, verbose
-        As in `DIDANClassifier`.
+    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
+        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network_params : dict, optional
+        Further arguments of the network.
     use_target : bool, default=False
-        Whether target rows pass through the network in training, without any penalty, so that
-        batch normalisation sees both domains and the batches are those of the other classifiers.
+        Whether target rows pass through the network in training, without any penalty. Batch
+        normalisation then sees both domains, and the batches are those of the other classifiers.
+    loss : {"auto", "squared_error", "log_loss"}, default="auto"
+        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
+        cross-entropy.
+    class_weight : "balanced", dict or None, default="balanced"
+        Weights of the source classes in the loss, as in scikit-learn.
+    lr : float > 0, default=1e-3
+        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
+    weight_decay : float >= 0, default=1e-4
+        Weight decay of AdamW.
+    max_epochs : int > 0, default=60
+        Number of passes over the larger domain.
+    validation_fraction : float between 0 and 1, optional
+        Share of the source that is held out for ``monitor="source"``.
+    monitor : str, optional
+        Score that selects the best epoch: "source", a key of
+        ``skdidan.criteria.TARGET_CRITERIA``, or a product of these, such as "source*information".
+    patience : int > 0, optional
+        Number of epochs without a better score after which training stops.
+    batch_size : int > 0, default=64
+        Largest number of rows of each domain in a batch.
+    device : str, default="auto"
+        Device to train on; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout.
+    callbacks : list of skorch callbacks, optional
+        Further callbacks of the training.
+    verbose : int, default=0
+        1 prints a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     Examples
     --------
@@ -55,7 +93,7 @@ validation_fraction, monitor, patience, batch_size, device, random_state, callba
         *,
         network_params: Mapping[str, Any] | None = None,
         use_target: bool = False,
-        loss: str = "squared_error",
+        loss: str = "auto",
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
@@ -92,137 +130,73 @@ validation_fraction, monitor, patience, batch_size, device, random_state, callba
     def _wants_target(self) -> bool:
         return self.use_target
 
-    def _fit(
-        self,
-        X: NDArray[Any],
-        y: NDArray[Any],
-        X_tgt: NDArray[Any] | None,
-        groups: NDArray[Any] | None,
-    ) -> Self:
-        return super()._fit(X, y, X_tgt if self.use_target else None, groups)
+    def _fit(self, domains: Domains) -> None:
+        super()._fit(domains if self.use_target else domains.replace(domains.X_src, None))
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
         return {}
 
 
-class DANClassifier(AdaptationClassifier):
-    """Deep adaptation network: multi-kernel MMD on the features (Long et al., 2015).
-
-    The objective is ``loss + trade_off * MMD(features_src, features_tgt)``, see
-    `skdidan.MMD`.
-
-    Parameters
-    ----------
-    network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
-max_epochs, validation_fraction, monitor, patience, batch_size, device, random_state, \
-callbacks, verbose
-        As in `DIDANClassifier`.
-
-    References
-    ----------
-    .. [1] Long, Cao, Wang, Jordan (2015). Learning transferable features with deep adaptation
-       networks. ICML, arXiv:1502.02791.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdidan import DANClassifier
-    >>> X = np.random.default_rng(0).normal(size=(60, 4))
-    >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
-    >>> classifier = DANClassifier(random_state=0).fit(X, y, X + 1)
-    >>> sorted(classifier.history_[-1])
-    ['classification_loss', 'dur', 'epoch', 'lr', 'mmd', 'trade_off', 'train_loss']
-    """
-
-    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        return self._on_layers("mmd", MMD())
-
-
-class DSANClassifier(AdaptationClassifier):
-    """Deep subdomain adaptation network: MMD of each class by itself (Zhu et al., 2020).
-
-    The objective is ``loss + trade_off * 0.2 * LMMD(features_src, features_tgt)``, see
-    `skdidan.LMMD`; the network's outputs stand for the labels of the target. The factor brings it
-    to the scale of the other penalties: of a few rows for each class the biased estimate is large.
-
-    Parameters
-    ----------
-    network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
-max_epochs, validation_fraction, monitor, patience, batch_size, device, random_state, \
-callbacks, verbose
-        As in `DIDANClassifier`.
-
-    References
-    ----------
-    .. [1] Zhu, Zhuang, Wang, Ke, Chen, Bian, Xiong, He (2020). Deep subdomain adaptation network
-       for image classification. IEEE Transactions on Neural Networks and Learning Systems 32(4),
-       arXiv:2106.09388.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdidan import DSANClassifier
-    >>> X = np.random.default_rng(0).normal(size=(60, 4))
-    >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
-    >>> classifier = DSANClassifier(random_state=0).fit(X, y, X + 1)
-    >>> sorted(classifier.history_[-1])
-    ['classification_loss', 'dur', 'epoch', 'lmmd', 'lr', 'trade_off', 'train_loss']
-    """
-
-    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        return self._on_layers("lmmd", LMMD(), weight=0.2)
-
-
-class JANClassifier(AdaptationClassifier):
-    """Joint adaptation network: MMD of features and predictions together (Long et al., 2017).
-
-    The objective is ``loss + trade_off * JMMD``, see `skdidan.JMMD`, on the features and the
-    outputs (under the log loss: their softmax) of both domains. Of several layers in ``align_on``
-    the penalties are averaged; the paper multiplies the kernels.
-
-    Parameters
-    ----------
-    network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
-max_epochs, validation_fraction, monitor, patience, batch_size, device, random_state, \
-callbacks, verbose
-        As in `DIDANClassifier`.
-
-    References
-    ----------
-    .. [1] Long, Zhu, Wang, Jordan (2017). Deep transfer learning with joint adaptation networks.
-       ICML, arXiv:1605.06636.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdidan import JANClassifier
-    >>> X = np.random.default_rng(0).normal(size=(60, 4))
-    >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
-    >>> classifier = JANClassifier(random_state=0).fit(X, y, X + 1)
-    >>> sorted(classifier.history_[-1])
-    ['classification_loss', 'dur', 'epoch', 'jmmd', 'lr', 'trade_off', 'train_loss']
-    """
-
-    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        return self._on_layers("jmmd", JMMD())
-
-
 class MCCClassifier(AdaptationClassifier):
-    """Minimum class confusion on the target (Jin et al., 2020): no distance of the domains at all.
+    """Minimum class confusion on the target (Jin et al., 2020), without any domain distance.
 
-    The objective is ``loss + trade_off * MCC(logits_tgt)``, see `skdidan.MCC`. It is defined by the
-    softmax of the logits, so that the log loss is the default here.
+    The objective is ``loss + trade_off * MCC(logits_tgt)``, see `skdidan.MCC`. The penalty is
+    defined by the softmax of the logits, hence the default loss.
 
     Parameters
     ----------
-    network, network_params, trade_off, class_weight, lr, weight_decay, max_epochs, \
-validation_fraction, monitor, patience, batch_size, device, random_state, callbacks, verbose
-        As in `DIDANClassifier`.
-    temperature : float > 0, default=2.5
-        Temperature of the softmax. With ``loss="squared_error"``, whose outputs differ by about 1,
-        take a small one, such as 0.2.
-    loss : {"log_loss", "squared_error"}, default="log_loss"
-        Classification loss.
+    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
+        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network_params : dict, optional
+        Further arguments of the network.
+    penalty_params : dict, optional
+        Arguments of `MCC`: ``temperature`` of the softmax, 2.5 by default. With
+        ``loss="squared_error"``, whose outputs differ by about 1, take a small one, such as 0.2.
+    align_on : str or sequence of str, default="auto"
+        Layers whose outputs are taken for logits: "logits", which "auto" stands for.
+    trade_off : float >= 0, default=1.0
+        Weight of the penalty at the end of training; 0 switches it off.
+    loss : {"auto", "squared_error", "log_loss"}, default="auto"
+        Classification loss: cross-entropy, which "auto" stands for, or squared error to the one-hot
+        labels.
+    class_weight : "balanced", dict or None, default="balanced"
+        Weights of the source classes in the loss, as in scikit-learn.
+    lr : float > 0, default=1e-3
+        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
+    weight_decay : float >= 0, default=1e-4
+        Weight decay of AdamW.
+    max_epochs : int > 0, default=60
+        Number of passes over the larger domain.
+    validation_fraction : float between 0 and 1, optional
+        Share of the source that is held out for ``monitor="source"``.
+    monitor : str, optional
+        Score that selects the best epoch: "source", a key of
+        ``skdidan.criteria.TARGET_CRITERIA``, or a product of these, such as "source*information".
+    patience : int > 0, optional
+        Number of epochs without a better score after which training stops.
+    batch_size : int > 0, default=64
+        Largest number of rows of each domain in a batch.
+    device : str, default="auto"
+        Device to train on; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout.
+    callbacks : list of skorch callbacks, optional
+        Further callbacks of the training.
+    verbose : int, default=0
+        1 prints a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate, and the penalty as ``mcc``.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------
@@ -240,67 +214,72 @@ validation_fraction, monitor, patience, batch_size, device, random_state, callba
     ['classification_loss', 'dur', 'epoch', 'lr', 'mcc', 'trade_off', 'train_loss']
     """
 
-    def __init__(
-        self,
-        network: str | Callable[..., nn.Module] = "auto",
-        *,
-        network_params: Mapping[str, Any] | None = None,
-        trade_off: float = 1.0,
-        temperature: float = 2.5,
-        loss: str = "log_loss",
-        class_weight: str | Mapping[Any, float] | None = "balanced",
-        lr: float = 1e-3,
-        weight_decay: float = 1e-4,
-        max_epochs: int = 60,
-        validation_fraction: float | None = None,
-        monitor: str | None = None,
-        patience: int | None = None,
-        batch_size: int = 64,
-        device: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        callbacks: list[Any] | None = None,
-        verbose: int = 0,
-    ) -> None:
-        super().__init__(
-            network,
-            network_params=network_params,
-            trade_off=trade_off,
-            loss=loss,
-            class_weight=class_weight,
-            lr=lr,
-            weight_decay=weight_decay,
-            max_epochs=max_epochs,
-            validation_fraction=validation_fraction,
-            monitor=monitor,
-            patience=patience,
-            batch_size=batch_size,
-            device=device,
-            random_state=random_state,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
-        self.temperature = temperature
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_positive("temperature", self.temperature)
-
-    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        return {"mcc": PenaltyTerm(MCC(self.temperature), on="logits")}
+    penalty = MCC
+    penalty_name = "mcc"
+    default_align_on = "logits"
+    default_loss = "log_loss"
 
 
 class DeepCORALClassifier(AdaptationClassifier):
     """Deep CORAL: equal covariances of the features (Sun and Saenko, 2016).
 
     The objective is ``loss + trade_off * 100 * CORAL(features_src, features_tgt)``, see
-    `skdidan.CORAL`; the factor brings it to the scale of the other penalties.
+    `skdidan.CORAL`; the factor brings the penalty to the scale of the others.
 
     Parameters
     ----------
-    network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
-max_epochs, validation_fraction, monitor, patience, batch_size, device, random_state, \
-callbacks, verbose
-        As in `DIDANClassifier`.
+    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
+        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network_params : dict, optional
+        Further arguments of the network.
+    penalty_params : dict, optional
+        Arguments of `CORAL`: it has none.
+    align_on : str or sequence of str, default="auto"
+        Layers whose outputs are aligned: "features" (the inputs of the output layer), which "auto"
+        stands for, "fc1", "fc2", ..., or "pooled". The penalties of several layers are averaged.
+    trade_off : float >= 0, default=1.0
+        Weight of the penalty at the end of training; 0 switches it off.
+    loss : {"auto", "squared_error", "log_loss"}, default="auto"
+        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
+        cross-entropy.
+    class_weight : "balanced", dict or None, default="balanced"
+        Weights of the source classes in the loss, as in scikit-learn.
+    lr : float > 0, default=1e-3
+        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
+    weight_decay : float >= 0, default=1e-4
+        Weight decay of AdamW.
+    max_epochs : int > 0, default=60
+        Number of passes over the larger domain.
+    validation_fraction : float between 0 and 1, optional
+        Share of the source that is held out for ``monitor="source"``.
+    monitor : str, optional
+        Score that selects the best epoch: "source", a key of
+        ``skdidan.criteria.TARGET_CRITERIA``, or a product of these, such as "source*information".
+    patience : int > 0, optional
+        Number of epochs without a better score after which training stops.
+    batch_size : int > 0, default=64
+        Largest number of rows of each domain in a batch.
+    device : str, default="auto"
+        Device to train on; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout.
+    callbacks : list of skorch callbacks, optional
+        Further callbacks of the training.
+    verbose : int, default=0
+        1 prints a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate, and the penalty as ``coral``.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------
@@ -318,5 +297,6 @@ callbacks, verbose
     (60, 2)
     """
 
-    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        return self._on_layers("coral", CORAL(), weight=100.0)
+    penalty = CORAL
+    penalty_name = "coral"
+    penalty_weight = 100.0

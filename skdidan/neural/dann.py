@@ -1,17 +1,8 @@
-"""Domain-adversarial classifiers: what tells the domains apart is unlearnt."""
+"""Domain-adversarial classifiers (DANN, CDAN)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from torch import nn
-
-from skdidan import PenaltyTerm
 from skdidan.neural.adaptation import AdaptationClassifier
-from skdidan.parameters import check_boolean, check_counts
 from skdidan.penalties.adversaries import ConditionalDomainAdversary, DomainAdversary
 
 __all__ = ["CDANClassifier", "DANNClassifier"]
@@ -22,18 +13,66 @@ class DANNClassifier(AdaptationClassifier):
 
     The objective is ``loss + trade_off * D(features_src, features_tgt)``, in which ``D`` is the
     loss of a domain discriminator, see `skdidan.DomainAdversary`: its weights descend on the
-    objective, while its gradient is reversed at the features. ``trade_off`` rises as in [1]_, but
-    multiplies what the discriminator descends on, too: its steps hardly depend on it, as AdamW
-    scales each by its past, but without any it does not learn.
+    objective, while its gradient is reversed at the features. `trade_off` rises over training as in
+    [1]_, but multiplies the loss of the discriminator, too. AdamW scales each step by earlier ones,
+    so the steps of the discriminator hardly depend on it, except that it does not learn at 0.
 
     Parameters
     ----------
-    network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
-max_epochs, validation_fraction, monitor, patience, batch_size, device, random_state, \
-callbacks, verbose
-        As in `DIDANClassifier`.
-    discriminator_hidden : sequence of int, default=(100,)
-        Units of each hidden layer of the discriminator.
+    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
+        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network_params : dict, optional
+        Further arguments of the network.
+    penalty_params : dict, optional
+        Arguments of `DomainAdversary`: ``hidden``, the number of units of each hidden layer of the
+        discriminator, (100,) by default.
+    align_on : str or sequence of str, default="auto"
+        Layers whose outputs are aligned: "features" (the inputs of the output layer), which "auto"
+        stands for, "fc1", "fc2", ..., or "pooled". The penalties of several layers are averaged.
+    trade_off : float >= 0, default=1.0
+        Weight of the penalty at the end of training; 0 switches it off.
+    loss : {"auto", "squared_error", "log_loss"}, default="auto"
+        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
+        cross-entropy.
+    class_weight : "balanced", dict or None, default="balanced"
+        Weights of the source classes in the loss, as in scikit-learn.
+    lr : float > 0, default=1e-3
+        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
+    weight_decay : float >= 0, default=1e-4
+        Weight decay of AdamW.
+    max_epochs : int > 0, default=60
+        Number of passes over the larger domain.
+    validation_fraction : float between 0 and 1, optional
+        Share of the source that is held out for ``monitor="source"``.
+    monitor : str, optional
+        Score that selects the best epoch: "source", a key of
+        ``skdidan.criteria.TARGET_CRITERIA``, or a product of these, such as "source*information".
+    patience : int > 0, optional
+        Number of epochs without a better score after which training stops.
+    batch_size : int > 0, default=64
+        Largest number of rows of each domain in a batch.
+    device : str, default="auto"
+        Device to train on; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout.
+    callbacks : list of skorch callbacks, optional
+        Further callbacks of the training.
+    verbose : int, default=0
+        1 prints a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate, and the penalty as
+        ``domain_adversary``.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------
@@ -52,75 +91,75 @@ callbacks, verbose
     ['classification_loss', 'domain_adversary', 'dur', 'epoch', 'lr', 'trade_off', 'train_loss']
     """
 
-    def __init__(
-        self,
-        network: str | Callable[..., nn.Module] = "auto",
-        *,
-        network_params: Mapping[str, Any] | None = None,
-        align_on: str | Sequence[str] = "features",
-        trade_off: float = 1.0,
-        discriminator_hidden: Sequence[int] = (100,),
-        loss: str = "squared_error",
-        class_weight: str | Mapping[Any, float] | None = "balanced",
-        lr: float = 1e-3,
-        weight_decay: float = 1e-4,
-        max_epochs: int = 60,
-        validation_fraction: float | None = None,
-        monitor: str | None = None,
-        patience: int | None = None,
-        batch_size: int = 64,
-        device: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        callbacks: list[Any] | None = None,
-        verbose: int = 0,
-    ) -> None:
-        super().__init__(
-            network,
-            network_params=network_params,
-            align_on=align_on,
-            trade_off=trade_off,
-            loss=loss,
-            class_weight=class_weight,
-            lr=lr,
-            weight_decay=weight_decay,
-            max_epochs=max_epochs,
-            validation_fraction=validation_fraction,
-            monitor=monitor,
-            patience=patience,
-            batch_size=batch_size,
-            device=device,
-            random_state=random_state,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
-        self.discriminator_hidden = discriminator_hidden
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_counts("discriminator_hidden", self.discriminator_hidden)
-
-    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        adversary = DomainAdversary(self.discriminator_hidden)
-        return self._on_layers("domain_adversary", adversary)
+    penalty = DomainAdversary
+    penalty_name = "domain_adversary"
 
 
-class CDANClassifier(DANNClassifier):
-    """Conditional adversarial network: the discriminator sees the predictions, too (Long, 2018).
+class CDANClassifier(AdaptationClassifier):
+    """Conditional adversarial network: the discriminator also sees the predictions (Long, 2018).
 
-    As `DANNClassifier`, with a discriminator of the outer product of the features and the class
-    probabilities, see `skdidan.ConditionalDomainAdversary`. Under the squared error the outputs,
-    clipped at 0 and scaled to a sum of 1, stand for these.
+    The objective is that of `DANNClassifier`, with a discriminator of the outer product of features
+    and class probabilities, see `skdidan.ConditionalDomainAdversary`. Under the squared error the
+    outputs, clipped at 0 and scaled to a sum of 1, stand for the probabilities.
 
     Parameters
     ----------
-    network, network_params, align_on, trade_off, loss, class_weight, lr, weight_decay, \
-max_epochs, validation_fraction, monitor, patience, batch_size, device, random_state, \
-callbacks, verbose
-        As in `DIDANClassifier`.
-    discriminator_hidden : sequence of int, default=(100,)
-        Units of each hidden layer of the discriminator.
-    entropy_conditioning : bool, default=True
-        Whether rows count the more, the surer their prediction ("CDAN+E"), or all alike ("CDAN").
+    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
+        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network_params : dict, optional
+        Further arguments of the network.
+    penalty_params : dict, optional
+        Arguments of `ConditionalDomainAdversary`: ``hidden``, the number of units of each hidden
+        layer of the discriminator, (100,) by default, and ``entropy_conditioning``, True by
+        default: whether rows with confident predictions weigh more ("CDAN+E") or all rows weigh
+        the same ("CDAN").
+    align_on : str or sequence of str, default="auto"
+        Layers whose outputs are aligned: "features" (the inputs of the output layer), which "auto"
+        stands for, "fc1", "fc2", ..., or "pooled". The penalties of several layers are averaged.
+    trade_off : float >= 0, default=1.0
+        Weight of the penalty at the end of training; 0 switches it off.
+    loss : {"auto", "squared_error", "log_loss"}, default="auto"
+        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
+        cross-entropy.
+    class_weight : "balanced", dict or None, default="balanced"
+        Weights of the source classes in the loss, as in scikit-learn.
+    lr : float > 0, default=1e-3
+        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
+    weight_decay : float >= 0, default=1e-4
+        Weight decay of AdamW.
+    max_epochs : int > 0, default=60
+        Number of passes over the larger domain.
+    validation_fraction : float between 0 and 1, optional
+        Share of the source that is held out for ``monitor="source"``.
+    monitor : str, optional
+        Score that selects the best epoch: "source", a key of
+        ``skdidan.criteria.TARGET_CRITERIA``, or a product of these, such as "source*information".
+    patience : int > 0, optional
+        Number of epochs without a better score after which training stops.
+    batch_size : int > 0, default=64
+        Largest number of rows of each domain in a batch.
+    device : str, default="auto"
+        Device to train on; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and dropout.
+    callbacks : list of skorch callbacks, optional
+        Further callbacks of the training.
+    verbose : int, default=0
+        1 prints a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        Classes of the source.
+    net_ : AdaptationNet
+        Trained skorch net; ``net_.module_`` is the network.
+    history_ : list of dict
+        For each epoch: losses, trade-off and learning rate, and the penalty as
+        ``conditional_domain_adversary``.
+    best_epoch_ : int
+        Epoch whose weights were kept, counted from 1; only with `monitor`.
+    n_features_in_ : int
+        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------
@@ -138,57 +177,5 @@ callbacks, verbose
     ['classification_loss', 'conditional_domain_adversary', 'dur', 'epoch', 'lr', ...]
     """
 
-    def __init__(
-        self,
-        network: str | Callable[..., nn.Module] = "auto",
-        *,
-        network_params: Mapping[str, Any] | None = None,
-        align_on: str | Sequence[str] = "features",
-        trade_off: float = 1.0,
-        discriminator_hidden: Sequence[int] = (100,),
-        entropy_conditioning: bool = True,
-        loss: str = "squared_error",
-        class_weight: str | Mapping[Any, float] | None = "balanced",
-        lr: float = 1e-3,
-        weight_decay: float = 1e-4,
-        max_epochs: int = 60,
-        validation_fraction: float | None = None,
-        monitor: str | None = None,
-        patience: int | None = None,
-        batch_size: int = 64,
-        device: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        callbacks: list[Any] | None = None,
-        verbose: int = 0,
-    ) -> None:
-        super().__init__(
-            network,
-            network_params=network_params,
-            align_on=align_on,
-            trade_off=trade_off,
-            discriminator_hidden=discriminator_hidden,
-            loss=loss,
-            class_weight=class_weight,
-            lr=lr,
-            weight_decay=weight_decay,
-            max_epochs=max_epochs,
-            validation_fraction=validation_fraction,
-            monitor=monitor,
-            patience=patience,
-            batch_size=batch_size,
-            device=device,
-            random_state=random_state,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
-        self.entropy_conditioning = entropy_conditioning
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check_boolean("entropy_conditioning", self.entropy_conditioning)
-
-    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        adversary = ConditionalDomainAdversary(
-            self.discriminator_hidden, entropy_conditioning=self.entropy_conditioning
-        )
-        return self._on_layers("conditional_domain_adversary", adversary)
+    penalty = ConditionalDomainAdversary
+    penalty_name = "conditional_domain_adversary"

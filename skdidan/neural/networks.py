@@ -8,17 +8,18 @@ frames after the end of a recording are NaN: see `frame_mask`.
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from skdidan.parameters import check_counts
 
-__all__ = ["CNN", "MLP", "NETWORKS", "VGG11", "Outputs", "frame_mask"]
+__all__ = ["CNN", "MLP", "NETWORKS", "VGG11", "Outputs", "frame_mask", "make_network"]
 
 
 class Outputs(NamedTuple):
@@ -341,3 +342,71 @@ def _check_spectrogram(input_shape: Sequence[int]) -> None:
 
 #: All networks by their names in the parameter `network` of the classifiers.
 NETWORKS: dict[str, type[nn.Module]] = {"cnn": CNN, "mlp": MLP, "vgg11": VGG11}
+
+
+def make_network(
+    network: str | Callable[..., nn.Module],
+    params: dict[str, Any],
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    *,
+    has_lengths: bool,
+) -> nn.Module:
+    """Make a network for rows of one shape.
+
+    Parameters
+    ----------
+    network : str, Module subclass or factory
+        "auto", a key of `NETWORKS`, or anything that is called as ``network(input_shape, n_classes,
+        **params)``.
+    params : dict
+        Further arguments of the network.
+    input_shape : tuple of int
+        Shape of a row.
+    n_classes : int
+        Number of outputs.
+    has_lengths : bool
+        Whether rows are spectrograms of different lengths, padded with NaN.
+
+    Returns
+    -------
+    module : Module
+        The network, in single precision.
+
+    Raises
+    ------
+    TypeError
+        If `network` is a module already made, does not take its arguments, or makes no module.
+    ValueError
+        If no network has this name, or the network takes no padding where it is needed.
+    """
+    if network == "auto":
+        network = "mlp" if len(input_shape) == 1 else "cnn"
+    if isinstance(network, str):
+        if network not in NETWORKS:
+            options = ["auto", *NETWORKS]
+            raise ValueError(f"network must be one of {options}, or a class; got {network!r}.")
+        network = NETWORKS[network]
+    if isinstance(network, nn.Module) or not callable(network):
+        raise TypeError(
+            "network must be a name, a torch.nn.Module subclass or a function that makes a "
+            f"module, not {type(network).__name__}: every fit starts from new weights."
+        )
+    try:
+        inspect.signature(network).bind(input_shape, n_classes, **params)
+    except TypeError as error:
+        raise TypeError(
+            f"network is called as network(input_shape, n_classes, **network_params), which "
+            f"does not fit {getattr(network, '__name__', network)}: {error}."
+        ) from error
+    module = network(input_shape, n_classes, **params)
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"network must make a torch.nn.Module; got {type(module).__name__}.")
+    if has_lengths and not getattr(module, "takes_padding", False):
+        raise ValueError(
+            f"{type(module).__name__} takes no spectrograms of different lengths, where NaN "
+            "pads the shorter ones. Give the transformer a duration, take network='cnn' or "
+            "'vgg11', or let a network of your own leave out padding and have takes_padding = "
+            "True."
+        )
+    return module.float()  # as the data, whatever torch's default type is

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from inspect import signature
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Bunch, Tags, estimator_html_repr, get_tags
 from sklearn.utils.metaestimators import available_if
@@ -18,23 +16,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import (
     Domains,
-    merge_domains,
-    n_rows,
+    check_sample_domain,
     open_target,
-    source_groups,
     source_path,
-    source_rows,
-    split_domains,
     takes_target,
 )
+from skdidan.estimators import GroupedEstimator
 from skdidan.pipeline.caching import StepMemory
 from skdidan.pipeline.steps import (
     check_reach,
-    corpus_numbers,
-    fit_arguments,
+    check_steps,
+    fit_last,
     fit_step,
     is_passthrough,
-    lengthen,
+    named_pairs,
 )
 
 __all__ = ["AdaptationPipeline", "make_adaptation_pipeline"]
@@ -52,7 +47,7 @@ def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
     return is_passthrough(pipeline._last) or hasattr(pipeline._last, "transform")
 
 
-class AdaptationPipeline(BaseEstimator):
+class AdaptationPipeline(GroupedEstimator):
     """A chain of transformers and a final estimator, fitted to a source and a target.
 
     Source and target go through the chain side by side. Each transformer is fitted to both if its
@@ -125,9 +120,6 @@ class AdaptationPipeline(BaseEstimator):
     True
     """
 
-    # A plain Pipeline, or a search, routes these without being asked to; groups are its splitter's.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True, "groups": False}
-
     def __init__(
         self, steps: list[tuple[str, Any]], *, memory: Any = None, verbose: bool = False
     ) -> None:
@@ -135,72 +127,24 @@ class AdaptationPipeline(BaseEstimator):
         self.memory = memory
         self.verbose = verbose
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
-    ) -> Self:
-        """Fit the steps one after the other.
+    def _check_parameters(self) -> None:
+        check_steps(self.steps, self.get_params(deep=False))
 
-        Parameters
-        ----------
-        X : array-like or list, of n_source rows
-            The labelled source, as the first step takes it (paths, waveforms, features); with
-            `sample_domain` both domains stacked, of n_samples rows.
-        y : array-like, of as many entries as X, optional
-            Labels of `X`. What stands there for a target row is dropped unread.
-        X_tgt : array-like, list or Target, of n_target rows, optional
-            The unlabelled target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-        groups : array-like, of as many entries as X, optional
-            The group of each row, such as its speaker, for the last step: the neural classifiers
-            hold out whole ones, see `DIDANClassifier`.
+    def _check_domains(self, domains: Domains) -> Domains:
+        """Bring the columns of a kernel of stacked rows into the order of the rows."""
+        columns, (X_src, _, X_tgt) = self._columns(domains), domains
+        return domains.replace(_take_columns(X_src, columns), _take_columns(X_tgt, columns))
 
-        Returns
-        -------
-        self : AdaptationPipeline
-            The fitted pipeline.
+    def _columns(self, domains: Domains) -> NDArray[Any] | None:
+        return domains.order if get_tags(self).input_tags.pairwise else None
 
-        Raises
-        ------
-        ValueError
-            If the steps or their names are unusable, the domains do not fit together, or `memory`
-            is no place for a folder.
-        TypeError
-            If a step lacks a method that its place asks for, or takes no target itself but holds an
-            estimator that does, as a `sklearn.pipeline.Pipeline` may; or the last step takes no
-            groups.
-
-        Warns
-        -----
-        NoTargetWarning
-            By every step that takes a target, if none is given.
-        """
-        self._check_steps()
-        domains, columns = self._split(X, y, X_tgt, sample_domain)
-        corpora = corpus_numbers(X, sample_domain)
-        front, domains = self._fit_front(domains, corpora, with_target=False)
+    def _fit(self, domains: Domains) -> None:
+        front, domains = self._fit_front(domains, with_target=False)
         name, last = self.steps[-1]
-        groups = source_groups(X, groups, sample_domain)
         if not is_passthrough(last):
-            last = clone(last)
-            X, y, params = fit_arguments(last, domains, corpora)
-            if groups is not None:
-                taken = signature(last.fit).parameters.values()
-                if not any(p.name == "groups" or p.kind is p.VAR_KEYWORD for p in taken):
-                    raise TypeError(
-                        f"groups go to the last step, but {name!r}, {last!r}, takes none."
-                    )
-                params["groups"] = lengthen(groups, n_rows(X))
             with self._timed(name):
-                last.fit(X, y, **params)
-        self.steps_, self.columns_ = [*front, (name, last)], columns
-        return self
+                last = fit_last(name, last, domains)
+        self.steps_, self.columns_ = [*front, (name, last)], self._columns(domains)
 
     @available_if(_last_step_transforms)
     def fit_transform(
@@ -224,19 +168,16 @@ class AdaptationPipeline(BaseEstimator):
             The source rows on their path; with `sample_domain` all rows, each on the path of its
             domain, in the order in which they came.
         """
-        self._check_steps()
-        is_stacked = sample_domain is not None
-        domains, columns = self._split(X, y, X_tgt, sample_domain)
-        corpora = corpus_numbers(X, sample_domain)
-        front, domains = self._fit_front(domains, corpora, with_target=is_stacked)
+        self._check_parameters()
+        domains = self._check_domains(Domains.of(X, y, X_tgt, sample_domain=sample_domain))
+        is_stacked = domains.order is not None
+        front, domains = self._fit_front(domains, with_target=is_stacked)
         name, last = self.steps[-1]
         if not is_passthrough(last):
             with self._timed(name):
-                last, domains = fit_step(StepMemory(None), last, domains, corpora, is_stacked)
-        self.steps_, self.columns_ = [*front, (name, last)], columns
-        if sample_domain is None:
-            return domains.X_src
-        return merge_domains(domains.X_src, domains.X_tgt, source_rows(X, sample_domain))
+                last, domains = fit_step(StepMemory(None), last, domains, with_target=is_stacked)
+        self.steps_, self.columns_ = [*front, (name, last)], self._columns(domains)
+        return domains.restore()
 
     @available_if(_last_step_has("predict"))
     def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
@@ -381,7 +322,7 @@ class AdaptationPipeline(BaseEstimator):
         """
         params = super().get_params(deep=False)
         if deep:
-            for name, step in _pairs(self.steps):
+            for name, step in named_pairs(self.steps):
                 params[name] = step
                 if hasattr(step, "get_params"):
                     inner = step.get_params(deep=True)
@@ -403,7 +344,7 @@ class AdaptationPipeline(BaseEstimator):
         """
         self.steps = params.pop("steps", self.steps)
         # A search may replace a step and set its parameters at once: the step comes first.
-        if params.keys() & dict(_pairs(self.steps)).keys():
+        if params.keys() & dict(named_pairs(self.steps)).keys():
             self.steps = [(name, params.pop(name, step)) for name, step in self.steps]
         return super().set_params(**params)
 
@@ -444,27 +385,16 @@ class AdaptationPipeline(BaseEstimator):
 
     @property
     def _current_steps(self) -> list[tuple[str, Any]]:
-        return getattr(self, "steps_", _pairs(self.steps))
+        return getattr(self, "steps_", named_pairs(self.steps))
 
     @property
     def _last(self) -> Any:
         return self._current_steps[-1][1] if self._current_steps else None
 
-    def _split(
-        self, X: Any, y: Any, X_tgt: Any, sample_domain: ArrayLike | None
-    ) -> tuple[Domains, NDArray[Any] | None]:
-        """Separate the domains, and the columns of a kernel like its rows."""
-        columns = None
-        if sample_domain is not None and get_tags(self).input_tags.pairwise:
-            X = open_target(X)
-            columns = np.argsort(~source_rows(X, sample_domain), kind="stable")
-            X = _take_columns(X, columns)
-        return split_domains(X, y, X_tgt, sample_domain=sample_domain), columns
-
     def _fit_front(
-        self, domains: Domains, corpora: NDArray[Any] | None, *, with_target: bool
+        self, domains: Domains, *, with_target: bool
     ) -> tuple[list[tuple[str, Any]], Domains]:
-        """Fit all steps but the last; the target goes as far as it is needed."""
+        """Fit all steps but the last; the target goes as far as a step needs it."""
         if domains.X_tgt is not None:
             check_reach(self.steps)
         memory = StepMemory(self.memory)
@@ -474,7 +404,7 @@ class AdaptationPipeline(BaseEstimator):
         for number, (name, step) in enumerate(self.steps[:-1]):
             if not is_passthrough(step):
                 with self._timed(name):
-                    step, domains = fit_step(memory, step, domains, corpora, number < end)
+                    step, domains = fit_step(memory, step, domains, with_target=number < end)
             front.append((name, step))
         return front, domains
 
@@ -483,7 +413,7 @@ class AdaptationPipeline(BaseEstimator):
         check_is_fitted(self)
         X = open_target(X)
         if sample_domain is not None:
-            source_rows(X, sample_domain)
+            check_sample_domain(X, sample_domain)
         X = _take_columns(X, self.columns_)
         memory = StepMemory(self.memory)
         for _, step in self.steps_[:-1]:
@@ -507,35 +437,8 @@ class AdaptationPipeline(BaseEstimator):
             number = [other for other, _ in self.steps].index(name) + 1
             print(f"[AdaptationPipeline] step {number} of {len(self)}, {name}: {seconds:.1f} s")
 
-    def _check_steps(self) -> None:
-        if not _pairs(self.steps):
-            raise ValueError(
-                "steps must be a list of (name, estimator), at least one; got "
-                f"{self.steps!r}. make_adaptation_pipeline takes estimators without names."
-            )
-        names = [name for name, _ in self.steps]
-        reserved = self.get_params(deep=False).keys()
-        for name in names:
-            if names.count(name) > 1 or "__" in name or name in reserved:
-                raise ValueError(
-                    "The names of steps must be unique, must not contain '__' and must not be one "
-                    f"of {sorted(reserved)}; got {name!r} in {names}."
-                )
-        for name, step in self.steps:
-            if isinstance(step, type):
-                raise TypeError(
-                    f"Step {name!r} is a class; pass an instance of it: {step.__name__}()."
-                )
-            needed = ["fit", "transform"] if name != names[-1] else ["fit"]
-            missing = [method for method in needed if not hasattr(step, method)]
-            if missing and not is_passthrough(step):
-                raise TypeError(
-                    f"Step {name!r} must have {' and '.join(needed)}, or be 'passthrough'; "
-                    f"{step!r} has no {' and no '.join(missing)}."
-                )
-
     def __sklearn_tags__(self) -> Tags:
-        return get_tags(Pipeline(_pairs(self.steps)))
+        return get_tags(Pipeline(named_pairs(self.steps)))
 
     def _repr_html_(self) -> str:
         return estimator_html_repr(Pipeline(self._current_steps))
@@ -572,15 +475,6 @@ def make_adaptation_pipeline(
     AdaptationPipeline(steps=[('corpusscaler', CorpusScaler()), ('svc', SVC())])
     """
     return AdaptationPipeline(make_pipeline(*steps).steps, memory=memory, verbose=verbose)
-
-
-def _pairs(steps: Any) -> list[tuple[str, Any]]:
-    """Return the steps, or none where they are anything but a list of names and estimators."""
-    is_list = isinstance(steps, list | tuple) and all(
-        isinstance(step, list | tuple) and len(step) == 2 and isinstance(step[0], str)
-        for step in steps
-    )
-    return list(steps) if is_list else []
 
 
 def _take_columns(X: Any, columns: NDArray[Any] | None) -> Any:

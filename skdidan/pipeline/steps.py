@@ -2,46 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from inspect import signature
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import has_fit_parameter
 
-from skdidan.domains import (
-    Domains,
-    Target,
-    merge_domains,
-    n_rows,
-    open_target,
-    source_path,
-    source_rows,
-    take_rows,
-    takes_target,
-)
-from skdidan.padding import trim_padding
+from skdidan.domains import Domains, Target, source_path, takes_target
 from skdidan.pipeline.caching import StepMemory
 
 __all__ = [
     "check_reach",
-    "corpus_numbers",
-    "fit_arguments",
+    "check_steps",
+    "fit_last",
     "fit_step",
     "is_passthrough",
     "last_step",
-    "lengthen",
+    "named_pairs",
     "scores_pairs",
     "send_through",
     "unwrap",
 ]
 
 
+def named_pairs(steps: Any) -> list[tuple[str, Any]]:
+    """Return the steps, or an empty list if they are no list of names and estimators."""
+    is_list = isinstance(steps, list | tuple) and all(
+        isinstance(step, list | tuple) and len(step) == 2 and isinstance(step[0], str)
+        for step in steps
+    )
+    return list(steps) if is_list else []
+
+
 def is_passthrough(step: Any) -> bool:
     """Tell whether a step is left out."""
     return step is None or (isinstance(step, str) and step == "passthrough")
+
+
+def check_steps(steps: Any, reserved: Iterable[str]) -> None:
+    """Refuse names and steps that a pipeline cannot use.
+
+    Parameters
+    ----------
+    steps : list of (str, estimator)
+        The steps.
+    reserved : iterable of str
+        Names of the parameters of the pipeline.
+
+    Raises
+    ------
+    ValueError
+        If `steps` is no list of pairs, or a name is used twice, reserved, or contains "__".
+    TypeError
+        If a step is a class, or lacks a method.
+    """
+    if not named_pairs(steps):
+        raise ValueError(
+            f"steps must be a list of (name, estimator), at least one; got {steps!r}. "
+            "make_adaptation_pipeline takes estimators without names."
+        )
+    names, reserved = [name for name, _ in steps], sorted(reserved)
+    for name in names:
+        if names.count(name) > 1 or "__" in name or name in reserved:
+            raise ValueError(
+                "The names of steps must be unique, must not contain '__' and must not be one "
+                f"of {reserved}; got {name!r} in {names}."
+            )
+    for name, step in steps:
+        if isinstance(step, type):
+            raise TypeError(f"Step {name!r} is a class; pass an instance of it: {step.__name__}().")
+        needed = ["fit", "transform"] if name != names[-1] else ["fit"]
+        missing = [method for method in needed if not hasattr(step, method)]
+        if missing and not is_passthrough(step):
+            raise TypeError(
+                f"Step {name!r} must have {' and '.join(needed)}, or be 'passthrough'; "
+                f"{step!r} has no {' and no '.join(missing)}."
+            )
 
 
 def check_reach(steps: list[tuple[str, Any]]) -> None:
@@ -115,70 +154,43 @@ def send_through(
     return estimator, X
 
 
-def corpus_numbers(X: Any, sample_domain: ArrayLike | None) -> NDArray[Any] | None:
-    """Return the number of the corpus of each row, source first, if a domain has several.
+def fit_last(name: str, step: Any, domains: Domains) -> Any:
+    """Fit a copy of the last step.
 
     Parameters
     ----------
-    X : array-like, list or Target, of n_samples rows
-        Both domains, stacked.
-    sample_domain : array-like of int, shape (n_samples,), or None
-        ``>= 0`` for a source row, ``< 0`` for a target row.
-
-    Returns
-    -------
-    corpora : ndarray of int, shape (n_samples,), or None
-        The numbers of the source rows, then those of the target rows.
-    """
-    if sample_domain is None:
-        return None
-    numbers, is_source = np.asarray(sample_domain), source_rows(open_target(X), sample_domain)
-    parts = numbers[is_source], numbers[~is_source]
-    return np.concatenate(parts) if max(len(np.unique(part)) for part in parts) > 1 else None
-
-
-def fit_arguments(
-    step: Any, domains: Domains, corpora: NDArray[Any] | None
-) -> tuple[Any, Any, dict[str, Any]]:
-    """Return X, y and the further argument by which ``fit`` of a step takes the domains.
-
-    Parameters
-    ----------
+    name : str
+        Its name, for errors.
     step : estimator
-        The step.
+        The step, which stays as it is.
     domains : Domains
-        Source, labels and target, as they came out of the step before.
-    corpora : ndarray of int, shape (n_samples,), or None
-        As from `corpus_numbers`.
+        The output of the step before.
 
     Returns
     -------
-    X : array-like or list
-        The source; both domains stacked, the source first, for a step that tells several corpora
-        of a domain apart.
-    y : array-like, of as many entries as X, or None
-        Labels; no label of the target is among them.
-    params : dict of str to object
-        `X_tgt`, or `sample_domain` with stacked rows, or nothing for a step that takes no target.
+    step : estimator
+        The fitted copy.
+
+    Raises
+    ------
+    TypeError
+        If there are groups and the step takes none.
     """
-    X, y, X_tgt = domains
-    if X_tgt is None or not takes_target(step):
-        return X, y, {}
-    if corpora is not None and _tells_corpora(step):
-        X = merge_domains(X, X_tgt, corpora >= 0)
-        return X, None if y is None else lengthen(y, len(corpora)), {"sample_domain": corpora}
-    # A wrapper, such as a search, might slice what has a length.
-    return X, y, {"X_tgt": X_tgt if has_fit_parameter(step, "X_tgt") else Target(X_tgt)}
+    step = clone(step)
+    X, y, params = _fit_arguments(step, domains)
+    if domains.groups is not None:
+        taken = signature(step.fit).parameters.values()
+        if not any(p.name == "groups" or p.kind is p.VAR_KEYWORD for p in taken):
+            raise TypeError(f"groups go to the last step, but {name!r}, {step!r}, takes none.")
+        stacked = "sample_domain" in params
+        params["groups"] = domains.stack(domains.groups) if stacked else domains.groups
+    return step.fit(X, y, **params)
 
 
 def fit_step(
-    memory: StepMemory,
-    step: Any,
-    domains: Domains,
-    corpora: NDArray[Any] | None,
-    with_target: bool,
+    memory: StepMemory, step: Any, domains: Domains, *, with_target: bool
 ) -> tuple[Any, Domains]:
-    """Fit a copy of a transformer and send the domains through it.
+    """Fit a copy of a transformer and send both domains through it.
 
     Parameters
     ----------
@@ -187,33 +199,37 @@ def fit_step(
     step : estimator
         The transformer, which stays as it is.
     domains : Domains
-        What comes in.
-    corpora : ndarray of int, shape (n_samples,), or None
-        As from `corpus_numbers`.
+        The output of the step before.
     with_target : bool
-        Whether the target is needed further on; if not it may stay behind.
+        Whether a later step needs the target; if not it may stay behind.
 
     Returns
     -------
     step : estimator
-        The fitted transformer.
+        The fitted copy.
     domains : Domains
-        What comes out.
+        Its output.
     """
-    X, y, params = fit_arguments(step, domains, corpora)
+    X, y, params = _fit_arguments(step, domains)
     step, Z = memory.fit_transform(clone(step), X, y, params)
-    Z_tgt = domains.X_tgt
     if "sample_domain" in params:
-        Z, Z_tgt = _unstack(Z, n_rows(domains.X_src))
-    elif with_target and Z_tgt is not None:
+        return step, domains.unstack(Z)
+    Z_tgt = domains.X_tgt
+    if with_target and Z_tgt is not None:
         Z_tgt = memory.transform(step, Z_tgt)
-    return step, Domains(Z, domains.y_src, Z_tgt)
+    return step, domains.replace(Z, Z_tgt)
 
 
-def lengthen(values: Any, n: int) -> Any:
-    """Repeat the first value up to `n`, in place of what nobody reads for a row of the target."""
-    rows = np.arange(n)
-    return take_rows(values, np.where(rows < n_rows(values), rows, 0))
+def _fit_arguments(step: Any, domains: Domains) -> tuple[Any, Any, dict[str, Any]]:
+    """Return X, y and the argument by which ``fit`` of a step takes the target, if any."""
+    X, y, X_tgt = domains
+    if X_tgt is None or not takes_target(step):
+        return X, y, {}
+    if domains.has_several and _tells_corpora(step):
+        y = None if y is None else domains.stack(y)
+        return domains.stack(), y, {"sample_domain": domains.corpora}
+    # A wrapper, such as a search, might slice an argument that has a length.
+    return X, y, {"X_tgt": X_tgt if has_fit_parameter(step, "X_tgt") else Target(X_tgt)}
 
 
 def _is_chain(estimator: Any) -> bool:
@@ -227,8 +243,3 @@ def _tells_corpora(step: Any) -> bool:
     return has_fit_parameter(step, "sample_domain") and any(
         "sample_domain" in signature(method).parameters for method in later
     )
-
-
-def _unstack(Z: Any, n_source: int) -> list[Any]:
-    parts = [take_rows(Z, rows) for rows in np.split(np.arange(n_rows(Z)), [n_source])]
-    return [trim_padding(part) if isinstance(part, np.ndarray) else part for part in parts]

@@ -6,12 +6,13 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, is_classifier
+from sklearn.base import ClassifierMixin, MetaEstimatorMixin, is_classifier
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
@@ -25,18 +26,23 @@ from skdidan.audio.files import (
 )
 from skdidan.audio.recordings import waveform_rows
 from skdidan.domains import (
+    Domains,
     check_missing,
-    n_rows,
+    check_sample_domain,
     open_target,
-    source_groups,
     source_path,
-    source_rows,
-    split_domains,
-    take_rows,
 )
+from skdidan.estimators import GroupedEstimator
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipeline.pipelines import AdaptationPipeline
-from skdidan.pipeline.steps import last_step, scores_pairs, send_through, unwrap
+from skdidan.pipeline.steps import (
+    check_reach,
+    fit_last,
+    last_step,
+    scores_pairs,
+    send_through,
+    unwrap,
+)
 
 __all__ = ["WindowedClassifier"]
 
@@ -45,7 +51,7 @@ def _estimator_has(method: str) -> Callable[[WindowedClassifier], bool]:
     return lambda meta: hasattr(getattr(meta, "estimator_", meta.estimator), method)
 
 
-class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
     r"""Any classifier of audio, on windows of fixed length, averaged over each recording.
 
     A recording of :math:`n` samples is cut into
@@ -115,9 +121,6 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     (4, 2)
     """
 
-    # A plain Pipeline, or a search, routes these without being asked to; groups are its splitter's.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True, "groups": False}
-
     def __init__(
         self,
         estimator: Any,
@@ -131,85 +134,29 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.hop = hop
         self.sample_rate = sample_rate
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
-    ) -> Self:
-        """Cut the recordings into windows and train the classifier on these.
+    def _check_domains(self, domains: Domains) -> Domains:
+        """By default each recording is a group, so that a validation set holds whole ones."""
+        check_missing(domains.y_src, "y of the source")
+        if domains.groups is None and _takes_groups(self.estimator):
+            return replace(domains, groups=np.arange(domains.n_source))
+        return domains
 
-        Parameters
-        ----------
-        X : array-like or list, of n_source rows
-            Recordings of the source: paths, or waveforms of shape (n_samples,) each; with
-            `sample_domain` both domains stacked.
-        y : array-like, of as many entries as X
-            Their labels. What stands there for a target row is dropped unread.
-        X_tgt : array-like, list or Target, of n_target rows, optional
-            Recordings of the target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-        groups : array-like, of as many entries as X, optional
-            The group of each recording, such as its speaker, for the classifier. By default each
-            recording is a group, if the classifier takes groups.
-
-        Returns
-        -------
-        self : WindowedClassifier
-            The fitted classifier.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, or the domains do not fit together.
-        TypeError
-            If the rows are neither all paths nor all waveforms, if `estimator` is no classifier or
-            does not hand the target on to an estimator inside it, or if it takes no groups but
-            there are some.
-
-        Warns
-        -----
-        NoTargetWarning
-            By the classifier, if it takes a target and none is given.
-        """
-        if not is_classifier(self.estimator):
-            raise TypeError(
-                "estimator must be a classifier, or a pipeline or search that ends in one; got "
-                f"{self.estimator!r}."
-            )
-        X, X_tgt = open_target(X), open_target(X_tgt)
-        _, y_src, _ = split_domains(X, y, X_tgt, sample_domain=sample_domain)
-        check_missing(y_src, "y of the source")
-        source_groups(X, groups, sample_domain)
-        if groups is None and _takes_groups(self.estimator):
-            groups = np.arange(n_rows(X))
-        domain = None if sample_domain is None else np.asarray(sample_domain)
+    def _fit(self, domains: Domains) -> None:
+        if domains.X_tgt is not None:
+            check_reach([("estimator", self.estimator)])
 
         def fit(has_silence: bool) -> Any:
-            windows, rows = self._cut(X, has_silence)
-            target: Any = (None, []) if X_tgt is None else self._cut(X_tgt, has_silence)
-            windows_tgt, rows_tgt = target
+            windows, rows = self._cut(domains.X_src, has_silence)
+            windows_tgt, rows_tgt = None, np.empty(0, dtype=int)
+            if domains.X_tgt is not None:
+                windows_tgt, rows_tgt = self._cut(domains.X_tgt, has_silence)
             parts = [("X", rows), ("X_tgt", rows_tgt)]
-            if domain is not None:
-                parts = [("X", rows[domain[rows] >= 0]), ("X", rows[domain[rows] < 0])]
-            pipeline = AdaptationPipeline([("estimator", self.estimator)])
+            cut = domains.cut(windows, rows, windows_tgt, rows_tgt)
             with _naming_recordings([] if hasattr(self.estimator, "estimator") else parts):
-                return pipeline.fit(
-                    windows,
-                    None if y is None else take_rows(y, rows),
-                    windows_tgt,
-                    sample_domain=None if domain is None else domain[rows],
-                    groups=None if groups is None else np.asarray(groups)[rows],
-                )
+                return fit_last("estimator", self.estimator, cut)
 
-        pipeline = _but_for_silence(fit)
-        self.estimator_ = pipeline[-1]
+        self.estimator_ = _but_for_silence(fit)
         self.classes_ = self.estimator_.classes_
-        return self
 
     def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Predict the class of each recording.
@@ -305,10 +252,9 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     ) -> NDArray[np.floating]:
         """Average what a method says of the windows of each recording."""
         check_is_fitted(self)
+        self._check_parameters()
         X = open_target(X)
-        domain = None if sample_domain is None else np.asarray(sample_domain)
-        if domain is not None:
-            source_rows(X, domain)
+        domain = None if sample_domain is None else check_sample_domain(X, sample_domain)
 
         def ask(has_silence: bool) -> tuple[NDArray[Any], NDArray[np.int64]]:
             windows, rows = self._cut(X, has_silence)
@@ -328,7 +274,6 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _cut(self, X: Any, has_silence: bool) -> tuple[list[Any], NDArray[np.int64]]:
         """List the windows of all recordings, and which recording each is of."""
-        self._check_parameters()
         recordings = waveform_rows(X)
         if isinstance(recordings[0], np.ndarray):
             self._check_rate()
@@ -375,6 +320,11 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return [*range(0, last, step), last], size
 
     def _check_parameters(self) -> None:
+        if not is_classifier(self.estimator):
+            raise TypeError(
+                "estimator must be a classifier, or a pipeline or search that ends in one; got "
+                f"{self.estimator!r}."
+            )
         check_count("sample_rate", self.sample_rate)
         check_positive("window", self.window)
         check_positive("hop", self.hop)

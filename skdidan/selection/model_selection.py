@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.utils import column_or_1d
 
-from skdidan.domains import Target, n_rows, open_target, source_groups
+from skdidan.domains import Domains, Target, n_rows, open_target
 from skdidan.selection.trials import Trial, check_criterion
 
 __all__ = ["TargetScorer", "suggest_trade_off"]
@@ -298,7 +298,7 @@ def suggest_trade_off(
         raise ValueError("trade_offs must hold at least one value; got none.")
     split: dict[str, Any] = {}
     if groups is not None:
-        split["groups"] = source_groups(X_src, groups)
+        split["groups"] = Domains.of(X_src, groups=groups).groups
         n_groups = len(np.unique(split["groups"]))
         if n_groups < 2:
             raise ValueError(f"groups must be at least two, to hold one out; got {n_groups}.")

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from abc import abstractmethod
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    OneToOneFeatureMixin,
-    TransformerMixin,
-)
+from numpy.typing import NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, OneToOneFeatureMixin
 from sklearn.covariance import empirical_covariance, ledoit_wolf, shrunk_covariance
-from sklearn.utils import Tags
 from sklearn.utils.extmath import svd_flip
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdidan.domains import n_rows, open_target, source_rows, validate_domains
+from skdidan.domains import Domains
+from skdidan.estimators import DomainTransformer, validate_domains
 from skdidan.parameters import check_boolean, check_count, check_fraction
 from skdidan.shallow.eigenproblems import thin_svd
 
@@ -27,83 +21,16 @@ __all__ = ["GFK", "CorrelationAlignment", "SubspaceAlignment"]
 _DEFAULT_COMPONENTS = 32
 
 
-class DomainMaps(TransformerMixin, BaseEstimator, ABC):
-    """A map for rows of the source and one for rows of the target.
+class DomainMaps(DomainTransformer):
+    """A map for rows of the source and one for rows of the target, in double precision."""
 
-    A subclass learns them in ``fit``, and applies them to matrices of double precision in
-    ``_map_source`` and ``_map_target``.
-    """
-
-    # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
-    __metadata_request__transform: ClassVar = {"sample_domain": True}
-
-    @abstractmethod
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> Self:
-        """Learn the maps of both domains."""
-
-    def fit_transform(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> NDArray[np.floating]:
-        """Learn the maps of both domains and return the rows of `X`, each by the map of its own.
-
-        Parameters
-        ----------
-        X, y, X_tgt, sample_domain
-            As in `fit`.
-
-        Returns
-        -------
-        Z : ndarray of float, shape (n_source, n_out) or (n_samples, n_out)
-            The source; with `sample_domain` all rows, in the order in which they came. float32
-            where `X` is, else float64.
-        """
-        self.fit(X, y, X_tgt, sample_domain=sample_domain)
-        numbers = np.zeros(n_rows(open_target(X))) if sample_domain is None else sample_domain
-        return self.transform(X, sample_domain=numbers)
-
-    def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[np.floating]:
-        """Map rows, seen or unseen, those of the target unless told otherwise.
-
-        Parameters
-        ----------
-        X : array-like or Target, shape (n_samples, n_features)
-            Rows of the target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows to be mapped as source.
-
-        Returns
-        -------
-        Z : ndarray of float, shape (n_samples, n_out)
-            Their images. float32 where `X` is, else float64.
-
-        Raises
-        ------
-        ValueError
-            If `X` has not the columns that `fit` saw, or `sample_domain` not an entry for each row.
-        """
-        check_is_fitted(self)
-        rows = validate_data(self, open_target(X), reset=False, dtype=(np.float64, np.float32))
-        is_source = np.zeros(len(rows), dtype=bool)
-        if sample_domain is not None:
-            is_source = source_rows(rows, sample_domain)
-        exact = rows.astype(np.float64)
-        Z = self._map_target(exact)
+    def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
+        if is_source.all():
+            return self._map_source(X)
+        Z = self._map_target(X)
         if is_source.any():
-            Z[is_source] = self._map_source(exact[is_source])
-        return Z.astype(rows.dtype)
+            Z[is_source] = self._map_source(X[is_source])
+        return Z
 
     @abstractmethod
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
@@ -113,69 +40,23 @@ class DomainMaps(TransformerMixin, BaseEstimator, ABC):
     def _map_target(self, X: NDArray[Any]) -> NDArray[Any]:
         """Map rows of the target."""
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
 
 class _Alignment(DomainMaps):
     """Maps learned in ``_align`` from the rows of both domains, in double precision."""
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> Self:
-        """Learn the maps of both domains.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_source, n_features), n_source > 1
-            The source; with `sample_domain` both domains stacked, of n_samples rows.
-        y : object, optional
-            Ignored.
-        X_tgt : array-like or Target, shape (n_target, n_features), n_target > 1
-            The target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-
-        Returns
-        -------
-        self : estimator
-            The fitted transformer.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, or the domains do not fit together.
-
-        Warns
-        -----
-        NoTargetWarning
-            If no target is given; the source then stands for it.
-        """
-        X_src, _, X_tgt = validate_domains(
-            self,
-            X,
-            None,
-            X_tgt,
-            sample_domain=sample_domain,
-            dtype=(np.float64, np.float32),
-            min_source=2,
-        )
+    def _fit(self, domains: Domains) -> None:
+        X_src, _, X_tgt = domains
         X_tgt = X_src if X_tgt is None else X_tgt
         if len(X_tgt) < 2:
             raise ValueError("The target has 1 sample(s), but its spread needs at least two.")
         self._align(X_src.astype(np.float64), X_tgt.astype(np.float64))
-        return self
+
+    def _check_domains(self, domains: Domains) -> Domains:
+        return validate_domains(self, domains, dtype=(np.float64, np.float32), min_source=2)
 
     @abstractmethod
     def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
-        """Learn the maps."""
+        """Learn the maps; without a target the source is given twice."""
 
 
 class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
@@ -240,10 +121,12 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
         self.shrinkage = shrinkage
         self.with_mean = with_mean
 
-    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
+    def _check_parameters(self) -> None:
         if not isinstance(self.shrinkage, str) or self.shrinkage != "auto":
             check_fraction("shrinkage other than 'auto'", self.shrinkage)
         check_boolean("with_mean", self.with_mean)
+
+    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
         self.mean_source_, self.mean_target_ = X_src.mean(axis=0), X_tgt.mean(axis=0)
         whitening = _power(self._covariance(X_src), -0.5)
         self.matrix_ = whitening @ _power(self._covariance(X_tgt), 0.5)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import Tags
 
-from skdidan.domains import validate_domains
+from skdidan.domains import Domains
+from skdidan.estimators import validate_domains
 from skdidan.parameters import check_count, check_not_negative
-from skdidan.shallow.subspaces import TCA, marginal_contrast
+from skdidan.shallow.subspaces import TCA, Solver, marginal_contrast
 
 __all__ = ["JDA"]
 
@@ -110,52 +111,11 @@ class JDA(TCA):
         self.estimator = estimator
         self.max_iter = max_iter
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> Self:
-        """Find the components.
+    def _check_domains(self, domains: Domains) -> Domains:
+        return validate_domains(self, domains, supervised=True, dtype=(np.float64, np.float32))
 
-        Parameters
-        ----------
-        X : array-like, shape (n_source, n_features)
-            The source; with `sample_domain` both domains stacked, of n_samples rows.
-        y : array-like, of as many entries as X
-            Classes of the source. What stands there for a target row is dropped unread.
-        X_tgt : array-like or Target, shape (n_target, n_features)
-            The target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-
-        Returns
-        -------
-        self : JDA
-            The fitted transformer.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, the domains do not fit together, or `y` does not
-            name at least two classes.
-
-        Warns
-        -----
-        NoTargetWarning
-            If no target is given.
-        UserWarning
-            If some components are zero, being negligible.
-        """
-        self._check_parameters()
-        dtype = (np.float64, np.float32)
-        X_src, y_src, X_tgt = validate_domains(
-            self, X, y, X_tgt, sample_domain=sample_domain, supervised=True, dtype=dtype
-        )
-        solve = self._solver(X_src, X_tgt, sample_domain)
-        n_source, n_target = len(X_src), 0 if X_tgt is None else len(X_tgt)
+    def _find_components(self, solve: Solver, domains: Domains) -> None:
+        n_source, n_target = domains.n_source, domains.n_target
         marginal = marginal_contrast(n_source, n_target)
         self.pseudo_labels_: NDArray[Any] | None = None
         labellings: list[NDArray[Any]] = []
@@ -166,16 +126,14 @@ class JDA(TCA):
             if turn == self.max_iter or not n_target:
                 break
             Z_src, Z_tgt = solution.Z[:n_source], solution.Z[n_source:]
-            y_tgt = self._classifier().fit(Z_src, y_src).predict(Z_tgt)
+            y_tgt = self._classifier().fit(Z_src, domains.y_src).predict(Z_tgt)
             if any(np.array_equal(y_tgt, earlier) for earlier in labellings):
                 break
             labellings.append(y_tgt)
             self.pseudo_labels_ = y_tgt
-            conditional = conditional_contrasts(y_src, y_tgt)
+            conditional = conditional_contrasts(domains.y_src, y_tgt)
             contrasts = np.hstack([marginal, self.conditional_weight**0.5 * conditional])
         self._keep(solution)
-        self._warn_of_zeros()
-        return self
 
     def _classifier(self) -> Any:
         return KNeighborsClassifier(1) if self.estimator is None else clone(self.estimator)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
 from sklearn.linear_model import Lasso
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdidan.domains import open_target, validate_domains
+from skdidan.domains import Domains, open_target
+from skdidan.estimators import DomainEstimator, validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.shallow.jda import conditional_contrasts
 from skdidan.shallow.subspaces import marginal_contrast
@@ -23,53 +24,14 @@ __all__ = ["JDAR", "JIASL"]
 _Equations = tuple[NDArray[Any], NDArray[Any]]
 
 
-class _LinearClassifier(ClassifierMixin, BaseEstimator, ABC):
+class _LinearClassifier(ClassifierMixin, DomainEstimator):
     """A linear map of rows of either domain to one score per class."""
 
-    # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
+    def _check_domains(self, domains: Domains) -> Domains:
+        return validate_domains(self, domains, supervised=True)
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> Self:
-        """Find the map.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_source, n_features)
-            The source; with `sample_domain` both domains stacked, of n_samples rows.
-        y : array-like, of as many entries as X
-            Classes of the source. What stands there for a target row is dropped unread.
-        X_tgt : array-like or Target, shape (n_target, n_features)
-            The target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-
-        Returns
-        -------
-        self : estimator
-            The fitted classifier.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, the domains do not fit together, or `y` does not
-            name at least two classes.
-
-        Warns
-        -----
-        NoTargetWarning
-            If no target is given.
-        """
-        self._check_parameters()
-        X_src, y_src, X_tgt = validate_domains(
-            self, X, y, X_tgt, sample_domain=sample_domain, supervised=True
-        )
+    def _fit(self, domains: Domains) -> None:
+        X_src, y_src, X_tgt = domains
         self.classes_, codes = np.unique(y_src, return_inverse=True)
         mean, labels = X_src.mean(axis=0), np.eye(len(self.classes_))[codes]
         source, prior = X_src - mean, labels.mean(axis=0)
@@ -79,7 +41,6 @@ class _LinearClassifier(ClassifierMixin, BaseEstimator, ABC):
         self.pseudo_labels_: NDArray[Any] | None = None
         P = self._map(source, codes, target, prior, (source / root, (labels - prior) / root))
         self.coef_, self.intercept_ = P.T, prior - mean @ P
-        return self
 
     @abstractmethod
     def _map(

@@ -14,13 +14,11 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdidan.domains import check_finite, n_rows, open_target, source_rows, validate_domains
+from skdidan.domains import Domains, check_sample_domain, n_rows, open_target
+from skdidan.estimators import check_finite, validate_domains
 from skdidan.reporting import warn_caller
 
 __all__ = ["CorpusScaler"]
-
-# The corpora where X_tgt is given; stacked data bring numbers of their own.
-_SOURCE, _TARGET = 0, -1
 
 
 def _gives_columns(scaler: CorpusScaler) -> bool:
@@ -147,35 +145,31 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 "groups_tgt names the groups of X_tgt, which was not given; with sample_domain, "
                 "pass the groups of all rows as groups."
             )
-        X = open_target(X)
-        X_src, _, X_tgt = validate_domains(
-            self,
-            X,
-            None,
-            X_tgt,
-            sample_domain=sample_domain,
-            allow_nd=True,
-            dtype=(np.float64, np.float32),
-            padding=True,
+        domains = Domains.of(X, None, X_tgt, sample_domain=sample_domain)
+        if domains.order is None:
+            counts = domains.n_source, domains.n_target
+            parts = (
+                _group_names(groups, counts[0]),
+                _group_names(groups_tgt, counts[1], "groups_tgt"),
+            )
+            names = np.concatenate(parts)
+        else:
+            names = _group_names(groups, len(domains.order))[domains.order]
+        domains = validate_domains(
+            self, domains, allow_nd=True, dtype=(np.float64, np.float32), padding=True
         )
+        X_src, _, X_tgt = domains
         if X_src.ndim > 3:
             raise ValueError(
                 "X must be of shape (n_source, n_features) or (n_source, n_bins, n_frames); "
                 f"got {X_src.shape}."
             )
-        if sample_domain is None:
-            n_src, n_tgt = len(X_src), 0 if X_tgt is None else len(X_tgt)
-            numbers = np.repeat([_SOURCE, _TARGET], [n_src, n_tgt])
-            parts = _group_names(groups, n_src), _group_names(groups_tgt, n_tgt, "groups_tgt")
-            names = np.concatenate(parts)
-        else:
-            numbers, names = np.asarray(sample_domain), _group_names(groups, n_rows(X))
         self.ndim_ = X_src.ndim
         self.scalers_: dict[tuple[int, Any], StandardScaler] = {}
-        is_source = numbers >= 0
-        self._fit_corpora(X_src, numbers[is_source], names[is_source])
+        n = len(X_src)
+        self._fit_corpora(X_src, domains.corpora[:n], names[:n])
         if X_tgt is not None:
-            self._fit_corpora(X_tgt, numbers[~is_source], names[~is_source])
+            self._fit_corpora(X_tgt, domains.corpora[n:], names[n:])
         return self
 
     def fit_transform(
@@ -202,9 +196,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             float32 where `X` is, else float64.
         """
         self.fit(X, y, X_tgt, sample_domain=sample_domain, groups=groups, groups_tgt=groups_tgt)
-        numbers = (
-            np.full(n_rows(open_target(X)), _SOURCE) if sample_domain is None else sample_domain
-        )
+        numbers = np.zeros(n_rows(open_target(X))) if sample_domain is None else sample_domain
         return self.transform(X, sample_domain=numbers, groups=groups)
 
     def transform(
@@ -259,8 +251,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if sample_domain is None:
             numbers = np.full(len(X), self._corpus(None))
         else:
-            source_rows(X, sample_domain)
-            numbers = np.asarray(sample_domain)
+            numbers = check_sample_domain(X, sample_domain)
         corpora = {number: self._corpus(number) for number in np.unique(numbers).tolist()}
         scaled, too_small = np.empty_like(X), []
         for (number, name), rows in _parts(numbers, _group_names(groups, len(X))).items():

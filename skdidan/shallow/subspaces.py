@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from numpy.typing import NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.kernel_approximation import Nystroem
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.utils import Tags, check_random_state, gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdidan.domains import open_target, source_rows, validate_domains
+from skdidan.domains import Domains
+from skdidan.estimators import DomainTransformer
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.reporting import warn_caller
 from skdidan.shallow.eigenproblems import solve_transfer, thin_svd
@@ -44,7 +44,7 @@ class Solution(NamedTuple):
 Solver = Callable[..., Solution]
 
 
-class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
     r"""Transfer component analysis.
 
     Finds functions of the features that keep the spread of the data while the means of source and
@@ -169,10 +169,6 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     True
     """
 
-    # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
-    __metadata_request__transform: ClassVar = {"sample_domain": True}
-
     def __init__(
         self,
         n_components: int | None = None,
@@ -194,112 +190,21 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.n_landmarks = n_landmarks
         self.random_state = random_state
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> Self:
-        """Find the components.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_source, n_features)
-            The source; with `sample_domain` both domains stacked, of n_samples rows.
-        y : object, optional
-            Ignored.
-        X_tgt : array-like or Target, shape (n_target, n_features)
-            The target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-
-        Returns
-        -------
-        self : TCA
-            The fitted transformer.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, the domains do not fit together, or what is given
-            as a precomputed kernel is none.
-
-        Warns
-        -----
-        NoTargetWarning
-            If no target is given.
-        UserWarning
-            If some components are zero, being negligible.
-        """
-        self._check_parameters()
-        X_src, _, X_tgt = validate_domains(
-            self, X, None, X_tgt, sample_domain=sample_domain, dtype=(np.float64, np.float32)
-        )
-        solve = self._solver(X_src, X_tgt, sample_domain)
-        self._find_components(solve, len(X_src), 0 if X_tgt is None else len(X_tgt))
+    def _fit(self, domains: Domains) -> None:
+        self._find_components(self._solver(domains), domains)
         self._warn_of_zeros()
-        return self
 
-    def fit_transform(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> NDArray[np.floating]:
-        """Find the components and return those of the rows of `X`.
-
-        Parameters
-        ----------
-        X, y, X_tgt, sample_domain
-            As in `fit`.
-
-        Returns
-        -------
-        Z : ndarray of float, shape (n_source, n_components) or (n_samples, n_components)
-            The components of the source; with `sample_domain` those of all rows, in the order in
-            which they came. float32 where `X` is, else float64.
-        """
-        return self.fit(X, y, X_tgt, sample_domain=sample_domain).transform(X)
-
-    def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[np.floating]:
-        """Map rows of either domain, seen or unseen, to their components.
-
-        Parameters
-        ----------
-        X : array-like or Target, shape (n_samples, n_features)
-            Rows of either domain.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            Makes no difference, for the map is one for both domains.
-
-        Returns
-        -------
-        Z : ndarray of float, shape (n_samples, n_components)
-            Their components. float32 where `X` is, else float64.
-
-        Raises
-        ------
-        ValueError
-            If `X` has not the columns that `fit` saw, or `sample_domain` not an entry for each row.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, open_target(X), reset=False, dtype=(np.float64, np.float32))
-        if sample_domain is not None:
-            source_rows(X, sample_domain)
-        rows = X.astype(np.float64)
+    def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
         if hasattr(self, "landmarks_"):
-            rows = self.landmarks_.transform(rows - self.centre_)
+            X = self.landmarks_.transform(X - self.centre_)
         if hasattr(self, "components_"):
-            return (rows @ self.components_.T).astype(X.dtype)
+            return X @ self.components_.T
         if hasattr(self, "X_fit_"):
-            rows = self._kernel(rows, self.X_fit_)
-        return (rows @ self.weights_).astype(X.dtype)
+            X = self._kernel(X, self.X_fit_)
+        return X @ self.weights_
 
-    def _find_components(self, solve: Solver, n_source: int, n_target: int) -> None:
-        self._keep(solve(marginal_contrast(n_source, n_target)))
+    def _find_components(self, solve: Solver, domains: Domains) -> None:
+        self._keep(solve(marginal_contrast(domains.n_source, domains.n_target)))
 
     def _keep(self, solution: Solution) -> None:
         self.eigenvalues_ = solution.eigenvalues
@@ -308,15 +213,10 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         else:
             self.weights_ = solution.weights
 
-    def _solver(
-        self,
-        X_src: NDArray[Any],
-        X_tgt: NDArray[Any] | None,
-        sample_domain: ArrayLike | None,
-    ) -> Solver:
-        """Prepare the kernel of the rows, whatever will be asked of it."""
-        domains = [X_src] if X_tgt is None else [X_src, X_tgt]
-        rows = np.concatenate(domains, dtype=np.float64)
+    def _solver(self, domains: Domains) -> Solver:
+        """Prepare the kernel of the rows, for any contrasts."""
+        parts = [domains.X_src] if domains.X_tgt is None else [domains.X_src, domains.X_tgt]
+        rows = np.concatenate(parts, dtype=np.float64)
         if self.kernel == "precomputed" and len(rows) != rows.shape[1]:
             raise ValueError(
                 "kernel='precomputed' takes a column for each row of the source and then of the "
@@ -329,8 +229,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if self.kernel == "linear":
             return self._linear_solver(rows)
         if self.kernel == "precomputed":
-            noise = max(np.finfo(domain.dtype).eps for domain in domains) ** 0.5
-            return self._precomputed_solver(rows, sample_domain, noise)
+            noise = max(np.finfo(part.dtype).eps for part in parts) ** 0.5
+            return self._precomputed_solver(rows, domains.order, noise)
         self.gamma_ = self.gamma or kernel_scale(rows)
         # Only differences of rows count, which would drown in rounding errors far from zero.
         self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
@@ -368,12 +268,11 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return solve
 
     def _precomputed_solver(
-        self, kernel: NDArray[Any], sample_domain: ArrayLike | None, noise: float
+        self, kernel: NDArray[Any], order: NDArray[np.intp] | None, noise: float
     ) -> Solver:
         columns: NDArray[Any] | slice = slice(None)
-        if sample_domain is not None:
+        if order is not None:
             # The rows of stacked data have been sorted by domain, their columns have not.
-            order = np.argsort(np.asarray(sample_domain) < 0, kind="stable")
             for rows in gen_batches(len(kernel), _BATCH_SIZE):
                 kernel[rows] = kernel[rows, order]
             columns = np.argsort(order)
@@ -458,7 +357,6 @@ class TCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.kernel == "precomputed"
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 

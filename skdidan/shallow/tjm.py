@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from skdidan.domains import Domains
 from skdidan.parameters import check_count, check_not_negative
 from skdidan.shallow.subspaces import TCA, Solver, marginal_contrast
 
@@ -137,7 +138,8 @@ class TJM(TCA):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _find_components(self, solve: Solver, n_source: int, n_target: int) -> None:
+    def _find_components(self, solve: Solver, domains: Domains) -> None:
+        n_source, n_target = domains.n_source, domains.n_target
         n = n_source + n_target
         contrast, penalties = marginal_contrast(n_source, n_target), np.ones(n)
         objectives = [math.inf]

@@ -7,15 +7,16 @@ import math
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils import Tags
 
-from skdidan.domains import validate_domains
+from skdidan.domains import Domains
+from skdidan.estimators import validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.reporting import warn_caller
 from skdidan.shallow.closed_forms import DomainMaps
@@ -91,6 +92,10 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
 
     Notes
     -----
+    Without a target the source stays as it is. `fit` raises an ImportError where POT is missing,
+    and a ValueError where rows of the source are left without mass, because `reg` is too small to
+    compute with, or `max_iter` for "emd".
+
     Time and memory grow with the product of the rows of both domains. At the peak `fit` holds about
     5 matrices of :math:`n_s \times n_t` numbers in double precision with "emd", 8 with "sinkhorn"
     and 11 with "sinkhorn_lpl1".
@@ -141,69 +146,21 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         self.max_iter = max_iter
         self.tol = tol
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> Self:
-        """Find the coupling of the domains.
+    def _check_domains(self, domains: Domains) -> Domains:
+        supervised = self._uses_classes()
+        dtype = (np.float64, np.float32)
+        return validate_domains(self, domains, supervised=supervised, dtype=dtype)
 
-        Parameters
-        ----------
-        X : array-like, shape (n_source, n_features)
-            The source; with `sample_domain` both domains stacked, of n_samples rows.
-        y : array-like, of as many entries as X, optional
-            Classes of the source, which "sinkhorn_lpl1" needs and the others ignore. What stands
-            there for a target row is dropped unread.
-        X_tgt : array-like or Target, shape (n_target, n_features)
-            The target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-
-        Returns
-        -------
-        self : OptimalTransport
-            The fitted transformer.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, the domains do not fit together, `y` does not name
-            at least two classes where it is needed, the features are too large for the distance, or
-            rows of the source are left without mass, as `reg` is too small to compute with, or
-            `max_iter` for "emd".
-        ImportError
-            If the POT package is missing.
-
-        Warns
-        -----
-        NoTargetWarning
-            If no target is given; the source then stays as it is.
-        UserWarning
-            If `max_iter` iterations do not suffice.
-        """
-        self._check_parameters()
-        X_src, y_src, X_tgt = validate_domains(
-            self,
-            X,
-            y if self._uses_classes() else None,
-            X_tgt,
-            sample_domain=sample_domain,
-            supervised=self._uses_classes(),
-            dtype=(np.float64, np.float32),
-        )
+    def _fit(self, domains: Domains) -> None:
+        X_src, y_src, X_tgt = domains
         self.X_fit_ = source = X_src.astype(np.float64)
         if X_tgt is None:
             self.coupling_, self.transported_ = np.eye(len(source)) / len(source), source
             self.n_iter_ = None if self.method == "emd" else 0
-            return self
+            return
         target = X_tgt.astype(np.float64)
         self.coupling_ = self._couple(self._costs(source, target), y_src)
         self.transported_ = self.coupling_ / self.coupling_.sum(axis=1, keepdims=True) @ target
-        return self
 
     def _costs(self, source: NDArray[Any], target: NDArray[Any]) -> NDArray[Any]:
         metric: Any = self.metric

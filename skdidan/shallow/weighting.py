@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.linear_model import LogisticRegression
@@ -16,7 +16,8 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
-from skdidan.domains import open_target, validate_domains
+from skdidan.domains import Domains, open_target
+from skdidan.estimators import DomainEstimator, validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.reporting import warn_caller
 from skdidan.shallow.subspaces import kernel_scale
@@ -24,7 +25,7 @@ from skdidan.shallow.subspaces import kernel_scale
 __all__ = ["KMM", "WeightedClassifier"]
 
 
-class KMM(BaseEstimator):
+class KMM(DomainEstimator):
     r"""Kernel mean matching: weights under which the source has the mean of the target.
 
     In the space of a Gaussian kernel :math:`k(x, z) = e^{-\gamma \|x - z\|^2}` the weighted mean of
@@ -91,9 +92,6 @@ class KMM(BaseEstimator):
     True
     """
 
-    # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
-
     def __init__(
         self,
         gamma: float | None = None,
@@ -109,49 +107,11 @@ class KMM(BaseEstimator):
         self.tol = tol
         self.max_iter = max_iter
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> Self:
-        """Find the weights of the source rows.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_source, n_features)
-            The source; with `sample_domain` both domains stacked, of n_samples rows.
-        y : object, optional
-            Ignored.
-        X_tgt : array-like or Target, shape (n_target, n_features)
-            The target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-
-        Returns
-        -------
-        self : KMM
-            With the weights in `weights_`.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, or the domains do not fit together.
-
-        Warns
-        -----
-        NoTargetWarning
-            If no target is given; all weights are then one.
-        UserWarning
-            If `max_iter` iterations do not suffice.
-        """
-        self._check_parameters()
-        X_src, _, X_tgt = validate_domains(self, X, None, X_tgt, sample_domain=sample_domain)
+    def _fit(self, domains: Domains) -> None:
+        X_src, _, X_tgt = domains
         if X_tgt is None:
             self.weights_, self.n_iter_, self.gamma_ = np.ones(len(X_src)), 0, self.gamma or 1.0
-            return self
+            return
         rows = np.concatenate([X_src, X_tgt])
         self.gamma_ = self.gamma or kernel_scale(rows)
         rows = rows - rows.mean(axis=0)  # or differences would drown in rounding far from zero
@@ -169,7 +129,6 @@ class KMM(BaseEstimator):
                 f"{gap / scale:.1e} > tol={self.tol:.1e}; raise max_iter or tol.",
                 UserWarning,
             )
-        return self
 
     def _bounds_of_the_sum(self, n: int) -> tuple[float, float]:
         eps = 1 - 1 / math.sqrt(n) if self.eps is None else self.eps
@@ -196,7 +155,7 @@ def _estimator_has(method: str) -> Any:
     return check
 
 
-class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
     """Any classifier, trained on the source with weights that make it look like the target.
 
     Parameters
@@ -232,57 +191,17 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     array(['anger'], dtype='<U7')
     """
 
-    # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
-
     def __init__(
         self, estimator: BaseEstimator | None = None, *, weighting: BaseEstimator | None = None
     ) -> None:
         self.estimator = estimator
         self.weighting = weighting
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
-    ) -> Self:
-        """Weight the source and train the classifier on it.
+    def _check_domains(self, domains: Domains) -> Domains:
+        return validate_domains(self, domains, supervised=True)
 
-        Parameters
-        ----------
-        X : array-like, shape (n_source, n_features)
-            The source; with `sample_domain` both domains stacked, of n_samples rows.
-        y : array-like, of as many entries as X
-            Classes of the source. What stands there for a target row is dropped unread.
-        X_tgt : array-like or Target, shape (n_target, n_features)
-            The target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
-
-        Returns
-        -------
-        self : WeightedClassifier
-            The fitted classifier.
-
-        Raises
-        ------
-        ValueError
-            If the domains do not fit together, `y` does not name at least two classes, or all rows
-            of a class have weight 0.
-        TypeError
-            If the classifier takes no weights.
-
-        Warns
-        -----
-        NoTargetWarning
-            If no target is given; all weights are then one.
-        """
-        X_src, y_src, X_tgt = validate_domains(
-            self, X, y, X_tgt, sample_domain=sample_domain, supervised=True
-        )
+    def _fit(self, domains: Domains) -> None:
+        X_src, y_src, X_tgt = domains
         classifier = clone(self._default())
         if not has_fit_parameter(classifier, "sample_weight"):
             raise TypeError(
@@ -303,7 +222,6 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             )
         self.estimator_ = classifier.fit(X_src, y_src, sample_weight=self.weights_)
         self.classes_ = self.estimator_.classes_
-        return self
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the class of rows of the target.

@@ -1,0 +1,340 @@
+"""Base classes of the estimators: one ``fit`` for a source and a target, and its checks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags, assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdidan.domains import (
+    Domains,
+    NoTargetWarning,
+    check_missing,
+    check_sample_domain,
+    n_rows,
+    open_target,
+)
+from skdidan.padding import count_frames
+from skdidan.reporting import warn_caller
+
+__all__ = [
+    "DomainEstimator",
+    "DomainTransformer",
+    "GroupedEstimator",
+    "check_finite",
+    "validate_domains",
+]
+
+
+class DomainEstimator(BaseEstimator, ABC):
+    """Base of everything that is fitted to a source and a target.
+
+    A subclass learns in ``_fit(domains)``. It may override ``_check_parameters``, and
+    ``_check_domains`` for other features than finite matrices of double precision.
+    """
+
+    # A plain Pipeline, or a search, routes these without being asked to.
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> Self:
+        """Fit to a labelled source and an unlabelled target.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features)
+            The source; with `sample_domain` both domains stacked in any order, of n_samples rows.
+        y : array-like, of as many entries as X, optional
+            Labels of `X`, for estimators that use them. Entries for target rows are dropped unread.
+        X_tgt : array-like or Target, shape (n_target, n_features), optional
+            The unlabelled target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, if the domains do not fit together or are too small,
+            or if labels are needed and `y` names fewer than two classes.
+        TypeError
+            If a parameter, or a row, is of the wrong kind.
+
+        Warns
+        -----
+        NoTargetWarning
+            If no target is given: the estimator then uses the source alone.
+        """
+        self._check_parameters()
+        self._fit(self._check_domains(Domains.of(X, y, X_tgt, sample_domain=sample_domain)))
+        return self
+
+    @abstractmethod
+    def _fit(self, domains: Domains) -> None:
+        """Learn from both domains, after all checks."""
+
+    def _check_parameters(self) -> None:
+        """Raise an error for parameters out of their range."""
+
+    def _check_domains(self, domains: Domains) -> Domains:
+        """Turn both domains into arrays that `_fit` can use."""
+        return validate_domains(self, domains)
+
+
+class GroupedEstimator(DomainEstimator):
+    """Base of the estimators whose `fit` also takes groups, such as speakers, of the source."""
+
+    # Groups belong to the splitter of a search, unless set_fit_request asks for them.
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True, "groups": False}
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Fit to a labelled source and an unlabelled target.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_source rows
+            The source, in any form that the estimator, or its first step, takes: paths, waveforms,
+            spectrograms of shape (n_source, n_bins, n_frames), whose frames after the end of a
+            recording are NaN, or features of shape (n_source, n_features). With `sample_domain`,
+            both domains stacked in any order, of n_samples rows.
+        y : array-like, of as many entries as X
+            Labels of `X`. Entries for target rows are dropped unread.
+        X_tgt : array-like, list or Target, of n_target rows, optional
+            The unlabelled target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
+        groups : array-like, of as many entries as X, optional
+            Group of each row, such as its speaker: the validation set of a neural classifier holds
+            whole groups.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, if the domains do not fit together or are too small,
+            if the source has fewer than two classes, or if NaN stands anywhere but after the end of
+            a recording.
+        TypeError
+            If a parameter, a step or a row is of the wrong kind, or if `groups` are given and the
+            classifier inside takes none.
+        FloatingPointError
+            If the training of a network diverges.
+
+        Warns
+        -----
+        NoTargetWarning
+            If no target is given: each estimator that takes one then uses the source alone.
+        """
+        self._check_parameters()
+        domains = Domains.of(X, y, X_tgt, sample_domain=sample_domain, groups=groups)
+        self._fit(self._check_domains(domains))
+        return self
+
+
+class DomainTransformer(TransformerMixin, DomainEstimator):
+    """Base of the transformers of features that are fitted to a source and a target.
+
+    A subclass maps rows of double precision in ``_transform(X, is_source)``.
+    """
+
+    __metadata_request__transform: ClassVar = {"sample_domain": True}
+
+    def fit_transform(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+    ) -> NDArray[np.floating]:
+        """Fit to both domains and transform the rows of `X`, each as a row of its own domain.
+
+        Parameters
+        ----------
+        X, y, X_tgt, sample_domain
+            As in `fit`.
+
+        Returns
+        -------
+        Z : ndarray of float, shape (n_source, n_out) or (n_samples, n_out)
+            The transformed source; with `sample_domain` all rows, in the order of `X`. float32
+            where `X` is, else float64.
+        """
+        self.fit(X, y, X_tgt, sample_domain=sample_domain)
+        numbers = np.zeros(n_rows(open_target(X))) if sample_domain is None else sample_domain
+        return self.transform(X, sample_domain=numbers)
+
+    def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[np.floating]:
+        """Transform rows, seen or unseen, as rows of the target unless told otherwise.
+
+        Parameters
+        ----------
+        X : array-like or Target, shape (n_samples, n_features)
+            Rows of the target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for rows to be transformed as source rows.
+
+        Returns
+        -------
+        Z : ndarray of float, shape (n_samples, n_out)
+            The transformed rows. float32 where `X` is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If `X` lacks the columns that `fit` saw, or `sample_domain` an entry for each row.
+        """
+        check_is_fitted(self)
+        rows = validate_data(self, open_target(X), reset=False, dtype=(np.float64, np.float32))
+        is_source = np.zeros(len(rows), dtype=bool)
+        if sample_domain is not None:
+            is_source = check_sample_domain(rows, sample_domain) >= 0
+        return self._transform(rows.astype(np.float64), is_source).astype(rows.dtype)
+
+    @abstractmethod
+    def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
+        """Map rows of double precision, some of which may be of the source."""
+
+    def _check_domains(self, domains: Domains) -> Domains:
+        return validate_domains(self, domains, dtype=(np.float64, np.float32))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def validate_domains(
+    estimator: Any,
+    domains: Domains,
+    *,
+    supervised: bool = False,
+    allow_nd: bool = False,
+    dtype: Any = np.float64,
+    padding: bool = False,
+    min_source: int = 1,
+    wants_target: bool = True,
+) -> Domains:
+    """Turn both domains into finite numeric arrays of one feature shape.
+
+    Sets ``n_features_in_`` and, for data frames, ``feature_names_in_`` on the estimator; warns
+    with `NoTargetWarning` where there is no target.
+
+    Parameters
+    ----------
+    estimator : estimator
+        For the names in errors and the attributes above.
+    domains : Domains
+        Both domains.
+    supervised : bool, default=False
+        Whether labels are needed, of at least two classes.
+    allow_nd : bool, default=False
+        Whether rows may have more than one axis.
+    dtype : dtype or tuple of dtype, default=numpy.float64
+        Type of the returned features. With a tuple, features of one of these types keep it, and
+        others get the first.
+    padding : bool, default=False
+        Whether rows of two axes may be spectrograms of different lengths: NaN may pad them, and the
+        domains may differ in the number of frames.
+    min_source : int, default=1
+        Smallest number of source rows.
+    wants_target : bool, default=True
+        Whether to warn if there is no target.
+
+    Returns
+    -------
+    domains : Domains
+        Features as arrays of `dtype`, labels as a one-dimensional array, or None if not supervised.
+
+    Raises
+    ------
+    ValueError
+        If anything is wrong with either domain, or their feature shapes differ.
+    """
+    X, y, X_tgt = domains
+    checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "order": "C"}
+    checks["ensure_all_finite"] = "allow-nan" if padding else True
+    if supervised:
+        check_missing(y, "y of the source")
+        X, y = validate_data(estimator, X, y, ensure_min_samples=min_source, **checks)
+        check_classification_targets(y)
+        classes = np.unique(y)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(estimator).__name__} needs at least two classes in the source labels; "
+                f"got one class: {classes.tolist()}."
+            )
+    else:
+        X, y = validate_data(estimator, X, ensure_min_samples=min_source, **checks), None
+    if padding:
+        check_finite(estimator, X)
+    if X_tgt is None and wants_target:
+        warn_caller(
+            f"{type(estimator).__name__} was fitted without a target and uses the source alone. "
+            "Pass fit(X_src, y_src, X_tgt), or stacked data with sample_domain, to adapt.",
+            NoTargetWarning,
+        )
+    if X_tgt is not None:
+        X_tgt = _validate_target(estimator, X_tgt, X.shape[1:], checks, padding=padding)
+    return replace(domains, X_src=X, y_src=y, X_tgt=X_tgt)
+
+
+def check_finite(estimator: Any, X: NDArray[Any]) -> None:
+    """Raise a ValueError for NaN, unless it pads spectrograms after the end of a recording."""
+    if X.ndim == 3:
+        count_frames(X)
+    else:
+        assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
+
+
+def _validate_target(
+    estimator: Any,
+    X_tgt: Any,
+    row_shape: tuple[int, ...],
+    checks: dict[str, Any],
+    *,
+    padding: bool,
+) -> NDArray[Any]:
+    try:
+        X_tgt = X_tgt if hasattr(X_tgt, "shape") else np.asarray(X_tgt)
+        shape = X_tgt.shape[1:]
+        is_longer_or_shorter = padding and len(shape) == 2 and shape[:1] == row_shape[:-1]
+        if shape == row_shape or is_longer_or_shorter:
+            X_tgt = validate_data(estimator, X_tgt, reset=False, **checks)
+            if padding:
+                check_finite(estimator, X_tgt)
+            return X_tgt
+    except ValueError as error:
+        raise ValueError(f"The target is not valid: {error}") from error
+    raise ValueError(
+        f"Source and target differ in the shape of a row: {row_shape} != {X_tgt.shape[1:]}."
+    )
