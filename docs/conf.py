@@ -1,6 +1,5 @@
 """Sphinx configuration; ``make docs`` builds without a network."""
 
-import re
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ copyright = "The skdidan developers, BSD-3-Clause"
 version = release = skdidan.__version__
 
 extensions = [
+    "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
@@ -43,27 +43,6 @@ html_sidebars = {"**": []}
 html_show_sourcelink = False
 
 
-def markdown_to_rst(text: str) -> str:
-    """Convert the Markdown that CHANGELOG.md is written in: headings, code, links and lists."""
-
-    def underline(match: re.Match[str]) -> str:
-        mark = "=-~^"[len(match["level"]) - 1]
-        return f"{match['title']}\n{mark * len(match['title'])}"
-
-    def link(match: re.Match[str]) -> str:
-        return f"`{' '.join(match['text'].split())} <{match['address']}>`__"
-
-    text = re.sub(r"^(?P<level>#{1,4}) (?P<title>.+)$", underline, text, flags=re.MULTILINE)
-    text = re.sub(r"`([^`]+)`", r"``\1``", text)
-    return re.sub(r"\[(?P<text>[^\]]+)\]\((?P<address>[^)]+)\)", link, text)
-
-
-def convert_included(app: object, path: Path, docname: str, content: list[str]) -> None:
-    """Let ``include`` take Markdown files."""
-    if path.suffix == ".md":
-        content[0] = markdown_to_rst(content[0])
-
-
 def draw_wings(app: object) -> None:
     """Draw the picture of docs/architecture.rst from the code."""
     picture = Path(__file__).parent / "generated" / "wings.svg"
@@ -72,6 +51,5 @@ def draw_wings(app: object) -> None:
 
 
 def setup(app: object) -> None:
-    """Connect the conversion and the picture."""
-    app.connect("include-read", convert_included)
+    """Draw the picture before a build."""
     app.connect("builder-inited", draw_wings)

@@ -217,6 +217,13 @@ class Domains:
             *(trim_padding(part) if isinstance(part, np.ndarray) else part for part in parts)
         )
 
+    def places(self) -> tuple[Callable[[int], str], Callable[[int], str]]:
+        """Return what names a row of each domain by its place in the caller's arguments."""
+        if self.order is None:
+            return lambda n: f"row {n} of X", lambda n: f"row {n} of X_tgt"
+        source, target = np.split(self.order, [self.n_source])
+        return lambda n: f"row {source[n]} of X", lambda n: f"row {target[n]} of X"
+
     def restore(self) -> Any:
         """Return the rows of the caller's `X` in the caller's order."""
         return self.X_src if self.order is None else take_rows(self.stack(), np.argsort(self.order))

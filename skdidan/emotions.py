@@ -9,10 +9,10 @@ __all__ = ["EMOTIONS", "canonical_label", "check_mapping"]
 
 
 def check_mapping(mapping: Any) -> dict[str, str]:
-    """Return a mapping of spellings to labels with the keys in lower case.
+    """Validate a mapping of spellings to labels, and return it with lower-case keys.
 
-    A key that `EMOTIONS` knows stands for its emotion in every spelling, unless another key names
-    that emotion, or the spelling, itself.
+    A key from `EMOTIONS` stands for all spellings of its emotion. Specific keys take precedence:
+    first the spelling itself, then the canonical label of the emotion.
 
     Examples
     --------
@@ -28,17 +28,16 @@ def check_mapping(mapping: Any) -> dict[str, str]:
     for spelling, label in mapping.items():
         if not isinstance(label, str) or not label.strip():
             raise ValueError(
-                "mapping must have labels that are strings and not empty; got "
-                f"{{{spelling!r}: {label!r}}}."
+                f"mapping must have non-empty strings as labels; got {{{spelling!r}: {label!r}}}."
             )
         key = "" if spelling is None else str(spelling).strip().lower()
         if not key:
             raise ValueError(
-                f"mapping must have spellings that are not empty; got {{{spelling!r}: {label!r}}}."
+                f"mapping must have non-empty spellings; got {{{spelling!r}: {label!r}}}."
             )
         label = label.strip()
         if own.setdefault(key, label) != label:
-            raise ValueError(f"mapping gives {key!r} different labels, {own[key]!r} and {label!r}.")
+            raise ValueError(f"mapping gives {key!r} two labels, {own[key]!r} and {label!r}.")
     emotions: dict[str, str] = {}
     for key, label in own.items():
         emotion = EMOTIONS.get(key)
@@ -46,8 +45,8 @@ def check_mapping(mapping: Any) -> dict[str, str]:
             continue
         if emotions.setdefault(emotion, label) != label:
             raise ValueError(
-                f"mapping gives spellings of {emotion!r} different labels, {emotions[emotion]!r} "
-                f"and {label!r}. Say with the key {emotion!r} what its other spellings become."
+                f"mapping gives spellings of {emotion!r} two labels, {emotions[emotion]!r} and "
+                f"{label!r}. Add the key {emotion!r} for its other spellings."
             )
     return own | emotions
 
@@ -55,21 +54,22 @@ def check_mapping(mapping: Any) -> dict[str, str]:
 def canonical_label(
     word: str, mapping: Mapping[str, str], codes: Mapping[str, str] | None = None
 ) -> str | None:
-    """Return the label of an emotion in one spelling or another; None if it is not known.
+    """Return the label of an emotion from any of its spellings.
 
     Parameters
     ----------
     word : str
         A code, a spelling or a label, in any case.
     mapping : mapping from str to str
-        What the caller wants any of them to be, as `check_mapping` returns it.
+        Labels of the caller, as `check_mapping` returns them. An entry for the code goes before one
+        for the spelling, and that before one for the canonical label.
     codes : mapping from str to str, optional
-        Codes, in lower case, to words of `EMOTIONS`.
+        Lower-case codes to words of `EMOTIONS`.
 
     Returns
     -------
     label : str or None
-        As `mapping` says of the word, else of its canonical label; else that label.
+        The caller's label, else the canonical label; None if the emotion is unknown.
 
     Examples
     --------
@@ -81,12 +81,12 @@ def canonical_label(
     spelling = (codes or {}).get(code, code)
     label = EMOTIONS.get(spelling)
     for candidate in (code, spelling, label):
-        if candidate is not None and candidate in mapping:
+        if candidate and candidate in mapping:
             return mapping[candidate]
     return label
 
 
-# Spellings in the wild, in lower case, to canonical labels.
+# Lower-case spellings to canonical labels.
 EMOTIONS = {
     "anger": "anger",
     "angry": "anger",
@@ -108,7 +108,7 @@ EMOTIONS = {
     "sadness": "sadness",
     "surprise": "surprise",
     "surprised": "surprise",
-    # Folders of TESS.
+    # Folder names of TESS.
     "pleasant surprise": "surprise",
     "pleasant_surprise": "surprise",
     "pleasant_surprised": "surprise",

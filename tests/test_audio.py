@@ -17,11 +17,11 @@ from skdidan import (
     Segment,
     Spectrogram,
     Target,
-    audio,
     read_audio,
 )
 from skdidan.audio.files import SilentAudioError, audio_span
-from skdidan.audio.recordings import AudioWarning, waveform_rows
+from skdidan.audio.recordings import AudioWarning
+from skdidan.audio.rows import waveform_rows
 
 RATE = 16_000
 
@@ -312,7 +312,7 @@ def test_segments_of_mpeg_are_parts_of_the_whole(tmp_path, rate, level, mode):
 def test_blocks_of_mpeg_make_the_whole(tmp_path, monkeypatch):
     path = write_mpeg(tmp_path / "noise.mp3", 0.9, "VARIABLE")
     for block in (999, 54_321):
-        monkeypatch.setattr(audio, "_BLOCK", block)
+        monkeypatch.setattr("skdidan.audio.files._BLOCK", block)
         np.testing.assert_allclose(read_audio(path), decode(path), rtol=0, atol=1e-6)
 
 

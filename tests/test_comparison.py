@@ -1,9 +1,8 @@
-"""The comparison: who is fitted on what, and what the table says."""
+"""Comparison: data seen by methods and oracles, scores, and tables."""
 
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import Bunch
 
@@ -11,7 +10,7 @@ from skdidan.selection.comparison import compare, format_summary, summarise
 
 
 class Spy(ClassifierMixin, BaseEstimator):
-    """Remembers what it was fitted on, and predicts its random state's class."""
+    """Records its training data, and predicts the class that its random state selects."""
 
     calls = []  # noqa: RUF012 - shared by all clones on purpose
 
@@ -52,7 +51,7 @@ def test_scores_are_those_of_the_predictions(task):
     assert set(records[0]["y_pred"]) == {"anger"}
 
 
-def test_methods_see_source_labels_and_target_features_alone(task):
+def test_methods_see_no_target_labels(task):
     compare({"spy": Spy()}, {"toy": task}, seeds=[0])
     ((X, y, X_tgt),) = Spy.calls
     assert np.array_equal(X, task.X_src)
@@ -68,6 +67,7 @@ def test_target_labels_change_no_prediction(task):
 
 
 def test_oracles_are_trained_on_other_speakers_of_the_target(task):
+    """Each target row is predicted once, by a clone that saw no row of its speaker."""
     records = compare({}, {"toy": task}, oracles={"spy": Spy()}, seeds=[0])
     assert records[0]["oracle"]
     assert len(Spy.calls) == 4
@@ -84,11 +84,10 @@ def test_oracles_are_trained_on_other_speakers_of_the_target(task):
 def test_oracles_without_speakers_are_stratified(task):
     task.pop("speaker_tgt")
     records = compare({}, {"toy": task}, oracles={"knn": KNeighborsClassifier()}, seeds=[0])
-    assert len(records) == 1
-    assert records[0]["uar"] == 1.0
+    assert [record["uar"] for record in records] == [1.0]
 
 
-def test_lists_of_waveforms_and_processes(task):
+def test_lists_and_several_processes_give_the_same_predictions(task):
     waveforms = Bunch(**{**task, "X_src": list(task.X_src), "X_tgt": list(task.X_tgt)})
     methods = {"knn": KNeighborsClassifier()}
     one = compare(methods, {"toy": task}, oracles=methods, seeds=[0, 1])
@@ -112,35 +111,33 @@ def test_the_callers_estimators_stay_unfitted(task):
     assert method.random_state == 7
 
 
-def test_summary_averages_over_seeds(task):
+def test_summary_and_its_table():
+    """Tasks and oracles stay separate, in the order of the records; one seed has no deviation."""
+
+    def records(task, oracle, *scores):
+        run = {"task": task, "method": "DAN", "oracle": oracle, "seconds": 2.0, "y_pred": None}
+        return [{**run, "seed": n, "uar": x, "war": x / 2} for n, x in enumerate(scores)]
+
     rows = summarise(
-        compare({"spy": Spy(), "dumb": DummyClassifier()}, {"toy": task}, seeds=[0, 1])
+        [*records("B", False, 0.2, 0.4), *records("B", True, 0.9), *records("A", False, 0.5)]
     )
-    assert [row["method"] for row in rows] == ["spy", "dumb"]
-    assert rows[0]["n_seeds"] == 2
-    assert rows[0]["war"] == pytest.approx(0.5)
-    assert rows[0]["war_std"] == pytest.approx(np.std([0.6, 0.4], ddof=1))
-    assert rows[1]["uar_std"] == 0
-
-
-def test_one_seed_has_no_deviation(task):
-    (row,) = summarise(compare({"spy": Spy()}, {"toy": task}, seeds=[0]))
-    assert row["uar_std"] == 0
-
-
-def test_table_marks_oracles(task):
-    records = compare(
-        {"knn": KNeighborsClassifier()},
-        {"A → B": task},
-        oracles={"top": KNeighborsClassifier()},
-        seeds=[0],
-    )
-    lines = format_summary(summarise(records)).splitlines()
-    assert lines[0].startswith("A → B")
-    assert lines[1].startswith("knn ")
-    assert lines[2].startswith("top (oracle)")
-    assert "100.0 ± 0.0" in lines[2]
-    assert len({len(line) for line in lines}) == 1
+    assert [(row["task"], row["oracle"], row["n_seeds"]) for row in rows] == [
+        ("B", False, 2),
+        ("B", True, 1),
+        ("A", False, 1),
+    ]
+    assert [row["uar"] for row in rows] == pytest.approx([0.3, 0.9, 0.5])
+    assert rows[0]["war_std"] == pytest.approx(0.05 * 2**0.5)
+    assert rows[1]["uar_std"] == 0.0 and rows[0]["seconds"] == 2.0
+    assert summarise([]) == []
+    assert format_summary(rows).splitlines() == [
+        "B                 UAR (%)      WAR (%)  seconds",
+        "DAN           30.0 ± 14.1   15.0 ± 7.1        2",
+        "DAN (oracle)   90.0 ± 0.0   45.0 ± 0.0        2",
+        "",
+        "A                 UAR (%)      WAR (%)  seconds",
+        "DAN            50.0 ± 0.0   25.0 ± 0.0        2",
+    ]
 
 
 def test_seeds_may_come_from_a_generator(task):
@@ -148,19 +145,21 @@ def test_seeds_may_come_from_a_generator(task):
     assert [(r["method"], r["seed"]) for r in records] == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
 
 
-@pytest.mark.parametrize("nothing", [{"methods": {}}, {"tasks": {}}, {"seeds": []}])
-def test_nothing_to_compare(task, nothing):
-    arguments = {"methods": {"spy": Spy()}, "tasks": {"toy": task}, **nothing}
-    with pytest.raises(ValueError, match="at least one method or oracle, one task and one seed"):
-        compare(**arguments)
+def test_nothing_to_compare(task):
+    for nothing in ({"methods": {}}, {"tasks": {}}, {"seeds": []}):
+        arguments = {"methods": {"spy": Spy()}, "tasks": {"toy": task}, **nothing}
+        with pytest.raises(
+            ValueError, match="at least one method or oracle, one task and one seed"
+        ):
+            compare(**arguments)
 
 
-def test_errors_tell_what_is_wrong():
+def test_invalid_arguments_and_errors_of_a_method():
     X, y = np.zeros((4, 1)), np.array(list("aabb"))
     task = Bunch(X_src=X, y_src=y, X_tgt=X, y_tgt=y)
-    with pytest.raises(ValueError, match=r"seeds must list the seeds, as range\(3\) does; got 3"):
+    with pytest.raises(ValueError, match=r"seeds must be a list of seeds or a range; got 3"):
         compare({"knn": KNeighborsClassifier(1)}, {"toy": task}, seeds=3)
-    with pytest.raises(ValueError, match=r"Task 'toy' .* is without X_tgt, y_tgt"):
+    with pytest.raises(ValueError, match=r"Task 'toy' .*; it lacks X_tgt, y_tgt"):
         compare({"knn": KNeighborsClassifier(1)}, {"toy": {"X_src": X, "y_src": y}})
     broken = Bunch(X_src=X, y_src=y, X_tgt=X * np.nan, y_tgt=y)
     with pytest.raises(ValueError, match="NaN") as caught:

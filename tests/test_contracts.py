@@ -60,15 +60,20 @@ def test_classifiers_that_are_not_checked_add_no_method(name):
 
 
 ESTIMATORS = [getattr(skdidan, name) for name in skdidan.__all__]
-ESTIMATORS = [cls for cls in ESTIMATORS if isinstance(cls, type) and issubclass(cls, BaseEstimator)]
+ESTIMATORS = [
+    cls
+    for cls in ESTIMATORS
+    if isinstance(cls, type) and issubclass(cls, BaseEstimator) and not inspect.isabstract(cls)
+]
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
 def test_help_describes_every_parameter(cls):
     """Nobody has to look up another class: no parameter is described by a reference to it."""
     section = cls.__doc__.split("Parameters\n    ----------\n")[1].split("\n    ----")[0]
-    described = set(re.findall(r"^    (\w+) : ", section, flags=re.MULTILINE))
-    assert described == inspect.signature(cls).parameters.keys()
+    names = re.findall(r"^    (\w[\w, ]*) : ", section, flags=re.MULTILINE)
+    described = [name for line in names for name in line.split(", ")]
+    assert sorted(described) == sorted(inspect.signature(cls).parameters)
     assert "As in" not in section
 
 

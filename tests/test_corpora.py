@@ -1,4 +1,4 @@
-"""Corpora on disk: labels, duplicates, misfits, and folders that hold something else."""
+"""Corpora on disk: labels, duplicates, files that do not fit, and folders of something else."""
 
 import os
 import re
@@ -27,60 +27,31 @@ CANONICAL = {
     "sadness",
     "surprise",
 }
-EMODB_WORDS = {
-    "W": "anger",
-    "L": "boredom",
-    "E": "disgust",
-    "A": "fear",
-    "F": "happiness",
-    "N": "neutral",
-    "T": "sadness",
-}
 
 
 def names(corpus, root):
     return [Path(file).relative_to(root).as_posix() for file in corpus.files]
 
 
-@pytest.mark.parametrize(("letter", "emotion"), EMODB_WORDS.items())
-def test_emodb_letters(grow, letter, emotion):
-    corpus = load_corpus("emodb", grow(f"wav/03a01{letter}a.wav"))
-    assert corpus.emotion.tolist() == [emotion]
+def load_emodb(root, **options):
+    return load_corpus("emodb", root, **options)
 
 
-def test_emodb_speakers_and_their_sex(grow):
-    speakers = ["03", "08", "09", "10", "11", "12", "13", "14", "15", "16"]
-    corpus = load_corpus("emodb", grow(*(f"{s}b10Nc.wav" for s in speakers)))
-    assert corpus.speaker.tolist() == speakers
-    male = {s for s, sex in zip(corpus.speaker, corpus.sex, strict=True) if sex == "male"}
-    assert male == {"03", "10", "11", "12", "15"} and set(corpus.sex) == {"male", "female"}
+def quietly(load, *args):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return load(*args)
 
 
-def test_casia_reads_speaker_and_emotion_off_the_folders(grow):
-    folders = ["ZhaoZuoxiang/angry", "liuchanhg/happy", "wangzhe/sad", "zhaoquanyin/surprise"]
-    root = grow(*(f"{folder}/201.wav" for folder in folders))
-    corpus = load_corpus("casia", root)
-    assert corpus.emotion.tolist() == ["anger", "happiness", "sadness", "surprise"]
-    assert corpus.speaker.tolist() == ["ZhaoZuoxiang", "liuchanhg", "wangzhe", "zhaoquanyin"]
-    assert corpus.sex.tolist() == ["male", "female", "male", "female"]
-
-
-def test_unlisted_speaker_is_placed_with_unknown_sex(grow):
-    assert load_corpus("casia", grow("somebody/angry/201.wav")).sex.tolist() == ["unknown"]
-
-
-@pytest.mark.parametrize("suffix", [*SUFFIXES, ".WAV", ".Flac"])
-@pytest.mark.parametrize("folder", ["", "wav/", "a/b/c/"])
-def test_any_nesting_and_format(grow, suffix, folder):
-    root = grow(f"{folder}03a01Fa{suffix}", "README.txt", "lablaut/03a01Fa.lablaut")
-    corpus = load_corpus("emodb", root)
-    assert names(corpus, root) == [f"{folder}03a01Fa{suffix}"]
-
-
-@pytest.mark.parametrize("folder", ["", "wav/", "a/b/c/"])
-def test_casia_at_any_depth(grow, folder):
-    root = grow(f"{folder}wangzhe/fear/250.FLAC")
-    assert load_corpus("casia", root).emotion.tolist() == ["fear"]
+def test_any_nesting_and_format(grow):
+    folders, suffixes = ("", "wav/", "a/b/c/"), (*SUFFIXES, ".WAV", ".Flac")
+    files = [
+        f"{folder}{n:02}a{k:02}Fa{suffix}"
+        for n, folder in enumerate(folders)
+        for k, suffix in enumerate(suffixes)
+    ]
+    root = grow(*files, "README.txt", "lablaut/03a01Fa.lablaut")
+    assert sorted(names(quietly(load_corpus, "emodb", root), root)) == sorted(files)
 
 
 def test_files_are_sorted_strings_below_the_root_as_given(grow, monkeypatch):
@@ -114,14 +85,13 @@ def test_casia_utterances_of_one_number_stay_apart(grow):
     assert len(load_corpus("casia", root).files) == 3
 
 
-def test_hidden_files_do_not_count(grow):
-    root = grow("03a01Fa.wav", "__MACOSX/._03a01Fa.wav", ".hidden.wav")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert len(load_corpus("emodb", root).files) == 1
+def test_hidden_files_and_folders_are_ignored(grow):
+    root = grow("wav/03a01Fa.wav", "__MACOSX/._03a01Fa.wav", ".hidden.wav", ".Trash/08a01Wa.wav")
+    grow("wav/.ipynb_checkpoints/03a02Fa.wav")
+    assert names(quietly(load_corpus, "emodb", root), root) == ["wav/03a01Fa.wav"]
 
 
-def test_misfits_are_reported_once_with_count_and_examples(grow):
+def test_files_that_do_not_fit_are_reported_once_with_count_and_examples(grow):
     root = grow("03a01Fa.wav", "03a01Xa.wav", "noise.wav", "wangzhe/angry/201.wav", "zzz.flac")
     message = r"4 of 5 audio files .* left out, e\.g\. 03a01Xa\.wav, noise\.wav, wangzhe/angry/201"
     with pytest.warns(CorpusWarning, match=message) as caught:
@@ -130,10 +100,10 @@ def test_misfits_are_reported_once_with_count_and_examples(grow):
     assert names(corpus, root) == ["03a01Fa.wav"]
 
 
-def test_of_many_unknown_emotions_the_most_frequent_are_named(grow):
+def test_the_most_frequent_unknown_emotions_are_reported(grow):
     root = grow(*(f"wangzhe/odd{n:02}/{n}.wav" for n in range(12)), "wangzhe/odd07/8.wav")
     grow("wangzhe/sad/201.wav")
-    message = r"not known: 'odd07' \(2\), 'odd00' \(1\), .*'odd09' \(1\), 2 more\.$"
+    message = r"Unknown emotions: 'odd07' \(2\), 'odd00' \(1\), .*'odd09' \(1\), 2 more\.$"
     with pytest.warns(CorpusWarning, match=message):
         load_corpus("casia", root)
 
@@ -177,37 +147,28 @@ def test_every_corpus_is_a_consistent_entry():
         assert all(set(copy) <= CANONICAL for copy in corpus.counts)
 
 
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [
-        ("EmoDB", "emodb"),
+def test_names_in_any_case_and_punctuation(grow):
+    for name, key in (
         ("Emo-DB", "emodb"),
         ("CREMA-D", "cremad"),
-        ("cremad", "cremad"),
         ("eNTERFACE'05", "enterface"),
         ("ENTERFACE", "enterface"),
-        ("ShEMO", "shemo"),
-    ],
-)
-def test_names_in_any_case_and_punctuation(name, key):
-    assert corpus_key(name) == key and key in CORPORA
-
-
-def test_a_name_in_another_case_loads_the_same_corpus(grow):
+    ):
+        assert corpus_key(name) == key and key in CORPORA
     root = grow("03a01Fa.wav")
-    corpus, same = load_corpus("emodb", root), load_corpus("EmoDB", root)
-    assert corpus.name == same.name == "emodb" and corpus.files == same.files
+    assert load_corpus("EmoDB", root).files == load_emodb(root).files
+    assert load_corpus("EmoDB", root).name == "emodb"
 
 
 def break_links(root, *names):
-    """Link to files that are not there, as in a copy of which nothing was fetched."""
+    """Make links without targets, as git-annex does before files are fetched."""
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to("../.git/annex/objects/" + Path(name).name)
 
 
 def close_folder(monkeypatch, folder):
-    """Refuse to list a folder, as one without permission does, even to an administrator."""
+    """Deny access to a folder, even to an administrator, whom permissions do not stop."""
     scandir = os.scandir
 
     def refuse(path="."):
@@ -218,13 +179,13 @@ def close_folder(monkeypatch, folder):
     monkeypatch.setattr(os, "scandir", refuse)
 
 
-def test_dead_links_are_reported_with_count_and_examples(grow):
+def test_broken_links_are_reported_with_count_and_examples(grow):
     letters = "WLEAFNT"
     root = grow(*(f"wav/{n:02}a01{letter}a.wav" for n in range(10) for letter in letters))
     break_links(root, *(f"wav/{n:02}b01{letter}a.wav" for n in range(5) for letter in letters))
     message = (
-        r"^35 file\(s\) below '.*' are dead links and are left out, e\.g\. wav/00b01Aa\.wav, "
-        r"wav/00b01Ea\.wav, wav/00b01Fa\.wav: fetch them or mend the links\.$"
+        r"^35 file\(s\) below '.*' are broken links and are left out, e\.g\. wav/00b01Aa\.wav, "
+        r"wav/00b01Ea\.wav, wav/00b01Fa\.wav: fetch the files or repair the links\.$"
     )
     with pytest.warns(CorpusWarning, match=message) as caught:
         corpus = load_corpus("emodb", root)
@@ -232,33 +193,29 @@ def test_dead_links_are_reported_with_count_and_examples(grow):
     assert len(corpus.files) == 70
 
 
-def test_misfits_and_dead_links_stand_in_one_warning(grow):
+def test_one_warning_reports_everything_that_is_left_out(grow):
     root = grow("03a01Fa.wav", "noise.wav")
     break_links(root, "03a01Wa.wav", "wav")  # a link to a folder has no suffix
-    message = r"^1 of 2 audio files .*noise\.wav.* 2 file\(s\) .* dead links .*03a01Wa\.wav, wav:"
+    message = r"^1 of 2 audio files .*noise\.wav.* 2 file\(s\) .* broken links .*03a01Wa\.wav, wav:"
     with pytest.warns(CorpusWarning, match=message) as caught:
         load_corpus("emodb", root)
     assert len(caught) == 1
 
 
-@pytest.mark.parametrize("load", [lambda root: load_corpus("emodb", root), load_audio_folder])
+@pytest.mark.parametrize("load", [load_emodb, load_audio_folder])
 def test_folders_that_cannot_be_opened_are_reported(grow, monkeypatch, load):
     root = grow("happy/03a01Fa.wav", "sad/03a01Ta.wav")
     close_folder(monkeypatch, root / "sad")
-    message = (
-        r"^1 folder\(s\) below '.*' could not be opened, e\.g\. sad: permission may be missing"
-    )
+    message = r"^1 folder\(s\) below '.*' could not be opened, e\.g\. sad: check the permissions"
     with pytest.warns(CorpusWarning, match=message) as caught:
         assert load(root).emotion.tolist() == ["happiness"]
     assert len(caught) == 1 and caught[0].filename == __file__
 
 
-@pytest.mark.parametrize(
-    "load", [lambda root: load_corpus("emodb", root), load_audio_folder, find_audio]
-)
-def test_nothing_but_what_cannot_be_read(tmp_path, grow, monkeypatch, load):
+@pytest.mark.parametrize("load", [load_emodb, load_audio_folder, find_audio])
+def test_errors_without_audio_tell_what_cannot_be_read(tmp_path, grow, monkeypatch, load):
     break_links(tmp_path, "sad/03a01Ta.wav", "sad/03a01Tb.wav")
-    with pytest.raises(ValueError, match=r"root holds .*2 file\(s\) .* are dead links"):
+    with pytest.raises(ValueError, match=r"root holds .*2 file\(s\) .* are broken links"):
         load(tmp_path)
     for name in ("03a01Ta", "03a01Tb"):
         (tmp_path / f"sad/{name}.wav").unlink()
@@ -270,11 +227,11 @@ def test_nothing_but_what_cannot_be_read(tmp_path, grow, monkeypatch, load):
         load(tmp_path)
 
 
-def test_audio_in_formats_that_are_not_read_is_reported(grow):
+def test_unsupported_formats_are_reported(grow):
     root = grow("03a01Fa.wav", "08a01Wa.m4a", "08a01Ta.WMA", "09a01Ta.m4a")
-    grow("03a01Fa.m4a", "m4a/03a01Fa.m4a")  # heard as .wav
+    grow("03a01Fa.m4a", "m4a/03a01Fa.m4a")  # exist as .wav, too
     message = (
-        r"^3 audio file\(s\) below '.*' are of formats that are not read, '\.m4a' \(2\), '\.wma' "
+        r"^3 audio file\(s\) below '.*' have unsupported formats, '\.m4a' \(2\), '\.wma' "
         r"\(1\), e\.g\. 08a01Ta\.WMA, 08a01Wa\.m4a, 09a01Ta\.m4a: save them as \.wav or \.flac\.$"
     )
     with pytest.warns(CorpusWarning, match=message) as caught:
@@ -282,35 +239,27 @@ def test_audio_in_formats_that_are_not_read_is_reported(grow):
     assert len(caught) == 1
 
 
-@pytest.mark.parametrize(
-    ("suffix", "options"),
-    [
-        (".aiff", {}),
-        (".aif", {"format": "AIFF"}),
-        (".opus", {"format": "OGG", "subtype": "OPUS"}),
-        (".ogg", {}),
-        (".mp3", {}),
-    ],
-)
-def test_every_suffix_that_is_listed_is_read(tmp_path, suffix, options):
+def test_every_supported_format_is_read(tmp_path):
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
-    soundfile.write(tmp_path / f"tone{suffix}", tone, 16_000, **options)
-    (file,) = find_audio(tmp_path)
-    heard = read_audio(file)
-    spectrum = np.abs(np.fft.rfft(heard))
-    assert round(np.argmax(spectrum) * 16_000 / len(heard)) == 440
+    options = {".aif": {"format": "AIFF"}, ".opus": {"format": "OGG", "subtype": "OPUS"}}
+    for suffix in SUFFIXES:
+        path = tmp_path / f"{suffix[1:]}{suffix}"
+        soundfile.write(path, tone, 16_000, **options.get(suffix, {}))
+    files = find_audio(tmp_path)
+    assert len(files) == len(SUFFIXES)
+    for file in files:
+        waveform = read_audio(file)
+        spectrum = np.abs(np.fft.rfft(waveform))
+        assert round(np.argmax(spectrum) * 16_000 / len(waveform)) == 440, file
 
 
-def test_audio_below_a_folder(grow, monkeypatch):
+def test_find_audio_lists_sorted_paths_below_the_root_as_given(grow, monkeypatch):
     root = grow("calls/b/2.wav", "calls/a.FLAC", "calls/.x.wav", "calls/notes.txt")
     monkeypatch.chdir(root)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        files = find_audio("calls")
-    assert files == [str(Path("calls/a.FLAC")), str(Path("calls/b/2.wav"))]
+    assert quietly(find_audio, "calls") == [str(Path("calls/a.FLAC")), str(Path("calls/b/2.wav"))]
 
 
-def test_audio_below_a_folder_with_some_that_cannot_be_read(grow):
+def test_find_audio_reports_what_cannot_be_read(grow):
     root = grow("1.wav", "2.m4a")
     break_links(root, "3.wav")
     with pytest.warns(CorpusWarning, match=r"1 file\(s\) .*3\.wav: .* 1 audio .*2\.m4a") as caught:
@@ -318,11 +267,11 @@ def test_audio_below_a_folder_with_some_that_cannot_be_read(grow):
     assert len(caught) == 1 and caught[0].filename == __file__
 
 
-def test_recordings_in_several_formats_are_taken_once_and_counted(grow):
+def test_find_audio_lists_a_recording_in_several_formats_once(grow):
     root = grow("2/a.mp3", "2/a.wav", "2/a.FLAC", "b.flac", "b.WAV", "c.wav")
     message = (
-        r"^3 audio file\(s\) below '.*' are left out, since another of the same name but for the "
-        r"suffix is taken, e\.g\. 2/a\.FLAC, 2/a\.mp3, b\.flac: rename those that differ\.$"
+        r"^3 audio file\(s\) below '.*' are left out, since a file of the same name with another "
+        r"suffix is taken, e\.g\. 2/a\.FLAC, 2/a\.mp3, b\.flac: rename files that differ\.$"
     )
     with pytest.warns(CorpusWarning, match=message) as caught:
         files = find_audio(root)
@@ -330,7 +279,7 @@ def test_recordings_in_several_formats_are_taken_once_and_counted(grow):
     assert len(caught) == 1 and caught[0].filename == __file__
 
 
-def test_audio_below_a_folder_is_checked(grow):
+def test_find_audio_leaves_out_unusable_files_on_request(grow):
     root = grow("b/empty.wav", "noise.wav", "old.m4a")
     soundfile.write(root / "b/good.flac", np.linspace(-0.1, 0.1, 8000), 8000)
     soundfile.write(root / "silent.wav", np.zeros(16000), 16000)
@@ -346,11 +295,11 @@ def test_audio_below_a_folder_is_checked(grow):
         assert find_audio(root, check=True) == [str(root / "b/good.flac")]
     assert len(caught) == 1 and caught[0].filename == __file__
     (root / "b/good.flac").unlink()
-    with pytest.raises(ValueError, match=r"^root holds no audio that can be used: .* 3 of 3 .*sil"):
+    with pytest.raises(ValueError, match=r"^root holds no usable audio: .* 3 of 3 .*sil"):
         find_audio(root, check=True)
 
 
-def test_only_the_first_reasons_of_a_check_are_told(grow):
+def test_find_audio_names_only_the_first_three_unusable_files(grow):
     root = grow(*(f"{n}.wav" for n in range(9)))
     soundfile.write(root / "9.wav", np.linspace(-0.1, 0.1, 8000), 8000)
     with pytest.warns(CorpusWarning, match=r"^9 of 10 audio files .*2\.wav'") as caught:
@@ -358,7 +307,7 @@ def test_only_the_first_reasons_of_a_check_are_told(grow):
     assert "3.wav" not in str(caught[0].message)
 
 
-def test_no_audio_below_a_folder(grow, tmp_path):
+def test_find_audio_without_audio(grow, tmp_path):
     with pytest.raises(
         ValueError, match=r"root holds no audio: expected files as \.wav .* an empty folder"
     ):
@@ -367,46 +316,26 @@ def test_no_audio_below_a_folder(grow, tmp_path):
         find_audio(grow("a.txt"))
 
 
-@pytest.mark.parametrize(
-    "load", [lambda root: load_corpus("emodb", root), load_audio_folder, find_audio]
-)
-def test_roots_that_are_no_folders(grow, load):
+@pytest.mark.parametrize("load", [load_emodb, load_audio_folder, find_audio])
+def test_roots_that_are_not_folders(grow, load):
     for root in (None, 3, b"x", ["x"]):
-        with pytest.raises(
-            TypeError, match=rf"root must be .*, as a path; got {re.escape(repr(root))}"
-        ):
+        message = rf"root must be .*, as a path; got {re.escape(repr(root))}"
+        with pytest.raises(TypeError, match=message):
             load(root)
     with pytest.raises(ValueError, match=r"root must be .*; got ''\. The current folder is '\.'"):
         load("")
-    with pytest.raises(NotADirectoryError, match=r"root must be .*nowhere', which is not there"):
-        load("nowhere")
+    for root in ("nowhere", "a" * 5000):  # a name that the file system does not allow
+        with pytest.raises(NotADirectoryError, match=rf"root .*'{root}', which does not exist"):
+            load(root)
     with pytest.raises(NotADirectoryError, match=r"root must be .*x\.wav', which is a file"):
         load(grow("x.wav") / "x.wav")
 
 
-@pytest.mark.parametrize("name", ["berlin", "", None, ["emodb"]])
-def test_unknown_corpus(tmp_path, name):
+def test_unknown_corpus(tmp_path):
     message = r"name must be among \['casia', 'cremad', 'emodb', .*'urdu'\]; got "
-    with pytest.raises(ValueError, match=message + re.escape(repr(name))):
-        load_corpus(name, tmp_path)
-
-
-def test_missing_root(tmp_path):
-    with pytest.raises(NotADirectoryError, match=r"03a01Fa; got .*nowhere', which is not there"):
-        load_corpus("emodb", tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    "load", [lambda root: load_corpus("emodb", root), load_audio_folder, find_audio]
-)
-def test_a_root_of_too_long_a_name(load):
-    with pytest.raises(NotADirectoryError, match=r"root must be .*; got 'a+', which is not there"):
-        load("a" * 5000)
-
-
-def test_root_that_is_a_file(grow):
-    with pytest.raises(NotADirectoryError, match=r"03a01Fa\.wav', which is a file"):
-        load_corpus("emodb", grow("03a01Fa.wav") / "03a01Fa.wav")
+    for name in ("berlin", "", None, ["emodb"]):
+        with pytest.raises(ValueError, match=message + re.escape(repr(name))):
+            load_corpus(name, tmp_path)
 
 
 def test_empty_root(tmp_path):
@@ -448,11 +377,6 @@ def test_real_casia():
     assert set(Counter(corpus.speaker).values()) == {300}
 
 
-def test_what_lies_in_hidden_folders_does_not_count(grow):
-    root = grow("wav/03a01Fa.wav", ".Trash/08a01Wa.wav", "wav/.ipynb_checkpoints/03a02Fa.wav")
-    assert names(load_corpus("emodb", root), root) == ["wav/03a01Fa.wav"]
-
-
 def test_linked_folders_are_walked_once(grow, tmp_path_factory):
     root, elsewhere = grow("wav/03a01Fa.wav"), tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "08a01Wa.wav").touch()
@@ -461,35 +385,36 @@ def test_linked_folders_are_walked_once(grow, tmp_path_factory):
     assert names(load_corpus("emodb", root), root) == ["link/08a01Wa.wav", "wav/03a01Fa.wav"]
 
 
-def test_a_speaker_is_one_in_any_case(grow):
+def test_speakers_are_the_same_in_any_case(grow):
     root = grow("OAF_back_angry.wav", "oaf_bar_angry.wav", "YAF_back_sad.wav")
     speakers = load_corpus("tess", root).speaker
     assert len(speakers) == 3 and len(set(speakers)) == 2
 
 
-def test_zeros_before_the_number_of_a_subject_do_not_count(grow):
+def test_leading_zeros_of_a_subject_are_ignored(grow):
     root = grow("subject 01/anger/sentence 1/s1_an_1.wav", "subject 1/anger/sentence 2/s1_an_2.wav")
     grow("subject 1/anger/sentence 1/s1_an_1.wav", "subject 06/anger/long.wav")
     corpus = load_corpus("enterface", root)
     assert sorted(corpus.speaker) == ["1", "1", "6"]
 
 
-def test_spellings_of_a_mapping_may_be_numbers_and_have_blanks(grow):
+def test_spellings_in_a_mapping_may_be_numbers_and_contain_blanks(grow):
     root = grow("x/1/1.wav", "x/angry/2.wav", "x/cheerful/3.wav")
     mapping = {1: "fear", " Cheerful ": "happiness"}
     emotion = load_corpus("casia", root, mapping=mapping).emotion
     assert sorted(emotion) == ["anger", "fear", "happiness"]
 
 
-@pytest.mark.parametrize("key", ["happy", "happiness", "joy", " Joy "])
-def test_a_spelling_in_a_mapping_stands_for_all_of_its_emotion(grow, key):
+def test_a_spelling_in_a_mapping_stands_for_all_of_its_emotion(grow):
     root = grow("emodb/03a01Fa.wav", "casia/x/happy/1.wav", "casia/x/joy/2.wav")
-    for name in ("emodb", "casia"):
-        emotion = load_corpus(name, root / name, mapping={key: "positive", "calm": "low"}).emotion
-        assert set(emotion) == {"positive"}
+    for key in ("happy", "happiness", "joy", " Joy "):
+        for name in ("emodb", "casia"):
+            mapping = {key: "positive", "calm": "low"}
+            assert set(load_corpus(name, root / name, mapping=mapping).emotion) == {"positive"}
 
 
-def test_the_very_spelling_goes_before_others_of_its_emotion(grow):
+def test_the_most_specific_key_of_a_mapping_is_used(grow):
+    """A spelling goes before the label of its emotion, and that before its other spellings."""
     root = grow("x/happy/1.wav", "x/joy/2.wav", "x/happiness/3.wav")
     for mapping, expected in (
         ({"joy": "glad"}, ["glad", "glad", "glad"]),
@@ -498,41 +423,33 @@ def test_the_very_spelling_goes_before_others_of_its_emotion(grow):
     ):
         assert load_corpus("casia", root, mapping=mapping).emotion.tolist() == expected
     message = (
-        r"mapping gives spellings of 'happiness' different labels, 'glad' and 'positive'\. Say "
-        r"with the key 'happiness' what its other spellings become\."
+        r"mapping gives spellings of 'happiness' two labels, 'glad' and 'positive'\. Add the key "
+        r"'happiness' for its other spellings\."
     )
     with pytest.raises(ValueError, match=message):
         load_corpus("casia", root, mapping={"joy": "glad", "Happy": "positive"})
 
 
-@pytest.mark.parametrize(
-    "load",
-    [
-        lambda root, mapping: load_corpus("emodb", root, mapping=mapping),
-        lambda root, mapping: load_audio_folder(root, mapping=mapping),
-    ],
-)
-def test_mappings_that_are_none(grow, load):
+@pytest.mark.parametrize("load", [load_emodb, load_audio_folder])
+def test_invalid_mappings(grow, load):
     root = grow("happy/03a01Fa.wav")
     for mapping in ("joy", ["a"], 3):
         with pytest.raises(TypeError, match=r"mapping must be a dict of spellings to labels; got "):
-            load(root, mapping)
+            load(root, mapping=mapping)
     for label in (None, 1, "", "  ", ["a"]):
-        with pytest.raises(
-            ValueError, match=r"mapping must have labels that are .*; got .*'happy': "
-        ):
-            load(root, {"sad": "low", "happy": label})
+        message = r"mapping must have non-empty strings as labels; got .*'happy': "
+        with pytest.raises(ValueError, match=message):
+            load(root, mapping={"sad": "low", "happy": label})
     for spelling in (None, "", "  "):
-        with pytest.raises(
-            ValueError, match=r"mapping must have spellings that are not empty; got \{.*: 'low'\}\."
-        ):
-            load(root, {"happy": "high", spelling: "low"})
-    with pytest.raises(ValueError, match=r"mapping gives 'joy' different labels, 'a' and 'b'"):
-        load(root, {"Joy": "a", "joy": "b"})
-    assert load(root, {}).emotion.tolist() == ["happiness"]
+        message = r"mapping must have non-empty spellings; got \{.*: 'low'\}\."
+        with pytest.raises(ValueError, match=message):
+            load(root, mapping={"happy": "high", spelling: "low"})
+    with pytest.raises(ValueError, match=r"mapping gives 'joy' two labels, 'a' and 'b'"):
+        load(root, mapping={"Joy": "a", "joy": "b"})
+    assert load(root, mapping={}).emotion.tolist() == ["happiness"]
 
 
-def test_labels_of_a_mapping_have_no_blanks_around(grow):
+def test_labels_in_a_mapping_are_stripped(grow):
     root = grow("happy/1.wav", "joyful/2.wav")
     corpus = load_audio_folder(root, mapping={"happy": " positive", "joyful": "positive "})
     assert corpus.emotion.tolist() == ["positive", "positive"]
@@ -540,7 +457,6 @@ def test_labels_of_a_mapping_have_no_blanks_around(grow):
     assert load_audio_folder(root, mapping=same).emotion.tolist() == ["positive", "x"]
 
 
-def test_tess_names_surprise_in_its_own_way(grow):
-    root = grow("OAF_Pleasant_surprise/x.wav", "Pleasant_surprise/1.wav", "pleasant surprise/2.wav")
-    (root / "OAF_Pleasant_surprise/x.wav").unlink()
+def test_surprise_is_known_by_the_folder_names_of_tess(grow):
+    root = grow("Pleasant_surprise/1.wav", "pleasant surprise/2.wav")
     assert load_audio_folder(root).emotion.tolist() == ["surprise"] * 2

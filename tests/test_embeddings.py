@@ -20,7 +20,6 @@ from sklearn.svm import SVC
 from skdidan import CorpusScaler, Embeddings, Target, make_adaptation_pipeline
 from skdidan.audio.recordings import AudioWarning
 from skdidan.audio.speech_models import SpeechEncoder, SpeechModel, _batches
-from skdidan.pipeline.caching import StepMemory
 
 RATE = 16_000
 N_LAYERS, N_UNITS = 2, 16
@@ -482,17 +481,16 @@ def test_a_name_goes_to_the_hub(folder, monkeypatch):
 
 def test_memory_notices_another_model(folders, tmp_path, monkeypatch):
     clips = [np.random.default_rng(0).normal(scale=0.1, size=2000).astype(np.float32)]
-    memory, expected = StepMemory(tmp_path / "kept"), {}
+    embeddings, expected = Embeddings("model", memory=tmp_path / "kept"), {}
     for name in ("wav2vec2-group", "hubert-layer"):
         place = tmp_path / name
         shutil.copytree(folders[name], place / "model")
         monkeypatch.chdir(place)
         expected[name] = Embeddings("model").fit_transform(clips)
-        np.testing.assert_array_equal(memory.transform(Embeddings("model"), clips), expected[name])
+        np.testing.assert_array_equal(embeddings.transform(clips), expected[name])
     shutil.rmtree("model")
     shutil.copytree(folders["wav2vec2-group"], "model")  # other weights in the same place
-    again = memory.transform(Embeddings("model"), clips)
-    np.testing.assert_array_equal(again, expected["wav2vec2-group"])
+    np.testing.assert_array_equal(embeddings.transform(clips), expected["wav2vec2-group"])
 
 
 def test_weights_that_cannot_be_read_are_named(folders, tmp_path):

@@ -1,6 +1,7 @@
 """Imports between the wings point one way, and importing the package is cheap."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -166,3 +167,9 @@ def test_every_public_name_resolves_in_the_package_and_in_its_wing():
         assert len(folder.__all__) == len(set(folder.__all__)) > 1
         for name in folder.__all__:
             assert getattr(folder, name).__doc__, name
+
+
+def test_the_reference_lists_all_public_names():
+    page = (PACKAGE.parent / "docs" / "api.rst").read_text(encoding="utf-8")
+    listed = [name for name in re.findall(r"^   (\w+)$", page, flags=re.MULTILINE)]
+    assert sorted(listed) == sorted(set(skdidan.__all__) - {*WINGS, "criteria"})

@@ -19,8 +19,6 @@ from skdidan import (
     LogMelSpectrogram,
     Segment,
     Spectrogram,
-    audio,
-    functionals,
     read_audio,
 )
 from skdidan.audio.files import audio_span
@@ -515,7 +513,7 @@ def test_a_file_that_changes_after_fit_is_read_as_it_is(tmp_path, transformer):
 @pytest.mark.parametrize("seconds", [0.02, 0.7, 3.1])
 @pytest.mark.parametrize("block", [1 << 20, 999])
 def test_array_file_and_segment_give_the_same(tmp_path, monkeypatch, transformer, seconds, block):
-    monkeypatch.setattr(audio, "_BLOCK", block)
+    monkeypatch.setattr("skdidan.audio.files._BLOCK", block)
     integers = np.round(32768 * noise(seconds)).astype(np.int16)
     alone = write(tmp_path / "alone.wav", integers)
     around = np.round(32768 * noise(1, seed=3)).astype(np.int16)
@@ -541,7 +539,7 @@ def test_file_and_segment_are_loaded_alike(tmp_path, monkeypatch, rate):
     )
     np.testing.assert_array_equal(whole, segment)
     np.testing.assert_array_equal(whole, part)
-    monkeypatch.setattr(audio, "_BLOCK", 1000)
+    monkeypatch.setattr("skdidan.audio.files._BLOCK", 1000)
     np.testing.assert_allclose(read_audio(alone), whole, rtol=0, atol=1e-6)
 
 
@@ -550,7 +548,7 @@ def test_a_resampled_file_gives_what_its_waveform_gives(tmp_path, monkeypatch, t
     path = write(tmp_path / "noise.wav", noise(3.3, 44_100), 44_100)
     expected = transformer.fit_transform([read_audio(path)])
     np.testing.assert_array_equal(transformer.fit_transform([path]), expected)
-    monkeypatch.setattr(audio, "_BLOCK", 4321)
+    monkeypatch.setattr("skdidan.audio.files._BLOCK", 4321)
     np.testing.assert_allclose(transformer.fit_transform([path]), expected, rtol=0, atol=1e-6)
 
 
@@ -558,7 +556,7 @@ def test_functionals_do_not_depend_on_how_many_frames_are_described_at_once(monk
     clips = [noise(seconds, seed=n) for n, seconds in enumerate((0.02, 0.3, 1.234))]
     expected = Functionals().transform(clips)
     for n_together in (1, 7, 30):
-        monkeypatch.setattr(functionals, "_N_TOGETHER", n_together)
+        monkeypatch.setattr("skdidan.audio.functionals._N_TOGETHER", n_together)
         np.testing.assert_allclose(Functionals().transform(clips), expected, rtol=1e-5, atol=1e-6)
 
 

@@ -1,13 +1,11 @@
 """AdaptationPipeline: both domains through the chain, in searches, caches and plain pipelines."""
 
-import os
 import pickle
 import re
 import warnings
 from pathlib import Path
 from typing import ClassVar
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
@@ -38,6 +36,7 @@ from skdidan import (
     make_adaptation_pipeline,
 )
 from skdidan.audio import spectrograms
+from skdidan.domains import Domains
 
 RNG = np.random.default_rng(0)
 Y_SRC = np.repeat(["anger", "fear", "joy"], 10)
@@ -129,6 +128,21 @@ def scaled_by_hand(X, statistics_of):
 )
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("is_stacked", [False, True])
+def test_the_domains_are_separated_once(is_stacked, monkeypatch):
+    """Labels of the target are dropped at the entrance; no step may separate the rows again."""
+    made = []
+    make = Domains.of.__func__
+    monkeypatch.setattr(Domains, "of", classmethod(lambda *a, **k: made.append(a) or make(*a, **k)))
+    pipeline = make_adaptation_pipeline(StandardScaler(), PCA(2), SVC())
+    if is_stacked:
+        X, y = np.vstack([X_SRC, X_TGT]), [*Y_SRC, *["?"] * len(X_TGT)]
+        pipeline.fit(X, y, sample_domain=np.repeat([0, -1], [len(X_SRC), len(X_TGT)]))
+    else:
+        pipeline.fit(X_SRC, Y_SRC, X_TGT)
+    assert len(made) == 1
 
 
 def test_source_and_target_take_their_own_paths():
@@ -404,43 +418,6 @@ def test_plain_pipeline_of_stacked_data_with_metadata_routing():
     np.testing.assert_allclose(Z[DOMAIN < 0], ours.transform(X_STACKED[DOMAIN < 0]), atol=1e-8)
 
 
-@pytest.mark.parametrize("as_memory", [True, False])
-def test_a_search_extracts_the_features_once(tmp_path, as_memory):
-    memory = joblib.Memory(tmp_path, verbose=0) if as_memory else tmp_path
-    pipeline = make_adaptation_pipeline(Extractor(), CorpusScaler(), Adapted(), memory=memory)
-    grid = {"adapted__trade_off": [0.0, 0.5, 1.0]}
-    search = GridSearchCV(pipeline, grid, cv=KFold(3), error_score="raise")
-    CALLS.clear()
-    search.fit(X_SRC, Y_SRC, X_tgt=Target(X_TGT))
-    # Each fold's training and held-out rows once, the whole source for the refit, the target once.
-    assert sorted(CALLS) == [10, 10, 10, 20, 20, 20, 24, 30]
-    expected = clone(search.best_estimator_).set_params(memory=None).fit(X_SRC, Y_SRC, X_TGT)
-    np.testing.assert_array_equal(search.predict(X_TGT), expected.predict(X_TGT))
-    CALLS.clear()
-    search.set_params(param_grid={"extractor__gain": [1.0, 3.0]})
-    search.fit(X_SRC, Y_SRC, X_tgt=Target(X_TGT))
-    assert CALLS.count(24) == 1  # for the new gain alone
-
-
-def test_memory_with_two_workers(tmp_path):
-    pipeline = make_adaptation_pipeline(Extractor(), CorpusScaler(), Adapted(), memory=tmp_path)
-    grid = {"adapted__trade_off": [0.0, 1.0]}
-    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2, error_score="raise")
-    search.fit(X_SRC, Y_SRC, X_tgt=Target(X_TGT))
-    assert np.mean(search.predict(X_TGT) == Y_TGT) > 0.9
-
-
-def test_memory_keeps_fold_dependent_steps_apart(tmp_path):
-    pipeline = make_adaptation_pipeline(CorpusScaler(), TCA(2), SVC())
-    kept = clone(pipeline).set_params(memory=tmp_path)
-    scores, again, plain = (
-        cross_val_score(p, X_SRC, Y_SRC, cv=3, params={"X_tgt": Target(X_TGT)}, scoring="accuracy")
-        for p in (kept, kept, pipeline)
-    )
-    np.testing.assert_array_equal(scores, plain)
-    np.testing.assert_array_equal(again, plain)
-
-
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_a_search_extracts_each_recording_once_per_setting(tmp_path, monkeypatch, n_jobs):
     power, n_calls = spectrograms._power, []
@@ -460,22 +437,6 @@ def test_a_search_extracts_each_recording_once_per_setting(tmp_path, monkeypatch
     expected = clone(search.best_estimator_).set_params(memory=None)
     expected.fit(waveforms[:6], list("ababab"), waveforms[6:])
     np.testing.assert_array_equal(search.predict(waveforms), expected.predict(waveforms))
-
-
-def test_memory_notices_that_a_file_has_changed(tmp_path):
-    files = [tmp_path / f"{number}.txt" for number in range(6)]
-    for number, file in enumerate(files):
-        file.write_text(str(number))
-    pipeline = make_adaptation_pipeline(FileExtractor(), SVC(), memory=tmp_path / "cache")
-    pipeline.fit(files[:4], [0, 0, 1, 1], files[4:])
-    assert pipeline.predict(files[:1]).tolist() == [0]
-    stamp = files[0].stat().st_mtime_ns
-    files[0].write_text("3")
-    os.utime(files[0], ns=(stamp + 10**9, stamp + 10**9))
-    assert pipeline.predict(files[:1]).tolist() == [1]
-    CALLS.clear()
-    assert pipeline.predict(files[:1]).tolist() == [1]
-    assert CALLS == []
 
 
 @pytest.mark.parametrize("steps", [[], 1, None, "tca", [SVC()], [(1, SVC())], [("svc",)], [3]])

@@ -1,4 +1,4 @@
-"""Plots: what is drawn is what was scored."""
+"""Plots: positions, lengths, colours and labels of what is drawn."""
 
 import sys
 
@@ -41,7 +41,7 @@ def test_bars_are_means_in_percent(ax, metric, scale):
     assert ax.get_title() == "B → C"
 
 
-def test_points_are_the_seeds_of_their_own_bar(ax):
+def test_points_of_a_bar_are_its_seeds(ax):
     plot_scores(RECORDS, ax=ax)
     points = [line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "."]
     assert points == [[80.0], [60.0], [30.0, 50.0]]
@@ -58,7 +58,7 @@ def test_unknown_metric(ax):
 
 
 class TestReconstruction:
-    """Bars made of source clips."""
+    """Plots of target clips as bars of source clips."""
 
     codes = np.array([[0.2, -0.3, 0.0, 0.5], [0.0, 0.0, 0.0, 0.0]])
     y_src = np.array(["anger", "fear", "fear", "neutral"])
@@ -79,13 +79,13 @@ class TestReconstruction:
         assert [pieces[0.2], pieces[-0.3], pieces[0.5]] == colours
         assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
 
-    def test_first_clip_is_on_top_however_often_one_draws(self, ax):
+    def test_first_clip_is_on_top_after_drawing_twice(self, ax):
         for _ in range(2):
             plot_reconstruction(self.codes, self.y_src, rows=np.array(["a", "b"]), ax=ax)
         assert ax.get_ylim() == (1.5, -0.5)
         assert len(ax.get_legend().get_texts()) == 3
 
-    def test_integer_codes_are_numbers(self, ax):
+    def test_small_integers_do_not_overflow(self, ax):
         plot_reconstruction(np.full((1, 4), 100, dtype=np.int8), self.y_src, ax=ax)
         ends = [bar.get_x() + bar.get_width() for bar in ax.patches if bar.get_width()]
         assert ends == [100, 200, 300, 400]
@@ -95,20 +95,24 @@ class TestReconstruction:
         plot_reconstruction(np.eye(9), emotions, ax=ax)
         patches = ax.get_legend().get_patches()
         assert len({patch.get_facecolor() for patch in patches}) == 9
-        with pytest.raises(ValueError, match="There are colours for 9 emotions; got 10"):
+        with pytest.raises(ValueError, match="At most 9 emotions have colours; got 10"):
             plot_reconstruction(np.eye(9), emotions, labels=[*emotions, "awe"], ax=ax)
 
-    def test_what_does_not_fit_is_refused(self, ax):
-        with pytest.raises(ValueError, match=r"labels lacks \['anger', 'neutral'\] of y_src"):
+    def test_invalid_arguments(self, ax):
+        with pytest.raises(
+            ValueError, match=r"labels must list .*; \['anger', 'neutral'\] are missing"
+        ):
             plot_reconstruction(self.codes, self.y_src, labels=["fear"], ax=ax)
         with pytest.raises(ValueError, match=r"one-dimensional; got shape \(2, 2\)"):
             plot_reconstruction(self.codes, self.y_src.reshape(2, 2), ax=ax)
-        with pytest.raises(ValueError, match="codes must be finite"):
+        with pytest.raises(ValueError, match="codes must be finite; got NaN"):
             plot_reconstruction(self.codes * np.nan, self.y_src, ax=ax)
         assert not ax.patches
         with pytest.raises(ValueError, match=r"each of 3 source clips; got shape \(2, 4\)"):
             plot_reconstruction(self.codes, self.y_src[:3], ax=ax)
-        with pytest.raises(ValueError, match="rows names 1 target clips of 2"):
+        with pytest.raises(
+            ValueError, match="rows must have a name for each of 2 target clips; got 1"
+        ):
             plot_reconstruction(self.codes, self.y_src, rows=["a"], ax=ax)
 
 
@@ -119,7 +123,7 @@ def test_confusion_rows_are_shares_of_the_true_class(ax):
     np.testing.assert_allclose(ax.images[0].get_array(), [[0.75, 0.25], [0, 1]])
 
 
-def test_predictions_of_other_classes_count_for_the_true_one(ax):
+def test_predictions_outside_the_labels_lower_the_sum_of_a_row(ax):
     plot_confusion(["a", "a", "a", "b"], ["a", "c", "c", "b"], labels=["a", "b"], ax=ax)
     np.testing.assert_allclose(ax.images[0].get_array(), [[1 / 3, 0], [0, 1]])
 
@@ -130,7 +134,7 @@ def test_classes_that_do_not_occur_have_a_row_of_zeros(ax):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "3"]
 
 
-def test_backend_is_left_alone(ax):
+def test_backend_is_not_changed(ax):
     before = matplotlib.get_backend()
     plot_scores(RECORDS, ax=ax)
     assert matplotlib.get_backend() == before
@@ -144,7 +148,7 @@ def test_current_axes_by_default():
     assert plot_confusion(["a", "b"], ["a", "b"]) is expected
     plt.close(figure)
     new = plot_scores(RECORDS).figure
-    assert new.get_layout_engine() is not None  # which makes room for long names
+    assert new.get_layout_engine() is not None  # leaves room for long names
     plt.close(new)
 
 

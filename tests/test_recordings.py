@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import warnings
 from pathlib import Path
 
@@ -11,16 +12,9 @@ import pytest
 import soundfile
 from sklearn.base import clone
 
-from skdidan import (
-    AudioLoader,
-    Functionals,
-    Segment,
-    Target,
-    make_adaptation_pipeline,
-    read_audio,
-)
-from skdidan.audio.recordings import AudioWarning, map_waveforms, waveform_rows
-from skdidan.audio.silence import SilenceWatch
+from skdidan import AudioLoader, Segment, Target, read_audio
+from skdidan.audio.recordings import AudioTransformer, AudioWarning
+from skdidan.audio.rows import BadRow, read_rows, waveform_rows
 
 RATE = 16_000
 
@@ -32,6 +26,25 @@ def tone(frequency=440.0, seconds=0.5, rate=RATE, amplitude=0.5):
 def write(path, samples, rate=RATE, **options):
     soundfile.write(path, samples, rate, **options)
     return path
+
+
+def read(function, rows, **params):
+    rows = dict(enumerate(waveform_rows(rows)))
+    return list(read_rows(function, rows, sample_rate=RATE, **params))
+
+
+class Sums(AudioTransformer):
+    """The sum of the samples of each waveform."""
+
+    def __init__(self, sample_rate=RATE, on_error="raise", memory=None, n_jobs=None, verbose=0):
+        self.sample_rate = sample_rate
+        self.on_error = on_error
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _converter(self):
+        return np.sum
 
 
 # waveform_rows
@@ -124,7 +137,7 @@ def test_unknown_full_scale_is_refused(dtype):
         waveform_rows([np.ones(4, dtype=dtype)])
 
 
-# map_waveforms: values
+# read_rows
 
 
 @pytest.mark.parametrize(
@@ -141,7 +154,7 @@ def test_unknown_full_scale_is_refused(dtype):
 )
 def test_full_scale_of_every_type(dtype, samples, expected):
     rows = waveform_rows([np.array(samples, dtype=dtype)])
-    (waveform,) = map_waveforms(np.asarray, rows, sample_rate=RATE)
+    (waveform,) = read(np.asarray, rows)
     assert waveform.dtype == np.float32
     np.testing.assert_array_equal(waveform, np.float32(expected))
 
@@ -149,9 +162,7 @@ def test_full_scale_of_every_type(dtype, samples, expected):
 def test_file_and_array_of_sixteen_bits_are_the_same(tmp_path):
     samples = np.random.default_rng(1).integers(-3000, 3000, size=400, dtype=np.int16)
     path = write(tmp_path / "noise.wav", samples)
-    from_file, from_array = (
-        next(map_waveforms(np.asarray, rows, sample_rate=RATE)) for rows in ([path], [samples])
-    )
+    (from_file,), (from_array,) = (read(np.asarray, rows) for rows in ([path], [samples]))
     np.testing.assert_array_equal(from_file, from_array)
 
 
@@ -169,22 +180,25 @@ def test_file_and_array_of_sixteen_bits_are_the_same(tmp_path):
 )
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_bad_waveform_is_named_by_its_row(row, message, n_jobs):
-    rows = waveform_rows([np.eye(50)[0]] * 3 + [row])
+    rows = [np.eye(50)[0]] * 3 + [row]
+    *good, bad = read(np.sum, rows, n_jobs=n_jobs)
+    assert good == [1, 1, 1]
+    assert isinstance(bad, BadRow) and bad.number == 3 and re.search(message, str(bad.error))
     with pytest.raises(ValueError, match=message) as caught:
-        list(map_waveforms(np.sum, rows, sample_rate=RATE, n_jobs=n_jobs))
+        Sums(n_jobs=n_jobs).transform(rows)
     assert 'on_error="warn"' in caught.value.__notes__[0]
     with pytest.warns(AudioWarning, match=f"1 of 4 rows .* stand as silence.*{message}"):
-        sums = list(map_waveforms(np.sum, rows, sample_rate=RATE, on_error="warn"))
-    assert sums == [1, 1, 1, 0]
+        sums = Sums(on_error="warn").transform(rows)
+    assert sums.tolist() == [1, 1, 1, 0]
 
 
 def test_first_bad_row_raises_whatever_the_number_of_jobs():
-    rows = waveform_rows([np.eye(5)[0]] * 9 + [np.zeros(5)] * 99)
+    rows = [np.eye(5)[0]] * 9 + [np.zeros(5)] * 99
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for n_jobs in (1, 2, 4):
             with pytest.raises(ValueError, match="row 9 is silent"):
-                list(map_waveforms(np.sum, rows, sample_rate=RATE, n_jobs=n_jobs))
+                Sums(n_jobs=n_jobs).transform(rows)
 
 
 def test_an_error_of_the_function_is_not_taken_for_a_bad_row():
@@ -192,7 +206,45 @@ def test_an_error_of_the_function_is_not_taken_for_a_bad_row():
         raise ValueError("of the function")
 
     with pytest.raises(ValueError, match="of the function"):
-        list(map_waveforms(fail, [np.eye(5)[0]], sample_rate=RATE, on_error="warn"))
+        read(fail, [np.eye(5)[0]])
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_jobs_wait_until_a_block_is_taken(n_jobs):
+    started = []
+    rows = [np.linspace(0.1 + 0.01 * n, 0.5, 10) for n in range(9)]
+    results = read_rows(
+        lambda waveform: started.append(waveform[0]) or waveform[0],
+        dict(enumerate(rows)),
+        sample_rate=RATE,
+        n_jobs=n_jobs,
+        block_size=4,
+    )
+    for n, result in enumerate(results):
+        assert result == np.float32(rows[n][0])
+        assert len(started) <= 4 * (n // 4 + 1)
+    assert len(started) == 9
+
+
+# AudioTransformer
+
+
+def test_silent_rows_are_reported_once_by_their_numbers(recwarn):
+    rows = [np.tile([0.1, -0.1], 5) * (n % 3 > 0) for n in range(30)]
+    Sums(on_error="warn").transform(rows)
+    (warning,) = (warning.message for warning in recwarn)
+    assert str(warning).startswith("10 of 30 rows") and str(warning).endswith(" And 5 more.")
+    assert warning.rows == list(range(0, 30, 3))
+    sent = pickle.loads(pickle.dumps(warning))
+    assert (str(sent), sent.rows) == (str(warning), warning.rows)
+
+
+def test_a_transformer_without_a_converter_is_named():
+    class Unfinished(Sums):
+        _converter = AudioTransformer._converter
+
+    with pytest.raises(NotImplementedError, match="Unfinished must define _converter"):
+        Unfinished().transform([np.eye(5)[0]])
 
 
 # AudioLoader
@@ -235,54 +287,6 @@ def test_loader_is_quiet_about_good_files(paths, capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_jobs_wait_until_a_block_is_taken(n_jobs):
-    started = []
-    rows = [np.linspace(0.1 + 0.01 * n, 0.5, 10) for n in range(9)]
-    results = map_waveforms(
-        lambda waveform: started.append(waveform[0]) or waveform[0],
-        rows,
-        sample_rate=RATE,
-        n_jobs=n_jobs,
-        block_size=4,
-    )
-    for n, result in enumerate(results):
-        assert result == np.float32(rows[n][0])
-        assert len(started) <= 4 * (n // 4 + 1)
-    assert len(started) == 9
-
-
-def test_blocks_share_one_report():
-    rows = [np.eye(10)[0] * (n % 2) for n in range(9)]
-    with pytest.warns(AudioWarning, match=r"5 of 9 rows .* row 8 is silent") as caught:
-        list(map_waveforms(len, rows, sample_rate=RATE, on_error="warn", block_size=2))
-    assert len(caught) == 1
-
-
-def test_the_warning_holds_the_numbers_of_all_silent_rows(recwarn):
-    rows = [np.tile([0.1, -0.1], 5) * (n % 3 > 0) for n in range(30)]
-    list(map_waveforms(len, rows, sample_rate=RATE, on_error="warn"))
-    with SilenceWatch([40 + n for n in range(30)], 99):  # as the memory of a pipeline does
-        list(map_waveforms(len, rows, sample_rate=RATE, on_error="warn"))
-    first, of_whole = (warning.message for warning in recwarn)
-    assert str(first).endswith(" And 5 more.") and first.rows == list(range(0, 30, 3))
-    assert of_whole.rows == list(range(40, 70, 3))
-    sent = pickle.loads(pickle.dumps(first))
-    assert (str(sent), sent.rows) == (str(first), first.rows)
-
-
-def test_the_warning_behind_a_memory_holds_rows_of_the_corpus(tmp_path):
-    clips = [np.random.default_rng(n).normal(scale=0.1, size=RATE) for n in range(8)]
-    pipeline = make_adaptation_pipeline(Functionals(on_error="warn"), memory=tmp_path)
-    for silent in ([3, 6], [6, 3, 1]):
-        for row in silent:
-            clips[row] = np.zeros(RATE)
-        for _ in range(2):
-            with pytest.warns(AudioWarning) as caught:
-                pipeline.fit_transform(clips)
-            assert [warning.message.rows for warning in caught] == [sorted(silent)]
-
-
 def test_loader_shows_progress_when_verbose(paths, capsys):
     AudioLoader(verbose=1).transform(paths)
     assert "4/4" in capsys.readouterr().err
@@ -305,7 +309,7 @@ def test_loader_takes_paths_only(method):
 def test_integers_cast_to_float_are_refused():
     waveform = (32767 * tone(440)).astype(np.float64)
     with pytest.raises(ValueError, match=r"row 0 has a peak of \d.*floats have full scale 1"):
-        list(map_waveforms(len, waveform_rows([waveform]), sample_rate=16_000))
+        Sums().transform([waveform])
 
 
 @pytest.mark.parametrize("unordered", [{"a.wav", "b.wav"}, {"a.wav": 1}])

@@ -15,6 +15,7 @@ from sklearn.svm import SVC
 from skdidan import (
     AdaptationPipeline,
     AudioLoader,
+    AudioWarning,
     CorpusScaler,
     DIDANClassifier,
     Functionals,
@@ -388,12 +389,55 @@ def test_a_search_inside_leaves_silence_out_as_well(task):
     np.testing.assert_array_equal(searched.predict(muted), plain.predict(muted))
 
 
-def test_a_recording_of_silence_alone_is_named(task):
+def test_where_silence_is_replaced_all_windows_count(task):
+    X_src, y_src, X_tgt, _, _ = task
+    lenient = Functionals(sample_rate=8000, on_error="warn")
+    classifier = WindowedClassifier(
+        make_adaptation_pipeline(lenient, SVC()), window=0.4, hop=0.4, sample_rate=8000
+    ).fit(X_src, y_src)
+    with pytest.warns(AudioWarning, match="2 of 4 rows") as caught:
+        classifier.predict([np.concatenate([X_tgt[0][:3200], np.zeros(6400), X_tgt[0][:3200]])])
+    assert caught[0].message.rows == [1, 2]
+
+
+def test_a_muted_pause_is_read_once(task, tmp_path, monkeypatch):
+    """Once for all its windows, by a pass over the recording; the others are read once more."""
+    X_src, y_src, _, _, _ = task
+    row = with_pause(X_src[0][:6400], start=3200, length=8000)  # windows of sound, pause, sound
+    path = tmp_path / "muted.wav"
+    soundfile.write(path, row, 8000, subtype="FLOAT")
+    pipeline = make_adaptation_pipeline(Functionals(sample_rate=8000), SVC())
+    classifier = WindowedClassifier(pipeline, window=0.4, hop=0.4, sample_rate=8000)
+    classifier.fit(X_src, y_src)
+    read, n_read = soundfile.SoundFile.read, np.zeros(len(row), dtype=int)
+
+    def count(file, frames=-1, **options):
+        start = file.tell()
+        block = read(file, frames, **options)
+        n_read[start : start + len(block)] += 1
+        return block
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", count)
+    classifier.predict([path])
+    # Windows begin every 3200 samples; the third but last and those at the ends hold sound.
+    np.testing.assert_array_equal(n_read[3200:9600], 1)
+    np.testing.assert_array_equal(n_read[:3200], 2)
+    np.testing.assert_array_equal(n_read[11_200:12_800], 3)  # the last two windows overlap
+
+
+def test_a_recording_of_silence_alone_is_named(task, tmp_path):
     X_src, y_src, X_tgt, _, _ = task
     classifier = tone_classifier(max_epochs=1).fit(X_src, y_src, X_tgt)
-    with pytest.raises(ValueError, match="is silent: all of its 3200 samples are zero") as caught:
+    with pytest.raises(ValueError, match="waveform in row 1 of X is silent: all of its 9000 samp"):
         classifier.predict([X_src[0], np.zeros(9000)])
-    assert caught.value.__notes__[-1] == "Rows are windows here; this one is of recording 1 of X."
+    steps = np.repeat([0.0, 0.25, 0.0], 3200)  # constant in each window
+    steady = WindowedClassifier(classifier.estimator, window=0.4, hop=0.4, sample_rate=8000)
+    with pytest.raises(ValueError, match="waveform in row 0 of X_tgt is silent in each of its win"):
+        steady.fit(X_src, y_src, [steps])
+    for name, row in (("silent", np.zeros(9000)), ("steps", steps)):
+        soundfile.write(tmp_path / f"{name}.wav", row, 8000)
+        with pytest.raises(ValueError, match=rf"{name}\.wav'.* is silent"):
+            steady.fit([tmp_path / f"{name}.wav"] * len(y_src), y_src, X_tgt)
 
 
 def test_at_the_end_of_a_pipeline(task, tmp_path):
@@ -558,26 +602,24 @@ def test_estimator_must_be_a_classifier(estimator):
         WindowedClassifier(estimator).fit(X_SRC, Y_SRC, X_TGT)
 
 
-def test_errors_name_recordings_and_not_windows_alone(task):
+def test_errors_name_recordings_and_not_windows(task):
     X_src, y_src, X_tgt, _, _ = task
     classifier = tone_classifier(max_epochs=1)
     bad = [row.copy() for row in X_src]
     bad[3][-10:] = np.nan
-    n_before = sum(len(windows_by_hand(row, 3200, 1600)) for row in bad[:4]) - 1
-    with pytest.raises(ValueError, match=f"in row {n_before} holds NaN") as caught:
+    message = "The waveform in row {} of {} holds NaN or infinite samples: 10 of"
+    with pytest.raises(ValueError, match=message.format(3, "X")):
         classifier.fit(bad, y_src, X_tgt[:1])
-    assert caught.value.__notes__[-1] == "Rows are windows here; this one is of recording 3 of X."
+    with pytest.raises(ValueError, match=message.format(3, "X_tgt")):
+        classifier.fit(X_src, y_src, bad)
     order = np.random.default_rng(0).permutation(24)  # of stacked domains
     stacked, domain = [[*bad, *X_tgt][n] for n in order], np.where(order < 16, 0, -1)
     y = [y_src[n] if n < 16 else "?" for n in order]
-    with pytest.raises(ValueError, match="holds NaN") as caught:
+    with pytest.raises(ValueError, match=message.format(order.tolist().index(3), "X")):
         classifier.fit(stacked, y, sample_domain=domain)
-    places = caught.value.__notes__[-1].removesuffix(".").split(" is of ")[1].split(" or of ")
-    assert f"recording {order.tolist().index(3)} of X" in places
     classifier.fit(X_src, y_src, X_tgt)
-    with pytest.raises(ValueError, match="holds NaN") as caught:
+    with pytest.raises(ValueError, match=message.format(3, "X")):
         classifier.predict(bad)
-    assert caught.value.__notes__[-1] == "Rows are windows here; this one is of recording 3 of X."
 
 
 def test_a_missing_label_is_told_by_its_recording():

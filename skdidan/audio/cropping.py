@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Center", "Keeper", "Loudest", "Whole", "Window"]
+__all__ = ["Center", "Keeper", "Loudest", "Parts", "Selection", "Sound", "Whole", "Window"]
 
 _SLACK = 10_000  # samples by which the centre may lie off the expected one
 
@@ -19,8 +20,15 @@ class Keeper(Protocol):
     def add(self, block: NDArray[np.float32]) -> None:
         """Take the next block of samples, shape (n_samples_of_the_block,)."""
 
-    def result(self) -> NDArray[np.float32]:
-        """Return the part, shape (n_kept,)."""
+    def result(self) -> NDArray[Any]:
+        """Return the part, shape (n_kept,), or what is to be known of the waveform."""
+
+
+class Selection(Protocol):
+    """Says what to keep of every waveform."""
+
+    def keeper(self, n_expected: int) -> Keeper:
+        """Return what keeps it of a waveform of `n_expected` samples."""
 
 
 class Whole:
@@ -108,6 +116,53 @@ class Center:
         """Return the window."""
         start = max(0, (self._n_seen - self._n_samples) // 2) - self._first
         return np.concatenate(self._blocks)[start : start + self._n_samples]
+
+
+class Sound:
+    """Tells which parts of a waveform hold sound: samples that are not all zero, or all the same.
+
+    Parameters
+    ----------
+    bounds : sequence of (int, int)
+        The first sample of each part, and the one after its last.
+    """
+
+    def __init__(self, bounds: Sequence[tuple[int, int]]) -> None:
+        self._first, self._last = np.array(bounds).T
+        self._lowest = np.full(len(bounds), np.inf)
+        self._highest = -self._lowest
+        self._n_seen = 0
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """Note the extremes of the parts that the block belongs to."""
+        first, last = self._first - self._n_seen, self._last - self._n_seen
+        for n in np.flatnonzero((first < len(block)) & (last > 0)):
+            part = block[max(0, first[n]) : last[n]]
+            self._lowest[n] = min(self._lowest[n], part.min())
+            self._highest[n] = max(self._highest[n], part.max())
+        self._n_seen += len(block)
+
+    def result(self) -> NDArray[np.bool_]:
+        """Return whether each part holds sound."""
+        is_click = (self._last - self._first == 1) & (self._lowest != 0)
+        return (self._lowest < self._highest) | is_click
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Keeps nothing of a waveform, but tells which parts of it hold sound.
+
+    Parameters
+    ----------
+    bounds : sequence of (int, int)
+        As in `Sound`.
+    """
+
+    bounds: Sequence[tuple[int, int]]
+
+    def keeper(self, n_expected: int) -> Sound:
+        """Return what looks for sound in a waveform."""
+        return Sound(self.bounds)
 
 
 @dataclass(frozen=True)

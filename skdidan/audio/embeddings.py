@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from numbers import Integral
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
 from skdidan.audio.recordings import AudioTransformer
-from skdidan.audio.speech_models import SpeechModel
+from skdidan.audio.rows import BadRow
+from skdidan.audio.speech_models import SpeechEncoder, SpeechModel
 from skdidan.parameters import check_count, check_option, check_positive
 
 __all__ = ["Embeddings"]
@@ -52,12 +53,12 @@ def _pool(windows: list[_Window], pooling: str) -> NDArray[np.float64]:
     return np.concatenate([statistics[name] for name in _POOLINGS[pooling]])
 
 
-def _blocks(recordings: Iterator[list[Any]], n_windows: int) -> Iterator[list[list[Any]]]:
-    """Yield recordings, as lists of windows, until they have so many windows together."""
-    block = []
+def _blocks(recordings: Iterator[Any], n_windows: int) -> Iterator[list[Any]]:
+    """Yield recordings, lists of windows or `BadRow`, until they have so many windows together."""
+    block: list[Any] = []
     for recording in recordings:
         block.append(recording)
-        if sum(map(len, block)) >= n_windows:
+        if sum(len(windows) for windows in block if isinstance(windows, list)) >= n_windows:
             yield block
             block.clear()  # before the next is read
     if block:
@@ -108,6 +109,9 @@ class Embeddings(AudioTransformer):
         What to do about a row that is missing, corrupt, empty, silent or holds NaN: raise an error
         that names its file or row, or let silence stand in and report all such rows in one
         `AudioWarning`.
+    memory : str, path-like or joblib.Memory, optional
+        Folder in which to keep the row of each recording, one file each, so that it is computed
+        once per setting; see the user guide. None keeps nothing.
     n_jobs : int, optional
         Clips read at once, in threads; as in joblib, None is 1 and -1 all processors.
     verbose : int, default=0
@@ -150,6 +154,9 @@ class Embeddings(AudioTransformer):
     (3, 32)
     """
 
+    # Batches of another size change an embedding by rounding alone.
+    not_in_cache_key: ClassVar = AudioTransformer.not_in_cache_key | {"batch_size"}
+
     def __init__(
         self,
         model: str | os.PathLike[str],
@@ -161,6 +168,7 @@ class Embeddings(AudioTransformer):
         device: str = "auto",
         sample_rate: int = 16_000,
         on_error: str = "raise",
+        memory: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
@@ -172,50 +180,9 @@ class Embeddings(AudioTransformer):
         self.device = device
         self.sample_rate = sample_rate
         self.on_error = on_error
+        self.memory = memory
         self.n_jobs = n_jobs
         self.verbose = verbose
-
-    def transform(self, X: Any) -> NDArray[np.float32]:
-        """Embed every row.
-
-        Parameters
-        ----------
-        X : list, array-like or Target, of n rows
-            Paths, a list of waveforms, each of shape (n_samples,), or an array of waveforms,
-            shape (n, n_samples). Waveforms are taken to be at `sample_rate`; floats have full
-            scale 1, integers (uint8, int8, int16, int32) are scaled by the range of their type.
-
-        Returns
-        -------
-        embeddings : ndarray of float32, shape (n, n_features)
-            One row per clip, columns as in `get_feature_names_out`: the hidden size of the model,
-            or twice that with ``pooling="mean_std"``.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If a parameter is out of range, or the model cannot be loaded, is none of speech or
-            lacks weights; with ``on_error="raise"``, if a row cannot be used.
-        ImportError
-            If the transformers package is missing.
-        TypeError
-            If the rows are neither all paths nor all waveforms.
-        """
-        self._check_parameters()
-        rows = self._rows(X)
-        model = self._speech_model()
-        encoder = model.load(self.layer, self._device())
-        cut = partial(model.cut, max_duration=self.max_duration)
-        # No more recordings than jobs: nobody knows how long the next ones are.
-        recordings = self._map(cut, rows, block_size=effective_n_jobs(self.n_jobs or 1))
-        embeddings = []
-        for block in _blocks(recordings, _BATCHES_PER_BLOCK * self.batch_size):
-            owners = [n for n, windows in enumerate(block) for _ in windows]
-            parts: list[list[_Window]] = [[] for _ in block]
-            for k, hidden in encoder.encode(list(chain(*block)), self.batch_size):
-                parts[owners[k]].append(_describe(hidden))
-            embeddings += [_pool(windows, self.pooling) for windows in parts]
-        return np.stack(embeddings).astype(np.float32)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Name the columns of the output.
@@ -234,6 +201,30 @@ class Embeddings(AudioTransformer):
         n_units = self._speech_model().hidden_size
         names = [f"{name}_{unit}" for name in _POOLINGS[self.pooling] for unit in range(n_units)]
         return np.asarray(names, dtype=object)
+
+    def _block_size(self) -> int:
+        # No more recordings than jobs: nobody knows how long the next ones are.
+        return effective_n_jobs(self.n_jobs or 1)
+
+    def _stages(
+        self,
+    ) -> tuple[Callable[[NDArray[np.float32]], Any], Callable[[Iterator[Any]], Iterator[Any]]]:
+        model = self._speech_model()
+        encoder = model.load(self.layer, self._device())
+        return partial(model.cut, max_duration=self.max_duration), partial(self._embed, encoder)
+
+    def _embed(self, encoder: SpeechEncoder, recordings: Iterator[Any]) -> Iterator[Any]:
+        """Yield the row of each recording, given as a list of windows; pass on each `BadRow`."""
+        for block in _blocks(recordings, _BATCHES_PER_BLOCK * self.batch_size):
+            good = [n for n, recording in enumerate(block) if not isinstance(recording, BadRow)]
+            owners = [n for n in good for _ in block[n]]
+            parts: dict[int, list[_Window]] = {n: [] for n in good}
+            windows = chain.from_iterable(block[n] for n in good)
+            for k, hidden in encoder.encode(list(windows), self.batch_size):
+                parts[owners[k]].append(_describe(hidden))
+            rows = {n: _pool(part, self.pooling).astype(np.float32) for n, part in parts.items()}
+            for n in range(len(block)):
+                yield rows.get(n, block[n])
 
     def _speech_model(self) -> SpeechModel:
         """Read what there is to know of the model but its weights, and check what depends on it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -14,7 +14,7 @@ import soundfile
 import soxr  # type: ignore[import-untyped] # it has no types
 from numpy.typing import NDArray
 
-from skdidan.audio.cropping import Whole, Window
+from skdidan.audio.cropping import Parts, Selection, Whole
 from skdidan.audio.decoders import (
     BLOCK,
     count_frames,
@@ -31,6 +31,7 @@ __all__ = [
     "audio_span",
     "check_path",
     "convert_window",
+    "find_sound",
     "read_audio",
     "read_window",
 ]
@@ -219,23 +220,23 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
 
 
 def read_window(
-    path: str | os.PathLike[str], sample_rate: int, window: Window | None = None
-) -> NDArray[np.float32]:
+    path: str | os.PathLike[str], sample_rate: int | None, window: Selection | None = None
+) -> NDArray[Any]:
     """Read a file block by block and keep a window of it, or all; every sample is checked.
 
     Parameters
     ----------
     path : str, path-like or Segment
         As in `read_audio`.
-    sample_rate : int > 0 [Hz]
-        Rate of the waveform.
-    window : Window, optional
+    sample_rate : int > 0 [Hz] or None
+        Rate of the waveform; None is that of the file.
+    window : Window or Parts, optional
         The part to keep; None is all.
 
     Returns
     -------
     waveform : ndarray of float32, shape (n_samples,)
-        As from `read_audio`.
+        As from `read_audio`; with `Parts`, ndarray of bool, shape (n_parts,).
 
     Raises
     ------
@@ -245,6 +246,7 @@ def read_window(
     file_path, name = check_path("path", path), _name(path)
     with open_audio(file_path, name) as file:
         rate = file.samplerate
+        sample_rate = sample_rate or rate
         cut = missing_part(file.extra_info)
         if file.frames and cut:
             raise ValueError(f"{name} is truncated: {cut}.")
@@ -341,9 +343,36 @@ def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
         return file.samplerate, *_span(file, path, name)
 
 
-def convert_window(
-    row: NDArray[Any], name: str, window: Window | None = None
-) -> NDArray[np.float32]:
+def find_sound(
+    recording: Any, bounds: Sequence[tuple[int, int]], name: str = ""
+) -> NDArray[np.bool_]:
+    """Tell which parts of a recording hold sound, in one pass over its samples.
+
+    Parameters
+    ----------
+    recording : str, path-like, Segment or ndarray, shape (n_samples,)
+        A file, or a waveform as in `convert_window`.
+    bounds : sequence of (int, int)
+        The first sample of each part, and the one after its last, at the rate of the recording.
+    name : str, default=""
+        What errors call a waveform.
+
+    Returns
+    -------
+    has_sound : ndarray of bool, shape (n_parts,)
+        False where all samples are zero, or all are the same.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, ValueError
+        If the recording as a whole cannot be used, as in `read_audio`.
+    """
+    if isinstance(recording, np.ndarray):
+        return convert_window(recording, name, Parts(bounds))
+    return read_window(recording, None, Parts(bounds))
+
+
+def convert_window(row: NDArray[Any], name: str, window: Selection | None = None) -> NDArray[Any]:
     """Convert a waveform block by block and keep a window of it, or all; every sample is checked.
 
     Parameters
@@ -352,13 +381,13 @@ def convert_window(
         Floats of full scale 1, or integers, which are divided by the range of their type.
     name : str
         What errors call it.
-    window : Window, optional
+    window : Window or Parts, optional
         The part to keep; None is all.
 
     Returns
     -------
     waveform : ndarray of float32, shape (n_samples,)
-        A copy.
+        A copy; with `Parts`, ndarray of bool, shape (n_parts,).
 
     Raises
     ------
@@ -372,8 +401,8 @@ def convert_window(
 
 
 def _collect(
-    blocks: Iterator[NDArray[np.float32]], n_expected: int, window: Window | None, name: str
-) -> NDArray[np.float32]:
+    blocks: Iterator[NDArray[np.float32]], n_expected: int, window: Selection | None, name: str
+) -> NDArray[Any]:
     """Check the samples of all blocks and keep a window of them, or all."""
     keeper = Whole() if window is None else window.keeper(n_expected)
     n_samples, n_bad, lowest, highest = 0, 0, math.inf, -math.inf

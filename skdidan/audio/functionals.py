@@ -184,7 +184,7 @@ def _describe_pitch(
 
 def _light(
     waveform: NDArray[np.float32], sample_rate: int, bank: NDArray[np.float32]
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     _, hop_length, n_fft = _frame_lengths(sample_rate)
     # An offset would stand in the energy of pauses, and keep the waveform from crossing zero.
     # In place: it is a copy of what the caller has, and may last an hour.
@@ -205,13 +205,13 @@ def _light(
             _delta_statistics(descriptors, active).ravel(),
             _describe_pitch(f0, voiced, int(active.sum()), hop_length / sample_rate),
         ]
-    )
+    ).astype(np.float32)
 
 
 def _smile_row(waveform: NDArray[np.float32], smile: Any, sample_rate: int) -> NDArray[np.float32]:
     shortest = round(_SHORTEST_FOR_OPENSMILE * sample_rate)
     waveform = np.pad(waveform, (0, max(0, shortest - len(waveform))))
-    return smile.process_signal(waveform, sample_rate).to_numpy()[0]
+    return smile.process_signal(waveform, sample_rate).to_numpy(np.float32)[0]
 
 
 def _make_smile(feature_set: str) -> Any:
@@ -257,6 +257,9 @@ class Functionals(AudioTransformer):
         What to do about a row that is missing, corrupt, empty, silent or holds NaN: raise an error
         that names its file or row, or let silence stand in and report all such rows in one
         `AudioWarning`.
+    memory : str, path-like or joblib.Memory, optional
+        Folder in which to keep the row of each recording, one file each, so that it is computed
+        once per setting; see the user guide. None keeps nothing.
     n_jobs : int, optional
         Clips read and described at once, in threads; as in joblib, None is 1 and -1 all processors.
     verbose : int, default=0
@@ -288,42 +291,16 @@ class Functionals(AudioTransformer):
         *,
         sample_rate: int = 16_000,
         on_error: str = "raise",
+        memory: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
         self.feature_set = feature_set
         self.sample_rate = sample_rate
         self.on_error = on_error
+        self.memory = memory
         self.n_jobs = n_jobs
         self.verbose = verbose
-
-    def transform(self, X: Any) -> NDArray[np.float32]:
-        """Describe every row.
-
-        Parameters
-        ----------
-        X : list, array-like or Target, of n rows
-            Paths, a list of waveforms, each of shape (n_samples,), or an array of waveforms,
-            shape (n, n_samples). Waveforms are taken to be at `sample_rate`; floats have full
-            scale 1, integers (uint8, int8, int16, int32) are scaled by the range of their type.
-
-        Returns
-        -------
-        functionals : ndarray of float32, shape (n, n_features)
-            One row per clip, columns as in `get_feature_names_out`.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If a parameter is out of range; with ``on_error="raise"``, if a row cannot be used.
-        ImportError
-            If the feature set needs the opensmile package and it is missing.
-        TypeError
-            If the rows are neither all paths nor all waveforms.
-        """
-        self._check_parameters()
-        rows = self._rows(X)
-        return np.stack(list(self._map(self._describer(), rows))).astype(np.float32)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Name the columns of the output.
@@ -343,7 +320,7 @@ class Functionals(AudioTransformer):
         names = _LIGHT_NAMES if light else _make_smile(self.feature_set).feature_names
         return np.asarray(names, dtype=object)
 
-    def _describer(self) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
+    def _converter(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         if self.feature_set != "light":
             smile = _make_smile(self.feature_set)
             return partial(_smile_row, smile=smile, sample_rate=self.sample_rate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -73,6 +74,7 @@ class _DecibelSpectrogram(AudioTransformer):
         amin: float = 1e-10,
         top_db: float | None = 80.0,
         on_error: str = "raise",
+        memory: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
@@ -85,47 +87,30 @@ class _DecibelSpectrogram(AudioTransformer):
         self.amin = amin
         self.top_db = top_db
         self.on_error = on_error
+        self.memory = memory
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def transform(self, X: Any) -> NDArray[np.float32]:
-        """Turn every row into a spectrogram.
-
-        Parameters
-        ----------
-        X : list, array-like or Target, of n rows
-            Paths, a list of waveforms, each of shape (n_samples,), or an array of waveforms,
-            shape (n, n_samples). Waveforms are taken to be at `sample_rate`; floats have full
-            scale 1, integers (uint8, int8, int16, int32) are scaled by the range of their type.
-
-        Returns
-        -------
-        spectrograms : ndarray of float32, shape (n, n_bins, n_frames)
-            ``n_frames = 1 + round(duration * sample_rate) // hop_length``, for an even `n_fft`.
-            Without a duration, ``n_frames`` is that of the longest clip, and frames after the end
-            of a shorter one are NaN.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If a parameter is out of range; with ``on_error="raise"``, if a row cannot be used;
-            without a duration, if padding to the longest clip takes more than 4 GiB.
-        TypeError
-            If the rows are neither all paths nor all waveforms.
-        """
-        self._check_parameters()
-        rows = self._rows(X)
+    def _converter(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         taper = librosa.util.pad_center(get_window("hann", self.win_length), size=self.n_fft)
-        convert = partial(self._convert, taper=taper, bank=self._filter_bank())
+        return partial(self._convert, taper=taper, bank=self._filter_bank())
+
+    def _window(self) -> Window | None:
         if self.duration is None:
-            return join_rows([clip[np.newaxis] for clip in self._map(convert, rows)])
+            return None
+        return Window(_n_samples(self.duration, self.sample_rate), self.crop)
+
+    def _allocate(self, n_rows: int) -> Any:
+        if self.duration is None:
+            return super()._allocate(n_rows)
         n_samples = _n_samples(self.duration, self.sample_rate)
         n_frames = _count_frames(n_samples, self.n_fft, self.hop_length)
-        window = Window(n_samples, self.crop)
-        spectrograms = np.empty((len(rows), self._n_bins(), n_frames), dtype=np.float32)
-        for n, values in enumerate(self._map(convert, rows, window=window)):
-            spectrograms[n] = values
-        return spectrograms
+        return np.empty((n_rows, self._n_bins(), n_frames), dtype=np.float32)
+
+    def _stack(self, features: Any) -> NDArray[np.float32]:
+        if self.duration is None:
+            return join_rows([clip[np.newaxis] for clip in features])
+        return features
 
     def _n_bins(self) -> int:
         return 1 + self.n_fft // 2
@@ -219,6 +204,9 @@ class Spectrogram(_DecibelSpectrogram):
         What to do about a row that is missing, corrupt, empty, silent or holds NaN: raise an error
         that names its file or row, or let silence stand in and report all such rows in one
         `AudioWarning`.
+    memory : str, path-like or joblib.Memory, optional
+        Folder in which to keep the row of each recording, one file each, so that it is computed
+        once per setting; see the user guide. None keeps nothing.
     n_jobs : int, optional
         Clips read and transformed at once, in threads; as in joblib, None is 1 and -1 all.
     verbose : int, default=0
@@ -283,6 +271,9 @@ class LogMelSpectrogram(_DecibelSpectrogram):
         What to do about a row that is missing, corrupt, empty, silent or holds NaN: raise an error
         that names its file or row, or let silence stand in and report all such rows in one
         `AudioWarning`.
+    memory : str, path-like or joblib.Memory, optional
+        Folder in which to keep the row of each recording, one file each, so that it is computed
+        once per setting; see the user guide. None keeps nothing.
     n_jobs : int, optional
         Clips read and transformed at once, in threads; as in joblib, None is 1 and -1 all.
     verbose : int, default=0
@@ -312,6 +303,7 @@ class LogMelSpectrogram(_DecibelSpectrogram):
         amin: float = 1e-10,
         top_db: float | None = 80.0,
         on_error: str = "raise",
+        memory: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
@@ -325,6 +317,7 @@ class LogMelSpectrogram(_DecibelSpectrogram):
             amin=amin,
             top_db=top_db,
             on_error=on_error,
+            memory=memory,
             n_jobs=n_jobs,
             verbose=verbose,
         )
@@ -399,6 +392,9 @@ class MFCC(LogMelSpectrogram):
         What to do about a row that is missing, corrupt, empty, silent or holds NaN: raise an error
         that names its file or row, or let silence stand in and report all such rows in one
         `AudioWarning`.
+    memory : str, path-like or joblib.Memory, optional
+        Folder in which to keep the row of each recording, one file each, so that it is computed
+        once per setting; see the user guide. None keeps nothing.
     n_jobs : int, optional
         Clips read and transformed at once, in threads; as in joblib, None is 1 and -1 all.
     verbose : int, default=0
@@ -429,6 +425,7 @@ class MFCC(LogMelSpectrogram):
         amin: float = 1e-10,
         top_db: float | None = 80.0,
         on_error: str = "raise",
+        memory: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
@@ -445,6 +442,7 @@ class MFCC(LogMelSpectrogram):
             amin=amin,
             top_db=top_db,
             on_error=on_error,
+            memory=memory,
             n_jobs=n_jobs,
             verbose=verbose,
         )

@@ -1,3 +1,4 @@
+from .emotion_folders import load_audio_folder as load_audio_folder
 from .folders import CorpusWarning as CorpusWarning
 from .folders import find_audio as find_audio
 from .known import CORPORA as CORPORA
@@ -6,7 +7,6 @@ from .known import load_corpus as load_corpus
 from .layouts import Annotation as Annotation
 from .layouts import Corpus as Corpus
 from .manifests import from_audformat as from_audformat
-from .manifests import load_audio_folder as load_audio_folder
 from .manifests import load_manifest as load_manifest
 from .synthetic import EXPRESSIONS as EXPRESSIONS
 from .synthetic import make_speech_corpora as make_speech_corpora

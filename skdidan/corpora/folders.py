@@ -1,4 +1,4 @@
-"""The audio files below a folder, and what is there but cannot be read."""
+"""Audio files below a folder, and reports of what cannot be read."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = [
     "SUFFIXES",
     "AudioFiles",
     "CorpusWarning",
-    "by_place",
     "check_folder",
     "examples",
     "find_audio",
+    "group_by_file",
     "span",
     "tally",
 ]
 
-# Preferred first, where an utterance is there twice: those that lose nothing, then the others.
+# In order of preference for recordings that exist in several formats: lossless ones first.
 SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".opus", ".mp3")
-# Audio, too, in what libsndfile does not read, or is seldom asked to.
-_OTHER_SUFFIXES = (
+# Audio formats that libsndfile cannot read, or that are rare.
+_UNSUPPORTED = (
     *(".3ga", ".aac", ".ac3", ".amr", ".ape", ".au", ".caf", ".dss", ".gsm", ".m4a", ".m4b"),
     *(".mka", ".mp2", ".oga", ".ra", ".snd", ".spx", ".tta", ".voc", ".w64", ".weba", ".wma"),
     ".wv",
@@ -35,42 +35,41 @@ _OTHER_SUFFIXES = (
 
 
 class CorpusWarning(UserWarning):
-    """Some files of a corpus, or rows of a manifest, could not be placed or read."""
+    """Some files of a corpus, or rows of a manifest, were left out."""
 
 
 def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
-    """List the audio files below a folder, as of a target without labels.
+    """List the audio files below a folder, for example an unlabelled target.
 
-    Files may be nested at any depth, as .wav, .flac, .aiff, .aif, .ogg, .opus or .mp3 in any case.
-    A recording that is there in several formats counts once; hidden files do not count.
+    The search is recursive and takes .wav, .flac, .aiff, .aif, .ogg, .opus and .mp3 in any case.
+    A recording in several formats is listed once. Hidden files are ignored.
 
     Parameters
     ----------
     root : str or Path
         Folder of the recordings.
     check : bool, default=False
-        Whether to read each file, and to leave out those that `read_audio` refuses.
+        Whether to read each file and leave out those that `read_audio` refuses.
 
     Returns
     -------
     files : list of str, of n_files entries
-        Paths, below `root` as given, sorted.
+        Sorted paths, which begin with `root` as given.
 
     Raises
     ------
     TypeError
-        If the root is no path.
+        If `root` is not a path.
     NotADirectoryError
-        If the root is no folder.
+        If `root` is not a folder.
     ValueError
-        If there is no audio below it, or with `check` none that can be used.
+        If there is no audio, or with `check` no usable audio.
 
     Warns
     -----
     CorpusWarning
-        Once, if some files are dead links or of formats that are not read, differ from another in
-        their suffixes alone or cannot be used, or some folders could not be opened; they are left
-        out.
+        Once, if something is left out: broken links, unsupported formats, folders that cannot be
+        opened, unusable files, or other formats of a recording.
 
     See Also
     --------
@@ -93,16 +92,16 @@ def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
     audio = AudioFiles(check_folder(root, "the folder of the recordings"))
     files = audio.recordings()
     if not files:
-        raise ValueError(audio.nothing("files"))
+        raise ValueError(audio.describe_absence("files"))
     parts = [audio.report()]
     if copies := sorted(set(audio.files) - set(files), key=audio.name):
         parts.append(
-            f"{len(copies)} audio file(s) below {str(audio.root)!r} are left out, since another of "
-            f"the same name but for the suffix is taken{audio.examples(copies)}: rename those that "
-            "differ."
+            f"{len(copies)} audio file(s) below {str(audio.root)!r} are left out, since a file of "
+            f"the same name with another suffix is taken{audio.examples(copies)}: rename files "
+            "that differ."
         )
     if check:
-        reasons = {file: reason for file in files if (reason := _what_is_wrong(file))}
+        reasons = {file: reason for file in files if (reason := _read_error(file))}
         if reasons:
             parts.append(
                 f"{len(reasons)} of {len(files)} audio files below {str(audio.root)!r} cannot be "
@@ -111,14 +110,14 @@ def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
         files = [file for file in files if file not in reasons]
     report = " ".join(filter(None, parts))
     if not files:
-        raise ValueError(f"root holds no audio that can be used: {report}")
+        raise ValueError(f"root holds no usable audio: {report}")
     if report:
         warn_caller(report, CorpusWarning)
     return [str(file) for file in files]
 
 
-def _what_is_wrong(file: Path) -> str:
-    """Say why a file cannot be used; nothing if it can."""
+def _read_error(file: Path) -> str:
+    """Return why a file cannot be read, or an empty string."""
     try:
         read_audio(file)
     except (OSError, ValueError) as error:
@@ -127,9 +126,9 @@ def _what_is_wrong(file: Path) -> str:
 
 
 class AudioFiles:
-    """The audio files below a folder, and what is there but cannot be read.
+    """Audio files below a folder, and files that cannot be read.
 
-    Hidden files and folders do not count. All lists are sorted by the paths below the folder.
+    Hidden files and folders are ignored. All lists are sorted by the path below the folder.
 
     Parameters
     ----------
@@ -139,13 +138,13 @@ class AudioFiles:
     Attributes
     ----------
     files : list of Path
-        Files that can be read, going by their suffixes.
-    dead : list of Path
-        Links that lead to nothing. They may have led to audio, to labels or to a folder.
+        Files in supported formats, judged by their suffixes.
+    broken : list of Path
+        Links without a target, whatever their suffix.
     closed : list of Path
         Folders that could not be opened.
-    foreign : list of Path
-        Audio in formats that are not read, unless it is there in one that is.
+    unsupported : list of Path
+        Audio in other formats, unless the same file exists in a supported one.
     """
 
     def __init__(self, root: Path) -> None:
@@ -153,11 +152,11 @@ class AudioFiles:
         self.closed: list[Path] = []
         self._paths = sorted(self._walk(), key=self.name)
         self.closed.sort(key=self.name)
-        self.dead = [path for path in self._paths if not os.path.exists(path)]
-        self.files = self.of(SUFFIXES)
+        self.broken = [path for path in self._paths if not os.path.exists(path)]
+        self.files = self.with_suffix(SUFFIXES)
         stems = {path.with_suffix("") for path in self.files}
-        self.foreign = [
-            path for path in self.of(_OTHER_SUFFIXES) if path.with_suffix("") not in stems
+        self.unsupported = [
+            path for path in self.with_suffix(_UNSUPPORTED) if path.with_suffix("") not in stems
         ]
 
     def _walk(self) -> Iterator[Path]:
@@ -168,20 +167,20 @@ class AudioFiles:
 
         for folder, inner, names in os.walk(self.root, followlinks=True, onerror=note):
             inner[:] = [name for name in inner if not name.startswith(".")]
-            if (place := os.path.realpath(folder)) in walked:
-                inner.clear()  # a link led back
+            if (target := os.path.realpath(folder)) in walked:
+                inner.clear()  # a link forms a cycle
                 continue
-            walked.add(place)
+            walked.add(target)
             yield from (Path(folder, name) for name in names if not name.startswith("."))
 
-    def of(self, suffixes: Container[str]) -> list[Path]:
+    def with_suffix(self, suffixes: Container[str]) -> list[Path]:
         """List the files with one of the suffixes, in any case."""
         return [
             path for path in self._paths if path.suffix.lower() in suffixes and os.path.isfile(path)
         ]
 
     def recordings(self) -> list[Path]:
-        """List one file of each recording that is there in several formats."""
+        """List each recording once, in its preferred format."""
         best: dict[Path, Path] = {}
         for path in sorted(self.files, key=lambda path: SUFFIXES.index(path.suffix.lower())):
             best.setdefault(path.with_suffix(""), path)
@@ -192,38 +191,41 @@ class AudioFiles:
         return path.relative_to(self.root).as_posix()
 
     def examples(self, paths: Iterable[Path]) -> str:
-        """Name the first few files, for messages."""
+        """List the first few files, for messages."""
         return examples([self.name(path) for path in paths])
 
-    def report(self, foreign: Sequence[Path] | None = None) -> str:
-        """Say what cannot be read, of the foreign files some or all; nothing if all can."""
-        foreign = self.foreign if foreign is None else foreign
+    def report(self, unsupported: Sequence[Path] | None = None) -> str:
+        """Describe what cannot be read, or return an empty string.
+
+        `unsupported` replaces the attribute of that name.
+        """
+        unsupported = self.unsupported if unsupported is None else unsupported
         below, parts = f"below {str(self.root)!r}", []
-        if self.dead:
+        if self.broken:
             parts.append(
-                f"{len(self.dead)} file(s) {below} are dead links and are left out"
-                f"{self.examples(self.dead)}: fetch them or mend the links."
+                f"{len(self.broken)} file(s) {below} are broken links and are left out"
+                f"{self.examples(self.broken)}: fetch the files or repair the links."
             )
-        if foreign:
-            suffixes = tally(Counter(path.suffix.lower() for path in foreign))
+        if unsupported:
+            suffixes = tally(Counter(path.suffix.lower() for path in unsupported))
             parts.append(
-                f"{len(foreign)} audio file(s) {below} are of formats that are not read, {suffixes}"
-                f"{self.examples(foreign)}: save them as .wav or .flac."
+                f"{len(unsupported)} audio file(s) {below} have unsupported formats, {suffixes}"
+                f"{self.examples(unsupported)}: save them as .wav or .flac."
             )
         if self.closed:
             parts.append(
                 f"{len(self.closed)} folder(s) {below} could not be opened"
-                f"{self.examples(self.closed)}: permission may be missing."
+                f"{self.examples(self.closed)}: check the permissions."
             )
         return " ".join(parts)
 
-    def nothing(self, layout: str) -> str:
-        """Say that there is no audio, and what there is instead."""
+    def describe_absence(self, layout: str) -> str:
+        """Say that there is no audio, and what was found instead."""
         expected = f"expected {layout} as {' '.join(SUFFIXES)} below {str(self.root)!r}"
         return f"root holds no audio: {expected}; found {self.found()}. {self.report()}".rstrip()
 
     def found(self) -> str:
-        """Count and name the audio files; if there are none, say what there is."""
+        """Count and list the audio files, or else describe what there is."""
         if self.files:
             return f"{self.count()}{self.examples(self.files)}"
         if self.root in self.closed:
@@ -237,35 +239,31 @@ class AudioFiles:
 
 
 def check_folder(root: Any, expected: str) -> Path:
-    """Return a folder that a caller gave as `root`; errors say what it is expected to be."""
+    """Return a `root` argument as a path; errors say which folder is `expected`."""
     if not isinstance(root, str | os.PathLike) or isinstance(os.fspath(root), bytes):
         raise TypeError(f"root must be {expected}, as a path; got {root!r}.")
     if not os.fspath(root):
         raise ValueError(f"root must be {expected}; got ''. The current folder is '.'.")
     folder = Path(root).expanduser()
-    if not os.path.isdir(folder):  # the method of a path raises an error for a name too long
-        raise NotADirectoryError(
-            f"root must be {expected}; got {str(folder)!r}, which is "
-            f"{'a file' if os.path.exists(folder) else 'not there (nothing is downloaded)'}."
-        )
+    if not os.path.isdir(folder):  # Path.is_dir raises an error if the name is too long
+        fault = "is a file" if os.path.exists(folder) else "does not exist (nothing is downloaded)"
+        raise NotADirectoryError(f"root must be {expected}; got {str(folder)!r}, which {fault}.")
     return folder
 
 
-def by_place(files: Iterable[Any]) -> dict[Any, list[Any]]:
-    """Group paths and segments by their files on disk; waveforms are left out."""
-    places: dict[str, Any] = {}
-    found: dict[Any, list[Any]] = {}
-    for file in files:
-        if isinstance(file, str | os.PathLike):
-            path = os.fspath(file)
-            if path not in places:
-                places[path] = _place(path)
-            found.setdefault(places[path], []).append(file)
-    return found
+def group_by_file(files: Iterable[Any]) -> dict[Any, list[Any]]:
+    """Group paths and segments by the file on disk that they point to; skip waveforms."""
+    paths = [file for file in files if isinstance(file, str | os.PathLike)]
+    names = {os.fspath(path) for path in paths}
+    identities = {name: _file_identity(name) for name in names}
+    groups: dict[Any, list[Any]] = {}
+    for path in paths:
+        groups.setdefault(identities[os.fspath(path)], []).append(path)
+    return groups
 
 
-def _place(path: str) -> Any:
-    """Return what all paths and links to a file have in common."""
+def _file_identity(path: str) -> Any:
+    """Return a value that all paths and links to a file share."""
     try:
         status = os.stat(path)
     except OSError:
@@ -274,19 +272,19 @@ def _place(path: str) -> Any:
 
 
 def span(file: Any) -> tuple[float, float]:
-    """Return where a file, or a segment of it, begins and ends [s]; the end may be infinite."""
+    """Return the start and end [s] of a file or segment; the end may be infinite."""
     if not isinstance(file, Segment):
         return 0.0, math.inf
     return file.start, math.inf if file.end is None else file.end
 
 
 def examples(names: Sequence[str], n: int = 3) -> str:
-    """Name the first few, for messages."""
+    """List the first few names, for messages."""
     return ", e.g. " + ", ".join(names[:n]) if names else ""
 
 
 def tally(counts: Mapping[str, int], n: int = 10) -> str:
-    """List the most frequent names with how often they occur, for messages."""
+    """List the most frequent names with their counts, for messages."""
     names = sorted(counts, key=lambda name: (-counts[name], name))
     more = [f"{len(names) - n} more"] if len(names) > n else []
     return ", ".join([*(f"{name!r} ({counts[name]})" for name in names[:n]), *more])

@@ -1,4 +1,4 @@
-"""Emotional speech corpora on disk: files, emotions and speakers, read off names and labels."""
+"""Load known emotional speech corpora: files, emotions and speakers from names and label lists."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -19,45 +18,40 @@ from skdidan.reporting import warn_caller
 # Users find the tables here.
 __all__ = ["CORPORA", "EMOTIONS", "load_corpus"]
 
-
-class _Utterance(NamedTuple):
-    file: Path
-    emotion: str
-    speaker: str
-    sex: str
+# A file with its emotion, speaker and sex.
+_Utterance = tuple[Path, str, str, str]
 
 
 def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | None = None) -> Bunch:
-    """Find the files of a corpus and read emotion and speaker off their names.
+    """Load a known corpus: find its files, and read emotion and speaker from their names.
 
-    Nothing is downloaded and no audio is opened. Files are recognised by their stems (CASIA,
-    eNTERFACE'05 and SAVEE: by their folders too), at any depth below the root, as .wav, .flac,
-    .aiff, .aif, .ogg, .opus or .mp3 in any case. An utterance that is there more than once, nested
-    or in several formats, counts once; hidden files do not count.
+    Nothing is downloaded and no audio is opened. Files are recognised by their names (those of
+    CASIA, eNTERFACE'05 and SAVEE also by their folders), at any depth below `root`, as .wav, .flac,
+    .aiff, .aif, .ogg, .opus or .mp3 in any case. An utterance with several copies or formats is
+    listed once. Hidden files are ignored.
 
     Parameters
     ----------
     name : str
         A key of ``skdidan.corpora.CORPORA``: "casia", "cremad", "emodb", "emovo", "enterface",
-        "iemocap", "ravdess", "savee", "shemo", "tess" or "urdu". Case and punctuation do not
-        matter: "CREMA-D" and "eNTERFACE'05" will do.
+        "iemocap", "ravdess", "savee", "shemo", "tess" or "urdu". Case and punctuation are ignored:
+        "CREMA-D" and "eNTERFACE'05" are valid, too.
     root : str or Path
         Folder of the corpus.
     mapping : mapping from str to str, optional
-        Further spellings of emotions to labels, labels to other labels, or codes of the corpus to
-        labels. It goes before ``skdidan.corpora.EMOTIONS``, and a spelling that stands there brings
-        along all others of its emotion, so that corpora mapped alike share classes:
-        ``{"happy": "positive"}`` is also for files named joy. Case does not matter, nor do keys
-        that the corpus has not.
+        Labels of your own for spellings, labels or codes of emotions. It takes precedence over
+        ``skdidan.corpora.EMOTIONS``. A spelling from that table stands for all spellings of its
+        emotion, so that corpora with the same mapping share classes: ``{"happy": "positive"}``
+        also applies to files named joy. Case and unused keys are ignored.
 
     Returns
     -------
     corpus : Bunch
         files : list of str, of n_utterances entries
-            Paths, below `root` as given, sorted.
+            Sorted paths, which begin with `root` as given.
         emotion : ndarray of str, shape (n_utterances,)
             Labels: anger, boredom, calm, disgust, fear, happiness, neutral, sadness, surprise, or
-            whatever `mapping` makes of them.
+            those of `mapping`.
         speaker : ndarray of str, shape (n_utterances,)
             Speakers, as the corpus names them.
         sex : ndarray of str, shape (n_utterances,)
@@ -70,33 +64,32 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     Raises
     ------
     TypeError
-        If the root is no path, or the mapping none.
+        If `root` is not a path, or `mapping` not a mapping.
     ValueError
-        If the name is unknown, `mapping` gives an emotion no label or several, or no file below the
-        root belongs to the corpus: it is empty, the corpus is another, its sound is in videos or
-        other formats that are not read, its files are dead links, or its labels are not there.
+        If `name` is unknown, `mapping` is contradictory or holds an empty label, or `root` holds no
+        usable file of the corpus; the message says what was found instead.
     NotADirectoryError
-        If the root is no folder.
+        If `root` is not a folder.
 
     Warns
     -----
     CorpusWarning
-        Once, if some audio files could not be placed, are dead links or of formats that are not
-        read, or some folders could not be opened; they are left out.
+        Once, if something is left out: unrecognised files, broken links, unsupported formats, or
+        folders that cannot be opened.
 
     Notes
     -----
-    IEMOCAP has its labels in ``dialog/EmoEvaluation/*.txt`` below the same root. The usual four
-    classes are taken, happiness and excitement as one; the warning counts the others, which
-    ``mapping={"fru": "frustration"}`` takes in, as ``mapping={"exc": "excitement"}`` keeps
-    excitement apart.
+    The labels of IEMOCAP are read from ``dialog/EmoEvaluation/*.txt`` below `root`. Only the usual
+    four classes are kept, with excitement merged into happiness; the warning counts the others. Use
+    ``mapping={"fru": "frustration"}`` to add a class, and ``mapping={"exc": "excitement"}`` to keep
+    excitement separate.
 
-    The originals of eNTERFACE'05 are .avi files, whose sound has to be saved as .wav or .flac
-    first, as by ``ffmpeg -i s1_an_1.avi s1_an_1.wav``, in folders of the same names. These name the
-    speakers, since the files of subject 11 are prefixed s12; for files without folders those of the
-    same name in folders do, and if there are none, the names of the files. The six files of subject
-    6 are recordings of about a minute each. They are taken, as in the published counts;
-    ``corpus.speaker != "6"`` tells the others.
+    eNTERFACE'05 is distributed as .avi videos. Save their sound as .wav or .flac first, for example
+    by ``ffmpeg -i s1_an_1.avi s1_an_1.wav``, and keep the folders: they name the speakers, whereas
+    the files of subject 11 are misnamed s12. Audio outside of these folders takes its speaker from
+    a file of the same name in them, or else from its own name. The six files of subject 6 are
+    recordings of about a minute each. They belong to the published counts; select
+    ``corpus.speaker != "6"`` to exclude them.
 
     References
     ----------
@@ -138,97 +131,98 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
         raise ValueError(f"name must be among {sorted(CORPORA)}; got {name!r}.")
     corpus = CORPORA[key]
     folder = check_folder(root, f"the folder of {corpus.title}, with files {corpus.layout}")
-    reader = _Reader(corpus, AudioFiles(folder), check_mapping(mapping))
-    utterances = reader.place()
+    reader = _CorpusReader(corpus, AudioFiles(folder), check_mapping(mapping))
+    utterances = reader.read()
     if not utterances:
-        raise ValueError(reader.nothing_placed())
+        raise ValueError(reader.describe_absence())
     if report := reader.report():
         warn_caller(report, CorpusWarning)
+    files, emotion, speaker, sex = zip(*utterances, strict=True)
     return Bunch(
-        files=[str(utterance.file) for utterance in utterances],
-        emotion=np.array([utterance.emotion for utterance in utterances]),
-        speaker=np.array([utterance.speaker for utterance in utterances]),
-        sex=np.array([utterance.sex for utterance in utterances]),
+        files=[str(file) for file in files],
+        emotion=np.array(emotion),
+        speaker=np.array(speaker),
+        sex=np.array(sex),
         name=key,
         DESCR=f"{corpus.title}: {corpus.layout}.{corpus.remark}",
     )
 
 
-class _Reader:
-    """Places the files of one corpus, and remembers those that it could not place."""
+class _CorpusReader:
+    """Reads the utterances of one corpus, and collects the files that it leaves out."""
 
     def __init__(self, corpus: Corpus, audio: AudioFiles, mapping: Mapping[str, str]) -> None:
         self.corpus, self.audio, self.mapping = corpus, audio, mapping
         self.patterns = [
             re.compile(rf"(?:^|/)(?:{pattern})$", re.IGNORECASE) for pattern in corpus.patterns
         ]
-        self.labels = _read_annotation(corpus, audio)
+        self.codes = _read_annotation(corpus, audio)
         self.matches: dict[Path, re.Match[str] | None] = {}
-        self.spellings: dict[str, str] = {}
-        self.misfits: list[Path] = []
+        self.unplaced: list[Path] = []
         self.unknown: Counter[str] = Counter()
         self.videos: list[Path] = []
-        self.foreign: list[Path] = []
+        self.unsupported: list[Path] = []
 
-    def place(self) -> list[_Utterance]:
+    def read(self) -> list[_Utterance]:
         """Return one utterance per recording, in the order of the files."""
-        files, videos = self.audio.files, self._find_videos()
-        self.matches = self._match([*files, *videos, *self.audio.foreign])
+        files, videos, unsupported = self.audio.files, self._videos(), self.audio.unsupported
+        self.matches = self._match([*files, *videos, *unsupported])
         utterances: dict[tuple[str, ...], _Utterance] = {}
+        spellings: dict[str, str] = {}
         for file in sorted(files, key=_preference):
             match = self.matches[file]
             if match is None:
-                self.misfits.append(file)
+                self.unplaced.append(file)
                 continue
             code = self._code(match, file)
             label = canonical_label(code, self.mapping, self.corpus.words)
             if label is None:
                 self.unknown[code or "no label"] += 1
-                self.misfits.append(file)
+                self.unplaced.append(file)
                 continue
             speaker = self._speaker(match)
-            speaker = self.spellings.setdefault(speaker.lower(), speaker)
+            speaker = spellings.setdefault(speaker.lower(), speaker)
             sex = match.groupdict().get("sex") or speaker
             sex = self.corpus.sex.get(sex.lower(), "unknown")
-            utterance = _Utterance(file, label, speaker, sex)
-            utterances.setdefault(self._identity(match), utterance)
-        order = {file: position for position, file in enumerate(files)}
-        self.misfits.sort(key=order.__getitem__)
-        self.videos = [file for file in videos if self._is_heard(file, utterances) is False]
-        self.foreign = [file for file in self.audio.foreign if not self._is_heard(file, utterances)]
-        return sorted(utterances.values(), key=lambda utterance: order[utterance.file])
+            utterances.setdefault(self._identity(match), (file, label, speaker, sex))
+        self.unplaced.sort(key=self.audio.name)
+        self.videos = [file for file in videos if self._has_audio(file, utterances) is False]
+        self.unsupported = [file for file in unsupported if not self._has_audio(file, utterances)]
+        return sorted(utterances.values(), key=lambda utterance: self.audio.name(utterance[0]))
 
-    def _find_videos(self) -> list[Path]:
-        """List the videos; of one file of eNTERFACE'05 the name lacks the point before avi."""
+    def _videos(self) -> list[Path]:
+        """List the videos; one file of eNTERFACE'05 lacks the dot of its suffix."""
         video = self.corpus.video
         if not video:
             return []
-        plain = [file for file in self.audio.of(("",)) if file.name.lower().endswith(video[1:])]
-        return [*self.audio.of((video,)), *plain]
+        undotted = [
+            file for file in self.audio.with_suffix(("",)) if file.name.lower().endswith(video[1:])
+        ]
+        return [*self.audio.with_suffix((video,)), *undotted]
 
     def _match(self, files: Sequence[Path]) -> dict[Path, re.Match[str] | None]:
-        """Match each file; one that says less than another of the same name goes by that one."""
-        found: dict[Path, re.Match[str] | None] = {}
-        namesakes: dict[str, list[re.Match[str]]] = {}
-        for file in files:
-            path = self.audio.name(file.with_suffix(""))
-            matches = (pattern.search(path) for pattern in self.patterns)
-            match = found[file] = next((match for match in matches if match), None)
-            if match:
-                namesakes.setdefault(file.stem.lower(), []).append(match)
+        """Match each file; among files of one name the match of the earliest pattern is used."""
 
         def rank(match: re.Match[str]) -> int:
             return self.patterns.index(match.re)
 
-        for file, match in found.items():
+        found: dict[Path, re.Match[str] | None] = {}
+        best: dict[str, re.Match[str]] = {}
+        for file in files:
+            path, name = self.audio.name(file.with_suffix("")), file.stem.lower()
+            matches = (pattern.search(path) for pattern in self.patterns)
+            match = found[file] = next(filter(None, matches), None)
             if match:
-                found[file] = min([match, *namesakes[file.stem.lower()]], key=rank)
-        return found
+                best[name] = min(best.get(name, match), match, key=rank)
+        return {
+            file: match and min(match, best[file.stem.lower()], key=rank)
+            for file, match in found.items()
+        }
 
     def _code(self, match: re.Match[str], file: Path) -> str:
         if self.corpus.annotation is None:
             return match["emotion"].lower()
-        return self.labels.get(file.stem.lower(), "")
+        return self.codes.get(file.stem.lower(), "")
 
     def _speaker(self, match: re.Match[str]) -> str:
         name = self.corpus.speaker.format(**match.groupdict())
@@ -238,76 +232,67 @@ class _Reader:
         groups = {**match.groupdict(), "speaker": self._speaker(match)}
         return tuple((groups[name] or "").lower() for name in sorted(groups))
 
-    def _is_heard(self, file: Path, utterances: Container[tuple[str, ...]]) -> bool | None:
-        """Whether there is audio of a file's utterance; None for a file of something else."""
+    def _has_audio(self, file: Path, utterances: Container[tuple[str, ...]]) -> bool | None:
+        """Return whether the utterance of a file was read; None if the file is not an utterance."""
         match = self.matches[file]
         return None if match is None else self._identity(match) in utterances
 
     def report(self) -> str:
-        """Say which files were left out; nothing if none was."""
+        """Describe the files that were left out, or return an empty string."""
         parts = []
-        if self.misfits:
+        if self.unplaced:
             parts.append(
-                f"{len(self.misfits)} of {self.audio.count()} below {str(self.audio.root)!r} could "
-                f"not be placed and are left out{self.audio.examples(self.misfits)}. "
-                f"{self.corpus.title} has {self.corpus.layout}; "
-                "further spellings of emotions go into mapping={spelling: label}."
+                f"{len(self.unplaced)} of {self.audio.count()} below {str(self.audio.root)!r} "
+                f"do not fit the corpus and are left out{self.audio.examples(self.unplaced)}. "
+                f"{self.corpus.title} has {self.corpus.layout}; add spellings of emotions by "
+                "mapping={spelling: label}."
             )
         if self.unknown:
-            parts.append(f"Emotions that are not known: {tally(self.unknown)}.")
+            parts.append(f"Unknown emotions: {tally(self.unknown)}.")
         if self.videos:
             parts.append(
                 f"{len(self.videos)} {self.corpus.video} file(s) have no audio beside them"
                 f"{self.audio.examples(self.videos)}. {self._conversion()}"
             )
-        if unread := self.audio.report(self.foreign):
-            parts.append(unread)
-        return " ".join(parts)
+        parts.append(self.audio.report(self.unsupported))
+        return " ".join(filter(None, parts))
 
-    def nothing_placed(self) -> str:
-        """Say what was expected, and what was found instead."""
-        corpus, annotation, audio = self.corpus, self.corpus.annotation, self.audio
-        below = f"below {str(audio.root)!r}"
-        if annotation and self.unknown and not self.labels:
-            expected = (
-                f"root holds no labels of {corpus.title}: expected {annotation.layout} {below}, "
-                f"beside the audio"
-            )
-            known = ""
-        else:
-            expected = (
-                f"root holds no file of {corpus.title}: expected {corpus.layout} as "
-                f"{' '.join(SUFFIXES)} {below}"
-            )
-            known = f"; emotions that are not known: {tally(self.unknown)}" if self.unknown else ""
+    def describe_absence(self) -> str:
+        """Say which files are expected, and what was found instead."""
+        corpus, audio, below = self.corpus, self.audio, f"below {str(self.audio.root)!r}"
+        unknown = f"; unknown emotions: {tally(self.unknown)}" if self.unknown else ""
+        expected = (
+            f"file of {corpus.title}: expected {corpus.layout} as {' '.join(SUFFIXES)} {below}"
+        )
+        if corpus.annotation and self.unknown and not self.codes:
+            unknown, layout = "", corpus.annotation.layout
+            expected = f"labels of {corpus.title}: expected {layout} {below}, beside the audio"
+        found = f"{audio.found()}{unknown}. {audio.report(self.unsupported)}"
         if self.videos:
             names = audio.examples(self.videos)
-            return (
-                f"{expected}; found {len(self.videos)} {corpus.video} file(s){names}. "
-                f"{self._conversion()}"
-            )
-        return f"{expected}; found {audio.found()}{known}. {audio.report(self.foreign)}".rstrip()
+            found = f"{len(self.videos)} {corpus.video} file(s){names}. {self._conversion()}"
+        return f"root holds no {expected}; found {found}".rstrip()
 
     def _conversion(self) -> str:
         video = self.videos[0]
         return (
-            "Their sound cannot be read as it is: save it as .wav or .flac in folders of the same "
-            f"names, as by: ffmpeg -i {video.name} {video.stem}.wav"
+            "Videos cannot be read: save their sound as .wav or .flac in folders of the same "
+            f"names, for example by: ffmpeg -i {video.name} {video.stem}.wav"
         )
 
 
 def _read_annotation(corpus: Corpus, audio: AudioFiles) -> dict[str, str]:
-    """Return the code of each utterance, both in lower case."""
-    labels: dict[str, str] = {}
+    """Return the emotion code of each utterance; keys and codes are in lower case."""
+    codes: dict[str, str] = {}
     if corpus.annotation is None:
-        return labels
+        return codes
     line = re.compile(corpus.annotation.line, re.MULTILINE)
-    for file in audio.of((".txt",)):
+    for file in audio.with_suffix((".txt",)):
         if file.parent.name.lower() == corpus.annotation.folder.lower():
             text = file.read_text(encoding="utf-8", errors="replace")
             for match in line.finditer(text):
-                labels[match["utterance"].lower()] = match["emotion"].lower()
-    return labels
+                codes[match["utterance"].lower()] = match["emotion"].lower()
+    return codes
 
 
 def _preference(path: Path) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""How the files of known corpora are named: one table of layouts, labels and published counts."""
+"""Layouts of known corpora: file names, label codes and published counts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ __all__ = ["CORPORA", "Annotation", "Corpus", "corpus_key"]
 
 
 class Annotation(NamedTuple):
-    """Where the labels of a corpus stand if not in the names of its files.
+    """Label lists of a corpus whose file names do not hold the labels.
 
     Attributes
     ----------
     folder : str
-        Name of the folders with the .txt files, in any case; folders within do not count.
+        Name of the folders with the .txt files, in any case. Subfolders are ignored.
     line : str
-        Regular expression of a line with the groups ``utterance`` (a file's stem) and ``emotion``.
+        Regular expression of a line with the groups ``utterance`` (the stem of a file) and
+        ``emotion``.
     layout : str
-        The same in words, for messages.
+        The layout in words, for messages.
     """
 
     folder: str
@@ -38,30 +39,30 @@ class Corpus:
         Full name, for messages and descriptions.
     patterns : tuple of str
         Regular expressions with the groups ``speaker``, ``emotion`` (unless there is an
-        `annotation`) and optionally ``sex``, matched in any case and in turn against the end of a
-        file's path below the root, without its extension and with ``/`` between folders. All
-        groups together identify the utterance, so that each pattern names the same ones. A file
-        goes by another of the same name that an earlier pattern matches.
+        `annotation`) and optionally ``sex``. They are tried in order, ignoring case, on the end of
+        a file's path below the root, without its extension and with ``/`` between folders. All
+        groups together identify the utterance, so all patterns have the same groups. Among files of
+        one name, the match of the earliest pattern is used for all.
     layout : str
-        The same in words, for messages.
+        The layout in words, for messages.
     words : mapping from str to str, optional
-        Codes of the corpus, in lower case, to words of ``skdidan.corpora.EMOTIONS``; other codes
-        are such words.
+        Codes of the corpus, in lower case, to words of ``skdidan.corpora.EMOTIONS``. Codes that are
+        missing here are such words themselves.
     sex : mapping from str to str, optional
-        Speakers, or what the group ``sex`` matches, in lower case, to "female" or "male".
+        Speakers, or values of the group ``sex``, in lower case, to "female" or "male".
     speaker : str, default="{speaker}"
-        The name of a speaker, made of groups.
+        Format of a speaker's name, with the names of groups in braces.
     slips : mapping from str to str, optional
-        Speakers as some files misname them, in lower case, to what they should be.
+        Misspelt speakers, in lower case, to their correct names.
     annotation : Annotation, optional
-        Where the labels stand if not in the names of the files.
+        Label lists, if the file names do not hold the labels.
     video : str, optional
-        Suffix of the original files where these are videos, in lower case: reported if there is
-        no audio of them, since they cannot be read.
+        Suffix, in lower case, of the original files if these are videos. Videos without audio are
+        reported, since they cannot be read.
     counts : tuple of mapping from str to int, optional
-        Utterances of each emotion in a complete copy, for each kind of copy that is around.
+        Utterances of each emotion in a complete copy; one entry for each version in use.
     remark : str, optional
-        What else to know: a sentence for the description, after a space.
+        A sentence to append to the description, after a space.
     """
 
     title: str
@@ -78,7 +79,7 @@ class Corpus:
 
 
 def corpus_key(name: object) -> str:
-    """Return the key of `CORPORA` that a name in any case and punctuation comes to.
+    """Convert a name, in any case and punctuation, to a key of `CORPORA`.
 
     Examples
     --------
@@ -89,7 +90,7 @@ def corpus_key(name: object) -> str:
     return re.sub(r"[^a-z0-9]", "", str(name).lower()).removesuffix("05")
 
 
-def _copy_of_enterface(n: int, n_happiness: int) -> dict[str, int]:
+def _enterface_counts(n: int, n_happiness: int) -> dict[str, int]:
     emotions = ("anger", "disgust", "fear", "sadness", "surprise")
     return {**dict.fromkeys(emotions, n), "happiness": n_happiness}
 
@@ -101,8 +102,8 @@ _CREMAD_WOMEN = (
     *(1061, 1063, 1072, 1073, 1074, 1075, 1076, 1078, 1079, 1082, 1084, 1089, 1091),
 )
 
-# All counts add up to the totals in the papers that load_corpus cites. Those of corpora that were
-# designed to be balanced follow from the design.
+# All counts add up to the totals in the papers that load_corpus cites. The counts of balanced
+# corpora follow from their design.
 CORPORA = {
     "casia": Corpus(
         title="CASIA, the public part of the Mandarin emotional corpus",
@@ -120,7 +121,7 @@ CORPORA = {
     ),
     "cremad": Corpus(
         title="CREMA-D, the crowd-sourced emotional multimodal actors dataset",
-        # One file has a level of a single letter, 1040_ITH_SAD_X.
+        # One file has a one-letter level, 1040_ITH_SAD_X.
         patterns=(
             r"(?P<speaker>1\d{3})_(?P<item>[a-z]{3})_(?P<emotion>[a-z]{3})_(?P<level>[a-z]{1,2})",
         ),
@@ -134,8 +135,8 @@ CORPORA = {
             "sad": "sadness",
         },
         sex={str(n): "female" if n in _CREMAD_WOMEN else "male" for n in range(1001, 1092)},
-        # By the names of the 7,442 files: of 91 actors 14 clips in each emotion and 12 neutral ones
-        # were planned, of which 3 and 5 are not there.
+        # Counted from the names of the 7,442 files. 91 actors spoke 14 clips of each emotion and 12
+        # neutral ones, of which 3 and 5 are missing.
         counts=(
             {
                 **dict.fromkeys(("anger", "disgust", "fear", "happiness", "sadness"), 1271),
@@ -203,10 +204,10 @@ CORPORA = {
     "enterface": Corpus(
         title="eNTERFACE'05, an audio-visual emotion database",
         patterns=(
-            # The folder names the speaker: the files of subject 11 are prefixed s12.
+            # The folder names the speaker, since the files of subject 11 are misnamed s12.
             r"subject[ _-]?0*(?P<speaker>\d+)/(?:.+/)?"
             r"s_?\d+_(?P<emotion>[a-z]{2})(?:_(?P<item>\d+))?(?:[._]?avi)?",
-            # Subject 6 has one recording per emotion, in the folder of the emotion.
+            # Subject 6 has one recording in the folder of each emotion.
             r"subject[ _-]?0*(?P<speaker>6)/(?P<emotion>[a-z]+)/(?P<item>[^/]*)",
             r"s_?0*(?P<speaker>\d+)_(?P<emotion>[a-z]{2})(?:_(?P<item>\d+))?(?:[._]?avi)?",
         ),
@@ -220,9 +221,9 @@ CORPORA = {
             "su": "surprise",
         },
         video=".avi",
-        # Of 42 subjects five sentences in each emotion, less three of happiness, and one long
-        # recording in each of subject 6, in the first copy; there is no subject 12.
-        counts=(_copy_of_enterface(211, 208), _copy_of_enterface(210, 207)),
+        # The first version has 42 subjects with five sentences of each emotion, minus three of
+        # happiness, plus one long recording of each emotion by subject 6. There is no subject 12.
+        counts=(_enterface_counts(211, 208), _enterface_counts(210, 207)),
         remark=" The six files of subject 6 are recordings of about a minute, not utterances.",
     ),
     "iemocap": Corpus(
@@ -231,7 +232,7 @@ CORPORA = {
             r"(?P<session>ses\d\d)(?P<dialogue>[fm]_(?:impro|script)\w+)_(?P<sex>[fm])(?P<item>\d+)",
         ),
         layout="<session><sex>_<dialogue>_<sex of the speaker><turn>, such as Ses01F_impro04_M012",
-        # The usual four classes; others are left out, unless a mapping takes them in.
+        # The usual four classes. A mapping can add others.
         words={
             "ang": "anger",
             "exc": "happiness",
@@ -246,7 +247,7 @@ CORPORA = {
             line=r"^\[[\d. -]+\]\s+(?P<utterance>\w+)\s+(?P<emotion>\w+)\s+\[",
             layout="Session<n>/dialog/EmoEvaluation/<dialogue>.txt",
         ),
-        # By the lists of labels; their sum, 5,531, is that of papers on these four classes.
+        # Counted from the label lists. Their sum, 5,531, appears in papers on these four classes.
         counts=({"anger": 1103, "happiness": 1636, "neutral": 1708, "sadness": 1084},),
     ),
     "ravdess": Corpus(
@@ -266,7 +267,7 @@ CORPORA = {
             "08": "surprise",
         },
         sex={f"{actor:02}": "male" if actor % 2 else "female" for actor in range(1, 25)},
-        # Of 24 actors 8 utterances in each emotion and 4 neutral ones.
+        # 24 actors with 8 utterances of each emotion and 4 neutral ones.
         counts=(
             {
                 **dict.fromkeys(("anger", "calm", "disgust", "fear", "happiness"), 192),
@@ -290,7 +291,7 @@ CORPORA = {
             "su": "surprise",
         },
         sex=dict.fromkeys(("dc", "je", "jk", "kl"), "male"),
-        # Of 4 speakers 15 utterances in each emotion and 30 neutral ones.
+        # 4 speakers with 15 utterances of each emotion and 30 neutral ones.
         counts=(
             {
                 **dict.fromkeys(
@@ -313,7 +314,7 @@ CORPORA = {
             "w": "surprise",
         },
         sex=_INITIALS,
-        # By the names of the files; the paper has their sum, 3,000.
+        # Counted from the names of the files. The paper states their sum, 3,000.
         counts=(
             {
                 "anger": 1059,
@@ -332,7 +333,7 @@ CORPORA = {
         words={"ps": "surprise"},
         sex=dict.fromkeys(("oaf", "yaf"), "female"),
         slips={"oa": "OAF"},  # OA_bite_neutral
-        # 200 words of each of 2 speakers in each emotion.
+        # 2 speakers with 200 words of each emotion.
         counts=(
             dict.fromkeys(
                 ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"), 400
@@ -340,7 +341,7 @@ CORPORA = {
         ),
     ),
     "urdu": Corpus(
-        title="URDU, spontaneous Urdu speech of talk shows",
+        title="URDU, spontaneous Urdu speech from talk shows",
         patterns=(
             r"(?P<speaker>s(?P<sex>[fm])\d+)_(?P<item>f\d+)_(?P<emotion>[a-z])(?P<number>\d+)",
         ),

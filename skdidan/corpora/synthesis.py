@@ -1,4 +1,4 @@
-"""A source-filter synthesiser of emotional babble, for `make_speech_corpora`."""
+"""Source-filter synthesiser of emotional babble, for `make_speech_corpora`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 
 class Cues(NamedTuple):
-    """How an utterance departs from its speaker's habitual voice.
+    """Deviations of an utterance from its speaker's habitual voice.
 
     Attributes
     ----------
@@ -29,13 +29,13 @@ class Cues(NamedTuple):
     energy : float [dB]
         Speech level.
     tilt : float [octaves]
-        Corner frequency of the glottal spectrum: higher is more pressed, brighter.
+        Corner frequency of the glottal spectrum; higher values sound pressed and bright.
     breath : float [dB]
         Aspiration noise relative to voicing.
     jitter : float [octaves]
-        Irregularity of the glottal periods, shimmer with it.
+        Irregularity of the glottal periods and amplitudes (shimmer).
     formants : float [octaves]
-        Shift of all formants; smiling shortens the vocal tract.
+        Shift of all formants, as by a smile, which shortens the vocal tract.
     """
 
     pitch: float = 0.0
@@ -49,34 +49,34 @@ class Cues(NamedTuple):
 
 
 class Consonant(NamedTuple):
-    """One consonant: its timing, noise and formant locus."""
+    """Timing, noise and formant locus of a consonant."""
 
     duration: float  # seconds
-    voicing: float  # amplitude, where a vowel's is 1
-    closure: float  # share of the duration before the noise sets in
-    frication: float  # amplitude of the noise made at the constriction
-    aspiration: float  # amplitude of the noise made at the glottis
-    centre: float  # Hz, of the frication
-    width: float  # Hz, its standard deviation
-    locus: tuple[float, float, float]  # Hz, of F1, F2, F3
+    voicing: float  # amplitude relative to a vowel
+    closure: float  # share of the duration before the noise starts
+    frication: float  # amplitude of the noise at the constriction
+    aspiration: float  # amplitude of the noise at the glottis
+    centre: float  # Hz, of the frication band
+    width: float  # Hz, standard deviation of that band
+    locus: tuple[float, float, float]  # F1, F2, F3 in Hz
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """A voice: what stays the same from utterance to utterance."""
+    """A voice: the constants of all utterances of one speaker."""
 
     name: str
     f0: float  # Hz
-    tract: float  # formant frequencies relative to the average man's
-    habit: Array  # Cues of the habitual voice
+    tract: float  # formant frequencies relative to an average man
+    habit: Array  # shape (8,): cues of the habitual voice
 
 
 class Gestures(NamedTuple):
-    """What the voice organs do in one utterance."""
+    """Movements of the voice organs in one utterance."""
 
     knots: Array  # shape (n_knots, 7): time, voicing, aspiration, frication, F1, F2, F3
-    onsets: Array  # shape (n_syllables,): start of each syllable, in seconds
-    consonants: Array  # shape (n_syllables,): index into CONSONANTS
+    onsets: Array  # shape (n_syllables,): start of each syllable in seconds
+    consonants: Array  # shape (n_syllables,): indices into CONSONANTS
     accents: Array  # shape (n_accents, 2): time, height in semitones
     phrases: Array  # shape (n_knots_f0, 2): time, semitones of the declination line
 
@@ -91,7 +91,7 @@ def speak(
     tempo: float,
     foreign: float,
 ) -> Array:
-    """Speak one utterance of babble: consonant-vowel syllables under an intonation contour.
+    """Synthesise one utterance of babble: consonant-vowel syllables with an intonation contour.
 
     Rosenberg pulses with jitter, shimmer and aspiration pass through moving formants; stops and
     fricatives add shaped noise (Klatt, 1980, J. Acoust. Soc. Am. 67(3); Rosenberg, 1971, J. Acoust.
@@ -100,11 +100,11 @@ def speak(
     Parameters
     ----------
     rng : Generator
-        Where the syllables, accents and noises come from.
+        Source of the syllables, accents and noises.
     speaker : Speaker
         The voice.
     cues : Cues
-        How it departs from its habit.
+        Deviations from the habitual voice.
     duration : float [s]
         Length of the utterance.
     sample_rate : int [Hz]
@@ -112,7 +112,7 @@ def speak(
     tempo : float [syllables/s]
         Habitual syllable rate.
     foreign : float in [0, 1]
-        Share of vowels from the Spanish inventory, the others being English.
+        Share of Spanish vowels; the others are English.
 
     Returns
     -------
@@ -127,14 +127,14 @@ def speak(
     f0 = speaker.f0 * 2 ** (_melody(rng, gestures, cues, times) / 12)
     voice, noise = _excitation(rng, gestures, cues, f0, times, hop * n_hops, sample_rate)
     poles = _vocal_tract(gestures, cues, speaker, times, sample_rate)
-    places = _places(gestures, speaker, times)
-    return _radiate(voice, noise, poles, places, hop, sample_rate)[:n_samples]
+    bands = _frication_bands(gestures, speaker, times)
+    return _radiate(voice, noise, poles, bands, hop, sample_rate)[:n_samples]
 
 
 def _articulate(
     rng: np.random.Generator, cues: Cues, duration: float, tempo: float, foreign: float
 ) -> Gestures:
-    """Articulate syllables in a row: a consonant, then a vowel, now and then a pause."""
+    """Draw a sequence of consonant-vowel syllables with occasional pauses."""
     tempo = tempo * 2**cues.tempo
     start, stop = rng.uniform(0.04, 0.15), duration - rng.uniform(0.05, 0.2)
     t, pause_at = start, rng.uniform(0.6, 3.0) * 2**-cues.tempo
@@ -147,7 +147,7 @@ def _articulate(
         is_stressed = rng.random() < 0.4
         length = (1.25 if is_stressed else 0.85) * rng.lognormal(0.0, 0.12) / tempo
         if t + 1.7 * length > stop:
-            length *= 1.35  # the last syllable of a phrase is drawn out
+            length *= 1.35  # the last syllable of a phrase is longer
         end = min(t + length, stop)
         onset = t + min(consonant.duration * 5.0 / tempo, 0.5 * (end - t))
         knots += _syllable(consonant, vowel, t, onset, end, 1.0 if is_stressed else 0.75)
@@ -185,7 +185,7 @@ def _syllable(
 ) -> list[tuple[float, ...]]:
     """Return knots of (time, voicing, aspiration, frication, F1, F2, F3)."""
     length = end - onset
-    # A short vowel falls short of its target (Lindblom, 1963).
+    # A short vowel does not reach its target formants (Lindblom, 1963).
     formants = _midway(NEUTRAL_TRACT, vowel, 1.0 - np.exp(-length / 0.05))
     burst = start + consonant.closure * (onset - start)
     locus, level = consonant.locus, consonant.voicing * stress
@@ -248,7 +248,7 @@ def _excitation(
     open_quotient = np.clip(0.6 - 0.08 * cues.tilt, 0.4, 0.85)
     flow = _rosenberg_pulse(cycles - index, open_quotient)
     shimmer = np.exp(0.04 * irregular * _normal(rng, starts))[index]
-    # The lips radiate the derivative of the flow, to which the closure of the glottis gives edges.
+    # The lips radiate the derivative of the flow, which has an edge when the glottis closes.
     pulses = np.diff(flow, prepend=0.0) * shimmer
     pulses /= np.sqrt(np.mean(pulses**2))
     breath = 10 ** ((cues.breath - 26.0) / 20) * (0.4 + flow)
@@ -259,7 +259,7 @@ def _excitation(
 
 
 def _rosenberg_pulse(phase: Array, open_quotient: float) -> Array:
-    """Glottal flow over one period: a slow rise, a faster fall, closed for the rest.
+    """Return the glottal flow over one period: a slow rise, a faster fall, then closure.
 
     ``(1 - cos(pi * p / p1)) / 2`` up to ``p1``, then ``cos(pi / 2 * (p - p1) / p2)`` until
     ``p1 + p2 = open_quotient``, then 0 (Rosenberg, 1971, type C).
@@ -274,10 +274,10 @@ def _rosenberg_pulse(phase: Array, open_quotient: float) -> Array:
 def _vocal_tract(
     gestures: Gestures, cues: Cues, speaker: Speaker, times: Array, sample_rate: int
 ) -> Array:
-    """Return the denominator of the all-pole vocal tract, a row of coefficients per frame.
+    """Return the denominator of the all-pole vocal tract, one row of coefficients per frame.
 
-    A cascade of second-order resonators (Klatt, 1980) and one real pole for the spectral tilt of
-    the voice; every resonator has unit gain at 0 Hz.
+    The filter is a cascade of second-order resonators (Klatt, 1980) and one real pole for the
+    spectral tilt of the voice. Every resonator has unit gain at 0 Hz.
     """
     moving = [np.interp(times, gestures.knots[:, 0], track) for track in gestures.knots.T[4:]]
     fixed = [np.full_like(times, f) for f in HIGH_FORMANTS]
@@ -297,9 +297,9 @@ def _vocal_tract(
 
 
 def _radiate(
-    voice: Array, noise: Array, poles: Array, places: Array, hop: int, sample_rate: int
+    voice: Array, noise: Array, poles: Array, bands: Array, hop: int, sample_rate: int
 ) -> Array:
-    """Filter frame by frame in the frequency domain, and overlap-add."""
+    """Filter each frame in the frequency domain, and overlap-add the frames."""
     n_fft = 4 * hop
     window = np.hanning(2 * hop + 1)[:-1].astype(np.float32)
 
@@ -309,19 +309,19 @@ def _radiate(
         return scipy.fft.rfft(frames, n_fft)
 
     frequencies = np.linspace(0.0, 0.5 * sample_rate, n_fft // 2 + 1)
-    bands = np.exp(-0.5 * ((frequencies - places[:, :1]) / places[:, 1:]) ** 2)
-    # Double precision: at high rates the coefficients all but cancel at low frequencies.
+    gains = np.exp(-0.5 * ((frequencies - bands[:, :1]) / bands[:, 1:]) ** 2)
+    # Double precision, since at high rates the coefficients nearly cancel at low frequencies.
     tract = scipy.fft.rfft(poles, n_fft).astype(np.complex64)
-    filtered = spectra(voice) / tract + spectra(noise) * bands.astype(np.float32)
+    filtered = spectra(voice) / tract + spectra(noise) * gains.astype(np.float32)
     blocks = scipy.fft.irfft(filtered, n_fft).reshape(-1, 4, hop)
     output = np.zeros((len(blocks) + 3, hop), dtype=np.float32)
     for k in range(4):
         output[k : len(blocks) + k] += blocks[:, k]
-    # The first frame is centred on the first sample, so the padding of one hop goes.
+    # Drop the padding of one hop: the first frame is centred on the first sample.
     return output[1:].ravel()
 
 
-def _places(gestures: Gestures, speaker: Speaker, times: Array) -> Array:
+def _frication_bands(gestures: Gestures, speaker: Speaker, times: Array) -> Array:
     """Return centre and width [Hz] of the frication band for each frame."""
     syllable = np.searchsorted(gestures.onsets, times + 0.01).clip(1) - 1
     bands = np.array([(c.centre, c.width) for c in CONSONANTS])

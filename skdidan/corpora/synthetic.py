@@ -1,4 +1,4 @@
-"""Small shifted corpora of synthetic emotional speech: data for demos, tests and benchmarks."""
+"""Synthetic emotional speech: two shifted corpora for demos, tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
 
 from skdidan.corpora.synthesis import Cues, Speaker, speak
+from skdidan.parameters import check_count
 
 __all__ = ["EXPRESSIONS", "make_speech_corpora"]
 
@@ -21,16 +22,16 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Corpus:
-    """What the utterances of a corpus share."""
+    """Properties shared by the utterances of a corpus."""
 
-    foreign: float  # share of vowels taken from the second inventory
+    foreign: float  # share of Spanish vowels
     pitch: float  # semitones above the average speaker
     formants: float  # octaves above the average speaker
     tempo: float  # syllables per second
-    culture: float  # 0: emotions expressed as in EXPRESSIONS, 1: with DIALECT added
-    level: float  # dB relative to full scale, of neutral speech
+    culture: float  # weight of DIALECT, which is added to EXPRESSIONS
+    level: float  # dB relative to full scale, for neutral speech
     handling: float  # dB, standard deviation of the recording gain between utterances
-    snr: float  # dB, of neutral speech
+    snr: float  # dB, for neutral speech
     noise_slope: float  # dB per octave
     channel: tuple[float, ...]  # dB at CHANNEL_HZ
 
@@ -47,35 +48,34 @@ def make_speech_corpora(
     shift: float = 1.0,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
-    """Make two corpora of synthetic emotional speech that differ as real corpora do.
+    """Generate two corpora of synthetic emotional speech with a realistic domain shift.
 
-    Every utterance is babble of consonant-vowel syllables from a source-filter synthesiser [1]_:
+    Every utterance is babble of consonant-vowel syllables from a source-filter synthesiser [1]_.
     Rosenberg pulses [2]_ with jitter, shimmer and aspiration follow an intonation contour of
     declination and accents, and pass through moving formants; stops and fricatives add shaped
-    noise. Emotion acts on pitch, its range, tempo, energy, spectral tilt, breathiness, jitter and
-    formants, in the directions that listening and measuring have found [5]_ [6]_, relative to the
-    speaker's habitual voice and with a strength that varies from utterance to utterance.
+    noise. Emotion changes pitch, pitch range, tempo, energy, spectral tilt, breathiness, jitter and
+    formants relative to the speaker's habitual voice, in the directions reported by listening tests
+    and measurements [5]_ [6]_. Its strength varies between utterances.
 
-    The target differs from the source in its speakers, vowel inventory (English [3]_ against
-    Spanish [4]_), pitch, tempo, recording channel, background noise, loudness, a recording gain
-    that is less steady, and partly in how emotions are expressed.
+    The target differs from the source in speakers, vowel inventory (English [3]_ in the source,
+    Spanish [4]_ in the target), pitch, tempo, recording channel, background noise, loudness,
+    variation of the recording gain, and partly in the expression of emotions.
 
     Parameters
     ----------
     n_source, n_target : int > 0, default=300
-        Utterances of each corpus. The classes are balanced to within one utterance, the speakers to
-        within one of each class.
+        Utterances of each corpus. Classes differ by at most one utterance, as do the speakers
+        within a class.
     emotions : sequence of str, default=("anger", "fear", "happiness", "neutral", "sadness")
-        Classes, among the keys of ``skdidan.corpora.EXPRESSIONS``; their order is of no
-        consequence.
+        Classes, among the keys of ``skdidan.corpora.EXPRESSIONS``, in any order.
     n_speakers_source, n_speakers_target : int > 0, default=10 and 6
-        Speakers of each corpus, women and men in turn. No speaker is in both.
+        Speakers of each corpus, alternately women and men. No speaker is in both.
     duration : float >= 0.5 [s], default=2.0
-        Length of every utterance, silence at both ends included.
+        Length of every utterance, including silence at both ends.
     sample_rate : int from 8000 to 48000 [Hz], default=16000
         Sampling rate.
     shift : float in [0, 2], default=1.0
-        How far the target departs from the source; 0 draws both from one population.
+        Distance of the target from the source; 0 draws both from one population.
     random_state : int, RandomState or None, default=None
         Determines every sample of the output.
 
@@ -85,20 +85,20 @@ def make_speech_corpora(
         X_src, X_tgt : list of ndarray, float32, shape (duration * sample_rate,), in [-1, 1]
             Waveforms, mono.
         y_src, y_tgt : ndarray of str, shape (n_source,) and (n_target,)
-            Emotions. Those of the target are for scoring only.
+            Emotions. Use `y_tgt` for scoring only.
         speaker_src, speaker_tgt : ndarray of str, shape (n_source,) and (n_target,)
             Speakers.
         classes : ndarray of str, shape (n_emotions,)
-            Emotions, sorted.
+            Sorted emotions.
         sample_rate : int
-            As given.
+            As passed.
         DESCR : str
             Description.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range, or an emotion is unknown or stands twice.
+        If a parameter is out of range, or an emotion is unknown or repeated.
 
     References
     ----------
@@ -131,28 +131,28 @@ def make_speech_corpora(
         "n_speakers_target": n_speakers_target,
     }
     for name, count in counts.items():
-        _check_number(name, count, Integral, 1, np.inf)
+        check_count(name, count)
     _check_number("duration", duration, Real, 0.5, np.inf)
     _check_number("sample_rate", sample_rate, Integral, 8000, 48000)
     _check_number("shift", shift, Real, 0, 2)
     classes = _check_emotions(emotions)
 
-    # One stream per corpus: the size of one leaves the other as it is.
+    # One random stream per corpus, so that the size of one does not change the other.
     seeds = check_random_state(random_state).randint(2**31 - 1, size=2)
     corpora = Bunch(classes=np.array(classes), sample_rate=int(sample_rate), DESCR=DESCR)
     for side, seed, corpus, n, n_speakers in (
         ("src", seeds[0], SOURCE, n_source, n_speakers_source),
-        ("tgt", seeds[1], _between(SOURCE, TARGET, shift), n_target, n_speakers_target),
+        ("tgt", seeds[1], _interpolate(SOURCE, TARGET, shift), n_target, n_speakers_target),
     ):
         rng = np.random.default_rng(seed)
         speakers = [_draw_speaker(rng, corpus, f"{side}{i:02}", i) for i in range(n_speakers)]
-        # Row i has class i modulo K; a speaker stays for K rows, so that each has every class.
+        # Item i has class i modulo K. A speaker keeps K items in a row, one of each class.
         plan = [
             (classes[i % len(classes)], speakers[i // len(classes) % n_speakers])
             for i in rng.permutation(n)
         ]
         corpora[f"X_{side}"] = [
-            _utterance(rng, corpus, speaker, emotion, duration, sample_rate)
+            _make_utterance(rng, corpus, speaker, emotion, duration, sample_rate)
             for emotion, speaker in plan
         ]
         corpora[f"y_{side}"] = np.array([emotion for emotion, _ in plan])
@@ -178,7 +178,7 @@ def _check_emotions(emotions: Sequence[str]) -> list[str]:
     return sorted(names)
 
 
-def _between(source: Corpus, target: Corpus, shift: float) -> Corpus:
+def _interpolate(source: Corpus, target: Corpus, shift: float) -> Corpus:
     def mix(a: Any, b: Any) -> Any:
         if isinstance(a, tuple):
             return tuple(mix(x, y) for x, y in zip(a, b, strict=True))
@@ -200,7 +200,7 @@ def _draw_speaker(rng: np.random.Generator, corpus: Corpus, name: str, index: in
     )
 
 
-def _utterance(
+def _make_utterance(
     rng: np.random.Generator,
     corpus: Corpus,
     speaker: Speaker,
@@ -211,8 +211,8 @@ def _utterance(
     """Speak one utterance and record it."""
     strength = rng.triangular(0.45, 1.0, 1.3)
     expression = np.array(EXPRESSIONS[emotion]) + corpus.culture * np.array(DIALECT[emotion])
-    whim = np.array(WHIM) * rng.standard_normal(len(WHIM))
-    cues = Cues(*(speaker.habit + strength * expression + whim))
+    variation = np.array(VARIATION) * rng.standard_normal(len(VARIATION))
+    cues = Cues(*(speaker.habit + strength * expression + variation))
     speech = speak(
         rng,
         speaker,
@@ -228,7 +228,7 @@ def _utterance(
 def _record(
     rng: np.random.Generator, corpus: Corpus, cues: Cues, speech: Array, sample_rate: int
 ) -> Array:
-    """Set the level, add the noise of the room, pass both through the channel."""
+    """Set the level, add background noise, and pass both through the channel."""
     n_samples = len(speech)
     speech = speech * (10 ** (cues.energy / 20) / np.sqrt(np.mean(speech**2)))
     n_bins = n_samples // 2 + 1
@@ -236,23 +236,23 @@ def _record(
     octaves = np.log2(np.maximum(frequencies, 50.0) / 1000.0)
     colour = 10 ** (corpus.noise_slope * octaves / 20)
     colour *= 10 ** (-corpus.snr / 20) * np.sqrt(n_samples * n_bins / np.sum(colour**2) / 2)
-    hum = rng.standard_normal((2, n_bins), dtype=np.float32)
+    noise = rng.standard_normal((2, n_bins), dtype=np.float32)
     channel = np.interp(octaves, np.log2(np.array(CHANNEL_HZ) / 1000.0), corpus.channel)
     gain = 10 ** ((channel + rng.normal(corpus.level, corpus.handling)) / 20)
-    spectrum = gain * (scipy.fft.rfft(speech) + colour * (hum[0] + 1j * hum[1]))
+    spectrum = gain * (scipy.fft.rfft(speech) + colour * (noise[0] + 1j * noise[1]))
     return np.clip(scipy.fft.irfft(spectrum, n_samples), -1.0, 1.0).astype(np.float32)
 
 
 DESCR = """Two corpora of synthetic emotional speech
 (skdidan.corpora.make_speech_corpora)
 
-Babble of consonant-vowel syllables from a source-filter synthesiser, no recording of anybody.
+Babble of consonant-vowel syllables from a source-filter synthesiser; no recordings of people.
 The target differs from the source in speakers, vowel inventory, pitch, tempo, channel,
-background noise, loudness, and partly in how emotions are expressed.
+background noise, loudness, and partly in the expression of emotions.
 """
 
-# Emotion against neutral, at full strength, after Murray and Arnott (1993) and Juslin and Laukka
-# (2003).
+# Differences from neutral speech at full strength, after Murray and Arnott (1993) and Juslin and
+# Laukka (2003).
 EXPRESSIONS = {
     "anger": Cues(3.5, 0.7, 0.2, 8.0, 2.0, -3.0, 0.5, 0.06),
     "boredom": Cues(-1.5, -0.9, -0.4, -3.0, -0.8, 1.0, 0.0, -0.02),
@@ -263,7 +263,7 @@ EXPRESSIONS = {
     "surprise": Cues(8.0, 1.2, 0.1, 3.0, 0.1, 2.0, 0.0, 0.05),
 }
 
-# What the culture of the target adds to these.
+# Added to EXPRESSIONS in the target.
 DIALECT = {
     "anger": Cues(-1.5, -0.3, 0.1, 1.0, 0.2, 2.0, 0.3, 0.0),
     "boredom": Cues(0.5, 0.2, 0.1, 1.0, 0.0, 1.0, 0.0, 0.0),
@@ -274,9 +274,9 @@ DIALECT = {
     "surprise": Cues(-1.0, 0.2, 0.1, 1.0, 0.2, 0.0, 0.0, 0.0),
 }
 
-# Standard deviations: between the speakers of a corpus, and between utterances of a speaker.
+# Standard deviations between the speakers of a corpus, and between the utterances of a speaker.
 HABIT = Cues(0.0, 0.08, 0.05, 1.0, 0.12, 0.8, 0.2, 0.0)
-WHIM = Cues(0.8, 0.12, 0.07, 0.8, 0.12, 0.8, 0.25, 0.01)
+VARIATION = Cues(0.8, 0.12, 0.07, 0.8, 0.12, 0.8, 0.25, 0.01)
 
 CHANNEL_HZ = (60.0, 120.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
 SOURCE = Corpus(

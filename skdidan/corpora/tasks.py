@@ -1,4 +1,4 @@
-"""Cross-corpus tasks: a labelled source and a target, of one or several other corpora."""
+"""Cross-corpus tasks: one or several labelled source corpora, and a target corpus."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skdidan.corpora.folders import by_place, examples, span
+from skdidan.corpora.folders import examples, group_by_file, span
 from skdidan.corpora.layouts import CORPORA, corpus_key
 from skdidan.domains import check_missing, take_rows
 
 __all__ = ["UNLABELLED", "cross_corpus_task", "leave_one_corpus_out"]
 
-#: What stands in `y` for the rows of the target in a task of several sources.
+#: Placeholder in `y` for target rows, in a task with several sources.
 UNLABELLED = "unlabelled"
 _TARGET = -1
 
 
 def cross_corpus_task(source: Bunch, target: Bunch, classes: Iterable[str] | None = None) -> Bunch:
-    """Make a labelled source and a target of the classes that two corpora share.
+    """Make a task from two corpora: a labelled source and a target with the shared classes.
 
     Parameters
     ----------
     source, target : Bunch
-        Corpora of `load_corpus`, `load_manifest`, `load_audio_folder` or `from_audformat`, or
-        anything alike with `files`, `emotion` and `speaker`.
+        Corpora from `load_corpus`, `load_manifest`, `load_audio_folder` or `from_audformat`, or any
+        mapping with `files`, `emotion` and `speaker`.
     classes : iterable of str, optional
-        Classes to keep, at least two; by default all that both corpora have.
+        Classes to keep, at least two. Default: all classes in both corpora.
 
     Returns
     -------
@@ -40,24 +40,23 @@ def cross_corpus_task(source: Bunch, target: Bunch, classes: Iterable[str] | Non
         X_src, X_tgt : list of str or Segment, of n_source and n_target entries
             Files.
         y_src, y_tgt : ndarray of str, shape (n_source,) and (n_target,)
-            Emotions. Those of the target are for scoring only.
+            Emotions. Use `y_tgt` for scoring only.
         speaker_src, speaker_tgt : ndarray of str, shape (n_source,) and (n_target,)
             Speakers.
         classes : ndarray of str, shape (n_classes,)
-            Classes, sorted.
+            Sorted classes.
         source, target : str
             Names of the corpora.
 
     Raises
     ------
     TypeError
-        If `source` or `target` lacks `files`, `emotion` or `speaker`, or one of these or `classes`
-        is no sequence.
+        If a corpus lacks `files`, `emotion` or `speaker`, or one of these or `classes` is not a
+        sequence.
     ValueError
-        If these differ in length, an emotion or a speaker is missing, a class is missing in either
-        corpus, fewer than two classes remain, or both corpora hold the same recording, by whatever
-        path or link, or parts of one that overlap; or if a complete corpus has not the published
-        number of utterances of each emotion.
+        If lengths differ, an emotion or a speaker is missing, a class is missing in a corpus, fewer
+        than two classes remain, the corpora share a recording or overlapping segments of one, by
+        any path or link, or a complete corpus differs from its published counts of emotions.
 
     See Also
     --------
@@ -65,9 +64,9 @@ def cross_corpus_task(source: Bunch, target: Bunch, classes: Iterable[str] | Non
 
     Notes
     -----
-    A corpus is taken to be complete if its `name` is one of ``skdidan.corpora.CORPORA`` and it has
-    as many utterances, and the same emotions, as published. Parts of a corpus, and emotions that a
-    ``mapping`` renamed or merged, are not compared with anything.
+    A corpus counts as complete if its `name` is in ``skdidan.corpora.CORPORA`` and it has the
+    published emotions and number of utterances. Counts are not checked for parts of a corpus, nor
+    after a ``mapping`` has renamed or merged emotions.
 
     Examples
     --------
@@ -80,30 +79,28 @@ def cross_corpus_task(source: Bunch, target: Bunch, classes: Iterable[str] | Non
     (['anger', 'fear'], ['a', 'b'], ['fear', 'anger'])
     """
     corpora = {"source": source, "target": target}
-    kept = _shared_classes(corpora, classes, "source and target share")
-    parts = {side: _rows_of(corpus, kept) for side, corpus in corpora.items()}
-    _check_apart({side: files for side, (files, *_) in parts.items()}, "")
+    kept = _choose_classes(corpora, classes, "source and target share")
+    parts = {side: _select_rows(corpus, kept) for side, corpus in corpora.items()}
+    _check_disjoint({side: files for side, (files, *_) in parts.items()}, "")
     task = Bunch(classes=np.array(kept))
-    for side, suffix, corpus in (("source", "src", source), ("target", "tgt", target)):
-        files, emotion, speaker = parts[side]
-        task[f"X_{suffix}"] = files
-        task[f"y_{suffix}"] = emotion
-        task[f"speaker_{suffix}"] = speaker
-        task[side] = corpus.get("name", side)
+    for side, suffix in (("source", "src"), ("target", "tgt")):
+        for key, values in zip(("X", "y", "speaker"), parts[side], strict=True):
+            task[f"{key}_{suffix}"] = values
+        task[side] = corpora[side].get("name", side)
     return task
 
 
 def leave_one_corpus_out(
     corpora: Sequence[Bunch] | Mapping[str, Bunch], classes: Iterable[str] | None = None
 ) -> Iterator[Bunch]:
-    """Make a task of each corpus as the target, with all the others as its sources.
+    """Make one task per corpus: it is the target, and all other corpora are sources.
 
     Parameters
     ----------
     corpora : sequence of Bunch, or mapping from str to Bunch
-        Two corpora or more, of `load_corpus` or alike, whose `name` differs; or by their names.
+        At least two corpora, as for `cross_corpus_task`. In a sequence their `name` must differ.
     classes : iterable of str, optional
-        Classes to keep, at least two; by default all that every corpus has.
+        Classes to keep, at least two. Default: all classes that every corpus has.
 
     Yields
     ------
@@ -111,16 +108,15 @@ def leave_one_corpus_out(
         One for each corpus, in their order.
 
         X : list of str or Segment, of n_samples entries
-            Files of all corpora: the sources one after the other, then the target.
+            Files of all corpora: first the sources in their order, then the target.
         y : ndarray of str, shape (n_samples,)
-            Emotions of the sources, and "unlabelled" in place of those of the target.
+            Emotions of the source rows, and "unlabelled" for the target rows.
         sample_domain : ndarray of int, shape (n_samples,)
-            For a row of a source the place of its corpus in `corpora`, from 0; -1 for a row of the
-            target.
+            The position of its corpus in `corpora` for a source row; -1 for a target row.
         speaker : ndarray of str, shape (n_samples,)
-            Speakers, as ``<corpus>/<speaker>``, since corpora number theirs alike.
+            Speakers as ``<corpus>/<speaker>``, so that equal names in two corpora stay distinct.
         X_src, X_tgt, y_src, y_tgt, speaker_src, speaker_tgt, classes, target
-            As `cross_corpus_task` returns them, for ``fit(X_src, y_src, X_tgt)``.
+            As in `cross_corpus_task`, for ``fit(X_src, y_src, X_tgt)``.
         source : list of str
             Names of the sources.
 
@@ -129,15 +125,15 @@ def leave_one_corpus_out(
     TypeError
         As for `cross_corpus_task`.
     ValueError
-        If there are fewer than two corpora, two of one name or a class "unlabelled", and as for
-        `cross_corpus_task`.
+        If there are fewer than two corpora, two have the same name, or a class is named
+        "unlabelled"; and as for `cross_corpus_task`.
 
     Notes
     -----
-    ``fit(X, y, sample_domain=sample_domain)`` of a `CorpusScaler`, also of one in an
-    `AdaptationPipeline` or in a `WindowedClassifier` around it, takes statistics of each source by
-    itself. Other estimators take the sources for one domain; so does everything that is given
-    `X_tgt`, which does not tell them apart: `compare`, and a search.
+    `CorpusScaler` scales each source by its own statistics in ``fit(X, y,
+    sample_domain=sample_domain)``, also inside an `AdaptationPipeline` or a `WindowedClassifier`
+    around one. Other estimators treat the sources as one domain, as does everything that is called
+    with `X_tgt`: `compare` and searches.
 
     Examples
     --------
@@ -153,16 +149,16 @@ def leave_one_corpus_out(
     b ['a1', 'a2', 'c1', 'c2'] [0, 0, 2, 2, -1, -1]
     c ['a1', 'a2', 'b1', 'b2'] [0, 0, 1, 1, -1, -1]
     """
-    named = _by_name(corpora)
+    named = _name_corpora(corpora)
     sides = {f"corpus {name!r}": corpus for name, corpus in named.items()}
-    kept = _shared_classes(sides, classes, "all corpora share")
+    kept = _choose_classes(sides, classes, "all corpora share")
     if UNLABELLED in kept:
         raise ValueError(
-            f"classes hold {UNLABELLED!r}, but {UNLABELLED!r} stands for rows of the target: leave "
-            "it out of classes, or name the class otherwise, as by mapping in a loader."
+            f"classes hold {UNLABELLED!r}, but {UNLABELLED!r} stands for target rows: leave it out "
+            "of classes, or rename it by the mapping of a loader."
         )
-    parts = {name: _rows_of(corpus, kept) for name, corpus in named.items()}
-    _check_apart({repr(name): files for name, (files, *_) in parts.items()}, "The corpora ")
+    parts = {name: _select_rows(corpus, kept) for name, corpus in named.items()}
+    _check_disjoint({repr(name): files for name, (files, *_) in parts.items()}, "The corpora ")
     return (_multi_source_task(parts, target, kept) for target in parts)
 
 
@@ -197,7 +193,7 @@ def _multi_source_task(
     )
 
 
-def _by_name(corpora: Any) -> dict[str, Any]:
+def _name_corpora(corpora: Any) -> dict[str, Any]:
     if isinstance(corpora, Mapping) and "files" not in corpora:
         named = {str(name): corpus for name, corpus in corpora.items()}
     elif isinstance(corpora, Sequence) and not isinstance(corpora, str):
@@ -205,17 +201,16 @@ def _by_name(corpora: Any) -> dict[str, Any]:
             str(corpus.get("name", n)) if isinstance(corpus, Mapping) else str(n)
             for n, corpus in enumerate(corpora)
         ]
-        repeated = sorted(name for name, n in Counter(names).items() if n > 1)
-        if repeated:
+        if repeated := sorted(name for name, n in Counter(names).items() if n > 1):
             raise ValueError(
-                f"corpora must have different names; got several of {repeated}. Pass a dict of "
-                "each name to its corpus."
+                f"corpora must have different names; got several of {repeated}. Pass a dict from "
+                "names to corpora."
             )
         named = dict(zip(names, corpora, strict=True))
     else:
         raise TypeError(
-            "corpora must be a list of Bunches, as load_corpus returns them, or a dict of each "
-            f"name to its corpus; got a {type(corpora).__name__}."
+            "corpora must be a list of Bunches, as load_corpus returns them, or a dict from names "
+            f"to corpora; got a {type(corpora).__name__}."
         )
     if len(named) < 2:
         raise ValueError(
@@ -224,10 +219,10 @@ def _by_name(corpora: Any) -> dict[str, Any]:
     return named
 
 
-def _shared_classes(
+def _choose_classes(
     corpora: Mapping[str, Any], classes: Iterable[str] | None, who: str
 ) -> list[str]:
-    """Return the classes to keep, sorted, after all checks of the corpora."""
+    """Validate the corpora, and return the sorted classes to keep."""
     found = {}
     for side, corpus in corpora.items():
         _check_corpus(side, corpus)
@@ -236,25 +231,21 @@ def _shared_classes(
         _check_counts(side, corpus)
         found[side] = {str(emotion) for emotion in corpus["emotion"]}
     shared = set.intersection(*found.values())
-    kept = sorted(shared if classes is None else _names(classes))
+    kept = sorted(shared if classes is None else _class_names(classes))
     for side, present in found.items():
-        missing = [name for name in kept if name not in present]
-        if missing:
+        if missing := [name for name in kept if name not in present]:
             raise ValueError(
                 f"classes are missing in the {side}: {missing}; it has {sorted(present)}."
             )
     if len(kept) < 2:
         origin = who if classes is None else "classes names"
-        (first, its), *others = ((side, sorted(present)) for side, present in found.items())
-        rest = "".join(f", the {side} {present}" for side, present in others)
-        raise ValueError(
-            f"A task needs at least two classes; {origin} {kept}. The {first} has {its}{rest}."
-        )
+        details = ", ".join(f"the {side} has {sorted(its)}" for side, its in found.items())
+        raise ValueError(f"A task needs at least two classes; {origin} {kept}, {details}.")
     return kept
 
 
-def _names(classes: Any) -> set[str]:
-    """Return the classes that a caller wants, which may be numbers."""
+def _class_names(classes: Any) -> set[str]:
+    """Return the wanted classes as strings; they may be given as numbers."""
     names = None
     if isinstance(classes, Iterable) and not isinstance(classes, str):
         names = list(classes)  # a generator can be read only once
@@ -263,37 +254,37 @@ def _names(classes: Any) -> set[str]:
     return {str(name) for name in names}
 
 
-def _check_apart(files: Mapping[str, list[Any]], who: str) -> None:
+def _check_disjoint(files: Mapping[str, list[Any]], who: str) -> None:
     """Raise an error if two corpora share recordings, whose labels would leak."""
-    places = {name: by_place(its) for name, its in files.items()}
-    for (one, its), (other, others) in combinations(places.items(), 2):
+    groups = {name: group_by_file(its) for name, its in files.items()}
+    for (one, its), (other, others) in combinations(groups.items(), 2):
         shared = [
             str(file)
-            for place in its
-            if place in others
-            for file in _overlapping(its[place], others[place])
+            for identity in its
+            if identity in others
+            for file in _overlapping(its[identity], others[identity])
         ]
         if shared:
             raise ValueError(
                 f"{who}{one} and {other} share {len(shared)} recording(s){examples(shared)}: "
-                "labels of the target would be trained on. Keep each in one of them."
+                "training would see labels of the target. Keep each recording in one corpus."
             )
 
 
 def _overlapping(parts: list[Any], others: list[Any]) -> list[Any]:
-    """List those parts of a file that overlap any of some others of it."""
+    """Return the parts of a file that overlap any of `others`, parts of the same file."""
     starts, ends = (sorted(times) for times in zip(*map(span, others), strict=True))
 
     def overlaps(part: Any) -> bool:
         start, end = span(part)
-        # Of the others that begin before the end, some have not ended by the start.
+        # More of the others start before the end than have ended by the start.
         return bisect_left(starts, end) > bisect_right(ends, start)
 
     return [part for part in parts if overlaps(part)]
 
 
-def _rows_of(corpus: Any, classes: list[str]) -> tuple[list[Any], NDArray[Any], NDArray[Any]]:
-    """Take files, emotions and speakers of the classes."""
+def _select_rows(corpus: Any, classes: list[str]) -> tuple[list[Any], NDArray[Any], NDArray[Any]]:
+    """Return files, emotions and speakers of the classes."""
     emotion = np.array([str(label) for label in corpus["emotion"]])
     rows = np.isin(emotion, classes)
     speaker = np.array([str(name) for name in corpus["speaker"]])
@@ -304,7 +295,7 @@ def _check_corpus(side: str, corpus: Any) -> None:
     keys = ("files", "emotion", "speaker")
     missing = [key for key in keys if not isinstance(corpus, Mapping) or key not in corpus]
     if missing:
-        cure = ": load_manifest makes one of it" if hasattr(corpus, "columns") else ""
+        cure = ". Use load_manifest to convert it" if hasattr(corpus, "columns") else ""
         raise TypeError(
             f"{side} must be a Bunch with files, emotion and speaker, as load_corpus returns; "
             f"got a {type(corpus).__name__} without {', '.join(missing)}{cure}."
@@ -317,26 +308,28 @@ def _check_corpus(side: str, corpus: Any) -> None:
             )
     lengths = [len(corpus[key]) for key in keys]
     if len(set(lengths)) > 1:
-        raise ValueError(f"{side} must have as many files as emotions and speakers; got {lengths}.")
+        raise ValueError(
+            f"{side} must have equally many files, emotions and speakers; got {lengths}."
+        )
 
 
 def _check_counts(side: str, corpus: Mapping[str, Any]) -> None:
-    """Compare a complete corpus with the numbers that were published."""
+    """Compare the emotions of a complete corpus with the published counts."""
     known = CORPORA.get(corpus_key(corpus.get("name")))
     if known is None:
         return
     counts = Counter(str(emotion) for emotion in corpus["emotion"])
-    copies = [copy for copy in known.counts if copy.keys() == counts.keys()]
-    complete = [copy for copy in copies if sum(copy.values()) == counts.total()]
+    versions = [version for version in known.counts if version.keys() == counts.keys()]
+    complete = [version for version in versions if sum(version.values()) == counts.total()]
     if not complete or dict(counts) in complete:
         return
-    off = ", ".join(
+    differences = ", ".join(
         f"{emotion} {counts[emotion]} != {n}"
         for emotion, n in sorted(complete[0].items())
         if counts[emotion] != n
     )
     raise ValueError(
-        f"The {side} is complete with {counts.total()} utterances, but not with the published "
-        f"number of each emotion: {off}. Compare the copy with {known.title}, or give the corpus "
-        "another name."
+        f"The {side} has all {counts.total()} utterances, but its counts of emotions differ from "
+        f"the published ones: {differences}. Compare the copy with {known.title}, or give the "
+        "corpus another name."
     )

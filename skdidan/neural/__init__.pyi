@@ -14,12 +14,9 @@ from .mmd import DSANClassifier as DSANClassifier
 from .mmd import JANClassifier as JANClassifier
 from .networks import CNN as CNN
 from .networks import MLP as MLP
-from .networks import NETWORKS as NETWORKS
 from .networks import VGG11 as VGG11
 from .networks import Outputs as Outputs
 from .networks import frame_mask as frame_mask
-from .training import LOSSES as LOSSES
-from .training import AdaptationNet as AdaptationNet
 from .training import PenaltyTerm as PenaltyTerm
 from .training import SquaredError as SquaredError
 from .training import cooldown as cooldown

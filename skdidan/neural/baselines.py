@@ -39,42 +39,26 @@ class SourceOnlyClassifier(AdaptationClassifier):
         cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
-    lr : float > 0, default=1e-3
-        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
-    weight_decay : float >= 0, default=1e-4
-        Weight decay of AdamW.
-    max_epochs : int > 0, default=60
-        Number of passes over the larger domain.
-    validation_fraction : float between 0 and 1, optional
-        Share of the source that is held out for ``monitor="source"``.
-    monitor : str, optional
-        Score that selects the best epoch: "source", a key of
-        ``skdidan.criteria.TARGET_CRITERIA``, or a product of these, such as "source*information".
-    patience : int > 0, optional
-        Number of epochs without a better score after which training stops.
-    batch_size : int > 0, default=64
-        Largest number of rows of each domain in a batch.
-    device : str, default="auto"
-        Device to train on; "auto" takes a GPU if there is one.
-    random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and dropout.
+    lr, weight_decay : float, default=1e-3, 1e-4
+        Learning rate and weight decay of AdamW.
+    max_epochs, batch_size : int, default=60, 64
+        Passes over the larger domain, and rows of each domain in a batch.
+    validation_fraction, monitor, patience : float, str, int, optional
+        Held-out share of the source, score that selects the best epoch ("source", or a key of
+        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
+    device, random_state, verbose : str, int, int, default="auto", None, 0
+        Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training.
-    verbose : int, default=0
-        1 prints a line per epoch.
 
     Attributes
     ----------
-    classes_ : ndarray, shape (n_classes,)
-        Classes of the source.
-    net_ : AdaptationNet
-        Trained skorch net; ``net_.module_`` is the network.
+    classes_, n_features_in_ : ndarray, int
+        Classes of the source, and number of features, or of bins of a spectrogram.
+    net_, best_epoch_ : AdaptationNet, int
+        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
     history_ : list of dict
         For each epoch: losses, trade-off and learning rate.
-    best_epoch_ : int
-        Epoch whose weights were kept, counted from 1; only with `monitor`.
-    n_features_in_ : int
-        Number of features, or of frequency bins of spectrograms.
 
     Examples
     --------
@@ -147,11 +131,10 @@ class MCCClassifier(AdaptationClassifier):
     ----------
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
         Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
-    network_params : dict, optional
-        Further arguments of the network.
-    penalty_params : dict, optional
-        Arguments of `MCC`: ``temperature`` of the softmax, 2.5 by default. With
-        ``loss="squared_error"``, whose outputs differ by about 1, take a small one, such as 0.2.
+    network_params, penalty_params : dict, optional
+        Further arguments of the network, and arguments of `MCC`: ``temperature`` of the softmax,
+        2.5 by default. With ``loss="squared_error"``, whose outputs differ by about 1, take a small
+        one, such as 0.2.
     align_on : str or sequence of str, default="auto"
         Layers whose outputs are taken for logits: "logits", which "auto" stands for.
     trade_off : float >= 0, default=1.0
@@ -161,42 +144,26 @@ class MCCClassifier(AdaptationClassifier):
         labels.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
-    lr : float > 0, default=1e-3
-        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
-    weight_decay : float >= 0, default=1e-4
-        Weight decay of AdamW.
-    max_epochs : int > 0, default=60
-        Number of passes over the larger domain.
-    validation_fraction : float between 0 and 1, optional
-        Share of the source that is held out for ``monitor="source"``.
-    monitor : str, optional
-        Score that selects the best epoch: "source", a key of
-        ``skdidan.criteria.TARGET_CRITERIA``, or a product of these, such as "source*information".
-    patience : int > 0, optional
-        Number of epochs without a better score after which training stops.
-    batch_size : int > 0, default=64
-        Largest number of rows of each domain in a batch.
-    device : str, default="auto"
-        Device to train on; "auto" takes a GPU if there is one.
-    random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and dropout.
+    lr, weight_decay : float, default=1e-3, 1e-4
+        Learning rate and weight decay of AdamW.
+    max_epochs, batch_size : int, default=60, 64
+        Passes over the larger domain, and rows of each domain in a batch.
+    validation_fraction, monitor, patience : float, str, int, optional
+        Held-out share of the source, score that selects the best epoch ("source", or a key of
+        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
+    device, random_state, verbose : str, int, int, default="auto", None, 0
+        Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training.
-    verbose : int, default=0
-        1 prints a line per epoch.
 
     Attributes
     ----------
-    classes_ : ndarray, shape (n_classes,)
-        Classes of the source.
-    net_ : AdaptationNet
-        Trained skorch net; ``net_.module_`` is the network.
+    classes_, n_features_in_ : ndarray, int
+        Classes of the source, and number of features, or of bins of a spectrogram.
+    net_, best_epoch_ : AdaptationNet, int
+        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
     history_ : list of dict
         For each epoch: losses, trade-off and learning rate, and the penalty as ``mcc``.
-    best_epoch_ : int
-        Epoch whose weights were kept, counted from 1; only with `monitor`.
-    n_features_in_ : int
-        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------
@@ -230,10 +197,8 @@ class DeepCORALClassifier(AdaptationClassifier):
     ----------
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
         Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
-    network_params : dict, optional
-        Further arguments of the network.
-    penalty_params : dict, optional
-        Arguments of `CORAL`: it has none.
+    network_params, penalty_params : dict, optional
+        Further arguments of the network, and arguments of `CORAL`: it has none.
     align_on : str or sequence of str, default="auto"
         Layers whose outputs are aligned: "features" (the inputs of the output layer), which "auto"
         stands for, "fc1", "fc2", ..., or "pooled". The penalties of several layers are averaged.
@@ -244,42 +209,26 @@ class DeepCORALClassifier(AdaptationClassifier):
         cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
-    lr : float > 0, default=1e-3
-        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
-    weight_decay : float >= 0, default=1e-4
-        Weight decay of AdamW.
-    max_epochs : int > 0, default=60
-        Number of passes over the larger domain.
-    validation_fraction : float between 0 and 1, optional
-        Share of the source that is held out for ``monitor="source"``.
-    monitor : str, optional
-        Score that selects the best epoch: "source", a key of
-        ``skdidan.criteria.TARGET_CRITERIA``, or a product of these, such as "source*information".
-    patience : int > 0, optional
-        Number of epochs without a better score after which training stops.
-    batch_size : int > 0, default=64
-        Largest number of rows of each domain in a batch.
-    device : str, default="auto"
-        Device to train on; "auto" takes a GPU if there is one.
-    random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and dropout.
+    lr, weight_decay : float, default=1e-3, 1e-4
+        Learning rate and weight decay of AdamW.
+    max_epochs, batch_size : int, default=60, 64
+        Passes over the larger domain, and rows of each domain in a batch.
+    validation_fraction, monitor, patience : float, str, int, optional
+        Held-out share of the source, score that selects the best epoch ("source", or a key of
+        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
+    device, random_state, verbose : str, int, int, default="auto", None, 0
+        Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training.
-    verbose : int, default=0
-        1 prints a line per epoch.
 
     Attributes
     ----------
-    classes_ : ndarray, shape (n_classes,)
-        Classes of the source.
-    net_ : AdaptationNet
-        Trained skorch net; ``net_.module_`` is the network.
+    classes_, n_features_in_ : ndarray, int
+        Classes of the source, and number of features, or of bins of a spectrogram.
+    net_, best_epoch_ : AdaptationNet, int
+        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
     history_ : list of dict
         For each epoch: losses, trade-off and learning rate, and the penalty as ``coral``.
-    best_epoch_ : int
-        Epoch whose weights were kept, counted from 1; only with `monitor`.
-    n_features_in_ : int
-        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------

@@ -21,11 +21,9 @@ class DANNClassifier(AdaptationClassifier):
     ----------
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
         Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
-    network_params : dict, optional
-        Further arguments of the network.
-    penalty_params : dict, optional
-        Arguments of `DomainAdversary`: ``hidden``, the number of units of each hidden layer of the
-        discriminator, (100,) by default.
+    network_params, penalty_params : dict, optional
+        Further arguments of the network, and arguments of `DomainAdversary`: ``hidden``, the number
+        of units of each hidden layer of the discriminator, (100,) by default.
     align_on : str or sequence of str, default="auto"
         Layers whose outputs are aligned: "features" (the inputs of the output layer), which "auto"
         stands for, "fc1", "fc2", ..., or "pooled". The penalties of several layers are averaged.
@@ -36,43 +34,27 @@ class DANNClassifier(AdaptationClassifier):
         cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
-    lr : float > 0, default=1e-3
-        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
-    weight_decay : float >= 0, default=1e-4
-        Weight decay of AdamW.
-    max_epochs : int > 0, default=60
-        Number of passes over the larger domain.
-    validation_fraction : float between 0 and 1, optional
-        Share of the source that is held out for ``monitor="source"``.
-    monitor : str, optional
-        Score that selects the best epoch: "source", a key of
-        ``skdidan.criteria.TARGET_CRITERIA``, or a product of these, such as "source*information".
-    patience : int > 0, optional
-        Number of epochs without a better score after which training stops.
-    batch_size : int > 0, default=64
-        Largest number of rows of each domain in a batch.
-    device : str, default="auto"
-        Device to train on; "auto" takes a GPU if there is one.
-    random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and dropout.
+    lr, weight_decay : float, default=1e-3, 1e-4
+        Learning rate and weight decay of AdamW.
+    max_epochs, batch_size : int, default=60, 64
+        Passes over the larger domain, and rows of each domain in a batch.
+    validation_fraction, monitor, patience : float, str, int, optional
+        Held-out share of the source, score that selects the best epoch ("source", or a key of
+        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
+    device, random_state, verbose : str, int, int, default="auto", None, 0
+        Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training.
-    verbose : int, default=0
-        1 prints a line per epoch.
 
     Attributes
     ----------
-    classes_ : ndarray, shape (n_classes,)
-        Classes of the source.
-    net_ : AdaptationNet
-        Trained skorch net; ``net_.module_`` is the network.
+    classes_, n_features_in_ : ndarray, int
+        Classes of the source, and number of features, or of bins of a spectrogram.
+    net_, best_epoch_ : AdaptationNet, int
+        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
     history_ : list of dict
         For each epoch: losses, trade-off and learning rate, and the penalty as
         ``domain_adversary``.
-    best_epoch_ : int
-        Epoch whose weights were kept, counted from 1; only with `monitor`.
-    n_features_in_ : int
-        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------
@@ -106,13 +88,11 @@ class CDANClassifier(AdaptationClassifier):
     ----------
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
         Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
-    network_params : dict, optional
-        Further arguments of the network.
-    penalty_params : dict, optional
-        Arguments of `ConditionalDomainAdversary`: ``hidden``, the number of units of each hidden
-        layer of the discriminator, (100,) by default, and ``entropy_conditioning``, True by
-        default: whether rows with confident predictions weigh more ("CDAN+E") or all rows weigh
-        the same ("CDAN").
+    network_params, penalty_params : dict, optional
+        Further arguments of the network, and arguments of `ConditionalDomainAdversary`: ``hidden``,
+        the number of units of each hidden layer of the discriminator, (100,) by default, and
+        ``entropy_conditioning``, True by default: whether rows with confident predictions weigh
+        more ("CDAN+E") or all rows weigh the same ("CDAN").
     align_on : str or sequence of str, default="auto"
         Layers whose outputs are aligned: "features" (the inputs of the output layer), which "auto"
         stands for, "fc1", "fc2", ..., or "pooled". The penalties of several layers are averaged.
@@ -123,43 +103,27 @@ class CDANClassifier(AdaptationClassifier):
         cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
-    lr : float > 0, default=1e-3
-        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
-    weight_decay : float >= 0, default=1e-4
-        Weight decay of AdamW.
-    max_epochs : int > 0, default=60
-        Number of passes over the larger domain.
-    validation_fraction : float between 0 and 1, optional
-        Share of the source that is held out for ``monitor="source"``.
-    monitor : str, optional
-        Score that selects the best epoch: "source", a key of
-        ``skdidan.criteria.TARGET_CRITERIA``, or a product of these, such as "source*information".
-    patience : int > 0, optional
-        Number of epochs without a better score after which training stops.
-    batch_size : int > 0, default=64
-        Largest number of rows of each domain in a batch.
-    device : str, default="auto"
-        Device to train on; "auto" takes a GPU if there is one.
-    random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and dropout.
+    lr, weight_decay : float, default=1e-3, 1e-4
+        Learning rate and weight decay of AdamW.
+    max_epochs, batch_size : int, default=60, 64
+        Passes over the larger domain, and rows of each domain in a batch.
+    validation_fraction, monitor, patience : float, str, int, optional
+        Held-out share of the source, score that selects the best epoch ("source", or a key of
+        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
+    device, random_state, verbose : str, int, int, default="auto", None, 0
+        Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training.
-    verbose : int, default=0
-        1 prints a line per epoch.
 
     Attributes
     ----------
-    classes_ : ndarray, shape (n_classes,)
-        Classes of the source.
-    net_ : AdaptationNet
-        Trained skorch net; ``net_.module_`` is the network.
+    classes_, n_features_in_ : ndarray, int
+        Classes of the source, and number of features, or of bins of a spectrogram.
+    net_, best_epoch_ : AdaptationNet, int
+        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
     history_ : list of dict
         For each epoch: losses, trade-off and learning rate, and the penalty as
         ``conditional_domain_adversary``.
-    best_epoch_ : int
-        Epoch whose weights were kept, counted from 1; only with `monitor`.
-    n_features_in_ : int
-        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------

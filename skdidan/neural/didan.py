@@ -317,44 +317,28 @@ class LIDANClassifier(DIDANClassifier):
         cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
-    lr : float > 0, default=1e-3
-        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
-    weight_decay : float >= 0, default=1e-4
-        Weight decay of AdamW.
-    max_epochs : int > 0, default=60
-        Number of passes over the larger domain.
-    validation_fraction : float between 0 and 1, optional
-        Share of the source that is held out for ``monitor="source"``.
-    monitor : str, optional
-        Score that selects the best epoch: "source", a key of
-        ``skdidan.criteria.TARGET_CRITERIA``, or a product of these, such as "source*information".
-    patience : int > 0, optional
-        Number of epochs without a better score after which training stops.
-    batch_size : int > 0, default=64
-        Largest number of rows of each domain in a batch.
-    device : str, default="auto"
-        Device to train on; "auto" takes a GPU if there is one.
-    random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and dropout.
+    lr, weight_decay : float, default=1e-3, 1e-4
+        Learning rate and weight decay of AdamW.
+    max_epochs, batch_size : int, default=60, 64
+        Passes over the larger domain, and rows of each domain in a batch.
+    validation_fraction, monitor, patience : float, str, int, optional
+        Held-out share of the source, score that selects the best epoch ("source", or a key of
+        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
+    device, random_state, verbose : str, int, int, default="auto", None, 0
+        Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training.
-    verbose : int, default=0
-        1 prints a line per epoch.
 
     Attributes
     ----------
-    classes_ : ndarray, shape (n_classes,)
-        Classes of the source.
-    net_ : AdaptationNet
-        Trained skorch net; ``net_.module_`` is the network.
+    classes_, n_features_in_ : ndarray, int
+        Classes of the source, and number of features, or of bins of a spectrogram.
+    net_, best_epoch_ : AdaptationNet, int
+        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
     history_ : list of dict
         For each epoch: losses, trade-off and learning rate, and a column for each penalty and
         layer. ``ida_fc2_labels`` and ``ida_fc3_labels`` hold :math:`\tfrac32 \delta L`; a third of
         each column goes into the sum.
-    best_epoch_ : int
-        Epoch whose weights were kept, counted from 1; only with `monitor`.
-    n_features_in_ : int
-        Number of features, or of frequency bins of spectrograms.
 
     References
     ----------

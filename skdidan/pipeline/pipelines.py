@@ -22,13 +22,13 @@ from skdidan.domains import (
     takes_target,
 )
 from skdidan.estimators import GroupedEstimator
-from skdidan.pipeline.caching import StepMemory
 from skdidan.pipeline.steps import (
     check_reach,
     check_steps,
     fit_last,
     fit_step,
     is_passthrough,
+    lend_memory,
     named_pairs,
 )
 
@@ -48,44 +48,37 @@ def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
 
 
 class AdaptationPipeline(GroupedEstimator):
-    """A chain of transformers and a final estimator, fitted to a source and a target.
+    """Chain of transformers and a final estimator, fitted to a source and a target.
 
-    Source and target go through the chain side by side. Each transformer is fitted to both if its
-    ``fit`` takes `X_tgt`, else to the source alone; the source goes on by its ``fit_transform``,
-    the target by its ``transform``, so that asymmetric steps such as `CorpusScaler` treat each
-    domain in its own way. The final estimator receives the target if it takes it. The domains are
-    separated at the entrance: labels of the target reach no step, in either call shape.
+    Both domains go through the steps side by side. A transformer whose ``fit`` takes `X_tgt` is
+    fitted to both, any other one to the source. The source takes its ``fit_transform``, the target
+    its ``transform``, so that steps such as `CorpusScaler` treat each domain in its own way. The
+    last step gets the target if its ``fit`` takes it. Target labels reach no step.
 
     Parameters
     ----------
     steps : list of (str, estimator)
         Names and estimators, the transformers first. ``"passthrough"`` or None leaves a step out.
-        `fit` works on copies; the estimators given stay as they are.
-    memory : str, path or joblib.Memory, default=None
-        Where to keep what the transformers made of their input, in `fit` and afterwards, of the
-        source and of the target. An audio transformer then sees each recording once per setting of
-        its parameters, in whatever folds of a search; other steps see each set of rows once. What
-        the last step learns or predicts is never kept.
-        An input file is read again when its size or time of modification has changed, and all is
-        computed anew after a change of code; the user guide says what counts. What holds silence
-        in place of unreadable audio is not kept, so that its warning comes each time. Other
-        warnings of a step come only when it is computed.
+        Copies are fitted.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder for the audio transformers among the steps, however deep, that have no `memory` of
+        their own: they keep the row of each recording there, so that it is computed once per
+        setting in a search with any folds. No other step is cached. The user guide says when a row
+        is computed again.
     verbose : bool, default=False
         Whether to print the time that each step took.
 
     Attributes
     ----------
     steps_ : list of (str, estimator)
-        The fitted steps. Indexing the pipeline gives these, too.
+        The fitted steps; indexing the pipeline gives these.
     columns_ : ndarray of int, shape (n_samples,), or None
-        The order into which the columns of a precomputed kernel are brought: source, then target.
-        None without `sample_domain` or where the first step takes no kernel.
+        Order of the columns of a precomputed kernel: source, then target. None without
+        `sample_domain`, or if the first step takes no kernel.
     classes_ : ndarray, shape (n_classes,)
-        Labels of the classes; only where the last step is a classifier.
-    n_features_in_ : int
-        Number of features; only where the first step has it.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only where the first step has them.
+        The classes, if the last step is a classifier.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Number and names of the columns, if the first step has them.
 
     See Also
     --------
@@ -94,16 +87,15 @@ class AdaptationPipeline(GroupedEstimator):
 
     Notes
     -----
-    A search slices every fit parameter that has as many rows as ``X``. Give it the target as
-    ``search.fit(X, y, X_tgt=Target(X_tgt))``. The held-out source rows on which a cross-validation
-    scores go through the chain as rows of the target do, unless a `TargetScorer` scores them.
+    A search slices every fit parameter that has as many rows as ``X``: give it the target as
+    ``search.fit(X, y, X_tgt=Target(X_tgt))``. In a cross-validation, held-out source rows take the
+    path of the target, unless a `TargetScorer` scores them.
 
-    Where the first step takes a precomputed kernel, as `TCA` does, give `fit` the square matrix of
-    all rows and `sample_domain`; a search then splits rows and columns. Rows to predict hold their
-    kernel with the rows of the fit, in the order in which those came.
+    If the first step takes a precomputed kernel, as `TCA` does, give `fit` the square matrix of all
+    rows and `sample_domain`; a search then splits rows and columns. Rows to predict hold their
+    kernel with the rows of the fit, in the order of the fit.
 
-    A step that is itself a search, or wraps an estimator in any other way, gets the target as a
-    `Target`.
+    A step that wraps an estimator, such as a search, gets the target as a `Target`.
 
     Examples
     --------
@@ -143,7 +135,7 @@ class AdaptationPipeline(GroupedEstimator):
         name, last = self.steps[-1]
         if not is_passthrough(last):
             with self._timed(name):
-                last = fit_last(name, last, domains)
+                last = fit_last(name, lend_memory(last, self.memory), domains)
         self.steps_, self.columns_ = [*front, (name, last)], self._columns(domains)
 
     @available_if(_last_step_transforms)
@@ -155,7 +147,7 @@ class AdaptationPipeline(GroupedEstimator):
         *,
         sample_domain: ArrayLike | None = None,
     ) -> Any:
-        """Fit the steps and return what became of the rows of `X`; for chains of transformers.
+        """Fit the steps and transform the rows of `X`, for chains of transformers.
 
         Parameters
         ----------
@@ -165,8 +157,7 @@ class AdaptationPipeline(GroupedEstimator):
         Returns
         -------
         Z : array-like, of n_source or n_samples rows
-            The source rows on their path; with `sample_domain` all rows, each on the path of its
-            domain, in the order in which they came.
+            The transformed source; with `sample_domain` all rows, in the order of `X`.
         """
         self._check_parameters()
         domains = self._check_domains(Domains.of(X, y, X_tgt, sample_domain=sample_domain))
@@ -175,7 +166,8 @@ class AdaptationPipeline(GroupedEstimator):
         name, last = self.steps[-1]
         if not is_passthrough(last):
             with self._timed(name):
-                last, domains = fit_step(StepMemory(None), last, domains, with_target=is_stacked)
+                last = lend_memory(last, self.memory)
+                last, domains = fit_step(last, domains, with_target=is_stacked)
         self.steps_, self.columns_ = [*front, (name, last)], self._columns(domains)
         return domains.restore()
 
@@ -188,8 +180,7 @@ class AdaptationPipeline(GroupedEstimator):
         X : array-like or list, of n_samples rows
             Rows of the target, as the first step takes them.
         sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
-            the domains apart.
+            ``>= 0`` for rows that go through the steps as source rows.
 
         Returns
         -------
@@ -204,11 +195,8 @@ class AdaptationPipeline(GroupedEstimator):
 
         Parameters
         ----------
-        X : array-like or list, of n_samples rows
-            Rows of the target, as the first step takes them.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
-            the domains apart.
+        X, sample_domain
+            As in `predict`.
 
         Returns
         -------
@@ -223,11 +211,8 @@ class AdaptationPipeline(GroupedEstimator):
 
         Parameters
         ----------
-        X : array-like or list, of n_samples rows
-            Rows of the target, as the first step takes them.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
-            the domains apart.
+        X, sample_domain
+            As in `predict`.
 
         Returns
         -------
@@ -249,15 +234,12 @@ class AdaptationPipeline(GroupedEstimator):
 
         Parameters
         ----------
-        X : array-like or list, of n_samples rows
-            Rows of the target, as the first step takes them.
+        X, sample_domain
+            As in `predict`.
         y : array-like, shape (n_samples,), optional
-            Their true labels.
+            True labels.
         sample_weight : array-like of float, shape (n_samples,), optional
             Weight of each row.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
-            the domains apart.
 
         Returns
         -------
@@ -270,26 +252,23 @@ class AdaptationPipeline(GroupedEstimator):
 
     @available_if(_last_step_transforms)
     def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> Any:
-        """Send rows of the target through the chain; for chains of transformers.
+        """Transform rows of the target, for chains of transformers.
 
         Parameters
         ----------
-        X : array-like, list or Target, of n_samples rows
-            Rows of the target, as the first step takes them.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows of the source, which go through the steps as such, where these tell
-            the domains apart.
+        X, sample_domain
+            As in `predict`.
 
         Returns
         -------
         Z : array-like, of n_samples rows
-            What the last step made of them.
+            The transformed rows.
         """
         check_is_fitted(self)
-        if is_passthrough(self.steps_[-1][1]):
-            return self._front(X, sample_domain)
-        Z = self._front(X, sample_domain)
-        return StepMemory(self.memory).transform(self.steps_[-1][1], Z, sample_domain)
+        Z, last = self._front(X, sample_domain), self.steps_[-1][1]
+        if is_passthrough(last):
+            return Z
+        return last.transform(Z, **source_path(last.transform, sample_domain))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the columns that come out of the chain.
@@ -308,18 +287,7 @@ class AdaptationPipeline(GroupedEstimator):
         return Pipeline(self.steps_).get_feature_names_out(input_features)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, those of the steps as ``name__parameter``.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the steps and their parameters.
-
-        Returns
-        -------
-        params : dict of str to object
-            The parameters.
-        """
+        """Return the parameters, those of the steps as ``name__parameter``; see scikit-learn."""
         params = super().get_params(deep=False)
         if deep:
             for name, step in named_pairs(self.steps):
@@ -330,18 +298,7 @@ class AdaptationPipeline(GroupedEstimator):
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, those of the steps as ``name__parameter``, or whole steps by their name.
-
-        Parameters
-        ----------
-        **params : object
-            Values by the names that `get_params` lists.
-
-        Returns
-        -------
-        self : AdaptationPipeline
-            The same pipeline.
-        """
+        """Set parameters: ``name__parameter`` of a step, or a whole step by its name."""
         self.steps = params.pop("steps", self.steps)
         # A search may replace a step and set its parameters at once: the step comes first.
         if params.keys() & dict(named_pairs(self.steps)).keys():
@@ -397,36 +354,35 @@ class AdaptationPipeline(GroupedEstimator):
         """Fit all steps but the last; the target goes as far as a step needs it."""
         if domains.X_tgt is not None:
             check_reach(self.steps)
-        memory = StepMemory(self.memory)
         takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
         end = len(self.steps) if with_target else max(takers, default=0)
         front = []
         for number, (name, step) in enumerate(self.steps[:-1]):
             if not is_passthrough(step):
                 with self._timed(name):
-                    step, domains = fit_step(memory, step, domains, with_target=number < end)
+                    step = lend_memory(step, self.memory)
+                    step, domains = fit_step(step, domains, with_target=number < end)
             front.append((name, step))
         return front, domains
 
     def _front(self, X: Any, sample_domain: ArrayLike | None) -> Any:
-        """Send rows, those of the target unless told otherwise, through all steps but the last."""
+        """Send rows, by default of the target, through all steps but the last."""
         check_is_fitted(self)
         X = open_target(X)
         if sample_domain is not None:
             check_sample_domain(X, sample_domain)
         X = _take_columns(X, self.columns_)
-        memory = StepMemory(self.memory)
         for _, step in self.steps_[:-1]:
             if not is_passthrough(step):
-                X = memory.transform(step, X, sample_domain)
+                X = step.transform(X, **source_path(step.transform, sample_domain))
         return X
 
     def _last_step(
         self, X: Any, method: str, sample_domain: ArrayLike | None, *args: Any, **kwargs: Any
     ) -> Any:
         X = self._front(X, sample_domain)
-        answer = getattr(self.steps_[-1][1], method)
-        return answer(X, *args, **kwargs, **source_path(answer, sample_domain))
+        call = getattr(self.steps_[-1][1], method)
+        return call(X, *args, **kwargs, **source_path(call, sample_domain))
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

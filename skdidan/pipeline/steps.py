@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from inspect import signature
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
+from skdidan.audio.cache import cache_folder
+from skdidan.audio.recordings import AudioTransformer
 from skdidan.domains import Domains, Target, source_path, takes_target
-from skdidan.pipeline.caching import StepMemory
 
 __all__ = [
     "check_reach",
@@ -21,6 +24,7 @@ __all__ = [
     "fit_step",
     "is_passthrough",
     "last_step",
+    "lend_memory",
     "named_pairs",
     "scores_pairs",
     "send_through",
@@ -154,6 +158,30 @@ def send_through(
     return estimator, X
 
 
+def lend_memory(step: Any, memory: Any) -> Any:
+    """Return a clone of a step whose audio transformers have a cache; a step without any as it is.
+
+    Transformers with a `memory` of their own, or in a nested `AdaptationPipeline` with one, keep
+    it. The folder is lent by its absolute path, which stays the same in a pickle.
+    """
+    folder = cache_folder(memory)
+    if folder is None or not hasattr(step, "get_params"):
+        return step
+    parts = {"": step} | {f"{name}__": part for name, part in step.get_params().items()}
+    # The memory of scikit-learn's Pipeline keeps whole steps, not recordings.
+    provided = tuple(
+        name
+        for name, part in parts.items()
+        if getattr(part, "memory", None) is not None and not isinstance(part, Pipeline)
+    )
+    lent = {
+        f"{name}memory": os.path.abspath(folder)
+        for name, part in parts.items()
+        if isinstance(part, AudioTransformer) and not name.startswith(provided)
+    }
+    return clone(step).set_params(**lent) if lent else step
+
+
 def fit_last(name: str, step: Any, domains: Domains) -> Any:
     """Fit a copy of the last step.
 
@@ -187,15 +215,11 @@ def fit_last(name: str, step: Any, domains: Domains) -> Any:
     return step.fit(X, y, **params)
 
 
-def fit_step(
-    memory: StepMemory, step: Any, domains: Domains, *, with_target: bool
-) -> tuple[Any, Domains]:
+def fit_step(step: Any, domains: Domains, *, with_target: bool) -> tuple[Any, Domains]:
     """Fit a copy of a transformer and send both domains through it.
 
     Parameters
     ----------
-    memory : StepMemory
-        Where results are kept.
     step : estimator
         The transformer, which stays as it is.
     domains : Domains
@@ -211,12 +235,16 @@ def fit_step(
         Its output.
     """
     X, y, params = _fit_arguments(step, domains)
-    step, Z = memory.fit_transform(clone(step), X, y, params)
+    step = clone(step)
+    if hasattr(step, "fit_transform"):
+        Z = step.fit_transform(X, y, **params)
+    else:
+        Z = step.fit(X, y, **params).transform(X)
     if "sample_domain" in params:
         return step, domains.unstack(Z)
     Z_tgt = domains.X_tgt
     if with_target and Z_tgt is not None:
-        Z_tgt = memory.transform(step, Z_tgt)
+        Z_tgt = step.transform(Z_tgt)
     return step, domains.replace(Z, Z_tgt)
 
 

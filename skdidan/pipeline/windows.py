@@ -1,12 +1,11 @@
-"""Long recordings in windows of fixed length: trained on each, answered for the whole."""
+"""Long recordings in windows of fixed length: trained on each, predicted for the whole."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import compress
 from numbers import Real
 from typing import Any
 
@@ -17,21 +16,9 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skdidan.audio.files import (
-    Segment,
-    SilentAudioError,
-    audio_span,
-    convert_window,
-    read_window,
-)
-from skdidan.audio.recordings import waveform_rows
-from skdidan.domains import (
-    Domains,
-    check_missing,
-    check_sample_domain,
-    open_target,
-    source_path,
-)
+from skdidan.audio.files import Segment, audio_span, find_sound
+from skdidan.audio.rows import waveform_rows
+from skdidan.domains import Domains, check_missing, check_sample_domain, open_target, source_path
 from skdidan.estimators import GroupedEstimator
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipeline.pipelines import AdaptationPipeline
@@ -52,30 +39,28 @@ def _estimator_has(method: str) -> Callable[[WindowedClassifier], bool]:
 
 
 class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
-    r"""Any classifier of audio, on windows of fixed length, averaged over each recording.
+    r"""Classify recordings by windows of fixed length, averaging the predictions.
 
     A recording of :math:`n` samples is cut into
 
     .. math:: 1 + \Bigl\lceil \frac{\max(n - w, 0)}{h} \Bigr\rceil
 
-    windows of `w` samples in steps of `h`; the last ends with the recording, however much it
-    shares with the one before. A recording shorter than `w` is a window as it is. The classifier is
-    trained on the windows, each with the label of its recording, and its answers to those of a
-    recording are averaged.
+    windows of `w` samples in steps of `h`. The last window ends with the recording, and a recording
+    shorter than `w` is one window. The classifier is trained on the windows, each with the label of
+    its recording, and its predictions for the windows of a recording are averaged.
 
     Parameters
     ----------
     estimator : classifier
-        Its rows are recordings: an `AdaptationPipeline`, or a search over one, that begins with a
-        transformer of audio. Where its spectrograms have a `duration`, this should be `window`:
-        shorter windows are padded to it, and of longer ones a part would be lost. A copy is fitted.
+        Classifier of recordings: an `AdaptationPipeline` that begins with an audio transformer, or
+        a search over one. If its spectrograms have a `duration`, set it to `window`: shorter
+        windows are padded, and longer ones are cropped. A copy is fitted.
     window : float > 0 [s], default=2.0
         Length of a window.
     hop : float > 0 [s], default=1.0
         Step from a window to the next; at most `window`.
     sample_rate : int > 0 [Hz], default=16000
-        Rate that waveforms are taken to have; it must be that of the transformer. Files know their
-        own.
+        Sample rate of waveforms, that of the transformer. Files know their own.
 
     Attributes
     ----------
@@ -86,23 +71,23 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
     See Also
     --------
-    Segment : What stands for a window of a file.
+    Segment : A window of a file.
 
     Notes
     -----
-    Whatever holds out rows of this classifier, such as a search or its folds of speakers, holds out
-    whole recordings. What is held out inside of `estimator`, by its ``validation_fraction``, is
-    whole groups, or recordings where there are no groups. A search inside of `estimator` holds
-    out groups if its splitter does and `fit` is given any; without, windows of a recording stand on
-    both sides of its folds.
+    A search over this classifier holds out whole recordings. The ``validation_fraction`` of a
+    network inside holds out whole groups, or recordings if there are no groups. A search inside
+    holds out groups if its splitter does and `fit` gets them; otherwise windows of one recording
+    stand on both sides of its folds.
 
-    A recording counts for as many rows of the training as it has windows. Set anew after `fit`,
-    `window` and `hop` hold for what is asked from then on.
+    A recording counts in training as often as it has windows. `window` and `hop` may be changed
+    after `fit`, for later predictions.
 
-    Windows of a file are `Segment` objects, of which nothing is read until they are transformed. A
-    file that cannot be opened is left whole, for the transformer to name. Windows of digital
-    silence, as of a pause that was muted, are left out where there are others, once the transformer
-    refuses one; by ``on_error="warn"`` it refuses none, and they count.
+    Windows of a file are `Segment` objects. Windows of digital silence, as in a muted pause, are
+    left out if a recording has others, unless a transformer replaces silence instead of raising an
+    error (``on_error="warn"``). For this each recording is decoded once before the transformer
+    reads its windows. A file that cannot be read is left whole, and the transformer's error names
+    it; an error of a waveform names its row in `X` or `X_tgt`.
 
     Examples
     --------
@@ -144,18 +129,14 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
     def _fit(self, domains: Domains) -> None:
         if domains.X_tgt is not None:
             check_reach([("estimator", self.estimator)])
-
-        def fit(has_silence: bool) -> Any:
-            windows, rows = self._cut(domains.X_src, has_silence)
-            windows_tgt, rows_tgt = None, np.empty(0, dtype=int)
-            if domains.X_tgt is not None:
-                windows_tgt, rows_tgt = self._cut(domains.X_tgt, has_silence)
-            parts = [("X", rows), ("X_tgt", rows_tgt)]
-            cut = domains.cut(windows, rows, windows_tgt, rows_tgt)
-            with _naming_recordings([] if hasattr(self.estimator, "estimator") else parts):
-                return fit_last("estimator", self.estimator, cut)
-
-        self.estimator_ = _but_for_silence(fit)
+        judged = _refuses_silence(self.estimator)
+        source, target = domains.places()
+        windows, rows = self._cut(domains.X_src, source, judged)
+        windows_tgt, rows_tgt = None, np.empty(0, dtype=int)
+        if domains.X_tgt is not None:
+            windows_tgt, rows_tgt = self._cut(domains.X_tgt, target, judged)
+        cut = domains.cut(windows, rows, windows_tgt, rows_tgt)
+        self.estimator_ = fit_last("estimator", self.estimator, cut)
         self.classes_ = self.estimator_.classes_
 
     def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
@@ -166,13 +147,13 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         X : array-like, list or Target, of n_samples rows
             Recordings of the target.
         sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for recordings of the source; told to an `AdaptationPipeline`.
+            ``>= 0`` for recordings of the source, which an `AdaptationPipeline` transforms as such.
 
         Returns
         -------
         y : ndarray, shape (n_samples,)
-            The class of the highest mean probability over the windows; by a classifier without
-            probabilities that of the highest mean score, or else of the most windows.
+            Class of the highest mean probability over the windows; without probabilities that of
+            the highest mean score, or else of the most windows.
         """
         check_is_fitted(self)
         are_of_pairs = scores_pairs(last_step(self.estimator_))
@@ -192,10 +173,8 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
         Parameters
         ----------
-        X : array-like, list or Target, of n_samples rows
-            Recordings of the target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for recordings of the source; told to an `AdaptationPipeline`.
+        X, sample_domain
+            As in `predict`.
 
         Returns
         -------
@@ -212,10 +191,8 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
         Parameters
         ----------
-        X : array-like, list or Target, of n_samples rows
-            Recordings of the target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for recordings of the source; told to an `AdaptationPipeline`.
+        X, sample_domain
+            As in `predict`.
 
         Returns
         -------
@@ -229,95 +206,91 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
         Parameters
         ----------
-        X : array-like, list or Target, of n_samples rows
-            Recordings of the target.
-        sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for recordings of the source; told to an `AdaptationPipeline`.
+        X, sample_domain
+            As in `predict`.
 
         Returns
         -------
         features : ndarray of float, shape (n_samples, n_features_out)
-            The mean of the inputs of the output layer of a network (see `DIDANClassifier`), or of
-            what any other classifier is given.
+            Mean of the inputs of the output layer of a network, or of the inputs of any other
+            classifier.
 
         Raises
         ------
         TypeError
-            If the classifier is given recordings as they are, without a transformer before it.
+            If no transformer stands before the classifier.
         """
         return self._average("embed", X, sample_domain)
 
     def _average(
         self, method: str, X: Any, sample_domain: ArrayLike | None
     ) -> NDArray[np.floating]:
-        """Average what a method says of the windows of each recording."""
+        """Average the result of a method over the windows of each recording."""
         check_is_fitted(self)
         self._check_parameters()
         X = open_target(X)
         domain = None if sample_domain is None else check_sample_domain(X, sample_domain)
-
-        def ask(has_silence: bool) -> tuple[NDArray[Any], NDArray[np.int64]]:
-            windows, rows = self._cut(X, has_silence)
-            path = None if domain is None else domain[rows]
-            with _naming_recordings([("X", rows)]):
-                if method == "embed":
-                    return _embeddings(*send_through(self.estimator_, windows, path)), rows
-                answer = getattr(unwrap(self.estimator_), method)
-                return np.asarray(answer(windows, **source_path(answer, path))), rows
-
-        values, rows = _but_for_silence(ask)
+        windows, rows = self._cut(X, lambda n: f"row {n} of X", _refuses_silence(self.estimator_))
+        path = None if domain is None else domain[rows]
+        if method == "embed":
+            values = _embeddings(*send_through(self.estimator_, windows, path))
+        else:
+            predict = getattr(unwrap(self.estimator_), method)
+            values = np.asarray(predict(windows, **source_path(predict, path)))
         if method == "predict":
             values = values[:, np.newaxis] == self.classes_
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         sums = np.add.reduceat(values, starts, axis=0, dtype=float)
         return (sums.T / np.bincount(rows)).T
 
-    def _cut(self, X: Any, has_silence: bool) -> tuple[list[Any], NDArray[np.int64]]:
-        """List the windows of all recordings, and which recording each is of."""
+    def _cut(
+        self, X: Any, place: Callable[[int], str], judged: bool
+    ) -> tuple[list[Any], NDArray[np.int64]]:
+        """List the windows of all recordings, and the number of the recording of each.
+
+        If judged, windows without sound are left out where a recording has others. Errors name the
+        place of a recording.
+        """
         recordings = waveform_rows(X)
         if isinstance(recordings[0], np.ndarray):
             self._check_rate()
-        parts = [self._windows(recording) for recording in recordings]
-        if not has_silence:
-            # A recording of nothing else is left for the transformer to name.
-            parts = [[row for row in part if not self._is_silent(row)] or part for part in parts]
+            parts = [
+                self._cut_waveform(recording, f"The waveform in {place(n)}", judged)
+                for n, recording in enumerate(recordings)
+            ]
+        else:
+            parts = [self._cut_file(recording, judged) for recording in recordings]
         rows = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         return [window for part in parts for window in part], rows
 
-    def _is_silent(self, window: Any) -> bool:
-        try:
-            if isinstance(window, np.ndarray):
-                convert_window(window, "")
-            else:
-                read_window(window, self.sample_rate)
-        except SilentAudioError:
-            return True
-        except (OSError, TypeError, ValueError):  # which the transformer reports in its own way
-            pass
-        return False
+    def _cut_waveform(self, row: NDArray[Any], name: str, judged: bool) -> list[NDArray[Any]]:
+        bounds = self._bounds(len(row), self.sample_rate)
+        if judged:
+            bounds = list(compress(bounds, find_sound(row, bounds, name)))
+            if not bounds:
+                raise ValueError(f"{name} is silent in each of its windows.")
+        return [row[start:stop] for start, stop in bounds]
 
-    def _windows(self, row: Any) -> list[Any]:
-        if isinstance(row, np.ndarray):
-            starts, size = self._starts(len(row), self.sample_rate)
-            return [row[start : start + size] for start in starts]
+    def _cut_file(self, row: Any, judged: bool) -> list[Any]:
         try:
             rate, first, last = audio_span(row)
+            bounds = self._bounds(last - first, rate)
+            if len(bounds) == 1:
+                return [row]
+            # Where no window holds sound, all are left for the transformer to name.
+            bounds = (list(compress(bounds, find_sound(row, bounds))) if judged else []) or bounds
         except (OSError, ValueError):
-            return [row]  # which the transformer reports in its own way
-        starts, size = self._starts(last - first, rate)
-        if len(starts) == 1:
-            return [row]
-        ends = [min(first + start + size, last) for start in starts]
+            return [row]  # for the transformer to name
         return [
-            Segment(os.fspath(row), (first + start) / rate, end / rate)
-            for start, end in zip(starts, ends, strict=True)
+            Segment(os.fspath(row), (first + start) / rate, (first + stop) / rate)
+            for start, stop in bounds
         ]
 
-    def _starts(self, n_samples: int, rate: int) -> tuple[list[int], int]:
-        """Return the first samples of the windows, and how many samples each has."""
+    def _bounds(self, n_samples: int, rate: int) -> list[tuple[int, int]]:
+        """Return the first sample of each window, and the one after its last."""
         size, step = (max(1, round(seconds * rate)) for seconds in (self.window, self.hop))
         last = max(n_samples - size, 0)
-        return [*range(0, last, step), last], size
+        return [(start, min(start + size, n_samples)) for start in [*range(0, last, step), last]]
 
     def _check_parameters(self) -> None:
         if not is_classifier(self.estimator):
@@ -363,14 +336,14 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
 
 def _takes_groups(estimator: Any) -> bool:
-    """Tell whether groups given to ``fit`` come to a classifier that takes them."""
+    """Tell whether the classifier at the end of pipelines takes groups."""
     while isinstance(estimator, AdaptationPipeline):
         estimator = estimator[-1]
     return has_fit_parameter(estimator, "groups")
 
 
 def _embeddings(last: Any, Z: Any) -> NDArray[Any]:
-    """Return what the last layer of a network takes, or what any other classifier is given."""
+    """Return the inputs of the output layer of a network, or those of any other classifier."""
     if hasattr(last, "embed"):
         return last.embed(Z)
     if isinstance(Z, list):
@@ -381,29 +354,8 @@ def _embeddings(last: Any, Z: Any) -> NDArray[Any]:
     return np.asarray(Z)
 
 
-def _but_for_silence(call: Callable[[bool], Any]) -> Any:
-    """Call with all windows, and, if one of them is silent, again with those that are not."""
-    try:
-        return call(True)
-    except ValueError as error:
-        # A search names the errors of its fits in one of its own.
-        if not isinstance(error, SilentAudioError) and SilentAudioError.__name__ not in str(error):
-            raise
-    return call(False)
-
-
-@contextmanager
-def _naming_recordings(parts: Sequence[tuple[str, ArrayLike]]) -> Iterator[None]:
-    """Say of an error that names the row of a waveform which recording that window is of."""
-    try:
-        yield
-    except ValueError as error:
-        if parts and (found := re.search(r"[Tt]he waveform in row (\d+)", str(error))):
-            row = int(found[1])
-            places = {
-                f"recording {rows[row]} of {name}": None
-                for name, rows in ((name, np.asarray(rows)) for name, rows in parts)
-                if row < len(rows)
-            }
-            error.add_note(f"Rows are windows here; this one is of {' or of '.join(places)}.")
-        raise
+def _refuses_silence(estimator: Any) -> bool:
+    """Tell whether audio transformers in an estimator raise an error for silence."""
+    params = estimator.get_params().items()
+    settings = [value for name, value in params if name.split("__")[-1] == "on_error"]
+    return bool(settings) and all(value == "raise" for value in settings)

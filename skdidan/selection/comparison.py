@@ -1,4 +1,4 @@
-"""Compare methods on cross-corpus tasks over seeds."""
+"""Compare methods on cross-corpus tasks with several seeds."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from skdidan.metrics import uar, war
 __all__ = ["compare", "format_summary", "row_title", "summarise"]
 
 _N_FOLDS = 5
+_RUN = ("task", "method", "oracle", "seed")
 _TASK_KEYS = ("X_src", "y_src", "X_tgt", "y_tgt")
 
 
@@ -33,20 +34,21 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Fit every method on every task with every seed, and score it on the target.
 
-    Target labels are used for the scores alone, but for the `oracles`.
+    Methods never see target labels, which are used for scoring; only `oracles` are trained on them.
 
     Parameters
     ----------
     methods : dict of str to estimator
-        What to compare, by name: each is cloned, seeded wherever it has a ``random_state``, and
-        fitted as ``fit(X_src, y_src, X_tgt)``, or to the source alone if it takes no target.
+        Methods by name. Each is cloned, every ``random_state`` in it is set to the seed, and it is
+        fitted by ``fit(X_src, y_src, X_tgt)``, or without ``X_tgt`` if its ``fit`` has no such
+        parameter.
     tasks : dict of str to Bunch
-        By name, what `cross_corpus_task` or `make_speech_corpora` returns: ``X_src, y_src, X_tgt,
-        y_tgt``, optionally ``classes`` and ``speaker_tgt``. Of `leave_one_corpus_out`, all sources
-        count as one, since fits take ``X_src`` and no ``sample_domain``.
+        Tasks by name, from `cross_corpus_task` or `make_speech_corpora`: ``X_src, y_src, X_tgt,
+        y_tgt``, optionally ``classes`` and ``speaker_tgt``. The sources of a task from
+        `leave_one_corpus_out` are treated as one, since ``sample_domain`` is not passed.
     oracles : dict of str to estimator, optional
-        Upper bounds trained *with target labels*: cross-validated within the target, by speakers
-        where the task names them, in the same call shape.
+        Upper bounds trained *with target labels*, by cross-validation within the target; the folds
+        separate speakers if the task names them.
     seeds : iterable of int, default=(0, 1, 2)
         Seeds of the repetitions.
     n_jobs : int, optional
@@ -58,14 +60,14 @@ def compare(
     -------
     records : list of dict
         One for each task, method and seed, in this order: ``task, method, oracle`` (bool),
-        ``seed, uar, war, seconds`` and the predictions ``y_pred``. ``pandas.DataFrame(records)``
-        is a table of it.
+        ``seed, uar, war, seconds`` and the predictions ``y_pred``. Use
+        ``pandas.DataFrame(records)`` for a table.
 
     Raises
     ------
     ValueError
-        If there is nothing to compare, or a task lacks a part. Errors of a method carry a note of
-        the run in which they came.
+        If there is nothing to compare, or a task is incomplete. Errors of a method carry a note
+        that names the run.
 
     Examples
     --------
@@ -80,13 +82,13 @@ def compare(
     ('scaled', 1.0)
     """
     if not isinstance(seeds, Iterable):
-        raise ValueError(f"seeds must list the seeds, as range({seeds!r}) does; got {seeds!r}.")
+        raise ValueError(f"seeds must be a list of seeds or a range; got {seeds!r}.")
     seeds = list(seeds)
     for name, task in tasks.items():
         if missing := [key for key in _TASK_KEYS if key not in task]:
             raise ValueError(
                 f"Task {name!r} must be a Bunch with {', '.join(_TASK_KEYS)}, as cross_corpus_task "
-                f"returns it, and is without {', '.join(missing)}."
+                f"returns it; it lacks {', '.join(missing)}."
             )
     if not seeds or not tasks or not (methods or oracles):
         raise ValueError("compare needs at least one method or oracle, one task and one seed.")
@@ -98,7 +100,9 @@ def compare(
         for seed in seeds
     ]
     results = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_predict)(method, tasks[task], oracle, seed, f"{name!r} on {task!r}, seed {seed}")
+        delayed(_timed_predictions)(
+            method, tasks[task], oracle, seed, f"{name!r} on {task!r}, seed {seed}"
+        )
         for task, name, method, oracle, seed in runs
     )
     records = []
@@ -107,25 +111,25 @@ def compare(
         y_true = tasks[task].y_tgt
         classes = tasks[task].get("classes")
         scores = {"uar": uar(y_true, y_pred, labels=classes), "war": war(y_true, y_pred)}
-        run = {"task": task, "method": name, "oracle": oracle, "seed": seed}
+        run = dict(zip(_RUN, (task, name, oracle, seed), strict=True))
         records.append({**run, **scores, "seconds": seconds, "y_pred": y_pred})
     return records
 
 
-def _predict(
+def _timed_predictions(
     method: Any, task: Any, oracle: bool, seed: int, run: str
 ) -> tuple[NDArray[Any], float]:
-    """Return predictions and seconds; an error tells in which run it came."""
+    """Return predictions and seconds; add a note that names the run to an error."""
     start = time.perf_counter()
     try:
-        y_pred = _predictions(method, task, oracle, seed)
+        y_pred = _predict_task(method, task, oracle, seed)
     except Exception as error:
         error.add_note(f"compare was fitting {run}.")
         raise
     return y_pred, time.perf_counter() - start
 
 
-def _predictions(method: Any, task: Any, oracle: bool, seed: int) -> NDArray[Any]:
+def _predict_task(method: Any, task: Any, oracle: bool, seed: int) -> NDArray[Any]:
     if not oracle:
         fitted = _fit(method, seed, task.X_src, task.y_src, task.X_tgt)
         return fitted.predict(task.X_tgt)
@@ -138,13 +142,13 @@ def _predictions(method: Any, task: Any, oracle: bool, seed: int) -> NDArray[Any
 
 
 def _fit(method: Any, seed: int, X: Any, y: Any, X_tgt: Any) -> Any:
-    """Fit a seeded clone; an estimator from elsewhere that takes no target sees the source."""
+    """Fit a seeded clone, without the target if its `fit` does not take one."""
     target = {"X_tgt": X_tgt} if takes_target(method) else {}
     return _seeded(method, seed).fit(X, y, **target)
 
 
 def _folds(task: Any, seed: int) -> Iterable[tuple[Any, Any]]:
-    """Split the target by speakers where they are known and there are enough of them."""
+    """Split the target by speaker if there are several, else by class."""
     speakers = task.get("speaker_tgt")
     n_speakers = 0 if speakers is None else len(np.unique(speakers))
     rows = np.zeros(len(task.y_tgt))
@@ -166,33 +170,31 @@ def summarise(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     Parameters
     ----------
     records : list of dict
-        What `compare` returns.
+        Records from `compare`.
 
     Returns
     -------
     rows : list of dict
         One for each task and method, in the order of the records: ``task, method, oracle,
-        n_seeds, uar, uar_std, war, war_std, seconds``. Deviations are those of a sample (divided
-        by ``n - 1``), and zero for a single seed.
+        n_seeds, uar, uar_std, war, war_std, seconds``. Standard deviations divide by ``n - 1``, and
+        are zero for a single seed.
     """
-    groups: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
-    for record in records:
-        key = (record["task"], record["method"], record["oracle"])
-        groups.setdefault(key, []).append(record)
-    rows = []
-    for (task, method, oracle), group in groups.items():
-        row = {"task": task, "method": method, "oracle": oracle, "n_seeds": len(group)}
-        for name in ("uar", "war"):
-            values = [record[name] for record in group]
-            row[name] = float(np.mean(values))
-            row[f"{name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-        row["seconds"] = float(np.mean([record["seconds"] for record in group]))
-        rows.append(row)
-    return rows
+    import pandas as pd
+
+    table = pd.DataFrame(records, columns=[*_RUN, "uar", "war", "seconds"])
+    summary: Any = table.groupby(["task", "method", "oracle"], sort=False, as_index=False).agg(
+        n_seeds=("seed", "size"),
+        uar=("uar", "mean"),
+        uar_std=("uar", "std"),
+        war=("war", "mean"),
+        war_std=("war", "std"),
+        seconds=("seconds", "mean"),
+    )
+    return summary.fillna({"uar_std": 0.0, "war_std": 0.0}).to_dict("records")
 
 
 def format_summary(rows: list[dict[str, Any]]) -> str:
-    """Lay out what `summarise` returns as a text table, scores in percent.
+    """Format the rows of `summarise` as a text table, with scores in percent.
 
     Examples
     --------
@@ -202,24 +204,28 @@ def format_summary(rows: list[dict[str, Any]]) -> str:
     B → C      UAR (%)      WAR (%)  seconds
     DAN     40.0 ± 1.0   50.0 ± 0.0        4
     """
-    width = max(len(row_title(row)) for row in rows)
-    width = max(width, *(len(row["task"]) for row in rows))
-    lines: list[str] = []
-    task = None
-    for row in rows:
-        if row["task"] != task:
-            task = row["task"]
-            lines += [""] if lines else []
-            lines += [f"{task:{width}}  {'UAR (%)':>11}  {'WAR (%)':>11}  {'seconds':>7}"]
-        scores = [
-            f"{100 * row[name]:.1f} ± {100 * row[f'{name}_std']:.1f}" for name in ("uar", "war")
-        ]
-        lines += [
-            f"{row_title(row):{width}}  {scores[0]:>11}  {scores[1]:>11}  {row['seconds']:7.0f}"
-        ]
-    return "\n".join(lines)
+    import pandas as pd
+
+    cells = pd.DataFrame(
+        {
+            "UAR (%)": [_percent(row, "uar") for row in rows],
+            "WAR (%)": [_percent(row, "war") for row in rows],
+            "seconds": [f"{row['seconds']:.0f}" for row in rows],
+        },
+        index=[row_title(row) for row in rows],
+    )
+    tasks = pd.Index([row["task"] for row in rows])
+    width = max(map(len, [*cells.index, *tasks]))
+    return "\n\n".join(
+        block.rename_axis(columns=task.ljust(width)).to_string(col_space=[12, 12, 8])
+        for task, block in cells.groupby(tasks, sort=False)
+    )
+
+
+def _percent(row: dict[str, Any], metric: str) -> str:
+    return f"{100 * row[metric]:.1f} ± {100 * row[f'{metric}_std']:.1f}"
 
 
 def row_title(row: dict[str, Any]) -> str:
-    """Name the method of a row, oracles as such."""
+    """Return the name of the method in a row, with a mark if it is an oracle."""
     return f"{row['method']} (oracle)" if row["oracle"] else row["method"]

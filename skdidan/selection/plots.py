@@ -1,4 +1,4 @@
-"""Plots: each draws into the axes it is given and returns them."""
+"""Plots of scores, confusion matrices and reconstructions, drawn into given axes."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_confusion", "plot_reconstruction", "plot_scores"]
 
-_METHOD, _ORACLE = "#3b6ea5", "#b8b8b8"
-# Of Okabe and Ito, told apart by colour-blind readers; then grey, for there are nine emotions.
-_CLASSES = ["#d55e00", "#0072b2", "#f0e442", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"]
-_CLASSES += ["#999999"]
+_METHOD_COLOUR, _ORACLE_COLOUR = "#3b6ea5", "#b8b8b8"
+# The eight colour-blind safe colours of Okabe and Ito, and grey for the ninth emotion.
+_COLOURS = ["#d55e00", "#0072b2", "#f0e442", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"]
+_COLOURS += ["#999999"]
 
 
 def plot_scores(
     records: list[dict[str, Any]], *, metric: str = "uar", ax: Axes | None = None
 ) -> Axes:
-    """Draw the mean score of each method over the seeds as bars, with the deviation and the seeds.
+    """Plot the scores of each method on one task as a bar chart.
+
+    Bars show the mean over the seeds, error bars the standard deviation, and dots each seed.
 
     Parameters
     ----------
     records : list of dict
-        What `compare` returns, of one task.
+        Records of one task from `compare`.
     metric : {"uar", "war"}, default="uar"
         The score.
     ax : matplotlib Axes, optional
-        Where to draw; the current axes by default.
+        Axes to draw into. Default: the current axes.
 
     Returns
     -------
@@ -46,30 +48,29 @@ def plot_scores(
     Raises
     ------
     ValueError
-        If `metric` is unknown or the records are of several tasks.
+        If `metric` is unknown, or the records belong to several tasks.
     ImportError
-        If matplotlib is missing.
+        If matplotlib is not installed.
     """
+    import pandas as pd
+
     if metric not in ("uar", "war"):
         raise ValueError(f"metric must be 'uar' or 'war'; got {metric!r}.")
-    tasks = sorted({record["task"] for record in records})
+    runs = pd.DataFrame(records, columns=["task", "method", "oracle", metric])
+    tasks = sorted(runs["task"].unique())
     if len(tasks) != 1:
         raise ValueError(f"plot_scores draws one task at a time; the records hold {tasks}.")
     ax = _axes(ax)
-    rows = summarise(records)[::-1]
-    for place, row in enumerate(rows):
-        colour = _ORACLE if row["oracle"] else _METHOD
+    rows, seeds = summarise(records)[::-1], runs.groupby(["method", "oracle"])[metric]
+    for y, row in enumerate(rows):
+        colour = _ORACLE_COLOUR if row["oracle"] else _METHOD_COLOUR
         mean, deviation = 100 * row[metric], 100 * row[f"{metric}_std"]
-        ax.barh(place, mean, xerr=deviation, color=colour, height=0.7, error_kw={"lw": 1})
-        seeds = [
-            record[metric]
-            for record in records
-            if (record["method"], record["oracle"]) == (row["method"], row["oracle"])
-        ]
-        ax.plot(100 * np.array(seeds), [place] * len(seeds), ".", color="black", ms=4, alpha=0.6)
+        ax.barh(y, mean, xerr=deviation, color=colour, height=0.7, error_kw={"lw": 1})
+        points = 100 * seeds.get_group((row["method"], row["oracle"]))
+        ax.plot(points, [y] * len(points), ".", color="black", ms=4, alpha=0.6)
         ax.annotate(
             f"{mean:.1f} ",
-            (0, place),
+            (0, y),
             (4, 0),
             textcoords="offset points",
             va="center",
@@ -88,17 +89,17 @@ def plot_confusion(
     labels: Sequence[Any] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the confusion matrix, each row in percent of the true class.
+    """Plot the confusion matrix, with each row in percent of the true class.
 
     Parameters
     ----------
     y_true, y_pred : array-like, shape (n_samples,)
         True and predicted labels.
     labels : sequence, optional
-        The classes and their order; by default all that occur, sorted. Where others are predicted,
-        a row sums to less than 100 %.
+        Classes in the order of the plot. Default: all classes in the data, sorted. A row sums to
+        less than 100 % if classes outside `labels` are predicted.
     ax : matplotlib Axes, optional
-        Where to draw; the current axes by default.
+        Axes to draw into. Default: the current axes.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def plot_confusion(
     Raises
     ------
     ImportError
-        If matplotlib is missing.
+        If matplotlib is not installed.
     """
     classes = unique_labels(y_true, y_pred) if labels is None else np.asarray(labels)
     counts = confusion_matrix(y_true, y_pred, labels=classes)
@@ -128,23 +129,23 @@ def plot_reconstruction(
     labels: Sequence[Any] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw which source clips a few target clips are made of, coloured by emotion.
+    """Plot which source clips reconstruct each target clip, coloured by emotion.
 
-    Each target clip is a bar. Its pieces are source clips, largest first, as long as their weights:
-    to the right of zero what is added, to the left what is subtracted.
+    Each target clip is a bar, stacked from source clips with the largest weight first. Positive
+    weights extend to the right of zero, negative ones to the left.
 
     Parameters
     ----------
     codes : sparse array or array-like, shape (n_target, n_source)
-        Weights of the source clips: rows of what `DIDANClassifier.reconstruction_codes` returns.
+        Weights of the source clips, for example rows of `DIDANClassifier.reconstruction_codes`.
     y_src : array-like, shape (n_source,)
         Emotions of the source clips.
     rows : sequence of str, shape (n_target,), optional
-        Names of the target clips; their numbers by default.
+        Names of the target clips. Default: their numbers.
     labels : sequence, optional
-        The emotions and their order, at most nine; by default all that occur, sorted.
+        Emotions in the order of the legend, at most nine. Default: all in `y_src`, sorted.
     ax : matplotlib Axes, optional
-        Where to draw; the current axes by default.
+        Axes to draw into. Default: the current axes.
 
     Returns
     -------
@@ -154,9 +155,10 @@ def plot_reconstruction(
     Raises
     ------
     ValueError
-        If the codes, the emotions and the names do not fit together, or a code is not finite.
+        If the shapes of codes, emotions and names disagree, there are more than nine emotions, or
+        a code is not finite.
     ImportError
-        If matplotlib is missing.
+        If matplotlib is not installed.
     """
     weights = np.asarray(codes.toarray() if issparse(codes) else codes, dtype=float)
     y_src = np.asarray(y_src)
@@ -168,23 +170,25 @@ def plot_reconstruction(
             f"{weights.shape}."
         )
     if rows is not None and len(rows) != len(weights):
-        raise ValueError(f"rows names {len(rows)} target clips of {len(weights)}.")
+        raise ValueError(
+            f"rows must have a name for each of {len(weights)} target clips; got {len(rows)}."
+        )
     if not np.isfinite(weights).all():
-        raise ValueError("codes must be finite.")
+        raise ValueError("codes must be finite; got NaN or infinity.")
     present = np.unique(y_src).tolist()
     classes = present if labels is None else list(labels)
     if missing := [label for label in present if label not in classes]:
-        raise ValueError(f"labels lacks {missing} of y_src.")
-    if len(classes) > len(_CLASSES):
-        raise ValueError(f"There are colours for {len(_CLASSES)} emotions; got {len(classes)}.")
-    colours = dict(zip(classes, _CLASSES, strict=False))
+        raise ValueError(f"labels must list all emotions in y_src; {missing} are missing.")
+    if len(classes) > len(_COLOURS):
+        raise ValueError(f"At most {len(_COLOURS)} emotions have colours; got {len(classes)}.")
+    colours = dict(zip(classes, _COLOURS, strict=False))
     ax = _axes(ax)
-    for place, code in enumerate(weights):
+    for y, code in enumerate(weights):
         for sign in (1, -1):
             pieces = np.argsort(-sign * code)[: np.count_nonzero(sign * code > 0)]
             ends = np.cumsum(code[pieces])
             ax.barh(
-                np.full(len(pieces), place),
+                np.full(len(pieces), y),
                 code[pieces],
                 left=ends - code[pieces],
                 color=[colours[label] for label in y_src[pieces].tolist()],
@@ -196,7 +200,7 @@ def plot_reconstruction(
     ax.axvline(0, color="black", linewidth=0.8)
     names = range(len(weights)) if rows is None else rows
     ax.set_yticks(range(len(weights)), [str(name) for name in names])
-    ax.set_ylim(len(weights) - 0.5, -0.5)  # the first on top
+    ax.set_ylim(len(weights) - 0.5, -0.5)  # the first clip at the top
     ax.set_xlabel("weight of source clips")
     ax.legend(
         entries,
@@ -216,8 +220,8 @@ def _axes(ax: Axes | None) -> Axes:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            "Plots need matplotlib, which is not installed: pip install skdidan[plots]."
+            "Plots need matplotlib. Install it by pip install skdidan[plots]."
         ) from error
     if not plt.get_fignums():
-        plt.figure(layout="constrained")  # or long names would be cut off
+        plt.figure(layout="constrained")  # leaves room for long names
     return plt.gca()

@@ -1,0 +1,175 @@
+"""Keep the row of each recording on disk, so that it is computed once per setting."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from uuid import uuid4
+
+import joblib
+import numpy as np
+from numpy.lib.format import read_array, write_array
+from numpy.typing import NDArray
+
+from skdidan.reporting import warn_caller
+
+__all__ = ["RowCache", "cache_folder", "make_cache_folder"]
+
+# Another version of one of these may compute other values.
+_LIBRARIES = (
+    *("skdidan", "numpy", "scipy", "librosa", "soundfile", "soxr"),
+    *("torch", "transformers", "opensmile"),
+)
+
+
+class RowCache:
+    """Stored rows of one transformer: a file for each recording, in a folder for each setting.
+
+    Parameters
+    ----------
+    transformer : AudioTransformer
+        Its `memory` is the folder, None for no cache. Its setting is its class and parameters,
+        but for those in `not_in_cache_key`, what it has learnt, the files that parameters name and
+        the versions of the libraries.
+
+    Raises
+    ------
+    ValueError
+        If `memory` is neither a path nor a `joblib.Memory`.
+    """
+
+    def __init__(self, transformer: Any) -> None:
+        self._location = cache_folder(transformer.memory)
+        self._folder: str | None = None
+        self._writes = True
+        if self._location is not None and (setting := _setting_key(transformer)):
+            name = f"{type(transformer).__name__}-{setting}"
+            self._folder = os.path.join(self._location, name)
+
+    def key(self, row: Any) -> str | None:
+        """Return the key of a path, `Segment` or waveform; None for one that is not stored.
+
+        Take the key before the row is computed: a file that changes meanwhile then has another.
+        """
+        if self._folder is None:
+            return None
+        if isinstance(row, np.ndarray):
+            digest = hashlib.sha256(row.dtype.str.encode())
+            digest.update(np.ascontiguousarray(row).data)
+            return digest.hexdigest()
+        with suppress(OSError, ValueError):  # a ValueError, if no file can have such a name
+            part = getattr(row, "start", None), getattr(row, "end", None)
+            return _digest(_stamp(os.fspath(row)), part)
+        return None
+
+    def read(self, key: str | None) -> NDArray[Any] | None:
+        """Return a stored row, or None if there is none that can be read."""
+        if self._folder is None or key is None:
+            return None
+        try:
+            with open(self._path(key), "rb") as file:
+                return read_array(file, allow_pickle=False)
+        except Exception:  # whatever NumPy makes of a file that is cut off or not its own
+            return None
+
+    def write(self, key: str | None, values: NDArray[Any]) -> None:
+        """Store a row; warn once if that fails, and store no more."""
+        if self._folder is None or key is None or not self._writes:
+            return
+        # Written under another name first, so that no reader meets half a file.
+        temporary = os.path.join(self._folder, f"{uuid4().hex}.tmp")
+        try:
+            os.makedirs(self._folder, exist_ok=True)  # another process may empty the cache
+            with open(temporary, "xb") as file:
+                write_array(file, values, allow_pickle=False)
+            os.replace(temporary, self._path(key))
+        except OSError as error:
+            self._writes = False
+            warn_caller(
+                f"memory={self._location!r} cannot be written to; rows are computed, but not "
+                f"stored: {error}"
+            )
+        finally:
+            with suppress(OSError):
+                os.remove(temporary)
+
+    def _path(self, key: str) -> str:
+        return os.path.join(self._folder or "", f"{key}.npy")
+
+
+def cache_folder(memory: Any) -> str | None:
+    """Return the folder that `memory` stands for, None for no cache, or raise a ValueError."""
+    location = getattr(memory, "location", memory)  # of a joblib.Memory
+    if location is None:
+        return None
+    if not isinstance(location, str | os.PathLike) or not isinstance(os.fspath(location), str):
+        raise ValueError(_no_folder(memory))
+    return os.fspath(location)
+
+
+def make_cache_folder(memory: Any) -> None:
+    """Make the folder of a cache, or raise a ValueError that says why there can be none."""
+    location = cache_folder(memory)
+    if location is not None:
+        try:
+            os.makedirs(location, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"{_no_folder(memory)}: {error}") from error
+
+
+def _no_folder(memory: Any) -> str:
+    return f"memory must be a folder to write to, which need not exist yet, or None; got {memory!r}"
+
+
+def _setting_key(transformer: Any) -> str | None:
+    """Hash what the rows of a transformer depend on; warn and return None if that fails."""
+    # By convention the names of learnt attributes end in an underscore.
+    learnt = {name: value for name, value in vars(transformer).items() if name.endswith("_")}
+    setting = [type(transformer).__module__, type(transformer).__qualname__, *_versions()]
+    for name, value in sorted((transformer.get_params(deep=False) | learnt).items()):
+        if name in transformer.not_in_cache_key:
+            continue
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        try:
+            setting.append(f"{name} {joblib.hash(value)}")
+        except Exception as error:  # objects that cannot be pickled raise errors of all kinds
+            warn_caller(
+                f"{type(transformer).__name__} stores nothing in memory, since its parameter "
+                f"{name}={value!r} cannot be hashed: {error}"
+            )
+            return None
+        if isinstance(value, str):
+            setting += _stamps(os.path.expanduser(value))
+    return _digest(*setting)[:32]
+
+
+def _stamps(place: str) -> list[str]:
+    """List the stamps of a file, or of the files directly in a folder; none for other text."""
+    with suppress(OSError):  # a folder that may not be entered is the transformer's to name
+        files = [entry.path for entry in os.scandir(place)] if os.path.isdir(place) else [place]
+        return [repr(_stamp(file)) for file in sorted(files) if os.path.isfile(file)]
+    return []
+
+
+def _stamp(file: str) -> tuple[str, int, int]:
+    """Return place, time of modification [ns] and size of a file."""
+    status = os.stat(file)
+    return os.path.abspath(file), status.st_mtime_ns, status.st_size
+
+
+@cache
+def _versions() -> tuple[str, ...]:
+    versions = []
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):  # an extra
+            versions.append(f"{name} {version(name)}")
+    return tuple(versions)
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()

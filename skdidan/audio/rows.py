@@ -1,0 +1,201 @@
+"""Rows of paths or waveforms: list them, and read and convert them in parallel."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping, Set
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from skdidan.audio.cropping import Window
+from skdidan.audio.files import Segment, check_path, convert_window, read_window
+from skdidan.domains import open_target
+
+__all__ = ["BadRow", "read_rows", "waveform_rows"]
+
+_INTEGERS = ("uint8", "int8", "int16", "int32")
+_BATCH = 32  # most rows handed to a job at once
+_SHARES = 8  # batches that each job gets at least, so that no job runs out of work early
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be used.
+
+    Parameters
+    ----------
+    number : int
+        Its number in the `X` given, from 0.
+    error : Exception
+        The reason.
+    """
+
+    number: int
+    error: Exception
+
+
+def waveform_rows(X: Any) -> list[Any]:
+    """List the rows of `X`: paths, or waveforms as one-dimensional arrays.
+
+    Parameters
+    ----------
+    X : array-like or list or Target, of n rows
+        Paths (list, array or Series of str, path-like or `Segment`), waveforms (list of
+        one-dimensional arrays) or a two-dimensional array, shape (n, n_samples).
+
+    Returns
+    -------
+    rows : list of str and Segment, or list of ndarray, shape (n_samples,)
+        The rows in order; nothing is read yet.
+
+    Raises
+    ------
+    TypeError
+        If the rows are neither all paths nor all waveforms, or a path is of bytes.
+    ValueError
+        If there is no row.
+    """
+    X = open_target(X)
+    if isinstance(X, (Set, Mapping)):
+        raise TypeError(f"X must be a list or an array; a {type(X).__name__} has no order of rows.")
+    if isinstance(X, Iterator):
+        raise TypeError(f"X must be a list or an array; got {X!r}. Pass list(X).")
+    if isinstance(X, (str, bytes, os.PathLike)) or not hasattr(X, "__len__"):
+        raise TypeError(f"X must hold one path or waveform per row; got {X!r} alone. Pass [{X!r}].")
+    if hasattr(X, "shape"):
+        X = np.asarray(X)
+        if X.ndim == 2 and X.shape[1] == 1 and X.dtype.kind in "OUT":
+            X = X[:, 0]
+        if (X.ndim, X.dtype.kind) not in {(1, "O"), (1, "U"), (1, "T"), *((2, k) for k in "iuf")}:
+            raise TypeError(
+                "X must be an array of paths, shape (n,), or of waveforms, shape (n, n_samples); "
+                f"got shape {X.shape} and dtype {X.dtype}."
+            )
+    if not len(X):
+        raise ValueError("X has 0 sample(s), at least one path or waveform is needed.")
+    is_path = [isinstance(row, (str, bytes, os.PathLike)) for row in X]
+    if all(is_path):
+        # Entries of os.scandir cannot be sent to other processes, but their paths can.
+        return [row if isinstance(row, Segment) else check_path("path", row) for row in X]
+    if any(is_path):
+        odd = is_path.index(False)
+        raise TypeError(f"X holds paths, but row {odd} is not one: {list(X)[odd]!r}.")
+    return [_as_waveform(row, n) for n, row in enumerate(X)]
+
+
+def _as_waveform(row: Any, n: int) -> NDArray[Any]:
+    if isinstance(row, tuple) and len(row) == 2 and np.ndim(row[1]) == 0 < np.ndim(row[0]):
+        raise TypeError(f"Row {n} is a pair (waveform, sample rate); pass the waveform alone.")
+    waveform = np.asarray(row)
+    if waveform.ndim != 1:
+        raise TypeError(
+            f"The waveform in row {n} must have one axis, (n_samples,); got shape "
+            f"{waveform.shape}. Average the channels first."
+        )
+    if waveform.dtype.kind != "f" and waveform.dtype.name not in _INTEGERS:
+        raise TypeError(
+            f"The waveform in row {n} has dtype {waveform.dtype}, whose full scale is not known. "
+            f"Pass floats within [-1, 1] or one of {', '.join(_INTEGERS)}."
+        )
+    return waveform
+
+
+def read_rows(
+    function: Callable[[NDArray[np.float32]], Any],
+    rows: Mapping[int, Any],
+    *,
+    sample_rate: int,
+    window: Window | None = None,
+    n_jobs: int | None = None,
+    block_size: int | None = None,
+    verbose: int = 0,
+) -> Generator[Any]:
+    """Read rows and apply a function to each waveform, in parallel; yield the results in order.
+
+    Each job reads a row and applies the function, so that the waveforms of a corpus are never in
+    memory together.
+
+    Parameters
+    ----------
+    function : callable
+        From a waveform, ndarray of float32, shape (n_samples,), to anything.
+    rows : mapping of int to str, Segment or ndarray
+        Rows of `waveform_rows` by their numbers.
+    sample_rate : int > 0 [Hz]
+        Rate to which files are resampled; waveforms are taken to have it.
+    window : Window, optional
+        The part of each waveform that the function gets; None is all. Every sample is read and
+        checked, but only a few blocks and this part are in memory.
+    n_jobs : int, optional
+        Jobs of joblib, in threads unless ``joblib.parallel_config`` names another backend.
+    block_size : int > 0, optional
+        Rows after which the jobs wait until all of their results are taken. None never waits: if
+        results are taken slowly, those of a whole corpus may then be in memory.
+    verbose : int, default=0
+        Show a progress bar if not 0.
+
+    Yields
+    ------
+    result : object
+        ``function(waveform)`` of a row, or a `BadRow`.
+    """
+    apply = partial(_apply, function, sample_rate=sample_rate, window=window)
+    results = _in_blocks(apply, list(rows.items()), n_jobs, block_size)
+    with tqdm(total=len(rows), unit="clip", disable=not verbose) as bar:
+        try:
+            for result in results:
+                bar.update()
+                yield result
+        finally:
+            # joblib would warn of the rows under way, where a caller stops early.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                results.close()
+
+
+def _apply(
+    function: Callable[[NDArray[np.float32]], Any],
+    number: int,
+    row: Any,
+    sample_rate: int,
+    window: Window | None,
+) -> Any:
+    """Return ``function(waveform)``, or a `BadRow` if the row cannot be read."""
+    try:
+        if isinstance(row, np.ndarray):
+            waveform = convert_window(row, f"The waveform in row {number}", window)
+        else:
+            waveform = read_window(row, sample_rate, window)
+    except (OSError, ValueError) as error:
+        return BadRow(number, error)
+    return function(waveform)
+
+
+def _in_blocks(
+    apply: Callable[[int, Any], Any],
+    rows: list[tuple[int, Any]],
+    n_jobs: int | None,
+    block_size: int | None,
+) -> Generator[Any]:
+    """Yield ``apply(number, row)`` of each row, in order, from a new round of jobs per block."""
+    block_size = block_size or len(rows)
+    # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
+    # while processes would each import the package first. parallel_config overrides the hint.
+    # Several rows per task, where there are many: handing one over takes longer than a short read.
+    n_shares = _SHARES * effective_n_jobs(n_jobs or 1)
+    with Parallel(
+        n_jobs=n_jobs,
+        prefer="threads",
+        return_as="generator",
+        batch_size=max(1, min(_BATCH, block_size // n_shares)),
+    ) as parallel:
+        for start in range(0, len(rows), block_size):
+            block = rows[start : start + block_size]
+            yield from parallel(delayed(apply)(number, row) for number, row in block)

@@ -1,0 +1,114 @@
+"""Load a corpus from a folder for each emotion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sklearn.utils import Bunch
+
+from skdidan.corpora.folders import AudioFiles, check_folder, examples
+from skdidan.corpora.manifests import build_corpus
+from skdidan.emotions import canonical_label, check_mapping
+
+__all__ = ["load_audio_folder"]
+
+
+def load_audio_folder(
+    root: str | Path,
+    *,
+    speaker: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    name: str | None = None,
+) -> Bunch:
+    """Load a corpus from a folder that holds a folder for each emotion.
+
+    The folder of an emotion is searched recursively. A recording in several formats is listed once.
+    Hidden files are ignored.
+
+    Parameters
+    ----------
+    root : str or Path
+        Folder of the corpus.
+    speaker : str, optional
+        Regular expression that finds the speaker in the path of a file below `root`, with ``/``
+        between folders: its first group, or else the whole match. By default all speakers are
+        "unknown".
+    mapping : mapping from str to str, optional
+        Labels of your own for names of folders or labels of emotions, as in `load_corpus`.
+    name : str, optional
+        Name of the corpus. Default: the name of the folder.
+
+    Returns
+    -------
+    corpus : Bunch
+        As returned by `load_corpus`, sorted by path.
+
+    Raises
+    ------
+    TypeError
+        If `root` is not a path or `speaker` not a string.
+    NotADirectoryError
+        If `root` is not a folder.
+    ValueError
+        If no folder of an emotion holds audio, or `speaker` is not a valid regular expression or
+        does not match every file.
+
+    Warns
+    -----
+    CorpusWarning
+        Once, if something is left out: folders of unknown emotions, folders that cannot be opened,
+        broken links, or unsupported formats.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skdidan import load_audio_folder
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     for file in ("Angry/anna-1.wav", "Sad/bert-1.wav"):
+    ...         Path(root, file).parent.mkdir()
+    ...         Path(root, file).touch()
+    ...     corpus = load_audio_folder(root, speaker="([a-z]+)-")
+    >>> corpus.emotion.tolist(), corpus.speaker.tolist()
+    (['anger', 'sadness'], ['anna', 'bert'])
+    """
+    audio = AudioFiles(check_folder(root, "a folder that holds a folder for each emotion"))
+    files = audio.recordings()
+    if not files:
+        raise ValueError(audio.describe_absence("<emotion>/<file>"))
+    paths, own = [audio.name(file) for file in files], check_mapping(mapping)
+    nested = [path for path in paths if any(canonical_label(x, own) for x in path.split("/")[1:-1])]
+    hint = (
+        f" {len(nested)} files have the name of an emotion in a deeper folder{examples(nested)}: "
+        "list files, emotions and speakers in a table for load_manifest."
+    )
+    rows = {
+        "file": [str(file) for file in files],
+        "emotion": [path.split("/")[0] if "/" in path else "(no folder)" for path in paths],
+        "speaker": ["unknown"] * len(paths) if speaker is None else _find_speakers(speaker, paths),
+        "sex": ["unknown"] * len(paths),
+    }
+    name, where = name or audio.root.resolve().name, f"the folder {str(audio.root)!r}"
+    return build_corpus(rows, own, name, where, audio.report(), hint if nested else "")
+
+
+def _find_speakers(pattern: Any, names: Sequence[str]) -> list[str]:
+    if not isinstance(pattern, str):
+        raise TypeError(f"speaker must be a regular expression, as a str; got {pattern!r}.")
+    try:
+        finder = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"speaker must be a regular expression; got {pattern!r}: {error}."
+        ) from error
+    group = min(finder.groups, 1)
+    speakers = [(match := finder.search(name)) and match[group] for name in names]
+    if lost := [name for name, found in zip(names, speakers, strict=True) if not found]:
+        raise ValueError(
+            f"speaker matches no part of {len(lost)} of {len(names)} files{examples(lost)}; the "
+            f"regular expression is {pattern!r}."
+        )
+    return [found for found in speakers if found]
