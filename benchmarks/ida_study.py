@@ -12,8 +12,8 @@ import cross_corpus
 import torch
 
 from skdidan import IDA, MMD, AdaptationClassifier, MeanDistance, PenaltyTerm, sparse_codes
-from skdidan.penalties.base import Penalty, as_shares
-from skdidan.penalties.reconstruction import _directions, _error_of_sharpened, _label_error
+from skdidan.penalties.base import Penalty, normalise_rows
+from skdidan.penalties.reconstruction import _directions, _label_error, _sharpened_error
 
 #: Level 1: high (0) or low (1) arousal of anger, fear, happiness, neutral, sadness. Level 2: these.
 LEVELS = [[0, 0, 0, 1, 1], [0, 1, 2, 3, 4]]
@@ -54,7 +54,7 @@ class SelfTraining(IDA):
         terms = super().terms(source, target, labels, predictions)
         if "labels" in terms:
             merged = self._at_levels(predictions)
-            error = _error_of_sharpened(merged.detach().clamp_min(0), merged)
+            error = _sharpened_error(merged.detach().clamp_min(0), merged)
             terms["labels"] = self.label_weight * error
         return terms
 
@@ -88,7 +88,7 @@ class LabelAware(IDA):
         atoms, rows = _directions(source), _directions(target)
         positive = predictions.detach().clamp_min(0)
         undecided = positive.amax(dim=1, keepdim=True) == 0
-        probable = as_shares(torch.where(undecided, 1.0, positive))
+        probable = normalise_rows(torch.where(undecided, 1.0, positive))
         price = self.sparsity * (1 + 2 * (1 - probable @ labels.T.to(probable)))
         codes = sparse_codes(atoms, rows, price, tol=self.tol)
         error = _label_error(codes, labels.to(atoms), predictions)

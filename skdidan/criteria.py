@@ -1,9 +1,9 @@
-"""How good do predictions on an unlabelled target look? Functions of outputs and embeddings."""
+"""Criteria that judge predictions on an unlabelled target from outputs and embeddings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,6 @@ from skdidan.parameters import check_positive
 __all__ = [
     "NOT_NEGATIVE",
     "TARGET_CRITERIA",
-    "Answers",
     "class_balance",
     "cluster_agreement",
     "cluster_silhouette",
@@ -29,38 +28,13 @@ __all__ = [
 ]
 
 
-class Answers(Protocol):
-    """What a classifier says of rows."""
-
-    @property
-    def n_classes(self) -> int:
-        """The number of classes that it knows."""
-
-    @property
-    def predicted(self) -> NDArray[Any]:
-        """The predicted classes, shape (n_samples,)."""
-
-    @property
-    def probabilities(self) -> NDArray[Any]:
-        """Their probabilities, shape (n_samples, n_classes)."""
-
-    @property
-    def scores(self) -> NDArray[Any]:
-        """Scores before the softmax, shape (n_samples, n_classes)."""
-
-    @property
-    def embeddings(self) -> NDArray[Any]:
-        """The features on which the classifier decides, shape (n_samples, n_features)."""
-
-
 def prediction_entropy(probabilities: ArrayLike) -> float:
-    r"""Mean entropy of the predictions, as a share of the largest possible; lower is better.
+    r"""Mean entropy of the predictions, relative to its maximum; lower is better.
 
     .. math:: \frac{1}{n \log K} \sum_i H(p_i), \qquad H(p) = -\sum_k p_k \log p_k
 
-    A predictor that puts all rows into one class, and is sure of it, has the best value, 0: the
-    criterion does not notice that it is degenerate. Entropy as a validation criterion is that of
-    [1]_.
+    It is a validation criterion in [1]_. Confidently predicting one class for all rows has the best
+    value, 0: the criterion does not notice this failure.
 
     Parameters
     ----------
@@ -75,7 +49,7 @@ def prediction_entropy(probabilities: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If these are no probabilities of at least two classes.
+        If the rows are not probabilities of at least two classes.
 
     References
     ----------
@@ -92,14 +66,14 @@ def prediction_entropy(probabilities: ArrayLike) -> float:
 
 
 def information_maximisation(probabilities: ArrayLike) -> float:
-    r"""Mutual information of rows and predicted classes; higher is better.
+    r"""Mutual information between rows and predicted classes; higher is better.
 
     .. math:: \frac{1}{\log K} \Bigl( H(\bar p) - \frac1n \sum_i H(p_i) \Bigr), \qquad
               \bar p = \frac1n \sum_i p_i
 
-    with the entropy `H` of `prediction_entropy`: each row shall be of one class, and all classes
-    shall occur alike [1]_. A predictor that puts all rows into one class has the worst value, 0.
-    Where the classes of the target are of unequal size, the best value is not that of the truth.
+    with the entropy `H` of `prediction_entropy`. It is high if each row has one class and all
+    classes are equally frequent [1]_. Predicting one class for all rows has the worst value, 0.
+    If the target classes differ in size, the true labels do not have the best value.
 
     Parameters
     ----------
@@ -114,7 +88,7 @@ def information_maximisation(probabilities: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If these are no probabilities of at least two classes.
+        If the rows are not probabilities of at least two classes.
 
     References
     ----------
@@ -130,18 +104,18 @@ def information_maximisation(probabilities: ArrayLike) -> float:
     """
     p = _check_probabilities(probabilities)
     information = (_entropy(p.mean(axis=0)) - _entropy(p).mean()) / np.log(p.shape[1])
-    return float(information) if information > 1e-12 else 0.0  # rounding shall order nothing
+    return float(information) if information > 1e-12 else 0.0  # no ranking by rounding errors
 
 
 def nuclear_norm(probabilities: ArrayLike) -> float:
-    r"""Nuclear norm of the matrix of predictions, as a share of its bound; higher is better.
+    r"""Nuclear norm of the prediction matrix, relative to its bound; higher is better.
 
     .. math:: \frac{\|P\|_*}{\sqrt{n \min(n, K)}}
 
-    the sum of the singular values of the probabilities :math:`P`, which is large if the rows are
-    sure and the classes diverse [1]_. A predictor that puts all rows into one class, and is sure of
-    it, has :math:`1 / \sqrt K` with :math:`n \ge K`: more than one that cannot decide, which has
-    :math:`1 / K`, and than one that is right but little more sure.
+    The sum of the singular values of the probabilities :math:`P` is large if the rows are confident
+    and the classes diverse [1]_. With :math:`n \ge K`, confidently predicting one class for all
+    rows has :math:`1 / \sqrt K`. Uniform predictions have less, :math:`1 / K`, and correct
+    predictions of low confidence may have less.
 
     Parameters
     ----------
@@ -156,7 +130,7 @@ def nuclear_norm(probabilities: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If these are no probabilities of at least two classes.
+        If the rows are not probabilities of at least two classes.
 
     References
     ----------
@@ -175,32 +149,32 @@ def nuclear_norm(probabilities: ArrayLike) -> float:
 
 
 def neighbourhood_density(probabilities: ArrayLike, *, temperature: float = 0.05) -> float:
-    r"""Soft neighbourhood density: how many neighbours a row has; higher is better.
+    r"""Soft neighbourhood density of the predictions; higher is better.
 
     .. math:: \frac{1}{n \log(n - 1)} \sum_i H(d_i), \qquad
               d_{ij} \propto \exp(\tilde p_i^\top \tilde p_j / T), \quad j \ne i
 
-    with rows :math:`\tilde p` of length one and the entropy `H` of `prediction_entropy`. Rows that
-    lie in dense clusters of predictions have many equally near neighbours [1]_. A predictor that
-    puts all rows into one class makes a single dense cluster and has the best value, 1.
+    with rows :math:`\tilde p` of length one and the entropy `H` of `prediction_entropy`. Rows in
+    dense clusters of predictions have many neighbours at similar distances [1]_. Predicting one
+    class for all rows makes a single dense cluster and has the best value, 1.
 
     Parameters
     ----------
     probabilities : array-like, shape (n_samples, n_classes), n_samples > 2
         Class probabilities of target rows.
     temperature : float > 0, default=0.05
-        The temperature `T`, that of the paper.
+        Temperature `T`; the default is that of the paper.
 
     Returns
     -------
     density : float
-        Between 0 and 1. The paper leaves out the division by :math:`\log(n - 1)`.
+        Between 0 and 1. The paper does not divide by :math:`\log(n - 1)`.
 
     Raises
     ------
     ValueError
-        If these are no probabilities of at least two classes and three rows, or the temperature is
-        not above 0.
+        If there are not at least three rows of probabilities of at least two classes, or the
+        temperature is not above 0.
 
     References
     ----------
@@ -210,7 +184,7 @@ def neighbourhood_density(probabilities: ArrayLike, *, temperature: float = 0.05
 
     Examples
     --------
-    Two pairs: each row has one near neighbour.
+    Two pairs of rows: each row has one near neighbour.
 
     >>> round(neighbourhood_density([[1.0, 0], [1, 0], [0, 1], [0, 1]]), 4)
     0.0
@@ -224,34 +198,34 @@ def neighbourhood_density(probabilities: ArrayLike, *, temperature: float = 0.05
 
 
 def mano(scores: ArrayLike, *, threshold: float = 5.0) -> float:
-    r"""Size of the normalised scores (MaNo); higher is better.
+    r"""Matrix norm of the normalised scores (MaNo); higher is better.
 
     .. math:: \Bigl( \frac{1}{n K} \sum_{ik} \sigma(q_i)_k^4 \Bigr)^{1/4}
 
-    where :math:`\sigma` is the softmax if the scores :math:`q` are calibrated well enough, that is
-    if the mean of :math:`-\log \mathrm{softmax}(q_i)_k` over rows and classes exceeds the
-    threshold, else :math:`\sigma(q)_k \propto 1 + q_k + q_k^2 / 2`, which a badly calibrated
-    network spoils less [1]_. The latter is of the scores less their mean in each row: a softmax
-    does not see a shift, and so shall this. A predictor that puts all rows into one class, and is
-    sure of it, has the best value.
+    The normalisation :math:`\sigma` depends on the mean of :math:`-\log \mathrm{softmax}(q_i)_k`
+    over rows and classes of the scores :math:`q`. If the mean exceeds the threshold, it is the
+    softmax. Otherwise the scores are badly calibrated, and it is the more robust
+    :math:`\sigma(q)_k \propto 1 + q_k + q_k^2 / 2` [1]_, of scores centred in each row, so that it
+    ignores a shift as the softmax does. Confidently predicting one class for all rows has the best
+    value.
 
     Parameters
     ----------
     scores : array-like, shape (n_samples, n_classes), n_classes > 1
-        Scores of target rows before the softmax. The values of different networks are only
-        comparable if their scores are of one scale.
+        Scores of target rows before the softmax. Compare networks only if their scores have the
+        same scale.
     threshold : float, default=5.0
-        The threshold, that of the paper.
+        The default is that of the paper.
 
     Returns
     -------
-    size : float
-        Between :math:`1 / K`, of one that cannot decide, and :math:`K^{-1/4}`.
+    norm : float
+        Between :math:`1 / K`, for equal scores, and :math:`K^{-1/4}`.
 
     Raises
     ------
     ValueError
-        If these are no finite scores of at least two classes.
+        If the rows are not finite scores of at least two classes.
 
     References
     ----------
@@ -268,31 +242,28 @@ def mano(scores: ArrayLike, *, threshold: float = 5.0) -> float:
         shares = softmax(q, axis=1)
     else:
         q = q - q.mean(axis=1, keepdims=True)
-        largest = np.maximum(1, np.abs(q).max(axis=1, keepdims=True))
-        taylor = (
-            largest**-2 + q / largest / largest + (q / largest) ** 2 / 2
-        )  # which cannot overflow
+        largest = np.maximum(1, np.abs(q).max(axis=1, keepdims=True))  # against overflow
+        taylor = largest**-2 + q / largest / largest + (q / largest) ** 2 / 2
         shares = taylor / taylor.sum(axis=1, keepdims=True)
     return float(np.mean(shares**4) ** 0.25)
 
 
 def class_balance(predicted: ArrayLike, n_classes: int) -> float:
-    r"""Entropy of the shares of the predicted classes; higher is better.
+    r"""Entropy of the class frequencies of the predictions; higher is better.
 
     .. math:: -\frac{1}{\log K} \sum_k s_k \log s_k
 
-    with the share :math:`s_k` of rows that are put into class `k`. It is 1 if all classes are
-    predicted alike. A predictor that puts all rows into one class has the worst value, 0, but one
-    that guesses has the best: it is a factor for products. In place of the mean probabilities, the
-    "diversity" of [1]_, it counts predictions, since rows of which nothing is known are diverse in
-    the mean.
+    with the share :math:`s_k` of rows predicted as class `k`. It is 1 if all classes are equally
+    frequent. Predicting one class for all rows has the worst value, 0, but random guesses have the
+    best: use it as a factor of a product. The "diversity" of [1]_ uses the mean probabilities.
+    Predictions are counted here because the mean of uninformative probabilities is diverse as well.
 
     Parameters
     ----------
     predicted : array-like, shape (n_samples,)
-        The predicted classes of target rows.
+        Predicted classes of target rows.
     n_classes : int > 1
-        The number of classes `K` that could be predicted.
+        Number of classes `K` of the classifier.
 
     Returns
     -------
@@ -302,7 +273,7 @@ def class_balance(predicted: ArrayLike, n_classes: int) -> float:
     Raises
     ------
     ValueError
-        If there is no prediction, or more classes occur than there are.
+        If there is no prediction, or more than `n_classes` classes are predicted.
 
     References
     ----------
@@ -319,8 +290,8 @@ def class_balance(predicted: ArrayLike, n_classes: int) -> float:
     counts = np.unique(np.asarray(predicted), return_counts=True)[1]
     if not 0 < len(counts) <= n_classes or n_classes < 2:
         raise ValueError(
-            "predicted must hold rows of at most n_classes classes, of which there must be two or "
-            f"more; got {len(counts)} classes and n_classes={n_classes}."
+            "predicted must hold at least one and at most n_classes classes, and n_classes must be "
+            f"at least 2; got {len(counts)} classes and n_classes={n_classes}."
         )
     return float(_entropy(counts / counts.sum()) / np.log(n_classes)) + 0.0
 
@@ -331,11 +302,10 @@ def cluster_agreement(
     *,
     random_state: int | np.random.RandomState | None = 0,
 ) -> float:
-    r"""Agreement of the predictions with clusters of the embeddings; higher is better.
+    r"""Agreement between predictions and clusters of the embeddings; higher is better.
 
-    Adjusted mutual information of the predicted classes and the clusters of k-means, of which there
-    are as many as classes that are predicted: chance has 0, equal partitions 1 [1]_. Less than
-    chance is returned as 0. A predictor that puts all rows into one class has 0.
+    Adjusted mutual information between the predicted classes and as many clusters by k-means [1]_:
+    1 for equal partitions, 0 at or below chance. Predicting one class for all rows has 0.
 
     Parameters
     ----------
@@ -368,25 +338,22 @@ def cluster_agreement(
     >>> cluster_agreement([[0.0], [0.1], [5.0], [5.1]], ["joy", "joy", "joy", "joy"])
     0.0
     """
-    rows, codes = _check_clusters(embeddings, predicted)
-    n_classes = codes.max() + 1
+    rows, y_idx = _check_clusters(embeddings, predicted)
+    n_classes = y_idx.max() + 1
     if n_classes == 1:
-        return 0.0  # by convention a single class agrees with a single cluster perfectly
+        return 0.0  # the adjusted mutual information of two single clusters is 1
     means = KMeans(n_classes, n_init=10, random_state=random_state).fit(rows)
-    return max(0.0, float(adjusted_mutual_info_score(codes, means.labels_)))
+    return max(0.0, float(adjusted_mutual_info_score(y_idx, means.labels_)))
 
 
 def cluster_silhouette(embeddings: ArrayLike, predicted: ArrayLike) -> float:
-    r"""Silhouette of the predicted classes in the embeddings; higher is better.
-
-    The classes themselves are the clusters here: where k-means is asked for them instead, the score
-    says how well the embeddings cluster, whatever is predicted.
+    r"""Silhouette of the predicted classes as clusters of the embeddings; higher is better.
 
     .. math:: \frac1n \sum_i \frac{b_i - a_i}{\max(a_i, b_i)}
 
-    with the mean distances :math:`a_i` of row `i` to the others of its predicted class and
-    :math:`b_i` to those of the nearest other class [1]_. A predictor that puts all rows into one
-    class has the worst value, -1.
+    with the mean distances :math:`a_i` of row `i` to the other rows of its predicted class and
+    :math:`b_i` to the rows of the nearest other class [1]_. Predicting one class for all rows has
+    the worst value, -1.
 
     Parameters
     ----------
@@ -415,22 +382,24 @@ def cluster_silhouette(embeddings: ArrayLike, predicted: ArrayLike) -> float:
     >>> round(cluster_silhouette([[0.0], [1.0], [10.0], [11.0]], [0, 0, 1, 1]), 4)
     0.8997
     """
-    rows, codes = _check_clusters(embeddings, predicted)
-    if not 1 < codes.max() + 1 < len(codes):
+    rows, y_idx = _check_clusters(embeddings, predicted)
+    if not 1 < y_idx.max() + 1 < len(y_idx):
         return -1.0
-    return float(silhouette_score(rows, codes))
+    return float(silhouette_score(rows, y_idx))
 
 
 def _entropy(p: NDArray[Any]) -> NDArray[Any]:
     return -xlogy(p, p).sum(axis=-1)
 
 
-def _check_matrix(name: str, values: ArrayLike, *, n_rows: int = 1) -> NDArray[np.float64]:
+def _check_matrix(
+    name: str, values: ArrayLike, *, n_rows: int = 1, n_columns: int = 2
+) -> NDArray[np.float64]:
     matrix = np.asarray(values, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[1] < 2 or len(matrix) < n_rows:
+    if matrix.ndim != 2 or len(matrix) < n_rows or matrix.shape[1] < n_columns:
         raise ValueError(
-            f"{name} must be a matrix of at least {n_rows} rows and a column for each of at least "
-            f"two classes; got shape {matrix.shape}."
+            f"{name} must be a matrix with at least {n_rows} rows and {n_columns} columns; got "
+            f"shape {matrix.shape}."
         )
     if not np.isfinite(matrix).all():
         raise ValueError(f"{name} must be finite.")
@@ -440,10 +409,10 @@ def _check_matrix(name: str, values: ArrayLike, *, n_rows: int = 1) -> NDArray[n
 def _check_probabilities(values: ArrayLike, *, n_rows: int = 1) -> NDArray[np.float64]:
     p = _check_matrix("probabilities", values, n_rows=n_rows)
     sums = p.sum(axis=1)
-    # In half precision a probability is off by a thousandth.
+    # Half-precision probabilities have errors of about a thousandth.
     if p.min() < -1e-6 or np.abs(sums - 1).max() > 5e-3:
         raise ValueError(
-            f"probabilities must be at least 0 and sum to 1 in each row; got entries from "
+            f"probabilities must be at least 0 and sum to 1 in each row; got a minimum of "
             f"{p.min():.4g} and sums from {sums.min():.4g} to {sums.max():.4g}."
         )
     p = np.maximum(p, 0)
@@ -453,29 +422,28 @@ def _check_probabilities(values: ArrayLike, *, n_rows: int = 1) -> NDArray[np.fl
 def _check_clusters(
     embeddings: ArrayLike, predicted: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    rows = np.asarray(embeddings, dtype=np.float64)
-    codes = np.unique(np.asarray(predicted), return_inverse=True)[1]
-    if rows.ndim != 2 or codes.ndim != 1 or len(rows) != len(codes) or not len(rows):
+    rows = _check_matrix("embeddings", embeddings, n_columns=1)
+    y_idx = np.unique(np.asarray(predicted), return_inverse=True)[1]
+    if y_idx.shape != (len(rows),):
         raise ValueError(
-            "embeddings must be a matrix with a row for each of the predicted classes; got shapes "
-            f"{rows.shape} and {codes.shape}."
+            "embeddings must have one row for each prediction; got shapes "
+            f"{rows.shape} and {y_idx.shape}."
         )
-    if not np.isfinite(rows).all():
-        raise ValueError("embeddings must be finite.")
-    return rows, codes
+    return rows, y_idx
 
 
-#: Scores of what a classifier says of the target, by their names: the higher, the better.
-TARGET_CRITERIA: dict[str, Callable[[Answers], float]] = {
-    "balance": lambda answers: class_balance(answers.predicted, answers.n_classes),
-    "clusters": lambda answers: cluster_agreement(answers.embeddings, answers.predicted),
-    "density": lambda answers: neighbourhood_density(answers.probabilities),
-    "entropy": lambda answers: -prediction_entropy(answers.probabilities),
-    "information": lambda answers: information_maximisation(answers.probabilities),
-    "mano": lambda answers: mano(answers.scores),
-    "nuclear_norm": lambda answers: nuclear_norm(answers.probabilities),
-    "silhouette": lambda answers: cluster_silhouette(answers.embeddings, answers.predicted),
+#: Criteria of predictions on the target, by their names; higher is better. They take objects with
+#: the attributes n_classes, predicted, probabilities, scores and embeddings.
+TARGET_CRITERIA: dict[str, Callable[[Any], float]] = {
+    "balance": lambda target: class_balance(target.predicted, target.n_classes),
+    "clusters": lambda target: cluster_agreement(target.embeddings, target.predicted),
+    "density": lambda target: neighbourhood_density(target.probabilities),
+    "entropy": lambda target: -prediction_entropy(target.probabilities),
+    "information": lambda target: information_maximisation(target.probabilities),
+    "mano": lambda target: mano(target.scores),
+    "nuclear_norm": lambda target: nuclear_norm(target.probabilities),
+    "silhouette": lambda target: cluster_silhouette(target.embeddings, target.predicted),
 }
 
-#: Those of which a product makes sense: of two negative factors the worse would be better.
+#: Criteria that may be multiplied; a product of two negative factors would reverse their order.
 NOT_NEGATIVE = {"balance", "clusters", "density", "information", "mano", "nuclear_norm"}

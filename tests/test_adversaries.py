@@ -1,4 +1,4 @@
-"""Domain adversaries against torch's own cross-entropy and hand-computed values."""
+"""Domain adversaries against torch's cross-entropy and values by hand."""
 
 import math
 
@@ -13,34 +13,25 @@ from skdidan import ConditionalDomainAdversary, DomainAdversary
 def cross_entropy(discriminator, source, target):
     """Mean of the domains' losses, by torch."""
     loss = nn.BCEWithLogitsLoss()
-    logits = discriminator(source), discriminator(target)
-    return (
-        loss(logits[0], torch.ones(len(source), 1)) + loss(logits[1], torch.zeros(len(target), 1))
-    ) / 2
+    logits_s, logits_t = discriminator(source), discriminator(target)
+    return (loss(logits_s, torch.ones_like(logits_s)) + loss(logits_t, 0 * logits_t)) / 2
 
 
-def gradients(value, *tensors):
-    return torch.autograd.grad(value, tensors)
-
-
-def test_the_value_and_the_discriminators_gradient_are_torchs_and_that_of_features_is_reversed():
-    source, target = (
-        features(9).float().requires_grad_(),
-        features(5, seed=1).float().requires_grad_(),
-    )
+def test_value_and_gradients_are_those_of_torch_but_reversed_at_the_features():
+    source, target = (features(n, seed=n).float().requires_grad_() for n in (9, 5))
     adversary = DomainAdversary((7, 6))
     value = adversary(source, target)
     expected = cross_entropy(adversary.discriminator, source, target)
     assert value.item() == pytest.approx(expected.item(), rel=1e-6)
     weights = list(adversary.parameters())
     assert [tuple(w.shape) for w in weights] == [(7, 4), (7,), (6, 7), (6,), (1, 6), (1,)]
-    ours = gradients(value, source, target, *weights)
-    theirs = gradients(expected, source, target, *weights)
+    ours = torch.autograd.grad(value, [source, target, *weights])
+    theirs = torch.autograd.grad(expected, [source, target, *weights])
     for sign, mine, reference in zip((-1, -1, *[1] * 6), ours, theirs, strict=True):
         torch.testing.assert_close(mine, sign * reference)
 
 
-def test_a_discriminator_that_guesses_costs_log_2():
+def test_a_discriminator_that_guesses_has_a_loss_of_log_2():
     adversary = DomainAdversary(())
     adversary(features(3), features(2))
     for weight in adversary.parameters():
@@ -50,7 +41,7 @@ def test_a_discriminator_that_guesses_costs_log_2():
     )
 
 
-def test_its_weights_are_drawn_without_advancing_the_generator():
+def test_drawing_the_weights_does_not_advance_the_generator():
     before = torch.get_rng_state()
     DomainAdversary()(features(3), features(2))
     assert torch.equal(torch.get_rng_state(), before)
@@ -59,11 +50,11 @@ def test_its_weights_are_drawn_without_advancing_the_generator():
 def test_features_of_another_size_are_refused():
     adversary = DomainAdversary()
     adversary(features(3), features(2))
-    with pytest.raises(ValueError, match="has learnt from rows of 4 columns; got 5"):
+    with pytest.raises(ValueError, match="was made for rows of 4 columns; got 5"):
         adversary(features(3, d=5), features(2, d=5))
 
 
-def test_another_type_of_features_goes_through_the_same_weights():
+def test_weights_stay_the_same_for_features_of_another_type():
     adversary = DomainAdversary()
     single = adversary(features(3).float(), features(2).float())
     double = adversary(features(3), features(2))
@@ -71,7 +62,7 @@ def test_another_type_of_features_goes_through_the_same_weights():
     assert single.item() == double.item()
 
 
-def test_the_first_call_may_be_one_of_inference():
+def test_weights_drawn_in_inference_mode_can_be_trained():
     adversary = DomainAdversary()
     with torch.inference_mode():
         adversary(features(3), features(2))
@@ -79,21 +70,13 @@ def test_the_first_call_may_be_one_of_inference():
     assert all(weight.grad is not None for weight in adversary.parameters())
 
 
-@pytest.mark.parametrize(
-    ("hidden", "message"),
-    [
-        (8, "hidden must be a list or tuple of whole numbers; got 8"),
-        ("8", "hidden must be a list or tuple of whole numbers; got '8'"),
-        ([8, 0], "hidden must be a whole number of at least 1; got 0"),
-    ],
-)
-def test_hidden_layers_have_units(hidden, message):
-    with pytest.raises(ValueError, match=message):
-        DomainAdversary(hidden)
+def test_hidden_layers_have_units():
+    with pytest.raises(ValueError, match="hidden must be a whole number of at least 1; got 0"):
+        DomainAdversary([8, 0])
 
 
 class TestConditional:
-    """The discriminator of features and predictions."""
+    """The discriminator on features and predictions."""
 
     source, target = features(3, d=2), features(2, d=2, seed=1)
 
@@ -105,9 +88,9 @@ class TestConditional:
             predictions=torch.tensor(predictions, dtype=torch.float64),
         )
 
-    def test_it_sees_the_outer_product_by_hand(self):
+    def test_the_discriminator_receives_the_outer_product(self):
         adversary = ConditionalDomainAdversary((), entropy_conditioning=False)
-        of_source = [[1.0, 0.0], [0.5, 0.5], [-1.0, 2.0]]  # below 0 is 0, the sum is 1
+        of_source = [[1.0, 0.0], [0.5, 0.5], [-1.0, 2.0]]  # the last is clipped to 0 and 1
         of_target = [[0.25, 0.75], [0.0, 1.0]]
         value = self.call(adversary, of_source, of_target)
         shares_s, shares_t = [[1, 0], [0.5, 0.5], [0, 1]], of_target
@@ -120,9 +103,9 @@ class TestConditional:
         expected = (torch.log1p(torch.exp(-logits_s)).mean() + logits_t.exp().log1p().mean()) / 2
         assert value.item() == pytest.approx(expected.item())
 
-    def test_sure_rows_count_twice_and_undecided_ones_one_and_a_half_times(self):
+    def test_confident_rows_weigh_2_and_undecided_ones_1_5(self):
         adversary = ConditionalDomainAdversary((5,))
-        of_target = [[1.0, 0.0], [0.0, 0.0]]  # the last is undecided
+        of_target = [[1.0, 0.0], [0.0, 0.0]]  # the last becomes uniform
         all_rows = self.call(adversary, [[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]], of_target)
         # exp(-log 2) = 1/2: weights 2, 1.5, 1.5, and 2, 1.5.
         discriminator = adversary.discriminator
@@ -145,17 +128,15 @@ class TestConditional:
         torch.manual_seed(0)
         conditional = ConditionalDomainAdversary()(self.source, self.target)
         torch.manual_seed(0)
-        assert float(conditional.detach()) == float(
-            DomainAdversary()(self.source, self.target).detach()
-        )
+        assert conditional.item() == DomainAdversary()(self.source, self.target).item()
 
-    def test_other_classes_than_before_are_refused(self):
+    def test_another_number_of_classes_is_refused(self):
         adversary = ConditionalDomainAdversary()
         self.call(adversary, [[1.0, 0.0]] * 3, [[1.0, 0.0]] * 2)
         with pytest.raises(ValueError, match=r"rows of 4 columns; got 2.*same classes"):
             adversary(self.source, self.target)
 
-    def test_entropy_conditioning_is_a_switch(self):
+    def test_entropy_conditioning_is_shown_and_checked(self):
         shown = repr(ConditionalDomainAdversary(entropy_conditioning=False))
         assert "entropy_conditioning=False" in shown
         with pytest.raises(ValueError, match="must be True or False; got 'no'"):

@@ -489,14 +489,14 @@ class TestPenalties:
     def test_features_that_do_not_fit_are_refused(self, penalty):
         with pytest.raises(TypeError, match="must be tensors; got Tensor and ndarray"):
             penalty(torch.zeros(6, 4), np.zeros((6, 4)))
-        with pytest.raises(ValueError, match=r"equally many columns; got shapes \(6, 4\) and"):
+        with pytest.raises(ValueError, match=r"same number of columns; got shapes \(6, 4\) and"):
             penalty(features(6), features(6)[:, :1])
         match = r"at least one row and one column; got shapes \(6, 4\) and"
         with pytest.raises(ValueError, match=match):
             penalty(features(6), features(6)[:0])
         with pytest.raises(ValueError, match="at least one row and one column"):
             penalty(features(6)[:, :0], features(6)[:, :0])
-        with pytest.raises(ValueError, match=r"of a floating type; got torch\.int64 and"):
+        with pytest.raises(ValueError, match=r"a floating-point type; got torch\.int64 and"):
             penalty(features(6).long(), features(6))
 
     def test_half_precision_is_computed_in_single(self, call):
@@ -558,7 +558,9 @@ def test_memberships_that_do_not_fit_are_refused(name):
         ValueError, match=rf"{first} must be of shape \(., n_classes\); got \(2, 3\)"
     ):
         penalty(source, target, **{**known, first: known[first][:2]})
-    with pytest.raises(ValueError, match=f"{first} and {last} must agree in their columns"):
+    with pytest.raises(
+        ValueError, match=f"{first} and {last} must have the same number of columns"
+    ):
         penalty(source, target, **{**known, first: known[first][:, :2]})
 
 

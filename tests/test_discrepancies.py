@@ -1,4 +1,4 @@
-"""Maximum mean discrepancies against plain NumPy and hand-computed values."""
+"""Maximum mean discrepancies against plain NumPy and values by hand."""
 
 import itertools
 import math
@@ -25,7 +25,7 @@ def mmd_reference(source, target, widths):
     return average(source, source) + average(target, target) - 2 * average(source, target)
 
 
-def test_mmd_does_not_see_the_scale():
+def test_scaling_the_features_does_not_change_mmd():
     source, target = features(20), features(15, seed=1, shift=1.0)
     expected = float(MMD()(source, target))
     assert float(MMD()(1e-10 * source, 1e-10 * target)) == pytest.approx(expected)
@@ -38,16 +38,10 @@ def test_mmd_equals_its_formula():
         assert float(MMD(widths)(source, target)) == pytest.approx(expected, rel=1e-10)
 
 
-def test_mmd_is_never_negative_and_sees_a_shift():
-    near = MMD()(features(50), features(40, seed=1))
-    far = MMD()(features(50), features(40, seed=1, shift=1.0))
-    assert 0 <= float(near) < float(far)
-
-
 class TestLMMD:
     """The MMD of each class."""
 
-    def test_of_hard_labels_it_is_the_mean_of_the_classes(self):
+    def test_hard_labels_give_the_mean_over_the_shared_classes(self):
         source, target = features(12), features(9, seed=1, shift=0.5)
         codes_s, codes_t = torch.arange(12) % 3, torch.arange(9) % 2  # no target row of class 2
         value = LMMD((1.0,))(source, target, one_hot(codes_s.tolist()), one_hot(codes_t.tolist()))
@@ -61,8 +55,8 @@ class TestLMMD:
             expected -= 2 * kernel[s][:, t].mean()
         assert float(value) == pytest.approx(float(expected) / 2)
 
-    def test_soft_predictions_weigh_the_rows(self, monkeypatch):
-        def kernel(penalty, rows):  # of a width that does not depend on the rows
+    def test_soft_predictions_weight_the_rows(self, monkeypatch):
+        def kernel(penalty, rows):  # with a width that does not depend on the rows
             return torch.exp(-torch.cdist(rows, rows).square())
 
         monkeypatch.setattr(LMMD, "_kernel", kernel)
@@ -73,7 +67,7 @@ class TestLMMD:
         copies = target[[0, 0, 0, 1, 0]], labels, one_hot([0, 0, 0, 0, 1], 2)
         assert float(soft) == pytest.approx(float(LMMD()(source, *copies)))
 
-    def test_without_labels_it_is_mmd(self):
+    def test_without_labels_or_with_one_class_it_is_mmd(self):
         source, target = features(8), features(6, seed=1)
         assert float(LMMD()(source, target)) == float(MMD()(source, target))
         ones = torch.ones(8, 1), torch.ones(6, 1)
@@ -85,7 +79,7 @@ class TestLMMD:
         LMMD()(source, target, one_hot([0, 1] * 4, 2), predictions).backward()
         assert predictions.grad is None and source.grad.abs().sum() > 0
 
-    def test_no_class_in_common_costs_nothing(self):
+    def test_domains_without_a_shared_class_have_a_value_of_zero(self):
         labels = one_hot([0, 0, 0], 2), one_hot([1, 1], 2)
         assert float(LMMD()(features(3), features(2), *labels)) == 0
 
@@ -108,7 +102,7 @@ class TestJMMD:
         value = jmmd(source, target, source_predictions=probable[:7], predictions=probable[7:])
         assert float(value) == pytest.approx(expected, rel=1e-10)
 
-    def test_of_equal_predictions_it_is_mmd(self):
+    def test_without_or_with_equal_predictions_it_is_mmd(self):
         source, target = features(8), features(6, seed=1)
         known = {"source_predictions": torch.ones(8, 3), "predictions": torch.ones(6, 3)}
         expected = float(MMD()(source, target))
@@ -129,7 +123,6 @@ class TestJMMD:
     [
         (lambda: MMD(3), "widths must be a list or tuple of numbers; got 3"),
         (lambda: MMD("12"), "widths must be a list or tuple of numbers; got '12'"),
-        (lambda: MMD([True]), "widths must be a finite number above 0; got True"),
         (lambda: MMD([]), "widths must hold at least one number"),
         (lambda: MMD(np.array([1.0, 0.0])), r"widths must be a finite number above 0; got .*0\.0"),
         (lambda: JMMD(prediction_width=0), "prediction_width must be a finite number above 0"),

@@ -1,4 +1,4 @@
-"""The sparse solver against scikit-learn's Lasso, closed forms and the optimality conditions."""
+"""Sparse codes against scikit-learn's Lasso, closed forms and the optimality conditions."""
 
 import numpy as np
 import pytest
@@ -27,8 +27,9 @@ def objective(target, source, codes, sparsity):
 SHAPES = [(7, 5, 12), (5, 40, 12), (60, 50, 8), (1, 30, 20), (3, 1, 4)]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("sparsity", [0.05, 1.0])
+@pytest.mark.parametrize(
+    ("shape", "sparsity"), [*((shape, 0.05) for shape in SHAPES), (SHAPES[1], 1.0)]
+)
 def test_objective_agrees_with_scikit_learn(shape, sparsity):
     target, source = problem(*shape)
     codes = sparse_codes(source, target, sparsity)
@@ -39,21 +40,13 @@ def test_objective_agrees_with_scikit_learn(shape, sparsity):
     assert objective(target, source, codes, sparsity) == pytest.approx(best, rel=1e-4)
 
 
-def test_prices_of_their_own_are_those_of_rescaled_sources():
+def test_one_weight_for_each_code_is_equivalent_to_rescaled_source_rows():
     target, source = problem(6, 9, 12)
-    price = 0.1 + torch.rand(6, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    codes = sparse_codes(source, target, price, tol=1e-10)
-    for row, prices, code in zip(target, price, codes, strict=True):
-        rescaled = sparse_codes(source / prices.unsqueeze(1), row[None], 1.0, tol=1e-10)
-        torch.testing.assert_close(code, rescaled[0] / prices, atol=1e-5, rtol=0)
-
-
-def test_a_matrix_of_equal_prices_is_one_price():
-    target, source = problem(6, 9, 12)
-    one = sparse_codes(source, target, 0.3)
-    assert torch.equal(
-        sparse_codes(source, target, torch.full((6, 9), 0.3, dtype=torch.float64)), one
-    )
+    weights = 0.1 + torch.rand(6, 9, generator=torch.Generator().manual_seed(0)).double()
+    codes = sparse_codes(source, target, weights, tol=1e-10)
+    for row, weight, code in zip(target, weights, codes, strict=True):
+        rescaled = sparse_codes(source / weight.unsqueeze(1), row[None], 1.0, tol=1e-10)
+        torch.testing.assert_close(code, rescaled[0] / weight, atol=1e-5, rtol=0)
 
 
 def test_single_precision_agrees_with_double():
@@ -79,27 +72,28 @@ def test_optimality_conditions_hold():
     torch.testing.assert_close(slope[active], 0.5 * codes[active].sign(), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_nearly_collinear_sources_are_solved(dtype):
+def test_nearly_collinear_source_rows_are_solved():
+    """Ill-conditioned float32 rows: the gap closes in time, or a warning would be an error."""
     generator = torch.Generator().manual_seed(0)
     direction = torch.randn(50, 1, generator=generator) @ torch.randn(1, 20, generator=generator)
-    source = (direction + 0.05 * torch.randn(50, 20, generator=generator)).to(dtype)
-    target = torch.randn(30, 20, generator=generator).to(dtype)
-    codes = sparse_codes(source, target, 0.1)  # a warning would be an error
+    source = direction + 0.05 * torch.randn(50, 20, generator=generator)
+    target = torch.randn(8, 20, generator=generator)
+    codes = sparse_codes(source, target, 0.1)
     lasso = Lasso(alpha=0.1 / 20, fit_intercept=False, tol=1e-10, max_iter=1_000_000)
     reference = lasso.fit(source.double().numpy().T, target.double().numpy().T).coef_
-    best = objective(target, source, torch.tensor(reference, dtype=dtype), 0.1)
+    best = objective(target, source, torch.tensor(reference).float(), 0.1)
     assert objective(target, source, codes, 0.1) == pytest.approx(best, rel=1e-4)
 
 
-def test_uncorrelated_rows_have_no_code():
+def test_all_codes_are_zero_at_the_largest_product():
     target, source = problem(6, 8, 5)
     too_sparse = float((target @ source.T).abs().max())
     assert sparse_codes(source, target, too_sparse).count_nonzero() == 0
 
 
-def test_gram_and_factored_routes_agree():
-    target, source = problem(50, 40, 6)  # one Gram matrix for fifty rows ...
+def test_solving_with_and_without_the_gram_matrix_agree():
+    """Twelve rows together use the Gram matrix of ten source rows, single rows do not."""
+    target, source = problem(12, 10, 6)
     together = sparse_codes(source, target, 0.2, tol=1e-10)
     alone = torch.cat([sparse_codes(source, row[None], 0.2, tol=1e-10) for row in target])
     assert objective(target, source, together, 0.2) == pytest.approx(
@@ -107,36 +101,19 @@ def test_gram_and_factored_routes_agree():
     )
 
 
-def test_rows_are_solved_independently():
-    target, source = problem(10, 12, 9)
-    codes = sparse_codes(source, target, 0.3, tol=1e-10)
-    order = torch.randperm(10, generator=torch.Generator().manual_seed(0))
-    permuted = sparse_codes(source, target[order], 0.3, tol=1e-10)
-    torch.testing.assert_close(permuted, codes[order], atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("which", ["zero target", "zero source", "identical sources"])
-def test_degenerate_rows_give_finite_codes(which):
+def test_zero_and_identical_rows_give_finite_codes():
     target, source = problem(4, 6, 5)
-    if which == "zero target":
-        target[0] = 0
-    elif which == "zero source":
-        source[:] = 0
-    else:
-        source[:] = source[0]
-    codes = sparse_codes(source, target, 0.1)
-    assert codes.isfinite().all()
-    if which == "zero target":
-        assert codes[0].count_nonzero() == 0
-    if which == "zero source":
-        assert codes.count_nonzero() == 0
+    target[0] = 0
+    assert sparse_codes(source, target, 0.1)[0].count_nonzero() == 0
+    assert sparse_codes(0 * source, target, 0.1).count_nonzero() == 0
+    assert sparse_codes(source[:1].expand(6, 5), target, 0.1).isfinite().all()
 
 
-def test_memory_stays_below_the_source_gram_matrix():
-    n_source = 300_000  # whose Gram matrix would take 720 GB
+def test_memory_stays_below_the_gram_matrix_of_the_source():
+    n_source = 300_000  # the Gram matrix would take 720 GB
     target, source = problem(1, n_source, 4)
     codes = sparse_codes(source, target, 1e3)
-    assert codes.shape == (1, n_source)
+    assert codes.shape == (1, n_source) and codes.count_nonzero() == 0
 
 
 def test_no_gradient_flows_through_the_solver():
@@ -152,7 +129,7 @@ def test_running_out_of_iterations_warns():
     assert caught[0].filename == __file__
 
 
-def test_closing_the_gap_with_the_last_iteration_does_not_warn():
+def test_closing_the_gap_in_the_last_iteration_does_not_warn():
     source, target = torch.eye(3), torch.ones(1, 3)
     assert sparse_codes(source, target, 2.0, max_iter=1).count_nonzero() == 0  # zeros are optimal
 
@@ -160,11 +137,11 @@ def test_closing_the_gap_with_the_last_iteration_does_not_warn():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (((2, 3), (4, 5), 0.1), r"equally many columns; got shapes \(4, 5\) and \(2, 3\)"),
-        (((2, 3), (0, 3), 0.1), r"source has no rows or columns .*; got shape \(0, 3\)"),
-        (((2, 0), (4, 0), 0.1), r"source has no rows or columns .*; got shape \(4, 0\)"),
+        (((2, 3), (4, 5), 0.1), r"same number of columns; got shapes \(4, 5\) and \(2, 3\)"),
+        (((2, 3), (0, 3), 0.1), r"source needs at least one row and .*; got shape \(0, 3\)"),
+        (((2, 0), (4, 0), 0.1), r"source needs at least one row and .*; got shape \(4, 0\)"),
         (((2, 3), (4, 3), 0.0), "sparsity must be a finite number above 0; got 0.0"),
-        (((2, 3), (4, 3), torch.ones(4, 2)), r"of shape \(2, 4\); got \(4, 2\)"),
+        (((2, 3), (4, 3), torch.ones(4, 2)), r"= \(2, 4\); got shape \(4, 2\)"),
         (((2, 3), (4, 3), torch.zeros(2, 4)), "must hold finite numbers above 0"),
     ],
 )
@@ -175,12 +152,11 @@ def test_errors_name_the_value(arguments, message):
 
 
 def test_integers_are_refused():
-    with pytest.raises(ValueError, match=r"of a floating type; got torch\.int64 and"):
+    with pytest.raises(ValueError, match=r"a floating-point type; got torch\.int64 and"):
         sparse_codes(torch.eye(2).long(), torch.ones(1, 2), 0.1)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("tol", [1e-4, 0.1])
+@pytest.mark.parametrize(("dtype", "tol"), [(torch.float16, 1e-4), (torch.bfloat16, 0.1)])
 def test_half_precision_is_solved_in_a_higher_one(dtype, tol):
     target, source = (rows.to(dtype) for rows in problem(6, 20, 8))
     codes = sparse_codes(source, target, 0.5, tol=tol)
@@ -189,26 +165,26 @@ def test_half_precision_is_solved_in_a_higher_one(dtype, tol):
     torch.testing.assert_close(codes, expected.to(dtype))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_rows_of_very_different_lengths_fall_back_to_double_precision(seed):
     target, source = problem(20, 30, 12, seed=seed)
     lengths = torch.logspace(0, 4, 30, dtype=torch.float64).unsqueeze(1)
     codes = sparse_codes((lengths * source).float(), target.float(), 0.1, tol=0.05).double()
-    # The same problem with the lengths in the prices.
-    prices = (0.1 / lengths.T).expand(20, 30)
-    exact = sparse_codes(source, target, prices, tol=1e-5)
-    cost, least = (
-        0.5 * (target - w @ source).square().sum() + (prices * w.abs()).sum()
+    # The same problem with the lengths in the penalty weights.
+    weights = (0.1 / lengths.T).expand(20, 30)
+    exact = sparse_codes(source, target, weights, tol=1e-5)
+    value, least = (
+        0.5 * (target - w @ source).square().sum() + (weights * w.abs()).sum()
         for w in (codes * lengths.T, exact)
     )
     energy = 0.5 * target.square().sum()
-    assert least - 1e-5 * energy <= cost <= least + 0.05 * energy
+    assert least - 1e-5 * energy <= value <= least + 0.05 * energy
 
 
 def test_lengths_beyond_double_precision_are_refused():
     target, source = problem(4, 6, 3)
     lengths = torch.logspace(0, 50, 6, dtype=torch.float64).unsqueeze(1)
-    with pytest.raises(ValueError, match="source has rows of too different lengths"):
+    with pytest.raises(ValueError, match="The lengths of the source rows differ too much"):
         sparse_codes(lengths * source, target, 0.1)
 
 

@@ -21,7 +21,7 @@ from torch import nn
 from skdidan.domains import Domains, open_target
 from skdidan.estimators import GroupedEstimator, check_finite, validate_domains
 from skdidan.neural.batches import PairedBatches
-from skdidan.neural.monitoring import SOURCE, EpochScores, NetAnswers, check_monitor
+from skdidan.neural.monitoring import SOURCE, EpochScores, NetPredictions, check_monitor
 from skdidan.neural.networks import make_network
 from skdidan.neural.training import LOSSES, AdaptationNet, PenaltyTerm
 from skdidan.padding import is_padded, pad_alike
@@ -337,7 +337,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         """
         return self._answers(X).embeddings
 
-    def _answers(self, X: Any) -> NetAnswers:
+    def _answers(self, X: Any) -> NetPredictions:
         check_is_fitted(self)
         X = validate_data(
             self,
@@ -350,7 +350,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         )
         check_finite(self, X)
         self._check_shape(X)
-        return NetAnswers.of(self.net_, torch.tensor(X))
+        return NetPredictions.of(self.net_, torch.tensor(X))
 
     def _check_shape(self, X: NDArray[Any]) -> None:
         expected = self.feature_shape_

@@ -14,29 +14,29 @@ __all__ = ["Batch", "PairedBatches"]
 
 
 class Batch(NamedTuple):
-    """One step's rows of both domains.
+    """Rows of both domains for one training step.
 
     Attributes
     ----------
     source : Tensor, shape (n_source, ...)
         Source rows.
     target : Tensor, shape (n_target, ...)
-        Target rows; none of them without a target.
-    codes : Tensor of int64, shape (n_source,)
-        Class codes of the source rows.
+        Target rows; empty without a target.
+    y_idx : Tensor of int64, shape (n_source,)
+        Class indices of the source rows.
     """
 
     source: Tensor
     target: Tensor
-    codes: Tensor
+    y_idx: Tensor
 
 
 class PairedBatches:
-    """Paired mini-batches: every row of the larger domain once an epoch, in a new order.
+    """Shuffled mini-batches of source and target rows.
 
-    The larger domain is dealt out in ``ceil(n / batch_size)`` batches whose sizes differ by one
-    at most, so that none is a remainder. The smaller domain is shuffled and dealt out again as
-    often as needed; no row stands twice in a batch.
+    An epoch uses each row of the larger domain once, in ``ceil(n / batch_size)`` batches whose
+    sizes differ by at most one. The smaller domain is reshuffled and reused as often as needed. No
+    batch holds a row twice.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ class PairedBatches:
         Source rows.
     target : Tensor, shape (n_target, ...), or None
         Target rows.
-    codes : Tensor of int64, shape (n_source,)
-        Class codes of the source rows.
+    y_idx : Tensor of int64, shape (n_source,)
+        Class indices of the source rows.
     batch_size : int > 0
-        Most rows of one domain in a batch.
+        Maximum number of rows of one domain in a batch.
     rng : numpy.random.Generator
-        Where the orders come from.
+        Generator of the orders.
 
     Examples
     --------
@@ -64,12 +64,12 @@ class PairedBatches:
         self,
         source: Tensor,
         target: Tensor | None,
-        codes: Tensor,
+        y_idx: Tensor,
         batch_size: int,
         rng: np.random.Generator,
     ) -> None:
         self.source = source
-        self.codes = codes
+        self.y_idx = y_idx
         self.target = source[:0] if target is None else target
         self.batch_size = batch_size
         n_largest = max(len(self.source), len(self.target))
@@ -86,22 +86,22 @@ class PairedBatches:
         for size in np.diff(ends, prepend=0):
             source_rows = self._source_orders.take(int(size))
             target_rows = self._target_orders.take(int(size))
-            yield Batch(self.source[source_rows], self.target[target_rows], self.codes[source_rows])
+            yield Batch(self.source[source_rows], self.target[target_rows], self.y_idx[source_rows])
 
 
 class _Orders:
-    """An endless row of shuffled orders of one domain, dealt out piece by piece."""
+    """Endless sequence of shuffled row numbers of one domain."""
 
     def __init__(self, n_rows: int, rng: np.random.Generator) -> None:
         self.n_rows = n_rows
         self.rng = rng
-        self.left: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.rest: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def take(self, size: int) -> Tensor:
         size = min(size, self.n_rows)
-        if len(self.left) < size:
+        if len(self.rest) < size:
             order = self.rng.permutation(self.n_rows)
-            is_due = np.isin(order, self.left)  # behind the others, or a batch would hold it twice
-            self.left = np.concatenate([self.left, order[~is_due], order[is_due]])
-        rows, self.left = self.left[:size], self.left[size:]
+            is_repeated = np.isin(order, self.rest)  # goes last, or a batch could hold it twice
+            self.rest = np.concatenate([self.rest, order[~is_repeated], order[is_repeated]])
+        rows, self.rest = self.rest[:size], self.rest[size:]
         return torch.from_numpy(rows)

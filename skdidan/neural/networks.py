@@ -1,9 +1,9 @@
-"""Networks that return logits and the features on which domains are aligned.
+"""Networks that return logits and the features on which the domains are aligned.
 
-Each is built as ``network(input_shape, n_classes, ...)`` and maps a batch to `Outputs`. A network
-of the caller's own does the same; a plain tuple ``(logits, features)`` is as good. One whose
-attribute ``takes_padding`` is true is given spectrograms of different lengths, too, in which the
-frames after the end of a recording are NaN: see `frame_mask`.
+A network is made by ``network(input_shape, n_classes, ...)`` and maps a batch to `Outputs`, or to a
+plain tuple ``(logits, features)``. If its attribute ``takes_padding`` is true, it also receives
+spectrograms of different lengths, whose frames after the end of a recording are NaN: see
+`frame_mask`.
 """
 
 from __future__ import annotations
@@ -23,21 +23,20 @@ __all__ = ["CNN", "MLP", "NETWORKS", "VGG11", "Outputs", "frame_mask", "make_net
 
 
 class Outputs(NamedTuple):
-    """What a network says of a batch.
+    """Outputs of a network for one batch.
 
     Attributes
     ----------
     logits : Tensor, shape (n_samples, n_classes)
         Outputs of the last, linear layer.
     features : Tensor, shape (n_samples, n_features)
-        Its inputs, on which penalties align the domains by default.
+        Inputs of the last layer. Penalties align the domains on them by default.
     layers : dict of str to Tensor, or None
-        Layers offered for alignment by their names, each of shape (n_samples, n_units), from the
-        input to the output; the last of them are `features`.
+        Layers that can be aligned, by name, from input to output. Each has shape
+        (n_samples, n_units); the last one equals `features`.
     local_layers : dict of str to Tensor, or None
-        Those of `layers` that are fully connected, the last among them: equal in value, but their
-        gradient reaches the fully connected layers only and stops below them. None stands for
-        `layers` themselves.
+        The fully connected ones among `layers`, with equal values. Their gradient stops below the
+        fully connected layers. None stands for `layers` themselves.
     """
 
     logits: Tensor
@@ -46,15 +45,15 @@ class Outputs(NamedTuple):
     local_layers: dict[str, Tensor] | None = None
 
     def layer(self, name: str = "features", *, local: bool = False) -> Tensor:
-        """Return a layer by its name.
+        """Return a layer by name.
 
         Parameters
         ----------
         name : str, default="features"
             "features", "logits", or a key of `layers`.
         local : bool, default=False
-            Whether its gradient shall stop below the fully connected layers. A layer further
-            down has no such form and is returned as it is.
+            Whether the gradient stops below the fully connected layers. Layers that are not fully
+            connected are returned unchanged.
 
         Returns
         -------
@@ -64,8 +63,8 @@ class Outputs(NamedTuple):
         Raises
         ------
         ValueError
-            If the network offers no layer of this name, or not as a matrix with a row per sample,
-            or no local form of its last layer beside those of others.
+            If no layer has this name, if the layer is not a matrix with a row for each sample, or
+            if `local_layers` lacks the last layer.
         """
         layers = self.layers or {}
         offered = {**layers, "features": self.features, "logits": self.logits}
@@ -86,14 +85,14 @@ class Outputs(NamedTuple):
         last = next(reversed(layers), None)
         if last not in self.local_layers:
             raise ValueError(
-                "local_layers must hold the last of the layers, which are the features, "
-                f"{last!r}; got {list(self.local_layers)}."
+                f"local_layers must hold the last layer, {last!r}, which is the features; got "
+                f"{list(self.local_layers)}."
             )
         return self.local_layers[last]
 
 
 def frame_mask(X: Tensor) -> Tensor:
-    """Mark the frames of spectrograms of different lengths.
+    """Tell the frames of spectrograms of different lengths from padding.
 
     Parameters
     ----------
@@ -103,7 +102,7 @@ def frame_mask(X: Tensor) -> Tensor:
     Returns
     -------
     mask : Tensor of bool, shape (n_samples, n_frames)
-        True for the frames of a recording, False for the padding.
+        True for the frames of a recording, False for padding.
 
     Examples
     --------
@@ -115,7 +114,7 @@ def frame_mask(X: Tensor) -> Tensor:
 
 
 class _FullyConnected(nn.Module):
-    """Rectified fully connected layers, called fc1, fc2, ..., and a linear output layer."""
+    """Rectified fully connected layers "fc1", "fc2", ..., and a linear output layer."""
 
     def __init__(
         self, n_inputs: int, hidden: Sequence[int], n_classes: int, dropout: float
@@ -123,7 +122,7 @@ class _FullyConnected(nn.Module):
         super().__init__()
         sizes = n_inputs, *check_counts("hidden", hidden)
         if len(sizes) == 1:
-            raise ValueError("hidden must hold at least one layer, whose units are the features.")
+            raise ValueError("hidden must hold at least one layer; the last gives the features.")
         layers = [nn.Sequential(nn.Linear(*pair), nn.ReLU()) for pair in pairwise(sizes)]
         self.embedding = nn.ModuleDict({f"fc{i}": layer for i, layer in enumerate(layers, 1)})
         self.output = nn.Sequential(nn.Dropout(dropout), nn.Linear(sizes[-1], n_classes))
@@ -138,23 +137,23 @@ class _FullyConnected(nn.Module):
 class MLP(_FullyConnected):
     """Multilayer perceptron on feature vectors.
 
-    It offers its hidden layers, "fc1", "fc2", ..., for alignment.
+    Its hidden layers "fc1", "fc2", ... can be aligned.
 
     Parameters
     ----------
     input_shape : tuple of int
-        Shape of a row; flattened where it has more than one axis.
+        Shape of a row. Rows with more than one axis are flattened.
     n_classes : int
         Number of classes.
     hidden : sequence of int, default=(128, 64)
-        Units of each hidden layer, all rectified; those of the last are the features.
+        Units of each hidden layer, all rectified. The last layer gives the features.
     dropout : float in [0, 1), default=0.2
-        Share of inputs of the output layer that are dropped in training.
+        Share of the output layer's inputs that are dropped in training.
 
     Raises
     ------
     ValueError
-        If `hidden` does not list whole numbers of at least 1.
+        If `hidden` is empty or holds anything but whole numbers of at least 1.
     """
 
     def __init__(
@@ -175,7 +174,7 @@ class MLP(_FullyConnected):
 
 
 class _Convolutional(_FullyConnected):
-    """Convolutions, pooling over time and frequency, fully connected layers, the output."""
+    """Convolutions, pooling over time and frequency, and fully connected layers."""
 
     takes_padding = True
 
@@ -189,7 +188,7 @@ class _Convolutional(_FullyConnected):
     ) -> None:
         super().__init__(n_pooled, hidden, n_classes, dropout)
         self.encoder = encoder
-        # Channels last convolves in about two thirds of the time.
+        # With the channels last, convolutions take about two thirds of the time.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch omits it
 
     def forward(self, X: Tensor) -> Outputs:
@@ -205,10 +204,10 @@ class _Convolutional(_FullyConnected):
         return maps.mean(dim=(2, 3)) + maps.amax(dim=(2, 3))
 
     def _pool_padded(self, X: Tensor) -> Tensor:
-        """Do the same to recordings of different lengths, each as if it were alone.
+        """Pool recordings of different lengths, each as if it were alone.
 
-        Frames after its end are zero before every convolution, as its borders are, and count in no
-        mean, that of batch normalisation included.
+        Frames of padding are zero before each convolution, like its borders. They are left out of
+        all means, including those of batch normalisation.
         """
         mask = frame_mask(X)
         mask = mask[:, : int(mask.sum(dim=1).max())]
@@ -219,38 +218,40 @@ class _Convolutional(_FullyConnected):
             else:
                 maps = layer(maps)
             if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
-                # Output j is centred on, or begins with, frame j * step.
+                # Frame j of the output is centred on, or starts at, frame j * step.
                 step = layer.stride if isinstance(layer.stride, int) else layer.stride[1]
                 mask = mask[:, ::step]
-        # Rectified maps are nowhere below the zeros that stand after the end.
+        # The maps are rectified, so the zeros of the padding do not change their maximum.
         n_positions = maps.shape[2] * mask.sum(dim=1, keepdim=True)
         return maps.sum(dim=(2, 3)) / n_positions + maps.amax(dim=(2, 3))
 
 
 class CNN(_Convolutional):
-    """Small convolutional network on spectrograms, of equal or of different lengths.
+    """Small convolutional network on spectrograms of equal or different lengths.
 
-    Blocks of a convolution (first 5 x 5 in steps of 2, then 3 x 3), batch normalisation, rectifier
-    and 2 x 2 max pooling; the sum of the mean and the maximum of each map ("pooled"); fully
-    connected layers of rectified units ("fc1", ...), the last of which are the features.
+    Each block has a convolution (the first 5 x 5 with stride 2, the others 3 x 3), batch
+    normalisation, a rectifier and 2 x 2 max pooling. The sum of the mean and the maximum of each
+    map ("pooled") is the input of rectified fully connected layers ("fc1", ...). The last of them
+    gives the features.
 
     Parameters
     ----------
     input_shape : tuple of int, (n_bins, n_frames)
-        Shape of a spectrogram; any other number of frames will do as well.
+        Shape of a spectrogram. The number of frames may differ from it later.
     n_classes : int
         Number of classes.
     channels : sequence of int, default=(16, 32, 64, 128)
-        Maps of each block.
+        Number of maps of each block.
     hidden : sequence of int, default=(128,)
-        Units of each fully connected layer; those of the last are the features.
+        Units of each fully connected layer. The last layer gives the features.
     dropout : float in [0, 1), default=0.2
-        Share of inputs of the output layer that are dropped in training.
+        Share of the output layer's inputs that are dropped in training.
 
     Raises
     ------
     ValueError
-        If `input_shape` has not two axes, or `hidden` does not list whole numbers of at least 1.
+        If `input_shape` does not have two axes, or `hidden` is empty or holds anything but whole
+        numbers of at least 1.
     """
 
     def __init__(
@@ -264,33 +265,34 @@ class CNN(_Convolutional):
     ) -> None:
         _check_spectrogram(input_shape)
         blocks = _blocks([1, *channels], pool_after=range(len(channels)))
-        # At full resolution the first convolution alone would cost most of the training time.
+        # At full resolution the first convolution would take most of the training time.
         blocks[0] = nn.Conv2d(1, channels[0], 5, stride=2, padding=2, bias=False)
         super().__init__(blocks, channels[-1], hidden, n_classes, dropout)
 
 
 class VGG11(_Convolutional):
-    """VGG-11 with batch normalisation [1]_, on one channel and with pooled maps.
+    """VGG-11 with batch normalisation [1]_, for one input channel and with pooled maps.
 
-    Eight 3 x 3 convolutions of 64 to 512 maps; where the original flattens, the sum of the mean
-    and the maximum of each map leaves inputs of any length possible. It offers the same layers for
-    alignment as the `CNN`.
+    It has eight 3 x 3 convolutions with 64 to 512 maps. The original flattens the maps; here the
+    sum of the mean and the maximum of each map allows inputs of any length. The layers that can be
+    aligned are those of `CNN`.
 
     Parameters
     ----------
     input_shape : tuple of int, (n_bins, n_frames)
-        Shape of a spectrogram; any other number of frames will do as well.
+        Shape of a spectrogram. The number of frames may differ from it later.
     n_classes : int
         Number of classes.
     hidden : sequence of int, default=(512,)
-        Units of each fully connected layer; those of the last are the features.
+        Units of each fully connected layer. The last layer gives the features.
     dropout : float in [0, 1), default=0.5
-        Share of inputs of the output layer that are dropped in training.
+        Share of the output layer's inputs that are dropped in training.
 
     Raises
     ------
     ValueError
-        If `input_shape` has not two axes, or `hidden` does not list whole numbers of at least 1.
+        If `input_shape` does not have two axes, or `hidden` is empty or holds anything but whole
+        numbers of at least 1.
 
     References
     ----------
@@ -324,8 +326,8 @@ def _blocks(channels: Sequence[int], pool_after: Sequence[int]) -> nn.Sequential
 
 
 def _normalise_frames(layer: nn.BatchNorm2d, maps: Tensor, mask: Tensor) -> Tensor:
-    """Normalise the frames of the recordings, and put zeros in place of all others."""
-    by_frame = maps.permute(0, 3, 2, 1)  # which is a view where channels are last
+    """Normalise the frames of the recordings, and set the padding to zero."""
+    by_frame = maps.permute(0, 3, 2, 1)
     frames = layer(by_frame[mask].transpose(1, 2).unsqueeze(-1))
     normalised = torch.zeros_like(by_frame, dtype=frames.dtype)
     normalised[mask] = frames.squeeze(-1).transpose(1, 2)
@@ -336,11 +338,11 @@ def _check_spectrogram(input_shape: Sequence[int]) -> None:
     if len(input_shape) != 2:
         raise ValueError(
             f"Rows must be spectrograms of shape (n_bins, n_frames); got shape "
-            f"{tuple(input_shape)}. For feature vectors take network='mlp'."
+            f"{tuple(input_shape)}. Use network='mlp' for feature vectors."
         )
 
 
-#: All networks by their names in the parameter `network` of the classifiers.
+#: Networks by their names in the parameter `network` of the classifiers.
 NETWORKS: dict[str, type[nn.Module]] = {"cnn": CNN, "mlp": MLP, "vgg11": VGG11}
 
 
@@ -352,7 +354,7 @@ def make_network(
     *,
     has_lengths: bool,
 ) -> nn.Module:
-    """Make a network for rows of one shape.
+    """Make a network for rows of a given shape.
 
     Parameters
     ----------
@@ -376,9 +378,10 @@ def make_network(
     Raises
     ------
     TypeError
-        If `network` is a module already made, does not take its arguments, or makes no module.
+        If `network` is a module instead of a class, does not accept its arguments, or does not
+        return a module.
     ValueError
-        If no network has this name, or the network takes no padding where it is needed.
+        If no network has this name, or the network does not accept padding but needs to.
     """
     if network == "auto":
         network = "mlp" if len(input_shape) == 1 else "cnn"
@@ -404,9 +407,8 @@ def make_network(
         raise TypeError(f"network must make a torch.nn.Module; got {type(module).__name__}.")
     if has_lengths and not getattr(module, "takes_padding", False):
         raise ValueError(
-            f"{type(module).__name__} takes no spectrograms of different lengths, where NaN "
-            "pads the shorter ones. Give the transformer a duration, take network='cnn' or "
-            "'vgg11', or let a network of your own leave out padding and have takes_padding = "
-            "True."
+            f"{type(module).__name__} takes no spectrograms of different lengths, padded with NaN. "
+            "Set the transformer's duration, use network='cnn' or 'vgg11', or ignore the padding "
+            "in your own network and set its attribute takes_padding = True."
         )
-    return module.float()  # as the data, whatever torch's default type is
+    return module.float()  # the type of the data, whatever torch's default is

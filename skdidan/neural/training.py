@@ -45,37 +45,36 @@ class SquaredError(nn.Module):
         super().__init__()
         self.register_buffer("weight", weight)
 
-    def forward(self, logits: Tensor, codes: Tensor) -> Tensor:
-        """Return the loss of outputs (n_samples, n_classes) under class codes (n_samples,)."""
-        one_hot = nn.functional.one_hot(codes, logits.shape[1]).to(logits.dtype)
-        weight = self.weight[codes]
+    def forward(self, logits: Tensor, y_idx: Tensor) -> Tensor:
+        """Return the loss of outputs (n_samples, n_classes) for class indices (n_samples,)."""
+        one_hot = nn.functional.one_hot(y_idx, logits.shape[1]).to(logits.dtype)
+        weight = self.weight[y_idx]
         error = (logits - one_hot).square().sum(dim=1)
         return (weight * error).sum() / weight.sum()
 
 
-# What a penalty may use beside the features.
-_KNOWN = ("labels", "predictions", "source_predictions")
+# Inputs of a penalty beside the features.
+_PENALTY_INPUTS = ("labels", "predictions", "source_predictions")
 
 
 @dataclass(frozen=True)
 class PenaltyTerm:
-    """One penalty of the training loss.
+    """One penalty in the training loss.
 
     Attributes
     ----------
     penalty : Module
-        Maps source and target features to a scalar. What its attribute ``uses`` names, it takes as
-        well, by these names: "labels", the one-hot source labels; "predictions", what the network
-        takes for the class probabilities of the target (its outputs under the squared error, else
-        their softmax); "source_predictions", the same of the source. If it has ``parts``, its
-        method ``terms`` returns these by their names. If it has weights, they are trained with
-        those of the network.
+        Maps source and target features to a scalar. It also receives, by name, the inputs in its
+        attribute ``uses``: "labels", the one-hot source labels; "predictions", the predicted class
+        probabilities of the target (the outputs under the squared error, otherwise their softmax);
+        "source_predictions", those of the source. If it has ``parts``, its method ``terms`` returns
+        a dict of these. Its weights, if it has any, are trained with the network.
     weight : float, default=1.0
-        Its share within the sum that the trade-off multiplies.
+        Weight within the sum that the trade-off multiplies.
     on : str, default="features"
-        Layer of the network that it aligns, see `Outputs.layer`.
+        Layer of the network to align, see `Outputs.layer`.
     local : bool, default=False
-        Whether its gradient on that layer stops below the fully connected layers.
+        Whether the gradient on that layer stops below the fully connected layers.
     """
 
     penalty: nn.Module
@@ -84,22 +83,22 @@ class PenaltyTerm:
     local: bool = False
 
     def __post_init__(self) -> None:
-        """Check what the penalty wants to be given."""
+        """Check the inputs that the penalty uses."""
         uses = getattr(self.penalty, "uses", ())
-        if isinstance(uses, str) or not set(uses) <= set(_KNOWN):
+        if isinstance(uses, str) or not set(uses) <= set(_PENALTY_INPUTS):
             raise ValueError(
-                f"uses of {type(self.penalty).__name__} must be a tuple of names out of {_KNOWN}; "
-                f"got {uses!r}."
+                f"uses of {type(self.penalty).__name__} must be a tuple of names out of "
+                f"{_PENALTY_INPUTS}; got {uses!r}."
             )
 
     def names(self, name: str) -> list[str]:
-        """Names in the history of what is known as `name`: one for each part of the penalty."""
+        """Return the history columns of the penalty called `name`, one for each of its parts."""
         parts = getattr(self.penalty, "parts", None)
         return [name] if parts is None else [f"{name}_{part}" for part in parts]
 
-    def values(self, halves: tuple[Tensor, ...], known: dict[str, Tensor]) -> list[Tensor]:
-        """Return the parts of the penalty of source and target, in the order of the `names`."""
-        used = {name: known[name] for name in getattr(self.penalty, "uses", ())}
+    def values(self, halves: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> list[Tensor]:
+        """Return the parts of the penalty on source and target, in the order of `names`."""
+        used = {name: inputs[name] for name in getattr(self.penalty, "uses", ())}
         parts: list[str] | None = getattr(self.penalty, "parts", None)
         if parts is None:
             return [self.penalty(*halves, **used)]
@@ -108,11 +107,12 @@ class PenaltyTerm:
 
 
 def ramp(progress: float) -> float:
-    r"""Rise smoothly from 0 to 1 over training: first the classifier, then the alignment.
+    r"""Return the share of the trade-off at a training progress, rising smoothly from 0 to 1.
 
     .. math:: \frac{2}{1 + e^{-10 p}} - 1
 
-    at progress `p`, the schedule of Ganin and Lempitsky (2015), arXiv:1409.7495.
+    at progress `p` from 0 to 1. The schedule is that of Ganin and Lempitsky (2015),
+    arXiv:1409.7495: the classifier is trained first, and then aligned.
 
     Examples
     --------
@@ -123,12 +123,12 @@ def ramp(progress: float) -> float:
 
 
 def cooldown(epoch: int, n_epochs: int) -> float:
-    r"""Lower the learning rate at the end, linearly over the last 30 % of the epochs.
+    r"""Return the factor on the learning rate, falling linearly over the last 30 % of the epochs.
 
     .. math:: \min\Bigl(1, \frac{\max(n - e, 0)}{0.3 n}\Bigr)
 
-    in epoch `e` of `n`, counted from 0. Predictions on the target swing from epoch to epoch while
-    the learning rate is high, for no label holds them. The schedule is that of [1]_.
+    in epoch `e` of `n`, counted from 0. At a high learning rate, predictions on the unlabelled
+    target change from epoch to epoch. The schedule is that of [1]_.
 
     References
     ----------
@@ -144,36 +144,44 @@ def cooldown(epoch: int, n_epochs: int) -> float:
 
 
 class _TrainingEnd(Exception):
-    """A callback wants no further epoch."""
+    """A callback requested to end the training."""
 
 
 class AdaptationNet(NeuralNet):
-    """A skorch net trained on paired batches under penalties.
+    """Skorch net that is trained on paired batches under penalties.
 
-    One step sends the stacked source and target rows through the module at once and descends on ::
+    One step sends the stacked source and target rows through the module and minimises ::
 
-        criterion(source logits, codes) + trade_off * ramp(epoch / max_epochs) * penalty
+        criterion(source logits, y_idx) + trade_off * ramp(epoch / max_epochs) * penalty
 
-    where the penalty is the weighted sum of its terms. The history holds each term under its own
-    name, averaged over the batches of an epoch, and the learning rate, which follows `cooldown`.
-    ``fit`` takes `PairedBatches` as ``X``.
+    The penalty is the weighted sum of its terms. The history holds each term under its own name,
+    averaged over the batches of an epoch, and the learning rate, which follows `cooldown`. Pass
+    `PairedBatches` as ``X`` to ``fit``.
 
     Parameters
     ----------
     module : Module
         Network that returns `Outputs`, or a tuple of logits and features.
     criterion : Module
-        Classification loss of logits and class codes.
+        Classification loss of logits and class indices.
     n_classes : int
         Number of logits of a row.
     penalties : dict of str to PenaltyTerm
-        The penalties by their names in the history.
+        Penalties by their names in the history.
     trade_off : float
         Weight of the penalties at the end of training.
-    lr, max_epochs, device, callbacks, verbose
-        As in `skorch.NeuralNet`.
+    lr : float
+        Learning rate of AdamW before the `cooldown`.
     weight_decay : float
-        Of AdamW.
+        Weight decay of AdamW.
+    max_epochs : int
+        Number of epochs.
+    device : str, default="cpu"
+        Device on which the module is trained.
+    callbacks : list of skorch.callbacks.Callback, optional
+        Callbacks beside the default ones.
+    verbose : int, default=0
+        Whether to print the history: not at 0.
     """
 
     def __init__(
@@ -209,7 +217,7 @@ class AdaptationNet(NeuralNet):
         self.weight_decay = weight_decay
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
-        """Time the epochs, average the terms of the loss over them, end at a low learning rate."""
+        """Return callbacks that time the epochs, average the loss terms and lower the lr."""
         penalties = [n for name, term in self.penalties.items() for n in term.names(name)]
         terms = ["train_loss", "classification_loss", *penalties, "trade_off"]
         return [
@@ -227,52 +235,52 @@ class AdaptationNet(NeuralNet):
         ]
 
     def initialize_module(self) -> Self:
-        """Take the penalties for modules, so that the optimizer trains the weights they have."""
+        """Register the penalties as a module, so that the optimizer trains their weights."""
         super().initialize_module()
         penalties = [term.penalty for term in self.penalties.values()]
         self.penalties_ = nn.ModuleList(penalties)
         return self
 
     def get_split_datasets(self, X: PairedBatches, y: None = None, **fit_params: Any) -> Any:
-        """Train on the batches as they are."""
+        """Return the batches unsplit."""
         return X, None
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Iterable[Any]:
-        """Iterate over paired batches, or over any other data as skorch does."""
+        """Iterate over paired batches; leave other data to skorch."""
         if isinstance(dataset, PairedBatches):
             return dataset
         return super().get_iterator(dataset, training=training)
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
-        """Send both domains through the network, and the loss and penalties back."""
+        """Run one forward and one backward pass for both domains."""
         self.module_.train()
         n_source = len(batch.source)
         outputs = self._outputs(torch.cat([batch.source, batch.target]))
-        loss = self.criterion_(outputs.logits[:n_source], batch.codes)
+        loss = self.criterion_(outputs.logits[:n_source], batch.y_idx)
         self._record("classification_loss", loss)
         trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
         self.history.record_batch("trade_off", trade_off)
-        known = self._known(outputs.logits, batch.codes)
-        halves: dict[int, tuple[Tensor, ...]] = {}  # of each layer; several penalties may share one
+        inputs = self._penalty_inputs(outputs.logits, batch.y_idx)
+        halves: dict[int, tuple[Tensor, ...]] = {}  # by layer, which several penalties may share
         for name, term in self.penalties.items():
             layer = outputs.layer(term.on, local=term.local)
             if id(layer) not in halves:
                 halves[id(layer)] = layer.tensor_split([n_source])
-            values = term.values(halves[id(layer)], known)
+            values = term.values(halves[id(layer)], inputs)
             for part, value in zip(term.names(name), values, strict=True):
                 self._record(part, value)
                 loss = loss + trade_off * term.weight * value
         loss.backward()
         return {"loss": loss, "y_pred": outputs.logits}
 
-    def _known(self, logits: Tensor, codes: Tensor) -> dict[str, Tensor]:
-        """Return what penalties may use beside the features, by name."""
-        # A regression onto one-hot labels estimates their probabilities as it is.
+    def _penalty_inputs(self, logits: Tensor, y_idx: Tensor) -> dict[str, Tensor]:
+        """Return the inputs of penalties beside the features, by name."""
+        # The outputs of a regression onto one-hot labels estimate the probabilities directly.
         is_regression = isinstance(self.criterion_, SquaredError)
         predictions = logits if is_regression else logits.softmax(dim=1)
-        labels = nn.functional.one_hot(codes, self.n_classes)
-        known = labels, predictions[len(codes) :], predictions[: len(codes)]
-        return dict(zip(_KNOWN, known, strict=True))
+        labels = nn.functional.one_hot(y_idx, self.n_classes)
+        inputs = labels, predictions[len(y_idx) :], predictions[: len(y_idx)]
+        return dict(zip(_PENALTY_INPUTS, inputs, strict=True))
 
     def _record(self, name: str, term: Tensor) -> None:
         value = term.item()
@@ -286,13 +294,13 @@ class AdaptationNet(NeuralNet):
     def partial_fit(
         self, X: Any, y: None = None, classes: None = None, **fit_params: Any
     ) -> AdaptationNet:
-        """Train; unlike in skorch an interrupt is no regular end, or searches could not be left."""
+        """Train; unlike skorch, re-raise KeyboardInterrupt so that Ctrl-C ends a whole search."""
         if not self.initialized_:
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
         with suppress(_TrainingEnd):
             self.fit_loop(X, y, **fit_params)
-        # The terms of a step are those before it, so the last step is not known to be good.
+        # The recorded terms of a step precede its update, so the last update is still unchecked.
         if not bool(self.outputs(X.source[:256]).logits.isfinite().all()):
             raise FloatingPointError(
                 "Training diverged in its last step: the outputs are not finite. Lower "
@@ -302,7 +310,7 @@ class AdaptationNet(NeuralNet):
         return self
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call the callbacks; those of skorch end the training by an interrupt after an epoch."""
+        """Call the callbacks; those of skorch interrupt after an epoch to end the training."""
         try:
             super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt as interrupt:
@@ -311,19 +319,13 @@ class AdaptationNet(NeuralNet):
             raise _TrainingEnd from interrupt
 
     def evaluation_step(self, batch: Any, training: bool = False) -> tuple[Tensor, Tensor]:
-        """Return logits and features as a plain tuple: skorch cannot move a named one."""
+        """Return logits and features as a plain tuple; skorch cannot move a named tuple."""
         logits, features = super().evaluation_step(batch, training=training)[:2]
         return logits, features
 
     @torch.no_grad()
     def outputs(self, X: Tensor, batch_size: int = 256) -> Outputs:
-        """Evaluate the network on rows (n_samples, ...) of a CPU tensor.
-
-        Returns
-        -------
-        outputs : Outputs
-            CPU tensors of all rows.
-        """
+        """Evaluate the network on rows (n_samples, ...), and return its outputs on the CPU."""
         self.module_.eval()
         parts = [self._outputs(rows) for rows in X.split(batch_size)]
         return Outputs(
@@ -332,19 +334,19 @@ class AdaptationNet(NeuralNet):
         )
 
     def _outputs(self, X: Tensor) -> Outputs:
-        answer = self.infer(X)
-        is_pair = isinstance(answer, Outputs) or (isinstance(answer, tuple) and len(answer) == 2)
-        shapes = [tuple(part.shape) for part in answer[:2]] if is_pair else type(answer).__name__
+        result = self.infer(X)
+        is_pair = isinstance(result, Outputs) or (isinstance(result, tuple) and len(result) == 2)
+        shapes = [tuple(part.shape) for part in result[:2]] if is_pair else type(result).__name__
         if not is_pair or len(shapes[1]) != 2 or shapes[0] != (len(X), self.n_classes):
             raise TypeError(
                 f"{type(self.module_).__name__}.forward must return skdidan.Outputs, or a tuple of "
                 f"logits and features of shapes ({len(X)}, {self.n_classes}) and ({len(X)}, "
                 f"n_features); got {shapes}."
             )
-        return Outputs(*answer)
+        return Outputs(*result)
 
 
-#: Classification losses by the names of the classifiers' parameter `loss`.
+#: Classification losses by their names in the parameter `loss` of the classifiers.
 LOSSES: dict[str, type[nn.Module]] = {
     "log_loss": nn.CrossEntropyLoss,
     "squared_error": SquaredError,

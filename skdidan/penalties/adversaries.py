@@ -1,4 +1,4 @@
-"""Adversaries: a discriminator learns to tell the domains apart, the features to deceive it."""
+"""Adversarial penalties: a discriminator tells the domains apart, and the features deceive it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch.nn.functional import softplus
 from torch.nn.parameter import is_lazy
 
 from skdidan.parameters import check_boolean, check_counts
-from skdidan.penalties.base import Penalty, as_shares
+from skdidan.penalties.base import Penalty, normalise_rows
 
 __all__ = ["ConditionalDomainAdversary", "DomainAdversary"]
 
 
 class _ReverseGradient(torch.autograd.Function):
-    """The identity, whose gradient is turned round."""
+    """Identity whose gradient is negated."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> Tensor:
@@ -29,22 +29,21 @@ class _ReverseGradient(torch.autograd.Function):
 
 
 class DomainAdversary(Penalty):
-    r"""Cross-entropy of a domain discriminator, whose gradient is reversed at the features.
+    r"""Cross-entropy of a domain discriminator with gradient reversal at the features.
 
     .. math::
         -\frac{1}{2 n_s} \sum_i \log d(s_i) - \frac{1}{2 n_t} \sum_j \log \bigl(1 - d(t_j)\bigr)
 
-    where :math:`d`, a multilayer perceptron with a logistic output, is trained to lower it. The
-    features receive the negative of the gradient (gradient reversal): whoever descends on it
-    trains the discriminator to tell the domains apart and the features to deceive it, which is the
-    alignment of domain-adversarial neural networks [1]_, which add the two terms up, where they are
-    averaged here. Against the best discriminator, alike domains have the value of guessing,
-    :math:`\log 2`.
+    The discriminator :math:`d` is a multilayer perceptron with a logistic output. Gradient descent
+    trains it to tell the domains apart. The features receive the negative gradient (gradient
+    reversal), which trains them to deceive it. This is the alignment of domain-adversarial neural
+    networks [1]_; they add the two terms, which are averaged here. If the domains do not differ,
+    the best discriminator guesses, at a value of :math:`\log 2`.
 
-    It has weights to be learnt: the optimizer takes its ``parameters()``, too. Their shapes, type
-    and device are those of the features of its first call; call it once before counting or
-    casting them. That draws them without advancing torch's generator, so that the rest of a network
-    trains as it would without, and adversaries made alike start alike.
+    The discriminator is trainable: pass ``adversary.parameters()`` to the optimizer. The first call
+    draws its weights with the shapes, type and device of the features; call it once before
+    counting or casting them. Drawing them does not advance torch's generator, so that the rest of
+    the network trains as it would without. Adversaries made under the same seed start equal.
 
     Parameters
     ----------
@@ -54,8 +53,8 @@ class DomainAdversary(Penalty):
     Raises
     ------
     ValueError
-        If `hidden` does not list whole numbers of at least 1, or later features have another
-        number of columns than the first.
+        If `hidden` is not a sequence of whole numbers of at least 1, or if the number of columns
+        changes between calls.
 
     References
     ----------
@@ -65,7 +64,7 @@ class DomainAdversary(Penalty):
 
     Examples
     --------
-    The discriminator learns, and a step against the gradient makes the features deceive it.
+    The discriminator learns, and a step against the gradient moves the features to deceive it.
 
     >>> import torch
     >>> from skdidan import DomainAdversary
@@ -101,7 +100,7 @@ class DomainAdversary(Penalty):
         source_weights: Tensor | None = None,
         target_weights: Tensor | None = None,
     ) -> Tensor:
-        """Average over the domains, each of them with the weights of its rows."""
+        """Average the losses of the two domains, each a (weighted) mean over its rows."""
         rows = _ReverseGradient.apply(torch.cat([source, target]))
         logits_s, logits_t = self._logits(rows).squeeze(1).tensor_split([len(source)])
         losses = softplus(-logits_s), softplus(logits_t)
@@ -119,32 +118,32 @@ class DomainAdversary(Penalty):
         n_columns = first.weight.shape[1]
         if rows.shape[1] != n_columns:
             raise ValueError(
-                f"The discriminator has learnt from rows of {n_columns} columns; got "
-                f"{rows.shape[1]}. Take an adversary for each layer, and, where these multiply the "
-                "columns, give it predictions of the same classes in each call."
+                f"The discriminator was made for rows of {n_columns} columns; got {rows.shape[1]}. "
+                "Make one adversary for each layer. Give a conditional one predictions of the "
+                "same classes in every call."
             )
         return self.discriminator(rows.to(first.weight.dtype))
 
     def _draw_weights(self, rows: Tensor) -> None:
-        # On the CPU, whose generator gives the same weights for all devices.
+        # The CPU's generator gives the same weights on all devices.
         with torch.random.fork_rng([]), torch.inference_mode(False), torch.no_grad():
             self.discriminator(torch.zeros(1, rows.shape[1]))
             self.discriminator.to(rows)
 
 
 class ConditionalDomainAdversary(DomainAdversary):
-    r"""Domain adversary of the features together with the predictions.
+    r"""Domain adversary on the features combined with the predictions.
 
-    The discriminator of `DomainAdversary` sees the outer product :math:`f_i \otimes g_i` of the
-    features and the class probabilities, so that it compares domains class by class. With entropy
-    conditioning a row counts by
+    The discriminator of `DomainAdversary` receives the outer product :math:`f_i \otimes g_i` of the
+    features and the class probabilities, so that it compares the domains class by class. Entropy
+    conditioning gives confident rows more weight:
 
-    .. math:: 1 + e^{-H(g_i)}, \qquad H(g) = -\sum_k g_k \log g_k
+    .. math:: w_i = 1 + e^{-H(g_i)}, \qquad H(g) = -\sum_k g_k \log g_k
 
-    that is, the more, the surer its prediction. These are the conditional adversarial networks of
-    [1]_ ("CDAN+E"), but for two things: no gradient flows through the probabilities and weights,
-    and the outer product is not sampled, however large. Predictions below 0 count as 0, and each
-    row is scaled to a sum of 1; one without any above 0 is undecided. Without predictions it is
+    These are the conditional adversarial networks of [1]_ ("CDAN+E") with two differences: no
+    gradient flows through the probabilities and weights, and the outer product is never sampled,
+    however large. Negative predictions are set to 0, and each row is scaled to a sum of 1; a row
+    without a positive prediction becomes uniform. Without predictions the penalty equals
     `DomainAdversary`.
 
     Parameters
@@ -152,7 +151,7 @@ class ConditionalDomainAdversary(DomainAdversary):
     hidden : sequence of int, default=(100,)
         As in `DomainAdversary`.
     entropy_conditioning : bool, default=True
-        Whether the rows are weighted ("CDAN+E") or all count alike ("CDAN").
+        Whether to weight the rows ("CDAN+E") or not ("CDAN").
 
     Raises
     ------
@@ -196,18 +195,18 @@ class ConditionalDomainAdversary(DomainAdversary):
     ) -> Tensor:
         if predictions is None or source_predictions is None:
             return self._cross_entropy(source, target)
-        probable = [_probabilities(p.detach()) for p in (source_predictions, predictions)]
+        probabilities = [_probabilities(p.detach()) for p in (source_predictions, predictions)]
         joint = [
             (rows.unsqueeze(2) * classes.unsqueeze(1)).flatten(1)
-            for rows, classes in zip((source, target), probable, strict=True)
+            for rows, classes in zip((source, target), probabilities, strict=True)
         ]
         if not self.entropy_conditioning:
             return self._cross_entropy(*joint)
-        weights = [1 + torch.exp(torch.xlogy(p, p).sum(dim=1)) for p in probable]
+        weights = [1 + torch.exp(torch.xlogy(p, p).sum(dim=1)) for p in probabilities]
         return self._cross_entropy(*joint, *weights)
 
 
 def _probabilities(predictions: Tensor) -> Tensor:
-    """Scale each row to a sum of one; where nothing is above 0, all classes are alike."""
+    """Scale each row to a sum of one; rows without a positive entry become uniform."""
     positive = predictions.clamp_min(0)
-    return as_shares(torch.where(positive.amax(dim=1, keepdim=True) > 0, positive, 1.0))
+    return normalise_rows(torch.where(positive.amax(dim=1, keepdim=True) > 0, positive, 1.0))

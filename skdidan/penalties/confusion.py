@@ -1,4 +1,4 @@
-"""Minimum class confusion: the target's predictions alone shall tell the classes apart."""
+"""Minimum class confusion (MCC): a penalty on ambiguous predictions of the target."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ __all__ = ["MCC"]
 
 
 class MCC(Penalty):
-    r"""Minimum class confusion: how far the predictions of the target waver between classes.
+    r"""Minimum class confusion: how much the target predictions confuse pairs of classes.
 
     .. math::
         \mathrm{MCC} = \frac1K \sum_k \sum_{l \ne k} \frac{C_{kl}}{\sum_m C_{km}}, \qquad
         C_{kl} = \sum_i w_i p_{ik} p_{il}, \qquad
         w_i = 1 + e^{-H(p_i)}
 
-    with the softmax :math:`p_i` of a target row's logits at the temperature `T` and its entropy
-    :math:`H`; no gradient flows through the weights :math:`w` [1]_. It is near 0 if every class has
-    rows that are of it for sure, and :math:`1 - 1/K`, the most, if all are undecided. A class that
-    no row of the batch is of costs up to :math:`1/K`, so that batches should be large against
-    `K`; one whose probability is 0 to the last digit costs nothing.
+    Here :math:`p_i` is the softmax of a target row's logits at the temperature `T`, and :math:`H`
+    its entropy. No gradient flows through the weights :math:`w` [1]_. The value is close to 0 when
+    every class has confident predictions. It is at most :math:`1 - 1/K`, for uniform predictions. A
+    class without rows in the batch adds up to :math:`1/K`, so batches should be large compared
+    with `K`. A class whose probabilities underflow to 0 adds nothing.
 
-    It takes logits in place of features, and those of the source have no part in it.
+    Pass logits in place of features. The source logits are ignored.
 
     Parameters
     ----------
     temperature : float > 0, default=2.5
-        The temperature :math:`T`, which softens overconfident predictions; by default that of the
-        authors' code. Outputs of a regression onto one-hot labels are no logits, but differ by
-        about 1: a small one, such as 0.2, serves them as well as it may.
+        Temperature :math:`T`, which softens overconfident predictions. The default is that of the
+        authors' code. Outputs of a regression onto one-hot labels are not logits; they differ by
+        about 1 and need a small temperature, such as 0.2.
 
     Raises
     ------
@@ -46,7 +46,7 @@ class MCC(Penalty):
 
     Examples
     --------
-    Rows that are undecided between two classes confuse each half of the time.
+    Rows undecided between two classes confuse them half of the time; confident rows do not.
 
     >>> import torch
     >>> from skdidan import MCC
@@ -64,9 +64,9 @@ class MCC(Penalty):
         return f"temperature={self.temperature}"
 
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
-        probable = (target / self.temperature).softmax(dim=1)
-        known = probable.detach()
-        weights = 1 + torch.exp(torch.xlogy(known, known).sum(dim=1, keepdim=True))
-        confusion = probable.T @ (weights * probable)
+        p = (target / self.temperature).softmax(dim=1)
+        fixed = p.detach()
+        weights = 1 + torch.exp(torch.xlogy(fixed, fixed).sum(dim=1, keepdim=True))
+        confusion = p.T @ (weights * p)
         confused = (confusion - confusion.diagonal().diag()).sum(dim=1)
         return (confused / confusion.sum(dim=1).clamp_min(torch.finfo(target.dtype).tiny)).mean()

@@ -1,4 +1,4 @@
-"""Maximum mean discrepancies: of features, of each class, and of features with predictions."""
+"""Maximum mean discrepancies: MMD, its class-wise form LMMD and its joint form JMMD."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class MMD(Penalty):
         + \frac{1}{n_t^2} \sum_{i,j} k(t_i, t_j) - \frac{2}{n_s n_t} \sum_{i,j} k(s_i, t_j),
         \qquad k(a, b) = \sum_m e^{-\|a - b\|^2 / (m \beta)}
 
-    with :math:`\beta` the mean squared distance between two different rows of the batch (no
-    gradient flows through it). This biased estimate is never negative and is zero for identical
-    samples. It is the alignment of deep adaptation networks [1]_, after [2]_.
+    :math:`\beta` is the mean squared distance between two different rows of the batch; no gradient
+    flows through it. This biased estimate is never negative and is zero for identical samples. It
+    is the alignment of deep adaptation networks [1]_, after [2]_.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class MMD(Penalty):
 
     Examples
     --------
-    One row against another: ``2 - 2 exp(-1)``, for the mean squared distance is their own.
+    One row in each domain. The mean squared distance is their own: ``2 - 2 exp(-1)``.
 
     >>> import torch
     >>> from skdidan import MMD
@@ -71,24 +71,24 @@ class MMD(Penalty):
     def _kernel(self, rows: Tensor) -> Tensor:
         squared = _squared_distances(rows)
         n = len(rows)
-        # Identical rows leave a mean of zero: any positive width then gives kernel values of one.
+        # The mean of identical rows is zero; any positive width then gives kernel values of one.
         tiny = 1e3 * torch.finfo(rows.dtype).tiny
         mean = (squared.detach().sum() / max(n * (n - 1), 1)).clamp_min(tiny)
         return reduce(torch.add, (torch.exp(-squared / (width * mean)) for width in self.widths))
 
 
 class LMMD(MMD):
-    r"""Local maximum mean discrepancy: the `MMD` of each class, averaged.
+    r"""Local maximum mean discrepancy: the average of the `MMD` of each class.
 
     .. math::
         \mathrm{LMMD} = \frac{1}{|C|} \sum_{c \in C} \Bigl\| \sum_i w^s_{ic} \phi(s_i)
         - \sum_j w^t_{jc} \phi(t_j) \Bigr\|^2, \qquad w_{ic} = y_{ic} / \textstyle\sum_k y_{kc}
 
-    in the space of the kernels of `MMD`, with the labels :math:`y` of the source and, for the
-    target, the predicted class probabilities, through which no gradient flows: the alignment of
-    deep subdomain adaptation networks [1]_. :math:`C` holds the classes of the batch, those that
-    some source row has and some target row may have. Without labels and predictions all rows are of
-    one class, which is `MMD`.
+    :math:`\phi` maps into the space of the kernels of `MMD`. :math:`y` holds the labels of the
+    source rows and the predicted class probabilities of the target rows; no gradient flows through
+    them. :math:`C` holds the classes with weight in both domains of the batch. This is the
+    alignment of deep subdomain adaptation networks [1]_. Without labels and predictions the penalty
+    equals `MMD`.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class LMMD(MMD):
 
     Examples
     --------
-    Two classes that have changed places: the same rows in both domains, and yet apart.
+    Both domains hold the same rows, but with swapped classes they are far apart.
 
     >>> import torch
     >>> from skdidan import LMMD
@@ -142,29 +142,30 @@ class LMMD(MMD):
 
 
 class JMMD(MMD):
-    r"""Joint maximum mean discrepancy: `MMD` of the features together with the predictions.
+    r"""Joint maximum mean discrepancy: the `MMD` of features and predictions together.
 
-    The kernel of two rows is that of `MMD` on their features, times a Gaussian one on their
+    The kernel of two rows is that of `MMD` on their features times a Gaussian kernel on their
     predictions:
 
     .. math:: k(a, b) \, \exp\bigl(-\|g_a - g_b\|^2 / \sigma\bigr)
 
-    so that it compares the joint distributions of features and predictions: the alignment of
-    joint adaptation networks [1]_, by the biased estimate of `MMD` in place of the one in linear
-    time, and of one layer, where theirs multiplies the kernels of several. The gradient flows
-    through features and predictions. Without predictions it is `MMD`.
+    It compares the joint distributions of features and predictions, as joint adaptation networks do
+    [1]_. They multiply the kernels of several layers and use an estimate in linear time; here one
+    layer is aligned, by the biased estimate of `MMD`. The gradient flows through features and
+    predictions. Without predictions the penalty equals `MMD`.
 
     Parameters
     ----------
     widths : sequence of float > 0, default=(0.25, 0.5, 1.0, 2.0, 4.0)
         As in `MMD`.
     prediction_width : float > 0, default=1.68
-        Width :math:`\sigma` of the kernel of the predictions; by default that of the authors' code.
+        Width :math:`\sigma` of the kernel on the predictions. The default is that of the authors'
+        code.
 
     Raises
     ------
     ValueError
-        If `widths` is empty or holds a number that is not positive, or `prediction_width` is not.
+        If `widths` is empty, or if it or `prediction_width` holds a number that is not positive.
 
     References
     ----------
@@ -173,8 +174,8 @@ class JMMD(MMD):
 
     Examples
     --------
-    The same features in both domains, of other classes: ``2 - 2 exp(-2 / 1.68)`` times their own
-    kernel, which is 1.
+    Equal features with predictions of different classes: ``2 - 2 exp(-2 / 1.68)`` times their
+    feature kernel, which is 1.
 
     >>> import torch
     >>> from skdidan import JMMD
@@ -214,15 +215,15 @@ class JMMD(MMD):
 
 
 def _discrepancy(kernel: Tensor, n_source: int) -> Tensor:
-    """Squared distance between the means of the domains in the space of the kernel."""
+    """Return the squared distance between the domain means in the space of the kernel."""
     within = kernel[:n_source, :n_source].mean() + kernel[n_source:, n_source:].mean()
-    # Of equal domains rounding may leave less than nothing.
+    # For equal domains rounding may give a negative value.
     return (within - 2 * kernel[:n_source, n_source:].mean()).clamp_min(0)
 
 
 def _squared_distances(rows: Tensor) -> Tensor:
-    """Squared distances between all rows; exactly zero from a row to itself and never negative."""
-    centred = rows - rows.detach().mean(dim=0)  # the products below lose less far from the origin
+    """Return the squared distances of all pairs of rows: never negative, zero on the diagonal."""
+    centred = rows - rows.detach().mean(dim=0)  # the products lose digits far from the origin
     squared = centred.square().sum(dim=1)
     distances = squared.unsqueeze(1) + squared.unsqueeze(0) - 2 * centred @ centred.T
     return distances.clamp_min(0).fill_diagonal_(0)

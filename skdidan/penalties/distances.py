@@ -1,4 +1,4 @@
-"""Penalties on the moments of the features: means and covariances."""
+"""Penalties on moments of the features: distances between means and covariances."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from skdidan.penalties.base import Penalty, rounding
+from skdidan.penalties.base import Penalty, rounding_floor
 
 __all__ = ["CORAL", "MeanDistance", "mean_distance"]
 
 
 class MeanDistance(Penalty):
-    r"""Distance between the domain means, as a share of the variance.
+    r"""Distance between the domain means, relative to the variance of the features.
 
     .. math::
         D = \frac{b}{b + \tfrac12 (v_s + v_t)}, \qquad
         b = \tfrac14 \|\bar f_s - \bar f_t\|^2, \qquad
         v = \frac1n \sum_i \|f_i - \bar f\|^2
 
-    This is the share of the features' variance that the domain explains if both domains count
-    alike (the correlation ratio): 0 for equal means, 1 where each domain is a single point. Unlike
-    the bare squared distance it cannot be lowered by shrinking the features. Two domains at the
-    same single point cost nothing.
+    This is the share of the variance that the domain explains when both domains have equal weight
+    (the correlation ratio). It is 0 for equal means and 1 if each domain is a single point. Unlike
+    the squared distance itself, it cannot be lowered by shrinking the features. Two domains at the
+    same single point have a distance of 0.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class CORAL(Penalty):
 
     .. math:: \mathrm{CORAL} = \frac{1}{4 d^2} \| C_s - C_t \|_F^2
 
-    with unbiased covariances of the `d` features. The covariance of a single row counts as zero.
+    with unbiased covariances of the `d` features. A single row has a covariance of zero.
 
     References
     ----------
@@ -70,11 +70,11 @@ def mean_distance(source: Tensor, target: Tensor) -> Tensor:
     """Return the value of `MeanDistance`."""
     mean_s, mean_t = source.mean(dim=0), target.mean(dim=0)
     between = mse_loss(mean_s, mean_t, reduction="sum") / 4
-    # `torch.var_mean` along rows takes several times as long.
+    # torch.var_mean over rows takes several times as long.
     variance_s = mse_loss(source, mean_s.expand_as(source), reduction="sum") / len(source)
     variance_t = mse_loss(target, mean_t.expand_as(target), reduction="sum") / len(target)
     total = between + (variance_s + variance_t) / 2
-    return between / torch.maximum(total, rounding(mean_s))
+    return between / torch.maximum(total, rounding_floor(mean_s))
 
 
 def _covariance(features: Tensor) -> Tensor:

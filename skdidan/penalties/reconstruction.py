@@ -1,4 +1,4 @@
-"""Implicit distribution alignment: the domains are alike if one can be rebuilt from the other."""
+"""Implicit distribution alignment (IDA): sparse reconstruction of the target from the source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss, one_hot
 
 from skdidan.parameters import check_not_negative, check_positive
-from skdidan.penalties.base import Penalty, as_shares, at_least_single, rounding
+from skdidan.penalties.base import Penalty, at_least_single, normalise_rows, rounding_floor
 from skdidan.penalties.distances import mean_distance
 from skdidan.penalties.sparse_coding import sparse_codes
 
@@ -18,67 +18,70 @@ __all__ = ["IDA"]
 
 
 class IDA(Penalty):
-    r"""Implicit distribution alignment: target rows rebuilt sparsely from source rows.
+    r"""Implicit distribution alignment: reconstruct target rows sparsely from source rows.
 
     .. math::
         \mathrm{IDA} = \frac{2}{n_t} \min_W \Bigl( \tfrac12
         \|\tilde F_t - W \tilde F_s\|_F^2 + \tau \|W\|_1 \Bigr)
         + \gamma \, D(F_s, F_t) + \delta \, L(W^*)
 
-    where a tilde subtracts the domain's own mean and divides each row by its length, so that
-    neither shrinking nor shifting the target makes it any cheaper (by a thousandth of the root mean
-    square length of the rows, if its own is less), and :math:`D` is the
-    `MeanDistance`, to which it adds what centring removed. Each rebuilt row costs between 0 (it
-    equals a source row, up to the price of its code) and 1 (no source row correlates with it by
-    more than :math:`\tau`).
+    The tilde subtracts the domain's mean and divides each row by its length. (The divisor is at
+    least a thousandth of the root mean square length.) The first term therefore cannot be lowered
+    by shrinking or shifting the target. It is an average over the target rows. A row that equals a
+    source row adds at most :math:`2 \tau - \tau^2`. A row adds 1 if its product with each source
+    row is at most :math:`\tau`. :math:`D` is the `MeanDistance`: it measures the difference between
+    the means, which centring removes.
 
-    The codes :math:`W^*` are solved for (`sparse_codes`), not learned. At the minimum, holding
-    them constant gives the exact gradient (envelope theorem), so none flows through the solver.
+    `sparse_codes` solves for the codes :math:`W^*`; they are not learned. At the minimum, the
+    gradient with the codes held constant is exact (envelope theorem), so none flows through the
+    solver.
 
-    **Labels.** What rebuilds the features of a target row shall rebuild its label, too. The codes
-    weigh the source labels :math:`y` into evidence for each class, as in classification by sparse
-    representation [2]_; with :math:`n_k` the number of source rows of class `k`,
+    **Labels.** The codes that reconstruct the features of a target row should also reconstruct its
+    label. They combine the source labels :math:`y` into evidence for each class, as in
+    classification by sparse representation [2]_. With :math:`n_k` source rows of class `k`,
 
     .. math::
         e_{ik} = \max\Bigl(0, \frac{1}{n_k} \sum_j W^*_{ij} y_{jk}\Bigr), \qquad
         p_{ik} = \frac{e_{ik}}{\sum_l e_{il}}, \qquad
         q_{ik} = \frac{p_{ik}^2}{\sum_l p_{il}^2}
 
-    and the network's predictions :math:`g_i` of the target are drawn to the sharpened :math:`q_i`
-    as far as the evidence is unanimous:
+    The sharpened evidence :math:`q_i` is the label that the network's predictions :math:`g_i` of
+    the target should match. Rows with unanimous evidence have more weight:
 
     .. math:: L = \frac{1}{n_t} \sum_i \bigl(\max_k p_{ik}\bigr) \|g_i - q_i\|^2
 
-    No gradient flows through the evidence, and a row without any has no part in it.
+    No gradient flows through the evidence. A row without evidence adds nothing. A class without
+    rows in the batch has no evidence.
 
-    With `levels`, the labels are rebuilt at each of them: a level merges classes into groups, the
-    columns of :math:`Y` and of the predictions are added up within each group, and :math:`L` is the
-    mean over the levels; :math:`n_k` then counts the rows of a group. A class without rows in the
-    batch has no evidence.
+    With `levels`, the labels are reconstructed at each level, and :math:`L` is the mean over the
+    levels. A level merges classes into groups: the columns of the labels and of the predictions are
+    added up within each group, and :math:`n_k` counts the source rows of a group.
 
-    The penalty of [1]_ is known here from its abstract alone; centring, scaling and all terms
-    beside the reconstruction are this package's own reading of it.
+    Only the abstract of [1]_ was available. The centring, the scaling and all terms beside the
+    reconstruction are this package's interpretation.
 
     Parameters
     ----------
     sparsity : float > 0, default=0.1
-        Price :math:`\tau` of the codes: the higher, the fewer source rows rebuild a target row.
+        Penalty weight :math:`\tau` of the codes: the higher, the fewer source rows reconstruct a
+        target row.
     mean_weight : float >= 0, default=3.0
-        Weight :math:`\gamma` of the distance between the means, to which the first term is blind;
+        Weight :math:`\gamma` of the distance between the means, which the first term ignores;
         0 leaves it out.
     label_weight : float >= 0, default=1.0
-        Weight :math:`\delta` of the rebuilt labels; 0 leaves them out.
+        Weight :math:`\delta` of the reconstructed labels; 0 leaves them out.
     levels : sequence of sequences of int, each of shape (n_classes,), optional
-        Levels of detail of the labels, each the number of the group of every class, as
-        ``([0, 1, 0], [0, 1, 2])``; by default one, on which each class is a group of its own.
+        Levels of detail of the labels. Each level holds the group number of every class, as in
+        ``([0, 1, 0], [0, 1, 2])``. By default, one level on which each class is its own group.
     tol : float > 0, default=0.1
-        Relative duality gap to which the codes are solved in each call: an upper bound of their
-        error, which is usually far smaller.
+        Relative duality gap of the codes in each call. It bounds their error, which is usually far
+        smaller.
 
     Raises
     ------
     ValueError
-        If `sparsity` or `tol` is not positive, a weight negative, or `levels` no lists of integers.
+        If `sparsity` or `tol` is not positive, a weight is negative, or `levels` does not hold
+        sequences of integers of one length.
 
     References
     ----------
@@ -89,7 +92,7 @@ class IDA(Penalty):
 
     Examples
     --------
-    Two rows rebuilt from themselves cost only the price of their codes, ``2 * 0.1 - 0.1**2``.
+    Rows that reconstruct themselves leave only the penalty on the codes, ``2 * 0.1 - 0.1**2``.
 
     >>> import torch
     >>> from skdidan import IDA
@@ -97,8 +100,8 @@ class IDA(Penalty):
     >>> round(float(IDA(sparsity=0.1)(features, features)), 4)
     0.19
 
-    Each of two different rows is rebuilt by its like; undecided predictions of both differ from
-    the labels of these by ``0.5**2 + 0.5**2``.
+    Each row is reconstructed by its own copy, so its reconstructed label is right. The error of
+    undecided predictions is ``0.5**2 + 0.5**2``.
 
     >>> source = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
     >>> labels = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
@@ -109,7 +112,7 @@ class IDA(Penalty):
     """
 
     uses = ("labels", "predictions")
-    _groups: Tensor  # of each class at each level, one-hot: shape (n_classes, n_levels, n_groups)
+    _groups: Tensor  # one-hot group of each class and level: (n_classes, n_levels, n_groups)
 
     def __init__(
         self,
@@ -137,7 +140,7 @@ class IDA(Penalty):
 
     @property
     def parts(self) -> list[str]:
-        """Names of the terms that count: "features", "means", "labels"."""
+        """Names of the terms with a positive weight: "features", "means", "labels"."""
         weights = {"features": 1.0, "means": self.mean_weight, "labels": self.label_weight}
         return [name for name, weight in weights.items() if weight]
 
@@ -157,36 +160,35 @@ class IDA(Penalty):
         target : Tensor, shape (n_target, n_features)
             Target features.
         labels : Tensor, shape (n_source, n_classes), optional
-            Class membership of the source rows, one-hot. Without labels and predictions nothing
-            that needs them counts.
+            One-hot labels of the source rows. The term "labels" needs labels and predictions.
         predictions : Tensor, shape (n_target, n_classes), optional
-            What the network takes for the class probabilities of the target rows: its outputs, if
-            it regresses onto one-hot labels, else their softmax.
+            Predicted class probabilities of the target rows: the outputs of a network that
+            regresses onto one-hot labels, the softmax of the outputs of any other.
 
         Returns
         -------
         terms : dict of str to Tensor
-            "features" (reconstruction and price of the codes), "means" and "labels", scalars of
-            at least 0; those of weight 0 are left out. Half precision is computed in single
-            precision.
+            "features" (reconstruction and penalty on the codes), "means" and "labels", scalars of
+            at least 0. Terms of weight 0 are left out. Half-precision features are computed in
+            single precision.
 
         Raises
         ------
         ValueError
             If the features, labels, predictions and `levels` do not fit together.
         """
-        known = self._known(source, target, labels=labels, predictions=predictions)
+        memberships = self._check(source, target, labels=labels, predictions=predictions)
         with torch.autocast(source.device.type, enabled=False):
             source, target = at_least_single(source), at_least_single(target)
             atoms, rows = _directions(source), _directions(target)
             codes = sparse_codes(atoms, rows, self.sparsity, tol=self.tol)
             residual = mse_loss(codes @ atoms, rows, reduction="sum")
-            size = codes.abs().sum()
-            terms = {"features": (residual + 2 * self.sparsity * size) / len(rows)}
+            l1 = codes.abs().sum()
+            terms = {"features": (residual + 2 * self.sparsity * l1) / len(rows)}
             if self.mean_weight:
                 terms["means"] = self.mean_weight * mean_distance(source, target)
-            if self.label_weight and known:
-                merged = [self._at_levels(known[name]) for name in self.uses]
+            if self.label_weight and memberships:
+                merged = [self._at_levels(memberships[name]) for name in self.uses]
                 terms["labels"] = self.label_weight * _label_error(codes, *merged)
         return terms
 
@@ -201,19 +203,19 @@ class IDA(Penalty):
         return torch.stack(list(terms.values())).sum()
 
     def _at_levels(self, memberships: Tensor) -> Tensor:
-        """Add up the columns of the classes of each group: shape (n_rows, n_levels, n_groups)."""
+        """Add up the columns of each group: shape (n_rows, n_levels, n_groups)."""
         if self.levels is None:
             return memberships.unsqueeze(1)
         n_classes = memberships.shape[1]
         if n_classes != len(self._groups):
             raise ValueError(
-                f"levels must name a group for each of {n_classes} classes; got {self.levels}."
+                f"levels must hold a group for each of {n_classes} classes; got {self.levels}."
             )
         groups = self._groups.to(memberships)
         return (memberships @ groups.flatten(1)).unflatten(1, groups.shape[1:])
 
     def codes(self, source: Tensor, target: Tensor) -> Tensor:
-        """Return the sparse codes of the rebuilt target rows.
+        """Return the sparse codes that reconstruct the target rows.
 
         Parameters
         ----------
@@ -225,56 +227,56 @@ class IDA(Penalty):
         Returns
         -------
         codes : Tensor, shape (n_target, n_source)
-            Row `i` holds the weights of the source rows; without a gradient.
+            Row `i` holds the weights of the source rows that reconstruct target row `i`. No
+            gradient flows through them.
 
         Raises
         ------
         ValueError
-            If these are not two matrices with rows, and equally many columns.
+            If the features are not two matrices with rows and the same number of columns.
         """
-        self._known(source, target)
+        self._check(source, target)
         with torch.autocast(source.device.type, enabled=False):
-            atoms, rows = map(_directions, map(at_least_single, (source, target)))
+            atoms, rows = (_directions(at_least_single(part)) for part in (source, target))
             return sparse_codes(atoms, rows, self.sparsity, tol=self.tol)
 
 
 def _check_levels(levels: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Return the levels as lists of the numbers of groups, from 0 on."""
+    """Return the levels as lists, with the groups of each renumbered from 0."""
     try:
-        named = [[operator.index(group) for group in level] for level in levels]
+        numbers = [[operator.index(group) for group in level] for level in levels]
     except TypeError:
-        named = []
-    if not named or not named[0] or len({len(level) for level in named}) > 1:
+        numbers = []
+    if not numbers or not numbers[0] or len({len(level) for level in numbers}) > 1:
         raise ValueError(
-            "levels must hold equally long sequences of the numbers of groups, as [[0, 0, 1]], at "
-            f"least one, or be None for the classes alone; got {levels!r}."
+            "levels must hold at least one sequence of group numbers, all of one length, as in "
+            f"[[0, 0, 1]]; None stands for the classes themselves; got {levels!r}."
         )
-    return [[sorted(set(level)).index(group) for group in level] for level in named]
+    return [[sorted(set(level)).index(group) for group in level] for level in numbers]
 
 
 def _directions(features: Tensor) -> Tensor:
-    """Subtract the mean of the rows, then divide each by its length.
+    """Subtract the mean of the rows, then divide each row by its length.
 
-    A row shorter than a thousandth of the root mean square is not blown up to length one: the
-    direction of a row at the mean is noise, and the gradient of its length has no bound. Nor is
-    what rounding leaves of rows that are all alike.
+    Rows much shorter than the root mean square, or as short as rounding errors, keep a length below
+    one: close to the mean a direction is noise, and the gradient of a length is unbounded.
     """
     mean = features.mean(dim=0)
     centred = features - mean
     squared = centred.square().sum(dim=1, keepdim=True)
-    floor = torch.maximum(1e-6 * squared.detach().mean(), rounding(mean))
+    floor = torch.maximum(1e-6 * squared.detach().mean(), rounding_floor(mean))
     return centred / squared.clamp_min(floor).sqrt()
 
 
 def _label_error(codes: Tensor, labels: Tensor, predictions: Tensor) -> Tensor:
-    """Error against the labels that the codes make of the source's, as far as these are sure."""
+    """Return the weighted error between predictions and the labels that the codes reconstruct."""
     balanced = labels / labels.sum(dim=0).clamp_min(1)
     evidence = (codes @ balanced.flatten(1)).unflatten(1, labels.shape[1:])
-    return _error_of_sharpened(evidence.clamp_min(0), predictions)
+    return _sharpened_error(evidence.clamp_min(0), predictions)
 
 
-def _error_of_sharpened(evidence: Tensor, predictions: Tensor) -> Tensor:
-    """Error against the squared shares of non-negative evidence, weighted by the largest share."""
-    shares = as_shares(evidence)
-    error = (predictions - as_shares(shares.square())).square().sum(dim=-1)
+def _sharpened_error(evidence: Tensor, predictions: Tensor) -> Tensor:
+    """Return the error of predictions against sharpened evidence, weighted by its largest share."""
+    shares = normalise_rows(evidence)
+    error = (predictions - normalise_rows(shares.square())).square().sum(dim=-1)
     return (shares.amax(dim=-1) * error).mean()
