@@ -65,16 +65,17 @@ def check_reach(steps: list[tuple[str, Any]]) -> None:
 
 
 def lend_memory(step: Any, memory: Any) -> Any:
-    """Return a clone of a step whose audio transformers have a cache; a step without any as it is.
+    """Return a clone of a step whose audio transformers, however deep, use the given memory.
 
-    Transformers with a `memory` of their own, or in a nested `AdaptationPipeline` with one, keep
-    it. The folder is lent by its absolute path, which stays the same in a pickle.
+    A transformer with its own `memory`, or in a nested `AdaptationPipeline` with one, keeps it. The
+    folder is passed as an absolute path, so that a pickle finds it from anywhere. A step without
+    audio transformers is returned as it is.
     """
     folder = cache_folder(memory)
     if folder is None or not hasattr(step, "get_params"):
         return step
     parts = {"": step} | {f"{name}__": part for name, part in step.get_params().items()}
-    # The memory of scikit-learn's Pipeline keeps whole steps, not recordings.
+    # The memory of scikit-learn's Pipeline is for whole steps, not for recordings.
     provided = tuple(
         name
         for name, part in parts.items()

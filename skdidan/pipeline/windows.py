@@ -1,4 +1,4 @@
-"""Long recordings in windows of fixed length: trained on each, answered for the whole."""
+"""Classify long recordings by windows of fixed length."""
 
 from __future__ import annotations
 
@@ -39,30 +39,29 @@ def _estimator_has(method: str) -> Callable[[WindowedClassifier], bool]:
 
 
 class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    r"""Any classifier of audio, on windows of fixed length, averaged over each recording.
+    r"""Train a classifier on windows of recordings and average its predictions per recording.
 
     A recording of :math:`n` samples is cut into
 
     .. math:: 1 + \Bigl\lceil \frac{\max(n - w, 0)}{h} \Bigr\rceil
 
-    windows of `w` samples in steps of `h`; the last ends with the recording, however much it
-    shares with the one before. A recording shorter than `w` is a window as it is. The classifier is
-    trained on the windows, each with the label of its recording, and its answers to those of a
-    recording are averaged.
+    windows of `w` samples in steps of `h`. The last window ends with the recording and may overlap
+    more with the one before. A recording shorter than `w` is one window. The classifier is trained
+    on all windows, each with the label of its recording; its predictions are averaged over the
+    windows of a recording.
 
     Parameters
     ----------
     estimator : classifier
-        Its rows are recordings: an `AdaptationPipeline`, or a search over one, that begins with a
-        transformer of audio. Where its spectrograms have a `duration`, this should be `window`:
-        shorter windows are padded to it, and of longer ones a part would be lost. A copy is fitted.
+        A classifier of recordings: an `AdaptationPipeline`, or a search over one, that begins with
+        an audio transformer. The `duration` of its spectrograms should equal `window`: shorter
+        windows are padded, and longer ones would lose a part. A copy is fitted.
     window : float > 0 [s], default=2.0
         Length of a window.
     hop : float > 0 [s], default=1.0
-        Step from a window to the next; at most `window`.
+        Step between windows; at most `window`.
     sample_rate : int > 0 [Hz], default=16000
-        Rate that waveforms are taken to have; it must be that of the transformer. Files know their
-        own.
+        Rate of waveforms, equal to that of the audio transformer. Files are cut at their own rate.
 
     Attributes
     ----------
@@ -73,24 +72,23 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     See Also
     --------
-    Segment : What stands for a window of a file.
+    Segment : A window of a file.
 
     Notes
     -----
-    Whatever holds out rows of this classifier, such as a search or its folds of speakers, holds out
-    whole recordings. What is held out inside of `estimator`, by its ``validation_fraction``, is
-    whole groups, or recordings where there are no groups. A search inside of `estimator` holds
-    out groups if its splitter does and `fit` is given any; without, windows of a recording stand on
-    both sides of its folds.
+    A search over this classifier, with any folds, holds out whole recordings. Inside `estimator`,
+    ``validation_fraction`` holds out whole groups, or whole recordings without groups. A search
+    inside `estimator` holds out groups if its splitter does and `fit` gets groups; otherwise
+    windows of one recording are on both sides of its folds.
 
-    A recording counts for as many rows of the training as it has windows. Set anew after `fit`,
-    `window` and `hop` hold for what is asked from then on.
+    A recording counts as many times in the training as it has windows. If `window` and `hop` are
+    set after `fit`, they apply to later predictions.
 
-    Windows of a file are `Segment` objects. Windows of digital silence, as in a muted pause, are
-    left out where a recording has others, unless a transformer replaces silence instead of raising
-    an error (``on_error="warn"``). For this each recording is decoded once before the transformer
-    reads its windows. A file that cannot be read is left whole, and the transformer's error names
-    it; an error of a waveform names its row in `X` or `X_tgt`.
+    Windows of a file are `Segment` objects. Windows of digital silence, such as a muted pause, are
+    left out if the recording has others, unless an audio transformer has ``on_error="warn"``. To
+    find them, each recording is decoded once before the transformer reads its windows. An error in
+    a waveform names its row in `X` or `X_tgt`; a file that cannot be read is passed on whole, and
+    the transformer's error names it.
 
     Examples
     --------
@@ -134,7 +132,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         sample_domain: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Self:
-        """Cut the recordings into windows and train the classifier on these.
+        """Cut the recordings into windows and train the classifier on them.
 
         Parameters
         ----------
@@ -142,7 +140,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Recordings of the source: paths, or waveforms of shape (n_samples,) each; with
             `sample_domain` both domains stacked.
         y : array-like, of as many entries as X
-            Their labels. What stands there for a target row is dropped unread.
+            Their labels. Entries of target rows are dropped unread.
         X_tgt : array-like, list or Target, of n_target rows, optional
             Recordings of the target.
         sample_domain : array-like of int, shape (n_samples,), optional
@@ -159,11 +157,11 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, or the domains do not fit together.
+            If a parameter is out of range, the domains do not fit together, or a recording cannot
+            be used.
         TypeError
-            If the rows are neither all paths nor all waveforms, if `estimator` is no classifier or
-            does not hand the target on to an estimator inside it, or if it takes no groups but
-            there are some.
+            If the rows are neither all paths nor all waveforms; if `estimator` is not a classifier,
+            does not pass the target on to an estimator inside it, or takes no groups but gets some.
 
         Warns
         -----
@@ -210,8 +208,8 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         y : ndarray, shape (n_samples,)
-            The class of the highest mean probability over the windows; by a classifier without
-            probabilities that of the highest mean score, or else of the most windows.
+            The class with the highest mean probability over the windows. Without probabilities, the
+            class with the highest mean score; without scores, the class of the most windows.
         """
         check_is_fitted(self)
         are_of_pairs = scores_pairs(last_step(self.estimator_))
@@ -259,7 +257,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of float, shape (n_samples,) or (n_samples, n_classes)
-            As the classifier gives them.
+            Averages of the scores of the classifier.
         """
         return self._average("decision_function", X, sample_domain)
 
@@ -276,20 +274,20 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         features : ndarray of float, shape (n_samples, n_features_out)
-            The mean of the inputs of the output layer of a network (see `DIDANClassifier`), or of
-            what any other classifier is given.
+            Mean of the inputs to the output layer of a network (see `DIDANClassifier`), or to any
+            other classifier.
 
         Raises
         ------
         TypeError
-            If the classifier is given recordings as they are, without a transformer before it.
+            If no transformer comes before the classifier, so that its inputs are recordings.
         """
         return self._average("embed", X, sample_domain)
 
     def _average(
         self, method: str, X: Any, sample_domain: ArrayLike | None
     ) -> NDArray[np.floating]:
-        """Average what a method says of the windows of each recording."""
+        """Average the results of a method over the windows of each recording."""
         check_is_fitted(self)
         X = open_target(X)
         domain = None if sample_domain is None else np.asarray(sample_domain)
@@ -301,8 +299,8 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if method == "embed":
             values = _embeddings(*send_through(self.estimator_, windows, path))
         else:
-            answer = getattr(unwrap(self.estimator_), method)
-            values = np.asarray(answer(windows, **source_path(answer, path)))
+            call = getattr(unwrap(self.estimator_), method)
+            values = np.asarray(call(windows, **source_path(call, path)))
         if method == "predict":
             values = values[:, np.newaxis] == self.classes_
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
@@ -312,7 +310,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _cut(self, X: Any, name: str, judged: bool) -> tuple[list[Any], NDArray[np.int64]]:
         """List the windows of all recordings, and the number of the recording of each.
 
-        Judged means that windows without sound are left out where a recording has others.
+        If judged, windows without sound are left out where a recording has others.
         """
         self._check_parameters()
         recordings = waveform_rows(X)
@@ -341,10 +339,10 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             bounds = self._bounds(last - first, rate)
             if len(bounds) == 1:
                 return [row]
-            # Where no window holds sound, all are left for the transformer to name.
+            # If no window holds sound, keep all: the transformer will refuse and name one.
             bounds = (list(compress(bounds, find_sound(row, bounds))) if judged else []) or bounds
         except (OSError, ValueError):
-            return [row]  # for the transformer to name
+            return [row]  # the transformer will refuse and name it
         return [
             Segment(os.fspath(row), (first + start) / rate, (first + stop) / rate)
             for start, stop in bounds
@@ -362,26 +360,26 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_positive("hop", self.hop)
         if self.hop > self.window:
             raise ValueError(
-                f"hop must not exceed window, or parts of a recording would lie in none; got "
+                f"hop must not exceed window, or windows would miss parts of a recording; got "
                 f"{self.hop} > {self.window} s."
             )
         for name, duration in self._numbers("duration"):
             if duration < self.window:
                 raise ValueError(
-                    "window must not exceed the duration of the spectrograms, which is all that "
-                    f"they hold of it; got window={self.window} and {name}={duration} s."
+                    "window must not exceed the duration of the spectrograms, which would crop it; "
+                    f"got window={self.window} and {name}={duration} s."
                 )
 
     def _check_rate(self) -> None:
         for name, rate in self._numbers("sample_rate"):
             if rate != self.sample_rate:
                 raise ValueError(
-                    "sample_rate must be that which the transformer takes waveforms to have; got "
+                    "sample_rate must equal that of the audio transformer; got "
                     f"sample_rate={self.sample_rate} and {name}={rate} Hz."
                 )
 
     def _numbers(self, parameter: str) -> Iterator[tuple[str, float]]:
-        """Find a parameter of the steps, wherever it is a number."""
+        """Yield the values of a parameter of the steps that are numbers, with their names."""
         for name, value in self.estimator.get_params().items():
             if name.split("__")[-1] == parameter and isinstance(value, Real):
                 yield name, float(value)
@@ -395,20 +393,20 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
 
 def _takes_groups(estimator: Any) -> bool:
-    """Tell whether groups given to ``fit`` come to a classifier that takes them."""
+    """Tell whether ``fit`` passes groups on to a classifier that takes them."""
     while isinstance(estimator, AdaptationPipeline):
         estimator = estimator[-1]
     return has_fit_parameter(estimator, "groups")
 
 
 def _embeddings(last: Any, Z: Any) -> NDArray[Any]:
-    """Return what the last layer of a network takes, or what any other classifier is given."""
+    """Return the inputs to the output layer of a network, or to any other classifier."""
     if hasattr(last, "embed"):
         return last.embed(Z)
     if isinstance(Z, list):
         raise TypeError(
-            f"embed averages features, but {type(last).__name__} is given recordings as they are. "
-            "Begin the estimator with a transformer of audio, such as Functionals."
+            f"embed averages features, but the inputs of {type(last).__name__} are recordings. "
+            "Begin the estimator with an audio transformer, such as Functionals."
         )
     return np.asarray(Z)
 
