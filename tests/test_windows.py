@@ -1,4 +1,4 @@
-"""WindowedClassifier: which windows, with which labels, and the averages of their answers."""
+"""WindowedClassifier: which windows, with which labels, and the averages of their predictions."""
 
 import pickle
 
@@ -134,7 +134,7 @@ def test_without_scores_the_windows_vote():
     # Windows of the last but one begin at 0, 0.5, ..., 3 s, four of seven of them beyond 1.5 s.
     assert classifier.predict(X_SRC[4:5] + X_SRC[:1]).tolist() == ["fear", "anger"]
     assert not hasattr(classifier, "decision_function")
-    with pytest.raises(TypeError, match="Recorder is given recordings as they are"):
+    with pytest.raises(TypeError, match="the inputs of Recorder are recordings"):
         classifier.embed(X_SRC)
 
 
@@ -419,7 +419,7 @@ def test_a_muted_pause_is_read_once(task, tmp_path, monkeypatch):
 
     monkeypatch.setattr(soundfile.SoundFile, "read", count)
     classifier.predict([path])
-    # Windows begin every 3200 samples; the third but last and those at the ends hold sound.
+    # Windows begin at 0, 3200, 6400, 9600 and 11,200; the second and third are silent.
     np.testing.assert_array_equal(n_read[3200:9600], 1)
     np.testing.assert_array_equal(n_read[:3200], 2)
     np.testing.assert_array_equal(n_read[11_200:12_800], 3)  # the last two windows overlap
@@ -590,7 +590,7 @@ def test_waveforms_must_be_of_the_rate_of_the_transformer(audio):
     waveforms, paths = audio
     pipeline = make_adaptation_pipeline(Functionals(sample_rate=8000), SVC())
     classifier = WindowedClassifier(pipeline, window=0.5, hop=0.2)
-    message = "sample_rate must be .* got sample_rate=16000 and functionals__sample_rate=8000"
+    message = "sample_rate must equal .* got sample_rate=16000 and functionals__sample_rate=8000"
     with pytest.raises(ValueError, match=message):
         classifier.fit(waveforms, LABELS)
     classifier.fit(paths, LABELS)  # files know their own
