@@ -47,13 +47,7 @@ class Whole:
 
 
 class Loudest:
-    r"""Keeps the first window of the highest energy, :math:`\sum_t x_t^2`.
-
-    Parameters
-    ----------
-    n_samples : int > 0
-        Length of the window; a shorter waveform is kept whole.
-    """
+    r"""Keeps the first window of the highest energy, :math:`\sum_t x_t^2`."""
 
     def __init__(self, n_samples: int) -> None:
         self._n_samples = n_samples
@@ -87,15 +81,7 @@ class Loudest:
 
 
 class Center:
-    """Keeps the window in the middle.
-
-    Parameters
-    ----------
-    n_samples : int > 0
-        Length of the window; a shorter waveform is kept whole.
-    n_expected : int >= 0
-        Length of the waveform, exact to 20,000 samples.
-    """
+    """Keeps the window in the middle."""
 
     def __init__(self, n_samples: int, n_expected: int) -> None:
         self._n_samples = n_samples
@@ -119,13 +105,7 @@ class Center:
 
 
 class Sound:
-    """Finds the parts of a waveform with sound: samples that are neither all zero nor all the same.
-
-    Parameters
-    ----------
-    bounds : sequence of (int, int)
-        The first sample of each part, and the one after its last.
-    """
+    """Finds the parts of a waveform with sound: samples that are neither all zero nor all the same."""
 
     def __init__(self, bounds: Sequence[tuple[int, int]]) -> None:
         self._first, self._last = np.array(bounds).T
@@ -150,13 +130,7 @@ class Sound:
 
 @dataclass(frozen=True)
 class Parts:
-    """Given parts of every waveform, of which to tell whether they hold sound.
-
-    Parameters
-    ----------
-    bounds : sequence of (int, int)
-        As in `Sound`.
-    """
+    """Given parts of every waveform, of which to tell whether they hold sound."""
 
     bounds: Sequence[tuple[int, int]]
 
@@ -167,15 +141,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Window:
-    """The loudest or central window of every waveform.
-
-    Parameters
-    ----------
-    n_samples : int > 0
-        Length of the window; shorter waveforms are kept whole.
-    crop : {"loudest", "center"}
-        The first window of the highest energy, or the one in the centre.
-    """
+    """The loudest or central window of every waveform."""
 
     n_samples: int
     crop: str

@@ -46,29 +46,7 @@ class _MPEGFile(soundfile.SoundFile):
 
 
 def open_audio(path: str, name: str) -> soundfile.SoundFile:
-    """Open an audio file.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    name : str
-        Its name in errors.
-
-    Returns
-    -------
-    file : SoundFile
-        The file at its first frame. One that is not `seekable` must be read in order.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    PermissionError
-        If there is no permission to read it.
-    ValueError
-        If libsndfile cannot decode it, or it is empty or has no header.
-    """
+    """Open an audio file; one that is not `seekable` must be read in order."""
     if not os.path.isfile(path):
         raise _no_file(path, name)
     if not os.path.getsize(path):
@@ -109,20 +87,7 @@ def _openable(path: str) -> str | int:
 
 
 def decoding_error(error: Exception, name: str) -> ValueError:
-    """Return an error that says why a file cannot be decoded.
-
-    Parameters
-    ----------
-    error : Exception
-        The error of soundfile.
-    name : str
-        Name of the file in errors.
-
-    Returns
-    -------
-    error : ValueError
-        The error to raise.
-    """
+    """Return an error that says why a file cannot be decoded."""
     # Without the prefix of soundfile: the path once more, or the number of an open file.
     reason = str(getattr(error, "error_string", error))
     # libsndfile says "File does not exist" if libmpg123 finds no frame.
@@ -147,25 +112,7 @@ def _no_file(path: str, name: str) -> OSError:
 
 
 def count_frames(file: soundfile.SoundFile, path: str, name: str) -> int:
-    """Count the frames of a file: from its header, or by decoding an MPEG file without a count.
-
-    Parameters
-    ----------
-    file : SoundFile
-        From `open_audio`; it is not read.
-    path, name : str
-        As in `open_audio`.
-
-    Returns
-    -------
-    n_frames : int
-        Number of frames.
-
-    Raises
-    ------
-    ValueError
-        If an MPEG file without a count cannot be decoded to its end.
-    """
+    """Count the frames of a file: from its header, or by decoding an MPEG file without a count."""
     if not isinstance(file, _MPEGFile):
         return file.frames
     start, has_count = _first_frame(path)
@@ -208,27 +155,7 @@ def _first_frame(path: str) -> tuple[int, bool]:
 
 
 def skip_frames(file: soundfile.SoundFile, n_frames: int, name: str) -> int:
-    """Skip frames at the start of a file: by seeking, or by reading if it cannot seek.
-
-    Parameters
-    ----------
-    file : SoundFile
-        From `open_audio`, at its first frame.
-    n_frames : int >= 0
-        Frames to skip.
-    name : str
-        Name of the file in errors.
-
-    Returns
-    -------
-    n_skipped : int
-        Frames skipped; fewer if the file ends before.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be decoded.
-    """
+    """Skip frames at the start of a file: by seeking, or by reading if it cannot seek."""
     try:
         if file.seekable():
             return int(file.seek(n_frames))
@@ -241,18 +168,7 @@ def skip_frames(file: soundfile.SoundFile, n_frames: int, name: str) -> int:
 
 
 def missing_part(remarks: str) -> str | None:
-    """Find in the remarks of libsndfile whether samples of a file are missing.
-
-    Parameters
-    ----------
-    remarks : str
-        The `extra_info` of a file, before or after reading.
-
-    Returns
-    -------
-    part : str or None
-        A clause that says which part is missing.
-    """
+    """Find in the remarks of libsndfile whether samples of a file are missing."""
     for announced, held in _SIZES.findall(remarks):
         if int(held) < int(announced) < _STREAMED:
             return f"it holds {held} of {announced} bytes"

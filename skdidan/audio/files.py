@@ -132,25 +132,7 @@ def _seconds(name: str, time: Any) -> float | None:
 
 
 def check_path(name: str, path: str | os.PathLike[str]) -> str:
-    """Return a path as a str.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    path : str or path-like
-        The path; for a `Segment`, that of its file.
-
-    Returns
-    -------
-    path : str
-        The path.
-
-    Raises
-    ------
-    TypeError
-        If it is not a path, or is bytes.
-    """
+    """Return a path as a str."""
     if isinstance(path, (str, os.PathLike)) and isinstance(found := os.fspath(path), str):
         return found
     raise TypeError(
@@ -225,24 +207,7 @@ def read_window(
 ) -> NDArray[Any]:
     """Read a file block by block, check every sample and keep a window, or all.
 
-    Parameters
-    ----------
-    path : str, path-like or Segment
-        As in `read_audio`.
-    sample_rate : int > 0 [Hz] or None
-        Rate of the waveform; None is that of the file.
-    window : Window or Parts, optional
-        The part to keep; None is all.
-
-    Returns
-    -------
-    waveform : ndarray of float32, shape (n_samples,)
-        As from `read_audio`; with `Parts`, ndarray of bool, shape (n_parts,).
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError, TypeError, ValueError
-        As in `read_audio`.
+    A `sample_rate` of None is that of the file. `Parts` in place of a window give booleans.
     """
     file_path, name = check_path("path", path), _name(path)
     with open_audio(file_path, name) as file:
@@ -320,27 +285,7 @@ def _mono_blocks(
 
 
 def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
-    """Return where a file, or a `Segment` of it, begins and ends, if possible from its header.
-
-    Parameters
-    ----------
-    path : str, path-like or Segment
-        As in `read_audio`.
-
-    Returns
-    -------
-    rate : int [Hz]
-        The sample rate of the file.
-    first, last : int
-        The first sample, and the one after the last.
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError, TypeError
-        As in `read_audio`.
-    ValueError
-        If the file cannot be decoded, or a segment lies beyond its end, or between two samples.
-    """
+    """Return where a file, or a `Segment` of it, begins and ends, if possible from its header."""
     file_path, name = check_path("path", path), _name(path)
     with open_audio(file_path, name) as file:
         return file.samplerate, *_span(file, path, name)
@@ -351,24 +296,7 @@ def find_sound(
 ) -> NDArray[np.bool_]:
     """Find the parts of a recording that hold sound, in one pass over its samples.
 
-    Parameters
-    ----------
-    recording : str, path-like, Segment or ndarray, shape (n_samples,)
-        A file, or a waveform as in `convert_window`.
-    bounds : sequence of (int, int)
-        The first sample of each part, and the one after its last, at the rate of the recording.
-    name : str, default=""
-        Name of a waveform in errors.
-
-    Returns
-    -------
-    has_sound : ndarray of bool, shape (n_parts,)
-        False where all samples are zero, or all are the same.
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError, ValueError
-        If the recording as a whole cannot be used, as in `read_audio`.
+    Parts are given by their first sample and the one after their last, at the recording's own rate.
     """
     if isinstance(recording, np.ndarray):
         return convert_window(recording, name, Parts(bounds))
@@ -376,29 +304,7 @@ def find_sound(
 
 
 def convert_window(row: NDArray[Any], name: str, window: Selection | None = None) -> NDArray[Any]:
-    """Convert a waveform block by block, check every sample and keep a window, or all.
-
-    Parameters
-    ----------
-    row : ndarray, shape (n_samples,)
-        Floats of full scale 1, or integers, which are divided by the range of their type.
-    name : str
-        Its name in errors.
-    window : Window or Parts, optional
-        The part to keep; None is all.
-
-    Returns
-    -------
-    waveform : ndarray of float32, shape (n_samples,)
-        A copy; with `Parts`, ndarray of bool, shape (n_parts,).
-
-    Raises
-    ------
-    SilentAudioError
-        If all samples are zero, or all are the same.
-    ValueError
-        If it holds no samples, NaN or infinite samples, or samples far beyond full scale.
-    """
+    """Convert a waveform block by block, check every sample and keep a window, or all."""
     blocks = (_to_float(row[i : i + _BLOCK]) for i in range(0, len(row), _BLOCK))
     return _collect(blocks, len(row), window, name)
 

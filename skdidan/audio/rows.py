@@ -42,26 +42,7 @@ class BadRow:
 
 
 def waveform_rows(X: Any) -> list[Any]:
-    """List the rows of `X`: paths, or waveforms as one-dimensional arrays.
-
-    Parameters
-    ----------
-    X : array-like or list or Target, of n rows
-        Paths (list, array or Series of str, path-like or `Segment`), waveforms (list of
-        one-dimensional arrays) or a two-dimensional array, shape (n, n_samples).
-
-    Returns
-    -------
-    rows : list of str and Segment, or list of ndarray, shape (n_samples,)
-        The rows in order; nothing is read yet.
-
-    Raises
-    ------
-    TypeError
-        If the rows are neither all paths nor all waveforms, or a path is of bytes.
-    ValueError
-        If there is no row.
-    """
+    """List the rows of `X`: paths, or waveforms as one-dimensional arrays."""
     X = open_target(X)
     if isinstance(X, (Set, Mapping)):
         raise TypeError(f"X must be a list or an array; a {type(X).__name__} has no order of rows.")
@@ -121,30 +102,6 @@ def read_rows(
 
     Each job reads a row and applies the function, so that the waveforms of a corpus are never in
     memory together.
-
-    Parameters
-    ----------
-    function : callable
-        From a waveform, ndarray of float32, shape (n_samples,), to anything.
-    rows : mapping of int to str, Segment or ndarray
-        Rows of `waveform_rows` by their numbers.
-    sample_rate : int > 0 [Hz]
-        Rate to which files are resampled; waveforms are taken to have it.
-    window : Window, optional
-        The part of each waveform to pass to the function; None is all. Every sample is read and
-        checked, but only a few blocks and this part are in memory.
-    n_jobs : int, optional
-        Jobs of joblib, in threads unless ``joblib.parallel_config`` names another backend.
-    block_size : int > 0, optional
-        Number of rows after which the jobs wait until the caller has taken all results. None never
-        waits; if the caller is slow, the results of a whole corpus may then be in memory.
-    verbose : int, default=0
-        Show a progress bar if not 0.
-
-    Yields
-    ------
-    result : object
-        ``function(waveform)`` of a row, or a `BadRow`.
     """
     apply = partial(_apply, function, sample_rate=sample_rate, window=window)
     results = _in_blocks(apply, list(rows.items()), n_jobs, block_size)

@@ -77,20 +77,7 @@ class SpeechModel:
         )
 
     def cut(self, waveform: NDArray[np.float32], max_duration: float) -> list[NDArray[np.float32]]:
-        """Normalise a waveform for the model and cut it into windows of equal length.
-
-        Parameters
-        ----------
-        waveform : ndarray of float32, shape (n_samples,)
-            A recording; one of less than 0.1 s is padded with zeros to that length.
-        max_duration : float > 0 [s]
-            Maximum length of a window.
-
-        Returns
-        -------
-        windows : list of ndarray of float32, each of shape (n_samples_of_the_window,)
-            The windows in order.
-        """
+        """Normalise a waveform for the model and cut it into windows of equal length."""
         longest = round(max_duration * self.sample_rate)
         if self.is_whisper:
             longest = min(longest, self.extractor.n_samples)
@@ -103,27 +90,7 @@ class SpeechModel:
         return np.array_split(waveform, -(-len(waveform) // longest))
 
     def load(self, layer: int | str, device: torch.device) -> SpeechEncoder:
-        """Load the weights.
-
-        Parameters
-        ----------
-        layer : int or "mean"
-            Layer of the hidden states, or the mean of all layers.
-        device : torch.device
-            Device that computes.
-
-        Returns
-        -------
-        encoder : SpeechEncoder
-            The model with its weights, in evaluation mode and single precision.
-
-        Raises
-        ------
-        ValueError
-            If the device cannot be used, or the weights cannot be loaded or are incomplete.
-        ImportError
-            If the transformers package is missing.
-        """
+        """Load the weights."""
         try:
             torch.zeros(1, device=device).cpu()
         except (RuntimeError, AssertionError, ImportError) as error:  # depending on the backend
@@ -154,17 +121,7 @@ class SpeechModel:
 
 
 class SpeechEncoder:
-    """A pretrained speech model with its weights: computes hidden states of windows.
-
-    Parameters
-    ----------
-    model : SpeechModel
-        Its configuration and feature extractor.
-    network : torch.nn.Module
-        The network of the transformers library.
-    layer : int or "mean"
-        Layer of the hidden states, or the mean of all layers.
-    """
+    """A pretrained speech model with its weights: computes hidden states of windows."""
 
     def __init__(self, model: SpeechModel, network: Any, layer: int | str) -> None:
         self._model, self._network, self._layer = model, network, layer
