@@ -105,7 +105,7 @@ class Center:
 
 
 class Sound:
-    """Finds the parts of a waveform with sound: samples that are neither all zero nor all the same."""
+    """Finds the parts of a waveform with sound: samples neither all zero nor all the same."""
 
     def __init__(self, bounds: Sequence[tuple[int, int]]) -> None:
         self._first, self._last = np.array(bounds).T
