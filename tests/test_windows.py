@@ -8,7 +8,7 @@ import soundfile
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
@@ -395,9 +395,15 @@ def test_where_silence_is_replaced_all_windows_count(task):
     classifier = WindowedClassifier(
         make_adaptation_pipeline(lenient, SVC()), window=0.4, hop=0.4, sample_rate=8000
     ).fit(X_src, y_src)
+    muted = np.concatenate([X_tgt[0][:3200], np.zeros(6400), X_tgt[0][:3200]])
     with pytest.warns(AudioWarning, match="2 of 4 rows") as caught:
-        classifier.predict([np.concatenate([X_tgt[0][:3200], np.zeros(6400), X_tgt[0][:3200]])])
+        classifier.predict([muted])
     assert caught[0].message.rows == [1, 2]
+    strict = Functionals(sample_rate=8000)
+    mixed = make_adaptation_pipeline(FeatureUnion([("a", strict), ("b", lenient)]), SVC())
+    classifier.set_params(estimator=mixed).fit(X_src, y_src)
+    with pytest.raises(ValueError, match="waveform in row 1 is silent"):  # the number of a window
+        classifier.predict([muted])
 
 
 def test_a_muted_pause_is_read_once(task, tmp_path, monkeypatch):
