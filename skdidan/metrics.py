@@ -1,4 +1,4 @@
-"""Measures of a classification: unweighted and weighted average recall."""
+"""Unweighted and weighted average recall (UAR, WAR) of a classification."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ __all__ = ["uar", "war"]
 
 
 def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None) -> float:
-    r"""Unweighted average recall: the mean over the classes of the share that was recognised.
+    r"""Unweighted average recall (UAR): the mean of the recalls of the classes.
 
     .. math:: \text{UAR} = \frac{1}{|C|} \sum_{c \in C}
               \frac{|\{i : y_i = c, \hat{y}_i = c\}|}{|\{i : y_i = c\}|}
 
-    Every class counts the same, however many samples it has; chance is ``1 / len(labels)``.
+    All classes have the same weight, whatever their number of samples. Chance level is
+    ``1 / len(labels)``.
 
     Parameters
     ----------
     y_true : array-like of str or int, shape (n_samples,)
-        The true labels.
+        True labels.
     y_pred : array-like of str or int, shape (n_samples,)
-        The predicted labels.
+        Predicted labels.
     labels : array-like of str or int, shape (n_classes,), default=None
-        The classes :math:`C`. None takes those of `y_true`; a class that was only ever predicted
-        does not enter. A class given here without a true sample has no recall: it is left out of
-        the mean, with a warning, so that a perfect prediction scores 1.
+        Classes :math:`C`. None stands for those of `y_true`, without classes that are only
+        predicted. A class without a true sample has no recall: it is left out of the mean, with a
+        warning, so that a perfect prediction has a UAR of 1.
 
     Returns
     -------
@@ -41,8 +42,8 @@ def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None
     Raises
     ------
     ValueError
-        If truth and prediction differ in length, hold no sample, are not one-dimensional, or if no
-        class of `labels` occurs in the truth.
+        If true and predicted labels differ in length, are empty or not one-dimensional, or if no
+        class of `labels` has a true sample.
 
     Warns
     -----
@@ -51,7 +52,7 @@ def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None
 
     See Also
     --------
-    war : The share of all samples that was recognised.
+    war : Share of all samples that are predicted correctly.
 
     Examples
     --------
@@ -61,14 +62,14 @@ def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None
     truth, prediction = _check_labels(y_true, y_pred)
     classes = np.unique(truth)
     if labels is not None:
-        asked = np.unique(np.asarray(labels))
-        classes, absent = np.intersect1d(asked, classes), np.setdiff1d(asked, classes).tolist()
+        given = np.unique(np.asarray(labels))
+        classes, absent = np.intersect1d(given, classes), np.setdiff1d(given, classes).tolist()
         if not len(classes):
-            raise ValueError(f"None of the labels occurs in the truth; got labels={absent}.")
+            raise ValueError(f"labels must occur in the true labels; got labels={absent}.")
         if absent:
             warnings.warn(
                 f"The recall of classes without a true sample is undefined: {absent}. The UAR is "
-                "the mean over the others.",
+                "the mean over the other classes.",
                 UndefinedMetricWarning,
                 stacklevel=2,
             )
@@ -76,18 +77,18 @@ def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None
 
 
 def war(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    r"""Weighted average recall, the accuracy: the share of all samples that was recognised.
+    r"""Weighted average recall (WAR), the accuracy: the share of correct predictions.
 
     .. math:: \text{WAR} = \frac{1}{n} |\{i : \hat{y}_i = y_i\}|
 
-    It is the mean of the recalls of the classes, weighted by their numbers of samples.
+    It is the mean of the recalls of the classes, weighted by their number of samples.
 
     Parameters
     ----------
     y_true : array-like of str or int, shape (n_samples,)
-        The true labels.
+        True labels.
     y_pred : array-like of str or int, shape (n_samples,)
-        The predicted labels.
+        Predicted labels.
 
     Returns
     -------
@@ -97,11 +98,11 @@ def war(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If truth and prediction differ in length, hold no sample, or are not one-dimensional.
+        If true and predicted labels differ in length, are empty or not one-dimensional.
 
     See Also
     --------
-    uar : The mean over the classes, each counting the same.
+    uar : Mean of the recalls of the classes, all with the same weight.
 
     Examples
     --------
@@ -114,9 +115,7 @@ def war(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 def _check_labels(y_true: Any, y_pred: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     truth, prediction = column_or_1d(y_true), column_or_1d(y_pred)
     if len(truth) != len(prediction):
-        raise ValueError(
-            f"Truth and prediction differ in length: {len(truth)} != {len(prediction)}."
-        )
+        raise ValueError(f"y_true and y_pred differ in length: {len(truth)} != {len(prediction)}.")
     if len(truth) == 0:
-        raise ValueError("Truth and prediction hold no sample.")
+        raise ValueError("y_true and y_pred must hold at least one sample; got none.")
     return truth, prediction

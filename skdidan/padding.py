@@ -1,4 +1,4 @@
-"""Recordings of different lengths in one array: frames of NaN after the end of the shorter ones."""
+"""Pad spectrograms of different lengths with frames of NaN, to fit into one array."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from numpy.typing import NDArray
 
 __all__ = ["count_frames", "is_padded", "join_rows", "pad_alike", "trim_padding"]
 
-_MOST_PADDING = 2**32  # bytes: 4 GiB of nothing
+_MAX_PADDING = 2**32  # bytes, 4 GiB
 
 
 def count_frames(X: NDArray[Any]) -> NDArray[np.int64]:
-    """Count the frames of each spectrogram, those before its padding.
+    """Count the frames of each spectrogram before its padding.
 
     Parameters
     ----------
     X : ndarray of float, shape (n, n_bins, n_frames)
-        Spectrograms; frames after the end of a recording are NaN in all bins.
+        Spectrograms. Frames after the end of a recording are NaN in all bins.
 
     Returns
     -------
     counts : ndarray of int64, shape (n,)
-        Frames before the padding, at least 1.
+        Number of frames before the padding, at least 1.
 
     Raises
     ------
     ValueError
-        If NaN stands anywhere else, or a spectrogram holds nothing else.
+        If there is NaN before the padding, or a spectrogram is all NaN.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def count_frames(X: NDArray[Any]) -> NDArray[np.int64]:
         empty = np.flatnonzero(~is_frame.any(axis=1)).tolist()
         raise ValueError(
             f"X holds nothing but NaN in {len(empty)} of {len(X)} rows, the first of them row "
-            f"{empty[0]}. Leave these recordings out."
+            f"{empty[0]}. Remove these recordings."
         )
     counts = n_frames - is_frame[:, ::-1].argmax(axis=1)
     is_missing &= (np.arange(n_frames) < counts[:, np.newaxis])[:, np.newaxis]
@@ -55,23 +55,23 @@ def count_frames(X: NDArray[Any]) -> NDArray[np.int64]:
         row, bin_, frame = np.argwhere(is_missing)[0].tolist()
         raise ValueError(
             f"X contains NaN within a recording, first in row {row}, bin {bin_}, frame {frame}: "
-            f"that row has {counts[row]} frames. NaN may pad whole frames after the last one only."
+            f"that row has {counts[row]} frames. Only whole frames after the last one may be NaN."
         )
     return counts
 
 
 def is_padded(X: NDArray[Any] | None) -> bool:
-    """Tell whether rows that `count_frames` accepts are spectrograms of different lengths."""
+    """Tell whether X, as `count_frames` accepts it, holds spectrograms of different lengths."""
     return X is not None and X.ndim == 3 and bool(np.isnan(X[:, 0, -1]).any())
 
 
 def pad_alike(parts: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Pad arrays of spectrograms with frames of NaN to the longest; other arrays stay as they are.
+    """Pad arrays of spectrograms to the longest with frames of NaN; leave other arrays unchanged.
 
     Raises
     ------
     ValueError
-        If the padding takes more than 4 GiB.
+        If the padding needs more than 4 GiB.
 
     Examples
     --------
@@ -83,23 +83,23 @@ def pad_alike(parts: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         return list(parts)
     n_frames = max(part.shape[2] for part in parts)
     n_bytes = sum(part[:, :, :1].nbytes * (n_frames - part.shape[2]) for part in parts)
-    if n_bytes > _MOST_PADDING:
-        ends = np.concatenate([_lacks_frame(part, n_frames) for part in parts])
+    if n_bytes > _MAX_PADDING:
+        is_shorter = np.concatenate([_is_shorter(part, n_frames) for part in parts])
         raise ValueError(
-            f"This pads {len(ends)} rows to the {n_frames} frames of row {int(ends.argmin())}, "
-            "which takes more than 4 GiB of padding. Give a duration, cut long recordings into "
-            "windows (WindowedClassifier), or pass them by themselves."
+            f"This pads {len(is_shorter)} rows to the {n_frames} frames of row "
+            f"{is_shorter.argmin()}, which needs more than 4 GiB of padding. Give a duration, cut "
+            "long recordings into windows (WindowedClassifier), or process them separately."
         )
     return [_pad(part, n_frames) for part in parts]
 
 
 def join_rows(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Stack the rows of arrays; spectrograms are padded as by `pad_alike`."""
+    """Stack the rows of arrays, after padding spectrograms with `pad_alike`."""
     return np.concatenate(pad_alike(parts))
 
 
 def trim_padding(X: NDArray[Any]) -> NDArray[Any]:
-    """Drop the frames at the end that are NaN in all spectrograms; other arrays stay as they are.
+    """Remove final frames that are NaN in all spectrograms; leave other arrays unchanged.
 
     Examples
     --------
@@ -113,9 +113,9 @@ def trim_padding(X: NDArray[Any]) -> NDArray[Any]:
     return X[:, :, : X.shape[2] - int(is_frame[::-1].argmax())] if is_frame.any() else X
 
 
-def _lacks_frame(X: NDArray[Any], number: int) -> NDArray[np.bool_]:
-    """Tell which spectrograms have fewer frames than a number."""
-    return np.isnan(X[:, 0, -1]) if X.shape[2] == number else np.ones(len(X), dtype=bool)
+def _is_shorter(X: NDArray[Any], n_frames: int) -> NDArray[np.bool_]:
+    """Tell which spectrograms have fewer than `n_frames` frames."""
+    return np.isnan(X[:, 0, -1]) if X.shape[2] == n_frames else np.ones(len(X), dtype=bool)
 
 
 def _pad(X: NDArray[Any], n_frames: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Checks of single parameters: each returns the value or raises an error that names it."""
+"""Checks of single parameters: each returns the value, or raises an error that names it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_fraction(name: str, value: Any) -> float:
 
 
 def check_share(name: str, value: Any) -> float:
-    """Return `value` as a number between 0 and 1, or raise a ValueError."""
+    """Return `value` as a number above 0 and below 1, or raise a ValueError."""
     if not _is_finite(value) or not 0 < value < 1:
         raise ValueError(f"{name} must be a number between 0 and 1; got {value!r}.")
     return float(value)
@@ -81,7 +81,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def split_product(name: str, value: Any, options: Set[str], factors: Set[str]) -> list[str]:
-    """Return the factors of a product such as "a*b", all of them options, or raise a ValueError."""
+    """Return the factors of a product of options such as "a*b", or raise a ValueError."""
     names = value.split("*") if isinstance(value, str) else []
     if not names or not set(names) <= options or len(set(names)) < len(names):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the caller's own code."""
+"""Warnings that point to the line of the user's code."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import warnings
 
 __all__ = ["warn_caller"]
 
-# Packages through which a call of the user's comes to us, and which are not what it is about.
-_PASSED_OVER = {"contextlib", "joblib", "skdidan", "sklearn", "skorch", "torch"}
+# Packages between the user's code and a warning.
+_SKIPPED = {"contextlib", "joblib", "skdidan", "sklearn", "skorch", "torch"}
 
 
 def warn_caller(message: str | Warning, category: type[Warning] | None = None) -> None:
-    """Warn at the innermost line that is neither ours nor of the frameworks we build on.
+    """Warn at the innermost line outside this package and the frameworks below it.
 
     Parameters
     ----------
     message : str or Warning
-        What to say.
+        Text, or a warning with its own category.
     category : type of Warning, optional
-        Its category; that of a `Warning` is its own.
+        Category of a text.
     """
     frame, level = inspect.currentframe(), 1
-    while frame and frame.f_globals.get("__name__", "").split(".")[0] in _PASSED_OVER:
+    while frame and frame.f_globals.get("__name__", "").split(".")[0] in _SKIPPED:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)

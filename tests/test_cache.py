@@ -127,7 +127,7 @@ def test_more_padding_than_memory_is_refused_of_stored_rows(memory, monkeypatch)
     spectrogram = LogMelSpectrogram(n_mels=4, duration=None, memory=memory)
     for waveform in WAVEFORMS:
         spectrogram.transform([waveform])
-    monkeypatch.setattr(padding, "_MOST_PADDING", 4 * 4 * (5 + 10) - 1)
+    monkeypatch.setattr(padding, "_MAX_PADDING", 4 * 4 * (5 + 10) - 1)
     with pytest.raises(ValueError, match=r"pads 3 rows to the 16 frames of row 2, .* Give a dur"):
         spectrogram.transform(WAVEFORMS)
 

@@ -1,4 +1,4 @@
-"""UAR and WAR against values computed by hand and by other measures of scikit-learn."""
+"""UAR and WAR against values by hand and scikit-learn's measures."""
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,8 @@ def test_values_computed_by_hand():
     assert type(uar(TRUTH, PREDICTION)) is type(war(TRUTH, PREDICTION)) is float
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_agreement_with_the_confusion_matrix(seed):
-    rng = np.random.default_rng(seed)
+def test_agreement_with_the_confusion_matrix():
+    rng = np.random.default_rng(0)
     truth, prediction = rng.integers(5, size=(2, 200))
     counts = confusion_matrix(truth, prediction)
     assert uar(truth, prediction) == pytest.approx(np.mean(counts.diagonal() / counts.sum(axis=1)))
@@ -34,18 +33,18 @@ def test_uar_ignores_how_often_a_class_occurs():
     assert uar(truth[repeated], prediction[repeated]) == pytest.approx(uar(truth, prediction))
 
 
-@pytest.mark.parametrize("container", [list, np.array, pd.Series, lambda y: pd.Categorical(y)])
-def test_containers(container):
+@pytest.mark.parametrize("container", [np.array, pd.Series, pd.Categorical])
+def test_labels_in_any_container(container):
     assert uar(container(TRUTH), container(PREDICTION)) == uar(TRUTH, PREDICTION)
     assert war(container(TRUTH), container(PREDICTION)) == war(TRUTH, PREDICTION)
 
 
-def test_two_classes_are_treated_alike():
+def test_two_classes_are_not_positive_and_negative():
     assert uar([0, 0, 0, 1], [0, 0, 1, 1]) == pytest.approx((2 / 3 + 1) / 2)
     assert uar([1, 1, 1, 0], [1, 1, 0, 0]) == pytest.approx((2 / 3 + 1) / 2)
 
 
-def test_a_class_that_was_only_predicted_does_not_enter():
+def test_a_class_that_is_only_predicted_is_left_out():
     assert uar(["anger", "fear"], ["anger", "joy"]) == 0.5
 
 
@@ -54,7 +53,7 @@ def test_labels_choose_the_classes():
     assert uar(TRUTH, PREDICTION, labels=["fear", "anger", "fear"]) == pytest.approx(0.625)
 
 
-def test_a_label_without_true_sample_is_left_out():
+def test_a_class_without_a_true_sample_is_left_out():
     with pytest.warns(
         UndefinedMetricWarning, match=r"without a true sample .*\['calm', 'sadness'\]"
     ):
@@ -62,24 +61,16 @@ def test_a_label_without_true_sample_is_left_out():
     assert score == 1.0
 
 
-def test_no_label_in_the_truth():
-    with pytest.raises(ValueError, match=r"None of the labels occurs .* labels=\['calm'\]"):
+def test_labels_without_any_true_sample_are_refused():
+    with pytest.raises(ValueError, match=r"labels must occur in .*; got labels=\['calm'\]"):
         uar(TRUTH, PREDICTION, labels=["calm"])
 
 
 @pytest.mark.parametrize("metric", [uar, war])
-def test_differing_lengths(metric):
-    with pytest.raises(ValueError, match=r"Truth and prediction differ in length: 3 != 4\."):
+def test_labels_that_do_not_fit_are_refused(metric):
+    with pytest.raises(ValueError, match=r"y_true and y_pred differ in length: 3 != 4\."):
         metric([0, 1, 1], [0, 1, 1, 0])
-
-
-@pytest.mark.parametrize("metric", [uar, war])
-def test_no_sample(metric):
-    with pytest.raises(ValueError, match="hold no sample"):
+    with pytest.raises(ValueError, match="at least one sample; got none"):
         metric([], [])
-
-
-@pytest.mark.parametrize("metric", [uar, war])
-def test_more_than_one_axis(metric):
     with pytest.raises(ValueError, match="1d array"):
         metric([[0, 1], [1, 0]], [[0, 1], [1, 0]])

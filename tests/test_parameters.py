@@ -1,5 +1,7 @@
 """Checks of single parameters, and where warnings point."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -7,58 +9,79 @@ from skdidan.parameters import (
     check_boolean,
     check_count,
     check_counts,
+    check_fraction,
     check_not_negative,
     check_option,
     check_positive,
+    check_share,
+    split_product,
 )
 from skdidan.reporting import warn_caller
 
-
-@pytest.mark.parametrize("value", [0, -1, 2.0, "3", True, None, np.nan])
-def test_count(value):
-    assert check_count("n", np.int64(3)) == 3
-    with pytest.raises(ValueError, match="n must be a whole number of at least 1; got"):
-        check_count("n", value)
+COUNT = "x must be a whole number of at least 1"
+NUMBERS = "x must be a list or tuple of whole numbers"
 
 
-@pytest.mark.parametrize("value", [3, "34", None, {3}, np.ones(2)])
-def test_counts(value):
-    assert check_counts("n", [np.int64(3), 4]) == (3, 4) and check_counts("n", ()) == ()
-    with pytest.raises(ValueError, match="n must be a list or tuple of whole numbers; got"):
-        check_counts("n", value)
-    with pytest.raises(ValueError, match="n must be a whole number of at least 1; got 0"):
-        check_counts("n", [3, 0])
+@pytest.mark.parametrize(
+    ("check", "accepted", "refused", "message"),
+    [
+        (check_boolean, [True, False], [0, 1, "yes", None], "x must be True or False"),
+        (check_count, [1, np.int64(3)], [0, -1, 2.0, "3", True, None, np.nan], COUNT),
+        (check_counts, [(3, np.int64(4)), ()], [3, "34", None, {3}, np.ones(2)], NUMBERS),
+        (check_counts, [(3,)], [[3, 0], [2.5]], COUNT),
+        (
+            check_positive,
+            [np.float32(0.5), 3],
+            [0, -0.5, np.inf, np.nan, "1", None, True],
+            "x must be a finite number above 0",
+        ),
+        (
+            check_not_negative,
+            [0, 0.5],
+            [-1e-9, np.inf, np.nan, "0", None, False],
+            "x must be a finite number of at least 0",
+        ),
+        (
+            check_fraction,
+            [0, 0.5, 1],
+            [-0.1, 1.1, np.nan, "1", True],
+            "x must be a number from 0 to",
+        ),
+        (check_share, [0.5], [0, 1, np.nan, "0.5"], "x must be a number between 0 and 1"),
+        (
+            partial(check_option, options=("b", "a")),
+            ["a", "b"],
+            ["c", None, 3, ["a"]],
+            r"x must be one of \['a', 'b'\]",
+        ),
+        (
+            partial(split_product, options={"a", "b", "c"}, factors={"a", "b"}),
+            [],
+            ["d", "a*d", "a*a", "", None, 3],
+            r"x must be one of \['a', 'b', 'c'\], or a product",
+        ),
+        (
+            partial(split_product, options={"a", "b", "c"}, factors={"a", "b"}),
+            [],
+            ["a*c"],
+            r"A product in x takes factors that are not negative, \['a', 'b'\]",
+        ),
+    ],
+)
+def test_a_check_returns_the_value_or_names_the_parameter(check, accepted, refused, message):
+    for value in accepted:
+        assert check("x", value) == value
+    for value in refused:
+        with pytest.raises(ValueError, match=rf"^{message}.*; got"):
+            check("x", value)
 
 
-@pytest.mark.parametrize("value", [0, 1, "yes", None])
-def test_boolean(value):
-    assert check_boolean("x", True) is True
-    with pytest.raises(ValueError, match="x must be True or False; got"):
-        check_boolean("x", value)
+def test_factors_of_a_product_are_split():
+    assert split_product("x", "b*a", {"a", "b", "c"}, {"a", "b"}) == ["b", "a"]
+    assert split_product("x", "c", {"a", "b", "c"}, {"a", "b"}) == ["c"]
 
 
-@pytest.mark.parametrize("value", [0, -0.5, np.inf, np.nan, "1", None, True])
-def test_positive(value):
-    assert check_positive("x", np.float32(0.5)) == 0.5
-    with pytest.raises(ValueError, match="x must be a finite number above 0; got"):
-        check_positive("x", value)
-
-
-@pytest.mark.parametrize("value", [-1e-9, np.inf, np.nan, "0", None, False])
-def test_not_negative(value):
-    assert check_not_negative("x", 0) == 0
-    with pytest.raises(ValueError, match="x must be a finite number of at least 0; got"):
-        check_not_negative("x", value)
-
-
-@pytest.mark.parametrize("value", ["c", None, 3, ["a"]])
-def test_option(value):
-    assert check_option("x", "a", ("b", "a")) == "a"
-    with pytest.raises(ValueError, match=r"x must be one of \['a', 'b'\]; got"):
-        check_option("x", value, ("b", "a"))
-
-
-def test_warnings_point_at_the_caller():
+def test_warnings_point_to_the_caller():
     with pytest.warns(UserWarning, match="look here") as caught:
         warn_caller("look here", UserWarning)
     assert caught[0].filename == __file__

@@ -348,7 +348,7 @@ def test_a_recording_of_less_than_a_transform_is_padded_to_one(transformer):
 
 
 def test_padding_of_more_than_memory_is_refused(monkeypatch, clips):
-    monkeypatch.setattr(padding, "_MOST_PADDING", 64 * 4 * 50)
+    monkeypatch.setattr(padding, "_MAX_PADDING", 64 * 4 * 50)
     transformer = LogMelSpectrogram(duration=None)
     assert transformer.transform([clips[0], clips[1][:8000]]).shape == (2, 64, 101)
     with pytest.raises(ValueError, match=r"pads 2 rows to the 101 frames of row 1, .* Give a dur"):

@@ -1,4 +1,4 @@
-"""Scorers that need no target labels, for searches over methods and their parameters."""
+"""Model selection without target labels: scorers for the searches of scikit-learn."""
 
 from __future__ import annotations
 
@@ -18,97 +18,95 @@ __all__ = ["TargetScorer", "suggest_trade_off"]
 
 
 class TargetScorer:
-    r"""Scorer of a fitted classifier by its use for an unlabelled target: higher is better.
+    r"""Scorer for model selection without target labels: higher is better.
 
-    A callable ``scorer(estimator, X, y)``, as `sklearn.model_selection` takes it for ``scoring``:
-    ``X`` and ``y`` are rows of the source that were held out from the fit, and the scorer holds the
-    target. The labels of the target are never needed, but for "oracle". Of the target that ``fit``
-    gets a search still slices what is as long as the source, unless it is a `Target`.
+    Pass it as ``scoring`` to the searches of scikit-learn. It is called as ``scorer(estimator, X,
+    y)``, where ``X`` and ``y`` are held-out source rows, and holds the target itself. Only "oracle"
+    needs target labels. Wrap the target that you pass to ``fit`` in a `Target`: a search slices
+    any other array that is as long as the source.
 
-    What a criterion needs is said in brackets: predictions, probabilities or scores of each class,
-    embeddings. All are of the target, those of the first group of the held-out source as well. What
-    it is worth to put every row into one class comes last.
+    Each criterion is listed with what it reads, in brackets, and with its value for a classifier
+    that predicts one class for all rows. The first group also reads the labels of the held-out
+    source, and predictions on both domains:
 
-    By the labels of the held-out source:
-
-    - "source" [predictions]: the UAR on it. One class has chance.
-    - "importance_weighted" [predictions, embeddings]: the share that is recognised, each row
-      weighted by its likeness to the target [1]_,
-      :math:`1 - \sum_i w_i \ell_i / \sum_i w_i` with errors :math:`\ell_i` of 0 or 1. The weights
-      :math:`w_i` are the ratio of the densities of the embeddings, clipped at 10: the odds of the
-      target by a logistic regression that tells the held-out source from the target and has not
-      seen the row. The paper does not divide by their sum. One class has its weighted share.
-    - "dev" [predictions, embeddings]: the same risk with a control variate for the mean of the
-      weights, which should be 1 (deep embedded validation) [2]_,
+    - "source" [predictions]: UAR on the held-out source. One class has chance level.
+    - "importance_weighted" [predictions, embeddings]: weighted accuracy on the held-out source
+      [1]_, :math:`1 - \sum_i w_i \ell_i / \sum_i w_i` with errors :math:`\ell_i` of 0 or 1. The
+      weights :math:`w_i` estimate the density of the target over that of the source, clipped at
+      10: the odds of the target by a cross-validated logistic regression that tells the domains
+      apart. The paper does not divide by the sum of the weights. One class has the weighted share
+      of its rows.
+    - "dev" [predictions, embeddings]: deep embedded validation [2]_, the same risk with a control
+      variate for the mean of the weights, which should be 1:
       :math:`1 - \overline{w \ell} + \eta (\bar w - 1)` with
-      :math:`\eta = \mathrm{Cov}(w \ell, w) / \mathrm{Var}(w)`, clipped to [0, 1]. Where
-      :math:`\bar w` is not between 1/2 and 2, or all weights are alike, the correction would be
-      arbitrary, and the ratio :math:`\overline{w \ell} / \bar w` takes its place. One class has
-      its weighted share.
-    - "atc" [predictions, probabilities]: the share of the target of which the classifier is sure
-      enough, by average thresholded confidence [6]_: surer, by its largest probability, than the
-      threshold below which the held-out source has as many rows as it has errors; rows at the
-      threshold count half. It estimates the accuracy on the target. One class has 0.5.
-    - "centroid" [predictions, embeddings]: the share of the target whose predicted class is that of
-      the nearest class mean of the held-out source, both domains being centred, and divided by the
-      deviation within them. One class has the share of the target nearest to it.
-    - "reverse" [predictions, a refit]: the UAR of a classifier of the same kind on the held-out
-      source, trained anew on the target with its predictions for labels, the source being the
-      unlabelled domain [4]_. It doubles the time of a search. One class has 0, the worst.
+      :math:`\eta = \mathrm{Cov}(w \ell, w) / \mathrm{Var}(w)`, clipped to [0, 1]. If
+      :math:`\bar w` is not between 1/2 and 2, or if all weights are equal, the correction would be
+      arbitrary, and :math:`\overline{w \ell} / \bar w` replaces the corrected risk. One class has
+      the weighted share of its rows.
+    - "atc" [predictions, probabilities]: average thresholded confidence, an estimate of the
+      accuracy on the target [6]_: the share of target rows whose largest probability is above a
+      threshold. The threshold is set so that the share of held-out source rows below it equals
+      their error rate. Rows at the threshold count half. One class has 0.5.
+    - "centroid" [predictions, embeddings]: the share of target rows whose predicted class is that
+      of the nearest class mean of the held-out source. Both domains are centred, and divided by the
+      deviation within them. One class has the share of target rows nearest to it.
+    - "reverse" [predictions, a refit]: reverse validation [4]_. A clone is trained on the target
+      with its predictions as labels, and with the held-out source as unlabelled target. The score
+      is its UAR on the held-out source. It doubles the time of a search. One class is worst, 0.
 
-    By the predictions on the target:
+    The second group reads predictions on the target alone:
 
     - "entropy" [probabilities]: minus `prediction_entropy`. One class is best.
-    - "balance" [predictions]: `class_balance`. One class is worst, and guessing best.
+    - "balance" [predictions]: `class_balance`. One class is worst, and guessing is best.
     - "information" [probabilities]: `information_maximisation`. One class is worst.
-    - "nuclear_norm" [probabilities]: `nuclear_norm`. One class is low among sure predictors, but
-      not worst.
+    - "nuclear_norm" [probabilities]: `nuclear_norm`. One class is low among confident predictions,
+      but not worst.
     - "density" [probabilities]: `neighbourhood_density`. One class is best.
     - "mano" [scores]: `mano`. One class is best.
     - "clusters" [predictions, embeddings]: `cluster_agreement`. One class is worst.
     - "silhouette" [predictions, embeddings]: `cluster_silhouette`. One class is worst.
-    - "mixval" [predictions of mixed inputs]: the share of rows, mixed 55 to 45 from two, that are
-      predicted as the larger part is [3]_; the mean over partners of the same predicted class and
-      of another, where a kind that does not occur counts as 0. The rows are those that the
-      classifier is given. One class has 0.5, but almost one class nearly 1.
+    - "mixval" [predictions of mixed inputs]: two target rows are mixed 55 to 45; the score is the
+      share of mixed rows predicted like the larger part [3]_, averaged over partners of the same
+      and of another predicted class. A kind of partner that does not occur counts as 0. One class
+      has 0.5, but almost one class nearly 1.
 
-    By the embeddings of both domains, whatever is predicted. Embeddings that collapse into a point
-    are best:
+    The third group compares the embeddings of the domains and ignores the predictions. Embeddings
+    that collapse into one point are best:
 
-    - "mmd": minus their `MMD`, once they are standardised together.
-    - "coral": minus their `CORAL`, once they are divided by the deviation within the domains.
-    - "proxy_a": minus their proxy A-distance, :math:`2 (1 - 2 \epsilon)` for the error
-      :math:`\epsilon` of a linear classifier of the domains on rows it has not seen [5]_.
+    - "mmd": minus their `MMD`, after standardising them together.
+    - "coral": minus their `CORAL`, after dividing them by the deviation within the domains.
+    - "proxy_a": minus their proxy A-distance, :math:`2 (1 - 2 \epsilon)`, with the error
+      :math:`\epsilon` of a cross-validated linear classifier of the domains [5]_.
 
-    Chosen by evidence, see :doc:`/research/selection`, and the one to start with:
+    Start with this one, which was chosen by experiments, see :doc:`/research/selection`:
 
-    - "adaptation" [predictions, embeddings]: "balance*centroid". It asks for predictions on the
-      target that use all classes, and that follow the classes of the source in the embeddings. How
-      sure the classifier is does not count, which some methods train for. One class is worst, 0.
-      Where the target is known to be mostly of one class, take "centroid".
+    - "adaptation" [predictions, embeddings]: "balance*centroid". It is high if the predictions on
+      the target use all classes and follow the classes of the source in the embeddings. It ignores
+      confidence, which some methods train for. One class is worst, 0. If the target is known to be
+      mostly of one class, use "centroid".
 
-    Criteria that cannot be negative may be multiplied, as "source*balance".
+    Criteria that cannot be negative may be multiplied, as in "source*balance".
 
-    And "oracle": UAR on the target by its labels, under a warning; an upper bound to report beside
-    the others.
+    "oracle" is the UAR on the target by its labels, with a warning: an upper bound to report
+    beside the others.
 
     Parameters
     ----------
     criterion : str or list of str
-        One of the above or a product, or a list of such: scored together, what the estimator says
-        of the domains is computed once.
+        One of the above, a product, or a list of these. A list computes the predictions and
+        embeddings only once.
     X_tgt : array-like or Target, of n_target rows
-        The unlabelled target, as the estimator takes it.
+        The unlabelled target, in the form that the estimator takes.
     y_tgt : array-like, shape (n_target,), optional
-        Labels of the target: for "oracle" alone, and refused where it is not asked for.
+        Target labels, for "oracle" only.
     random_state : int, RandomState or None, default=0
-        Seed of the folds of the importance weights and of the mixed rows. An instance is copied, so
-        that every call draws the same; None draws anew for every criterion.
+        Seed of the domain classifier's folds and of the mixed rows. An instance is copied, so that
+        every call draws the same numbers. None draws new ones for each criterion.
 
     Raises
     ------
     ValueError
-        If the criterion is none of these, or the labels do not go with it.
+        If the criterion is unknown, or if `y_tgt` is given without "oracle" or the reverse.
 
     Warns
     -----
@@ -117,10 +115,10 @@ class TargetScorer:
 
     Notes
     -----
-    Rows of the source go through the steps of an `AdaptationPipeline` as such, and not as rows of
-    the target. A plain `sklearn.pipeline.Pipeline` knows no such path: its scores differ.
-    Probabilities are those of ``predict_proba``, else the softmax of ``decision_function``;
-    embeddings those of ``embed`` of the last step, else what it is given.
+    Source rows pass through an `AdaptationPipeline` as source rows. A plain
+    `sklearn.pipeline.Pipeline` treats them as target rows, so its scores differ. Probabilities come
+    from ``predict_proba``, or from the softmax of ``decision_function``. Embeddings come from
+    ``embed`` of the last step; without it they are the inputs of the last step.
 
     References
     ----------
@@ -164,14 +162,14 @@ class TargetScorer:
         asked = {factor for name in names for factor in check_criterion(name)}
         if (y_tgt is None) == ("oracle" in asked):
             raise ValueError(
-                "y_tgt, the labels of the target, are for criterion='oracle' and for nothing else; "
+                "y_tgt, the target labels, must be given for criterion='oracle' and only for it; "
                 f"got criterion={criterion!r} and y_tgt={'None' if y_tgt is None else 'labels'}."
             )
-        n_target = _count("X_tgt", X_tgt)
+        n_target = _count_target(X_tgt)
         if y_tgt is not None and len(column_or_1d(y_tgt)) != n_target:
             raise ValueError(
-                f"y_tgt must have a label for each row of X_tgt; got {len(column_or_1d(y_tgt))} "
-                f"labels of {n_target} rows."
+                f"y_tgt must have one label for each row of X_tgt; got {len(column_or_1d(y_tgt))} "
+                f"labels for {n_target} rows."
             )
         self.criterion = criterion
         self.X_tgt = X_tgt
@@ -184,25 +182,25 @@ class TargetScorer:
         Parameters
         ----------
         estimator : object
-            A fitted classifier, or a pipeline that ends in one.
+            Fitted classifier, or a pipeline that ends in one.
         X : array-like or list, of n_samples rows
-            Rows of the source that it was not fitted on.
+            Source rows held out from the fit.
         y : array-like, shape (n_samples,)
-            Their labels.
+            Labels of these rows.
 
         Returns
         -------
         score : float, or dict of str to float
-            The higher, the better; of several criteria each by its name.
+            Higher is better. Several criteria are returned by name.
 
         Raises
         ------
         ValueError
-            If the labels are not one for each row, or of another type than the predictions; the
-            embeddings are not finite; or a domain has too few rows.
+            If the labels differ from the rows in number or from the predictions in type, if the
+            embeddings are not finite, or if a domain has too few rows.
         TypeError
-            If the estimator gives no probabilities or scores of each class where these are needed,
-            or the embeddings are sparse.
+            If a criterion needs probabilities or scores of each class, which the estimator lacks,
+            or if the embeddings are sparse.
         """
         trial = Trial(estimator, X, y, self.X_tgt, y_tgt=self.y_tgt, random_state=self.random_state)
         if isinstance(self.criterion, str):
@@ -213,14 +211,11 @@ class TargetScorer:
         return f"TargetScorer({self.criterion!r}, X_tgt of {n_rows(open_target(self.X_tgt))} rows)"
 
 
-def _count(name: str, X: Any) -> int:
-    """Count rows, or say what is wrong."""
+def _count_target(X_tgt: Any) -> int:
     try:
-        return n_rows(open_target(X))
+        return n_rows(open_target(X_tgt))
     except TypeError:
-        raise TypeError(
-            f"{name} must hold one row for each clip of the target; got {X!r}."
-        ) from None
+        raise TypeError(f"X_tgt must hold a row for each target clip; got {X_tgt!r}.") from None
 
 
 def suggest_trade_off(
@@ -235,46 +230,45 @@ def suggest_trade_off(
     cv: Any = None,
     n_jobs: int | None = None,
 ) -> float:
-    """Search for the trade-off between classification and alignment, without target labels.
+    """Choose the trade-off between classification and alignment without target labels.
 
-    A `sklearn.model_selection.GridSearchCV` over ``trade_off`` with a `TargetScorer`, and no more.
+    It is a `sklearn.model_selection.GridSearchCV` over ``trade_off`` with a `TargetScorer`.
 
     Parameters
     ----------
     estimator : estimator
-        A classifier that has ``trade_off``, or an `AdaptationPipeline` of which one step has. It
-        stays as it is.
+        Classifier with a parameter ``trade_off``, or an `AdaptationPipeline` with one such step. It
+        is not changed.
     X_src : array-like or list, of n_source rows
         The labelled source.
     y_src : array-like, shape (n_source,)
-        Its labels.
+        Source labels.
     X_tgt : array-like, list or Target, of n_target rows
         The unlabelled target.
     groups : array-like, shape (n_source,), optional
-        The speaker of each row of the source: unless `cv` is a splitter that does otherwise, no
-        speaker is both trained on and held out.
+        Speaker of each source row. Unless `cv` is a splitter, the rows of a speaker are never split
+        between training and held-out rows.
     trade_offs : sequence of float >= 0, default=(0.1, 0.3, 1.0, 3.0, 10.0)
-        The values to choose from.
+        Candidate values.
     criterion : str, default="adaptation"
-        As in `TargetScorer`, a single one; not "oracle".
+        Criterion of `TargetScorer`, except "oracle".
     cv : int or splitter, optional
-        Folds of the source; None stands for 5, or for as many as there are groups if these are
-        fewer.
+        Folds of the source. None stands for 5, or for the number of groups if that is smaller.
     n_jobs : int, optional
-        Fits at once.
+        Number of parallel fits.
 
     Returns
     -------
     trade_off : float
-        The best value.
+        Value with the best mean score.
 
     Raises
     ------
     ValueError
-        If no parameter of the estimator is a trade-off, or several are; the criterion is unknown;
-        there is no trade-off to choose from; there are not two groups; or a fit fails.
+        If the estimator does not have exactly one parameter ``trade_off``, the criterion is
+        unknown, `trade_offs` is empty, there are fewer than two groups, or a fit fails.
     TypeError
-        If `X_tgt` holds no rows.
+        If `X_tgt` does not hold rows.
 
     Examples
     --------
@@ -288,11 +282,11 @@ def suggest_trade_off(
     names = [name for name in estimator.get_params() if name.split("__")[-1] == "trade_off"]
     if len(names) != 1:
         raise ValueError(
-            "estimator must have one parameter trade_off, of its own or of a step; got "
-            f"{names or 'none'} in {estimator!r}. Of several, search with GridSearchCV."
+            "estimator must have one parameter trade_off, its own or that of a step; got "
+            f"{names or 'none'} in {estimator!r}. Use GridSearchCV to search over several."
         )
     if check_criterion(criterion) == ["oracle"]:
-        raise ValueError("criterion='oracle' reads labels of the target: take any other criterion.")
+        raise ValueError("criterion='oracle' reads target labels: use any other criterion.")
     values = np.atleast_1d(np.asarray(trade_offs, dtype=float)).tolist()
     if not values:
         raise ValueError("trade_offs must hold at least one value; got none.")
@@ -301,7 +295,7 @@ def suggest_trade_off(
         split["groups"] = Domains.of(X_src, groups=groups).groups
         n_groups = len(np.unique(split["groups"]))
         if n_groups < 2:
-            raise ValueError(f"groups must be at least two, to hold one out; got {n_groups}.")
+            raise ValueError(f"groups must hold at least two different values; got {n_groups}.")
         if cv is None or isinstance(cv, Integral):
             cv = GroupKFold(min(5, n_groups) if cv is None else cv)
     search = GridSearchCV(

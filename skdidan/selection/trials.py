@@ -1,4 +1,4 @@
-"""A fitted classifier between held-out source and unlabelled target, and what speaks for it."""
+"""Scores of a fitted classifier on held-out source rows and an unlabelled target."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, column_or_1d
 
-from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA, Answers
+from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA
 from skdidan.domains import Target, n_rows, open_target, source_path, takes_target
 from skdidan.metrics import uar
 from skdidan.parameters import split_product
@@ -35,105 +35,100 @@ __all__ = ["CRITERIA", "OracleWarning", "Trial", "check_criterion"]
 
 
 class OracleWarning(UserWarning):
-    """A score was computed from labels of the target, which no real task has."""
+    """A score was computed from target labels, which a real task does not have."""
 
 
-class DomainAnswers:
-    """What a fitted classifier says of rows of one domain; computed when first asked for."""
+class DomainPredictions:
+    """Predictions of a fitted classifier for rows of one domain, each computed when first read."""
 
     def __init__(self, estimator: Any, X: Any, *, is_source: bool) -> None:
         self.estimator = estimator
         self.X = open_target(X)
         self.is_source = is_source
 
-    @cached_property
-    def _end(self) -> tuple[Any, Any]:
-        """The classifier itself, without the steps before it, and what it is given."""
-        return send_through(self.estimator, self.X, self._domain)
-
     @property
-    def _domain(self) -> NDArray[Any] | None:
+    def _sample_domain(self) -> NDArray[Any] | None:
         return np.full(n_rows(self.X), _UNKNOWN_CORPUS) if self.is_source else None
 
-    def _ask(self, method: str) -> Any:
-        answer = getattr(self.last, method)
-        return answer(self.inputs, **source_path(answer, self._domain))
+    @cached_property
+    def _last_step(self) -> tuple[Any, Any]:
+        return send_through(self.estimator, self.X, self._sample_domain)
 
     @property
-    def last(self) -> Any:
-        """The classifier itself, without the steps before it."""
-        return self._end[0]
+    def classifier(self) -> Any:
+        """Classifier at the end of all pipelines and searches."""
+        return self._last_step[0]
 
     @property
     def inputs(self) -> Any:
-        """What the classifier is given."""
-        return self._end[1]
+        """Rows as the classifier receives them."""
+        return self._last_step[1]
+
+    def _call(self, name: str) -> Any:
+        method = getattr(self.classifier, name)
+        return method(self.inputs, **source_path(method, self._sample_domain))
 
     @property
     def n_classes(self) -> int:
-        return len(self.last.classes_)
+        return len(self.classifier.classes_)
 
     @cached_property
     def predicted(self) -> NDArray[Any]:
-        return np.asarray(self._ask("predict"))
+        return np.asarray(self._call("predict"))
 
     @cached_property
     def scores(self) -> NDArray[Any]:
-        """Scores before the softmax, a column for each class."""
-        if not hasattr(self.last, "decision_function"):
+        """Scores before the softmax, one column for each class."""
+        if not hasattr(self.classifier, "decision_function"):
             return np.log(np.clip(self.probabilities, 1e-12, None))
-        scores = np.asarray(self._ask("decision_function"), dtype=float)
+        scores = np.asarray(self._call("decision_function"), dtype=float)
         if scores.ndim == 1:
             return np.stack([-scores / 2, scores / 2], axis=1)
-        if scores_pairs(self.last):
+        if scores_pairs(self.classifier):
             raise TypeError(
-                f"The scores of {self.last!r} are of pairs of classes; set "
-                "decision_function_shape='ovr'."
+                f"{self.classifier!r} scores pairs of classes; set decision_function_shape='ovr'."
             )
         return scores
 
     @cached_property
     def probabilities(self) -> NDArray[Any]:
-        if hasattr(self.last, "predict_proba"):
-            return np.asarray(self._ask("predict_proba"), dtype=float)
-        if not hasattr(self.last, "decision_function"):
+        if hasattr(self.classifier, "predict_proba"):
+            return np.asarray(self._call("predict_proba"), dtype=float)
+        if not hasattr(self.classifier, "decision_function"):
             raise TypeError(
-                "This criterion asks for a classifier with predict_proba or decision_function; "
-                f"got {self.last!r}."
+                "This criterion needs a classifier with predict_proba or decision_function; got "
+                f"{self.classifier!r}."
             )
         return softmax(self.scores, axis=1)
 
     @cached_property
     def embeddings(self) -> NDArray[Any]:
-        rows = self._ask("embed") if hasattr(self.last, "embed") else self.inputs
+        rows = self._call("embed") if hasattr(self.classifier, "embed") else self.inputs
         if issparse(rows):
-            raise TypeError(
-                "This criterion compares embeddings of the domains, which must be dense; got a "
-                f"{type(rows).__name__}."
-            )
+            raise TypeError(f"This criterion needs dense embeddings; got a {type(rows).__name__}.")
         rows = np.asarray(rows, dtype=float)
         if not np.isfinite(rows).all():
-            raise ValueError("The embeddings, on which this criterion looks, must be finite.")
+            raise ValueError("This criterion needs finite embeddings; got NaN or infinity.")
         return rows.reshape(len(rows), -1)
 
 
 class Trial:
-    """A fitted classifier between the held-out source and the target.
+    """Fitted classifier with held-out source rows and the target, to be scored by criteria.
 
     Parameters
     ----------
     estimator : object
-        A fitted classifier, or a pipeline or search with one inside.
+        Fitted classifier, or a pipeline or search that contains one.
     X : array-like or list, of n_held_out rows
-        Held-out rows of the source.
+        Held-out source rows.
     y : array-like, shape (n_held_out,)
-        Their labels.
+        Labels of the held-out source rows.
     X_tgt : array-like, list or Target, of n_target rows
-        The target.
+        Target rows.
     y_tgt : array-like, shape (n_target,), optional
-        Its labels, which "oracle" alone reads.
+        Target labels, used only by "oracle".
     random_state : int, RandomState or None, default=0
-        Seed of the folds of the domains and of the mixed rows.
+        Seed of the domain classifier's folds and of the mixed rows.
     """
 
     def __init__(
@@ -148,25 +143,14 @@ class Trial:
     ) -> None:
         self.estimator = unwrap(estimator)
         self.labels = y
-        self.source = DomainAnswers(estimator, X, is_source=True)
-        self.target = DomainAnswers(estimator, X_tgt, is_source=False)
+        self.source = DomainPredictions(estimator, X, is_source=True)
+        self.target = DomainPredictions(estimator, X_tgt, is_source=False)
         self.y_tgt: Any = y_tgt
         self.random_state = random_state
         self._scores: dict[str, float] = {}
 
     def score(self, criterion: str) -> float:
-        """Return the score by a criterion, or by a product of several; each is computed once.
-
-        Parameters
-        ----------
-        criterion : str
-            As `check_criterion` accepts it.
-
-        Returns
-        -------
-        score : float
-            The higher, the better.
-        """
+        """Return the score by a criterion or a product of criteria; higher is better."""
         for name in criterion.split("*"):
             if name not in self._scores:
                 self._scores[name] = float(CRITERIA[name](self))
@@ -174,64 +158,62 @@ class Trial:
 
     @property
     def random(self) -> np.random.RandomState:
-        """The same for every criterion and every candidate."""
+        """Generator in the same state for each criterion and each candidate."""
         return check_random_state(deepcopy(self.random_state))
 
     @cached_property
     def y(self) -> NDArray[Any]:
-        """Labels of the held-out source, one for each row and of the type of the predictions."""
+        """Labels of the held-out source rows, checked against its rows and predictions."""
         y, n_source = np.asarray(column_or_1d(self.labels)), n_rows(self.source.X)
         if len(y) != n_source:
             raise ValueError(
-                "y must have a label for each row of the held-out source; got "
-                f"{len(y)} labels of {n_source} rows."
+                "y must have one label for each held-out source row; got "
+                f"{len(y)} labels for {n_source} rows."
             )
         if isinstance(y[0], str) != isinstance(self.source.predicted[0], str):
             raise ValueError(
-                "y, the labels of the held-out source, must be of the type that the estimator "
-                f"predicts; got {y[0]!r} and {self.source.predicted[0]!r}."
+                "y, the labels of the held-out source rows, must have the type of the predictions; "
+                f"got {y[0]!r} and {self.source.predicted[0]!r}."
             )
         return y
 
     @cached_property
-    def hits(self) -> NDArray[np.float64]:
-        """1 for each row of the source that is recognised, else 0."""
+    def is_correct(self) -> NDArray[np.float64]:
+        """1 for each held-out source row that is predicted correctly, else 0."""
         return (self.source.predicted == self.y).astype(float)
 
     @cached_property
     def is_target(self) -> NDArray[np.bool_]:
-        """Domains of the embeddings of both, stacked."""
+        """Domain of each row of the stacked embeddings."""
         return np.repeat([False, True], [len(self.source.embeddings), len(self.target.embeddings)])
 
     @cached_property
     def centred_embeddings(self) -> list[NDArray[np.float64]]:
-        """Those of source and target less their means, by the deviation within the domains."""
-        rows = [answers.embeddings for answers in (self.source, self.target)]
+        """Embeddings of source and target, centred by domain, with unit deviation together."""
+        rows = [domain.embeddings for domain in (self.source, self.target)]
         centred = [part - part.mean(axis=0) for part in rows]
         scale = np.concatenate(centred).std(axis=0)
         return [part / np.where(scale > 0, scale, 1) for part in centred]
 
     @cached_property
-    def probability_of_target(self) -> NDArray[np.float64]:
-        """By a linear classifier of the embeddings that has not seen the row; domains alike."""
+    def target_probability(self) -> NDArray[np.float64]:
+        """Cross-validated probability of the target by a linear classifier of the embeddings."""
         n_fewest = min(len(self.source.embeddings), len(self.target.embeddings))
         if n_fewest < 2:
             raise ValueError(
-                "This criterion tells the domains apart, which takes at least two rows of each; "
-                f"got {n_fewest}. Hold out larger folds."
+                "This criterion trains a classifier of the domains and needs at least two rows of "
+                f"each; got {n_fewest}. Hold out larger folds."
             )
         folds = StratifiedKFold(min(5, n_fewest), shuffle=True, random_state=self.random)
-        domains = make_pipeline(
-            StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced")
-        )
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced"))
         rows = np.concatenate([self.source.embeddings, self.target.embeddings])
         method = "predict_proba"
-        return cross_val_predict(domains, rows, self.is_target, cv=folds, method=method)[:, 1]
+        return cross_val_predict(model, rows, self.is_target, cv=folds, method=method)[:, 1]
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:
-        """Density of the target over that of the source at each row of the source, clipped."""
-        p = self.probability_of_target[~self.is_target]
+        """Clipped ratio of target density to source density at each held-out source row."""
+        p = self.target_probability[~self.is_target]
         return np.minimum(p / np.maximum(1 - p, 1e-12), _MAX_WEIGHT)
 
 
@@ -240,21 +222,21 @@ def _source(trial: Trial) -> float:
 
 
 def _importance_weighted(trial: Trial) -> float:
-    return float(np.average(trial.hits, weights=trial.weights))
+    return float(np.average(trial.is_correct, weights=trial.weights))
 
 
 def _dev(trial: Trial) -> float:
-    """Correct the weighted risk by what the mean of the weights, which should be 1, is off."""
-    weights, risks = trial.weights, trial.weights * (1 - trial.hits)
+    """Correct the weighted risk for the deviation of the mean weight from 1."""
+    weights, risks = trial.weights, trial.weights * (1 - trial.is_correct)
     mean, variance = weights.mean(), weights.var()
-    slope = risks.mean() / mean  # of the ratio of the two means
-    # Further off, or where all weights are alike, a regression would be followed too far.
-    if _NEAREST_MEAN <= mean <= 1 / _NEAREST_MEAN and variance > 1e-6 * mean**2:
+    slope = risks.mean() / mean  # this slope turns the result into the ratio of the two means
+    # A regression cannot be extrapolated to a mean far from 1, or from nearly equal weights.
+    if _LEAST_MEAN <= mean <= 1 / _LEAST_MEAN and variance > 1e-6 * mean**2:
         slope = np.mean((risks - risks.mean()) * weights) / variance
     return float(1 - np.clip(risks.mean() - slope * (mean - 1), 0, 1))
 
 
-def _of_target(criterion: Callable[[Answers], float]) -> Callable[[Trial], float]:
+def _of_target(criterion: Callable[[Any], float]) -> Callable[[Trial], float]:
     return lambda trial: criterion(trial.target)
 
 
@@ -263,7 +245,7 @@ def _adaptation(trial: Trial) -> float:
 
 
 def _centroid(trial: Trial) -> float:
-    """Ask the nearest class mean of the source, with both domains centred, for a second opinion."""
+    """Share of predictions that agree with the nearest class mean of the source."""
     source, target = trial.centred_embeddings
     classes = np.unique(trial.y)
     means = np.stack([source[trial.y == label].mean(axis=0) for label in classes])
@@ -272,55 +254,55 @@ def _centroid(trial: Trial) -> float:
 
 
 def _atc(trial: Trial) -> float:
-    """Take as sure enough what is surer than those rows of the source that are missed."""
-    sureness = [answers.probabilities.max(axis=1) for answers in (trial.source, trial.target)]
-    threshold = np.quantile(sureness[0], 1 - trial.hits.mean())
-    above, equal = sureness[1] > threshold, sureness[1] == threshold
+    """Average thresholded confidence: share of target rows above the source threshold."""
+    source, target = (domain.probabilities.max(axis=1) for domain in (trial.source, trial.target))
+    threshold = np.quantile(source, 1 - trial.is_correct.mean())
+    above, equal = target > threshold, target == threshold
     return float(np.mean(above + 0.5 * equal))
 
 
 def _mixval(trial: Trial) -> float:
-    """Share of mixed rows predicted as their larger part; the mean over partners of two kinds."""
+    """Share of mixed rows predicted like their larger part, averaged over two kinds of partners."""
     try:
         rows = np.asarray(trial.target.inputs, dtype=float)
     except (TypeError, ValueError) as error:
         raise TypeError(
-            "criterion='mixval' mixes rows of features; those that "
-            f"{type(trial.target.last).__name__} takes are none. Choose by another criterion."
+            "criterion='mixval' mixes numeric rows of one shape, which the inputs of "
+            f"{type(trial.target.classifier).__name__} are not. Use another criterion."
         ) from error
     predicted = trial.target.predicted
     random = trial.random
     consistency = []
     for is_same in (True, False):
-        fits = (predicted[:, np.newaxis] == predicted) == is_same
-        np.fill_diagonal(fits, False)
-        paired = np.flatnonzero(fits.any(axis=1))
+        is_partner = (predicted[:, np.newaxis] == predicted) == is_same
+        np.fill_diagonal(is_partner, False)
+        paired = np.flatnonzero(is_partner.any(axis=1))
         if not len(paired):
             consistency.append(0.0)
             continue
-        partners = [random.choice(np.flatnonzero(fits[i])) for i in paired]
+        partners = [random.choice(np.flatnonzero(is_partner[i])) for i in paired]
         mixed: Any = _MIX * rows[paired] + (1 - _MIX) * rows[partners]
         if hasattr(trial.target.inputs, "columns"):
             mixed = type(trial.target.inputs)(mixed, columns=trial.target.inputs.columns)
-        consistency.append(np.mean(trial.target.last.predict(mixed) == predicted[paired]))
+        consistency.append(np.mean(trial.target.classifier.predict(mixed) == predicted[paired]))
     return float(np.mean(consistency))
 
 
 def _reverse(trial: Trial) -> float:
-    """Train on the target with its predictions, and recognise the source."""
+    """Train on the target with its predictions as labels, and predict the source."""
     predicted = trial.target.predicted
     if len(np.unique(predicted)) < 2:
         return 0.0
-    back = clone(trial.estimator)
-    steps = [step for _, step in back.steps] if isinstance(back, Pipeline) else []
+    model = clone(trial.estimator)
+    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else []
     is_routed = get_config()["enable_metadata_routing"] and any(map(takes_target, steps))
-    target = {"X_tgt": Target(trial.source.X)} if is_routed or takes_target(back) else {}
+    target = {"X_tgt": Target(trial.source.X)} if is_routed or takes_target(model) else {}
     try:
-        back.fit(trial.target.X, predicted, **target)
+        model.fit(trial.target.X, predicted, **target)
     except ValueError as error:
-        error.add_note("This was the fit of criterion='reverse' to the predictions on the target.")
+        error.add_note("criterion='reverse' was fitting the predictions on the target.")
         raise
-    return uar(trial.y, back.predict(trial.source.X))
+    return uar(trial.y, model.predict(trial.source.X))
 
 
 def _mmd(trial: Trial) -> float:
@@ -338,26 +320,26 @@ def _distance(rows: list[NDArray[Any]], penalty: torch.nn.Module) -> float:
 
 
 def _proxy_a(trial: Trial) -> float:
-    """Return minus 2 (1 - 2 error) of a classifier of the domains, which count alike."""
-    error = 1 - uar(trial.is_target, trial.probability_of_target > 0.5)
+    """Return minus 2 (1 - 2 error) of the domain classifier."""
+    error = 1 - uar(trial.is_target, trial.target_probability > 0.5)
     return -2 * (1 - 2 * error)
 
 
 def _oracle(trial: Trial) -> float:
-    message = (
-        "criterion='oracle' reads labels of the target: a bound to compare with, no selection."
+    warn_caller(
+        "criterion='oracle' reads target labels: an upper bound, not a way to select.",
+        OracleWarning,
     )
-    warn_caller(message, OracleWarning)
     return uar(trial.y_tgt, trial.target.predicted)
 
 
-_MAX_WEIGHT = 10.0  # of importance; a few rows unlike all others would decide alone
-_NEAREST_MEAN = 0.5  # of the weights, from which a control variate corrects them
-# No corpus of a fit has this number: rows of one source of several are refused, not guessed at.
+_MAX_WEIGHT = 10.0  # or a few outlying rows would decide the score
+_LEAST_MEAN = 0.5  # least mean weight that a control variate may correct; its inverse is the most
+# No fitted corpus has this number, so estimators that treat each corpus by itself refuse the rows.
 _UNKNOWN_CORPUS = np.iinfo(np.int64).max
-_MIX = 0.55  # share of the larger part of a mixed row, that of the paper
+_MIX = 0.55  # share of the larger part of a mixed row; the value of the paper
 
-#: All criteria by their names: functions of a trial to a score, the higher, the better.
+#: Criteria by their names: functions of a trial that return a score; higher is better.
 CRITERIA: dict[str, Callable[[Trial], float]] = {
     "adaptation": _adaptation,
     "atc": _atc,
@@ -391,16 +373,16 @@ def check_criterion(criterion: Any) -> list[str]:
     Parameters
     ----------
     criterion : str
-        A key of `CRITERIA`, or several that are not negative, joined by ``*``.
+        A key of `CRITERIA`, or several criteria that are not negative, joined by ``*``.
 
     Returns
     -------
     factors : list of str
-        Their names.
+        Names of the criteria.
 
     Raises
     ------
     ValueError
-        If the criterion is anything else.
+        If a name is unknown, or a product has a factor that may be negative.
     """
     return split_product("criterion", criterion, set(CRITERIA), _FACTORS)
