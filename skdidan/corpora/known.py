@@ -160,12 +160,11 @@ class _CorpusReader:
         self.unplaced: list[Path] = []
         self.unknown: Counter[str] = Counter()
         self.videos: list[Path] = []
-        self.unsupported: list[Path] = []
 
     def read(self) -> list[_Utterance]:
         """Return one utterance per recording, in the order of the files."""
-        videos, unsupported = self._videos(), self.audio.unsupported
-        matches = self._match([*self.audio.files, *videos, *unsupported])
+        videos = self._videos()
+        matches = self._match([*self.audio.files, *videos, *self.audio.unsupported])
         utterances: dict[tuple[str, ...], _Utterance] = {}
         spellings: dict[str, str] = {}
         for file in self.audio.by_preference():
@@ -182,7 +181,7 @@ class _CorpusReader:
         read = {file for file, match in matches.items() if self._identity(match) in utterances}
         self.unplaced.sort(key=self.audio.name)
         self.videos = [file for file in videos if file in matches and file not in read]
-        self.unsupported = [file for file in unsupported if file not in read]
+        self.audio.unsupported = [file for file in self.audio.unsupported if file not in read]
         return sorted(utterances.values(), key=lambda utterance: self.audio.name(utterance[0]))
 
     def _videos(self) -> list[Path]:
@@ -234,11 +233,8 @@ class _CorpusReader:
         if self.unknown:
             parts.append(f"Unknown emotions: {tally(self.unknown)}.")
         if self.videos:
-            parts.append(
-                f"{len(self.videos)} {self.corpus.video} file(s) have no audio beside them"
-                f"{self.audio.examples(self.videos)}. {self._conversion()}"
-            )
-        parts.append(self.audio.report(self.unsupported))
+            parts.append(self._list_videos(" have no audio beside them"))
+        parts.append(self.audio.report())
         return " ".join(filter(None, parts))
 
     def describe_absence(self) -> str:
@@ -251,17 +247,17 @@ class _CorpusReader:
         if corpus.annotation and self.unknown and not self.codes:
             unknown, layout = "", corpus.annotation.layout
             expected = f"labels of {corpus.title}: expected {layout} {below}, beside the audio"
-        found = f"{audio.found()}{unknown}. {audio.report(self.unsupported)}"
+        found = f"{audio.found()}{unknown}. {audio.report()}"
         if self.videos:
-            names = audio.examples(self.videos)
-            found = f"{len(self.videos)} {corpus.video} file(s){names}. {self._conversion()}"
+            found = self._list_videos()
         return f"root holds no {expected}; found {found}".rstrip()
 
-    def _conversion(self) -> str:
-        video = self.videos[0]
+    def _list_videos(self, fault: str = "") -> str:
+        first, names = self.videos[0], self.audio.examples(self.videos)
         return (
-            "Videos cannot be read: save their sound as .wav or .flac in folders of the same "
-            f"names, for example by: ffmpeg -i {video.name} {video.stem}.wav"
+            f"{len(self.videos)} {self.corpus.video} file(s){fault}{names}. Videos cannot be read: "
+            "save their sound as .wav or .flac in folders of the same names, for example by: "
+            f"ffmpeg -i {first.name} {first.stem}.wav"
         )
 
 
