@@ -91,6 +91,7 @@ def corpus_key(name: object) -> str:
 
 
 _BASIC = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
+_CREMAD = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 _INITIALS = {"f": "female", "m": "male"}
 _CREMAD_WOMEN = (
     *(1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1012, 1013, 1018, 1020, 1021, 1024, 1025),
@@ -120,23 +121,11 @@ CORPORA = {
             r"(?P<speaker>1\d{3})_(?P<item>[a-z]{3})_(?P<emotion>[a-z]{3})_(?P<level>[a-z]{1,2})",
         ),
         layout="<speaker>_<sentence>_<emotion>_<level>, such as 1001_IEO_ANG_HI",
-        words={
-            "ang": "anger",
-            "dis": "disgust",
-            "fea": "fear",
-            "hap": "happiness",
-            "neu": "neutral",
-            "sad": "sadness",
-        },
+        words={emotion[:3]: emotion for emotion in _CREMAD},
         sex={str(n): "female" if n in _CREMAD_WOMEN else "male" for n in range(1001, 1092)},
         # Counted from the names of the 7,442 files. 91 actors spoke 14 clips of each emotion and 12
         # neutral ones, of which 3 and 5 are missing.
-        counts=(
-            {
-                **dict.fromkeys(("anger", "disgust", "fear", "happiness", "sadness"), 1271),
-                "neutral": 1087,
-            },
-        ),
+        counts=({**dict.fromkeys(_CREMAD, 1271), "neutral": 1087},),
     ),
     "emodb": Corpus(
         title="EmoDB, the Berlin database of emotional speech",
@@ -194,14 +183,7 @@ CORPORA = {
             r"s_?0*(?P<speaker>\d+)_(?P<emotion>[a-z]{2})(?:_(?P<item>\d+))?(?:[._]?avi)?",
         ),
         layout="subject <number>/<emotion>/sentence <k>/s<number>_<emotion>_<k>, such as s1_an_1",
-        words={
-            "an": "anger",
-            "di": "disgust",
-            "fe": "fear",
-            "ha": "happiness",
-            "sa": "sadness",
-            "su": "surprise",
-        },
+        words={emotion[:2]: emotion for emotion in _BASIC},
         video=".avi",
         # The first version has 42 subjects with five sentences of each emotion, minus three of
         # happiness, plus one long recording of each emotion by subject 6. There is no subject 12.
