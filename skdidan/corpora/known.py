@@ -34,15 +34,14 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     ----------
     name : str
         A key of ``skdidan.corpora.CORPORA``: "casia", "cremad", "emodb", "emovo", "enterface",
-        "iemocap", "ravdess", "savee", "shemo", "tess" or "urdu". Case and punctuation are ignored:
-        "CREMA-D" and "eNTERFACE'05" are valid, too.
+        "iemocap", "ravdess", "savee", "shemo", "tess" or "urdu", in any case and punctuation, such
+        as "eNTERFACE'05".
     root : str or Path
         Folder of the corpus.
     mapping : mapping from str to str, optional
-        Labels of your own for spellings, labels or codes of emotions. It takes precedence over
-        ``skdidan.corpora.EMOTIONS``. A spelling from that table stands for all spellings of its
-        emotion, so that corpora with the same mapping share classes: ``{"happy": "positive"}``
-        also applies to files named joy. Case and unused keys are ignored.
+        Labels of your own for spellings, labels or codes of emotions, in any case. They take
+        precedence over ``skdidan.corpora.EMOTIONS``. A spelling from that table stands for all
+        spellings of its emotion: ``{"happy": "positive"}`` also applies to files named joy.
 
     Returns
     -------
@@ -67,7 +66,7 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
         If `root` is not a path, or `mapping` not a mapping.
     ValueError
         If `name` is unknown, `mapping` is contradictory or holds an empty label, or `root` holds no
-        usable file of the corpus; the message says what was found instead.
+        usable file of the corpus.
     NotADirectoryError
         If `root` is not a folder.
 
@@ -87,9 +86,8 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     eNTERFACE'05 is distributed as .avi videos. Save their sound as .wav or .flac first, for example
     by ``ffmpeg -i s1_an_1.avi s1_an_1.wav``, and keep the folders: they name the speakers, whereas
     the files of subject 11 are misnamed s12. Audio outside of these folders takes its speaker from
-    a file of the same name in them, or else from its own name. The six files of subject 6 are
-    recordings of about a minute each. They belong to the published counts; select
-    ``corpus.speaker != "6"`` to exclude them.
+    a file of the same name in them, or else from its own name. The published counts include the six
+    recordings of subject 6, about a minute each; select ``corpus.speaker != "6"`` to exclude them.
 
     References
     ----------

@@ -38,16 +38,14 @@ class Corpus:
     title : str
         Full name, for messages and descriptions.
     patterns : tuple of str
-        Regular expressions with the groups ``speaker``, ``emotion`` (unless there is an
-        `annotation`) and optionally ``sex``. They are tried in order, ignoring case, on the end of
-        a file's path below the root, without its extension and with ``/`` between folders. All
-        groups together identify the utterance, so all patterns have the same groups. Among files of
-        one name, the match of the earliest pattern is used for all.
+        Regular expressions for the end of a file's path below the root, in any case, without its
+        extension and with ``/`` between folders. Each has the groups ``speaker``, ``emotion``
+        (unless there is an `annotation`) and optionally ``sex``; all groups together identify the
+        utterance. Among files of one name, the match of the earliest pattern is used for all.
     layout : str
         The layout in words, for messages.
     words : mapping from str to str, optional
-        Codes of the corpus, in lower case, to words of ``skdidan.corpora.EMOTIONS``. Codes that are
-        missing here are such words themselves.
+        Lower-case codes to words of ``skdidan.corpora.EMOTIONS``; other codes are such words.
     sex : mapping from str to str, optional
         Speakers, or values of the group ``sex``, in lower case, to "female" or "male".
     speaker : str, default="{speaker}"
@@ -57,8 +55,7 @@ class Corpus:
     annotation : Annotation, optional
         Label lists, if the file names do not hold the labels.
     video : str, optional
-        Suffix, in lower case, of the original files if these are videos. Videos without audio are
-        reported, since they cannot be read.
+        Lower-case suffix of the original files if these are videos, which cannot be read.
     counts : tuple of mapping from str to int, optional
         Utterances of each emotion in a complete copy; one entry for each version in use.
     remark : str, optional

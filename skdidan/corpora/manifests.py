@@ -63,8 +63,8 @@ def load_manifest(
     delimiter : str, default=","
         Character between the cells of the CSV file.
     encoding : str, default="utf-8-sig"
-        Encoding of the CSV file, by its Python name. The default is UTF-8 with or without a byte
-        order mark; files from Excel are often "cp1252".
+        Encoding of the CSV file. The default is UTF-8 with or without a byte order mark; files from
+        Excel are often "cp1252".
 
     Returns
     -------

@@ -47,6 +47,8 @@ class Speaker(NamedTuple):
     name: str
     f0: float  # Hz
     tract: float  # formant frequencies relative to an average man
+    tempo: float  # syllables per second
+    foreign: float  # share of Spanish vowels; the others are English
     habit: Array  # shape (8,): cues of the habitual voice
 
 
@@ -60,28 +62,17 @@ class Gestures(NamedTuple):
     phrases: Array  # shape (n_knots_f0, 2): time, semitones of the declination line
 
 
-def speak(
-    rng: Rng,
-    speaker: Speaker,
-    cues: Cues,
-    *,
-    duration: float,
-    sample_rate: int,
-    tempo: float,
-    foreign: float,
-) -> Array:
+def speak(rng: Rng, speaker: Speaker, cues: Cues, duration: float, sample_rate: int) -> Array:
     """Synthesise one utterance of babble, with shape (duration * sample_rate,).
 
     Rosenberg pulses with jitter, shimmer and aspiration pass through moving formants; stops and
-    fricatives add shaped noise. `duration` is in seconds, `sample_rate` in Hz and `tempo` in
-    syllables per second; `foreign` is the share of Spanish vowels, the others are English.
-    `make_speech_corpora` cites the sources.
+    fricatives add shaped noise. `make_speech_corpora` cites the sources.
     """
     hop = round(0.01 * sample_rate)
     n_samples = round(duration * sample_rate)
     n_hops = -(-n_samples // hop)
     times = np.arange(n_hops + 1) * (hop / sample_rate)
-    gestures = _articulate(rng, cues, duration, tempo, foreign)
+    gestures = _articulate(rng, speaker, cues, duration)
     f0 = speaker.f0 * 2 ** (_melody(rng, gestures, cues, times) / 12)
     t = np.arange(hop * n_hops) / sample_rate
     voice, noise = _excitation(rng, gestures, cues, f0, times, t, sample_rate)
@@ -90,9 +81,9 @@ def speak(
     return _radiate(voice, noise, poles, bands, hop, sample_rate)[:n_samples]
 
 
-def _articulate(rng: Rng, cues: Cues, duration: float, tempo: float, foreign: float) -> Gestures:
+def _articulate(rng: Rng, speaker: Speaker, cues: Cues, duration: float) -> Gestures:
     """Draw a sequence of consonant-vowel syllables with occasional pauses."""
-    tempo = tempo * 2**cues.tempo
+    tempo = speaker.tempo * 2**cues.tempo
     start, stop = rng.uniform(0.04, 0.15), duration - rng.uniform(0.05, 0.2)
     t, pause_at = start, rng.uniform(0.6, 3.0) * 2**-cues.tempo
     knots, onsets, consonants, accents = [_silence(t)], [], [], []
@@ -100,7 +91,7 @@ def _articulate(rng: Rng, cues: Cues, duration: float, tempo: float, foreign: fl
     while t < stop - 0.12:
         which = rng.integers(len(CONSONANTS))
         consonant = CONSONANTS[which]
-        inventory = SPANISH if rng.random() < foreign else ENGLISH
+        inventory = SPANISH if rng.random() < speaker.foreign else ENGLISH
         column = rng.integers(inventory.shape[1])
         vowel = inventory[:, column] * np.exp(0.03 * rng.standard_normal(3))
         is_stressed = rng.random() < 0.4

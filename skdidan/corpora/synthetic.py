@@ -179,6 +179,8 @@ def _draw_speaker(rng: Rng, corpus: Corpus, name: str, index: int) -> Speaker:
         name=name,
         f0=(205.0 if is_woman else 115.0) * 2 ** (pitch / 12),
         tract=(1.17 if is_woman else 1.0) * 2**size,
+        tempo=corpus.tempo,
+        foreign=corpus.foreign,
         habit=np.array(HABIT) * rng.standard_normal(len(HABIT)),
     )
 
@@ -191,15 +193,7 @@ def _make_utterance(
     expression = np.array(EXPRESSIONS[emotion]) + corpus.culture * np.array(DIALECT[emotion])
     variation = np.array(VARIATION) * rng.standard_normal(len(VARIATION))
     cues = Cues(*(speaker.habit + strength * expression + variation))
-    speech = speak(
-        rng,
-        speaker,
-        cues,
-        duration=duration,
-        sample_rate=sample_rate,
-        tempo=corpus.tempo,
-        foreign=corpus.foreign,
-    )
+    speech = speak(rng, speaker, cues, duration, sample_rate)
     return _record(rng, corpus, cues, speech, sample_rate)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -260,16 +259,13 @@ def _check_disjoint(files: Mapping[str, list[Any]], who: str) -> None:
             )
 
 
-def _overlapping(parts: list[Any], others: list[Any]) -> list[Any]:
+def _overlapping(parts: list[Any], others: list[Any]) -> Any:
     """Return the parts of a file that overlap any of `others`, parts of the same file."""
-    starts, ends = (sorted(times) for times in zip(*map(span, others), strict=True))
-
-    def overlaps(part: Any) -> bool:
-        start, end = span(part)
-        # More of the others start before the end than have ended by the start.
-        return bisect_left(starts, end) > bisect_right(ends, start)
-
-    return [part for part in parts if overlaps(part)]
+    start, end = np.transpose([span(part) for part in parts])
+    starts, ends = np.sort(np.transpose([span(other) for other in others]))
+    # More of the others start before the end of a part than have ended by its start.
+    overlap = np.searchsorted(starts, end) > np.searchsorted(ends, start, side="right")
+    return take_rows(parts, overlap)
 
 
 def _select_rows(corpus: Any, classes: list[str]) -> _Rows:
