@@ -271,7 +271,7 @@ def test_rosenberg_pulse_is_its_formula():
 def test_a_steady_vowel_has_the_formants_of_its_table():
     vowel = np.array([500.0, 1500.0, 2500.0])
     knots = np.array([(t, 1.0, 0.0, 0.0, *vowel) for t in (0.0, 1.0)])
-    gestures = synthesis.Gestures(knots, np.zeros(1), np.zeros(1, int), np.empty((0, 2)), knots)
+    gestures = synthesis.Gestures(knots, np.zeros(1), np.ones((1, 2)), np.empty((0, 2)), knots)
     speaker = synthesis.Speaker("x", 100.0, 1.0, 4.8, 0.0, np.zeros(8))
     poles = synthesis._vocal_tract(gestures, synthesis.Cues(), speaker, np.zeros(1), 16000)[0]
     roots = np.roots(poles)

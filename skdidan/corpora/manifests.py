@@ -88,11 +88,6 @@ def load_manifest(
     CorpusWarning
         If rows with unknown emotions are left out.
 
-    See Also
-    --------
-    load_audio_folder : Load a folder for each emotion.
-    from_audformat : Load a table of audformat.
-
     Examples
     --------
     >>> import tempfile

@@ -57,17 +57,13 @@ class Gestures(NamedTuple):
 
     knots: Array  # shape (n_knots, 7): time, voicing, aspiration, frication, F1, F2, F3
     onsets: Array  # shape (n_syllables,): start of each syllable in seconds
-    consonants: Array  # shape (n_syllables,): indices into CONSONANTS
+    bands: Array  # shape (n_syllables, 2): centre and width of the frication band in Hz
     accents: Array  # shape (n_accents, 2): time, height in semitones
     phrases: Array  # shape (n_knots_f0, 2): time, semitones of the declination line
 
 
 def speak(rng: Rng, speaker: Speaker, cues: Cues, duration: float, sample_rate: int) -> Array:
-    """Synthesise one utterance of babble, with shape (duration * sample_rate,).
-
-    Rosenberg pulses with jitter, shimmer and aspiration pass through moving formants; stops and
-    fricatives add shaped noise. `make_speech_corpora` cites the sources.
-    """
+    """Synthesise one utterance of babble, as `make_speech_corpora` describes it."""
     hop = round(0.01 * sample_rate)
     n_samples = round(duration * sample_rate)
     n_hops = -(-n_samples // hop)
@@ -77,7 +73,8 @@ def speak(rng: Rng, speaker: Speaker, cues: Cues, duration: float, sample_rate: 
     t = np.arange(hop * n_hops) / sample_rate
     voice, noise = _excitation(rng, gestures, cues, f0, times, t, sample_rate)
     poles = _vocal_tract(gestures, cues, speaker, times, sample_rate)
-    bands = _frication_bands(gestures, speaker, times)
+    syllable = np.searchsorted(gestures.onsets, times + 0.01).clip(1) - 1
+    bands = gestures.bands[syllable] * speaker.tract
     return _radiate(voice, noise, poles, bands, hop, sample_rate)[:n_samples]
 
 
@@ -86,11 +83,10 @@ def _articulate(rng: Rng, speaker: Speaker, cues: Cues, duration: float) -> Gest
     tempo = speaker.tempo * 2**cues.tempo
     start, stop = rng.uniform(0.04, 0.15), duration - rng.uniform(0.05, 0.2)
     t, pause_at = start, rng.uniform(0.6, 3.0) * 2**-cues.tempo
-    knots, onsets, consonants, accents = [_silence(t)], [], [], []
+    knots, onsets, bands, accents = [_silence(t)], [], [], []
     phrases = [(t, 2.0)]
     while t < stop - 0.12:
-        which = rng.integers(len(CONSONANTS))
-        consonant = CONSONANTS[which]
+        consonant = CONSONANTS[rng.integers(len(CONSONANTS))]
         inventory = SPANISH if rng.random() < speaker.foreign else ENGLISH
         column = rng.integers(inventory.shape[1])
         vowel = inventory[:, column] * np.exp(0.03 * rng.standard_normal(3))
@@ -102,7 +98,7 @@ def _articulate(rng: Rng, speaker: Speaker, cues: Cues, duration: float) -> Gest
         onset = t + min(consonant.duration * 5.0 / tempo, 0.5 * (end - t))
         knots += _syllable(consonant, vowel, t, onset, end, 1.0 if is_stressed else 0.75)
         onsets.append(t)
-        consonants.append(which)
+        bands.append((consonant.centre, consonant.width))
         if is_stressed:
             accents.append((0.4 * onset + 0.6 * end, rng.uniform(2.0, 5.0)))
         t = end
@@ -114,7 +110,7 @@ def _articulate(rng: Rng, speaker: Speaker, cues: Cues, duration: float) -> Gest
             pause_at = t + 1.0
     knots.append(_silence(t))
     phrases.append((t, -3.0))
-    lists: tuple[Any, ...] = knots, onsets, consonants, np.reshape(accents, (-1, 2)), phrases
+    lists: tuple[Any, ...] = knots, onsets, bands, np.reshape(accents, (-1, 2)), phrases
     return Gestures(*map(np.array, lists))
 
 
@@ -251,13 +247,6 @@ def _radiate(
         output[k : len(blocks) + k] += blocks[:, k]
     # Drop the padding of one hop: the first frame is centred on the first sample.
     return output[1:].ravel()
-
-
-def _frication_bands(gestures: Gestures, speaker: Speaker, times: Array) -> Array:
-    """Return centre and width [Hz] of the frication band for each frame."""
-    syllable = np.searchsorted(gestures.onsets, times + 0.01).clip(1) - 1
-    bands = np.array([(c.centre, c.width) for c in CONSONANTS])
-    return bands[gestures.consonants[syllable]] * speaker.tract
 
 
 # Formants F1, F2 and F3 [Hz] of average men, one vowel a column. English: Peterson and Barney
