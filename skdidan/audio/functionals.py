@@ -237,9 +237,9 @@ class Functionals(AudioTransformer):
     mel-frequency cepstral coefficients. Each gives its mean, standard deviation and percentiles
     10, 50, 90, and, for its change from frame to frame, the standard deviation and the 90th
     percentile of the absolute value. F0 by YIN (60 to 500 Hz) gives the same statistics in
-    semitones above 27.5 Hz; a frame is voiced if it is within 25 dB of the loud ones and crosses
-    zero rarely. Rhythm is the share of voiced frames, voiced segments per second and their mean
-    length [s]. Pitch and rhythm are zero if nothing is voiced.
+    semitones above 27.5 Hz; voiced frames are within 25 dB of the loud ones and rarely cross zero.
+    Rhythm is the share of voiced frames, voiced segments per second and their mean length [s].
+    Pitch and rhythm are zero if nothing is voiced.
 
     ``transform`` returns float32 of shape (n, n_features), with columns as in
     `get_feature_names_out`.
@@ -251,17 +251,14 @@ class Functionals(AudioTransformer):
         ``"GeMAPSv01b"`` (62), ``"ComParE_2016"`` (6,373), ``"emobase"`` (988), or one of the
         Interspeech challenges from 2009 to 2013: ``"IS09"`` (384), ``"IS10"`` (1,582), ``"IS11"``
         (4,368), ``"IS12"`` (6,125), ``"IS13"`` (6,373). ``"eGeMAPS"``, ``"GeMAPS"`` and
-        ``"ComParE"`` are short for the first three (in opensmile itself, the first two mean the
-        outdated v01a). These sets need ``pip install skdidan[opensmile]``, whose licence is for
-        research. For them, clips of less than 0.1 s are padded with zeros to that length.
+        ``"ComParE"`` are short for the first three. These sets need ``pip install
+        skdidan[opensmile]``, whose licence is for research; they pad clips to at least 0.1 s.
     sample_rate : int >= 8000 [Hz], default=16000
         Files are resampled to this rate; waveforms must have it.
     on_error : {"raise", "warn"}, default="raise"
-        If a row is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
-        replace all such rows by silence and report them in one `AudioWarning`.
+        Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
-        Folder that stores the row of each recording, so that it is computed once per setting; see
-        the user guide. None stores nothing.
+        Folder that caches the row of each recording; None caches nothing.
     n_jobs : int, optional
         Number of parallel threads, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0
