@@ -94,7 +94,7 @@ class Embeddings(AudioTransformer):
         Longer recordings are cut into equal windows, to bound the memory. The frames of all windows
         are pooled together. Windows for Whisper are never longer than its own 30 s.
     batch_size : int > 0, default=8
-        Maximum number of windows in a batch.
+        Maximum number of windows in a batch. Recordings are read for four batches at a time.
     device : str, default="auto"
         Torch device; "auto" is a GPU if torch finds one, else the CPU.
     sample_rate : int > 0 [Hz], default=16000

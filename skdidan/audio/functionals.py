@@ -69,10 +69,7 @@ def _frame_lengths(sample_rate: int) -> tuple[int, int, int]:
 def _parts(
     waveform: NDArray[np.float32], frame_length: int, hop_length: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the samples of a few thousand frames at a time, so that memory stays bounded.
-
-    Frames are centred on multiples of the hop. The waveform is padded with zeros at both ends.
-    """
+    """Yield the samples of some frames, centred on multiples of the hop, with padding for them."""
     n_frames = 1 + len(waveform) // hop_length
     for first in range(0, n_frames, _N_TOGETHER):
         start = first * hop_length - frame_length // 2
@@ -251,8 +248,9 @@ class Functionals(AudioTransformer):
         ``"GeMAPSv01b"`` (62), ``"ComParE_2016"`` (6,373), ``"emobase"`` (988), or one of the
         Interspeech challenges from 2009 to 2013: ``"IS09"`` (384), ``"IS10"`` (1,582), ``"IS11"``
         (4,368), ``"IS12"`` (6,125), ``"IS13"`` (6,373). ``"eGeMAPS"``, ``"GeMAPS"`` and
-        ``"ComParE"`` are short for the first three. These sets need ``pip install
-        skdidan[opensmile]``, whose licence is for research; they pad clips to at least 0.1 s.
+        ``"ComParE"`` are short for the first three (in opensmile itself, the first two mean the
+        outdated v01a). These sets need ``pip install skdidan[opensmile]``, whose licence is for
+        research, and clips of less than 0.1 s are padded with zeros to that length.
     sample_rate : int >= 8000 [Hz], default=16000
         Files are resampled to this rate; waveforms must have it.
     on_error : {"raise", "warn"}, default="raise"

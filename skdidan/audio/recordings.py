@@ -151,10 +151,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         return self._stack(features)
 
     def _compute(
-        self,
-        rows: dict[int, Any],
-        features: Any,
-        store: Callable[[int, NDArray[Any]], None],
+        self, rows: dict[int, Any], features: Any, store: Callable[[int, NDArray[Any]], None]
     ) -> None:
         """Compute rows and store each at once; replace bad rows by silence, with a warning."""
         convert, finish = self._stages()
@@ -242,8 +239,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
 class AudioLoader(AudioTransformer):
     """Read audio files as mono float32 waveforms at one sample rate.
 
-    ``transform`` takes paths and returns a list of waveforms, each of shape (n_samples,), with full
-    scale 1.
+    ``transform`` takes paths and returns a list of waveforms, shape (n_samples,), full scale 1.
 
     Parameters
     ----------
