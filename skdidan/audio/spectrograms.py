@@ -142,7 +142,7 @@ class Spectrogram(_DecibelSpectrogram):
     sample_rate : int > 0 [Hz], default=16000
         Files are resampled to this rate; waveforms must have it.
     n_fft, win_length : int > 0 [samples], default=512, 400
-        Length of the Fourier transform, and of the window, which is padded with zeros to `n_fft`.
+        Length of the Fourier transform, and of the window, 25 ms at 16 kHz and at most `n_fft`.
     hop_length : int > 0 [samples], default=160
         Step between frames, 10 ms at 16 kHz.
     duration : float > 0 [s] or None, default=2.0
@@ -199,7 +199,7 @@ class LogMelSpectrogram(_DecibelSpectrogram):
     sample_rate : int > 0 [Hz], default=16000
         Files are resampled to this rate; waveforms must have it.
     n_fft, win_length : int > 0 [samples], default=512, 400
-        Length of the Fourier transform, and of the window, which is padded with zeros to `n_fft`.
+        Length of the Fourier transform, and of the window, 25 ms at 16 kHz and at most `n_fft`.
     hop_length : int > 0 [samples], default=160
         Step between frames, 10 ms at 16 kHz.
     n_mels : int > 0, default=64
@@ -312,7 +312,7 @@ class MFCC(LogMelSpectrogram):
     sample_rate : int > 0 [Hz], default=16000
         Files are resampled to this rate; waveforms must have it.
     n_fft, win_length : int > 0 [samples], default=512, 400
-        Length of the Fourier transform, and of the window, which is padded with zeros to `n_fft`.
+        Length of the Fourier transform, and of the window, 25 ms at 16 kHz and at most `n_fft`.
     hop_length : int > 0 [samples], default=160
         Step between frames, 10 ms at 16 kHz.
     n_mfcc : int > 0, default=20
