@@ -106,25 +106,7 @@ class Domains:
         sample_domain: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Self:
-        """Separate source and target, whichever of the two call shapes they arrive in.
-
-        Parameters
-        ----------
-        X, y, X_tgt, sample_domain
-            As in `split_domains`.
-        groups : array-like, of as many entries as X, optional
-            Group of each row of `X`.
-
-        Returns
-        -------
-        domains : Domains
-            Both domains.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As in `split_domains`; or if `groups` and `X` differ in length.
-        """
+        """Separate source and target, whichever of the two call shapes they arrive in."""
         X, X_tgt = open_target(X), open_target(X_tgt)
         for name, values in (("y", y), ("groups", groups)):
             if values is not None and n_rows(values) != n_rows(X):
@@ -192,18 +174,7 @@ class Domains:
         )
 
     def stack(self, values: Any = None) -> Any:
-        """Stack the rows of both domains, source first; or lengthen values of the source rows.
-
-        Parameters
-        ----------
-        values : array-like, of n_source entries, optional
-            Labels or groups. The first stands for each target row, where nobody reads it.
-
-        Returns
-        -------
-        stacked : array-like or list, of n_source + n_target rows
-            The rows of both domains, or the lengthened values.
-        """
+        """Stack the rows of both domains, source first; or lengthen values of the source rows."""
         if values is None:
             return self.X_src if self.X_tgt is None else _concatenate(self.X_src, self.X_tgt)
         rows = np.arange(len(self.corpora))
@@ -284,13 +255,7 @@ def _concatenate(X_src: Any, X_tgt: Any) -> Any:
 
 
 def n_rows(X: Any) -> int:
-    """Count the rows of an array, a data frame or a list.
-
-    Raises
-    ------
-    TypeError
-        If `X` is a single path or number instead of a sequence.
-    """
+    """Count the rows of an array, a data frame or a list."""
     if not hasattr(X, "shape") and not hasattr(X, "__len__"):
         X = np.asarray(X)
     if isinstance(X, str | bytes) or getattr(X, "shape", None) == ():
@@ -318,25 +283,7 @@ def open_target(X: Any) -> Any:
 
 
 def check_sample_domain(X: Any, sample_domain: ArrayLike) -> NDArray[np.int64]:
-    """Return the number of the corpus of each row.
-
-    Parameters
-    ----------
-    X : array-like or list, of n_samples rows
-        Rows of either domain, in any order.
-    sample_domain : array-like of int, shape (n_samples,)
-        ``>= 0`` for a source row, ``< 0`` for a target row.
-
-    Returns
-    -------
-    corpora : ndarray of int, shape (n_samples,)
-        The same numbers.
-
-    Raises
-    ------
-    ValueError
-        If `sample_domain` is not one whole number per row.
-    """
+    """Return the number of the corpus of each row."""
     corpora = np.asarray(sample_domain)
     if corpora.ndim != 1 or corpora.dtype.kind not in "iuf":
         raise ValueError(

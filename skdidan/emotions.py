@@ -26,24 +26,19 @@ def check_mapping(mapping: Any) -> dict[str, str]:
         raise TypeError(f"mapping must be a dict of spellings to labels; got {mapping!r}.")
     own: dict[str, str] = {}
     for spelling, label in mapping.items():
-        if not isinstance(label, str) or not label.strip():
-            raise ValueError(
-                f"mapping must have non-empty strings as labels; got {{{spelling!r}: {label!r}}}."
-            )
         key = "" if spelling is None else str(spelling).strip().lower()
+        entry = f"{{{spelling!r}: {label!r}}}"
+        if not isinstance(label, str) or not label.strip():
+            raise ValueError(f"mapping must have non-empty strings as labels; got {entry}.")
         if not key:
-            raise ValueError(
-                f"mapping must have non-empty spellings; got {{{spelling!r}: {label!r}}}."
-            )
+            raise ValueError(f"mapping must have non-empty spellings; got {entry}.")
         label = label.strip()
         if own.setdefault(key, label) != label:
             raise ValueError(f"mapping gives {key!r} two labels, {own[key]!r} and {label!r}.")
     emotions: dict[str, str] = {}
     for key, label in own.items():
-        emotion = EMOTIONS.get(key)
-        if emotion is None or emotion in own:
-            continue
-        if emotions.setdefault(emotion, label) != label:
+        emotion = EMOTIONS.get(key, key)
+        if emotion not in own and emotions.setdefault(emotion, label) != label:
             raise ValueError(
                 f"mapping gives spellings of {emotion!r} two labels, {emotions[emotion]!r} and "
                 f"{label!r}. Add the key {emotion!r} for its other spellings."
@@ -54,22 +49,11 @@ def check_mapping(mapping: Any) -> dict[str, str]:
 def canonical_label(
     word: str, mapping: Mapping[str, str], codes: Mapping[str, str] | None = None
 ) -> str | None:
-    """Return the label of an emotion from any of its spellings.
+    """Return the label of an emotion from any of its spellings, or None if it is unknown.
 
-    Parameters
-    ----------
-    word : str
-        A code, a spelling or a label, in any case.
-    mapping : mapping from str to str
-        Labels of the caller, as `check_mapping` returns them. An entry for the code goes before one
-        for the spelling, and that before one for the canonical label.
-    codes : mapping from str to str, optional
-        Lower-case codes to words of `EMOTIONS`.
-
-    Returns
-    -------
-    label : str or None
-        The caller's label, else the canonical label; None if the emotion is unknown.
+    `codes` translates lower-case codes of a corpus to spellings. `mapping`, as `check_mapping`
+    returns it, takes precedence: first its entry for the code, then those for the spelling and for
+    the canonical label.
 
     Examples
     --------
@@ -86,30 +70,19 @@ def canonical_label(
     return label
 
 
-# Lower-case spellings to canonical labels.
+_SPELLINGS = {
+    "anger": ("angry",),
+    "boredom": ("bored", "boredem"),
+    "calm": (),
+    "disgust": ("disgusted",),
+    "fear": ("anxiety", "fearful"),
+    "happiness": ("happy", "joy"),
+    "neutral": ("neutrality",),
+    "sadness": ("sad",),
+    # TESS has the last three as names of folders.
+    "surprise": ("surprised", "pleasant surprise", "pleasant_surprise", "pleasant_surprised"),
+}
+#: Lower-case spellings of emotions, each with its canonical label.
 EMOTIONS = {
-    "anger": "anger",
-    "angry": "anger",
-    "bored": "boredom",
-    "boredem": "boredom",
-    "boredom": "boredom",
-    "calm": "calm",
-    "disgust": "disgust",
-    "disgusted": "disgust",
-    "anxiety": "fear",
-    "fear": "fear",
-    "fearful": "fear",
-    "happiness": "happiness",
-    "happy": "happiness",
-    "joy": "happiness",
-    "neutral": "neutral",
-    "neutrality": "neutral",
-    "sad": "sadness",
-    "sadness": "sadness",
-    "surprise": "surprise",
-    "surprised": "surprise",
-    # Folder names of TESS.
-    "pleasant surprise": "surprise",
-    "pleasant_surprise": "surprise",
-    "pleasant_surprised": "surprise",
+    spelling: label for label, others in _SPELLINGS.items() for spelling in (label, *others)
 }

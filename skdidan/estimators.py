@@ -248,37 +248,6 @@ def validate_domains(
 
     Sets ``n_features_in_`` and, for data frames, ``feature_names_in_`` on the estimator; warns
     with `NoTargetWarning` where there is no target.
-
-    Parameters
-    ----------
-    estimator : estimator
-        For the names in errors and the attributes above.
-    domains : Domains
-        Both domains.
-    supervised : bool, default=False
-        Whether labels are needed, of at least two classes.
-    allow_nd : bool, default=False
-        Whether rows may have more than one axis.
-    dtype : dtype or tuple of dtype, default=numpy.float64
-        Type of the returned features. With a tuple, features of one of these types keep it, and
-        others get the first.
-    padding : bool, default=False
-        Whether rows of two axes may be spectrograms of different lengths: NaN may pad them, and the
-        domains may differ in the number of frames.
-    min_source : int, default=1
-        Smallest number of source rows.
-    wants_target : bool, default=True
-        Whether to warn if there is no target.
-
-    Returns
-    -------
-    domains : Domains
-        Features as arrays of `dtype`, labels as a one-dimensional array, or None if not supervised.
-
-    Raises
-    ------
-    ValueError
-        If anything is wrong with either domain, or their feature shapes differ.
     """
     X, y, X_tgt = domains
     checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "order": "C"}

@@ -250,7 +250,7 @@ class BytesPath:
 @pytest.mark.parametrize("path", [b"a.wav", BytesPath(), 3, None])
 @pytest.mark.parametrize("use", [read_audio, audio_span, Segment])
 def test_paths_are_no_bytes(path, use):
-    with pytest.raises(TypeError, match=r"(path|file) must be a str or a path-like of one; got"):
+    with pytest.raises(TypeError, match=r"(path|file) must be a str or a path-like; got"):
         use(path)
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from skdidan.selection.comparison import compare, format_summary, summarise
@@ -45,10 +47,12 @@ def forget():
     Spy.calls.clear()
 
 
-def test_scores_are_those_of_the_predictions(task):
+def test_scores_are_those_of_the_seeded_predictions(task):
     records = compare({"spy": Spy()}, {"toy": task}, seeds=[0, 1])
     assert [(r["seed"], r["uar"], r["war"]) for r in records] == [(0, 0.5, 0.6), (1, 0.5, 0.4)]
     assert set(records[0]["y_pred"]) == {"anger"}
+    pipeline = make_pipeline(StandardScaler(), Spy())
+    assert [r["war"] for r in compare({"spy": pipeline}, {"toy": task}, seeds=[0, 1])] == [0.6, 0.4]
 
 
 def test_methods_see_no_target_labels(task):

@@ -63,7 +63,9 @@ ESTIMATORS = [getattr(skdidan, name) for name in skdidan.__all__]
 ESTIMATORS = [
     cls
     for cls in ESTIMATORS
-    if isinstance(cls, type) and issubclass(cls, BaseEstimator) and not inspect.isabstract(cls)
+    if isinstance(cls, type)
+    and issubclass(cls, BaseEstimator)
+    and inspect.signature(cls).parameters
 ]
 
 

@@ -135,8 +135,10 @@ def hidden_states(folder, waveform):
 # Values
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("layer", [-1, 0, 1, -2, "mean"])
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [*((name, -1) for name in MODELS), *(("wavlm-layer", layer) for layer in (0, 1, -2, "mean"))],
+)
 def test_a_layer_is_pooled_as_by_hand(folders, name, layer):
     waveform = noise()
     expects_normalised = MODELS[name][2].get("do_normalize", True)
@@ -159,9 +161,9 @@ def test_layers_and_recordings_differ(folder):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("pooling", ["mean_std", "max"])
-def test_a_recording_is_embedded_alone_as_among_others(folders, name, pooling):
-    embeddings = Embeddings(folders[name], pooling=pooling)
+def test_a_recording_is_embedded_alone_as_among_others(folders, name):
+    """Padding would change its frames, and most of all their deviation."""
+    embeddings = Embeddings(folders[name], pooling="mean_std")
     alone = np.concatenate([embeddings.transform([clip]) for clip in CLIPS])
     for batch_size in (2, 16):
         together = clone(embeddings).set_params(batch_size=batch_size).transform(CLIPS)
@@ -374,7 +376,6 @@ def test_missing_transformers_names_the_cure(folder, monkeypatch):
             method()
 
 
-@pytest.mark.parametrize("method", ["fit", "transform"])
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -385,22 +386,23 @@ def test_missing_transformers_names_the_cure(folder, monkeypatch):
         ({"max_duration": 0}, "max_duration must be a finite number above 0; got 0"),
         ({"max_duration": 0.1}, r"max_duration must be at least 0\.2 s; got 0\.1"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1; got 0"),
-        ({"device": "gpu"}, "device must be 'auto' or one that torch knows; got 'gpu'"),
-        ({"device": None}, "device must be 'auto' or one that torch knows; got None"),
+        ({"device": "gpu"}, "device must be 'auto' or a device of torch; got 'gpu'"),
+        ({"device": None}, "device must be 'auto' or a device of torch; got None"),
         ({"on_error": None}, "on_error must be one of"),
         ({"model": None}, "model must be a folder or a name on the hub; got None"),
         ({"model": ""}, "model must be a folder or a name on the hub; got ''"),
     ],
 )
-def test_parameters_are_checked(folder, method, changes, message):
+def test_fit_and_transform_check_the_parameters(folder, changes, message):
     embeddings = Embeddings(folder).set_params(**changes)
-    with pytest.raises(ValueError, match=message):
-        getattr(embeddings, method)(CLIPS)
+    for method in (embeddings.fit, embeddings.transform):
+        with pytest.raises(ValueError, match=message):
+            method(CLIPS)
 
 
 def test_a_gpu_that_is_not_there(folder, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match="device='cuda' needs a GPU, and torch sees none"):
+    with pytest.raises(ValueError, match="device='cuda' needs a GPU, but torch finds none"):
         Embeddings(folder, device="cuda").transform(CLIPS)
 
 
@@ -423,7 +425,9 @@ def test_another_rate_than_the_model_s(folder):
 
 def test_a_folder_that_is_not_there(tmp_path):
     for model in (tmp_path / "none", str(tmp_path / "none"), "./none", "a/b/c"):
-        with pytest.raises(FileNotFoundError, match=r"none|a/b/c' is no folder, nor can it be"):
+        with pytest.raises(
+            FileNotFoundError, match=r"(none|a/b/c)' is neither a folder nor a possible name"
+        ):
             Embeddings(model).fit(CLIPS)
 
 
@@ -517,7 +521,9 @@ def test_layers_of_different_lengths_have_no_mean(tmp_path):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
     clips = [np.random.default_rng(0).normal(scale=0.1, size=4000).astype(np.float32)]
     assert Embeddings(tmp_path, layer=1).fit_transform(clips).shape == (1, N_UNITS)
-    with pytest.raises(ValueError, match=r"layer='mean' .* has layers of different lengths"):
+    with pytest.raises(
+        ValueError, match=r"layer='mean' needs layers of equal length, .* pass the number"
+    ):
         Embeddings(tmp_path, layer="mean").fit_transform(clips)
 
 

@@ -252,8 +252,8 @@ def test_enterface_in_folders_and_without_them_counts_once(grow):
         ("subject 11/anger/sentence 1/", "s12_an_1"),  # as subject 12 would be without folders
     ]
     root = grow(*(f"{folder}{stem}.wav" for folder, stem in stems))
-    for suffix in (".wav", ".mp3", ".flac"):
-        grow(*(f"flat/{stem}{suffix}" for _, stem in stems))
+    for folder, suffix in (("flat", ".wav"), ("flat", ".mp3"), ("z", ".flac")):
+        grow(*(f"{folder}/{stem}{suffix}" for _, stem in stems))
     assert sorted(load("enterface", root).speaker) == ["1", "11", "3", "6"]
 
 

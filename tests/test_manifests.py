@@ -68,7 +68,7 @@ def test_manifest_with_other_names_of_columns(manifest):
     assert corpus.sex.tolist() == ["female", "male"] and corpus.name == "mine"
 
 
-def test_manifest_in_another_folder_than_its_files(manifest, tmp_path):
+def test_manifest_in_another_folder_than_its_files(manifest, tmp_path, monkeypatch):
     path = manifest("file,emotion", "b.wav,fear", file="audio/lists.csv").rename(tmp_path / "l.csv")
     with pytest.raises(
         FileNotFoundError, match=r"1 of 1 files of the manifest '.*do not exist, e\.g"
@@ -76,6 +76,13 @@ def test_manifest_in_another_folder_than_its_files(manifest, tmp_path):
         load_manifest(path, speaker=None)
     corpus = load_manifest(path, tmp_path / "audio", speaker=None)
     assert names(corpus, tmp_path) == ["audio/b.wav"] and corpus.speaker.tolist() == ["unknown"]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_manifest(path, "~/audio", speaker=None).files == corpus.files
+
+
+def test_numbers_stay_as_they_are_written(manifest):
+    path = manifest("file,emotion,7", "audio/b.wav,fear,01", "audio/a.flac,joy,1.50")
+    assert load_manifest(path, speaker="7").speaker.tolist() == ["01", "1.50"]
 
 
 def test_absolute_paths_are_kept(manifest, tmp_path):
@@ -408,7 +415,13 @@ def test_files_in_another_encoding(manifest):
 
 
 def test_blank_rows_and_columns_without_a_name_are_left_out(manifest):
-    lines = (" , ,,", ",file,emotion,speaker", "0, audio/b.wav,fear,NA", "", "1,audio/a.flac,joy,2")
+    lines = (
+        " , ,,",
+        ",file,emotion,speaker",
+        '0, "audio/b.wav",fear,NA',
+        "",
+        "1,audio/a.flac,joy,2",
+    )
     path = manifest(*lines, ", ,,")
     corpus = load_manifest(path)
     assert names(corpus, path.parent) == ["audio/b.wav", "audio/a.flac"]
@@ -448,6 +461,8 @@ def test_cells_of_a_data_frame_are_stripped(manifest, tmp_path):
     assert names(corpus, tmp_path) == ["audio/b.wav", "audio/a.flac"]
     assert corpus.emotion.tolist() == ["fear", "happiness"]
     assert corpus.speaker.tolist() == ["x", "x"] and corpus.sex.tolist() == ["female", "male"]
+    corpus = load_manifest(table.assign(sex=["", None]), tmp_path, sex="sex")
+    assert corpus.sex.tolist() == ["unknown", "unknown"]
 
 
 def test_error_for_blank_speakers_tells_the_cure(manifest):

@@ -98,27 +98,27 @@ def apply(transformer, path):
 BAD_FILES = {
     "missing.wav": (FileNotFoundError, "does not exist"),
     "directory.wav": (FileNotFoundError, "is a directory"),
-    "dead_link.wav": (FileNotFoundError, r"is a link to '.*gone\.wav', which is no file"),
+    "dead_link.wav": (FileNotFoundError, r"is a link to '.*gone\.wav', which is not a file"),
     f"{'long' * 64}.wav": (FileNotFoundError, "does not exist"),
-    "forbidden.wav": (PermissionError, "may not be read: you have no permission"),
+    "forbidden.wav": (PermissionError, "cannot be read: permission denied"),
     "zero_bytes.wav": (ValueError, "is empty: it holds 0 bytes"),
     "zero_bytes.mp3": (ValueError, "is empty: it holds 0 bytes"),
     "text.wav": (ValueError, "cannot be decoded"),
     "half_a_header.wav": (ValueError, "cannot be decoded"),
-    "text.mp3": (ValueError, r"cannot be decoded: It holds no MPEG\."),
-    "headerless.raw": (ValueError, "says nothing of its sample rate"),
+    "text.mp3": (ValueError, r"cannot be decoded: No MPEG frame found\."),
+    "headerless.raw": (ValueError, "so its sample rate is unknown"),
     "headerless.au": (
         ValueError,
-        r"says nothing of its sample rate, .* or is no audio\. Convert it",
+        r"has no header \(or is not audio\), so its sample rate is unknown\. Convert it",
     ),
-    "headerless.vox": (ValueError, "says nothing of its sample rate"),
+    "headerless.vox": (ValueError, "so its sample rate is unknown"),
     "header_only.wav": (ValueError, "is empty: it holds 0 samples"),
     "no_samples.wav": (ValueError, "is empty: it holds 0 samples"),
     "cut.wav": (ValueError, r"is truncated: it holds \d+ of 96000 bytes"),
     "cut.flac": (ValueError, "cannot be decoded"),
     "cut.ogg": (ValueError, "is truncated: its last page is missing"),
     "cut.mp3": (ValueError, r"is truncated: it holds \d+ of 48000 frames"),
-    "slow.wav": (ValueError, "has a sample rate of 10 Hz, which is not one of speech"),
+    "slow.wav": (ValueError, "has a sample rate of 10 Hz; speech needs at least 1000 Hz"),
     "silent.wav": (ValueError, "is silent: all of its 100 samples are zero"),
     "antiphase.wav": (ValueError, "is silent"),
     "constant.wav": (ValueError, r"is constant: all of its 100 samples are 0\.5"),
@@ -183,11 +183,12 @@ def test_a_bad_file_is_named(bad_files, name):
 
 
 @of_each(TRANSFORMERS)
-@pytest.mark.parametrize("name", BAD_FILES)
-def test_every_transformer_names_a_bad_file(bad_files, tmp_path, transformer, name):
-    error, message = BAD_FILES[name]
-    files = [tmp_path / "whole.wav", bad_files[name], tmp_path / "whole.flac"]
-    for n_jobs in (None, 2):
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_every_transformer_names_a_bad_file(bad_files, tmp_path, transformer, n_jobs):
+    """All transformers share one reader, which the test above tries with every kind of file."""
+    for name in ("missing.wav", "nan.wav"):
+        error, message = BAD_FILES[name]
+        files = [tmp_path / "whole.wav", bad_files[name], tmp_path / "whole.flac"]
         with pytest.raises(error, match=message) as caught:
             transformer.set_params(n_jobs=n_jobs).fit_transform(files)
         assert repr(str(bad_files[name])) in str(caught.value)
@@ -297,7 +298,7 @@ def test_a_folder_that_may_not_be_entered(tmp_path, monkeypatch, read):
         return stat(file, *args, **options)
 
     monkeypatch.setattr(os, "stat", refuse)
-    message = r"noise\.wav' may not be read: you have no permission to enter its folder"
+    message = r"noise\.wav' cannot be read: permission to open its folder is denied"
     with pytest.raises(PermissionError, match=message):
         read(path)
 

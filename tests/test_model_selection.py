@@ -116,8 +116,8 @@ def test_spectrograms_are_scored(in_pipeline):
 
 
 def test_scorers_share_the_recordings_that_a_pipeline_caches(tmp_path, monkeypatch):
-    power, n_calls = spectrograms._power, []
-    monkeypatch.setattr(spectrograms, "_power", lambda *args: n_calls.append(1) or power(*args))
+    power, n_calls = spectrograms.stft_power, []
+    monkeypatch.setattr(spectrograms, "stft_power", lambda *args: n_calls.append(1) or power(*args))
     rng = np.random.default_rng(0)
     waveforms = list(rng.normal(size=(30, 1600)).astype(np.float32))
     y = np.resize(["anger", "fear"], 20)

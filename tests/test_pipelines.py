@@ -420,8 +420,8 @@ def test_plain_pipeline_of_stacked_data_with_metadata_routing():
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_a_search_extracts_each_recording_once_per_setting(tmp_path, monkeypatch, n_jobs):
-    power, n_calls = spectrograms._power, []
-    monkeypatch.setattr(spectrograms, "_power", lambda *args: n_calls.append(1) or power(*args))
+    power, n_calls = spectrograms.stft_power, []
+    monkeypatch.setattr(spectrograms, "stft_power", lambda *args: n_calls.append(1) or power(*args))
     waveforms = list(RNG.normal(size=(10, 1600)).astype(np.float32))
     pipeline = make_adaptation_pipeline(
         LogMelSpectrogram(duration=0.1, n_jobs=n_jobs),

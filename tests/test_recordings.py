@@ -187,7 +187,7 @@ def test_bad_waveform_is_named_by_its_row(row, message, n_jobs):
     with pytest.raises(ValueError, match=message) as caught:
         Sums(n_jobs=n_jobs).transform(rows)
     assert 'on_error="warn"' in caught.value.__notes__[0]
-    with pytest.warns(AudioWarning, match=f"1 of 4 rows .* stand as silence.*{message}"):
+    with pytest.warns(AudioWarning, match=f"1 of 4 rows .* are replaced by silence.*{message}"):
         sums = Sums(on_error="warn").transform(rows)
     assert sums.tolist() == [1, 1, 1, 0]
 

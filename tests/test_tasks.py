@@ -293,6 +293,7 @@ def test_a_hard_link_is_the_same_recording(tmp_path):
 def test_overlapping_segments_of_a_recording():
     rows = {"emotion": ["fear", "anger"], "speaker": [1, 1]}
     for mine, yours, share in (
+        ("./a.wav", "a.wav", True),
         ("a.wav", Segment("a.wav", 1, 2), True),
         (Segment("a.wav", 1, 2), "a.wav", True),
         (Segment("a.wav", 5), "a.wav", True),

@@ -1,4 +1,4 @@
-"""WindowedClassifier: which windows, with which labels, and the averages of their answers."""
+"""WindowedClassifier: which windows, with which labels, and the averages of their predictions."""
 
 import pickle
 
@@ -8,7 +8,7 @@ import soundfile
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
@@ -134,7 +134,7 @@ def test_without_scores_the_windows_vote():
     # Windows of the last but one begin at 0, 0.5, ..., 3 s, four of seven of them beyond 1.5 s.
     assert classifier.predict(X_SRC[4:5] + X_SRC[:1]).tolist() == ["fear", "anger"]
     assert not hasattr(classifier, "decision_function")
-    with pytest.raises(TypeError, match="Recorder is given recordings as they are"):
+    with pytest.raises(TypeError, match="the inputs of Recorder are recordings"):
         classifier.embed(X_SRC)
 
 
@@ -395,9 +395,15 @@ def test_where_silence_is_replaced_all_windows_count(task):
     classifier = WindowedClassifier(
         make_adaptation_pipeline(lenient, SVC()), window=0.4, hop=0.4, sample_rate=8000
     ).fit(X_src, y_src)
+    muted = np.concatenate([X_tgt[0][:3200], np.zeros(6400), X_tgt[0][:3200]])
     with pytest.warns(AudioWarning, match="2 of 4 rows") as caught:
-        classifier.predict([np.concatenate([X_tgt[0][:3200], np.zeros(6400), X_tgt[0][:3200]])])
+        classifier.predict([muted])
     assert caught[0].message.rows == [1, 2]
+    strict = Functionals(sample_rate=8000)
+    mixed = make_adaptation_pipeline(FeatureUnion([("a", strict), ("b", lenient)]), SVC())
+    classifier.set_params(estimator=mixed).fit(X_src, y_src)
+    with pytest.raises(ValueError, match="waveform in row 1 is silent"):  # the number of a window
+        classifier.predict([muted])
 
 
 def test_a_muted_pause_is_read_once(task, tmp_path, monkeypatch):
@@ -419,7 +425,7 @@ def test_a_muted_pause_is_read_once(task, tmp_path, monkeypatch):
 
     monkeypatch.setattr(soundfile.SoundFile, "read", count)
     classifier.predict([path])
-    # Windows begin every 3200 samples; the third but last and those at the ends hold sound.
+    # Windows begin at 0, 3200, 6400, 9600 and 11,200; the second and third are silent.
     np.testing.assert_array_equal(n_read[3200:9600], 1)
     np.testing.assert_array_equal(n_read[:3200], 2)
     np.testing.assert_array_equal(n_read[11_200:12_800], 3)  # the last two windows overlap
@@ -590,7 +596,7 @@ def test_waveforms_must_be_of_the_rate_of_the_transformer(audio):
     waveforms, paths = audio
     pipeline = make_adaptation_pipeline(Functionals(sample_rate=8000), SVC())
     classifier = WindowedClassifier(pipeline, window=0.5, hop=0.2)
-    message = "sample_rate must be .* got sample_rate=16000 and functionals__sample_rate=8000"
+    message = "sample_rate must equal .* got sample_rate=16000 and functionals__sample_rate=8000"
     with pytest.raises(ValueError, match=message):
         classifier.fit(waveforms, LABELS)
     classifier.fit(paths, LABELS)  # files know their own

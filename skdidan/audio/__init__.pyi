@@ -3,6 +3,7 @@ from .files import Segment as Segment
 from .files import read_audio as read_audio
 from .functionals import Functionals as Functionals
 from .recordings import AudioLoader as AudioLoader
+from .recordings import AudioTransformer as AudioTransformer
 from .recordings import AudioWarning as AudioWarning
 from .spectrograms import MFCC as MFCC
 from .spectrograms import LogMelSpectrogram as LogMelSpectrogram

@@ -1,4 +1,4 @@
-"""Keep the row of each recording on disk, so that it is computed once per setting."""
+"""Store the row of each recording on disk, so that it is computed once per setting."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ _LIBRARIES = (
 
 
 class RowCache:
-    """Stored rows of one transformer: a file for each recording, in a folder for each setting.
+    """Rows of one transformer on disk: one folder per setting, one .npy file per recording.
+
+    The setting is the class, the parameters that are not in `not_in_cache_key`, learnt attributes,
+    files that parameters name, and the versions of the libraries that compute.
 
     Parameters
     ----------
     transformer : AudioTransformer
-        Its `memory` is the folder, None for no cache. Its setting is its class and parameters,
-        but for those in `not_in_cache_key`, what it has learnt, the files that parameters name and
-        the versions of the libraries.
+        Its `memory` is the folder; None is no cache.
 
     Raises
     ------
@@ -51,9 +52,9 @@ class RowCache:
             self._folder = os.path.join(self._location, name)
 
     def key(self, row: Any) -> str | None:
-        """Return the key of a path, `Segment` or waveform; None for one that is not stored.
+        """Return the key of a path, `Segment` or waveform; None if it cannot be stored.
 
-        Take the key before the row is computed: a file that changes meanwhile then has another.
+        Take the key before the row is computed: if the file changes meanwhile, its key does, too.
         """
         if self._folder is None:
             return None
@@ -61,7 +62,7 @@ class RowCache:
             digest = hashlib.sha256(row.dtype.str.encode())
             digest.update(np.ascontiguousarray(row).data)
             return digest.hexdigest()
-        with suppress(OSError, ValueError):  # a ValueError, if no file can have such a name
+        with suppress(OSError, ValueError):  # a ValueError for an impossible name
             part = getattr(row, "start", None), getattr(row, "end", None)
             return _digest(_stamp(os.fspath(row)), part)
         return None
@@ -73,14 +74,14 @@ class RowCache:
         try:
             with open(self._path(key), "rb") as file:
                 return read_array(file, allow_pickle=False)
-        except Exception:  # whatever NumPy makes of a file that is cut off or not its own
+        except Exception:  # files that are cut off or foreign raise errors of all kinds
             return None
 
     def write(self, key: str | None, values: NDArray[Any]) -> None:
-        """Store a row; warn once if that fails, and store no more."""
+        """Store a row. If that fails, warn and store no more rows."""
         if self._folder is None or key is None or not self._writes:
             return
-        # Written under another name first, so that no reader meets half a file.
+        # A temporary name first, so that no reader meets half a file.
         temporary = os.path.join(self._folder, f"{uuid4().hex}.tmp")
         try:
             os.makedirs(self._folder, exist_ok=True)  # another process may empty the cache
@@ -102,8 +103,8 @@ class RowCache:
 
 
 def cache_folder(memory: Any) -> str | None:
-    """Return the folder that `memory` stands for, None for no cache, or raise a ValueError."""
-    location = getattr(memory, "location", memory)  # of a joblib.Memory
+    """Return the folder of `memory`, or None for no cache; raise a ValueError for anything else."""
+    location = getattr(memory, "location", memory)  # joblib.Memory has one
     if location is None:
         return None
     if not isinstance(location, str | os.PathLike) or not isinstance(os.fspath(location), str):
@@ -112,7 +113,7 @@ def cache_folder(memory: Any) -> str | None:
 
 
 def make_cache_folder(memory: Any) -> None:
-    """Make the folder of a cache, or raise a ValueError that says why there can be none."""
+    """Make the folder of `memory`, or raise a ValueError that says why that is impossible."""
     location = cache_folder(memory)
     if location is not None:
         try:
@@ -126,8 +127,8 @@ def _no_folder(memory: Any) -> str:
 
 
 def _setting_key(transformer: Any) -> str | None:
-    """Hash what the rows of a transformer depend on; warn and return None if that fails."""
-    # By convention the names of learnt attributes end in an underscore.
+    """Hash the setting of a transformer; warn and return None if a parameter cannot be hashed."""
+    # The names of learnt attributes end in an underscore.
     learnt = {name: value for name, value in vars(transformer).items() if name.endswith("_")}
     setting = [type(transformer).__module__, type(transformer).__qualname__, *_versions()]
     for name, value in sorted((transformer.get_params(deep=False) | learnt).items()):
@@ -149,15 +150,15 @@ def _setting_key(transformer: Any) -> str | None:
 
 
 def _stamps(place: str) -> list[str]:
-    """List the stamps of a file, or of the files directly in a folder; none for other text."""
-    with suppress(OSError):  # a folder that may not be entered is the transformer's to name
+    """List the stamps of a file, or of the files directly in a folder; none for other strings."""
+    with suppress(OSError):  # the transformer reports a folder that cannot be opened
         files = [entry.path for entry in os.scandir(place)] if os.path.isdir(place) else [place]
         return [repr(_stamp(file)) for file in sorted(files) if os.path.isfile(file)]
     return []
 
 
 def _stamp(file: str) -> tuple[str, int, int]:
-    """Return place, time of modification [ns] and size of a file."""
+    """Return absolute path, time of modification [ns] and size of a file."""
     status = os.stat(file)
     return os.path.abspath(file), status.st_mtime_ns, status.st_size
 

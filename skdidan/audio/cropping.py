@@ -1,4 +1,4 @@
-"""The part of a waveform to keep, found block by block, so that a long one is never held whole."""
+"""Crop a waveform block by block, so that a long one is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _SLACK = 10_000  # samples by which the centre may lie off the expected one
 
 
 class Keeper(Protocol):
-    """Takes a waveform block by block and returns the part that is to be kept."""
+    """Takes a waveform block by block and keeps a part of it."""
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Take the next block of samples, shape (n_samples_of_the_block,)."""
 
     def result(self) -> NDArray[Any]:
-        """Return the part, shape (n_kept,), or what is to be known of the waveform."""
+        """Return the part, shape (n_kept,), or a description of the waveform."""
 
 
 class Selection(Protocol):
-    """Says what to keep of every waveform."""
+    """Chooses a part of every waveform."""
 
     def keeper(self, n_expected: int) -> Keeper:
-        """Return what keeps it of a waveform of `n_expected` samples."""
+        """Return a keeper for a waveform of `n_expected` samples."""
 
 
 class Whole:
-    """Keeps all."""
+    """Keeps the whole waveform."""
 
     def __init__(self) -> None:
         self._blocks: list[NDArray[np.float32]] = []
@@ -47,18 +47,12 @@ class Whole:
 
 
 class Loudest:
-    r"""Keeps the first window of the highest energy, :math:`\sum_t x_t^2`.
-
-    Parameters
-    ----------
-    n_samples : int > 0
-        Length of the window; a shorter waveform is kept whole.
-    """
+    r"""Keeps the first window of the highest energy, :math:`\sum_t x_t^2`."""
 
     def __init__(self, n_samples: int) -> None:
         self._n_samples = n_samples
-        # The samples that a window may still begin with, and the energy before each of them and
-        # after the last one, summed from the start of the waveform.
+        # The samples at which a window may still begin, and the energy of the waveform up to each
+        # of them, and up to the end of the last.
         self._tail = np.empty(0, dtype=np.float32)
         self._energy = np.zeros(1)
         self._window: NDArray[np.float32] | None = None
@@ -87,15 +81,7 @@ class Loudest:
 
 
 class Center:
-    """Keeps the window in the middle.
-
-    Parameters
-    ----------
-    n_samples : int > 0
-        Length of the window; a shorter waveform is kept whole.
-    n_expected : int >= 0
-        Length of the waveform, exact to 20,000 samples.
-    """
+    """Keeps the window in the middle."""
 
     def __init__(self, n_samples: int, n_expected: int) -> None:
         self._n_samples = n_samples
@@ -105,7 +91,7 @@ class Center:
         self._blocks: list[NDArray[np.float32]] = []
 
     def add(self, block: NDArray[np.float32]) -> None:
-        """Keep what may belong to the window."""
+        """Keep the samples that may belong to the window."""
         first, last = (max(0, edge - self._n_seen) for edge in (self._first, self._last))
         if first < last and first < len(block):
             part = block[first:last]
@@ -119,13 +105,7 @@ class Center:
 
 
 class Sound:
-    """Tells which parts of a waveform hold sound: samples that are not all zero, or all the same.
-
-    Parameters
-    ----------
-    bounds : sequence of (int, int)
-        The first sample of each part, and the one after its last.
-    """
+    """Finds the parts of a waveform with sound: samples neither all zero nor all the same."""
 
     def __init__(self, bounds: Sequence[tuple[int, int]]) -> None:
         self._first, self._last = np.array(bounds).T
@@ -134,7 +114,7 @@ class Sound:
         self._n_seen = 0
 
     def add(self, block: NDArray[np.float32]) -> None:
-        """Note the extremes of the parts that the block belongs to."""
+        """Update the extremes of each part with its samples in the block."""
         first, last = self._first - self._n_seen, self._last - self._n_seen
         for n in np.flatnonzero((first < len(block)) & (last > 0)):
             part = block[max(0, first[n]) : last[n]]
@@ -150,38 +130,24 @@ class Sound:
 
 @dataclass(frozen=True)
 class Parts:
-    """Keeps nothing of a waveform, but tells which parts of it hold sound.
-
-    Parameters
-    ----------
-    bounds : sequence of (int, int)
-        As in `Sound`.
-    """
+    """Given parts of every waveform, of which to tell whether they hold sound."""
 
     bounds: Sequence[tuple[int, int]]
 
     def keeper(self, n_expected: int) -> Sound:
-        """Return what looks for sound in a waveform."""
+        """Return a keeper that looks for sound."""
         return Sound(self.bounds)
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which part of every waveform to keep.
-
-    Parameters
-    ----------
-    n_samples : int > 0
-        Its length; shorter waveforms are kept whole.
-    crop : {"loudest", "center"}
-        Which part of a longer one: the first window of the highest energy, or the centre.
-    """
+    """The loudest or central window of every waveform."""
 
     n_samples: int
     crop: str
 
     def keeper(self, n_expected: int) -> Keeper:
-        """Return what keeps it of a waveform of `n_expected` samples."""
+        """Return a keeper for a waveform of `n_expected` samples."""
         if self.crop == "center":
             return Center(self.n_samples, n_expected)
         return Loudest(self.n_samples)

@@ -1,4 +1,4 @@
-"""Audio files under libsndfile: opening them, how long they are, and what they lack."""
+"""Open audio files with libsndfile, count their frames and find out whether any are missing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import soundfile
 
 __all__ = ["BLOCK", "count_frames", "decoding_error", "missing_part", "open_audio", "skip_frames"]
 
-BLOCK = 1 << 20  # frames read at once; nearly all recordings of one utterance are shorter
-# A program that writes to a pipe cannot return to the header, and leaves a length like this in it.
+BLOCK = 1 << 20  # frames read at once; nearly all utterances are shorter
+# A program that writes to a pipe cannot go back to the header, and leaves a length like this there.
 _STREAMED = 0x7F00_0000
 _SIZES = re.compile(
     r"(?:data|SSND|BODY|Data Size|Data length|riff|Riff size)\s*:? (\d+) \(?should be (\d+)"
@@ -29,16 +29,16 @@ _READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _UNREAD = 0.1  # seconds
 _JUNK = 1 << 14  # bytes before the first frame of an MPEG file
 _SYNC = re.compile(rb"\xff[\xe0-\xff]")
-# What follows that in the first frame, if it counts the others: the lowest flag says so.
+# Follows in a first frame that holds the number of frames, which its lowest flag says.
 _COUNT = re.compile(rb"(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f]")
 
 
 class _MPEGFile(soundfile.SoundFile):
-    """An MPEG file, which can only be decoded from its start onwards.
+    """An MPEG file, which must be decoded from its start.
 
-    Its frames borrow bits from those before. After a seek libmpg123 lacks these, and what it then
-    returns may stay wrong for a minute. soundfile seeks after each read, to where it stands, unless
-    a file says that it cannot.
+    Its frames borrow bits from earlier ones. After a seek libmpg123 lacks these bits, and its
+    output may stay wrong for a minute. soundfile seeks to the current position after each read,
+    unless a file is not seekable.
     """
 
     def seekable(self) -> bool:
@@ -46,29 +46,7 @@ class _MPEGFile(soundfile.SoundFile):
 
 
 def open_audio(path: str, name: str) -> soundfile.SoundFile:
-    """Open an audio file.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    name : str
-        What errors call it.
-
-    Returns
-    -------
-    file : SoundFile
-        The file at its first frame. One that is not `seekable` is read onwards only.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    PermissionError
-        If it may not be read.
-    ValueError
-        If libsndfile cannot decode it, or it is empty or has no header.
-    """
+    """Open an audio file; one that is not `seekable` must be read in order."""
     if not os.path.isfile(path):
         raise _no_file(path, name)
     if not os.path.getsize(path):
@@ -80,11 +58,11 @@ def open_audio(path: str, name: str) -> soundfile.SoundFile:
             file = _MPEGFile(_openable(path))
     except (soundfile.SoundFileError, PermissionError) as error:
         if not os.access(path, os.R_OK):
-            raise PermissionError(f"{name} may not be read: you have no permission.") from error
+            raise PermissionError(f"{name} cannot be read: permission denied.") from error
         raise decoding_error(error, name) from error
-    except TypeError as error:  # of soundfile, which asks for the rate of what ends in .raw
+    except TypeError as error:  # from soundfile, which asks for the sample rate of .raw files
         raise _no_rate(name) from error
-    # Whatever ends in .au, .snd, .vox or .gsm and has no header, libsndfile takes for samples.
+    # libsndfile takes any .au, .snd, .vox or .gsm file without a header for samples.
     if file.format == "RAW":
         file.close()
         raise _no_rate(name)
@@ -93,88 +71,54 @@ def open_audio(path: str, name: str) -> soundfile.SoundFile:
 
 def _no_rate(name: str) -> ValueError:
     return ValueError(
-        f"{name} says nothing of its sample rate, since it has no header or is no audio. Convert "
-        "it, for example to .wav."
+        f"{name} has no header (or is not audio), so its sample rate is unknown. Convert it, for "
+        "example to .wav."
     )
 
 
 def _openable(path: str) -> str | int:
-    """Return a path, or an open file where that has to stand for it."""
-    # libsndfile refuses names of 1024 bytes, 512 in its older versions, and soundfile those that
-    # are no UTF-8; but neither refuses an open file. Only a name, though, tells it that what begins
-    # with junk is MPEG.
+    """Return the path, or an open file if libsndfile would refuse the path."""
+    # libsndfile refuses names of 1024 bytes, older versions of 512, and soundfile names that are
+    # not UTF-8; neither refuses an open file. But only from a name does libsndfile recognise MPEG
+    # that begins with junk.
     encoded = os.fsencode(path)
     by_name = len(encoded) < _LONG_NAME and encoded == path.encode(errors="ignore")
     return path if by_name else os.open(path, _READ_ONLY)
 
 
 def decoding_error(error: Exception, name: str) -> ValueError:
-    """Say that a file cannot be decoded, and why.
-
-    Parameters
-    ----------
-    error : Exception
-        What soundfile raised.
-    name : str
-        What errors call the file.
-
-    Returns
-    -------
-    error : ValueError
-        The one to raise.
-    """
-    # Without what soundfile puts first: the path once more, or the number of an open file.
+    """Return an error that says why a file cannot be decoded."""
+    # Without the prefix of soundfile: the path once more, or the number of an open file.
     reason = str(getattr(error, "error_string", error))
-    # What libsndfile says where libmpg123 finds no frame; that there is a file is known.
+    # libsndfile says "File does not exist" if libmpg123 finds no frame.
     return ValueError(
-        f"{name} cannot be decoded: {'It holds no MPEG.' if 'not exist' in reason else reason}"
+        f"{name} cannot be decoded: {'No MPEG frame found.' if 'not exist' in reason else reason}"
     )
 
 
 def _no_file(path: str, name: str) -> OSError:
-    """Say why there is no file."""
+    """Return an error that says why there is no file."""
     if os.path.isdir(path):
         return FileNotFoundError(f"{name} is a directory.")
     if os.path.islink(path):
-        return FileNotFoundError(f"{name} is a link to {os.readlink(path)!r}, which is no file.")
+        return FileNotFoundError(f"{name} is a link to {os.readlink(path)!r}, which is not a file.")
     try:
         os.stat(path)
     except PermissionError:
-        return PermissionError(
-            f"{name} may not be read: you have no permission to enter its folder."
-        )
-    except (OSError, ValueError):  # a ValueError, if there can be no such name
+        return PermissionError(f"{name} cannot be read: permission to open its folder is denied.")
+    except (OSError, ValueError):  # a ValueError for an impossible name
         pass
     return FileNotFoundError(f"{name} does not exist.")
 
 
 def count_frames(file: soundfile.SoundFile, path: str, name: str) -> int:
-    """Count the frames of a file, by its header if that knows.
-
-    Parameters
-    ----------
-    file : SoundFile
-        What `open_audio` returns; it is not read.
-    path, name : str
-        As in `open_audio`.
-
-    Returns
-    -------
-    n_frames : int
-        Frames that the header promises; those that there are in an MPEG file that promises none,
-        which is decoded for it.
-
-    Raises
-    ------
-    ValueError
-        If such an MPEG file cannot be decoded, or not to its end.
-    """
+    """Count the frames of a file: from its header, or by decoding an MPEG file without a count."""
     if not isinstance(file, _MPEGFile):
         return file.frames
     start, has_count = _first_frame(path)
     if has_count:
         return file.frames
-    # What libmpg123 takes for the length is an estimate from the size of the first frame.
+    # The length of libmpg123 is an estimate from the size of the first frame.
     with open(path, "rb") as source:
         source.seek(start)
         content = io.BytesIO(source.read())
@@ -185,23 +129,23 @@ def count_frames(file: soundfile.SoundFile, path: str, name: str) -> int:
     except soundfile.SoundFileError as error:
         raise decoding_error(error, name) from error
     rest = content.getbuffer()[n_read:]
-    # libsndfile stops at the estimate, even where another frame follows.
+    # libsndfile stops at the estimate, even if another frame follows.
     if bytes(rest[:2]) >= b"\xff\xe0" and len(rest) * n_frames > _UNREAD * file.samplerate * n_read:
         raise ValueError(
-            f"{name} cannot be decoded to its end: it does not say how long it is. Convert it, "
-            "for example to .flac."
+            f"{name} cannot be decoded to its end: its header holds no length. Convert it, for "
+            "example to .flac."
         )
     return n_frames
 
 
 def _first_frame(path: str) -> tuple[int, bool]:
-    """Tell where the first frame of an MPEG file begins, and whether one there counts the others.
+    """Return where the first frame of an MPEG file begins, and whether the file counts its frames.
 
-    What looks like a frame may be junk, with which libmpg123 copes.
+    The first frame found may be junk, which libmpg123 skips.
     """
     with open(path, "rb") as file:
         tag, start = file.read(10), 0
-        if tag.startswith(b"ID3"):  # its length is given in four times seven bits
+        if tag.startswith(b"ID3"):  # its length is written in four times seven bits
             n_tag = sum(byte << 7 * n for n, byte in enumerate(tag[:5:-1]))
             start = 10 + n_tag + (10 if tag[5] & 0x10 else 0)  # a footer repeats its header
         file.seek(start)
@@ -211,27 +155,7 @@ def _first_frame(path: str) -> tuple[int, bool]:
 
 
 def skip_frames(file: soundfile.SoundFile, n_frames: int, name: str) -> int:
-    """Go forward in a file, by reading if it cannot seek.
-
-    Parameters
-    ----------
-    file : SoundFile
-        What `open_audio` returns, at its first frame.
-    n_frames : int >= 0
-        Frames to leave out.
-    name : str
-        What errors call the file.
-
-    Returns
-    -------
-    n_skipped : int
-        Frames left out; fewer if the file ends before.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be decoded.
-    """
+    """Skip frames at the start of a file: by seeking, or by reading if it cannot seek."""
     try:
         if file.seekable():
             return int(file.seek(n_frames))
@@ -244,18 +168,7 @@ def skip_frames(file: soundfile.SoundFile, n_frames: int, name: str) -> int:
 
 
 def missing_part(remarks: str) -> str | None:
-    """Return what libsndfile says of samples that a file should hold and lacks.
-
-    Parameters
-    ----------
-    remarks : str
-        The `extra_info` of a file, before or after it is read.
-
-    Returns
-    -------
-    part : str or None
-        A clause on what is missing.
-    """
+    """Find in the remarks of libsndfile whether samples of a file are missing."""
     for announced, held in _SIZES.findall(remarks):
         if int(held) < int(announced) < _STREAMED:
             return f"it holds {held} of {announced} bytes"

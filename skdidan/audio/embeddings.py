@@ -1,4 +1,4 @@
-"""From audio to embeddings: one row of pooled hidden states of a pretrained model per clip."""
+"""Embeddings of clips: pooled hidden states of a pretrained speech model."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from skdidan.parameters import check_count, check_option, check_positive
 __all__ = ["Embeddings"]
 
 _POOLINGS = {"mean": ("mean",), "std": ("std",), "max": ("max",), "mean_std": ("mean", "std")}
-_SHORTEST_WINDOW = 0.2  # seconds; a half of it is what a model takes without padding
+_SHORTEST_WINDOW = 0.2  # seconds; models take half of it without padding
 _HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 _BATCHES_PER_BLOCK = 4
 
 
 class _Window(NamedTuple):
-    """Statistics over the frames of a window, of each hidden unit."""
+    """Statistics of each hidden unit over the frames of a window."""
 
     n_frames: int
     mean: NDArray[np.float64]
@@ -44,17 +44,17 @@ def _describe(frames: NDArray[np.float32]) -> _Window:
 
 
 def _pool(windows: list[_Window], pooling: str) -> NDArray[np.float64]:
-    """Take the statistics of a recording from those of its windows."""
+    """Combine the statistics of the windows of a recording."""
     n_frames, means, variances, maxima = (np.array(values) for values in zip(*windows, strict=True))
     weights = n_frames / n_frames.sum()
     mean = weights @ means
-    variance = weights @ (variances + (means - mean) ** 2)  # within windows, and between them
+    variance = weights @ (variances + (means - mean) ** 2)  # within and between windows
     statistics = {"mean": mean, "std": np.sqrt(variance), "max": maxima.max(axis=0)}
     return np.concatenate([statistics[name] for name in _POOLINGS[pooling]])
 
 
 def _blocks(recordings: Iterator[Any], n_windows: int) -> Iterator[list[Any]]:
-    """Yield recordings, lists of windows or `BadRow`, until they have so many windows together."""
+    """Group recordings, lists of windows or `BadRow`, into blocks of at least `n_windows`."""
     block: list[Any] = []
     for recording in recordings:
         block.append(recording)
@@ -68,62 +68,62 @@ def _blocks(recordings: Iterator[Any], n_windows: int) -> Iterator[list[Any]]:
 class Embeddings(AudioTransformer):
     """Pooled hidden states of a pretrained speech model, such as wav2vec2, HuBERT or WavLM.
 
-    Each recording goes through the model in evaluation mode and single precision, and the hidden
-    states of a layer are pooled over its frames, by most models of 20 ms. An embedding does not
-    depend on the other recordings, up to rounding. They are padded to go together only through
-    models that a mask keeps from seeing the padding, which are wav2vec2, HuBERT, WavLM and
-    UniSpeech with layer-normalised convolutions (most large ones) if their feature extractor has
-    ``return_attention_mask``, and through Whisper, which pads everything to 30 s. Other models get
-    recordings of equal length together, hence most one by one.
+    Each recording goes through the model in evaluation mode and single precision. The hidden states
+    of a layer are then pooled over the frames, which last 20 ms in most models. An embedding does
+    not depend on the other recordings, up to rounding: a batch is padded only if the model masks
+    the padding. Such models are wav2vec2, HuBERT, WavLM and UniSpeech with layer-normalised
+    convolutions (most large ones) if their feature extractor has ``return_attention_mask``, and
+    Whisper, which pads everything to 30 s. Other models get batches of equally long recordings,
+    often a single one.
+
+    ``transform`` returns float32 of shape (n, n_features), where ``n_features`` is the hidden size
+    of the model, or twice that with ``pooling="mean_std"``.
 
     Parameters
     ----------
     model : str or path-like
-        A folder written by ``save_pretrained`` of a model and of its feature extractor, from which
-        everything is read, or a name on the Hugging Face hub, such as
-        ``"microsoft/wavlm-base-plus"``, downloaded once and kept by the transformers library. It
-        must take waveforms, as wav2vec2, HuBERT, WavLM and data2vec-audio do, or be a Whisper, of
-        which the encoder is used.
+        A folder with a model and its feature extractor, both written by ``save_pretrained``; or a
+        name on the Hugging Face hub, such as ``"microsoft/wavlm-base-plus"``, which the
+        transformers library downloads once. The model must take waveforms, as wav2vec2, HuBERT,
+        WavLM and data2vec-audio do, or be a Whisper, of which the encoder is used.
     layer : int or "mean", default=-1
-        Number of the layer: 0 is the output of the convolutional encoder as it enters the
-        transformer, with its positions, and the outputs of the transformer's layers count from 1;
-        negative numbers count from the last, which is taken after the final normalisation of
-        models that have one. ``"mean"`` averages all, number 0 included. Layers in the middle often
-        tell more of emotion than the last.
+        Layer 0 is the output of the convolutional encoder, with positions, as it enters the
+        transformer; the layers of the transformer count from 1. Negative numbers count from the
+        last layer, which is taken after the final normalisation, if the model has one. ``"mean"``
+        averages all layers, including 0. Middle layers often tell more about emotion than the last.
     pooling : {"mean", "std", "max", "mean_std"}, default="mean"
-        Statistic over the frames of a recording, per hidden unit; ``"mean_std"`` is both, means
+        Statistic of each hidden unit over the frames of a recording; ``"mean_std"`` is both, means
         first.
     max_duration : float >= 0.2 [s], default=30.0
-        A longer recording is cut into windows of even length, none longer than this, to bound the
-        memory. The windows go through the model separately, and all of their frames are pooled
-        together. Whisper's windows are never longer than its own 30 s.
+        Longer recordings are cut into equal windows, none longer than this, to bound the memory.
+        The windows go through the model separately; their frames are pooled together. Windows for
+        Whisper are never longer than its own 30 s.
     batch_size : int > 0, default=8
-        Windows that go through the model together, at most. Recordings are read until they have
-        four times as many.
+        Maximum number of windows in a batch. Recordings are read until they have four times as
+        many.
     device : str, default="auto"
-        Torch device; "auto" is a GPU if torch sees one, and else the CPU.
+        Torch device; "auto" is a GPU if torch finds one, else the CPU.
     sample_rate : int > 0 [Hz], default=16000
-        Rate to which files are resampled and which waveforms are taken to have. It must be that of
-        the model.
+        Files are resampled to this rate; waveforms must have it. It must be that of the
+        model.
     on_error : {"raise", "warn"}, default="raise"
-        What to do about a row that is missing, corrupt, empty, silent or holds NaN: raise an error
-        that names its file or row, or let silence stand in and report all such rows in one
-        `AudioWarning`.
+        If a row is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
+        replace all such rows by silence and report them in one `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
-        Folder in which to keep the row of each recording, one file each, so that it is computed
-        once per setting; see the user guide. None keeps nothing.
+        Folder that stores the row of each recording, so that it is computed once per setting; see
+        the user guide. None stores nothing.
     n_jobs : int, optional
-        Clips read at once, in threads; as in joblib, None is 1 and -1 all processors.
+        Number of threads that read clips, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0
         Show a progress bar if not 0.
 
     Notes
     -----
-    Needs ``pip install skdidan[transformers]``. Every `transform` loads the model, once, and lets
-    it go: neither copies of the transformer nor pickles carry weights. A waveform is normalised as
-    the model's feature extractor says, as a whole; one of less than 0.1 s is padded with zeros to
-    that length. In the `memory` of a pipeline a folder counts by the files in it, a model of the
-    hub by its name.
+    Needs ``pip install skdidan[transformers]``. Every call of ``transform`` loads the model once
+    and releases it, so that copies and pickles of the transformer hold no weights. The feature
+    extractor of the model normalises each waveform as a whole; one of less than 0.1 s is padded
+    with zeros to that length. Rows in `memory` are computed again if a file in the model's folder
+    changes; a model of the hub counts by its name.
 
     References
     ----------
@@ -133,8 +133,8 @@ class Embeddings(AudioTransformer):
 
     Examples
     --------
-    Here a tiny model with random weights stands for a pretrained one, which would be given by its
-    name, as ``Embeddings("microsoft/wavlm-base-plus", layer=8)``.
+    This example uses a tiny model with random weights. A pretrained one is given by its name, as in
+    ``Embeddings("microsoft/wavlm-base-plus", layer=8)``.
 
     >>> import tempfile
     >>> import numpy as np
@@ -154,7 +154,7 @@ class Embeddings(AudioTransformer):
     (3, 32)
     """
 
-    # Batches of another size change an embedding by rounding alone.
+    # The batch size changes embeddings by rounding only.
     not_in_cache_key: ClassVar = AudioTransformer.not_in_cache_key | {"batch_size"}
 
     def __init__(
@@ -185,7 +185,7 @@ class Embeddings(AudioTransformer):
         self.verbose = verbose
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Name the columns of the output.
+        """Return the names of the features.
 
         Parameters
         ----------
@@ -203,7 +203,7 @@ class Embeddings(AudioTransformer):
         return np.asarray(names, dtype=object)
 
     def _block_size(self) -> int:
-        # No more recordings than jobs: nobody knows how long the next ones are.
+        # No more recordings than jobs, since the next ones may be long.
         return effective_n_jobs(self.n_jobs or 1)
 
     def _stages(
@@ -214,7 +214,7 @@ class Embeddings(AudioTransformer):
         return partial(model.cut, max_duration=self.max_duration), partial(self._embed, encoder)
 
     def _embed(self, encoder: SpeechEncoder, recordings: Iterator[Any]) -> Iterator[Any]:
-        """Yield the row of each recording, given as a list of windows; pass on each `BadRow`."""
+        """Yield the row of each recording, which comes as a list of windows; pass on `BadRow`."""
         for block in _blocks(recordings, _BATCHES_PER_BLOCK * self.batch_size):
             good = [n for n, recording in enumerate(block) if not isinstance(recording, BadRow)]
             owners = [n for n in good for _ in block[n]]
@@ -227,7 +227,7 @@ class Embeddings(AudioTransformer):
                 yield rows.get(n, block[n])
 
     def _speech_model(self) -> SpeechModel:
-        """Read what there is to know of the model but its weights, and check what depends on it."""
+        """Read the model without its weights, and check the parameters that depend on it."""
         model = SpeechModel(self.model)
         if self.sample_rate != model.sample_rate:
             raise ValueError(
@@ -236,9 +236,8 @@ class Embeddings(AudioTransformer):
             )
         if self.layer != "mean" and not -model.n_layers - 1 <= int(self.layer) <= model.n_layers:
             raise ValueError(
-                f"layer must be 'mean' or from {-model.n_layers - 1} to {model.n_layers}, as "
-                f"model={model.name!r} has {model.n_layers} layers after number 0; got "
-                f"{self.layer}."
+                f"layer must be 'mean' or from {-model.n_layers - 1} to {model.n_layers}, since "
+                f"model={model.name!r} has {model.n_layers} layers after layer 0; got {self.layer}."
             )
         return model
 
@@ -249,11 +248,11 @@ class Embeddings(AudioTransformer):
             device = torch.device(self.device)
         except (RuntimeError, TypeError) as error:
             raise ValueError(
-                f"device must be 'auto' or one that torch knows; got {self.device!r}."
+                f"device must be 'auto' or a device of torch; got {self.device!r}."
             ) from error
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(
-                f"device={self.device!r} needs a GPU, and torch sees none; pass 'auto' or 'cpu'."
+                f"device={self.device!r} needs a GPU, but torch finds none; pass 'auto' or 'cpu'."
             )
         return device
 
@@ -265,7 +264,7 @@ class Embeddings(AudioTransformer):
         is_name = isinstance(model, str) and _HUB_NAME.fullmatch(model)
         if not is_name and not Path(model).expanduser().is_dir():
             raise FileNotFoundError(
-                f"model={os.fspath(model)!r} is no folder, nor can it be a name on the hub."
+                f"model={os.fspath(model)!r} is neither a folder nor a possible name on the hub."
             )
         is_number = isinstance(self.layer, Integral) and not isinstance(self.layer, bool)
         if not is_number and self.layer != "mean":

@@ -1,4 +1,4 @@
-"""From an audio file, or a segment of one, to a mono waveform at one sample rate."""
+"""Read an audio file, or a segment of one, as a mono waveform at a given sample rate."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ __all__ = [
 _LOWEST_RATE = 1000  # Hz
 _LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast to float by far
 _BLOCK = BLOCK
-# Seconds by which a file may be shorter than a segment of it, whose end a table rounds, or than its
-# header says, which in some compressed formats counts what an encoder added.
+# Seconds by which a file may be shorter than the end of a segment, since tables are rounded, or
+# than its header says, since some encoders count samples that they add.
 _ROUNDING = 0.1
 
 
 class SilentAudioError(ValueError):
-    """A recording can be read, but holds no sound: its samples are zero, or all the same."""
+    """A recording can be read, but holds no sound: its samples are all zero, or all the same."""
 
 
 @dataclass(frozen=True, init=False)
 class Segment:
-    """A part of an audio file, which can stand wherever a path can.
+    """A part of an audio file, for use in place of a path.
 
-    Only the frames of the part are read, of an MP3 file also those before. A segment is path-like,
-    and as a path it is that of the whole file.
+    Only the frames of the part are read; of an MP3 file also those before it. A segment is
+    path-like: its path is that of the whole file.
 
     Parameters
     ----------
@@ -62,15 +62,15 @@ class Segment:
     start : float or timedelta >= 0 [s], default=0
         Where the part begins: seconds, or a timedelta of Python, NumPy or pandas.
     end : float or timedelta > start [s], optional
-        Where it ends; None or NaT is the end of the file, and so is an end up to 0.1 s beyond it,
-        since tables are rounded.
+        Where it ends; None or NaT is the end of the file. An end up to 0.1 s beyond that counts as
+        the end, since tables are rounded.
 
     Raises
     ------
     TypeError
-        If `file` is no path, or bytes, or `start` or `end` no time.
+        If `file` is not a path, or is bytes, or `start` or `end` is not a time.
     ValueError
-        If `start` is negative or infinite, or `end` not beyond it.
+        If `start` is negative or infinite, or `end` is not beyond it.
 
     See Also
     --------
@@ -102,7 +102,7 @@ class Segment:
                 f"end must be a finite time beyond start, {start:g} s, or None for the end of the "
                 f"file; got {end:g} s."
             )
-        # The one way to set the attributes of a frozen dataclass.
+        # The only way to set attributes of a frozen dataclass.
         object.__setattr__(self, "file", check_path("file", file))
         object.__setattr__(self, "start", start)
         object.__setattr__(self, "end", end)
@@ -126,49 +126,31 @@ def _seconds(name: str, time: Any) -> float | None:
     if isinstance(time, Real) and not isinstance(time, bool):
         try:
             return float(time)
-        except OverflowError:  # of an int
+        except OverflowError:  # from an int
             return -math.inf if time < 0 else math.inf
     raise TypeError(f"{name} must be a time, in seconds or as a timedelta; got {time!r}.")
 
 
 def check_path(name: str, path: str | os.PathLike[str]) -> str:
-    """Return a path as a str.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    path : str or path-like
-        The path; that of a `Segment` is its file.
-
-    Returns
-    -------
-    path : str
-        The path.
-
-    Raises
-    ------
-    TypeError
-        If it is no path, or bytes.
-    """
+    """Return a path as a str."""
     if isinstance(path, (str, os.PathLike)) and isinstance(found := os.fspath(path), str):
         return found
     raise TypeError(
-        f"{name} must be a str or a path-like of one; got {path!r}. os.fsdecode makes one of bytes."
+        f"{name} must be a str or a path-like; got {path!r}. os.fsdecode decodes bytes."
     )
 
 
 def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> NDArray[np.float32]:
-    """Read an audio file as one mono waveform at one sample rate.
+    """Read an audio file as a mono waveform at a given sample rate.
 
-    Channels are averaged, then the waveform is resampled (soxr, high quality) where the rate of
-    the file differs.
+    Channels are averaged. If the rate of the file differs, the waveform is then resampled (soxr,
+    high quality).
 
     Parameters
     ----------
     path : str, path-like or Segment
-        File of a format that libsndfile reads: .wav, .flac, .ogg, .mp3 and others. Of a `Segment`
-        only the part that it names is read.
+        File in a format that libsndfile reads: .wav, .flac, .ogg, .mp3 and others. For a
+        `Segment`, only its part is read.
     sample_rate : int > 0 [Hz], default=16000
         Rate of the returned waveform.
 
@@ -182,25 +164,26 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
     FileNotFoundError
         If there is no such file.
     PermissionError
-        If it may not be read.
+        If there is no permission to read it.
     TypeError
-        If `path` is no path, or bytes.
+        If `path` is not a path, or is bytes.
     ValueError
-        If the file cannot be decoded, is cut off or damaged as far as that can be known, has a
-        sample rate below 1000 Hz, holds no samples, NaN or infinite samples, samples far beyond
-        full scale, or zeros or another constant only; if a segment lies beyond the end of its
-        file, or between two samples; or if `sample_rate` is not a whole number of at least 1.
+        If the file cannot be decoded, is known to be cut off or damaged, has a sample rate below
+        1000 Hz, holds no samples, NaN or infinite samples, samples far beyond full scale, or only
+        zeros or another constant; if a segment lies beyond the end of its file, or between two
+        samples; or if `sample_rate` is not a whole number of at least 1.
 
     Notes
     -----
-    What is cut off is missed where a file does not say how much it holds: NIST .sph and some other
-    old formats, MP3 without a count of frames in its first one, and what a program wrote to a pipe
-    or in more than 2 GB. Damage in the middle is found in FLAC and Ogg, not in MP3 or where samples
-    are not compressed. Of several recordings joined in one Ogg or MP3 file the first is read.
+    A file that is cut off goes unnoticed if it does not hold its own length. This concerns NIST
+    .sph and some other old formats, MP3 without a count of frames in the first one, and files of
+    more than 2 GB or written to a pipe. Damage in the middle is found in FLAC and Ogg, but not in
+    MP3 or uncompressed files. If several recordings are joined in one Ogg or MP3 file, the first is
+    read.
 
-    An MP3 file is always decoded from its start, since what follows a seek may be wrong; its
-    segments therefore take longer the later they begin. One without a count is decoded twice, the
-    first time for its length.
+    An MP3 file is always decoded from its start, since samples after a seek may be wrong. Its
+    later segments therefore take longer. An MP3 file without a count is decoded twice, the first
+    time for its length.
 
     Examples
     --------
@@ -222,26 +205,9 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
 def read_window(
     path: str | os.PathLike[str], sample_rate: int | None, window: Selection | None = None
 ) -> NDArray[Any]:
-    """Read a file block by block and keep a window of it, or all; every sample is checked.
+    """Read a file block by block, check every sample and keep a window, or all.
 
-    Parameters
-    ----------
-    path : str, path-like or Segment
-        As in `read_audio`.
-    sample_rate : int > 0 [Hz] or None
-        Rate of the waveform; None is that of the file.
-    window : Window or Parts, optional
-        The part to keep; None is all.
-
-    Returns
-    -------
-    waveform : ndarray of float32, shape (n_samples,)
-        As from `read_audio`; with `Parts`, ndarray of bool, shape (n_parts,).
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError, TypeError, ValueError
-        As in `read_audio`.
+    A `sample_rate` of None is that of the file. `Parts` in place of a window give booleans.
     """
     file_path, name = check_path("path", path), _name(path)
     with open_audio(file_path, name) as file:
@@ -253,7 +219,9 @@ def read_window(
         first, last = _span(file, path, name)
         n_frames = last - first
         if rate < _LOWEST_RATE:
-            raise ValueError(f"{name} has a sample rate of {rate} Hz, which is not one of speech.")
+            raise ValueError(
+                f"{name} has a sample rate of {rate} Hz; speech needs at least {_LOWEST_RATE} Hz."
+            )
         if 0 < 2 * n_frames * sample_rate < rate:  # less than half a sample
             raise ValueError(f"{name} is too short: it holds 0 samples at {sample_rate} Hz.")
         if first:
@@ -263,7 +231,7 @@ def read_window(
             part = _collect(blocks, round(n_frames * sample_rate / rate), window, name)
         except soundfile.SoundFileError as error:
             raise decoding_error(error, name) from error
-        # Of Ogg files that are damaged in their middle it is known only now.
+        # Damage in the middle of an Ogg file is known only now.
         if cut := missing_part(file.extra_info):
             raise ValueError(f"{name} is damaged: {cut}.")
         return part
@@ -274,7 +242,7 @@ def _name(path: str | os.PathLike[str]) -> str:
 
 
 def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) -> tuple[int, int]:
-    """Return the number of the first frame of a file, or segment, and of that after the last."""
+    """Return the first frame of a file, or segment, and the one after its last."""
     n_frames, rate = count_frames(file, os.fspath(path), name), file.samplerate
     if not isinstance(path, Segment):
         return 0, n_frames
@@ -291,7 +259,7 @@ def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) ->
 def _mono_blocks(
     file: soundfile.SoundFile, n_frames: int, sample_rate: int, name: str
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the next frames, with channels averaged, at a sample rate."""
+    """Yield the next frames, with channels averaged, resampled to a sample rate."""
     stream = None
     if file.samplerate != sample_rate:
         stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
@@ -311,33 +279,13 @@ def _mono_blocks(
             continue
         if block.size:
             low, high = min(low, block.min()), max(high, block.max())
-        if not n_left and low == high != 0 and n_frames > 1:  # which resampling makes ripples of
+        if not n_left and low == high != 0 and n_frames > 1:  # before resampling adds ripples
             raise SilentAudioError(f"{name} is constant: all of its samples are {low:g}.")
         yield stream.resample_chunk(block, last=not n_left)
 
 
 def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
-    """Tell where a file, or a `Segment` of it, begins and ends, from its header if that knows.
-
-    Parameters
-    ----------
-    path : str, path-like or Segment
-        As in `read_audio`.
-
-    Returns
-    -------
-    rate : int [Hz]
-        The sample rate of the file.
-    first, last : int
-        Number of the first sample, and of the one after the last.
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError, TypeError
-        As in `read_audio`.
-    ValueError
-        If the file cannot be decoded, or a segment lies beyond its end, or between two samples.
-    """
+    """Return where a file, or a `Segment` of it, begins and ends, if possible from its header."""
     file_path, name = check_path("path", path), _name(path)
     with open_audio(file_path, name) as file:
         return file.samplerate, *_span(file, path, name)
@@ -346,26 +294,9 @@ def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
 def find_sound(
     recording: Any, bounds: Sequence[tuple[int, int]], name: str = ""
 ) -> NDArray[np.bool_]:
-    """Tell which parts of a recording hold sound, in one pass over its samples.
+    """Find the parts of a recording that hold sound, in one pass over its samples.
 
-    Parameters
-    ----------
-    recording : str, path-like, Segment or ndarray, shape (n_samples,)
-        A file, or a waveform as in `convert_window`.
-    bounds : sequence of (int, int)
-        The first sample of each part, and the one after its last, at the rate of the recording.
-    name : str, default=""
-        What errors call a waveform.
-
-    Returns
-    -------
-    has_sound : ndarray of bool, shape (n_parts,)
-        False where all samples are zero, or all are the same.
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError, ValueError
-        If the recording as a whole cannot be used, as in `read_audio`.
+    Parts are given by their first sample and the one after their last, at the recording's own rate.
     """
     if isinstance(recording, np.ndarray):
         return convert_window(recording, name, Parts(bounds))
@@ -373,29 +304,7 @@ def find_sound(
 
 
 def convert_window(row: NDArray[Any], name: str, window: Selection | None = None) -> NDArray[Any]:
-    """Convert a waveform block by block and keep a window of it, or all; every sample is checked.
-
-    Parameters
-    ----------
-    row : ndarray, shape (n_samples,)
-        Floats of full scale 1, or integers, which are divided by the range of their type.
-    name : str
-        What errors call it.
-    window : Window or Parts, optional
-        The part to keep; None is all.
-
-    Returns
-    -------
-    waveform : ndarray of float32, shape (n_samples,)
-        A copy; with `Parts`, ndarray of bool, shape (n_parts,).
-
-    Raises
-    ------
-    SilentAudioError
-        If all samples are zero, or all are the same.
-    ValueError
-        If it holds no samples, NaN or infinite samples, or samples far beyond full scale.
-    """
+    """Convert a waveform block by block, check every sample and keep a window, or all."""
     blocks = (_to_float(row[i : i + _BLOCK]) for i in range(0, len(row), _BLOCK))
     return _collect(blocks, len(row), window, name)
 
@@ -403,11 +312,11 @@ def convert_window(row: NDArray[Any], name: str, window: Selection | None = None
 def _collect(
     blocks: Iterator[NDArray[np.float32]], n_expected: int, window: Selection | None, name: str
 ) -> NDArray[Any]:
-    """Check the samples of all blocks and keep a window of them, or all."""
+    """Check the samples of all blocks and keep a window, or all."""
     keeper = Whole() if window is None else window.keeper(n_expected)
     n_samples, n_bad, lowest, highest = 0, 0, math.inf, -math.inf
     for block in blocks:
-        if not block.size:  # of a resampler that waits for more
+        if not block.size:  # the resampler waits for more
             continue
         n_samples += block.size
         extremes = float(block.min()), float(block.max())
@@ -437,9 +346,9 @@ def _collect(
 
 def _to_float(row: NDArray[Any]) -> NDArray[np.float32]:
     if row.dtype == np.uint8:
-        # Unsigned 8-bit audio has its zero in the middle of the range.
+        # In unsigned 8-bit audio, zero is in the middle of the range.
         row = (row - 128.0) / 128.0
     elif row.dtype.kind == "i":
         row = row / -float(np.iinfo(row.dtype).min)
-    with np.errstate(over="ignore"):  # an overflow becomes infinite, which is reported by its row
+    with np.errstate(over="ignore"):  # an overflow becomes infinite, which is reported later
         return row.astype(np.float32)

@@ -1,4 +1,4 @@
-"""From audio to utterance-level functionals: one row of statistics per clip."""
+"""Utterance-level functionals: one row of statistics over time per clip."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skdidan.audio.recordings import AudioTransformer
 
 __all__ = ["Functionals"]
 
-# Names that papers use, and those of the opensmile package.
+# The names in papers, and those of the opensmile package.
 _OPENSMILE_SETS = {
     "ComParE": "ComParE_2016",
     "ComParE_2016": "ComParE_2016",
@@ -31,7 +31,7 @@ _OPENSMILE_SETS = {
     "eGeMAPSv02": "eGeMAPSv02",
     "emobase": "emobase",
 }
-_SHORTEST_FOR_OPENSMILE = 0.1  # seconds; its longest frame is 60 ms and shorter clips become NaN
+_SHORTEST_FOR_OPENSMILE = 0.1  # seconds; clips shorter than its longest frame, 60 ms, become NaN
 _MIN_RATE = 8_000
 _N_TOGETHER = 3_000  # frames described at once, half a minute
 _N_MELS, _N_MFCC = 26, 12
@@ -69,9 +69,9 @@ def _frame_lengths(sample_rate: int) -> tuple[int, int, int]:
 def _parts(
     waveform: NDArray[np.float32], frame_length: int, hop_length: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the samples of some frames after the other, so that not all frames stand in memory.
+    """Yield the samples of a few thousand frames at a time, so that memory stays bounded.
 
-    Frames are centred on multiples of the hop; beyond its ends the waveform is continued by zeros.
+    Frames are centred on multiples of the hop. The waveform is padded with zeros at both ends.
     """
     n_frames = 1 + len(waveform) // hop_length
     for first in range(0, n_frames, _N_TOGETHER):
@@ -84,7 +84,7 @@ def _parts(
 def _measure_frames(
     waveform: NDArray[np.float32], sample_rate: int, bank: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute energy, crossings and centroid of every frame, and the power in its mel bands."""
+    """Compute energy, zero-crossing rate, centroid and mel-band powers of every frame."""
     win_length, hop_length, n_fft = _frame_lengths(sample_rate)
     frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft)
     measures, bands = [], []
@@ -149,7 +149,7 @@ def _track_pitch(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.
 
 
 def _statistics(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Take the _STATISTICS over the last axis and stack them along a new first one."""
+    """Compute the _STATISTICS over the last axis, stacked along a new first axis."""
     percentiles = np.percentile(values, (10, 50, 90), axis=-1)
     return np.stack([values.mean(axis=-1), values.std(axis=-1), *percentiles])
 
@@ -157,7 +157,7 @@ def _statistics(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _delta_statistics(
     values: NDArray[np.float64], active: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Take the _DELTA_STATISTICS between neighbouring active frames; zeros without any."""
+    """Compute the _DELTA_STATISTICS of neighbouring active frames; zeros if there are none."""
     deltas = np.diff(values, axis=1)[:, active[1:] & active[:-1]]
     if not deltas.size:
         return np.zeros((len(_DELTA_STATISTICS), len(values)))
@@ -167,7 +167,7 @@ def _delta_statistics(
 def _describe_pitch(
     f0: NDArray[np.float64], voiced: NDArray[np.bool_], n_active: int, hop: float
 ) -> NDArray[np.float64]:
-    """Compute _PITCH from F0 [Hz] and the hop [s]; zeros where no frame is voiced."""
+    """Compute the _PITCH features from F0 [Hz] and the hop [s]; zeros if no frame is voiced."""
     described = np.zeros(len(_PITCH))
     if not voiced.any():
         return described
@@ -186,18 +186,18 @@ def _light(
     waveform: NDArray[np.float32], sample_rate: int, bank: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     _, hop_length, n_fft = _frame_lengths(sample_rate)
-    # An offset would stand in the energy of pauses, and keep the waveform from crossing zero.
-    # In place: it is a copy of what the caller has, and may last an hour.
+    # An offset would add to the energy of pauses, and keep the waveform from crossing zero.
+    # In place: it is a copy of the caller's waveform, and may last an hour.
     waveform -= waveform.mean(dtype=np.float64).astype(np.float32)
     if len(waveform) < n_fft:
         waveform = np.pad(waveform, (0, n_fft - len(waveform)))
     descriptors = _describe_frames(waveform, sample_rate, bank)
     energy, crossings = descriptors[:2]
-    # Padding and digital silence say nothing of the speaker.
+    # Padding and digital silence tell nothing about the speaker.
     active = energy > energy.max() - 50
     f0 = _track_pitch(waveform, sample_rate)
     loud = energy > np.percentile(energy[active], 95) - 25
-    # Fricatives cross zero often; yin answers with an edge of its range where it finds no period.
+    # Fricatives cross zero often; yin returns a limit of its range if it finds no period.
     voiced = loud & (crossings < 0.25) & (f0 > 1.01 * _F0_MIN) & (f0 < 0.99 * _F0_MAX)
     return np.concatenate(
         [
@@ -219,8 +219,8 @@ def _make_smile(feature_set: str) -> Any:
         opensmile = importlib.import_module("opensmile")
     except ImportError as error:
         raise ImportError(
-            f"feature_set={feature_set!r} needs the opensmile package (mind its research licence): "
-            "pip install skdidan[opensmile]"
+            f"feature_set={feature_set!r} needs the opensmile package, whose licence is for "
+            "research: pip install skdidan[opensmile]"
         ) from error
     return opensmile.Smile(
         feature_set=opensmile.FeatureSet[_OPENSMILE_SETS[feature_set]],
@@ -231,37 +231,39 @@ def _make_smile(feature_set: str) -> Any:
 class Functionals(AudioTransformer):
     """Utterance-level functionals: statistics over time of low-level descriptors.
 
-    The light set holds 129 features. The mean of the samples is taken off first. Frames of 25 ms
-    every 10 ms, those within 50 dB of the loudest one, are described by energy [dB], zero-crossing
-    rate, spectral centroid [Hz], slope [dB per octave], flux [dB] and 12 mel-frequency cepstral
-    coefficients. Of each follow mean, standard deviation and percentiles 10, 50, 90, and of its
-    change from frame to frame the standard deviation and the 90th percentile of the absolute
-    value. F0 by YIN (60 to 500 Hz; a frame is voiced if it is within 25 dB of the loud ones and
-    crosses zero rarely) gives the same in semitones above 27.5 Hz, and rhythm: the share of voiced
-    frames, voiced segments per second and their mean length [s]; all of these are zero where
-    nothing is voiced.
+    The light set has 129 features. The mean of the samples is subtracted first. Low-level
+    descriptors come from frames of 25 ms every 10 ms that are within 50 dB of the loudest one:
+    energy [dB], zero-crossing rate, spectral centroid [Hz], slope [dB per octave], flux [dB] and 12
+    mel-frequency cepstral coefficients. Each gives its mean, standard deviation and percentiles
+    10, 50, 90, and, for its change from frame to frame, the standard deviation and the 90th
+    percentile of the absolute value. F0 by YIN (60 to 500 Hz) gives the same statistics in
+    semitones above 27.5 Hz; a frame is voiced if it is within 25 dB of the loud ones and crosses
+    zero rarely. Rhythm is the share of voiced frames, voiced segments per second and their mean
+    length [s]. Pitch and rhythm are zero if nothing is voiced.
+
+    ``transform`` returns float32 of shape (n, n_features), with columns as in
+    `get_feature_names_out`.
 
     Parameters
     ----------
     feature_set : str, default="light"
         ``"light"``, or a set of the opensmile package: ``"eGeMAPSv02"`` (88 features),
-        ``"GeMAPSv01b"`` (62) or ``"ComParE_2016"`` (6,373), for which ``"eGeMAPS"``, ``"GeMAPS"``
-        and ``"ComParE"`` stand here (opensmile itself means the outdated v01a by the first two),
-        those of the Interspeech challenges of 2009 to 2013, ``"IS09"`` (384), ``"IS10"`` (1,582),
-        ``"IS11"`` (4,368), ``"IS12"`` (6,125) and ``"IS13"`` (6,373), or ``"emobase"`` (988). These
-        need ``pip install skdidan[opensmile]``, whose licence is for research; clips of less than
-        0.1 s are padded with zeros to that length.
+        ``"GeMAPSv01b"`` (62), ``"ComParE_2016"`` (6,373), ``"emobase"`` (988), or one of the
+        Interspeech challenges from 2009 to 2013: ``"IS09"`` (384), ``"IS10"`` (1,582), ``"IS11"``
+        (4,368), ``"IS12"`` (6,125), ``"IS13"`` (6,373). ``"eGeMAPS"``, ``"GeMAPS"`` and
+        ``"ComParE"`` are short for the first three (in opensmile itself, the first two mean the
+        outdated v01a). These sets need ``pip install skdidan[opensmile]``, whose licence is for
+        research. For them, clips of less than 0.1 s are padded with zeros to that length.
     sample_rate : int >= 8000 [Hz], default=16000
-        Rate to which files are resampled and which waveforms are taken to have.
+        Files are resampled to this rate; waveforms must have it.
     on_error : {"raise", "warn"}, default="raise"
-        What to do about a row that is missing, corrupt, empty, silent or holds NaN: raise an error
-        that names its file or row, or let silence stand in and report all such rows in one
-        `AudioWarning`.
+        If a row is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
+        replace all such rows by silence and report them in one `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
-        Folder in which to keep the row of each recording, one file each, so that it is computed
-        once per setting; see the user guide. None keeps nothing.
+        Folder that stores the row of each recording, so that it is computed once per setting; see
+        the user guide. None stores nothing.
     n_jobs : int, optional
-        Clips read and described at once, in threads; as in joblib, None is 1 and -1 all processors.
+        Number of parallel threads, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0
         Show a progress bar if not 0.
 
@@ -273,7 +275,7 @@ class Functionals(AudioTransformer):
 
     Examples
     --------
-    A tone of 220 Hz lies three octaves above 27.5 Hz, which are 36 semitones.
+    A tone of 220 Hz is three octaves, or 36 semitones, above 27.5 Hz.
 
     >>> import numpy as np
     >>> from skdidan import Functionals
@@ -303,7 +305,7 @@ class Functionals(AudioTransformer):
         self.verbose = verbose
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Name the columns of the output.
+        """Return the names of the features.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What all audio transformers share: from rows of recordings to rows of features."""
+"""The base of all audio transformers, and the loader of waveforms."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class AudioWarning(UserWarning):
     Parameters
     ----------
     message : str
-        How many rows these are, and what is wrong with the first few.
+        The number of these rows, and the reasons of the first few.
     rows : sequence of int, default=()
         Their numbers.
 
     Attributes
     ----------
     rows : list of int
-        The numbers of all rows replaced by silence, counted from 0 in the `X` that was read.
-        A method that takes a source and a target warns of each by itself.
+        Their numbers, counted from 0 in the `X` given. A method that takes a source and a target
+        warns of each separately.
     """
 
     def __init__(self, message: str, rows: Sequence[int] = ()) -> None:
@@ -47,10 +47,10 @@ class AudioWarning(UserWarning):
 class AudioTransformer(TransformerMixin, BaseEstimator):
     """Base of the stateless transformers whose rows are paths or waveforms.
 
-    A subclass takes ``sample_rate, on_error, memory, n_jobs, verbose`` in its ``__init__`` and
-    returns from `_converter` the function that turns a waveform into a row. The row, an array of
-    numbers, must not depend on the other rows. It may also override `_check_parameters`, `_window`
-    (the part of each waveform to read) and `_stack` (the output made of all rows).
+    A subclass stores ``sample_rate, on_error, memory, n_jobs, verbose`` in its ``__init__``. Its
+    `_converter` returns the function from a waveform to a row; the row is an array of numbers and
+    must not depend on other rows. `_check_parameters`, `_window` (the part of each waveform to
+    read) and `_stack` (from rows to output) may be overridden, too.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
     n_jobs: int | None
     verbose: int
 
-    #: Parameters that change no stored row.
+    #: Parameters that do not change the values of a row.
     not_in_cache_key: ClassVar[frozenset[str]] = frozenset(
         {"on_error", "memory", "n_jobs", "verbose"}
     )
@@ -115,27 +115,30 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         ----------
         X : list, array-like or Target, of n rows
             Paths, a list of waveforms, each of shape (n_samples,), or an array of waveforms,
-            shape (n, n_samples). Waveforms are taken to be at `sample_rate`; floats have full
-            scale 1, integers (uint8, int8, int16, int32) are scaled by the range of their type.
+            shape (n, n_samples). Waveforms must have the rate `sample_rate`. Floats have full
+            scale 1; integers (uint8, int8, int16, int32) are scaled by the range of their type.
 
         Returns
         -------
         features : ndarray of float32, shape (n, ...), or list of n ndarray
-            One row per recording, as the class describes it.
+            One row per recording, in order; see the class for its shape.
 
         Raises
         ------
         FileNotFoundError, ValueError
-            If a parameter is out of range; with ``on_error="raise"``, if a row cannot be used.
+            If a parameter is out of range; with ``on_error="raise"``, if a row cannot be used;
+            if padding recordings of different lengths takes more than 4 GiB.
         ImportError
-            If a package is missing that the parameters ask for.
+            If a parameter needs a package that is missing.
         TypeError
             If the rows are neither all paths nor all waveforms.
 
         Warns
         -----
         AudioWarning
-            With ``on_error="warn"``, once, if rows cannot be used.
+            With ``on_error="warn"``, once per call, if rows cannot be used.
+        UserWarning
+            Once per call, if `memory` cannot be written to.
         """
         self._check_parameters()
         rows = self._rows(X)
@@ -162,7 +165,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         features: Any,
         store: Callable[[int, NDArray[Any]], None],
     ) -> dict[int, str]:
-        """Fill in and store rows as they are computed; return what is wrong with bad ones."""
+        """Compute rows and store each at once; return the errors of bad rows by their numbers."""
         convert, finish = self._stages()
         window, bad = self._window(), {}
         results = read_rows(
@@ -181,7 +184,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
                     store(number, row)
                 elif self.on_error == "raise":
                     row.error.add_note(
-                        'on_error="warn" reports all such rows and lets silence stand in.'
+                        'on_error="warn" replaces all such rows by silence and reports them.'
                     )
                     raise row.error
                 else:
@@ -197,7 +200,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
     def _warn(self, bad: dict[int, str], n_rows: int) -> None:
         rest = f" And {len(bad) - _N_NAMED} more." if len(bad) > _N_NAMED else ""
         message = (
-            f"{len(bad)} of {n_rows} rows cannot be used and stand as silence. "
+            f"{len(bad)} of {n_rows} rows cannot be used and are replaced by silence. "
             f"{' '.join(list(bad.values())[:_N_NAMED])}{rest}"
         )
         warn_caller(AudioWarning(message, list(bad)))
@@ -214,7 +217,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         return None
 
     def _block_size(self) -> int | None:
-        """Return how many rows may be read ahead of those that are finished; None is any number."""
+        """Return how many rows may be read before the first of them is finished; None is all."""
         return None
 
     def _converter(self) -> Callable[[NDArray[np.float32]], Any]:
@@ -224,24 +227,25 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
     def _stages(
         self,
     ) -> tuple[Callable[[NDArray[np.float32]], Any], Callable[[Iterator[Any]], Iterator[Any]]]:
-        """Return the function of each job, and the one that makes rows of all its results.
+        """Return the function that each job applies, and the one that makes rows of the results.
 
-        The second passes each `BadRow` on and keeps the order. Here it changes nothing.
+        The second takes an iterator and returns one, in the same order; it passes on each `BadRow`.
+        By default the results are the rows.
         """
         return self._converter(), iter
 
     def _allocate(self, n_rows: int) -> Any:
-        """Return a list or an array that takes the rows by number."""
+        """Return a list or an array to be filled with rows."""
         return [None] * n_rows
 
     def _stack(self, features: Any) -> Any:
-        """Return the output, made of all rows."""
+        """Return the output for the rows that `_allocate` made room for."""
         return np.stack(features)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        # Not any two-dimensional array will do: its rows must be waveforms.
+        # The rows of a two-dimensional array must be waveforms, not any numbers.
         tags.input_tags.two_d_array = False
         tags.input_tags.one_d_array = True
         tags.input_tags.string = True
@@ -255,28 +259,30 @@ def _identity(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
 class AudioLoader(AudioTransformer):
     """Read audio files as mono float32 waveforms at one sample rate.
 
+    ``transform`` takes paths and returns a list of waveforms, each of shape (n_samples,), with full
+    scale 1.
+
     Parameters
     ----------
     sample_rate : int > 0 [Hz], default=16000
         Rate of the waveforms; files of another rate are resampled.
     on_error : {"raise", "warn"}, default="raise"
-        What to do about a file that is missing, corrupt, empty, silent or holds NaN: raise an
-        error that names it, or put one second of zeros in its place and report all such files in
-        one `AudioWarning`. Rows are never dropped, since they must stay aligned with labels. A
-        transformer that takes the waveforms meets the zeros as a silent row, so give it the same
-        `on_error`, or give it the paths without a loader.
+        If a file is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
+        replace all such files by one second of zeros and report them in one `AudioWarning`. No row
+        is dropped, since rows must stay aligned with labels. A transformer that takes the waveforms
+        meets the zeros as silence, so give it the same `on_error`, or give it the paths directly.
     memory : str, path-like or joblib.Memory, optional
-        Folder in which to keep the row of each recording, one file each, so that it is computed
-        once per setting; see the user guide. None keeps nothing.
+        Folder that stores the waveform of each recording, so that it is read once per setting; see
+        the user guide. None stores nothing.
     n_jobs : int, optional
-        Files read at once, in threads; as in joblib, None is 1 and -1 all processors.
+        Number of parallel threads, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0
         Show a progress bar if not 0.
 
     See Also
     --------
     read_audio : The same for one file.
-    LogMelSpectrogram : Takes paths as well, and then never holds all waveforms in memory.
+    LogMelSpectrogram : Takes paths directly, so that the waveforms are never in memory together.
 
     Examples
     --------

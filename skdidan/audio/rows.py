@@ -21,8 +21,8 @@ from skdidan.domains import open_target
 __all__ = ["BadRow", "read_rows", "waveform_rows"]
 
 _INTEGERS = ("uint8", "int8", "int16", "int32")
-_BATCH = 32  # most rows handed to a job at once
-_SHARES = 8  # batches that each job gets at least, so that no job runs out of work early
+_LARGEST_BATCH = 32  # rows in a task
+_SHARES = 8  # tasks per job at least, so that no job runs out of work early
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class BadRow:
     number : int
         Its number in the `X` given, from 0.
     error : Exception
-        The reason.
+        The reason why.
     """
 
     number: int
@@ -42,26 +42,7 @@ class BadRow:
 
 
 def waveform_rows(X: Any) -> list[Any]:
-    """List the rows of `X`: paths, or waveforms as one-dimensional arrays.
-
-    Parameters
-    ----------
-    X : array-like or list or Target, of n rows
-        Paths (list, array or Series of str, path-like or `Segment`), waveforms (list of
-        one-dimensional arrays) or a two-dimensional array, shape (n, n_samples).
-
-    Returns
-    -------
-    rows : list of str and Segment, or list of ndarray, shape (n_samples,)
-        The rows in order; nothing is read yet.
-
-    Raises
-    ------
-    TypeError
-        If the rows are neither all paths nor all waveforms, or a path is of bytes.
-    ValueError
-        If there is no row.
-    """
+    """List the rows of `X`: paths, or waveforms as one-dimensional arrays."""
     X = open_target(X)
     if isinstance(X, (Set, Mapping)):
         raise TypeError(f"X must be a list or an array; a {type(X).__name__} has no order of rows.")
@@ -121,30 +102,6 @@ def read_rows(
 
     Each job reads a row and applies the function, so that the waveforms of a corpus are never in
     memory together.
-
-    Parameters
-    ----------
-    function : callable
-        From a waveform, ndarray of float32, shape (n_samples,), to anything.
-    rows : mapping of int to str, Segment or ndarray
-        Rows of `waveform_rows` by their numbers.
-    sample_rate : int > 0 [Hz]
-        Rate to which files are resampled; waveforms are taken to have it.
-    window : Window, optional
-        The part of each waveform that the function gets; None is all. Every sample is read and
-        checked, but only a few blocks and this part are in memory.
-    n_jobs : int, optional
-        Jobs of joblib, in threads unless ``joblib.parallel_config`` names another backend.
-    block_size : int > 0, optional
-        Rows after which the jobs wait until all of their results are taken. None never waits: if
-        results are taken slowly, those of a whole corpus may then be in memory.
-    verbose : int, default=0
-        Show a progress bar if not 0.
-
-    Yields
-    ------
-    result : object
-        ``function(waveform)`` of a row, or a `BadRow`.
     """
     apply = partial(_apply, function, sample_rate=sample_rate, window=window)
     results = _in_blocks(apply, list(rows.items()), n_jobs, block_size)
@@ -154,7 +111,7 @@ def read_rows(
                 bar.update()
                 yield result
         finally:
-            # joblib would warn of the rows under way, where a caller stops early.
+            # If the caller stops early, joblib would warn about unfinished rows.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
                 results.close()
@@ -188,13 +145,13 @@ def _in_blocks(
     block_size = block_size or len(rows)
     # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
     # while processes would each import the package first. parallel_config overrides the hint.
-    # Several rows per task, where there are many: handing one over takes longer than a short read.
+    # Several rows per task, if there are many: dispatching a task takes longer than a short read.
     n_shares = _SHARES * effective_n_jobs(n_jobs or 1)
     with Parallel(
         n_jobs=n_jobs,
         prefer="threads",
         return_as="generator",
-        batch_size=max(1, min(_BATCH, block_size // n_shares)),
+        batch_size=max(1, min(_LARGEST_BATCH, block_size // n_shares)),
     ) as parallel:
         for start in range(0, len(rows), block_size):
             block = rows[start : start + block_size]

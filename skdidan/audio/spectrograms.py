@@ -1,4 +1,4 @@
-"""From audio to spectrograms of one length or of their own: linear, mel, cepstral."""
+"""Linear, mel and cepstral spectrograms, of a fixed duration or of whole recordings."""
 
 from __future__ import annotations
 
@@ -9,50 +9,18 @@ from typing import Any
 import librosa
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct, rfft
+from scipy.fft import dct
 from scipy.signal import get_window
 
 from skdidan.audio.cropping import Window
 from skdidan.audio.recordings import AudioTransformer
+from skdidan.audio.stft import count_stft_frames, stft_power
 from skdidan.padding import join_rows
 from skdidan.parameters import check_count, check_option, check_positive
 
 __all__ = ["MFCC", "LogMelSpectrogram", "Spectrogram"]
 
 _CROPS = ("loudest", "center")
-_N_TOGETHER = 64  # frames transformed at once: few enough for them to stay in the cache
-
-
-def _count_frames(n_samples: int, n_fft: int, hop_length: int) -> int:
-    # librosa pads n_fft // 2 samples on both sides: one fewer than n_fft where that is odd.
-    return 1 + (n_samples - n_fft % 2) // hop_length
-
-
-def _power(
-    waveform: NDArray[np.float32], n_samples: int, taper: NDArray[np.float64], hop_length: int
-) -> NDArray[np.float32]:
-    """Compute what ``np.abs(librosa.stft(waveform)) ** 2`` is, transposed.
-
-    The waveform is padded at its end with zeros to `n_samples`, and frames that see nothing else
-    are not transformed. In double precision and rounded to single where librosa does, which gives
-    the same values: wholly in single precision, bins far below the peak of their frame would differ
-    by more than 1e-4 dB.
-    """
-    n_fft = len(taper)
-    half = n_fft // 2
-    padded = np.zeros(n_samples + 2 * half)
-    padded[half : half + len(waveform)] = waveform
-    n_frames = _count_frames(n_samples, n_fft, hop_length)
-    # A view whose rows overlap; sliding_window_view takes as long as ten of the transforms.
-    strides = hop_length * padded.itemsize, padded.itemsize
-    frames = np.ndarray((n_frames, n_fft), padded.dtype, buffer=padded.data, strides=strides)
-    n_heard = min(n_frames, -(-(half + len(waveform)) // hop_length))
-    power = np.zeros((n_frames, 1 + half), dtype=np.float32)
-    for start in range(0, n_heard, _N_TOGETHER):
-        together = slice(start, min(start + _N_TOGETHER, n_heard))
-        np.abs(rfft(frames[together] * taper).astype(np.complex64), out=power[together])
-    power *= power
-    return power
 
 
 def _n_samples(duration: float, sample_rate: int) -> int:
@@ -60,7 +28,7 @@ def _n_samples(duration: float, sample_rate: int) -> int:
 
 
 class _DecibelSpectrogram(AudioTransformer):
-    """Decibel spectrogram of each clip; subclasses say what becomes of its bins."""
+    """Decibel spectrogram of each clip; subclasses choose the frequency axis."""
 
     def __init__(
         self,
@@ -104,7 +72,7 @@ class _DecibelSpectrogram(AudioTransformer):
         if self.duration is None:
             return super()._allocate(n_rows)
         n_samples = _n_samples(self.duration, self.sample_rate)
-        n_frames = _count_frames(n_samples, self.n_fft, self.hop_length)
+        n_frames = count_stft_frames(n_samples, self.n_fft, self.hop_length)
         return np.empty((n_rows, self._n_bins(), n_frames), dtype=np.float32)
 
     def _stack(self, features: Any) -> NDArray[np.float32]:
@@ -128,13 +96,13 @@ class _DecibelSpectrogram(AudioTransformer):
             n_samples = max(len(waveform), self.n_fft)  # no less makes a frame
         else:
             n_samples = _n_samples(self.duration, self.sample_rate)
-        power = _power(waveform, n_samples, taper, self.hop_length).T
+        power = stft_power(waveform, n_samples, taper, self.hop_length).T
         if bank is not None:
             power = bank @ power
         return self._decibels(power)
 
     def _decibels(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compute what ``librosa.power_to_db`` does with a reference of 1, in place."""
+        """Compute ``librosa.power_to_db`` with a reference of 1, in place."""
         np.maximum(power, np.float32(self.amin), out=power)
         np.log10(power, out=power)
         power *= 10
@@ -175,51 +143,53 @@ class Spectrogram(_DecibelSpectrogram):
         S_{kt} \leftarrow \max(S_{kt},\ \max S - \mathrm{top\_db})
 
     where :math:`X` is the short-time Fourier transform with a Hann window and frames centred on
-    multiples of `hop_length`. Same values as ``librosa.stft`` and ``librosa.power_to_db``. The
-    reference of 0 dB is fixed, so the loudness of a clip stays in its values (a gain adds a
-    constant); scale each corpus afterwards, as `CorpusScaler` does, if it should not.
+    multiples of `hop_length`. The values equal those of ``librosa.stft`` and
+    ``librosa.power_to_db``. The reference of 0 dB is fixed, so a gain adds a constant; scale each
+    corpus afterwards, as `CorpusScaler` does, to remove it.
+
+    ``transform`` returns float32 of shape (n, 1 + n_fft // 2, n_frames), where ``n_frames = 1 +
+    round(duration * sample_rate) // hop_length`` for an even `n_fft`.
 
     Parameters
     ----------
     sample_rate : int > 0 [Hz], default=16000
-        Rate to which files are resampled and which waveforms are taken to have.
+        Files are resampled to this rate; waveforms must have it.
     n_fft : int > 0 [samples], default=512
-        Length of the Fourier transform; the window is padded to it with zeros.
+        Length of the Fourier transform; the window is padded with zeros to it.
     win_length : int > 0 [samples], default=400
         Length of the window, 25 ms at 16 kHz; at most `n_fft`.
     hop_length : int > 0 [samples], default=160
-        Distance of the frames, 10 ms at 16 kHz.
+        Step between frames, 10 ms at 16 kHz.
     duration : float > 0 [s] or None, default=2.0
-        Length of every clip. A shorter one is padded with zeros at its end, a longer one cropped.
-        None keeps each whole, at least `n_fft` samples; frames of NaN then follow the shorter ones
-        in the array, for a network that leaves them out, such as `CNN` or `VGG11`.
+        Shorter clips are padded with zeros at the end to this length, longer ones are cropped.
+        None keeps each clip whole, at least `n_fft` samples. Shorter clips are then followed by
+        frames of NaN, which networks such as `CNN` and `VGG11` mask.
     crop : {"loudest", "center"}, default="loudest"
-        Which window of a longer clip to keep: the first one of the highest energy, or the centre.
+        Part of a longer clip to keep: the first window of the highest energy, or the centre.
     amin : float > 0, default=1e-10
-        Power below which all is silence: digital silence is ``10 * log10(amin)``, -100 dB.
+        Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
     top_db : float > 0 [dB], optional, default=80.0
-        Dynamic range: values further below the clip's own peak are raised to ``peak - top_db``,
-        so that padding is not an outlier. None keeps everything above `amin`.
+        Dynamic range: lower values are raised to ``peak - top_db``, where the peak is that of the
+        clip, so that padding is not an outlier. None keeps everything above `amin`.
     on_error : {"raise", "warn"}, default="raise"
-        What to do about a row that is missing, corrupt, empty, silent or holds NaN: raise an error
-        that names its file or row, or let silence stand in and report all such rows in one
-        `AudioWarning`.
+        If a row is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
+        replace all such rows by silence and report them in one `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
-        Folder in which to keep the row of each recording, one file each, so that it is computed
-        once per setting; see the user guide. None keeps nothing.
+        Folder that stores the row of each recording, so that it is computed once per setting; see
+        the user guide. None stores nothing.
     n_jobs : int, optional
-        Clips read and transformed at once, in threads; as in joblib, None is 1 and -1 all.
+        Number of parallel threads, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0
         Show a progress bar if not 0.
 
     References
     ----------
-    The input of Zhao, Wang, Zong, Zheng, Lian, Zhao: "Deep Implicit Distribution Alignment Networks
-    for Cross-Corpus Speech Emotion Recognition", ICASSP 2023, arXiv:2302.08921.
+    Input of DIDAN: Y. Zhao et al., "Deep Implicit Distribution Alignment Networks for Cross-Corpus
+    Speech Emotion Recognition", ICASSP 2023, arXiv:2302.08921.
 
     Examples
     --------
-    A tone of 1 kHz lies in bin 1000 / 16000 * 512 = 32.
+    A tone of 1 kHz is in bin 1000 / 16000 * 512 = 32.
 
     >>> import numpy as np
     >>> from skdidan import Spectrogram
@@ -236,20 +206,22 @@ class LogMelSpectrogram(_DecibelSpectrogram):
     .. math:: M_{mt} = 10 \log_{10} \max\Big(\sum_k B_{mk} |X_{kt}|^2,\ a_\min\Big)
 
     with the triangular, area-normalised mel filters :math:`B` of ``librosa.filters.mel``, then
-    limited to `top_db` below the peak. Same values as ``librosa.feature.melspectrogram`` and
-    ``librosa.power_to_db``. The reference of 0 dB is fixed, so the loudness of a clip stays in its
-    values (a gain adds a constant).
+    limited to `top_db` below the peak. The values equal those of
+    ``librosa.feature.melspectrogram`` and ``librosa.power_to_db``. The reference of 0 dB is fixed,
+    so a gain adds a constant.
+
+    ``transform`` returns float32 of shape (n, n_mels, n_frames), with the frames of `Spectrogram`.
 
     Parameters
     ----------
     sample_rate : int > 0 [Hz], default=16000
-        Rate to which files are resampled and which waveforms are taken to have.
+        Files are resampled to this rate; waveforms must have it.
     n_fft : int > 0 [samples], default=512
-        Length of the Fourier transform; the window is padded to it with zeros.
+        Length of the Fourier transform; the window is padded with zeros to it.
     win_length : int > 0 [samples], default=400
         Length of the window, 25 ms at 16 kHz; at most `n_fft`.
     hop_length : int > 0 [samples], default=160
-        Distance of the frames, 10 ms at 16 kHz.
+        Step between frames, 10 ms at 16 kHz.
     n_mels : int > 0, default=64
         Number of mel bands.
     fmin : float >= 0 [Hz], default=0.0
@@ -257,25 +229,24 @@ class LogMelSpectrogram(_DecibelSpectrogram):
     fmax : float [Hz], optional
         Upper edge of the highest band; None is ``sample_rate / 2``.
     duration : float > 0 [s] or None, default=2.0
-        Length of every clip. A shorter one is padded with zeros at its end, a longer one cropped.
-        None keeps each whole, at least `n_fft` samples; frames of NaN then follow the shorter ones
-        in the array, for a network that leaves them out, such as `CNN` or `VGG11`.
+        Shorter clips are padded with zeros at the end to this length, longer ones are cropped.
+        None keeps each clip whole, at least `n_fft` samples. Shorter clips are then followed by
+        frames of NaN, which networks such as `CNN` and `VGG11` mask.
     crop : {"loudest", "center"}, default="loudest"
-        Which window of a longer clip to keep: the first one of the highest energy, or the centre.
+        Part of a longer clip to keep: the first window of the highest energy, or the centre.
     amin : float > 0, default=1e-10
-        Power below which all is silence: digital silence is ``10 * log10(amin)``, -100 dB.
+        Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
     top_db : float > 0 [dB], optional, default=80.0
-        Dynamic range: values further below the clip's own peak are raised to ``peak - top_db``,
-        so that padding is not an outlier. None keeps everything above `amin`.
+        Dynamic range: lower values are raised to ``peak - top_db``, where the peak is that of the
+        clip, so that padding is not an outlier. None keeps everything above `amin`.
     on_error : {"raise", "warn"}, default="raise"
-        What to do about a row that is missing, corrupt, empty, silent or holds NaN: raise an error
-        that names its file or row, or let silence stand in and report all such rows in one
-        `AudioWarning`.
+        If a row is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
+        replace all such rows by silence and report them in one `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
-        Folder in which to keep the row of each recording, one file each, so that it is computed
-        once per setting; see the user guide. None keeps nothing.
+        Folder that stores the row of each recording, so that it is computed once per setting; see
+        the user guide. None stores nothing.
     n_jobs : int, optional
-        Clips read and transformed at once, in threads; as in joblib, None is 1 and -1 all.
+        Number of parallel threads, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0
         Show a progress bar if not 0.
 
@@ -355,20 +326,22 @@ class MFCC(LogMelSpectrogram):
     .. math:: C = D M
 
     where :math:`M` is the log-mel spectrogram of `LogMelSpectrogram` and :math:`D` holds the first
-    `n_mfcc` rows of the orthonormal discrete cosine transform of type II. Same values as
-    ``librosa.feature.mfcc``. Coefficient 0 is the mean level of the bands times
-    ``sqrt(n_mels)``, and the only one that a gain changes.
+    `n_mfcc` rows of the orthonormal discrete cosine transform of type II. The values equal those
+    of ``librosa.feature.mfcc``. Coefficient 0 is the mean level of the bands times
+    ``sqrt(n_mels)``; it alone depends on the gain.
+
+    ``transform`` returns float32 of shape (n, n_mfcc, n_frames), with the frames of `Spectrogram`.
 
     Parameters
     ----------
     sample_rate : int > 0 [Hz], default=16000
-        Rate to which files are resampled and which waveforms are taken to have.
+        Files are resampled to this rate; waveforms must have it.
     n_fft : int > 0 [samples], default=512
-        Length of the Fourier transform; the window is padded to it with zeros.
+        Length of the Fourier transform; the window is padded with zeros to it.
     win_length : int > 0 [samples], default=400
         Length of the window, 25 ms at 16 kHz; at most `n_fft`.
     hop_length : int > 0 [samples], default=160
-        Distance of the frames, 10 ms at 16 kHz.
+        Step between frames, 10 ms at 16 kHz.
     n_mfcc : int > 0, default=20
         Number of coefficients; at most `n_mels`.
     n_mels : int > 0, default=64
@@ -378,25 +351,24 @@ class MFCC(LogMelSpectrogram):
     fmax : float [Hz], optional
         Upper edge of the highest band; None is ``sample_rate / 2``.
     duration : float > 0 [s] or None, default=2.0
-        Length of every clip. A shorter one is padded with zeros at its end, a longer one cropped.
-        None keeps each whole, at least `n_fft` samples; frames of NaN then follow the shorter ones
-        in the array, for a network that leaves them out, such as `CNN` or `VGG11`.
+        Shorter clips are padded with zeros at the end to this length, longer ones are cropped.
+        None keeps each clip whole, at least `n_fft` samples. Shorter clips are then followed by
+        frames of NaN, which networks such as `CNN` and `VGG11` mask.
     crop : {"loudest", "center"}, default="loudest"
-        Which window of a longer clip to keep: the first one of the highest energy, or the centre.
+        Part of a longer clip to keep: the first window of the highest energy, or the centre.
     amin : float > 0, default=1e-10
-        Power below which all is silence: digital silence is ``10 * log10(amin)``, -100 dB.
+        Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
     top_db : float > 0 [dB], optional, default=80.0
-        Dynamic range of the log-mel spectrogram: values further below the clip's own peak are
-        raised to ``peak - top_db``. None keeps everything above `amin`.
+        Dynamic range of the log-mel spectrogram: lower values are raised to ``peak - top_db``.
+        None keeps everything above `amin`.
     on_error : {"raise", "warn"}, default="raise"
-        What to do about a row that is missing, corrupt, empty, silent or holds NaN: raise an error
-        that names its file or row, or let silence stand in and report all such rows in one
-        `AudioWarning`.
+        If a row is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
+        replace all such rows by silence and report them in one `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
-        Folder in which to keep the row of each recording, one file each, so that it is computed
-        once per setting; see the user guide. None keeps nothing.
+        Folder that stores the row of each recording, so that it is computed once per setting; see
+        the user guide. None stores nothing.
     n_jobs : int, optional
-        Clips read and transformed at once, in threads; as in joblib, None is 1 and -1 all.
+        Number of parallel threads, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0
         Show a progress bar if not 0.
 

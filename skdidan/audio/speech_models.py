@@ -1,4 +1,4 @@
-"""Pretrained speech models of the transformers library: from waveforms to hidden states."""
+"""Hidden states of waveforms from pretrained speech models of the transformers library."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 __all__ = ["SpeechEncoder", "SpeechModel"]
 
 _SHORTEST = 0.1  # seconds; one frame takes 25 ms, and some models need several
-# These keep padding out of every layer when a mask tells them where it is. In the others,
-# convolutions above the first ones carry it into valid frames.
+# With a mask, these models keep padding out of every layer. In others, convolutions above the first
+# ones carry it into valid frames.
 _MASKING = {"hubert", "unispeech", "unispeech-sat", "wav2vec2", "wavlm"}
-_FOR_TRAINING = {"masked_spec_embed"}  # weights that are not used in evaluation mode
+_FOR_TRAINING = {"masked_spec_embed"}  # weights not used in evaluation mode
 _EXTRACTORS = {"Wav2Vec2FeatureExtractor", "WhisperFeatureExtractor"}
 
 
 class SpeechModel:
-    """What is known of a pretrained model without its weights: its configuration and its input.
+    """Configuration and feature extractor of a pretrained speech model, without its weights.
 
     Parameters
     ----------
@@ -35,13 +35,13 @@ class SpeechModel:
     Attributes
     ----------
     name : str
-        The same as a string.
+        The model as a string.
     sample_rate : int [Hz]
-        Rate of the waveforms that it takes.
+        Sample rate of its input.
     n_layers : int
-        Its layers, without number 0, the input of the first.
+        Number of layers, without layer 0, the input of the first.
     hidden_size : int
-        Units of each layer.
+        Number of units in each layer.
     """
 
     def __init__(self, model: str | os.PathLike[str]) -> None:
@@ -55,7 +55,7 @@ class SpeechModel:
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"model={self.name!r} has no configuration or no feature extractor of a speech "
-                f"model, which their save_pretrained would write: {error}"
+                f"model; save_pretrained of each writes it: {error}"
             ) from error
         extractor = type(self.extractor).__name__
         is_encoder = extractor == "WhisperFeatureExtractor" or not self.config.is_encoder_decoder
@@ -77,20 +77,7 @@ class SpeechModel:
         )
 
     def cut(self, waveform: NDArray[np.float32], max_duration: float) -> list[NDArray[np.float32]]:
-        """Normalise a waveform as the model wants it, and cut it into windows of even length.
-
-        Parameters
-        ----------
-        waveform : ndarray of float32, shape (n_samples,)
-            A recording; one of less than 0.1 s is padded with zeros to that length.
-        max_duration : float > 0 [s]
-            Length that no window exceeds.
-
-        Returns
-        -------
-        windows : list of ndarray of float32, each of shape (n_samples_of_the_window,)
-            The windows in order.
-        """
+        """Normalise a waveform for the model and cut it into windows of equal length."""
         longest = round(max_duration * self.sample_rate)
         if self.is_whisper:
             longest = min(longest, self.extractor.n_samples)
@@ -103,36 +90,16 @@ class SpeechModel:
         return np.array_split(waveform, -(-len(waveform) // longest))
 
     def load(self, layer: int | str, device: torch.device) -> SpeechEncoder:
-        """Load the weights.
-
-        Parameters
-        ----------
-        layer : int or "mean"
-            Layer whose hidden states are wanted, or the mean of all.
-        device : torch.device
-            Where to compute.
-
-        Returns
-        -------
-        encoder : SpeechEncoder
-            The model with its weights, in evaluation mode and single precision.
-
-        Raises
-        ------
-        ValueError
-            If the device is not there, or the weights cannot be loaded or are not complete.
-        ImportError
-            If the transformers package is missing.
-        """
+        """Load the weights."""
         try:
             torch.zeros(1, device=device).cpu()
-        except (RuntimeError, AssertionError, ImportError) as error:  # as the backend has it
+        except (RuntimeError, AssertionError, ImportError) as error:  # depending on the backend
             raise ValueError(
                 f"device={str(device)!r} cannot be used here; pass 'auto' or 'cpu': {error}"
             ) from error
-        self.config.add_adapter = False  # what comes above the last layer is not wanted
+        self.config.add_adapter = False  # it is above the last layer
         try:
-            # Loading draws initial weights, even if all are found.
+            # Loading draws random weights first, even if all are found.
             with torch.random.fork_rng([]):
                 network, report = _import_transformers().AutoModel.from_pretrained(
                     self.name,
@@ -140,31 +107,21 @@ class SpeechModel:
                     local_files_only=self.is_folder,
                     output_loading_info=True,
                 )
-        except Exception as error:  # of torch, pickle or safetensors
+        except Exception as error:  # from torch, pickle or safetensors
             raise ValueError(
                 f"model={self.name!r} has no weights that can be loaded: {error}"
             ) from error
         if missing := sorted(set(report["missing_keys"]) - _FOR_TRAINING):
             raise ValueError(
                 f"model={self.name!r} lacks {len(missing)} weights of a {self.config.model_type!r} "
-                f"model, such as {missing[0]!r}, in whose place there would be random ones."
+                f"model, such as {missing[0]!r}, which would be random."
             )
         network = network.get_encoder() if self.is_whisper else network
         return SpeechEncoder(self, network.to(device, torch.float32).eval(), layer)
 
 
 class SpeechEncoder:
-    """A pretrained model with its weights: from windows of waveforms to hidden states.
-
-    Parameters
-    ----------
-    model : SpeechModel
-        What the network is.
-    network : torch.nn.Module
-        The network of the transformers library.
-    layer : int or "mean"
-        Layer whose hidden states are wanted, or the mean of all.
-    """
+    """A pretrained speech model with its weights: computes hidden states of windows."""
 
     def __init__(self, model: SpeechModel, network: Any, layer: int | str) -> None:
         self._model, self._network, self._layer = model, network, layer
@@ -172,28 +129,28 @@ class SpeechEncoder:
     def encode(
         self, windows: list[NDArray[np.float32]], batch_size: int
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Compute the hidden states of each window, which the other windows do not change.
+        """Compute the hidden states of each window, independent of the other windows.
 
         Parameters
         ----------
         windows : list of ndarray of float32, each of shape (n_samples_of_the_window,)
-            As `SpeechModel.cut` returns them.
+            From `SpeechModel.cut`.
         batch_size : int > 0
-            Windows computed together, at most.
+            Maximum number of windows in a batch.
 
         Yields
         ------
         n : int
-            Number of a window; they come in order of their lengths.
+            Number of a window. Windows come in the order of their lengths.
         hidden : ndarray of float32, shape (n_frames, hidden_size)
-            Its hidden states, but for frames of padding.
+            Its hidden states, without frames of padding.
 
         Raises
         ------
         ValueError
-            If the mean of layers of different lengths is wanted.
+            If ``layer="mean"`` and the layers differ in length.
         """
-        # Whisper takes a window of whatever length as one of 30 s.
+        # Whisper pads every window to 30 s.
         mixed = self._model.is_whisper or self._model.masks_padding
         for batch in _batches([len(window) for window in windows], batch_size, mixed):
             hidden = self._forward([windows[n] for n in batch])
@@ -201,21 +158,21 @@ class SpeechEncoder:
                 yield n, frames[: self._n_frames(len(windows[n]), len(frames))]
 
     def _forward(self, windows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        # Some versions of transformers draw random numbers for every layer, and drop none.
+        # Some versions of transformers draw random numbers for every layer, unused in evaluation.
         with torch.inference_mode(), torch.random.fork_rng([]), warnings.catch_warnings():
-            # WavLM in transformers hands torch two masks of different types.
+            # WavLM of transformers passes two masks of different types to torch.
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
             inputs = {k: v.to(self._network.device) for k, v in self._inputs(windows).items()}
             outputs = self._network(**inputs, output_hidden_states=True)
-            # Versions of transformers differ in whether the last hidden state of a model with a
-            # final normalisation is taken before or after it.
+            # In some versions of transformers, the last of hidden_states is taken before the final
+            # normalisation.
             states = [*outputs.hidden_states[:-1], outputs.last_hidden_state]
             if self._layer != "mean":
                 return states[int(self._layer)].cpu().numpy()
             if len({state.shape for state in states}) > 1:
                 raise ValueError(
-                    f"layer='mean' of model={self._model.name!r} has layers of different lengths; "
-                    "take a single one."
+                    f"layer='mean' needs layers of equal length, which model={self._model.name!r} "
+                    "does not have; pass the number of one layer."
                 )
             return (sum(states) / len(states)).cpu().numpy()
 
@@ -233,7 +190,7 @@ class SpeechEncoder:
         return inputs if mask.all() else inputs | {"attention_mask": torch.from_numpy(mask)}
 
     def _n_frames(self, n_samples: int, n_computed: int) -> int:
-        """Count the frames that stem from the samples of a window and not from padding."""
+        """Count the frames of a window that are not padding."""
         if self._model.is_whisper:
             return -(-n_samples // (2 * self._model.extractor.hop_length))
         if not self._model.masks_padding:
@@ -245,7 +202,7 @@ class SpeechEncoder:
 
 
 def _batches(lengths: Sequence[int], batch_size: int, mixed: bool) -> Iterator[list[int]]:
-    """Yield what goes together: indices of similar lengths if mixed, else of equal ones."""
+    """Yield batches of indices, sorted by length; unless mixed, a batch has a single length."""
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     for _, run in groupby(order, key=lambda n: mixed or lengths[n]):
         while batch := list(islice(run, batch_size)):

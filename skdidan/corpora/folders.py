@@ -6,6 +6,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,12 @@ def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
             "that differ."
         )
     if check:
-        reasons = {file: reason for file in files if (reason := _read_error(file))}
+        reasons = {}
+        for file in files:
+            try:
+                read_audio(file)
+            except (OSError, ValueError) as error:
+                reasons[file] = str(error)
         if reasons:
             parts.append(
                 f"{len(reasons)} of {len(files)} audio files below {str(audio.root)!r} cannot be "
@@ -116,55 +122,27 @@ def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
     return [str(file) for file in files]
 
 
-def _read_error(file: Path) -> str:
-    """Return why a file cannot be read, or an empty string."""
-    try:
-        read_audio(file)
-    except (OSError, ValueError) as error:
-        return str(error)
-    return ""
-
-
 class AudioFiles:
-    """Audio files below a folder, and files that cannot be read.
-
-    Hidden files and folders are ignored. All lists are sorted by the path below the folder.
-
-    Parameters
-    ----------
-    root : Path
-        The folder.
-
-    Attributes
-    ----------
-    files : list of Path
-        Files in supported formats, judged by their suffixes.
-    broken : list of Path
-        Links without a target, whatever their suffix.
-    closed : list of Path
-        Folders that could not be opened.
-    unsupported : list of Path
-        Audio in other formats, unless the same file exists in a supported one.
-    """
+    """Audio files below a folder, sorted by path; hidden files and folders are ignored."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.closed: list[Path] = []
+        self.closed: list[Path] = []  # folders that could not be opened
         self._paths = sorted(self._walk(), key=self.name)
         self.closed.sort(key=self.name)
-        self.broken = [path for path in self._paths if not os.path.exists(path)]
+        self.broken = [path for path in self._paths if not os.path.exists(path)]  # links
         self.files = self.with_suffix(SUFFIXES)
+        # Audio in other formats, unless the same file exists in a supported one.
         stems = {path.with_suffix("") for path in self.files}
         self.unsupported = [
             path for path in self.with_suffix(_UNSUPPORTED) if path.with_suffix("") not in stems
         ]
 
     def _walk(self) -> Iterator[Path]:
-        walked = set()
-
         def note(error: OSError) -> None:
             self.closed.append(Path(error.filename))
 
+        walked = set()
         for folder, inner, names in os.walk(self.root, followlinks=True, onerror=note):
             inner[:] = [name for name in inner if not name.startswith(".")]
             if (target := os.path.realpath(folder)) in walked:
@@ -179,10 +157,16 @@ class AudioFiles:
             path for path in self._paths if path.suffix.lower() in suffixes and os.path.isfile(path)
         ]
 
+    def by_preference(self) -> list[Path]:
+        """List the files: by format, and those of one format by the depth of their folders."""
+        return sorted(
+            self.files, key=lambda path: (SUFFIXES.index(path.suffix.lower()), len(path.parts))
+        )
+
     def recordings(self) -> list[Path]:
         """List each recording once, in its preferred format."""
         best: dict[Path, Path] = {}
-        for path in sorted(self.files, key=lambda path: SUFFIXES.index(path.suffix.lower())):
+        for path in self.by_preference():
             best.setdefault(path.with_suffix(""), path)
         return sorted(best.values(), key=self.name)
 
@@ -195,10 +179,7 @@ class AudioFiles:
         return examples([self.name(path) for path in paths])
 
     def report(self, unsupported: Sequence[Path] | None = None) -> str:
-        """Describe what cannot be read, or return an empty string.
-
-        `unsupported` replaces the attribute of that name.
-        """
+        """Describe what cannot be read, if anything; `unsupported` replaces that attribute."""
         unsupported = self.unsupported if unsupported is None else unsupported
         below, parts = f"below {str(self.root)!r}", []
         if self.broken:
@@ -253,12 +234,11 @@ def check_folder(root: Any, expected: str) -> Path:
 
 def group_by_file(files: Iterable[Any]) -> dict[Any, list[Any]]:
     """Group paths and segments by the file on disk that they point to; skip waveforms."""
-    paths = [file for file in files if isinstance(file, str | os.PathLike)]
-    names = {os.fspath(path) for path in paths}
-    identities = {name: _file_identity(name) for name in names}
+    identify = cache(_file_identity)
     groups: dict[Any, list[Any]] = {}
-    for path in paths:
-        groups.setdefault(identities[os.fspath(path)], []).append(path)
+    for file in files:
+        if isinstance(file, str | os.PathLike):
+            groups.setdefault(identify(os.fspath(file)), []).append(file)
     return groups
 
 
@@ -278,13 +258,13 @@ def span(file: Any) -> tuple[float, float]:
     return file.start, math.inf if file.end is None else file.end
 
 
-def examples(names: Sequence[str], n: int = 3) -> str:
-    """List the first few names, for messages."""
-    return ", e.g. " + ", ".join(names[:n]) if names else ""
+def examples(names: Sequence[str]) -> str:
+    """List the first three names, for messages."""
+    return ", e.g. " + ", ".join(names[:3]) if names else ""
 
 
-def tally(counts: Mapping[str, int], n: int = 10) -> str:
-    """List the most frequent names with their counts, for messages."""
+def tally(counts: Mapping[str, int]) -> str:
+    """List the ten most frequent names with their counts, for messages."""
     names = sorted(counts, key=lambda name: (-counts[name], name))
-    more = [f"{len(names) - n} more"] if len(names) > n else []
-    return ", ".join([*(f"{name!r} ({counts[name]})" for name in names[:n]), *more])
+    more = [f"{len(names) - 10} more"] if len(names) > 10 else []
+    return ", ".join([*(f"{name!r} ({counts[name]})" for name in names[:10]), *more])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -157,7 +157,6 @@ class _CorpusReader:
             re.compile(rf"(?:^|/)(?:{pattern})$", re.IGNORECASE) for pattern in corpus.patterns
         ]
         self.codes = _read_annotation(corpus, audio)
-        self.matches: dict[Path, re.Match[str] | None] = {}
         self.unplaced: list[Path] = []
         self.unknown: Counter[str] = Counter()
         self.videos: list[Path] = []
@@ -165,19 +164,14 @@ class _CorpusReader:
 
     def read(self) -> list[_Utterance]:
         """Return one utterance per recording, in the order of the files."""
-        files, videos, unsupported = self.audio.files, self._videos(), self.audio.unsupported
-        self.matches = self._match([*files, *videos, *unsupported])
+        videos, unsupported = self._videos(), self.audio.unsupported
+        matches = self._match([*self.audio.files, *videos, *unsupported])
         utterances: dict[tuple[str, ...], _Utterance] = {}
         spellings: dict[str, str] = {}
-        for file in sorted(files, key=_preference):
-            match = self.matches[file]
-            if match is None:
-                self.unplaced.append(file)
-                continue
-            code = self._code(match, file)
-            label = canonical_label(code, self.mapping, self.corpus.words)
-            if label is None:
-                self.unknown[code or "no label"] += 1
+        for file in self.audio.by_preference():
+            match = matches.get(file)
+            label = match and self._label(file, match)
+            if match is None or label is None:
                 self.unplaced.append(file)
                 continue
             speaker = self._speaker(match)
@@ -185,44 +179,39 @@ class _CorpusReader:
             sex = match.groupdict().get("sex") or speaker
             sex = self.corpus.sex.get(sex.lower(), "unknown")
             utterances.setdefault(self._identity(match), (file, label, speaker, sex))
+        read = {file for file, match in matches.items() if self._identity(match) in utterances}
         self.unplaced.sort(key=self.audio.name)
-        self.videos = [file for file in videos if self._has_audio(file, utterances) is False]
-        self.unsupported = [file for file in unsupported if not self._has_audio(file, utterances)]
+        self.videos = [file for file in videos if file in matches and file not in read]
+        self.unsupported = [file for file in unsupported if file not in read]
         return sorted(utterances.values(), key=lambda utterance: self.audio.name(utterance[0]))
 
     def _videos(self) -> list[Path]:
         """List the videos; one file of eNTERFACE'05 lacks the dot of its suffix."""
         video = self.corpus.video
-        if not video:
-            return []
-        undotted = [
-            file for file in self.audio.with_suffix(("",)) if file.name.lower().endswith(video[1:])
-        ]
-        return [*self.audio.with_suffix((video,)), *undotted]
+        files = self.audio.with_suffix((video, "")) if video else []
+        return [file for file in files if file.name.lower().endswith(video[1:])]
 
-    def _match(self, files: Sequence[Path]) -> dict[Path, re.Match[str] | None]:
-        """Match each file; among files of one name the match of the earliest pattern is used."""
-
-        def rank(match: re.Match[str]) -> int:
-            return self.patterns.index(match.re)
-
-        found: dict[Path, re.Match[str] | None] = {}
+    def _match(self, files: Sequence[Path]) -> dict[Path, re.Match[str]]:
+        """Match the files; among files of one name the match of the earliest pattern is used."""
+        found: dict[Path, re.Match[str]] = {}
         best: dict[str, re.Match[str]] = {}
-        for file in files:
-            path, name = self.audio.name(file.with_suffix("")), file.stem.lower()
-            matches = (pattern.search(path) for pattern in self.patterns)
-            match = found[file] = next(filter(None, matches), None)
-            if match:
-                best[name] = min(best.get(name, match), match, key=rank)
-        return {
-            file: match and min(match, best[file.stem.lower()], key=rank)
-            for file, match in found.items()
-        }
+        paths = {file: self.audio.name(file.with_suffix("")) for file in files}
+        for pattern in self.patterns:
+            matches = {file: pattern.search(path) for file, path in paths.items()}
+            new = {file: match for file, match in matches.items() if match and file not in found}
+            found |= {file: best.get(file.stem.lower(), match) for file, match in new.items()}
+            for file, match in new.items():
+                best.setdefault(file.stem.lower(), match)
+        return found
 
-    def _code(self, match: re.Match[str], file: Path) -> str:
-        if self.corpus.annotation is None:
-            return match["emotion"].lower()
-        return self.codes.get(file.stem.lower(), "")
+    def _label(self, file: Path, match: re.Match[str]) -> str | None:
+        """Return the label of a file, or count its code as unknown."""
+        in_name = self.corpus.annotation is None
+        code = match["emotion"].lower() if in_name else self.codes.get(file.stem.lower(), "")
+        label = canonical_label(code, self.mapping, self.corpus.words)
+        if label is None:
+            self.unknown[code or "no label"] += 1
+        return label
 
     def _speaker(self, match: re.Match[str]) -> str:
         name = self.corpus.speaker.format(**match.groupdict())
@@ -231,11 +220,6 @@ class _CorpusReader:
     def _identity(self, match: re.Match[str]) -> tuple[str, ...]:
         groups = {**match.groupdict(), "speaker": self._speaker(match)}
         return tuple((groups[name] or "").lower() for name in sorted(groups))
-
-    def _has_audio(self, file: Path, utterances: Container[tuple[str, ...]]) -> bool | None:
-        """Return whether the utterance of a file was read; None if the file is not an utterance."""
-        match = self.matches[file]
-        return None if match is None else self._identity(match) in utterances
 
     def report(self) -> str:
         """Describe the files that were left out, or return an empty string."""
@@ -286,14 +270,9 @@ def _read_annotation(corpus: Corpus, audio: AudioFiles) -> dict[str, str]:
     codes: dict[str, str] = {}
     if corpus.annotation is None:
         return codes
-    line = re.compile(corpus.annotation.line, re.MULTILINE)
     for file in audio.with_suffix((".txt",)):
         if file.parent.name.lower() == corpus.annotation.folder.lower():
             text = file.read_text(encoding="utf-8", errors="replace")
-            for match in line.finditer(text):
+            for match in re.finditer(corpus.annotation.line, text, re.MULTILINE):
                 codes[match["utterance"].lower()] = match["emotion"].lower()
     return codes
-
-
-def _preference(path: Path) -> tuple[int, int]:
-    return SUFFIXES.index(path.suffix.lower()), len(path.parts)

@@ -90,11 +90,7 @@ def corpus_key(name: object) -> str:
     return re.sub(r"[^a-z0-9]", "", str(name).lower()).removesuffix("05")
 
 
-def _enterface_counts(n: int, n_happiness: int) -> dict[str, int]:
-    emotions = ("anger", "disgust", "fear", "sadness", "surprise")
-    return {**dict.fromkeys(emotions, n), "happiness": n_happiness}
-
-
+_BASIC = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 _INITIALS = {"f": "female", "m": "male"}
 _CREMAD_WOMEN = (
     *(1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1012, 1013, 1018, 1020, 1021, 1024, 1025),
@@ -110,10 +106,8 @@ CORPORA = {
         patterns=(r"(?P<speaker>[^/]+)/(?P<emotion>[^/]+)/(?P<item>\d+)",),
         layout="<speaker>/<emotion>/<number>, such as wangzhe/angry/201",
         sex={
-            "liuchanhg": "female",
-            "wangzhe": "male",
-            "zhaoquanyin": "female",
-            "zhaozuoxiang": "male",
+            **dict.fromkeys(("liuchanhg", "zhaoquanyin"), "female"),
+            **dict.fromkeys(("wangzhe", "zhaozuoxiang"), "male"),
         },
         counts=(
             dict.fromkeys(("anger", "fear", "happiness", "neutral", "sadness", "surprise"), 200),
@@ -158,16 +152,8 @@ CORPORA = {
             "w": "anger",
         },
         sex={
-            "03": "male",
-            "08": "female",
-            "09": "female",
-            "10": "male",
-            "11": "male",
-            "12": "male",
-            "13": "female",
-            "14": "female",
-            "15": "male",
-            "16": "female",
+            **dict.fromkeys(("08", "09", "13", "14", "16"), "female"),
+            **dict.fromkeys(("03", "10", "11", "12", "15"), "male"),
         },
         counts=(
             {
@@ -195,11 +181,7 @@ CORPORA = {
             "tri": "sadness",
         },
         sex=_INITIALS,
-        counts=(
-            dict.fromkeys(
-                ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"), 84
-            ),
-        ),
+        counts=(dict.fromkeys((*_BASIC, "neutral"), 84),),
     ),
     "enterface": Corpus(
         title="eNTERFACE'05, an audio-visual emotion database",
@@ -223,7 +205,10 @@ CORPORA = {
         video=".avi",
         # The first version has 42 subjects with five sentences of each emotion, minus three of
         # happiness, plus one long recording of each emotion by subject 6. There is no subject 12.
-        counts=(_enterface_counts(211, 208), _enterface_counts(210, 207)),
+        counts=(
+            {**dict.fromkeys(_BASIC, 211), "happiness": 208},
+            {**dict.fromkeys(_BASIC, 210), "happiness": 207},
+        ),
         remark=" The six files of subject 6 are recordings of about a minute, not utterances.",
     ),
     "iemocap": Corpus(
@@ -268,14 +253,7 @@ CORPORA = {
         },
         sex={f"{actor:02}": "male" if actor % 2 else "female" for actor in range(1, 25)},
         # 24 actors with 8 utterances of each emotion and 4 neutral ones.
-        counts=(
-            {
-                **dict.fromkeys(("anger", "calm", "disgust", "fear", "happiness"), 192),
-                "neutral": 96,
-                "sadness": 192,
-                "surprise": 192,
-            },
-        ),
+        counts=({**dict.fromkeys((*_BASIC, "calm"), 192), "neutral": 96},),
     ),
     "savee": Corpus(
         title="SAVEE, the Surrey audio-visual expressed emotion database",
@@ -292,14 +270,7 @@ CORPORA = {
         },
         sex=dict.fromkeys(("dc", "je", "jk", "kl"), "male"),
         # 4 speakers with 15 utterances of each emotion and 30 neutral ones.
-        counts=(
-            {
-                **dict.fromkeys(
-                    ("anger", "disgust", "fear", "happiness", "sadness", "surprise"), 60
-                ),
-                "neutral": 120,
-            },
-        ),
+        counts=({**dict.fromkeys(_BASIC, 60), "neutral": 120},),
     ),
     "shemo": Corpus(
         title="ShEMO, the Sharif emotional speech database (Persian)",
@@ -334,11 +305,7 @@ CORPORA = {
         sex=dict.fromkeys(("oaf", "yaf"), "female"),
         slips={"oa": "OAF"},  # OA_bite_neutral
         # 2 speakers with 200 words of each emotion.
-        counts=(
-            dict.fromkeys(
-                ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"), 400
-            ),
-        ),
+        counts=(dict.fromkeys((*_BASIC, "neutral"), 400),),
     ),
     "urdu": Corpus(
         title="URDU, spontaneous Urdu speech from talk shows",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,36 +15,16 @@ Array = NDArray[Any]
 
 
 class Cues(NamedTuple):
-    """Deviations of an utterance from its speaker's habitual voice.
+    """Deviations of an utterance from its speaker's habitual voice."""
 
-    Attributes
-    ----------
-    pitch : float [semitones]
-        Level of the fundamental frequency.
-    range : float [octaves]
-        Width of the intonation contour; 1 doubles it.
-    tempo : float [octaves]
-        Syllable rate.
-    energy : float [dB]
-        Speech level.
-    tilt : float [octaves]
-        Corner frequency of the glottal spectrum; higher values sound pressed and bright.
-    breath : float [dB]
-        Aspiration noise relative to voicing.
-    jitter : float [octaves]
-        Irregularity of the glottal periods and amplitudes (shimmer).
-    formants : float [octaves]
-        Shift of all formants, as by a smile, which shortens the vocal tract.
-    """
-
-    pitch: float = 0.0
-    range: float = 0.0
-    tempo: float = 0.0
-    energy: float = 0.0
-    tilt: float = 0.0
-    breath: float = 0.0
-    jitter: float = 0.0
-    formants: float = 0.0
+    pitch: float = 0.0  # semitones, of the fundamental frequency
+    range: float = 0.0  # octaves, width of the intonation contour: 1 doubles it
+    tempo: float = 0.0  # octaves, of the syllable rate
+    energy: float = 0.0  # dB, speech level
+    tilt: float = 0.0  # octaves, corner frequency of the glottal spectrum: high is pressed, bright
+    breath: float = 0.0  # dB, aspiration noise relative to voicing
+    jitter: float = 0.0  # octaves, irregularity of glottal periods and amplitudes (shimmer)
+    formants: float = 0.0  # octaves, all formants; a smile shortens the vocal tract and raises them
 
 
 class Consonant(NamedTuple):
@@ -61,8 +40,7 @@ class Consonant(NamedTuple):
     locus: tuple[float, float, float]  # F1, F2, F3 in Hz
 
 
-@dataclass(frozen=True)
-class Speaker:
+class Speaker(NamedTuple):
     """A voice: the constants of all utterances of one speaker."""
 
     name: str
@@ -91,33 +69,12 @@ def speak(
     tempo: float,
     foreign: float,
 ) -> Array:
-    """Synthesise one utterance of babble: consonant-vowel syllables with an intonation contour.
+    """Synthesise one utterance of babble, with shape (duration * sample_rate,).
 
     Rosenberg pulses with jitter, shimmer and aspiration pass through moving formants; stops and
-    fricatives add shaped noise (Klatt, 1980, J. Acoust. Soc. Am. 67(3); Rosenberg, 1971, J. Acoust.
-    Soc. Am. 49(2B)).
-
-    Parameters
-    ----------
-    rng : Generator
-        Source of the syllables, accents and noises.
-    speaker : Speaker
-        The voice.
-    cues : Cues
-        Deviations from the habitual voice.
-    duration : float [s]
-        Length of the utterance.
-    sample_rate : int [Hz]
-        Samples per second.
-    tempo : float [syllables/s]
-        Habitual syllable rate.
-    foreign : float in [0, 1]
-        Share of Spanish vowels; the others are English.
-
-    Returns
-    -------
-    speech : ndarray, shape (duration * sample_rate,)
-        Sound pressure in arbitrary units.
+    fricatives add shaped noise. `duration` is in seconds, `sample_rate` in Hz and `tempo` in
+    syllables per second; `foreign` is the share of Spanish vowels, the others are English.
+    `make_speech_corpora` cites the sources.
     """
     hop = round(0.01 * sample_rate)
     n_samples = round(duration * sample_rate)
@@ -220,7 +177,7 @@ def _melody(rng: np.random.Generator, gestures: Gestures, cues: Cues, times: Arr
     when, height = gestures.accents.T
     line += np.exp(-0.5 * ((times[:, None] - when) / 0.07) ** 2) @ height
     knots = np.arange(0.0, times[-1] + 0.3, 0.3)
-    drift = np.interp(times, knots, _normal(rng, knots))
+    drift = np.interp(times, knots, rng.standard_normal(len(knots)))
     irregular = 0.15 * 2**cues.jitter
     tremor = np.sin(2 * np.pi * (rng.uniform(6.0, 9.0) * times + rng.random()))
     return cues.pitch + 2**cues.range * line + 0.4 * drift + irregular * tremor
@@ -241,13 +198,14 @@ def _excitation(
     cycles = np.cumsum(np.interp(t, times, f0)) / sample_rate
     starts = np.interp(np.arange(cycles[-1] + 2), cycles, t)
     irregular = 2**cues.jitter
-    starts[1:-1] += 0.006 * irregular * _normal(rng, starts[2:]) * np.diff(starts)[1:]
+    wobble = rng.standard_normal(len(starts) - 2)
+    starts[1:-1] += 0.006 * irregular * wobble * np.diff(starts)[1:]
     cycles = np.interp(t, starts, np.arange(len(starts)))
     index = cycles.astype(np.intp)
 
     open_quotient = np.clip(0.6 - 0.08 * cues.tilt, 0.4, 0.85)
     flow = _rosenberg_pulse(cycles - index, open_quotient)
-    shimmer = np.exp(0.04 * irregular * _normal(rng, starts))[index]
+    shimmer = np.exp(0.04 * irregular * rng.standard_normal(len(starts)))[index]
     # The lips radiate the derivative of the flow, which has an edge when the glottis closes.
     pulses = np.diff(flow, prepend=0.0) * shimmer
     pulses /= np.sqrt(np.mean(pulses**2))
@@ -326,10 +284,6 @@ def _frication_bands(gestures: Gestures, speaker: Speaker, times: Array) -> Arra
     syllable = np.searchsorted(gestures.onsets, times + 0.01).clip(1) - 1
     bands = np.array([(c.centre, c.width) for c in CONSONANTS])
     return bands[gestures.consonants[syllable]] * speaker.tract
-
-
-def _normal(rng: np.random.Generator, like: Array) -> Array:
-    return rng.standard_normal(len(like))
 
 
 # Average men, F1 F2 F3 in Hz. English: Peterson and Barney (1952). Spanish: F1 and F2 after Bradlow

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -20,8 +19,7 @@ __all__ = ["EXPRESSIONS", "make_speech_corpora"]
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Corpus:
+class Corpus(NamedTuple):
     """Properties shared by the utterances of a corpus."""
 
     foreign: float  # share of Spanish vowels
@@ -33,7 +31,7 @@ class Corpus:
     handling: float  # dB, standard deviation of the recording gain between utterances
     snr: float  # dB, for neutral speech
     noise_slope: float  # dB per octave
-    channel: tuple[float, ...]  # dB at CHANNEL_HZ
+    channel: Array  # dB at CHANNEL_HZ
 
 
 def make_speech_corpora(
@@ -124,14 +122,10 @@ def make_speech_corpora(
     >>> sorted(corpora.y_tgt.tolist())
     ['anger', 'fear', 'happiness', 'neutral', 'sadness']
     """
-    counts = {
-        "n_source": n_source,
-        "n_target": n_target,
-        "n_speakers_source": n_speakers_source,
-        "n_speakers_target": n_speakers_target,
-    }
-    for name, count in counts.items():
-        check_count(name, count)
+    check_count("n_source", n_source)
+    check_count("n_target", n_target)
+    check_count("n_speakers_source", n_speakers_source)
+    check_count("n_speakers_target", n_speakers_target)
     _check_number("duration", duration, Real, 0.5, np.inf)
     _check_number("sample_rate", sample_rate, Integral, 8000, 48000)
     _check_number("shift", shift, Real, 0, 2)
@@ -140,9 +134,11 @@ def make_speech_corpora(
     # One random stream per corpus, so that the size of one does not change the other.
     seeds = check_random_state(random_state).randint(2**31 - 1, size=2)
     corpora = Bunch(classes=np.array(classes), sample_rate=int(sample_rate), DESCR=DESCR)
+    pairs: Any = zip(SOURCE, TARGET, strict=True)
+    shifted = Corpus(*(here + shift * (there - here) for here, there in pairs))
     for side, seed, corpus, n, n_speakers in (
         ("src", seeds[0], SOURCE, n_source, n_speakers_source),
-        ("tgt", seeds[1], _interpolate(SOURCE, TARGET, shift), n_target, n_speakers_target),
+        ("tgt", seeds[1], shifted, n_target, n_speakers_target),
     ):
         rng = np.random.default_rng(seed)
         speakers = [_draw_speaker(rng, corpus, f"{side}{i:02}", i) for i in range(n_speakers)]
@@ -176,16 +172,6 @@ def _check_emotions(emotions: Sequence[str]) -> list[str]:
     if not names or len(set(names)) < len(names):
         raise ValueError(f"emotions must name at least one emotion, each once; got {names}.")
     return sorted(names)
-
-
-def _interpolate(source: Corpus, target: Corpus, shift: float) -> Corpus:
-    def mix(a: Any, b: Any) -> Any:
-        if isinstance(a, tuple):
-            return tuple(mix(x, y) for x, y in zip(a, b, strict=True))
-        return a + shift * (b - a)
-
-    fields = {name: mix(value, getattr(target, name)) for name, value in vars(source).items()}
-    return replace(source, **fields)
 
 
 def _draw_speaker(rng: np.random.Generator, corpus: Corpus, name: str, index: int) -> Speaker:
@@ -237,7 +223,7 @@ def _record(
     colour = 10 ** (corpus.noise_slope * octaves / 20)
     colour *= 10 ** (-corpus.snr / 20) * np.sqrt(n_samples * n_bins / np.sum(colour**2) / 2)
     noise = rng.standard_normal((2, n_bins), dtype=np.float32)
-    channel = np.interp(octaves, np.log2(np.array(CHANNEL_HZ) / 1000.0), corpus.channel)
+    channel = np.interp(octaves, np.log2(CHANNEL_HZ / 1000.0), corpus.channel)
     gain = 10 ** ((channel + rng.normal(corpus.level, corpus.handling)) / 20)
     spectrum = gain * (scipy.fft.rfft(speech) + colour * (noise[0] + 1j * noise[1]))
     return np.clip(scipy.fft.irfft(spectrum, n_samples), -1.0, 1.0).astype(np.float32)
@@ -278,7 +264,7 @@ DIALECT = {
 HABIT = Cues(0.0, 0.08, 0.05, 1.0, 0.12, 0.8, 0.2, 0.0)
 VARIATION = Cues(0.8, 0.12, 0.07, 0.8, 0.12, 0.8, 0.25, 0.01)
 
-CHANNEL_HZ = (60.0, 120.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
+CHANNEL_HZ = np.array([60.0, 120.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0])
 SOURCE = Corpus(
     foreign=0.0,
     pitch=0.0,
@@ -289,7 +275,7 @@ SOURCE = Corpus(
     handling=1.0,
     snr=36.0,
     noise_slope=-4.0,
-    channel=(-3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0),
+    channel=np.array([-3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0]),
 )
 TARGET = Corpus(
     foreign=1.0,
@@ -301,5 +287,5 @@ TARGET = Corpus(
     handling=7.0,
     snr=26.0,
     noise_slope=-2.5,
-    channel=(-24.0, -9.0, -2.0, 1.0, 3.0, 6.0, 1.0, -12.0),
+    channel=np.array([-24.0, -9.0, -2.0, 1.0, 3.0, 6.0, 1.0, -12.0]),
 )

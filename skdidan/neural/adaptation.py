@@ -64,28 +64,17 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         Classification loss. "auto" takes `default_loss`.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
-    lr : float > 0, default=1e-3
-        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
-    weight_decay : float >= 0, default=1e-4
-        Weight decay of AdamW.
-    max_epochs : int > 0, default=60
-        Passes over the larger domain.
-    validation_fraction : float between 0 and 1, optional
-        Share of the source that is held out for ``monitor="source"``.
-    monitor : str, optional
-        Score that selects the best epoch; see `DIDANClassifier`.
-    patience : int > 0, optional
-        Epochs without a better score after which training stops.
-    batch_size : int > 0, default=64
-        Largest number of rows of each domain in a batch.
-    device : str, default="auto"
-        Device to train on; "auto" takes a GPU if there is one.
-    random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and dropout.
+    lr, weight_decay : float, default=1e-3, 1e-4
+        Learning rate and weight decay of AdamW.
+    max_epochs, batch_size : int, default=60, 64
+        Passes over the larger domain, and rows of each domain in a batch.
+    validation_fraction, monitor, patience : float, str, int, optional
+        Held-out share of the source, score that selects the best epoch, and epochs without a better
+        score before a stop; see `DIDANClassifier`.
+    device, random_state, verbose : str, int, int, default="auto", None, 0
+        Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training.
-    verbose : int, default=0
-        1 prints a line per epoch.
 
     Attributes
     ----------

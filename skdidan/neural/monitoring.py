@@ -112,23 +112,7 @@ class EpochScores(Callback):
 
 
 def check_monitor(monitor: Any) -> list[str]:
-    """Return the factors of a monitor, or raise a ValueError.
-
-    Parameters
-    ----------
-    monitor : str
-        "source", a key of `skdidan.criteria.TARGET_CRITERIA`, or several of them joined by ``*``.
-
-    Returns
-    -------
-    factors : list of str
-        Names of the factors.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, or a product has a factor that may be negative.
-    """
+    """Return the factors of a monitor, or raise a ValueError."""
     return split_product("monitor", monitor, {SOURCE, *TARGET_CRITERIA}, {SOURCE, *NOT_NEGATIVE})
 
 

@@ -354,35 +354,7 @@ def make_network(
     *,
     has_lengths: bool,
 ) -> nn.Module:
-    """Make a network for rows of a given shape.
-
-    Parameters
-    ----------
-    network : str, Module subclass or factory
-        "auto", a key of `NETWORKS`, or anything that is called as ``network(input_shape, n_classes,
-        **params)``.
-    params : dict
-        Further arguments of the network.
-    input_shape : tuple of int
-        Shape of a row.
-    n_classes : int
-        Number of outputs.
-    has_lengths : bool
-        Whether rows are spectrograms of different lengths, padded with NaN.
-
-    Returns
-    -------
-    module : Module
-        The network, in single precision.
-
-    Raises
-    ------
-    TypeError
-        If `network` is a module instead of a class, does not accept its arguments, or does not
-        return a module.
-    ValueError
-        If no network has this name, or the network does not accept padding but needs to.
-    """
+    """Make a network for rows of a given shape."""
     if network == "auto":
         network = "mlp" if len(input_shape) == 1 else "cnn"
     if isinstance(network, str):

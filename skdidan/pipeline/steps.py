@@ -47,22 +47,7 @@ def is_passthrough(step: Any) -> bool:
 
 
 def check_steps(steps: Any, reserved: Iterable[str]) -> None:
-    """Refuse names and steps that a pipeline cannot use.
-
-    Parameters
-    ----------
-    steps : list of (str, estimator)
-        The steps.
-    reserved : iterable of str
-        Names of the parameters of the pipeline.
-
-    Raises
-    ------
-    ValueError
-        If `steps` is no list of pairs, or a name is used twice, reserved, or contains "__".
-    TypeError
-        If a step is a class, or lacks a method.
-    """
+    """Refuse names and steps that a pipeline cannot use."""
     if not named_pairs(steps):
         raise ValueError(
             f"steps must be a list of (name, estimator), at least one; got {steps!r}. "
@@ -131,24 +116,7 @@ def scores_pairs(estimator: Any) -> bool:
 def send_through(
     estimator: Any, X: Any, sample_domain: NDArray[Any] | None = None
 ) -> tuple[Any, Any]:
-    """Return the estimator at the end of fitted pipelines and searches, and what it is given.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted one.
-    X : array-like or list, of n_samples rows
-        Its rows.
-    sample_domain : ndarray of int, shape (n_samples,), optional
-        ``>= 0`` for rows of the source; told to the pipelines that ask for it.
-
-    Returns
-    -------
-    last : estimator
-        As from `last_step`.
-    Z : array-like or list, of n_samples rows
-        What the steps before it made of the rows.
-    """
+    """Return the estimator at the end of fitted pipelines and searches, and what it is given."""
     estimator = unwrap(estimator)
     while _is_chain(estimator):
         if len(estimator) > 1:
@@ -183,27 +151,7 @@ def lend_memory(step: Any, memory: Any) -> Any:
 
 
 def fit_last(name: str, step: Any, domains: Domains) -> Any:
-    """Fit a copy of the last step.
-
-    Parameters
-    ----------
-    name : str
-        Its name, for errors.
-    step : estimator
-        The step, which stays as it is.
-    domains : Domains
-        The output of the step before.
-
-    Returns
-    -------
-    step : estimator
-        The fitted copy.
-
-    Raises
-    ------
-    TypeError
-        If there are groups and the step takes none.
-    """
+    """Fit a copy of the last step."""
     step = clone(step)
     X, y, params = _fit_arguments(step, domains)
     if domains.groups is not None:
@@ -216,24 +164,7 @@ def fit_last(name: str, step: Any, domains: Domains) -> Any:
 
 
 def fit_step(step: Any, domains: Domains, *, with_target: bool) -> tuple[Any, Domains]:
-    """Fit a copy of a transformer and send both domains through it.
-
-    Parameters
-    ----------
-    step : estimator
-        The transformer, which stays as it is.
-    domains : Domains
-        The output of the step before.
-    with_target : bool
-        Whether a later step needs the target; if not it may stay behind.
-
-    Returns
-    -------
-    step : estimator
-        The fitted copy.
-    domains : Domains
-        Its output.
-    """
+    """Fit a copy of a transformer and send both domains through it."""
     X, y, params = _fit_arguments(step, domains)
     step = clone(step)
     if hasattr(step, "fit_transform"):
