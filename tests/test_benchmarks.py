@@ -1,4 +1,4 @@
-"""The cross-corpus benchmark: tables from runs, runs kept for next time, and the code they ran."""
+"""Benchmarks: tables from runs, stored runs, and the hash of the code that they ran."""
 
 import importlib
 import sys
@@ -6,18 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import wilcoxon
 from sklearn.metrics import recall_score
 from sklearn.utils import Bunch
 
-from skdidan import DANClassifier, DIDANClassifier, LIDANClassifier
+from skdidan import CNN, DANClassifier, DIDANClassifier, LIDANClassifier
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.fixture
 def benchmark(monkeypatch):
-    """Import a script of the folder under its own name, as its neighbours do."""
+    """Return a function that imports a script of the folder by name, as the scripts do."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     return importlib.import_module
 
@@ -33,12 +34,12 @@ def call(cross_corpus, monkeypatch, *arguments):
     cross_corpus.main()
 
 
-@pytest.mark.parametrize("features", ["functionals", "logmel"])
-def test_runs_are_kept_and_tabulated(benchmark, corpora, tmp_path, monkeypatch, capsys, features):
+def test_runs_are_stored_and_tabulated(benchmark, corpora, tmp_path, monkeypatch, capsys):
+    """The table and the tests from the stored scores, and a second call that runs nothing."""
     cross_corpus = benchmark("cross_corpus")
     monkeypatch.setattr(cross_corpus, "EPOCHS", {"functionals": 1, "logmel": 1})
     path = tmp_path / "new/results.csv"
-    arguments = ["--corpora", corpora, "--features", features, "--seeds", 2, "--bf16"]
+    arguments = ["--corpora", corpora, "--features", "functionals", "--seeds", 2]
     arguments += ["--methods", "DAN*", "DIDAN", "LIDAN", "--results", path]
     arguments += ["--cache", tmp_path / "cache"]
     call(cross_corpus, monkeypatch, *arguments)
@@ -51,7 +52,7 @@ def test_runs_are_kept_and_tabulated(benchmark, corpora, tmp_path, monkeypatch, 
     def of(method):
         """Scores by task and seed."""
         tasks = cross_corpus.TASKS
-        return np.array([[scores[features, t, method, s] for s in "01"] for t in tasks])
+        return np.array([[scores["functionals", t, method, s] for s in "01"] for t in tasks])
 
     line = next(line for line in first.out.splitlines() if line.startswith("LIDAN "))
     cells = [f"{x.mean():.1f} ± {x.std(ddof=1):.1f}" for x in of("LIDAN")]
@@ -67,17 +68,37 @@ def test_runs_are_kept_and_tabulated(benchmark, corpora, tmp_path, monkeypatch, 
     again = capsys.readouterr()
     assert again.err == "" and again.out == first.out
     monkeypatch.setitem(cross_corpus.METHODS, "LIDAN", (LIDANClassifier, {"sparsity": 0.2}))
-    call(cross_corpus, monkeypatch, *arguments)  # but what became another method
-    redone = [line.split()[2] for line in capsys.readouterr().err.splitlines()]
-    assert redone == ["LIDAN"] * 4
+    call(cross_corpus, monkeypatch, *arguments)  # only the changed method is run again
+    repeated = [line.split()[2] for line in capsys.readouterr().err.splitlines()]
+    assert repeated == ["LIDAN"] * 4
 
 
-def test_a_pattern_that_matches_nothing(benchmark, corpora, monkeypatch):
+def test_spectrograms_are_run_in_half_precision(benchmark, corpora, tmp_path, monkeypatch):
+    cross_corpus = benchmark("cross_corpus")
+    monkeypatch.setattr(cross_corpus, "EPOCHS", {"functionals": 1, "logmel": 1})
+    path = tmp_path / "results.csv"
+    arguments = ["--corpora", corpora, "--features", "logmel", "--seeds", 1, "--bf16"]
+    arguments += ["--methods", "LIDAN", "--results", path, "--cache", tmp_path / "cache"]
+    call(cross_corpus, monkeypatch, *arguments)
+    rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    assert [row[2:7] for row in rows] == [
+        ["bf16", "logmel", task, "LIDAN", "0"] for task in cross_corpus.TASKS
+    ]
+    networks = []
+    for make in (cross_corpus.half_precision_cnn, CNN):
+        torch.manual_seed(0)
+        networks.append(make((16, 20), 3).eval())
+    half, single = (network(torch.ones(2, 16, 20)).logits for network in networks)
+    torch.testing.assert_close(half, single, atol=0.02, rtol=0)
+    assert not torch.equal(half, single)
+
+
+def test_a_pattern_that_matches_no_method_is_refused(benchmark, corpora, monkeypatch):
     with pytest.raises(SystemExit, match="--methods 'DaN' matches none of"):
         call(benchmark("cross_corpus"), monkeypatch, "--corpora", corpora, "--methods", "DaN")
 
 
-def test_study_compares_with_all_its_rows(benchmark, corpora, tmp_path, monkeypatch, capsys):
+def test_the_study_compares_with_all_its_rows(benchmark, corpora, tmp_path, monkeypatch, capsys):
     cross_corpus, study = benchmark("cross_corpus"), benchmark("ida_study")
     monkeypatch.setattr(cross_corpus, "EPOCHS", {"functionals": 1, "logmel": 1})
     rows = {name: study.ROWS[name] for name in ("MMD", "means alone", "DIDAN")}
@@ -112,7 +133,7 @@ def test_target_labels_do_not_reach_the_training(benchmark, domains):
     assert scores == pytest.approx(expected)
 
 
-def test_asks_where_the_corpora_are(benchmark, monkeypatch, capsys):
+def test_missing_corpora_are_reported(benchmark, monkeypatch, capsys):
     monkeypatch.delenv("SKDIDAN_CORPORA", raising=False)
     with pytest.raises(SystemExit):
         call(benchmark("cross_corpus"), monkeypatch)
@@ -152,7 +173,7 @@ def test_every_row_of_the_study_trains(benchmark):
     for name, (classifier, params) in benchmark("ida_study").ROWS.items():
         model = classifier(max_epochs=2, random_state=0, **params).fit(X, y, X + 1)
         losses[name] = model.history_[-1]["train_loss"]
-    # With an MLP, a gradient that stops below the fully connected layers stops nowhere.
+    # An MLP has only fully connected layers, below which a local gradient stops.
     alike = {("DIDAN", "DIDAN, all gradients"), ("IDA, local, means", "IDA, all gradients, means")}
     names = list(losses)
     pairs = {(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if losses[a] == losses[b]}
@@ -160,7 +181,7 @@ def test_every_row_of_the_study_trains(benchmark):
 
 
 class TestFingerprint:
-    """The hash changes with what a class can reach, and with nothing else."""
+    """The hash changes only with code that a class reaches."""
 
     CODE = '''
 """Module."""
@@ -207,11 +228,11 @@ class Method(Base):
             ("return helper(x)", "return helper(x) + 1", False),
         ],
     )
-    def test_follows_names(self, hashed, old, new, same):
+    def test_changes_with_code_that_is_reached(self, hashed, old, new, same):
         assert old in self.CODE
         assert (hashed(self.CODE) == hashed(self.CODE.replace(old, new))) is same
 
-    def test_details_count(self, hashed):
+    def test_changes_with_the_details(self, hashed):
         assert hashed(self.CODE, {"a": 1}) == hashed(self.CODE, {"a": 1})
         assert hashed(self.CODE, {"a": 1}) != hashed(self.CODE, {"a": 2})
 
@@ -222,22 +243,22 @@ class Method(Base):
 
 
 class TestPeers:
-    """The comparison with other libraries measures what it says, and runs without them."""
+    """The comparison with other libraries: its measures by hand, and a run without the peers."""
 
-    def test_objective_of_transfer_components(self, benchmark):
+    def test_objective_of_tca_by_hand(self, benchmark):
         objective = benchmark("peer_agreement").tca_objective
         # K = I and w = (1, 0): w'KHKw = 1/2, w'KLKw = 1 and w'w = 1, to be scaled by 2 / (1/2).
         kernel, contrast, w = np.eye(2), np.array([1.0, -1.0]), np.array([[1.0], [0.0]])
         assert objective(kernel, contrast, w, 0.5) == pytest.approx(6.0)
         assert objective(kernel, contrast, 3 * w, 0.5) == pytest.approx(6.0)
 
-    def test_objective_of_weights(self, benchmark):
+    def test_objective_of_kmm_by_hand(self, benchmark):
         objective = benchmark("peer_agreement").kmm_objective
         same = {"X_src": np.zeros((2, 1)), "X_tgt": np.zeros((3, 1))}  # all kernels are one
         assert objective(np.array([1.0, 1.0]), same, 1.0) == pytest.approx(-1.0)
         assert objective(np.array([2.0, 1.0]), same, 1.0) == pytest.approx((4.5 - 6) / 2)
 
-    def test_differences(self, benchmark):
+    def test_differences_ignore_signs_and_shifts(self, benchmark):
         peers = benchmark("peer_agreement")
         assert peers.relative_difference([3.0, 4.0], np.array([0.0, 4.0])) == pytest.approx(0.75)
         Z = np.array([[1.0, 2.0], [3.0, 5.0]])
@@ -279,7 +300,7 @@ class TestPeers:
 
 
 class TestSelection:
-    """Candidates, scores, what they cost to trust."""
+    """The benchmark of criteria: regret, tables and stored runs."""
 
     def test_regret_of_ties_is_that_of_their_mean(self, benchmark):
         selection = benchmark("selection")
@@ -287,7 +308,7 @@ class TestSelection:
         assert selection.regret(truth, np.array([1.0, 2.0, 2.0, 0.0])) == 50 - 35
         assert selection.regret(truth, truth) == 0
 
-    def test_tables(self, benchmark, capsys):
+    def test_tables_by_hand(self, benchmark, capsys):
         selection = benchmark("selection")
         perfect, inverse = (selection.SCORERS.index(name) for name in ("dev", "mmd"))
         rows = {}
@@ -310,7 +331,7 @@ class TestSelection:
         # The best elsewhere is the second in the first split, and the last but one in the other.
         assert lines["(labels,"] == ["other", "splits)", "15.0", "15.0"]
 
-    def test_runs_are_kept(self, benchmark, tmp_path):
+    def test_stored_runs_are_read_back(self, benchmark, tmp_path):
         selection = benchmark("selection")
         path, scores = tmp_path / "runs.csv", np.arange(len(selection.SCORERS)) / 7
         key = ("code", "functionals", "B→C", 0, "DAN 1.0", 10)
@@ -334,7 +355,7 @@ class TestSelection:
         ):
             list(selection.read(file))
 
-    def test_a_candidate_never_sees_labels_of_the_target(self, benchmark, domains):
+    def test_target_labels_do_not_change_the_scores(self, benchmark, domains):
         selection = benchmark("selection")
         X_src, y_src, X_tgt, y_tgt = domains
         speakers = np.arange(len(X_src)) % 6
@@ -345,7 +366,7 @@ class TestSelection:
         assert scores == again and len(scores) == len(selection.SCORERS)
         assert truth != other
 
-    def test_the_speakers_are_split(self, benchmark):
+    def test_no_speaker_is_both_trained_on_and_held_out(self, benchmark):
         selection = benchmark("selection")
         speakers = np.repeat(list("abcdefgh"), 5)
         train, held_out = selection.split_source(speakers, speakers, speakers, 0)

@@ -42,8 +42,8 @@ class DomainAdversary(Penalty):
 
     The discriminator is trainable: pass ``adversary.parameters()`` to the optimizer. The first call
     draws its weights with the shapes, type and device of the features; call it once before
-    counting or casting them. Drawing them does not advance torch's generator, so that the rest of
-    the network trains as it would without. Adversaries made under the same seed start equal.
+    counting or casting them. Drawing them does not advance torch's generator: the rest of the
+    network trains as it would without, and two equal adversaries start with equal weights.
 
     Parameters
     ----------
@@ -149,14 +149,15 @@ class ConditionalDomainAdversary(DomainAdversary):
     Parameters
     ----------
     hidden : sequence of int, default=(100,)
-        As in `DomainAdversary`.
+        Units of each hidden layer of the discriminator, all rectified.
     entropy_conditioning : bool, default=True
         Whether to weight the rows ("CDAN+E") or not ("CDAN").
 
     Raises
     ------
     ValueError
-        As `DomainAdversary`.
+        If `hidden` is not a sequence of whole numbers of at least 1, `entropy_conditioning` is not
+        a bool, or the number of columns changes between calls.
 
     References
     ----------

@@ -76,7 +76,7 @@ class Penalty(nn.Module, ABC):
 
     @abstractmethod
     def _penalise(self, source: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """Return the penalty of checked features; what `uses` names is passed by name if given."""
+        """Return the penalty of checked features; inputs in `uses` are passed by name, if given."""
 
     def _check(
         self, source: Tensor, target: Tensor, **memberships: Tensor | None
