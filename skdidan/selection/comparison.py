@@ -92,7 +92,7 @@ def compare(
     if not seeds or not tasks or not (methods or oracles):
         raise ValueError("compare needs at least one method or oracle, one task and one seed.")
     groups = {False: methods, True: oracles or {}}
-    runs = [
+    runs: list[dict[str, Any]] = [
         {"task": task, "method": method, "oracle": oracle, "seed": seed}
         for task in tasks
         for oracle, group in groups.items()
