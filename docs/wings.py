@@ -25,8 +25,9 @@ def imports(wing: str, found: dict[str, list[str]]) -> set[str]:
     used: set[str] = set()
     for module in found[wing]:
         for node in ast.walk(ast.parse((folder / f"{module}.py").read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("skdidan."):
-                used.add((node.module or "").split(".")[1])
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("skdidan"):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                used |= {name.split(".")[1] for name in names}
     return used & (found.keys() - {"ground", wing})
 
 

@@ -127,8 +127,8 @@ class Domains:
         X, X_tgt = take_rows(X, source), take_rows(X, target)
         _check_not_empty(X, X_tgt, ": sample_domain marks no {} row")
         y = None if y is None else take_rows(y, source)
-        if isinstance(y, np.ndarray) and y.dtype.kind == "O" and not isinstance(y.flat[0], str):
-            y = np.array(y.tolist())  # entries for target rows had turned numbers into objects
+        if getattr(y, "dtype", None) == object and all(isinstance(v, Real) and v == v for v in y):
+            y = np.array(list(y))  # entries for target rows had turned numbers into objects
         return cls(X, y, X_tgt, corpora[order], None if names is None else names[source], order)
 
     def __iter__(self) -> Iterator[Any]:
@@ -146,7 +146,7 @@ class Domains:
 
     @property
     def has_several(self) -> bool:
-        """Whether a domain consists of several corpora."""
+        """True if the source or the target has several corpora."""
         parts = np.split(self.corpora, [self.n_source])
         return any(len(np.unique(part)) > 1 for part in parts)
 
@@ -189,7 +189,7 @@ class Domains:
         )
 
     def places(self) -> tuple[Callable[[int], str], Callable[[int], str]]:
-        """Return what names a row of each domain by its place in the caller's arguments."""
+        """Return two functions from a row number to its name in errors, such as "row 3 of X"."""
         if self.order is None:
             return lambda n: f"row {n} of X", lambda n: f"row {n} of X_tgt"
         source, target = np.split(self.order, [self.n_source])

@@ -389,6 +389,7 @@ def test_parameters_reach_the_penalty(name, params, attributes, domains):
         ("cdan", {"entropy_conditioning": 1}, "entropy_conditioning must be True or False; got 1"),
         ("mcc", {"temperature": -1}, "temperature must be a finite number above 0; got -1"),
         ("dan", {"width": 1}, r"arguments of MMD, out of \['widths'\]; got \{'width': 1\}"),
+        ("deep_coral", {"args": 1}, r"arguments of CORAL, out of \[\]; got \{'args': 1\}"),
         ("dan", ["widths"], r"must be a dict of arguments of MMD, .*; got \['widths'\]"),
     ],
 )

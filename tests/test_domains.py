@@ -282,3 +282,18 @@ def test_takes_target_looks_into_wrappers():
     assert not takes_target(StandardScaler())
     assert not takes_target(GridSearchCV(StandardScaler(), {}))
     assert not takes_target("passthrough") and not takes_target(None)
+
+
+@pytest.mark.parametrize("container", [list, pd.Series, lambda y: np.array(y, dtype=object)])
+def test_numbers_beside_strings_for_the_target_are_numbers_again(container):
+    y = container(["?", 1, 2, "?", 1])
+    domains = fitted(STACKED, y, sample_domain=DOMAIN, supervised=True)
+    assert domains.y_src.tolist() == [1, 2, 1]
+
+
+@pytest.mark.parametrize("row", [1, 2])
+def test_missing_labels_are_named_in_the_stacked_shape_too(row):
+    y = np.array(["?", "anger", "fear", "?", "anger"], dtype=object)
+    y[row] = np.nan
+    with pytest.raises(ValueError, match=r"1 missing label\(s\)"):
+        fitted(STACKED, y, sample_domain=DOMAIN, supervised=True)

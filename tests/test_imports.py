@@ -77,6 +77,13 @@ def climbs(module, root=PACKAGE):
     return {other for other in used if other in WINGS and other not in allowed}
 
 
+def names_from_the_top(module, root=PACKAGE):
+    """Return what a module imports from the package itself: only wings and modules may be."""
+    own = {wing_of(other) for other in modules(root)}
+    parts = [name.split(".") for name in imports_of(module, root)]
+    return {part[1] for part in parts if part[0] == "skdidan" and len(part) > 1} - own
+
+
 def private_imports(module, root=PACKAGE):
     names = {
         name for name in imports_of(module, root) if name.split(".")[0] in {"sklearn", "skorch"}
@@ -116,6 +123,11 @@ def test_frameworks_stay_out():
         assert own and not roots & frameworks, place
 
 
+def test_no_module_imports_through_the_top_of_the_package():
+    """It would hide the wing that a name comes from."""
+    assert {module: names for module in modules() if (names := names_from_the_top(module))} == {}
+
+
 def test_no_private_imports():
     assert {module: names for module in modules() if (names := private_imports(module))} == {}
 
@@ -134,6 +146,11 @@ def test_climbs_are_found_in_any_form(line, fault, tmp_path):
         (tmp_path / f"{module}.py").write_text("")
     (tmp_path / "audio/bad.py").write_text(line)
     assert climbs("audio/bad", tmp_path) == fault
+
+
+def test_names_from_the_top_are_found(tmp_path):
+    (tmp_path / "bad.py").write_text("from skdidan import compare")
+    assert names_from_the_top("bad", tmp_path) == {"compare"}
 
 
 @pytest.mark.parametrize("line", ["import sklearn._loss", "from sklearn.utils import _mask"])

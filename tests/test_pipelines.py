@@ -15,6 +15,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
@@ -734,3 +735,12 @@ def test_numbers_as_labels_beside_none_for_the_target():
     y = np.array([n % 2 if n >= 0 else None for n in numbers * 3 // 2], dtype=object)
     pipeline = make_adaptation_pipeline(CorpusScaler(), SVC()).fit(X, y, sample_domain=numbers)
     assert pipeline.classes_.tolist() == [0, 1] and pipeline.classes_.dtype.kind == "i"
+
+
+def test_memory_is_not_lent_to_a_frozen_transformer(recordings, tmp_path):
+    X_src, y_src, X_tgt, _ = recordings
+    mel = LogMelSpectrogram(sample_rate=8000, n_mels=8, duration=0.3)
+    steps = FrozenEstimator(mel), CorpusScaler(), SourceOnlyClassifier(max_epochs=1)
+    pipeline = make_adaptation_pipeline(*steps, memory=tmp_path).fit(X_src, y_src, X_tgt)
+    assert pipeline.predict(X_tgt).shape == (len(X_tgt),)
+    assert list(tmp_path.iterdir()) == []

@@ -86,7 +86,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     penalty: ClassVar[type[nn.Module] | None] = None
     penalty_name: ClassVar[str] = "penalty"
     penalty_weight: ClassVar[float] = 1.0
-    #: What "auto" stands for, and arguments of the package's own networks.
+    #: Values of "auto", and default arguments of the built-in networks.
     default_loss: ClassVar[str] = "squared_error"
     default_align_on: ClassVar[str | Sequence[str]] = "features"
     default_network_params: ClassVar[Mapping[str, Any]] = {}
@@ -161,7 +161,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         return [chosen] if isinstance(chosen, str) else list(chosen)
 
     def _wants_target(self) -> bool:
-        """Tell whether a fit without a target is worth a warning."""
+        """Tell whether to warn if no target is given."""
         return True
 
     def _check_domains(self, domains: Domains) -> Domains:
@@ -286,7 +286,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         y : ndarray, shape (n_samples,)
             Labels out of `classes_`.
         """
-        y_idx = self._answers(X).predicted
+        y_idx = self._predictions(X).predicted
         return self.classes_[y_idx]
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
@@ -300,9 +300,9 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         Returns
         -------
         scores : ndarray, shape (n_samples, n_classes) or (n_samples,)
-            The outputs; with two classes, how far the second exceeds the first.
+            The outputs; with two classes, the second output minus the first.
         """
-        scores = self._answers(X).scores
+        scores = self._predictions(X).scores
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
@@ -320,10 +320,10 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             themselves estimate the probabilities, and the nearest distribution to them is
             returned: their Euclidean projection onto the simplex (Duchi et al., 2008, ICML).
         """
-        return self._answers(X).probabilities
+        return self._predictions(X).probabilities
 
     def embed(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the features of rows: the inputs of the output layer, whatever `align_on` names.
+        """Return the inputs of the output layer as features, independent of `align_on`.
 
         Parameters
         ----------
@@ -335,9 +335,9 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         features : ndarray of float32, shape (n_samples, n_features_out)
             The features; those on which the domains were aligned, by default.
         """
-        return self._answers(X).embeddings
+        return self._predictions(X).embeddings
 
-    def _answers(self, X: Any) -> NetPredictions:
+    def _predictions(self, X: Any) -> NetPredictions:
         check_is_fitted(self)
         X = validate_data(
             self,
@@ -409,7 +409,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         params = self.penalty_params
         if params is None:
             return
-        options = [] if self.penalty is None else list(inspect.signature(self.penalty).parameters)
+        known = {} if self.penalty is None else inspect.signature(self.penalty).parameters
+        options = [name for name, p in known.items() if p.kind not in _VARIADIC]
         if not isinstance(params, Mapping) or not params.keys() <= set(options):
             name = "the penalty" if self.penalty is None else self.penalty.__name__
             raise ValueError(
@@ -434,4 +435,5 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             raise ValueError(f"patience={self.patience} needs a monitor, such as 'information'.")
 
 
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history

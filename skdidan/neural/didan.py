@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from torch import nn
 
-from skdidan import PenaltyTerm
 from skdidan.emotions import EMOTIONS
 from skdidan.neural.adaptation import AdaptationClassifier
+from skdidan.neural.training import PenaltyTerm
 from skdidan.parameters import check_not_negative, check_option, check_positive
 from skdidan.penalties.distances import MeanDistance
 from skdidan.penalties.reconstruction import IDA

@@ -37,7 +37,7 @@ __all__ = ["AdaptationPipeline", "make_adaptation_pipeline"]
 
 def _last_step_has(method: str) -> Callable[[AdaptationPipeline], bool]:
     def check(pipeline: AdaptationPipeline) -> bool:
-        getattr(pipeline._last, method)  # its own error says why it is missing
+        getattr(pipeline._last, method)  # raises an AttributeError that says why it is missing
         return True
 
     return check
@@ -351,7 +351,7 @@ class AdaptationPipeline(GroupedEstimator):
     def _fit_front(
         self, domains: Domains, *, with_target: bool
     ) -> tuple[list[tuple[str, Any]], Domains]:
-        """Fit all steps but the last; the target goes as far as a step needs it."""
+        """Fit all steps but the last; transform the target up to the last step that uses it."""
         if domains.X_tgt is not None:
             check_reach(self.steps)
         takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
@@ -414,7 +414,7 @@ def make_adaptation_pipeline(
         The steps. Each is named by its class in lower case, and numbered where two are of the same
         class, as by `sklearn.pipeline.make_pipeline`.
     memory : str, path or joblib.Memory, default=None
-        Where to keep what the transformers made of their input; see `AdaptationPipeline`.
+        Cache folder for the audio transformers; see `AdaptationPipeline`.
     verbose : bool, default=False
         Whether to print the time that each step took.
 
@@ -434,7 +434,7 @@ def make_adaptation_pipeline(
 
 
 def _take_columns(X: Any, columns: NDArray[Any] | None) -> Any:
-    """Order the columns of a kernel; one of another shape is left for the first step to refuse."""
+    """Order the columns of a kernel; other shapes are left for the first step to refuse."""
     if columns is None or np.shape(X)[1:] != columns.shape:
         return X
     return X.iloc[:, columns] if hasattr(X, "iloc") else np.asarray(X)[:, columns]

@@ -1,4 +1,4 @@
-"""How one step of a pipeline receives the source and the target."""
+"""Fit one step of a pipeline to a source and a target."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def check_steps(steps: Any, reserved: Iterable[str]) -> None:
 
 
 def check_reach(steps: list[tuple[str, Any]]) -> None:
-    """Refuse a step that would keep the target from an estimator inside it."""
+    """Raise a TypeError for a step that does not pass the target to the estimators inside it."""
     for name, step in steps:
         if hasattr(step, "get_params") and not takes_target(step):
             inner = step.get_params(deep=True).values()
@@ -84,7 +84,7 @@ def check_reach(steps: list[tuple[str, Any]]) -> None:
                 raise TypeError(
                     f"Step {name!r}, a {type(step).__name__}, does not hand the target on to "
                     f"{sorted(lost)} inside it. Nest an AdaptationPipeline in place of a Pipeline, "
-                    "or make what takes the target a step of its own."
+                    "or move the adaptation estimator into a step of its own."
                 )
 
 
@@ -105,7 +105,7 @@ def last_step(estimator: Any) -> Any:
 
 
 def scores_pairs(estimator: Any) -> bool:
-    """Tell whether a classifier may score pairs of classes, as an SVC does if it is set to."""
+    """Tell whether a classifier has one score per pair of classes (as an SVC by "ovo")."""
     params = estimator.get_params() if hasattr(estimator, "get_params") else {}
     return any(
         name.split("__")[-1] == "decision_function_shape" and value == "ovo"
@@ -116,7 +116,7 @@ def scores_pairs(estimator: Any) -> bool:
 def send_through(
     estimator: Any, X: Any, sample_domain: NDArray[Any] | None = None
 ) -> tuple[Any, Any]:
-    """Return the estimator at the end of fitted pipelines and searches, and what it is given."""
+    """Transform X by all steps but the last; return the last step and its input."""
     estimator = unwrap(estimator)
     while _is_chain(estimator):
         if len(estimator) > 1:
@@ -127,20 +127,22 @@ def send_through(
 
 
 def lend_memory(step: Any, memory: Any) -> Any:
-    """Return a clone of a step whose audio transformers have a cache; a step without any as it is.
+    """Set `memory` of the audio transformers, however deep, in a copy of a step.
 
     Transformers with a `memory` of their own, or in a nested `AdaptationPipeline` with one, keep
-    it. The folder is lent by its absolute path, which stays the same in a pickle.
+    it. The path is made absolute, so that a pickle works from any directory. A step without audio
+    transformers is returned as it is.
     """
     folder = cache_folder(memory)
     if folder is None or not hasattr(step, "get_params"):
         return step
     parts = {"": step} | {f"{name}__": part for name, part in step.get_params().items()}
-    # The memory of scikit-learn's Pipeline keeps whole steps, not recordings.
+    # scikit-learn's Pipeline has a memory for whole steps; a frozen estimator must stay as it is.
     provided = tuple(
         name
         for name, part in parts.items()
-        if getattr(part, "memory", None) is not None and not isinstance(part, Pipeline)
+        if isinstance(part, FrozenEstimator)
+        or (getattr(part, "memory", None) is not None and not isinstance(part, Pipeline))
     )
     lent = {
         f"{name}memory": os.path.abspath(folder)
@@ -192,7 +194,7 @@ def _fit_arguments(step: Any, domains: Domains) -> tuple[Any, Any, dict[str, Any
 
 
 def _is_chain(estimator: Any) -> bool:
-    """Tell a pipeline, ours or that of scikit-learn."""
+    """Tell whether an estimator is a pipeline, ours or scikit-learn's."""
     return hasattr(estimator, "named_steps")
 
 

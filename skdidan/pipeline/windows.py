@@ -60,7 +60,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
     hop : float > 0 [s], default=1.0
         Step from a window to the next; at most `window`.
     sample_rate : int > 0 [Hz], default=16000
-        Sample rate of waveforms, that of the transformer. Files know their own.
+        Sample rate of waveforms, that of the transformer. Files are cut at their own rate.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         self.sample_rate = sample_rate
 
     def _check_domains(self, domains: Domains) -> Domains:
-        """By default each recording is a group, so that a validation set holds whole ones."""
+        """Use each recording as a group if none are given, so that whole ones are held out."""
         check_missing(domains.y_src, "y of the source")
         if domains.groups is None and _takes_groups(self.estimator):
             return replace(domains, groups=np.arange(domains.n_source))
@@ -309,20 +309,20 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         for name, duration in self._numbers("duration"):
             if duration < self.window:
                 raise ValueError(
-                    "window must not exceed the duration of the spectrograms, which is all that "
-                    f"they hold of it; got window={self.window} and {name}={duration} s."
+                    "window must not exceed the duration of the spectrograms, which would crop it; "
+                    f"got window={self.window} and {name}={duration} s."
                 )
 
     def _check_rate(self) -> None:
         for name, rate in self._numbers("sample_rate"):
             if rate != self.sample_rate:
                 raise ValueError(
-                    "sample_rate must be that which the transformer takes waveforms to have; got "
+                    "sample_rate must equal the sample_rate of the transformer; got "
                     f"sample_rate={self.sample_rate} and {name}={rate} Hz."
                 )
 
     def _numbers(self, parameter: str) -> Iterator[tuple[str, float]]:
-        """Find a parameter of the steps, wherever it is a number."""
+        """Yield name and value of each numeric parameter of the steps with this name."""
         for name, value in self.estimator.get_params().items():
             if name.split("__")[-1] == parameter and isinstance(value, Real):
                 yield name, float(value)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, MultiTaskLasso
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdidan.domains import Domains, open_target
 from skdidan.estimators import DomainEstimator, validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_positive
+from skdidan.reporting import warn_caller
 from skdidan.shallow.jda import conditional_contrasts
 from skdidan.shallow.subspaces import marginal_contrast
 
@@ -21,8 +24,11 @@ __all__ = ["JDAR", "JIASL"]
 
 _Equations = tuple[NDArray[Any], NDArray[Any]]
 
-# Far more sweeps over the coordinates than real features need.
-_MAX_SWEEPS = 100_000
+# Scaled features need some hundred sweeps over the coordinates.
+_MAX_SWEEPS = 2000
+# Duality gap over `tol`: it leaves a lower objective than reweighted least squares does, the common
+# solver, when its steps lower the objective by less than the share `tol`.
+_GAP = 100
 
 
 class _LinearClassifier(ClassifierMixin, DomainEstimator):
@@ -40,8 +46,21 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
         root = len(source) ** 0.5
         self.objective_: list[Any] = []
         self.pseudo_labels_: NDArray[Any] | None = None
+        self._converged = True
         P = self._map(source, y_idx, target, prior, (source / root, (labels - prior) / root))
         self.coef_, self.intercept_ = P.T, prior - mean @ P
+        if not self._converged:
+            warn_caller(
+                f"A map of {type(self).__name__} did not converge in {_MAX_SWEEPS} sweeps over the "
+                "features. Scale them first (CorpusScaler), or raise alpha or tol.",
+                UserWarning,
+            )
+
+    def _regress(self, A: NDArray[Any], B: NDArray[Any], start: NDArray[Any]) -> NDArray[Any]:
+        """Minimise ``|B - A P|^2 + alpha |P|_{2,1}``, and note if that does not converge."""
+        P, converged = _row_sparse_regression(A, B, self.alpha, start, self.tol)
+        self._converged &= converged
+        return P
 
     @abstractmethod
     def _map(
@@ -125,8 +144,8 @@ class JDAR(_LinearClassifier):
     max_iter : int > 0, default=10
         Maximum number of iterations. Stops early once the pseudo-labels repeat.
     tol : float > 0, default=1e-5
-        Tolerance of the objective of each map, as a share of the total variance of the one-hot
-        labels. The duality gap bounds the distance to the minimum.
+        Tolerance of each map: its duality gap, which bounds the distance of the objective to the
+        minimum, is at most 100 times this share of the total variance of the one-hot labels.
 
     Attributes
     ----------
@@ -202,7 +221,7 @@ class JDAR(_LinearClassifier):
             differences = self.trade_off**0.5 * contrasts.T @ rows
             A = np.concatenate([regression[0], differences])
             B = np.concatenate([regression[1], np.zeros((len(differences), len(prior)))])
-            P = _row_sparse_regression(A, B, self.alpha, P, self.tol)
+            P = self._regress(A, B, P)
             self.objective_.append(_regression_objective(A, B, self.alpha, P))
             if iteration == self.max_iter or target is None:
                 break
@@ -248,8 +267,8 @@ class JIASL(_LinearClassifier):
         Maximum number of iterations. Stops early once the pseudo-labels repeat and the objective
         has converged.
     tol : float > 0, default=1e-5
-        Tolerance of the objective of each map, as a share of the total variance of the one-hot
-        labels. Also the relative decrease of the objective below which it has converged.
+        Tolerance of each map: its duality gap is at most 100 times this share of the total variance
+        of the one-hot labels. Also the relative decrease of the objective at convergence.
 
     Attributes
     ----------
@@ -325,7 +344,7 @@ class JIASL(_LinearClassifier):
     ) -> NDArray[Any]:
         A, B = regression
         start = np.zeros((source.shape[1], len(prior)))
-        P = _row_sparse_regression(A, B, self.alpha, start, self.tol)
+        P = self._regress(A, B, start)
         if target is None:
             self.n_iter_ = 1
             return P
@@ -352,13 +371,8 @@ class JIASL(_LinearClassifier):
             V = _masked_codes(source @ P, target @ P, same_class, self.sparsity, V)
             coded = objective(P, W, V)
             errors = share**0.5 * np.concatenate([target - codes @ source for codes in (W, V)])
-            P = _row_sparse_regression(
-                np.concatenate([A, errors]),
-                np.concatenate([B, np.zeros((len(errors), B.shape[1]))]),
-                self.alpha,
-                P,
-                self.tol,
-            )
+            zeros = np.zeros((len(errors), B.shape[1]))
+            P = self._regress(np.concatenate([A, errors]), np.concatenate([B, zeros]), P)
             mapped = objective(P, W, V)
             self.objective_.append((before, coded, mapped))
             if repeats and before - mapped <= self.tol * mapped:
@@ -368,21 +382,24 @@ class JIASL(_LinearClassifier):
 
 def _row_sparse_regression(
     A: NDArray[Any], B: NDArray[Any], alpha: float, start: NDArray[Any], tol: float
-) -> NDArray[Any]:
-    """Minimise ``|B - A P|^2 + alpha |P|_{2,1}`` up to ``tol |B|^2``."""
+) -> tuple[NDArray[Any], bool]:
+    """Minimise ``|B - A P|^2 + alpha |P|_{2,1}`` up to ``100 tol |B|^2``; tell if that held."""
     # scikit-learn's objective is this one divided by 2 len(A); its tol applies to half of this one.
     lasso = MultiTaskLasso(
         alpha / (2 * len(A)),
         fit_intercept=False,
         warm_start=True,
-        tol=tol / 2,
+        tol=_GAP * tol / 2,
         max_iter=_MAX_SWEEPS,
         # On correlated features the random order needs up to ten times fewer sweeps.
         selection="random",
         random_state=0,
     )
     lasso.coef_ = start.T.copy()
-    return lasso.fit(A, B).coef_.T
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # in favour of one warning of ours
+        lasso.fit(A, B)
+    return lasso.coef_.T, lasso.n_iter_ < _MAX_SWEEPS
 
 
 def _regression_objective(A: NDArray[Any], B: NDArray[Any], alpha: float, P: NDArray[Any]) -> float:
@@ -406,7 +423,7 @@ def _masked_codes(
         dictionary = source[pattern].T
         # scikit-learn divides the squared error by twice the number of equations.
         lasso = Lasso(
-            sparsity / len(dictionary), fit_intercept=False, warm_start=True, max_iter=_MAX_SWEEPS
+            sparsity / len(dictionary), fit_intercept=False, warm_start=True, max_iter=100_000
         )
         lasso.coef_ = start[np.ix_(rows, pattern)]
         codes[np.ix_(rows, pattern)] = lasso.fit(dictionary, target[rows].T).coef_
