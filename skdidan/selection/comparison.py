@@ -63,8 +63,7 @@ def compare(
     Raises
     ------
     ValueError
-        If there is nothing to compare, or a task is incomplete. Errors of a method carry a note
-        that names the run.
+        If nothing is compared, or a task is incomplete. Errors of a method name the run in a note.
 
     Examples
     --------

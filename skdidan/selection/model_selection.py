@@ -63,8 +63,7 @@ class TargetScorer:
     - "silhouette" [predictions, embeddings]: `cluster_silhouette`. One class is worst.
     - "mixval" [predictions of mixed inputs]: two target rows are mixed 55 to 45; the score is the
       share of mixed rows predicted like the larger part [3]_, averaged over partners of the same
-      and of another predicted class (0 without such partners). One class has 0.5, but almost one
-      class nearly 1.
+      and of another predicted class (0 without any). One class has 0.5, almost one nearly 1.
 
     The third group compares the embeddings of the domains and ignores the predictions. Embeddings
     that collapse into one point are best:

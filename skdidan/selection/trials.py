@@ -227,7 +227,7 @@ def _mixval(trial: Trial) -> float:
             f"{type(trial.target.classifier).__name__} are not. Use another criterion."
         ) from error
     predicted, random = trial.target.predicted, trial.random
-    consistency = 0.0  # remains for a kind of partners that does not occur
+    consistency = 0.0  # a kind of partner that does not occur adds nothing
     for is_same in (True, False):
         is_partner = (predicted[:, np.newaxis] == predicted) == is_same
         np.fill_diagonal(is_partner, False)
