@@ -33,8 +33,7 @@ def prediction_entropy(probabilities: ArrayLike) -> float:
 
     .. math:: \frac{1}{n \log K} \sum_i H(p_i), \qquad H(p) = -\sum_k p_k \log p_k
 
-    It is a validation criterion in [1]_. Confidently predicting one class for all rows has the best
-    value, 0: the criterion does not notice this failure.
+    A criterion of [1]_. Confidently predicting one class for all rows has the best value, 0.
 
     Parameters
     ----------
@@ -43,8 +42,7 @@ def prediction_entropy(probabilities: ArrayLike) -> float:
 
     Returns
     -------
-    entropy : float
-        Between 0 and 1.
+    entropy : float between 0 and 1
 
     Raises
     ------
@@ -71,9 +69,9 @@ def information_maximisation(probabilities: ArrayLike) -> float:
     .. math:: \frac{1}{\log K} \Bigl( H(\bar p) - \frac1n \sum_i H(p_i) \Bigr), \qquad
               \bar p = \frac1n \sum_i p_i
 
-    with the entropy `H` of `prediction_entropy`. It is high if each row has one class and all
-    classes are equally frequent [1]_. Predicting one class for all rows has the worst value, 0.
-    If the target classes differ in size, the true labels do not have the best value.
+    with the entropy `H` of `prediction_entropy` [1]_. Confident predictions of equally frequent
+    classes have the best value, 1, even if the true classes differ in size. Predicting one class
+    for all rows has the worst value, 0.
 
     Parameters
     ----------
@@ -82,8 +80,7 @@ def information_maximisation(probabilities: ArrayLike) -> float:
 
     Returns
     -------
-    information : float
-        Between 0 and 1.
+    information : float between 0 and 1
 
     Raises
     ------
@@ -97,10 +94,9 @@ def information_maximisation(probabilities: ArrayLike) -> float:
 
     Examples
     --------
-    >>> information_maximisation([[1.0, 0.0], [0.0, 1.0]])
-    1.0
-    >>> information_maximisation([[1.0, 0.0], [1.0, 0.0]])
-    0.0
+    >>> diverse, one_class = [[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]
+    >>> information_maximisation(diverse), information_maximisation(one_class)
+    (1.0, 0.0)
     """
     p = _check_probabilities(probabilities)
     information = (_entropy(p.mean(axis=0)) - _entropy(p).mean()) / np.log(p.shape[1])
@@ -114,8 +110,7 @@ def nuclear_norm(probabilities: ArrayLike) -> float:
 
     The sum of the singular values of the probabilities :math:`P` is large if the rows are confident
     and the classes diverse [1]_. With :math:`n \ge K`, confidently predicting one class for all
-    rows has :math:`1 / \sqrt K`. Uniform predictions have less, :math:`1 / K`, and correct
-    predictions of low confidence may have less.
+    rows has :math:`1 / \sqrt K`, above uniform (:math:`1 / K`) and some correct but unsure ones.
 
     Parameters
     ----------
@@ -124,8 +119,7 @@ def nuclear_norm(probabilities: ArrayLike) -> float:
 
     Returns
     -------
-    norm : float
-        Between 0 and 1.
+    norm : float between 0 and 1
 
     Raises
     ------
@@ -139,10 +133,9 @@ def nuclear_norm(probabilities: ArrayLike) -> float:
 
     Examples
     --------
-    >>> round(nuclear_norm([[1.0, 0.0], [0.0, 1.0]]), 4)
-    1.0
-    >>> round(nuclear_norm([[1.0, 0.0], [1.0, 0.0]]), 4)
-    0.7071
+    >>> diverse, one_class = [[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]
+    >>> round(nuclear_norm(diverse), 4), round(nuclear_norm(one_class), 4)
+    (1.0, 0.7071)
     """
     p = _check_probabilities(probabilities)
     return float(np.linalg.norm(p, "nuc") / np.sqrt(len(p) * min(p.shape)))
@@ -155,26 +148,24 @@ def neighbourhood_density(probabilities: ArrayLike, *, temperature: float = 0.05
               d_{ij} \propto \exp(\tilde p_i^\top \tilde p_j / T), \quad j \ne i
 
     with rows :math:`\tilde p` of length one and the entropy `H` of `prediction_entropy`. Rows in
-    dense clusters of predictions have many neighbours at similar distances [1]_. Predicting one
-    class for all rows makes a single dense cluster and has the best value, 1.
+    dense clusters of predictions have many neighbours at similar distances [1]_. The paper does not
+    divide by :math:`\log(n - 1)`. Predicting one class for all rows has the best value, 1.
 
     Parameters
     ----------
-    probabilities : array-like, shape (n_samples, n_classes), n_samples > 2
+    probabilities : array-like, shape (n_samples, n_classes), n_samples > 2, n_classes > 1
         Class probabilities of target rows.
     temperature : float > 0, default=0.05
         Temperature `T`; the default is that of the paper.
 
     Returns
     -------
-    density : float
-        Between 0 and 1. The paper does not divide by :math:`\log(n - 1)`.
+    density : float between 0 and 1
 
     Raises
     ------
     ValueError
-        If there are not at least three rows of probabilities of at least two classes, or the
-        temperature is not above 0.
+        If rows are fewer than three or not probabilities, or the temperature is not above 0.
 
     References
     ----------
@@ -184,16 +175,13 @@ def neighbourhood_density(probabilities: ArrayLike, *, temperature: float = 0.05
 
     Examples
     --------
-    Two pairs of rows: each row has one near neighbour.
-
-    >>> round(neighbourhood_density([[1.0, 0], [1, 0], [0, 1], [0, 1]]), 4)
+    >>> round(neighbourhood_density([[1.0, 0], [1, 0], [0, 1], [0, 1]]), 4)  # one neighbour each
     0.0
     """
     p = normalize(_check_probabilities(probabilities, n_rows=3))
     check_positive("temperature", temperature)
     n = len(p)
-    similarities = p @ p.T / temperature
-    others = similarities[~np.eye(n, dtype=bool)].reshape(n, n - 1)
+    others = (p @ p.T / temperature)[~np.eye(n, dtype=bool)].reshape(n, n - 1)
     return float(_entropy(softmax(others, axis=1)).mean() / np.log(n - 1))
 
 
@@ -202,25 +190,22 @@ def mano(scores: ArrayLike, *, threshold: float = 5.0) -> float:
 
     .. math:: \Bigl( \frac{1}{n K} \sum_{ik} \sigma(q_i)_k^4 \Bigr)^{1/4}
 
-    The normalisation :math:`\sigma` depends on the mean of :math:`-\log \mathrm{softmax}(q_i)_k`
-    over rows and classes of the scores :math:`q`. If the mean exceeds the threshold, it is the
-    softmax. Otherwise the scores are badly calibrated, and it is the more robust
-    :math:`\sigma(q)_k \propto 1 + q_k + q_k^2 / 2` [1]_, of scores centred in each row, so that it
-    ignores a shift as the softmax does. Confidently predicting one class for all rows has the best
-    value.
+    If the mean of :math:`-\log \mathrm{softmax}(q_i)_k` over rows and classes of the scores
+    :math:`q` exceeds the threshold, :math:`\sigma` is the softmax. Otherwise the scores are badly
+    calibrated, and :math:`\sigma(q)_k \propto 1 + q_k + q_k^2 / 2` [1]_ of scores centred by row
+    is more robust, and ignores a shift as the softmax does. Confidently predicting one class for
+    all rows has the best value.
 
     Parameters
     ----------
     scores : array-like, shape (n_samples, n_classes), n_classes > 1
-        Scores of target rows before the softmax. Compare networks only if their scores have the
-        same scale.
+        Scores of target rows before the softmax. Only scores of the same scale can be compared.
     threshold : float, default=5.0
         The default is that of the paper.
 
     Returns
     -------
-    norm : float
-        Between :math:`1 / K`, for equal scores, and :math:`K^{-1/4}`.
+    norm : float between :math:`1 / K`, for equal scores, and :math:`K^{-1/4}`
 
     Raises
     ------
@@ -253,10 +238,9 @@ def class_balance(predicted: ArrayLike, n_classes: int) -> float:
 
     .. math:: -\frac{1}{\log K} \sum_k s_k \log s_k
 
-    with the share :math:`s_k` of rows predicted as class `k`. It is 1 if all classes are equally
-    frequent. Predicting one class for all rows has the worst value, 0, but random guesses have the
-    best: use it as a factor of a product. The "diversity" of [1]_ uses the mean probabilities.
-    Predictions are counted here because the mean of uninformative probabilities is diverse as well.
+    with the share :math:`s_k` of rows predicted as class `k`. Predicting one class for all rows has
+    the worst value, 0, but random guesses have the best: use it as a factor of a product. The
+    "diversity" of [1]_ uses mean probabilities, which are diverse for uninformative ones as well.
 
     Parameters
     ----------
@@ -267,8 +251,7 @@ def class_balance(predicted: ArrayLike, n_classes: int) -> float:
 
     Returns
     -------
-    balance : float
-        Between 0 and 1.
+    balance : float between 0 and 1
 
     Raises
     ------
@@ -282,10 +265,8 @@ def class_balance(predicted: ArrayLike, n_classes: int) -> float:
 
     Examples
     --------
-    >>> class_balance(["joy", "fear", "joy", "fear"], 2)
-    1.0
-    >>> class_balance(["joy", "joy", "joy", "joy"], 2)
-    0.0
+    >>> class_balance(["joy", "fear", "joy", "fear"], 2), class_balance(["joy", "joy"], 2)
+    (1.0, 0.0)
     """
     counts = np.unique(np.asarray(predicted), return_counts=True)[1]
     if not 0 < len(counts) <= n_classes or n_classes < 2:
@@ -318,8 +299,7 @@ def cluster_agreement(
 
     Returns
     -------
-    agreement : float
-        Between 0 and 1.
+    agreement : float between 0 and 1
 
     Raises
     ------
@@ -333,10 +313,9 @@ def cluster_agreement(
 
     Examples
     --------
-    >>> cluster_agreement([[0.0], [0.1], [5.0], [5.1]], ["joy", "joy", "fear", "fear"])
-    1.0
-    >>> cluster_agreement([[0.0], [0.1], [5.0], [5.1]], ["joy", "joy", "joy", "joy"])
-    0.0
+    >>> rows = [[0.0], [0.1], [5.0], [5.1]]
+    >>> cluster_agreement(rows, [0, 0, 1, 1]), cluster_agreement(rows, [0, 0, 0, 0])
+    (1.0, 0.0)
     """
     rows, y_idx = _check_clusters(embeddings, predicted)
     n_classes = y_idx.max() + 1
@@ -352,8 +331,7 @@ def cluster_silhouette(embeddings: ArrayLike, predicted: ArrayLike) -> float:
     .. math:: \frac1n \sum_i \frac{b_i - a_i}{\max(a_i, b_i)}
 
     with the mean distances :math:`a_i` of row `i` to the other rows of its predicted class and
-    :math:`b_i` to the rows of the nearest other class [1]_. Predicting one class for all rows has
-    the worst value, -1.
+    :math:`b_i` to those of the nearest other class [1]_. Predicting one class for all has -1.
 
     Parameters
     ----------
@@ -364,8 +342,7 @@ def cluster_silhouette(embeddings: ArrayLike, predicted: ArrayLike) -> float:
 
     Returns
     -------
-    silhouette : float
-        Between -1 and 1.
+    silhouette : float between -1 and 1
 
     Raises
     ------
@@ -392,9 +369,7 @@ def _entropy(p: NDArray[Any]) -> NDArray[Any]:
     return -xlogy(p, p).sum(axis=-1)
 
 
-def _check_matrix(
-    name: str, values: ArrayLike, *, n_rows: int = 1, n_columns: int = 2
-) -> NDArray[np.float64]:
+def _check_matrix(name: str, values: Any, n_rows: int = 1, n_columns: int = 2) -> NDArray[Any]:
     matrix = np.asarray(values, dtype=np.float64)
     if matrix.ndim != 2 or len(matrix) < n_rows or matrix.shape[1] < n_columns:
         raise ValueError(
@@ -412,16 +387,13 @@ def _check_probabilities(values: ArrayLike, *, n_rows: int = 1) -> NDArray[np.fl
     # Half-precision probabilities have errors of about a thousandth.
     if p.min() < -1e-6 or np.abs(sums - 1).max() > 5e-3:
         raise ValueError(
-            f"probabilities must be at least 0 and sum to 1 in each row; got a minimum of "
+            "probabilities must be at least 0 and sum to 1 in each row; got a minimum of "
             f"{p.min():.4g} and sums from {sums.min():.4g} to {sums.max():.4g}."
         )
-    p = np.maximum(p, 0)
-    return p / p.sum(axis=1, keepdims=True)
+    return normalize(np.maximum(p, 0), norm="l1")
 
 
-def _check_clusters(
-    embeddings: ArrayLike, predicted: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+def _check_clusters(embeddings: Any, predicted: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     rows = _check_matrix("embeddings", embeddings, n_columns=1)
     y_idx = np.unique(np.asarray(predicted), return_inverse=True)[1]
     if y_idx.shape != (len(rows),):

@@ -20,39 +20,29 @@ def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None
     .. math:: \text{UAR} = \frac{1}{|C|} \sum_{c \in C}
               \frac{|\{i : y_i = c, \hat{y}_i = c\}|}{|\{i : y_i = c\}|}
 
-    All classes have the same weight, whatever their number of samples. Chance level is
-    ``1 / len(labels)``.
+    All classes have the same weight, unlike in `war`. Chance level is ``1 / len(labels)``.
 
     Parameters
     ----------
-    y_true : array-like of str or int, shape (n_samples,)
-        True labels.
-    y_pred : array-like of str or int, shape (n_samples,)
-        Predicted labels.
-    labels : array-like of str or int, shape (n_classes,), default=None
-        Classes :math:`C`. None stands for those of `y_true`, without classes that are only
-        predicted. A class without a true sample has no recall: it is left out of the mean, with a
-        warning, so that a perfect prediction has a UAR of 1.
+    y_true, y_pred : array-like of str or int, shape (n_samples,)
+        True and predicted labels.
+    labels : array-like of str or int, shape (n_classes,), optional
+        Classes :math:`C`; by default those of `y_true`. A class without a true sample has no recall
+        and is left out of the mean, so that a perfect prediction has a UAR of 1.
 
     Returns
     -------
-    uar : float
-        Between 0 and 1.
+    uar : float between 0 and 1
 
     Raises
     ------
     ValueError
-        If true and predicted labels differ in length, are empty or not one-dimensional, or if no
-        class of `labels` has a true sample.
+        If lengths differ, labels are empty or not one-dimensional, or no class has a true sample.
 
     Warns
     -----
     sklearn.exceptions.UndefinedMetricWarning
         If a class of `labels` has no true sample.
-
-    See Also
-    --------
-    war : Share of all samples that are predicted correctly.
 
     Examples
     --------
@@ -62,17 +52,12 @@ def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None
     truth, prediction = _check_labels(y_true, y_pred)
     classes = np.unique(truth)
     if labels is not None:
-        given = np.unique(np.asarray(labels))
-        classes, absent = np.intersect1d(given, classes), np.setdiff1d(given, classes).tolist()
+        classes, absent = np.intersect1d(labels, classes), np.setdiff1d(labels, classes).tolist()
         if not len(classes):
             raise ValueError(f"labels must occur in the true labels; got labels={absent}.")
         if absent:
-            warnings.warn(
-                f"The recall of classes without a true sample is undefined: {absent}. The UAR is "
-                "the mean over the other classes.",
-                UndefinedMetricWarning,
-                stacklevel=2,
-            )
+            message = f"The UAR leaves out labels without a true sample in y_true: {absent}."
+            warnings.warn(message, UndefinedMetricWarning, stacklevel=2)
     return float(recall_score(truth, prediction, labels=classes, average="macro"))
 
 
@@ -81,28 +66,21 @@ def war(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
     .. math:: \text{WAR} = \frac{1}{n} |\{i : \hat{y}_i = y_i\}|
 
-    It is the mean of the recalls of the classes, weighted by their number of samples.
+    It is the mean of the recalls of the classes, weighted by their number of samples, unlike `uar`.
 
     Parameters
     ----------
-    y_true : array-like of str or int, shape (n_samples,)
-        True labels.
-    y_pred : array-like of str or int, shape (n_samples,)
-        Predicted labels.
+    y_true, y_pred : array-like of str or int, shape (n_samples,)
+        True and predicted labels.
 
     Returns
     -------
-    war : float
-        Between 0 and 1.
+    war : float between 0 and 1
 
     Raises
     ------
     ValueError
         If true and predicted labels differ in length, are empty or not one-dimensional.
-
-    See Also
-    --------
-    uar : Mean of the recalls of the classes, all with the same weight.
 
     Examples
     --------

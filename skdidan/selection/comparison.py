@@ -42,9 +42,8 @@ def compare(
         Methods by name. A clone with every ``random_state`` set to the seed is fitted by
         ``fit(X_src, y_src, X_tgt)``, or without ``X_tgt`` if ``fit`` has no such parameter.
     tasks : dict of str to Bunch
-        Tasks by name, from `cross_corpus_task` or `make_speech_corpora`: ``X_src, y_src, X_tgt,
-        y_tgt``, optionally ``classes`` and ``speaker_tgt``. Several sources, as from
-        `leave_one_corpus_out`, are treated as one.
+        Tasks by name, as from `cross_corpus_task`: ``X_src, y_src, X_tgt, y_tgt``, optionally
+        ``classes`` and ``speaker_tgt``. Several sources are treated as one.
     oracles : dict of str to estimator, optional
         Upper bounds, cross-validated *with target labels* within the target. The folds separate
         speakers if the task names them.
@@ -59,14 +58,12 @@ def compare(
     -------
     records : list of dict
         One for each task, method and seed, in this order: ``task, method, oracle`` (bool), ``seed,
-        uar, war, seconds`` and the predictions ``y_pred``; ``pandas.DataFrame(records)`` tabulates
-        them.
+        uar, war, seconds`` and the predictions ``y_pred``.
 
     Raises
     ------
     ValueError
-        If there is nothing to compare, or a task is incomplete. Errors of a method carry a note
-        that names the run.
+        If nothing is compared, or a task is incomplete. Errors of a method name the run in a note.
 
     Examples
     --------
@@ -107,10 +104,8 @@ def compare(
     records = []
     for run, (y_pred, seconds) in zip(runs, progress, strict=True):
         task = tasks[run["task"]]
-        scores = {
-            "uar": uar(task.y_tgt, y_pred, labels=task.get("classes")),
-            "war": war(task.y_tgt, y_pred),
-        }
+        y_true, classes = task.y_tgt, task.get("classes")
+        scores = {"uar": uar(y_true, y_pred, labels=classes), "war": war(y_true, y_pred)}
         records.append({**run, **scores, "seconds": seconds, "y_pred": y_pred})
     return records
 
@@ -122,8 +117,7 @@ def _predict(method: Any, task: Any, run: dict[str, Any]) -> tuple[NDArray[Any],
         if run["oracle"]:
             y_pred = _cross_predict(method, task, seed)
         else:
-            fitted = _fit(method, seed, task.X_src, task.y_src, task.X_tgt)
-            y_pred = fitted.predict(task.X_tgt)
+            y_pred = _fit_predict(method, seed, task.X_src, task.y_src, task.X_tgt)
     except Exception as error:
         error.add_note(f"compare was fitting {run['method']!r} on {run['task']!r}, seed {seed}.")
         raise
@@ -141,16 +135,17 @@ def _cross_predict(method: Any, task: Any, seed: int) -> NDArray[Any]:
     y_pred = np.empty_like(y)
     for train, test in folds:
         X, X_test = take_rows(task.X_tgt, train), take_rows(task.X_tgt, test)
-        y_pred[test] = _fit(method, seed, X, y[train], X_test).predict(X_test)
+        y_pred[test] = _fit_predict(method, seed, X, y[train], X_test)
     return y_pred
 
 
-def _fit(method: Any, seed: int, X: Any, y: Any, X_tgt: Any) -> Any:
-    """Fit a seeded clone, without the target if its `fit` does not take one."""
+def _fit_predict(method: Any, seed: int, X: Any, y: Any, X_tgt: Any) -> NDArray[Any]:
+    """Fit a seeded clone, with the target if its `fit` takes one, and predict the target."""
     method = clone(method)
     names = [name for name in method.get_params() if name.split("__")[-1] == "random_state"]
     method.set_params(**dict.fromkeys(names, seed))
-    return method.fit(X, y, **({"X_tgt": X_tgt} if takes_target(method) else {}))
+    target = {"X_tgt": X_tgt} if takes_target(method) else {}
+    return method.fit(X, y, **target).predict(X_tgt)
 
 
 def summarise(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -20,55 +20,50 @@ __all__ = ["TargetScorer", "suggest_trade_off"]
 class TargetScorer:
     r"""Scorer for model selection without target labels: higher is better.
 
-    Pass it as ``scoring`` to the searches of scikit-learn. It is called as ``scorer(estimator, X,
-    y)``, where ``X`` and ``y`` are held-out source rows, and holds the target itself. Only "oracle"
-    needs target labels. Wrap the target that you pass to ``fit`` in a `Target`: a search slices
-    any other array that is as long as the source.
+    Pass it as ``scoring`` to the searches of scikit-learn, which call it with held-out source rows;
+    it holds the target itself. Wrap the target that you pass to ``fit`` in a `Target`: a search
+    slices any other array that is as long as the source.
 
-    Each criterion is listed with what it reads, in brackets, and with its value for a classifier
-    that predicts one class for all rows. The first group also reads the labels of the held-out
-    source, and predictions on both domains:
+    The list of the criteria names their inputs in brackets, and their value for a classifier that
+    predicts one class for all rows. The first group also reads the labels of the held-out source,
+    and predictions on both domains:
 
     - "source" [predictions]: UAR on the held-out source. One class has chance level.
     - "importance_weighted" [predictions, embeddings]: weighted accuracy on the held-out source
       [1]_, :math:`1 - \sum_i w_i \ell_i / \sum_i w_i` with errors :math:`\ell_i` of 0 or 1. The
-      weights :math:`w_i` estimate the density of the target over that of the source, clipped at
-      10: the odds of the target by a cross-validated logistic regression that tells the domains
-      apart. The paper does not divide by the sum of the weights. One class has the weighted share
-      of its rows.
+      weights :math:`w_i` estimate the density of the target over that of the source: the odds of
+      the target by a cross-validated logistic regression of the domains, clipped at 10. The paper
+      does not divide by their sum. One class has the weighted share of its rows.
     - "dev" [predictions, embeddings]: deep embedded validation [2]_, the same risk with a control
       variate for the mean of the weights, which should be 1:
       :math:`1 - \overline{w \ell} + \eta (\bar w - 1)` with
       :math:`\eta = \mathrm{Cov}(w \ell, w) / \mathrm{Var}(w)`, clipped to [0, 1]. If
-      :math:`\bar w` is not between 1/2 and 2, or if all weights are equal, the correction would be
-      arbitrary, and :math:`\overline{w \ell} / \bar w` replaces the corrected risk. One class has
-      the weighted share of its rows.
-    - "atc" [predictions, probabilities]: average thresholded confidence, an estimate of the
-      accuracy on the target [6]_: the share of target rows whose largest probability is above a
-      threshold. The threshold is set so that the share of held-out source rows below it equals
-      their error rate. Rows at the threshold count half. One class has 0.5.
+      :math:`\bar w` is outside [1/2, 2], or all weights are equal, the correction is arbitrary: the
+      risk is :math:`\overline{w \ell} / \bar w`. One class has the weighted share of its rows.
+    - "atc" [predictions, probabilities]: average thresholded confidence [6]_, an estimate of the
+      accuracy on the target: the share of target rows whose largest probability is above the
+      threshold below which the share of held-out source rows equals their error rate. Rows at the
+      threshold count half. One class has 0.5.
     - "centroid" [predictions, embeddings]: the share of target rows whose predicted class is that
       of the nearest class mean of the held-out source. Both domains are centred, and divided by the
       deviation within them. One class has the share of target rows nearest to it.
-    - "reverse" [predictions, a refit]: reverse validation [4]_. A clone is trained on the target
-      with its predictions as labels, and with the held-out source as unlabelled target. The score
-      is its UAR on the held-out source. It doubles the time of a search. One class is worst, 0.
+    - "reverse" [predictions, a refit]: reverse validation [4]_, the UAR on the held-out source of a
+      clone trained on the target with its predictions as labels, and with the held-out source as
+      unlabelled target. It doubles the time of a search. One class is worst, 0.
 
     The second group reads predictions on the target alone:
 
     - "entropy" [probabilities]: minus `prediction_entropy`. One class is best.
     - "balance" [predictions]: `class_balance`. One class is worst, and guessing is best.
     - "information" [probabilities]: `information_maximisation`. One class is worst.
-    - "nuclear_norm" [probabilities]: `nuclear_norm`. One class is low among confident predictions,
-      but not worst.
+    - "nuclear_norm" [probabilities]: `nuclear_norm`. One class is low, but not worst.
     - "density" [probabilities]: `neighbourhood_density`. One class is best.
     - "mano" [scores]: `mano`. One class is best.
     - "clusters" [predictions, embeddings]: `cluster_agreement`. One class is worst.
     - "silhouette" [predictions, embeddings]: `cluster_silhouette`. One class is worst.
     - "mixval" [predictions of mixed inputs]: two target rows are mixed 55 to 45; the score is the
       share of mixed rows predicted like the larger part [3]_, averaged over partners of the same
-      and of another predicted class. A kind of partner that does not occur counts as 0. One class
-      has 0.5, but almost one class nearly 1.
+      and of another predicted class (0 without any). One class has 0.5, almost one nearly 1.
 
     The third group compares the embeddings of the domains and ignores the predictions. Embeddings
     that collapse into one point are best:
@@ -78,30 +73,26 @@ class TargetScorer:
     - "proxy_a": minus their proxy A-distance, :math:`2 (1 - 2 \epsilon)`, with the error
       :math:`\epsilon` of a cross-validated linear classifier of the domains [5]_.
 
-    Start with this one, which was chosen by experiments, see :doc:`/research/selection`:
+    Start with "adaptation" [predictions, embeddings], which is "balance*centroid" and was chosen by
+    experiments, see :doc:`/research/selection`. It is high if the predictions on the target use all
+    classes and follow the classes of the source in the embeddings. It ignores confidence, which
+    some methods train for. One class is worst, 0. If the target is known to be mostly of one class,
+    use "centroid".
 
-    - "adaptation" [predictions, embeddings]: "balance*centroid". It is high if the predictions on
-      the target use all classes and follow the classes of the source in the embeddings. It ignores
-      confidence, which some methods train for. One class is worst, 0. If the target is known to be
-      mostly of one class, use "centroid".
-
-    Criteria that cannot be negative may be multiplied, as in "source*balance".
-
-    "oracle" is the UAR on the target by its labels, with a warning: an upper bound to report
-    beside the others.
+    Criteria that cannot be negative may be multiplied, as in "source*balance". "oracle" is the UAR
+    on the target by its labels, with a warning: an upper bound to report beside the others.
 
     Parameters
     ----------
     criterion : str or list of str
-        One of the above, a product, or a list of these. A list computes the predictions and
-        embeddings only once.
+        One of the above, a product, or a list of these, which share predictions and embeddings.
     X_tgt : array-like or Target, of n_target rows
         The unlabelled target, in the form that the estimator takes.
     y_tgt : array-like, shape (n_target,), optional
         Target labels, for "oracle" only.
     random_state : int, RandomState or None, default=0
-        Seed of the domain classifier's folds and of the mixed rows. An instance is copied, so that
-        every call draws the same numbers. None draws new ones for each criterion.
+        Seed of the domain classifier's folds and of the mixed rows. An instance is copied for each
+        criterion and call. None draws new numbers for each.
 
     Raises
     ------
@@ -117,8 +108,8 @@ class TargetScorer:
     -----
     Source rows pass through an `AdaptationPipeline` as source rows. A plain
     `sklearn.pipeline.Pipeline` treats them as target rows, so its scores differ. Probabilities come
-    from ``predict_proba``, or from the softmax of ``decision_function``. Embeddings come from
-    ``embed`` of the last step; without it they are the inputs of the last step.
+    from ``predict_proba``, else from the softmax of ``decision_function``; embeddings from
+    ``embed`` of the last step, else they are its inputs.
 
     References
     ----------
@@ -165,11 +156,14 @@ class TargetScorer:
                 "y_tgt, the target labels, must be given for criterion='oracle' and only for it; "
                 f"got criterion={criterion!r} and y_tgt={'None' if y_tgt is None else 'labels'}."
             )
-        n_target = _count_target(X_tgt)
-        if y_tgt is not None and len(column_or_1d(y_tgt)) != n_target:
+        try:
+            n_target = n_rows(open_target(X_tgt))
+        except TypeError:
+            raise TypeError(f"X_tgt must hold a row for each target clip; got {X_tgt!r}.") from None
+        if y_tgt is not None and (n_labels := len(column_or_1d(y_tgt))) != n_target:
             raise ValueError(
-                f"y_tgt must have one label for each row of X_tgt; got {len(column_or_1d(y_tgt))} "
-                f"labels for {n_target} rows."
+                "y_tgt must have one label for each row of X_tgt; got "
+                f"{n_labels} labels for {n_target} rows."
             )
         self.criterion = criterion
         self.X_tgt = X_tgt
@@ -177,7 +171,7 @@ class TargetScorer:
         self.random_state = random_state
 
     def __call__(self, estimator: Any, X: Any, y: ArrayLike) -> float | dict[str, float]:
-        """Score a fitted classifier.
+        """Score a fitted classifier; higher is better.
 
         Parameters
         ----------
@@ -190,17 +184,16 @@ class TargetScorer:
 
         Returns
         -------
-        score : float, or dict of str to float
-            Higher is better. Several criteria are returned by name.
+        score : float, or dict of str to float for a list of criteria
 
         Raises
         ------
         ValueError
-            If the labels differ from the rows in number or from the predictions in type, if the
-            embeddings are not finite, or if a domain has too few rows.
+            If the labels differ from the rows in number or from the predictions in type, the
+            embeddings are not finite, or a domain has too few rows.
         TypeError
-            If a criterion needs probabilities or scores of each class, which the estimator lacks,
-            or if the embeddings are sparse.
+            If the estimator lacks probabilities or scores that a criterion needs, or the embeddings
+            are sparse.
         """
         trial = Trial(estimator, X, y, self.X_tgt, y_tgt=self.y_tgt, random_state=self.random_state)
         if isinstance(self.criterion, str):
@@ -209,13 +202,6 @@ class TargetScorer:
 
     def __repr__(self) -> str:
         return f"TargetScorer({self.criterion!r}, X_tgt of {n_rows(open_target(self.X_tgt))} rows)"
-
-
-def _count_target(X_tgt: Any) -> int:
-    try:
-        return n_rows(open_target(X_tgt))
-    except TypeError:
-        raise TypeError(f"X_tgt must hold a row for each target clip; got {X_tgt!r}.") from None
 
 
 def suggest_trade_off(
@@ -237,8 +223,7 @@ def suggest_trade_off(
     Parameters
     ----------
     estimator : estimator
-        Classifier with a parameter ``trade_off``, or an `AdaptationPipeline` with one such step. It
-        is not changed.
+        Classifier with a parameter ``trade_off``, or an `AdaptationPipeline` with one such step.
     X_src : array-like or list, of n_source rows
         The labelled source.
     y_src : array-like, shape (n_source,)
@@ -246,8 +231,7 @@ def suggest_trade_off(
     X_tgt : array-like, list or Target, of n_target rows
         The unlabelled target.
     groups : array-like, shape (n_source,), optional
-        Speaker of each source row. Unless `cv` is a splitter, the rows of a speaker are never split
-        between training and held-out rows.
+        Speaker of each source row. Unless `cv` is a splitter, folds do not split a speaker.
     trade_offs : sequence of float >= 0, default=(0.1, 0.3, 1.0, 3.0, 10.0)
         Candidate values.
     criterion : str, default="adaptation"
@@ -298,14 +282,9 @@ def suggest_trade_off(
             raise ValueError(f"groups must hold at least two different values; got {n_groups}.")
         if cv is None or isinstance(cv, Integral):
             cv = GroupKFold(min(5, n_groups) if cv is None else cv)
+    grid, scorer = {names[0]: values}, TargetScorer(criterion, X_tgt)
     search = GridSearchCV(
-        estimator,
-        {names[0]: values},
-        scoring=TargetScorer(criterion, X_tgt),
-        cv=cv,
-        n_jobs=n_jobs,
-        refit=False,
-        error_score="raise",
+        estimator, grid, scoring=scorer, cv=cv, n_jobs=n_jobs, refit=False, error_score="raise"
     )
     search.fit(X_src, y_src, X_tgt=Target(open_target(X_tgt)), **split)
     return float(search.best_params_[names[0]])

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_confusion", "plot_reconstruction", "plot_scores"]
 
-_METHOD_COLOUR, _ORACLE_COLOUR = "#3b6ea5", "#b8b8b8"
 # The eight colour-blind safe colours of Okabe and Ito, and grey for the ninth emotion.
-_COLOURS = ["#d55e00", "#0072b2", "#f0e442", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"]
-_COLOURS += ["#999999"]
+_COLOURS = "#d55e00 #0072b2 #f0e442 #009e73 #cc79a7 #56b4e9 #e69f00 #000000 #999999".split()
 
 
 def plot_scores(
@@ -43,7 +41,6 @@ def plot_scores(
     Returns
     -------
     ax : matplotlib Axes
-        The axes.
 
     Raises
     ------
@@ -52,33 +49,25 @@ def plot_scores(
     ImportError
         If matplotlib is not installed.
     """
-    import pandas as pd
-
     if metric not in ("uar", "war"):
         raise ValueError(f"metric must be 'uar' or 'war'; got {metric!r}.")
-    runs = pd.DataFrame(records, columns=["task", "method", "oracle", metric])
-    tasks = sorted(runs["task"].unique())
+    rows = summarise(records)[::-1]
+    tasks = sorted({row["task"] for row in rows})
     if len(tasks) != 1:
         raise ValueError(f"plot_scores draws one task at a time; the records hold {tasks}.")
     ax = _axes(ax)
-    rows, seeds = summarise(records)[::-1], runs.groupby(["method", "oracle"])[metric]
     for y, row in enumerate(rows):
-        colour = _ORACLE_COLOUR if row["oracle"] else _METHOD_COLOUR
+        colour, text = ("#b8b8b8", "black") if row["oracle"] else ("#3b6ea5", "white")
         mean, deviation = 100 * row[metric], 100 * row[f"{metric}_std"]
         ax.barh(y, mean, xerr=deviation, color=colour, height=0.7, error_kw={"lw": 1})
-        points = 100 * seeds.get_group((row["method"], row["oracle"]))
+        key = row["method"], row["oracle"]
+        points = [100 * run[metric] for run in records if (run["method"], run["oracle"]) == key]
         ax.plot(points, [y] * len(points), ".", color="black", ms=4, alpha=0.6)
         ax.annotate(
-            f"{mean:.1f} ",
-            (0, y),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-            color="white" if not row["oracle"] else "black",
+            f"{mean:.1f} ", (0, y), (4, 0), textcoords="offset points", va="center", color=text
         )
     ax.set_yticks(range(len(rows)), [row_title(row) for row in rows])
-    ax.set_xlabel(f"{metric.upper()} (%)")
-    ax.set_title(tasks[0])
+    ax.set(xlabel=f"{metric.upper()} (%)", title=tasks[0])
     return ax
 
 
@@ -96,15 +85,14 @@ def plot_confusion(
     y_true, y_pred : array-like, shape (n_samples,)
         True and predicted labels.
     labels : sequence, optional
-        Classes in the order of the plot. Default: all classes in the data, sorted. A row sums to
-        less than 100 % if classes outside `labels` are predicted.
+        Classes in the order of the plot. Default: all in the data, sorted. A row sums to less than
+        100 % if other classes are predicted.
     ax : matplotlib Axes, optional
         Axes to draw into. Default: the current axes.
 
     Returns
     -------
     ax : matplotlib Axes
-        The axes.
 
     Raises
     ------
@@ -131,8 +119,8 @@ def plot_reconstruction(
 ) -> Axes:
     """Plot which source clips reconstruct each target clip, coloured by emotion.
 
-    Each target clip is a bar, stacked from source clips with the largest weight first. Positive
-    weights extend to the right of zero, negative ones to the left.
+    Each target clip is a bar, stacked from source clips with the largest weight first: positive
+    weights to the right of zero, negative ones to the left.
 
     Parameters
     ----------
@@ -150,13 +138,11 @@ def plot_reconstruction(
     Returns
     -------
     ax : matplotlib Axes
-        The axes.
 
     Raises
     ------
     ValueError
-        If the shapes of codes, emotions and names disagree, there are more than nine emotions, or
-        a code is not finite.
+        If shapes disagree, `labels` are incomplete or more than nine, or a code is not finite.
     ImportError
         If matplotlib is not installed.
     """
@@ -186,29 +172,19 @@ def plot_reconstruction(
     for y, code in enumerate(weights):
         for sign in (1, -1):
             pieces = np.argsort(-sign * code)[: np.count_nonzero(sign * code > 0)]
-            ends = np.cumsum(code[pieces])
-            ax.barh(
-                np.full(len(pieces), y),
-                code[pieces],
-                left=ends - code[pieces],
-                color=[colours[label] for label in y_src[pieces].tolist()],
-                edgecolor="white",
-                linewidth=0.5,
-                height=0.7,
-            )
+            lengths = code[pieces]
+            starts = np.cumsum(lengths) - lengths
+            filled = [colours[label] for label in y_src[pieces].tolist()]
+            ax.barh(y, lengths, 0.7, starts, color=filled, edgecolor="white", linewidth=0.5)
     entries = [ax.barh(0, 0, color=colour) for colour in colours.values()]
     ax.axvline(0, color="black", linewidth=0.8)
     names = range(len(weights)) if rows is None else rows
     ax.set_yticks(range(len(weights)), [str(name) for name in names])
     ax.set_ylim(len(weights) - 0.5, -0.5)  # the first clip at the top
     ax.set_xlabel("weight of source clips")
+    emotions = map(str, colours)
     ax.legend(
-        entries,
-        map(str, colours),
-        title="source",
-        loc="center left",
-        bbox_to_anchor=(1, 0.5),
-        frameon=False,
+        entries, emotions, title="source", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False
     )
     return ax
 
@@ -219,9 +195,7 @@ def _axes(ax: Axes | None) -> Axes:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError(
-            "Plots need matplotlib. Install it by pip install skdidan[plots]."
-        ) from error
+        raise ImportError("Plots need matplotlib: pip install skdidan[plots].") from error
     if not plt.get_fignums():
         plt.figure(layout="constrained")  # leaves room for long names
     return plt.gca()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from scipy.special import softmax
 from sklearn import get_config
@@ -108,20 +108,13 @@ class Trial:
     """Fitted classifier with held-out source rows and the target, to be scored by criteria."""
 
     def __init__(
-        self,
-        estimator: Any,
-        X: Any,
-        y: ArrayLike,
-        X_tgt: Any,
-        *,
-        y_tgt: ArrayLike | None = None,
-        random_state: int | np.random.RandomState | None = 0,
+        self, estimator: Any, X: Any, y: Any, X_tgt: Any, y_tgt: Any = None, random_state: Any = 0
     ) -> None:
         self.estimator = unwrap(estimator)
         self.labels = y
         self.source = DomainPredictions(estimator, X, is_source=True)
         self.target = DomainPredictions(estimator, X_tgt, is_source=False)
-        self.y_tgt: Any = y_tgt
+        self.y_tgt = y_tgt
         self.random_state = random_state
         self._scores: dict[str, float] = {}
 
@@ -221,8 +214,7 @@ def _atc(trial: Trial) -> float:
     """Average thresholded confidence: share of target rows above the source threshold."""
     source, target = (domain.probabilities.max(axis=1) for domain in (trial.source, trial.target))
     threshold = np.quantile(source, 1 - trial.is_correct.mean())
-    above, equal = target > threshold, target == threshold
-    return float(np.mean(above + 0.5 * equal))
+    return float(np.mean((target > threshold) + 0.5 * (target == threshold)))
 
 
 def _mixval(trial: Trial) -> float:
@@ -234,22 +226,20 @@ def _mixval(trial: Trial) -> float:
             "criterion='mixval' mixes numeric rows of one shape, which the inputs of "
             f"{type(trial.target.classifier).__name__} are not. Use another criterion."
         ) from error
-    predicted = trial.target.predicted
-    random = trial.random
-    consistency = []
+    predicted, random = trial.target.predicted, trial.random
+    consistency = 0.0  # a kind of partner that does not occur adds nothing
     for is_same in (True, False):
         is_partner = (predicted[:, np.newaxis] == predicted) == is_same
         np.fill_diagonal(is_partner, False)
         paired = np.flatnonzero(is_partner.any(axis=1))
         if not len(paired):
-            consistency.append(0.0)
             continue
         partners = [random.choice(np.flatnonzero(is_partner[i])) for i in paired]
         mixed: Any = _MIX * rows[paired] + (1 - _MIX) * rows[partners]
         if hasattr(trial.target.inputs, "columns"):
             mixed = type(trial.target.inputs)(mixed, columns=trial.target.inputs.columns)
-        consistency.append(np.mean(trial.target.classifier.predict(mixed) == predicted[paired]))
-    return float(np.mean(consistency))
+        consistency += np.mean(trial.target.classifier.predict(mixed) == predicted[paired])
+    return consistency / 2
 
 
 def _reverse(trial: Trial) -> float:
@@ -271,8 +261,7 @@ def _reverse(trial: Trial) -> float:
 
 
 def _mmd(trial: Trial) -> float:
-    scaler = StandardScaler().set_output(transform="default")
-    scaler.fit(np.concatenate(trial.embeddings))
+    scaler = StandardScaler().set_output(transform="default").fit(np.concatenate(trial.embeddings))
     return -_distance([scaler.transform(rows) for rows in trial.embeddings], MMD())
 
 
@@ -286,10 +275,7 @@ def _proxy_a(trial: Trial) -> float:
 
 
 def _oracle(trial: Trial) -> float:
-    warn_caller(
-        "criterion='oracle' reads target labels: an upper bound, not a way to select.",
-        OracleWarning,
-    )
+    warn_caller("criterion='oracle' reads target labels: only an upper bound.", OracleWarning)
     return uar(trial.y_tgt, trial.target.predicted)
 
 
