@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from inspect import signature
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -127,7 +128,8 @@ class Domains:
         X, X_tgt = take_rows(X, source), take_rows(X, target)
         _check_not_empty(X, X_tgt, ": sample_domain marks no {} row")
         y = None if y is None else take_rows(y, source)
-        if getattr(y, "dtype", None) == object and all(isinstance(v, Real) and v == v for v in y):
+        is_object = hasattr(y, "dtype") and y.dtype.kind == "O"
+        if is_object and all(isinstance(value, Real) and value == value for value in y):
             y = np.array(list(y))  # entries for target rows had turned numbers into objects
         return cls(X, y, X_tgt, corpora[order], None if names is None else names[source], order)
 
