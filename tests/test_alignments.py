@@ -1,4 +1,4 @@
-"""Shallow alignments against the definitions in their papers, and the contract of all of them."""
+"""Closed-form alignments against the definitions in their papers."""
 
 import numpy as np
 import pytest
@@ -34,9 +34,8 @@ def principal_axes(X, k):
 
 
 @every_alignment
-@pytest.mark.parametrize("sizes", [(300, 5, 4), (5, 300, 4), (20, 9, 40)])
-def test_domains_of_any_size(alignment, sizes):
-    X_src, X_tgt = make_domains(*sizes)
+def test_more_features_than_rows(alignment):
+    X_src, X_tgt = make_domains(20, 9, 40)
     alignment = clone(alignment)
     Z_src = alignment.fit_transform(X_src, X_tgt=X_tgt)
     Z_tgt = alignment.transform(X_tgt)
@@ -52,15 +51,14 @@ def test_constant_features(alignment, recwarn):
     assert not recwarn.list
 
 
-@every_alignment
-def test_the_spread_of_one_row_is_unknown(alignment):
+def test_a_target_of_one_row_has_no_variance():
     X_src, X_tgt = make_domains()
-    with pytest.raises(ValueError, match="The target has 1 sample"):
-        clone(alignment).fit(X_src, X_tgt=X_tgt[:1])
+    with pytest.raises(ValueError, match=r"The target has 1 sample.* variance needs at least two"):
+        GFK().fit(X_src, X_tgt=X_tgt[:1])
 
 
 def kernel_of(gfk, X_src, X_tgt):
-    """G, by its products with unit vectors."""
+    """Compute G from the images of unit vectors."""
     gfk.fit(X_src, X_tgt=X_tgt)
     root = gfk.transform(np.eye(X_src.shape[1])) - gfk.transform(np.zeros((1, X_src.shape[1])))
     return root @ root.T
@@ -84,9 +82,10 @@ class TestCorrelationAlignment:
         Z = coral.fit_transform(X_src, X_tgt=X_tgt)
         np.testing.assert_allclose(coral.matrix_, expected, atol=1e-8)
         np.testing.assert_allclose(Z, X_src @ expected, atol=1e-7)
+        np.testing.assert_array_equal(coral.transform(X_tgt), X_tgt)
 
     def test_shrinkage_by_hand(self):
-        # Covariances diag(1, 4) and diag(9, 1), each half way to its mean variance times I.
+        # Covariances diag(1, 4) and diag(9, 1), each averaged with its mean variance times I.
         X = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]])
         coral = CorrelationAlignment(0.5).fit(X * [1, 2], X_tgt=X * [3, 1])
         expected = np.sqrt([(0.5 * 9 + 2.5) / (0.5 * 1 + 1.25), (0.5 * 1 + 2.5) / (0.5 * 4 + 1.25)])
@@ -100,17 +99,12 @@ class TestCorrelationAlignment:
         coral = CorrelationAlignment(0.0).fit(X_src, X_tgt=X_tgt)
         np.testing.assert_allclose(coral.matrix_[2], 0, atol=1e-9)
 
-    def test_target_is_left_as_it_is(self):
-        X_src, X_tgt = make_domains()
-        coral = CorrelationAlignment().fit(X_src, X_tgt=X_tgt)
-        np.testing.assert_array_equal(coral.transform(X_tgt), X_tgt)
-
-    def test_a_mean_that_is_neither_true_nor_false(self):
+    def test_with_mean_must_be_a_boolean(self):
         X_src, X_tgt = make_domains()
         with pytest.raises(ValueError, match="with_mean must be True or False; got 'no'"):
             CorrelationAlignment(with_mean="no").fit(X_src, X_tgt=X_tgt)
 
-    @pytest.mark.parametrize("shrinkage", [-0.1, 1.5, "ledoit", None, True, np.nan, [1]])
+    @pytest.mark.parametrize("shrinkage", [1.5, "ledoit"])
     def test_shrinkage_out_of_range(self, shrinkage):
         X_src, X_tgt = make_domains()
         match = "shrinkage other than 'auto' must be a number from 0 to 1; got"
@@ -119,7 +113,7 @@ class TestCorrelationAlignment:
 
 
 class TestSubspaceAlignment:
-    """Against the closed form of the paper and the problem that it solves."""
+    """Against the closed form of the paper, and the problem that it solves."""
 
     def test_formula_of_the_paper(self):
         X_src, X_tgt = make_domains()
@@ -144,11 +138,12 @@ class TestSubspaceAlignment:
 class TestGFK:
     """Against a numeric integral along the geodesic."""
 
-    @pytest.mark.parametrize("n_components", [1, 2, 3, 5, 6])
+    @pytest.mark.parametrize("n_components", [1, 3, 6])
     def test_integral_along_the_geodesic(self, n_components):
+        """Integrate numerically along the matrix exponential that joins the two subspaces."""
         X_src, X_tgt = make_domains()
         P_s, P_t = principal_axes(X_src, n_components), principal_axes(X_tgt, n_components)
-        # The rotation, in the space of the features, that carries one subspace to the other.
+        # The logarithm of a rotation of the feature space that maps one subspace to the other.
         projection = P_t @ P_t.T
         log = scipy.linalg.logm((np.eye(6) - 2 * projection) @ (np.eye(6) - 2 * P_s @ P_s.T)).real
         nodes, weights = np.polynomial.legendre.leggauss(30)
@@ -166,7 +161,7 @@ class TestGFK:
         np.testing.assert_allclose(gfk.angles_, scipy.linalg.subspace_angles(*axes)[::-1])
 
     def test_two_directions_by_hand(self):
-        # From the first axis to the second: a quarter turn, at t = 1/2 half way.
+        # From the first axis to the second: a rotation by 90 degrees.
         line = np.linspace(-1, 1, 5)[:, None]
         gfk = GFK(1)
         G = kernel_of(gfk, line * [1, 0], line * [0, 1])
@@ -187,9 +182,11 @@ class TestGFK:
         np.testing.assert_allclose(gfk.transform(X_tgt).mean(axis=0), 0, atol=1e-9)
 
 
-@pytest.mark.parametrize("cls", [SubspaceAlignment, GFK])
-@pytest.mark.parametrize("n_components", [0, 2.5, "all", 7])
-def test_number_of_components(cls, n_components):
+@pytest.mark.parametrize(
+    "n_components, match",
+    [(0, "a whole number of at least 1"), (7, "n_features=6; got 7. Use at most 6, or None")],
+)
+def test_number_of_components(n_components, match):
     X_src, X_tgt = make_domains()
-    with pytest.raises(ValueError, match="n_components must"):
-        cls(n_components).fit(X_src, X_tgt=X_tgt)
+    with pytest.raises(ValueError, match=f"n_components must .*{match}"):
+        GFK(n_components).fit(X_src, X_tgt=X_tgt)

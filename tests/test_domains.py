@@ -30,7 +30,7 @@ DOMAIN = np.array([-1, 0, 2, -3, 0])
 
 
 class Adapter(ClassifierMixin, BaseEstimator):
-    """The least that `validate_domains` asks of an estimator."""
+    """A minimal estimator that calls `validate_domains`."""
 
     def fit(self, X, y=None, X_tgt=None, *, sample_domain=None, supervised=False, **checks):
         """Store what `validate_domains` returns."""
@@ -55,22 +55,12 @@ def test_target_survives_pickling():
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(Target(X_TGT))).X, X_TGT)
 
 
-@pytest.mark.parametrize(
-    "X",
-    [
-        X_SRC,
-        X_SRC.tolist(),
-        tuple(X_SRC),
-        pd.DataFrame(X_SRC),
-        torch.tensor(X_SRC),
-        ["a.wav", "b", "c"],
-    ],
-)
+@pytest.mark.parametrize("X", [pd.DataFrame(X_SRC), torch.tensor(X_SRC), ["a.wav", "b", "c"]])
 def test_n_rows_counts_rows(X):
     assert n_rows(X) == 3
 
 
-@pytest.mark.parametrize("X", ["a.wav", b"a.wav", np.float64(3.0), 3])
+@pytest.mark.parametrize("X", ["a.wav", np.float64(3.0), 3])
 def test_n_rows_refuses_a_single_entry(X):
     with pytest.raises(TypeError, match="one entry per row; got the single entry"):
         n_rows(X)
@@ -92,15 +82,10 @@ def test_both_call_shapes_give_the_same_domains():
         np.testing.assert_array_equal(ours, plain)
 
 
-def test_target_is_opened_and_nothing_is_copied():
+def test_target_is_unwrapped_and_nothing_is_copied():
     X, y, X_tgt = split_domains(X_SRC, Y_SRC, Target(X_TGT))
     assert X is X_SRC and y is Y_SRC and X_tgt is X_TGT
     assert split_domains(Target(X_SRC)).X_src is X_SRC
-
-
-def test_lists_of_paths_are_split():
-    split = split_domains(["a", "b", "c"], ["x", None, "y"], sample_domain=[0, -1, 0])
-    assert tuple(split) == (["a", "c"], ["x", "y"], ["b"])
 
 
 def test_without_target_it_is_none():
@@ -120,7 +105,7 @@ def test_without_stacking_there_is_no_order_to_restore():
     assert domains.restore() is X_SRC and domains.order is None
 
 
-def test_everything_that_travels_with_a_row_is_sorted_by_domain():
+def test_labels_corpora_and_groups_are_sorted_by_domain():
     domains = Domains.of(STACKED, list("tabtc"), sample_domain=DOMAIN, groups=list("xpqxr"))
     assert domains.corpora.tolist() == [0, 2, 0, -1, -3]
     assert domains.groups.tolist() == list("pqr")
@@ -134,7 +119,7 @@ def test_two_plain_domains_are_two_corpora():
     assert not domains.has_several
 
 
-def test_unstacking_undoes_stacking_and_labels_are_lengthened():
+def test_unstacking_undoes_stacking_and_labels_are_extended():
     domains = split_domains(X_SRC, Y_SRC, X_TGT)
     again = domains.unstack(domains.stack())
     np.testing.assert_array_equal(again.X_src, X_SRC)
@@ -142,7 +127,7 @@ def test_unstacking_undoes_stacking_and_labels_are_lengthened():
     assert domains.stack(Y_SRC).tolist() == ["anger", "fear", "anger", "anger", "anger"]
 
 
-def test_parts_of_rows_keep_what_travels_with_them():
+def test_parts_of_rows_keep_their_labels_corpora_and_groups():
     domains = Domains.of(STACKED, list("tabtc"), sample_domain=DOMAIN, groups=list("xpqxr"))
     windows = domains.cut(list("AABC"), np.array([0, 0, 1, 2]), list("DE"), np.array([1, 1]))
     assert windows.y_src == list("aabc") and windows.groups.tolist() == list("ppqr")
@@ -160,8 +145,8 @@ def test_target_given_twice():
         split_domains(STACKED, X_tgt=X_TGT, sample_domain=DOMAIN)
 
 
-@pytest.mark.parametrize("domain", [[[0], [-1]], ["source", "target"], [True, False], 3])
-def test_sample_domain_of_the_wrong_kind(domain):
+@pytest.mark.parametrize("domain", [[[0], [-1]], ["source", "target"], [True, False]])
+def test_sample_domain_of_the_wrong_type(domain):
     with pytest.raises(ValueError, match="one-dimensional array of whole numbers"):
         check_sample_domain(X_TGT, domain)
 

@@ -16,7 +16,7 @@ from skdidan import JDA, TCA, NoTargetWarning
 
 
 def make_domains(seed=0):
-    """Draw three classes, shifted and turned between the domains."""
+    """Draw three classes; a linear map and a shift separate the domains."""
     rng = np.random.default_rng(seed)
     y_src, y_tgt = np.repeat(list("abc"), 15), np.repeat(list("abc"), [12, 8, 5])
     centres = 2 * rng.normal(size=(3, 6))
@@ -52,9 +52,9 @@ def test_scikit_learn_compatible(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("kernel", ["linear", "rbf"])
-@pytest.mark.parametrize("weight", [0.3, 1.0, 20.0])
+@pytest.mark.parametrize("kernel, weight", [("linear", 20.0), ("rbf", 0.3)])
 def test_solves_the_problem_of_the_paper(kernel, weight):
+    """Components equal a dense generalised eigendecomposition with the matrices of the paper."""
     X_src, y_src, X_tgt, _ = make_domains()
     jda = JDA(4, kernel=kernel, gamma=0.05, mu=0.5, conditional_weight=weight)
     Z = np.vstack([jda.fit_transform(X_src, y_src, X_tgt), jda.transform(X_tgt)])
@@ -82,9 +82,9 @@ def test_pseudo_labels_are_a_fixed_point(estimator):
 
 
 class Cyclic(ClassifierMixin, BaseEstimator):
-    """Gives the first three target rows the labels of the next turn in a circle."""
+    """Repeats the same three predictions for the first three target rows."""
 
-    turns = itertools.cycle(["aab", "aba", "baa"])
+    predictions = itertools.cycle(["aab", "aba", "baa"])
 
     def fit(self, X, y):
         """Remember the classes."""
@@ -92,65 +92,37 @@ class Cyclic(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        """Turn on."""
-        return np.array(list(next(self.turns)) + ["c"] * (len(X) - 3))
+        """Return the next prediction."""
+        return np.array(list(next(self.predictions)) + ["c"] * (len(X) - 3))
 
 
-def test_it_ends_when_the_predictions_go_in_a_circle():
+def test_it_stops_when_the_predictions_repeat_an_earlier_iteration():
     X_src, y_src, X_tgt, _ = make_domains()
     jda = JDA(3, estimator=Cyclic(), max_iter=50).fit(X_src, y_src, X_tgt)
     assert jda.n_iter_ == 4 and "".join(jda.pseudo_labels_[:3]) == "baa"
 
 
-def test_the_classifier_given_stays_unfitted():
+def test_the_given_classifier_is_not_fitted():
     X_src, y_src, X_tgt, _ = make_domains()
     classifier = LogisticRegression()
     JDA(3, estimator=classifier).fit(X_src, y_src, X_tgt)
     assert not hasattr(classifier, "coef_")
 
 
-def test_classes_come_closer_than_under_tca():
-    X_src, y_src, X_tgt, _ = make_domains()
-    jda, tca = JDA(3, mu=0.1), TCA(3, mu=0.1)
-    jda.fit(X_src, y_src, X_tgt)
-    tca.fit(X_src, X_tgt=X_tgt)
-
-    def distance(model, name):
-        of_source, of_target = X_src[y_src == name], X_tgt[jda.pseudo_labels_ == name]
-        means = [model.transform(rows).mean(axis=0) for rows in (of_source, of_target)]
-        return np.sum((means[0] - means[1]) ** 2)
-
-    classes = np.unique(jda.pseudo_labels_)
-    distances = [sum(distance(model, name) for name in classes) for model in (jda, tca)]
-    assert distances[0] < 0.5 * distances[1]
-
-
 @pytest.mark.parametrize("params", [{"max_iter": 1}, {"conditional_weight": 0.0}])
-@pytest.mark.parametrize("kernel", ["linear", "rbf"])
-def test_without_conditional_terms_it_is_tca(kernel, params):
+def test_without_conditional_terms_it_is_tca(params):
     X_src, y_src, X_tgt, _ = make_domains()
-    jda, tca = JDA(3, kernel=kernel, **params), TCA(3, kernel=kernel)
-    expected = tca.fit_transform(X_src, X_tgt=X_tgt)
-    np.testing.assert_allclose(jda.fit_transform(X_src, y_src, X_tgt), expected, atol=1e-9)
+    expected = TCA(3).fit_transform(X_src, X_tgt=X_tgt)
+    Z = JDA(3, **params).fit_transform(X_src, y_src, X_tgt)
+    np.testing.assert_allclose(Z, expected, atol=1e-9)
 
 
-def test_a_class_that_is_predicted_nowhere_has_no_term():
+def test_a_class_without_predictions_has_no_term():
     X_src, y_src, X_tgt, _ = make_domains()
     jda = JDA(3, estimator=DummyClassifier(strategy="constant", constant="b"))
     assert np.isfinite(jda.fit_transform(X_src, y_src, X_tgt)).all()
     assert jda.n_iter_ == 2
     np.testing.assert_array_equal(jda.pseudo_labels_, "b")
-
-
-def test_stacked_domains_and_labels_of_the_target():
-    X_src, y_src, X_tgt, y_tgt = make_domains()
-    expected = JDA(3).fit(X_src, y_src, X_tgt).transform(np.vstack([X_src, X_tgt]))
-    order = np.random.default_rng(1).permutation(70)
-    X, domain = np.vstack([X_src, X_tgt])[order], np.repeat([1, -1], [45, 25])[order]
-    for truth in (y_tgt, np.full(25, "a"), np.full(25, "?")):
-        y = np.r_[y_src, truth][order]
-        Z = JDA(3).fit_transform(X, y, sample_domain=domain)
-        np.testing.assert_allclose(np.abs(Z), np.abs(expected[order]), atol=1e-7)
 
 
 def test_without_target():
@@ -168,7 +140,6 @@ def test_without_target():
         ({"conditional_weight": -1}, "conditional_weight must be a finite number of at least 0"),
         ({"max_iter": 0}, "max_iter must be a whole number of at least 1; got 0"),
         ({"estimator": TCA()}, r"estimator must be a classifier, .* or None; got TCA\(\)"),
-        ({"estimator": "svc"}, "estimator must be a classifier, .* or None; got 'svc'"),
         ({"estimator": LogisticRegression}, "estimator must be a classifier, .*; got <class"),
         ({"mu": 0}, "mu must be a finite number above 0"),
     ],
@@ -179,7 +150,7 @@ def test_parameters_out_of_range(params, match):
         JDA(**params).fit(X_src, y_src, X_tgt)
 
 
-def test_labels_are_needed():
+def test_labels_are_required():
     X_src, _, X_tgt, _ = make_domains()
     with pytest.raises(ValueError, match="requires y to be passed"):
         JDA().fit(X_src, None, X_tgt)

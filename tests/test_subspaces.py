@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA, KernelPCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -55,34 +55,26 @@ def distance_of_means(Z_src, Z_tgt):
 
 
 @pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
-@pytest.mark.filterwarnings("ignore:Only . of 9 TCA components")  # collinear monomials
-@parametrize_with_checks(
-    [
-        TCA(kernel="rbf"),
-        TCA(kernel="poly"),
-        TCA(kernel="rbf", n_landmarks=20),
-        TCA(1, kernel="precomputed"),
-    ]
-)
+@parametrize_with_checks([TCA(1, kernel="precomputed")])
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("mu", [1e-3, 1.0, 100.0])
 @pytest.mark.parametrize(
-    "kernel, sizes, n_components",
+    "kernel, sizes, n_components, mu",
     [
-        ("rbf", (40, 25, 6), 10),
-        ("rbf", (180, 130, 6), 8),  # iterative
-        ("linear", (40, 25, 6), 6),
-        ("linear", (20, 25, 60), 10),
-        ("linear", (180, 130, 320), 8),  # iterative, in the space of the rows
-        ("linear", (180, 130, 280), 8),  # iterative, in the space of the features
+        ("rbf", (40, 25, 6), 10, 1e-3),
+        ("rbf", (180, 130, 6), 8, 1.0),  # Lanczos
+        ("linear", (40, 25, 6), 6, 100.0),  # in the space of the features
+        ("linear", (20, 25, 60), 10, 1e-3),
+        ("linear", (180, 130, 320), 8, 1.0),  # Lanczos
+        ("linear", (180, 130, 280), 8, 1e-3),  # Lanczos in the space of the features
     ],
 )
 def test_solves_the_generalised_problem(kernel, sizes, n_components, mu):
+    """Each solver gives the eigenvalues and components of the dense matrices of the paper."""
     X_src, X_tgt = make_domains(*sizes)
-    if kernel == "linear":  # or the reference would be too ill-conditioned to judge by
+    if kernel == "linear":  # otherwise the reference is too ill-conditioned
         X_src, X_tgt = X_src / np.sqrt(sizes[2]), X_tgt / np.sqrt(sizes[2])
     n = len(X_src) + len(X_tgt)
     tca = TCA(n_components, kernel=kernel, gamma=0.1, mu=mu)
@@ -101,12 +93,11 @@ def test_solves_the_generalised_problem(kernel, sizes, n_components, mu):
     np.testing.assert_allclose(correlation, 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("degree, coef0", [(2, 1.0), (3, 0.0)])
-def test_solves_the_generalised_problem_of_a_polynomial_kernel(degree, coef0):
+def test_solves_the_generalised_problem_of_a_polynomial_kernel():
     X_src, X_tgt = make_domains()
-    tca = TCA(5, kernel="poly", gamma=0.1, degree=degree, coef0=coef0, mu=0.5)
+    tca = TCA(5, kernel="poly", gamma=0.1, degree=2, coef0=0.7, mu=0.5)
     Z = np.vstack([tca.fit_transform(X_src, X_tgt=X_tgt), tca.transform(X_tgt)])
-    B, A = dense_problem(X_src, X_tgt, lambda X: (0.1 * X @ X.T + coef0) ** degree, 0.5)
+    B, A = dense_problem(X_src, X_tgt, lambda X: (0.1 * X @ X.T + 0.7) ** 2, 0.5)
     expected = scipy.linalg.eigh(B, A, eigvals_only=True)[::-1][:5]
     np.testing.assert_allclose(tca.eigenvalues_, expected, rtol=1e-6)
     np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(5), atol=1e-7)
@@ -166,24 +157,10 @@ class TestPrecomputedKernel:
         assert list(Z.columns) == ["tca0", "tca1", "tca2", "tca3"] and set(Z.dtypes) == {K[0].dtype}
         np.testing.assert_allclose(Z, TCA(4).fit_transform(X, sample_domain=domain), atol=1e-4)
 
-    def test_cross_validation_takes_rows_and_columns(self):
-        X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
-        y = (np.arange(65) % 2).astype(str)
-        order = np.random.default_rng(0).permutation(65)
-        X, domain, y = X[order], domain[order], y[order]
-        scores = []
-        for tca, rows in (
-            (self.computed(TCA(4)), X),
-            (self.precomputed(TCA(4)), rbf_kernel(X, gamma=self.GAMMA)),
-        ):
-            pipeline = make_adaptation_pipeline(tca, SVC())
-            params = {"sample_domain": domain}
-            scores.append(cross_val_score(pipeline, rows, y, params=params, error_score="raise"))
-        np.testing.assert_allclose(*scores)
-
-    @every_estimator
     @pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, np.ndarray.tolist])
-    def test_stacked_domains_in_a_pipeline(self, estimator, container):
+    def test_stacked_domains_in_a_pipeline(self, container):
+        """A pipeline sorts the columns like the rows, in each of its methods."""
+        estimator = JDA(4, mu=0.5)  # the only one that needs labels
         X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
         y = np.r_[np.where(X[:40, 0] > 0, "anger", "neutral"), np.full(25, "zzz")]
         order = np.random.default_rng(0).permutation(65)
@@ -220,6 +197,7 @@ class TestPrecomputedKernel:
         assert plain.classes_.tolist() == ["anger", "neutral", "zzz"]
 
     def test_a_search_over_a_pipeline(self):
+        """Folds take rows and columns of the kernel, so that scores equal those from features."""
         X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
         y = np.where(X[:, 0] > 0, "anger", "neutral")
         order = np.random.default_rng(0).permutation(65)
@@ -250,18 +228,16 @@ class TestPrecomputedKernel:
             with pytest.raises(ValueError, match=f"X has {X.shape[1]} features, but TCA"):
                 pipeline.transform(X)
 
-    @every_estimator
-    def test_domains_of_different_precision(self, estimator):
-        X, y = np.vstack(make_domains()), np.arange(40) % 3
-        K = rbf_kernel(X, gamma=self.GAMMA)
-        expected = self.precomputed(estimator).fit_transform(K[:40], y, K[40:])
+    def test_domains_of_different_precision(self):
+        K = rbf_kernel(np.vstack(make_domains()), gamma=self.GAMMA)
+        expected = TCA(4, kernel="precomputed").fit_transform(K[:40], X_tgt=K[40:])
         for types in ((np.float32, np.float64), (np.float64, np.float32)):
             source, target = K[:40].astype(types[0]), K[40:].astype(types[1])
-            Z = self.precomputed(estimator).fit_transform(source, y, target)
+            Z = TCA(4, kernel="precomputed").fit_transform(source, X_tgt=target)
             np.testing.assert_allclose(Z, expected, atol=1e-2)
 
     @pytest.mark.parametrize("stacked", [False, True])
-    def test_the_kernel_given_is_left_as_it_is(self, stacked):
+    def test_the_given_kernel_is_not_modified(self, stacked):
         X = np.vstack(make_domains(200, 150))
         K = rbf_kernel(X, gamma=self.GAMMA)
         copy, domain = K.copy(), np.random.default_rng(0).permutation(350) % 2 - 1
@@ -286,9 +262,9 @@ class TestPrecomputedKernel:
             TCA(4, kernel="precomputed").fit(**arguments)
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-            assert n_copies <= peak / K.nbytes < n_copies + 1.2  # the batches weigh in at this size
+            assert n_copies <= peak / K.nbytes < n_copies + 1.2  # batches add up to 1.2
 
-    def test_matrices_that_are_no_kernels(self):
+    def test_asymmetric_matrices_and_distances_are_refused(self):
         X = np.vstack(make_domains())
         tca = TCA(2, kernel="precomputed")
         distances = np.linalg.norm(X[:, None] - X, axis=2)
@@ -305,7 +281,7 @@ class TestPrecomputedKernel:
             kernel[:40].astype(np.float32), X_tgt=kernel[40:].astype(np.float32)
         )
 
-    def test_kernels_that_are_none(self):
+    def test_kernels_of_the_wrong_shape_or_order(self):
         X_src, X_tgt = make_domains()
         K = linear_kernel(np.vstack([X_src, X_tgt]))
         tca = TCA(2, kernel="precomputed")
@@ -334,17 +310,7 @@ def test_all_rows_as_landmarks_give_the_exact_kernel(kernel):
     np.testing.assert_allclose(landmarks.transform(new), exact.transform(new), atol=1e-4)
 
 
-def test_more_landmarks_come_closer_to_the_exact_kernel():
-    X_src, X_tgt = make_domains(300, 200)
-    exact = TCA(3, kernel="rbf").fit(X_src, X_tgt=X_tgt).eigenvalues_
-    errors = []
-    for n_landmarks in (10, 50, 250):
-        tca = TCA(3, kernel="rbf", n_landmarks=n_landmarks, random_state=0)
-        errors.append(np.abs(tca.fit(X_src, X_tgt=X_tgt).eigenvalues_ / exact - 1).max())
-    assert errors[0] > errors[1] > errors[2] < 1e-3
-
-
-@pytest.mark.parametrize("mu", [1e-3, 1.0, 100.0])
+@pytest.mark.parametrize("mu", [1e-3, 100.0])
 def test_domains_of_the_same_mean_have_whitened_principal_components(mu):
     X_src, X_tgt = make_domains()
     tca = make_adaptation_pipeline(CorpusScaler(), TCA(4, mu=mu))
@@ -353,12 +319,6 @@ def test_domains_of_the_same_mean_have_whitened_principal_components(mu):
     expected = PCA(4).fit_transform(X)
     expected *= np.sign(np.sum(expected * Z, axis=0)) / expected.std(axis=0)
     np.testing.assert_allclose(Z, expected, atol=1e-8)
-
-
-def test_a_random_state_that_is_none():
-    X_src, X_tgt = make_domains()
-    with pytest.raises(ValueError, match="'x' cannot be used to seed"):
-        TCA(3, kernel="rbf", n_landmarks=9, random_state="x").fit(X_src, X_tgt=X_tgt)
 
 
 def test_landmarks_are_drawn_by_the_random_state():
@@ -371,61 +331,43 @@ def test_landmarks_are_drawn_by_the_random_state():
     assert np.abs(first - third).max() > 1e-3
 
 
-def objective(W, X_src, X_tgt, gamma, mu):
-    """Bring W to satisfy the constraint W' K H K W = n I; return the objective of the paper."""
-    B, A = dense_problem(X_src, X_tgt, lambda X: rbf_kernel(X, gamma=gamma), mu)
-    factor = np.linalg.cholesky(W.T @ B @ W / len(B))
-    W = np.linalg.solve(factor, W.T).T
-    return np.trace(W.T @ A @ W)
-
-
-@pytest.mark.parametrize("mu", [0.01, 10.0])
-def test_nothing_beats_it_in_the_objective(mu):
+def test_no_other_weights_have_a_lower_objective():
     X_src, X_tgt = make_domains()
-    tca = TCA(5, kernel="rbf", gamma=0.1, mu=mu).fit(X_src, X_tgt=X_tgt)
-    ours = objective(tca.weights_, X_src, X_tgt, 0.1, mu)
+    B, A = dense_problem(X_src, X_tgt, lambda X: rbf_kernel(X, gamma=0.1), 0.01)
+
+    def objective(W):
+        """Return the objective of the paper, after W is scaled so that W' K H K W = n I."""
+        W = np.linalg.solve(np.linalg.cholesky(W.T @ B @ W / 65), W.T).T
+        return np.trace(W.T @ A @ W)
+
+    tca = TCA(5, kernel="rbf", gamma=0.1, mu=0.01).fit(X_src, X_tgt=X_tgt)
+    ours, rng = objective(tca.weights_), np.random.default_rng(0)
     np.testing.assert_allclose(ours, 65 * np.sum(1 / tca.eigenvalues_))
-    rng = np.random.default_rng(0)
     for scale in (1e-4, 1e-2, 1.0):
-        other = tca.weights_ + scale * np.abs(tca.weights_).max() * rng.normal(size=(65, 5))
-        assert ours < objective(other, X_src, X_tgt, 0.1, mu)
+        noise = scale * np.abs(tca.weights_).max() * rng.normal(size=(65, 5))
+        assert ours < objective(tca.weights_ + noise)
 
 
-def test_the_asymmetric_shortcut_is_worse():
-    # Other libraries hand the non-symmetric A^-1 K H K to a symmetric solver.
-    X_src, X_tgt = make_domains()
-    B, A = dense_problem(X_src, X_tgt, lambda X: rbf_kernel(X, gamma=0.1), 0.1)
-    wrong = scipy.linalg.eigh(np.linalg.solve(A, B))[1][:, -5:]
-    tca = TCA(5, kernel="rbf", gamma=0.1, mu=0.1).fit(X_src, X_tgt=X_tgt)
-    ours, theirs = (objective(W, X_src, X_tgt, 0.1, 0.1) for W in (tca.weights_, wrong))
-    assert ours < 0.99 * theirs
-
-
-@pytest.mark.parametrize("kernel", ["linear", "rbf"])
-def test_the_means_come_closer_as_mu_falls(kernel):
+def test_the_means_come_closer_as_mu_falls():
     X_src, X_tgt = make_domains()
     distances = []
     for mu in (1e4, 1e2, 1.0, 1e-2, 1e-4):
-        tca = TCA(3, kernel=kernel, mu=mu)
+        tca = TCA(3, kernel="rbf", mu=mu)
         source = tca.fit_transform(X_src, X_tgt=X_tgt)
         distances.append(distance_of_means(source, tca.transform(X_tgt)))
     assert (np.diff(distances) < 0).all()
     assert distances[-1] < 1e-6 < 0.05 < distances[0]
 
 
-@pytest.mark.parametrize("kernel", ["linear", "rbf"])
-@pytest.mark.parametrize("sizes", [(30, 20, 4), (200, 100, 4), (20, 10, 50)])
-def test_stacked_rows_come_back_in_their_order(kernel, sizes):
-    X_src, X_tgt = make_domains(*sizes)
-    stacked = np.vstack([X_src, X_tgt])
-    domain = np.repeat([1, -1], [len(X_src), len(X_tgt)])
-    order = np.random.default_rng(1).permutation(len(stacked))
-    plain, shuffled = TCA(3, kernel=kernel), TCA(3, kernel=kernel)
+def test_stacked_rows_come_back_in_their_order():
+    X_src, X_tgt = make_domains(200, 100, 4)
+    stacked, domain = np.vstack([X_src, X_tgt]), np.repeat([1, -1], [200, 100])
+    order = np.random.default_rng(1).permutation(300)
+    plain, shuffled = TCA(3, kernel="rbf"), TCA(3, kernel="rbf")
     source = plain.fit_transform(X_src, X_tgt=X_tgt)
     Z = shuffled.fit_transform(stacked[order], sample_domain=domain[order])
-    np.testing.assert_allclose(Z[np.argsort(order)][: len(X_src)], source, atol=1e-6)
+    np.testing.assert_allclose(Z[np.argsort(order)][:200], source, atol=1e-6)
     np.testing.assert_allclose(Z[np.argsort(order)], plain.transform(stacked), atol=1e-6)
-    np.testing.assert_array_equal(shuffled.transform(stacked[order]), Z)
 
 
 def test_transform_maps_unseen_rows_one_by_one():
@@ -437,10 +379,9 @@ def test_transform_maps_unseen_rows_one_by_one():
         np.testing.assert_allclose(tca.transform(Target(new)), one_by_one, atol=1e-10)
 
 
-@pytest.mark.parametrize("kernel", ["linear", "rbf"])
-def test_fits_are_repeatable_to_the_bit(kernel):
+def test_iterative_solutions_are_repeatable_to_the_bit():
     X_src, X_tgt = make_domains(200, 150, 8)
-    first, second = (TCA(4, kernel=kernel).fit_transform(X_src, X_tgt=X_tgt) for _ in range(2))
+    first, second = (TCA(4, kernel="rbf").fit_transform(X_src, X_tgt=X_tgt) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
@@ -480,32 +421,10 @@ def test_number_of_components_by_default(kernel):
     assert TCA(kernel=kernel).fit(X_src[:2], X_tgt=X_tgt[:2]).transform(X_tgt).shape == (25, 4)
 
 
-@pytest.mark.parametrize("kernel", ["linear", "rbf"])
-def test_float32_stays_float32(kernel):
-    X_src, X_tgt = make_domains()
-    tca = TCA(3, kernel=kernel)
-    Z = tca.fit_transform(X_src.astype(np.float32), X_tgt=X_tgt.astype(np.float32))
-    assert Z.dtype == tca.transform(X_tgt.astype(np.float32)).dtype == np.float32
-    expected = TCA(3, kernel=kernel).fit_transform(X_src, X_tgt=X_tgt)
-    np.testing.assert_allclose(Z, expected, atol=1e-4)
-
-
-def test_pandas_in_and_out():
-    X_src, X_tgt = map(pd.DataFrame, make_domains())
-    X_src.columns = X_tgt.columns = list("abcdef")
-    X_tgt.index = [f"clip{n}" for n in range(25)]
-    tca = TCA(2).set_output(transform="pandas").fit(X_src, ["anger"] * 40, X_tgt)
-    target = tca.transform(X_tgt)
-    assert list(target.columns) == ["tca0", "tca1"]
-    assert list(target.index) == list(X_tgt.index)
-    expected = TCA(2).fit(X_src.to_numpy(), X_tgt=X_tgt.to_numpy()).transform(X_tgt.to_numpy())
-    np.testing.assert_array_equal(target, expected)
-
-
-@pytest.mark.parametrize("scale", [1.0, 1e3, 1e4, 1e5])
-def test_a_feature_of_another_scale_leaves_the_others_alone(scale):
+def test_a_feature_of_another_scale_does_not_spoil_the_others():
+    """A scale of 1e5 costs no more than a thousandth of precision."""
     X_src, X_tgt = make_domains(200, 150, 6)
-    scales = np.array([1, 1, 1, 1, 1, scale])
+    scales = np.array([1, 1, 1, 1, 1, 1e5])
     tca = TCA(6)
     Z_src = tca.fit_transform(X_src * scales, X_tgt=X_tgt * scales)
     Z = np.vstack([Z_src, tca.transform(X_tgt * scales)])
@@ -520,11 +439,10 @@ def test_a_feature_of_another_scale_leaves_the_others_alone(scale):
 
 
 @pytest.mark.parametrize("sizes", [(40, 25, 6), (150, 130, 400)])
-@pytest.mark.parametrize("offset", [1e3, 1e4, 1e5])
-def test_features_far_from_zero(sizes, offset):
-    X_src, X_tgt = make_domains(*sizes)
-    tca = TCA(6).fit(X_src + offset, X_tgt=X_tgt + offset)
-    Z = np.vstack([tca.transform(X_src + offset), tca.transform(X_tgt + offset)])
+def test_features_far_from_zero(sizes):
+    X_src, X_tgt = (X + 1e5 for X in make_domains(*sizes))
+    tca = TCA(6).fit(X_src, X_tgt=X_tgt)
+    Z = np.vstack([tca.transform(X_src), tca.transform(X_tgt)])
     np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(6), atol=1e-2)
 
 
@@ -535,7 +453,7 @@ def test_the_rbf_kernel_does_not_depend_on_an_offset():
     np.testing.assert_allclose(tca.fit_transform(X_src + 1e6, X_tgt=X_tgt + 1e6), expected, 1e-5)
 
 
-def test_components_that_are_zero_are_reported():
+def test_zero_components_are_reported():
     X_src, X_tgt = make_domains()
     X_src, X_tgt = (np.c_[X, X[:, :2]] for X in (X_src, X_tgt))
     match = "Only 6 of 8 TCA components are non-negligible; .* features .*: scale them first"
@@ -547,50 +465,48 @@ def test_components_that_are_zero_are_reported():
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
-def test_the_component_lost_to_the_centring_is_not_reported(kernel, recwarn):
+def test_the_component_removed_by_centring_is_not_reported(kernel, recwarn):
     X_src, X_tgt = make_domains()
     tca = TCA(kernel=kernel).fit(X_src[:2], X_tgt=X_tgt[:2])
     assert (tca.eigenvalues_ > 0).tolist() == [True, True, True, False]
     assert not recwarn.list
 
 
-@pytest.mark.parametrize("mu", [1e-3, 1.0])
-def test_components_that_are_zero_in_an_iterative_solution(mu):
+def test_zero_components_of_an_iterative_solution():
     mix = np.random.default_rng(1).normal(size=(20, 400))
     X_src, X_tgt = (X @ mix for X in make_domains(200, 150, 20))
-    tca = TCA(24, mu=mu)
+    tca = TCA(24, mu=1e-3)
     with pytest.warns(UserWarning, match="Only 20 of 24 TCA components"):
         Z_src = tca.fit_transform(X_src, X_tgt=X_tgt)
     assert np.count_nonzero(tca.eigenvalues_) == 20
     np.testing.assert_array_equal(Z_src[:, 20:], 0)
 
 
-@pytest.mark.parametrize("kernel", ["linear", "rbf"])
-@pytest.mark.parametrize("n_features", [3, 300])
-@pytest.mark.parametrize("value", [0.0, 1.1, 1000.1])
+@pytest.mark.parametrize(
+    "kernel, n_features, value",
+    [("linear", 3, 1.1), ("linear", 300, 0.0), ("linear", 300, 1000.1), ("rbf", 3, 1000.1)],
+)
 @pytest.mark.filterwarnings("ignore:Only 0 of 2 TCA components")
 def test_identical_rows_give_zeros(kernel, n_features, value):
+    """Centring leaves rounding errors alone, which must not become components of unit variance."""
     tca = TCA(2, kernel=kernel)
     Z = tca.fit_transform(np.full((200, n_features), value), X_tgt=np.full((90, n_features), value))
     np.testing.assert_array_equal(Z, 0)
     np.testing.assert_array_equal(tca.eigenvalues_, 0)
 
 
-@pytest.mark.parametrize("kernel", ["linear", "rbf"])
-@pytest.mark.filterwarnings("ignore:Only . of 5 TCA components")
-def test_constant_features_and_repeated_rows(kernel):
+@pytest.mark.filterwarnings("ignore:Only 3 of 5 TCA components")
+def test_constant_features_and_repeated_rows():
     X_src, X_tgt = (np.repeat(X, 10, axis=0) for X in make_domains(30, 12, 3))
     X_src, X_tgt = (np.c_[X, np.zeros(len(X)), np.full(len(X), 0.3)] for X in (X_src, X_tgt))
-    tca = TCA(5, kernel=kernel)
+    tca = TCA(5)
     Z = tca.fit_transform(X_src, X_tgt=X_tgt)
-    assert np.isfinite(Z).all() and np.isfinite(tca.transform(X_tgt)).all()
     np.testing.assert_allclose(Z[::10], Z[9::10], atol=1e-9)
-    if kernel == "linear":
-        assert (tca.eigenvalues_[:3] > 0).all()
-        np.testing.assert_array_equal(Z[:, 4], 0)
+    np.testing.assert_array_equal(tca.eigenvalues_ > 0, [True, True, True, False, False])
+    np.testing.assert_array_equal(Z[:, 3:], 0)
 
 
-def test_a_refit_with_another_kernel_forgets_the_first():
+def test_a_second_fit_with_another_kernel_removes_old_attributes():
     X_src, X_tgt = make_domains()
     tca = TCA(2, kernel="rbf").fit(X_src, X_tgt=X_tgt)
     tca.set_params(kernel="linear").fit(X_src, X_tgt=X_tgt)
@@ -600,7 +516,7 @@ def test_a_refit_with_another_kernel_forgets_the_first():
     np.testing.assert_array_equal(tca.transform(X_tgt), expected)
 
 
-def test_without_convergence_the_problem_is_solved_densely(monkeypatch):
+def test_without_convergence_the_dense_solver_is_used(monkeypatch):
     X_src, X_tgt = make_domains(200, 100, 5)
     expected = TCA(3, kernel="rbf").fit_transform(X_src, X_tgt=X_tgt)
 
@@ -613,8 +529,8 @@ def test_without_convergence_the_problem_is_solved_densely(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("shape", [(5, 5), (7, 3), (3, 7)])
-def test_a_decomposition_that_does_not_converge_is_done_by_the_surer_driver(shape, monkeypatch):
+@pytest.mark.parametrize("shape", [(7, 3), (3, 7)])
+def test_a_failed_decomposition_is_repeated_with_the_robust_driver(shape, monkeypatch):
     A = np.random.default_rng(0).normal(size=shape)
     expected, svd = thin_svd(A), scipy.linalg.svd
 
@@ -647,12 +563,8 @@ def test_a_decomposition_that_does_not_converge_is_done_by_the_surer_driver(shap
             "or n_landmarks=9; got 10. Use at most 9, or None",
         ),
         ({"mu": 0.0}, "mu must be a finite number above 0; got 0.0"),
-        ({"mu": np.nan}, "mu must be a finite number above 0; got nan"),
-        ({"mu": None}, "mu must be a finite number above 0; got None"),
         ({"gamma": -1}, "gamma must be a finite number above 0; got -1"),
-        ({"gamma": "scale"}, "gamma must be a finite number above 0; got 'scale'"),
         ({"n_components": 0}, "n_components must be a whole number of at least 1; got 0"),
-        ({"n_components": 2.0}, "n_components must be a whole number of at least 1; got 2.0"),
         ({"n_components": 7}, r"n_samples=65 .* n_features=6 .* got 7. Use at most 6, or None"),
         ({"n_components": 66, "kernel": "rbf"}, r"n_samples=65 .* got 66. Use at most 65"),
     ],

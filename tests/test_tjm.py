@@ -1,22 +1,20 @@
-"""TJM against its turns in plain NumPy, and the objective that they lower."""
+"""TJM against the iterations of the paper in plain NumPy, and their objective."""
 
-import pickle
+from itertools import product
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.linalg
-from sklearn.base import clone
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import TCA, TJM, NoTargetWarning, Target
+from skdidan import TCA, TJM, NoTargetWarning
 from skdidan.shallow import subspaces
 from skdidan.shallow.eigenproblems import solve_transfer
 
 
 def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
-    """Draw two Gaussian clouds, of which one is shifted and wider."""
+    """Draw two Gaussian clouds; the target is shifted and wider."""
     rng = np.random.default_rng(seed)
     X_src = rng.normal(size=(n_source, n_features))
     return X_src, 1.5 * rng.normal(size=(n_target, n_features)) + rng.normal(size=n_features)
@@ -29,15 +27,15 @@ def matrices_of_the_paper(K, n_source):
     return K @ np.outer(e, e) @ K, K @ (np.eye(n) - np.full((n, n), 1 / n)) @ K
 
 
-def turns_of_the_paper(K, n_source, mu, n_components, n_turns):
-    """Algorithm 1 with dense matrices: A, and the objective of every turn, both smoothed."""
+def iterate_as_in_the_paper(K, n_source, mu, n_components, n_iterations):
+    """Run algorithm 1 with dense matrices; return A and the smoothed objectives."""
     KMK, KHK = matrices_of_the_paper(K, n_source)
     G, objectives = np.eye(len(K)), []
-    for turn in range(n_turns):
+    for iteration in range(n_iterations):
         values, A = scipy.linalg.eigh(KHK, KMK + mu * G)
         A = A[:, ::-1][:, :n_components] / np.sqrt(values[::-1][:n_components])
         squares = np.sum(A**2, axis=1)
-        if turn == 0:
+        if iteration == 0:
             smoothing = 1e-12 * squares[:n_source].max()
         lengths = np.sqrt(squares[:n_source] + smoothing)
         regulariser = lengths.sum() + squares[n_source:].sum()
@@ -48,28 +46,27 @@ def turns_of_the_paper(K, n_source, mu, n_components, n_turns):
 
 @pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
 @pytest.mark.filterwarnings("ignore:Only .* TJM components are non-negligible")
-@parametrize_with_checks([TJM(kernel="rbf"), TJM(kernel="poly"), TJM(kernel="rbf", n_landmarks=20)])
+@parametrize_with_checks([TJM(kernel="rbf", n_landmarks=20)])
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("n_turns", [1, 2, 4])
-@pytest.mark.parametrize("mu", [0.1, 1.0])
 @pytest.mark.parametrize(
-    "kernel, sizes, n_components",
+    "kernel, sizes, n_components, mu",
     [
-        ("rbf", (40, 25, 6), 5),
-        ("rbf", (180, 130, 6), 5),  # iterative
-        ("linear", (40, 25, 6), 4),
-        ("linear", (20, 25, 60), 5),
+        ("rbf", (40, 25, 6), 5, 0.1),
+        ("rbf", (180, 130, 6), 5, 1.0),  # Lanczos
+        ("linear", (40, 25, 6), 4, 1.0),  # in the space of the features
+        ("linear", (20, 25, 60), 5, 0.1),
     ],
 )
-def test_turns_of_the_paper(kernel, sizes, n_components, mu, n_turns):
+def test_iterations_of_the_paper(kernel, sizes, n_components, mu):
+    """Components, objectives and weights after four iterations equal those of dense matrices."""
     X_src, X_tgt = make_domains(*sizes)
     X = np.vstack([X_src, X_tgt])
     K = linear_kernel(X) if kernel == "linear" else rbf_kernel(X, gamma=0.1)
-    A, objectives = turns_of_the_paper(K, len(X_src), mu, n_components, n_turns)
-    tjm = TJM(n_components, kernel=kernel, gamma=0.1, mu=mu, max_iter=n_turns, tol=0.0)
+    A, objectives = iterate_as_in_the_paper(K, len(X_src), mu, n_components, n_iterations=4)
+    tjm = TJM(n_components, kernel=kernel, gamma=0.1, mu=mu, max_iter=4, tol=0.0)
     Z = np.vstack([tjm.fit_transform(X_src, X_tgt=X_tgt), tjm.transform(X_tgt)])
     expected = np.sqrt(len(X)) * K @ A
     expected *= np.sign(np.sum(expected * Z, axis=0))
@@ -80,13 +77,12 @@ def test_turns_of_the_paper(kernel, sizes, n_components, mu, n_turns):
     np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(n_components), atol=1e-7)
 
 
-@pytest.mark.parametrize("sizes", [(40, 25, 6), (30, 25, 200), (180, 130, 6)])
 @pytest.mark.parametrize(
-    "kernel, n_landmarks", [("linear", None), ("rbf", None), ("poly", None), ("rbf", 30)]
+    "kernel, n_landmarks, mu",
+    [("linear", None, 0.01), ("rbf", None, 100.0), ("poly", None, 0.01), ("rbf", 30, 100.0)],
 )
-@pytest.mark.parametrize("mu", [0.01, 1.0, 100.0])
-def test_no_turn_raises_the_objective(kernel, n_landmarks, sizes, mu):
-    X_src, X_tgt = make_domains(*sizes)
+def test_no_iteration_raises_the_objective(kernel, n_landmarks, mu):
+    X_src, X_tgt = make_domains(180, 130)
     params = {"kernel": kernel, "n_landmarks": n_landmarks, "random_state": 0}
     tjm = TJM(5, mu=mu, max_iter=20, tol=0.0, **params).fit(X_src, X_tgt=X_tgt)
     falls = -np.diff(tjm.objectives_) / tjm.objectives_[1:]
@@ -94,7 +90,7 @@ def test_no_turn_raises_the_objective(kernel, n_landmarks, sizes, mu):
 
 
 def sizes_and_scales(seed, spread):
-    """Draw domains of any size, their features of scales up to ten to the spread."""
+    """Draw domains of random sizes, with features of scales up to ten to the spread."""
     rng = np.random.default_rng(seed)
     n_source, n_target, n_features = rng.integers(1, 60), rng.integers(1, 60), rng.integers(1, 12)
     X_src = rng.normal(size=(n_source, n_features))
@@ -104,10 +100,10 @@ def sizes_and_scales(seed, spread):
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf", "poly"])
-@pytest.mark.parametrize("spread", [0, 4])
 @pytest.mark.filterwarnings("ignore:Only .* TJM components are non-negligible")
-def test_components_next_to_nothing_do_not_raise_it(kernel, spread):
-    for seed in [*range(15), 50]:
+def test_negligible_components_do_not_raise_the_objective(kernel):
+    """Rounding errors of tiny components must neither raise the objective nor reach the output."""
+    for seed, spread in [*product(range(8), [0, 4]), (50, 4)]:
         X_src, X_tgt = sizes_and_scales(seed, spread)
         tjm = TJM(kernel=kernel, tol=0.0).fit(X_src, X_tgt=X_tgt)
         assert (np.diff(tjm.objectives_) <= 0).all()
@@ -129,18 +125,19 @@ def test_one_feature():
     assert tjm.eigenvalues_[tjm.eigenvalues_ > 0].min() > 1e-13 * tjm.eigenvalues_[0]
 
 
-def test_a_turn_that_raises_it_is_not_kept(monkeypatch):
+def test_an_iteration_that_raises_the_objective_is_discarded(monkeypatch):
+    """The third call of the solver returns the first solution, which is worse than the second."""
     X_src, X_tgt = make_domains()
     expected = TJM(4, max_iter=2, tol=0.0).fit(X_src, X_tgt=X_tgt)
-    turns = []
+    solutions = []
 
     def solve_worse(*args, **kwargs):
-        turns.append(solve_transfer(*args, **kwargs))
-        return turns[-1] if len(turns) < 3 else turns[0]
+        solutions.append(solve_transfer(*args, **kwargs))
+        return solutions[-1] if len(solutions) < 3 else solutions[0]
 
     monkeypatch.setattr(subspaces, "solve_transfer", solve_worse)
     tjm = TJM(4, max_iter=9, tol=0.0).fit(X_src, X_tgt=X_tgt)
-    assert len(turns) == 3 and tjm.n_iter_ == 2
+    assert len(solutions) == 3 and tjm.n_iter_ == 2
     for name in ("objectives_", "source_weights_", "eigenvalues_", "components_"):
         np.testing.assert_array_equal(getattr(tjm, name), getattr(expected, name))
 
@@ -156,18 +153,17 @@ def test_the_objective_is_that_of_the_components():
     np.testing.assert_allclose(tjm.objectives_[-1], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("params", [{}, {"kernel": "rbf"}, {"kernel": "rbf", "n_landmarks": 30}])
-def test_one_turn_is_tca(params):
+@pytest.mark.parametrize("params", [{}, {"kernel": "rbf", "n_landmarks": 30}])
+def test_one_iteration_is_tca(params):
     X_src, X_tgt = make_domains()
     expected = TCA(4, random_state=0, **params).fit_transform(X_src, X_tgt=X_tgt)
     tjm = TJM(4, random_state=0, max_iter=1, **params)
     np.testing.assert_allclose(tjm.fit_transform(X_src, X_tgt=X_tgt), expected, atol=1e-8)
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "poly"])
-def test_all_rows_as_landmarks_give_the_exact_kernel(kernel):
+def test_all_rows_as_landmarks_give_the_exact_kernel():
     X_src, X_tgt = make_domains()
-    params = {"kernel": kernel, "gamma": 0.1, "mu": 0.5, "max_iter": 3}
+    params = {"kernel": "rbf", "gamma": 0.1, "mu": 0.5, "max_iter": 3}
     exact, landmarks = TJM(4, **params), TJM(4, n_landmarks=1000, random_state=0, **params)
     expected = exact.fit_transform(X_src, X_tgt=X_tgt)
     np.testing.assert_allclose(landmarks.fit_transform(X_src, X_tgt=X_tgt), expected, atol=1e-5)
@@ -183,7 +179,7 @@ def test_source_rows_far_from_the_target_weigh_less():
     assert weights[:20].mean() / weights[20:].mean() > 2 * tca[:20].mean() / tca[20:].mean()
 
 
-def test_the_last_components_make_up_most_of_the_weights():
+def test_the_last_components_dominate_the_weights():
     X_src, X_tgt = make_domains()
     tjm = TJM(32, kernel="rbf", max_iter=3).fit(X_src, X_tgt=X_tgt)
     squares = np.square(tjm.weights_).sum(axis=0)
@@ -192,7 +188,7 @@ def test_the_last_components_make_up_most_of_the_weights():
     assert np.corrcoef(tjm.source_weights_, few.source_weights_)[0, 1] < 0.5
 
 
-def test_it_ends_when_the_objective_falls_no_more():
+def test_it_stops_at_the_tolerance():
     X_src, X_tgt = make_domains()
     coarse = TJM(4, tol=0.1).fit(X_src, X_tgt=X_tgt)
     fine = TJM(4, max_iter=100).fit(X_src, X_tgt=X_tgt)
@@ -201,44 +197,15 @@ def test_it_ends_when_the_objective_falls_no_more():
     assert shares[-1] <= 0.1 < shares[:-1].min()
 
 
-@pytest.mark.parametrize("seed", [4, 5, 6, 23])
-def test_repeated_rows(seed):
-    # For some of these the quick singular value decomposition of LAPACK does not converge.
-    rng = np.random.default_rng(seed)
+def test_repeated_rows():
+    rng = np.random.default_rng(4)  # LAPACK's default decomposition has failed on these
     X_src, X_tgt = np.repeat(rng.normal(size=(20, 8)), 8, axis=0), rng.normal(size=(40, 8)) + 1
     tjm = TJM(kernel="rbf")
     Z = np.vstack([tjm.fit_transform(X_src, X_tgt=X_tgt), tjm.transform(X_tgt)])
     np.testing.assert_allclose(np.cov(Z.T, bias=True), np.eye(32), atol=1e-6)
 
 
-@pytest.mark.parametrize("params", [{}, {"kernel": "rbf"}])
-def test_stacked_rows_come_back_in_their_order(params):
-    X_src, X_tgt = make_domains()
-    tjm = TJM(3, max_iter=3, **params)
-    expected = tjm.fit_transform(X_src, X_tgt=Target(X_tgt)), tjm.transform(Target(X_tgt))
-    np.testing.assert_allclose(tjm.transform(X_src), expected[0], atol=1e-9)
-    np.testing.assert_allclose(tjm.transform(X_tgt[:1]), expected[1][:1], atol=1e-9)
-    order = np.random.default_rng(1).permutation(65)
-    X, domain = np.vstack([X_src, X_tgt])[order], np.repeat([1, -1], [40, 25])[order]
-    Z = clone(tjm).fit_transform(X, sample_domain=domain)
-    np.testing.assert_allclose(Z, np.vstack(expected)[order], atol=1e-6)
-
-
-def test_single_precision_names_and_pickles():
-    X_src, X_tgt = make_domains()
-    tjm = TJM(2, max_iter=3).set_output(transform="pandas")
-    expected = tjm.fit_transform(pd.DataFrame(X_src), X_tgt=pd.DataFrame(X_tgt))
-    assert list(expected.columns) == ["tjm0", "tjm1"]
-    restored = pickle.loads(pickle.dumps(tjm)).transform(pd.DataFrame(X_src))
-    np.testing.assert_array_equal(restored, expected)
-    single = TJM(2, max_iter=3)
-    Z = single.fit_transform(X_src.astype(np.float32), X_tgt=X_tgt.astype(np.float32))
-    assert Z.dtype == np.float32
-    np.testing.assert_allclose(Z, expected, atol=1e-3)
-
-
-@pytest.mark.parametrize("kernel", ["linear", "rbf"])
-@pytest.mark.parametrize("value", [0.0, 1.1])
+@pytest.mark.parametrize("kernel, value", [("linear", 0.0), ("rbf", 1.1)])
 @pytest.mark.filterwarnings("error::RuntimeWarning", "ignore:Only 0 of 2 TJM components")
 def test_identical_rows_give_zeros(kernel, value):
     Z = TJM(2, kernel=kernel).fit_transform(np.full((20, 3), value), X_tgt=np.full((9, 3), value))
@@ -258,7 +225,6 @@ def test_without_target():
         ({"max_iter": 0}, "max_iter must be a whole number of at least 1; got 0"),
         ({"tol": -1.0}, "tol must be a finite number of at least 0; got -1.0"),
         ({"mu": 0}, "mu must be a finite number above 0; got 0"),
-        ({"n_landmarks": 9}, "n_landmarks works with kernel='rbf' or 'poly' only"),
     ],
 )
 def test_parameters_out_of_range(params, match):

@@ -1,18 +1,15 @@
-"""Optimal transport against plain NumPy, assignments by hand, and POT's own classes."""
+"""Optimal transport against plain NumPy, SciPy's assignments, and couplings by hand."""
 
-import pickle
 import sys
 import tracemalloc
 
 import numpy as np
-import ot
-import pandas as pd
 import pytest
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import NoTargetWarning, OptimalTransport, Target
+from skdidan import NoTargetWarning, OptimalTransport
 
 METHODS = ["emd", "sinkhorn", "sinkhorn_lpl1"]
 every_method = pytest.mark.parametrize("method", METHODS)
@@ -30,7 +27,7 @@ def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
 
 @pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
 @parametrize_with_checks(
-    [OptimalTransport("emd"), OptimalTransport("sinkhorn_lpl1")],
+    [OptimalTransport("sinkhorn_lpl1")],  # the one that needs labels
     expected_failed_checks=lambda _: {
         "check_transformer_n_iter": "the check gives no target, without which nothing is iterated"
     },
@@ -40,30 +37,20 @@ def test_scikit_learn_compatible(estimator, check):
 
 
 @every_method
-@pytest.mark.parametrize("sizes", [(40, 25, 6), (10, 90, 3), (90, 4, 30)])
-def test_sums_of_the_coupling(method, sizes):
-    X_src, y_src, X_tgt = make_domains(*sizes)
-    transport = OptimalTransport(method, tol=1e-5).fit(X_src, y_src, X_tgt)
-    coupling = transport.coupling_
-    assert coupling.shape == sizes[:2] and (coupling >= 0).all()
-    np.testing.assert_allclose(coupling.sum(axis=1), 1 / sizes[0])
-    np.testing.assert_allclose(sizes[1] * coupling.sum(axis=0), 1, atol=1e-4)
-    np.testing.assert_allclose(transport.transported_, sizes[0] * coupling @ X_tgt)
-
-
-@every_method
-def test_source_moves_and_target_stays(method):
-    X_src, y_src, X_tgt = make_domains()
-    transport = OptimalTransport(method)
-    Z = transport.fit_transform(X_src, y_src, X_tgt)
+def test_the_coupling_moves_all_mass(method):
+    X_src, y_src, X_tgt = make_domains(10, 90, 3)
+    transport = OptimalTransport(method, tol=1e-5)
+    Z, coupling = transport.fit_transform(X_src, y_src, X_tgt), transport.coupling_
+    assert coupling.shape == (10, 90) and (coupling >= 0).all()
+    np.testing.assert_allclose(coupling.sum(axis=1), 1 / 10)
+    np.testing.assert_allclose(90 * coupling.sum(axis=0), 1, atol=1e-4)
     np.testing.assert_array_equal(Z, transport.transported_)
-    np.testing.assert_allclose(Z.mean(axis=0), X_tgt.mean(axis=0), atol=1e-3)
+    np.testing.assert_allclose(Z, 10 * coupling @ X_tgt)
     np.testing.assert_array_equal(transport.transform(X_tgt), X_tgt)
-    np.testing.assert_array_equal(transport.transform(X_tgt[:1]), X_tgt[:1])
 
 
 def test_assignment_by_hand():
-    # From 0 to 2 and from 1 to 3 the squares are 4 + 4, crosswise 9 + 1.
+    # The squared distances 0-2 and 1-3 sum to 8, the distances 0-3 and 1-2 to 10.
     X_src, X_tgt = np.array([[1.0], [0.0]]), np.array([[2.0], [3.0]])
     transport = OptimalTransport("emd")
     np.testing.assert_array_equal(transport.fit_transform(X_src, X_tgt=X_tgt), [[3.0], [2.0]])
@@ -85,52 +72,43 @@ def test_domains_of_equal_size_are_assigned(metric):
     np.testing.assert_allclose(Z, X_tgt[assigned], atol=1e-9)
 
 
-def test_a_permuted_source_is_put_back():
-    X_src, _, _ = make_domains()
-    order = np.random.default_rng(1).permutation(40)
-    Z = OptimalTransport("emd").fit_transform(X_src, X_tgt=X_src[order])
-    np.testing.assert_allclose(Z, X_src, atol=1e-12)
-
-
-@pytest.mark.parametrize("norm", ["median", "max", None])
-@pytest.mark.parametrize("reg", [0.05, 1.0])
+@pytest.mark.parametrize("reg, norm", [(0.1, "median"), (0.05, "max"), (20.0, None)])
 def test_sinkhorn_in_plain_numpy(reg, norm):
+    """The coupling equals plain Sinkhorn iterations on costs divided as `norm` says."""
     X_src, _, X_tgt = make_domains()
     costs = np.sum((X_src[:, None] - X_tgt) ** 2, axis=2)
     costs /= {"median": np.median(costs), "max": costs.max(), None: 1}[norm]
-    reg *= 20 if norm is None else 1
     u, kernel = np.ones(40), np.exp(-costs / reg)
-    for _ in range(5000):
+    for _ in range(3000):
         v = 1 / 25 / (kernel.T @ u)
         u = 1 / 40 / (kernel @ v)
-    transport = OptimalTransport(reg=reg, norm=norm, tol=1e-10, max_iter=5000)
+    transport = OptimalTransport(reg=reg, norm=norm, tol=1e-10, max_iter=3000)
     transport.fit(X_src, X_tgt=X_tgt)
     np.testing.assert_allclose(transport.coupling_, u[:, None] * kernel * v, atol=1e-10)
 
 
-@pytest.mark.parametrize("reg, reg_cl", [(0.2, 0.03), (0.05, 0.1)])
-def test_class_regularisation_in_plain_numpy(reg, reg_cl):
+def test_class_regularisation_in_plain_numpy():
+    """Ten linearisations, each solved by plain Sinkhorn iterations, give the same coupling."""
     X_src, y_src, X_tgt = make_domains()
     costs = np.sum((X_src[:, None] - X_tgt) ** 2, axis=2)
     costs /= np.median(costs)
     slopes = np.zeros_like(costs)
     for _ in range(10):
-        u, kernel = np.ones(40), np.exp(-(costs + reg_cl * slopes) / reg)
-        for _ in range(5000):
+        u, kernel = np.ones(40), np.exp(-(costs + 0.1 * slopes) / 1.0)
+        for _ in range(500):
             v = 1 / 25 / (kernel.T @ u)
             u = 1 / 40 / (kernel @ v)
         coupling = u[:, None] * kernel * v
         for i in range(40):
             slopes[i] = 0.5 / np.sqrt(coupling[y_src == y_src[i]].sum(axis=0) + 1e-3)
-    transport = OptimalTransport(
-        "sinkhorn_lpl1", reg=reg, reg_cl=reg_cl, tol=1e-10, max_iter=5000
-    ).fit(X_src, y_src, X_tgt)
-    np.testing.assert_allclose(transport.coupling_, coupling, atol=1e-10)
+    transport = OptimalTransport("sinkhorn_lpl1", reg=1.0, reg_cl=0.1, tol=1e-9)
+    transport.fit(X_src, y_src, X_tgt)
+    np.testing.assert_allclose(transport.coupling_, coupling, atol=1e-9)
 
 
-@every_method
-@pytest.mark.parametrize("far", ["source", "target"])
+@pytest.mark.parametrize("method, far", [("sinkhorn", "source"), ("sinkhorn_lpl1", "target")])
 def test_a_far_row_costs_no_mass(method, far):
+    """Its kernel values underflow, which only iterations on logarithms survive."""
     rng = np.random.default_rng(0)
     X_src, X_tgt = rng.normal(size=(40, 4)), rng.normal(size=(25, 4)) + 1
     y_src = np.where(X_src[:, 0] > 0, "anger", "neutral")
@@ -141,18 +119,17 @@ def test_a_far_row_costs_no_mass(method, far):
     assert np.abs(transport.transported_).max() < 201
 
 
-@pytest.mark.parametrize("method", ["sinkhorn", "sinkhorn_lpl1"])
-def test_little_entropy_comes_close_to_the_exact_coupling(method):
-    X_src, y_src, X_tgt = make_domains(30, 30)
+def test_little_entropy_comes_close_to_the_exact_coupling():
+    X_src, _, X_tgt = make_domains(30, 30)
     exact = OptimalTransport("emd").fit(X_src, X_tgt=X_tgt).coupling_
-    params = {"reg": 1e-3, "reg_cl": 0.0, "max_iter": 5000, "tol": 1e-2}
-    coupling = OptimalTransport(method, **params).fit(X_src, y_src, X_tgt).coupling_
+    params = {"reg": 1e-3, "max_iter": 5000, "tol": 1e-2}
+    coupling = OptimalTransport(**params).fit(X_src, X_tgt=X_tgt).coupling_
     assert np.abs(coupling - exact).sum() < 0.1
 
 
-def test_a_median_of_zero_gives_way_to_that_of_the_positive_costs():
+def test_a_median_of_zero_is_replaced_by_that_of_the_positive_costs():
     X_src, X_tgt = np.r_[np.zeros(10), 2, 5][:, None], np.r_[np.zeros(8), 3][:, None]
-    costs = (X_src - X_tgt.T) ** 2  # ten times 9, eight times 4 and 25, 1, 4: the median is 9
+    costs = (X_src - X_tgt.T) ** 2  # positive: 10 times 9, 8 times 4, 8 times 25, 1 and 4
     expected = OptimalTransport(norm=None).fit(X_src / 3, X_tgt=X_tgt / 3).coupling_
     assert np.median(costs) == 0 and np.median(costs[costs > 0]) == 9
     for scale in (1.0, 100.0):
@@ -161,23 +138,12 @@ def test_a_median_of_zero_gives_way_to_that_of_the_positive_costs():
 
 
 def class_term(transport, y_src):
-    """Compute the last term of the objective, with 0.001 under the root."""
+    """Compute the class term of the objective, with 0.001 under the root."""
     sums = [transport.coupling_[y_src == name].sum(axis=0) for name in np.unique(y_src)]
     return np.sqrt(np.array(sums) + 1e-3).sum()
 
 
-def test_class_regularisation_is_that_of_pot():
-    X_src, y_src, X_tgt = make_domains()
-    transport = OptimalTransport("sinkhorn_lpl1", reg=0.2, reg_cl=0.03, tol=1e-8)
-    Z = transport.fit_transform(X_src, y_src, X_tgt)
-    peer = ot.da.SinkhornLpl1Transport(
-        reg_e=0.2, reg_cl=0.03, norm="median", max_inner_iter=1000, tol=1e-9
-    )
-    codes = np.unique(y_src, return_inverse=True)[1]
-    np.testing.assert_allclose(Z, peer.fit_transform(X_src, codes, X_tgt), atol=1e-6)
-
-
-def test_class_regularisation_parts_the_classes():
+def test_class_regularisation_separates_the_classes():
     X_src, y_src, X_tgt = make_domains()
     plain = OptimalTransport(reg=0.5, tol=1e-8).fit(X_src, X_tgt=X_tgt)
     off = OptimalTransport("sinkhorn_lpl1", reg=0.5, reg_cl=0.0, tol=1e-8).fit(X_src, y_src, X_tgt)
@@ -189,28 +155,13 @@ def test_class_regularisation_parts_the_classes():
     assert terms[0] > terms[1] > terms[2]
 
 
-@pytest.mark.parametrize("metric", ["sqeuclidean", "cityblock"])
-@pytest.mark.parametrize("norm", ["median", "max"])
-def test_scale_and_place_of_the_features_do_not_matter(norm, metric):
+@pytest.mark.parametrize("norm, metric", [("median", "cityblock"), ("max", "sqeuclidean")])
+def test_scale_and_offset_of_the_features_do_not_matter(norm, metric):
     X_src, y_src, X_tgt = make_domains()
     transport = OptimalTransport("sinkhorn_lpl1", norm=norm, metric=metric)
     expected = transport.fit_transform(X_src, y_src, X_tgt)
     Z = transport.fit_transform(100 * X_src + 7, y_src, 100 * X_tgt + 7)
     np.testing.assert_allclose(Z, 100 * expected + 7, atol=1e-3)
-
-
-@every_method
-def test_stacked_domains_and_a_holder_give_the_same(method):
-    X_src, y_src, X_tgt = make_domains()
-    transport = OptimalTransport(method)
-    expected = transport.fit_transform(X_src, y_src, X_tgt)
-    np.testing.assert_array_equal(transport.fit_transform(X_src, y_src, Target(X_tgt)), expected)
-    order = np.random.default_rng(1).permutation(65)
-    X, domain = np.vstack([X_src, X_tgt])[order], np.repeat([1, -1], [40, 25])[order]
-    for filler in ("anger", "?"):
-        y = np.r_[y_src, np.full(25, filler)][order]
-        Z = transport.fit_transform(X, y, sample_domain=domain)
-        np.testing.assert_allclose(Z, np.vstack([expected, X_tgt])[order], atol=1e-6)
 
 
 @every_method
@@ -223,9 +174,8 @@ def test_one_row_each(method):
         np.testing.assert_allclose(transport.fit_transform([[1.0]], X_tgt=[[5.0]]), [[5.0]])
 
 
-@every_method
-def test_constant_features(method, recwarn):
-    transport = OptimalTransport(method)
+def test_constant_features(recwarn):
+    transport = OptimalTransport()
     Z = transport.fit_transform(np.zeros((9, 5)), np.arange(9) % 2, np.ones((7, 5)))
     np.testing.assert_allclose(Z, 1)
     Z = transport.fit_transform(np.zeros((9, 5)), np.arange(9) % 2, np.zeros((7, 5)))
@@ -233,24 +183,8 @@ def test_constant_features(method, recwarn):
     assert not recwarn.list
 
 
-@every_method
-def test_single_precision_names_and_pickles(method):
-    X_src, y_src, X_tgt = make_domains()
-    names = [f"f{i}" for i in range(6)]
-    transport = OptimalTransport(method).set_output(transform="pandas")
-    source, target = (pd.DataFrame(X, columns=names) for X in (X_src, X_tgt))
-    expected = transport.fit_transform(source, y_src, target)
-    assert expected.columns.tolist() == names
-    restored = pickle.loads(pickle.dumps(transport))
-    np.testing.assert_array_equal(restored.coupling_, transport.coupling_)
-    single = OptimalTransport(method)
-    Z = single.fit_transform(X_src.astype(np.float32), y_src, X_tgt.astype(np.float32))
-    assert Z.dtype == single.transform(X_tgt.astype(np.float32)).dtype == np.float32
-    np.testing.assert_allclose(Z, expected, atol=1e-3)
-
-
-@every_method
-def test_without_target_the_source_stays(method):
+@pytest.mark.parametrize("method", ["emd", "sinkhorn"])
+def test_without_target_the_source_does_not_change(method):
     X_src, y_src, _ = make_domains()
     transport = OptimalTransport(method)
     with pytest.warns(NoTargetWarning, match="OptimalTransport was fitted without a target"):
@@ -259,7 +193,7 @@ def test_without_target_the_source_stays(method):
     assert transport.n_iter_ == (None if method == "emd" else 0)
 
 
-def test_labels_are_needed_by_the_method_that_reads_them():
+def test_only_the_class_term_needs_labels():
     X_src, y_src, X_tgt = make_domains()
     with pytest.raises(ValueError, match="requires y to be passed"):
         OptimalTransport("sinkhorn_lpl1").fit(X_src, None, X_tgt)
@@ -272,7 +206,7 @@ def test_labels_are_needed_by_the_method_that_reads_them():
 @pytest.mark.parametrize(
     "method, cures", [("sinkhorn", "max_iter, reg or tol"), ("emd", "max_iter")]
 )
-def test_an_unfinished_search_is_reported_once(method, cures):
+def test_missing_convergence_is_reported_once(method, cures):
     X_src, y_src, X_tgt = make_domains()
     transport = OptimalTransport(method, reg=0.01, max_iter={"sinkhorn": 25, "emd": 120}[method])
     match = f"did not converge in max_iter=.* iterations; increase {cures}"
@@ -282,14 +216,13 @@ def test_an_unfinished_search_is_reported_once(method, cures):
 
 
 def test_couplings_that_leave_rows_without_mass():
-    X_src, y_src, X_tgt = make_domains()
-    for method in ("sinkhorn", "sinkhorn_lpl1"):
-        match = f"method='{method}' left source rows without mass; increase reg=1e-310"
-        with pytest.raises(ValueError, match=match):
-            OptimalTransport(method, reg=1e-310).fit(X_src, y_src, X_tgt)
+    X_src, _, X_tgt = make_domains()
+    match = "method='sinkhorn' left source rows without mass; increase reg=1e-310"
+    with pytest.raises(ValueError, match=match):
+        OptimalTransport(reg=1e-310, max_iter=20).fit(X_src, X_tgt=X_tgt)
     match = "method='emd' left source rows without mass; increase max_iter=3"
     with pytest.raises(ValueError, match=match):
-        OptimalTransport("emd", max_iter=3).fit(X_src, y_src, X_tgt)
+        OptimalTransport("emd", max_iter=3).fit(X_src, X_tgt=X_tgt)
 
 
 @pytest.mark.parametrize("method, n_matrices", [("sinkhorn", 8), ("sinkhorn_lpl1", 11)])
@@ -314,11 +247,10 @@ def test_iterations_are_counted():
     assert OptimalTransport("emd").fit(X_src, X_tgt=X_tgt).n_iter_ is None
 
 
-@every_method
-def test_features_too_large_for_their_distances(method):
-    X_src, y_src, X_tgt = make_domains()
+def test_features_too_large_for_their_distances():
+    X_src, _, X_tgt = make_domains()
     with pytest.raises(ValueError, match=r"metric='sqeuclidean' overflows on .* Scale them first"):
-        OptimalTransport(method).fit(1e160 * X_src, y_src, 1e160 * X_tgt)
+        OptimalTransport().fit(1e160 * X_src, X_tgt=1e160 * X_tgt)
 
 
 def test_missing_pot_names_the_cure(monkeypatch):
@@ -347,7 +279,7 @@ def test_parameters_out_of_range(params, match):
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e8])
-def test_some_rows_of_the_fit_move_as_among_all(offset):
+def test_rows_of_the_fit_move_alike_in_any_subset(offset):
     X_src, _, X_tgt = make_domains()
     transport = OptimalTransport("emd")
     Z = transport.fit_transform(X_src + offset, X_tgt=X_tgt + offset)
@@ -355,7 +287,7 @@ def test_some_rows_of_the_fit_move_as_among_all(offset):
     np.testing.assert_allclose(some, Z[3:9], rtol=0, atol=1e-6)
 
 
-def test_a_further_row_of_the_source_moves_like_the_nearest():
+def test_a_new_source_row_moves_like_the_nearest_one():
     X_src, X_tgt = np.array([[0.0, 0], [1, 0]]), np.array([[1.0, 2], [0, 5]])
     transport = OptimalTransport("emd").fit(X_src, X_tgt=X_tgt)
     moves = transport.transported_ - X_src
