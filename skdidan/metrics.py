@@ -62,7 +62,7 @@ def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None
     truth, prediction = _check_labels(y_true, y_pred)
     classes = np.unique(truth)
     if labels is not None:
-        given = np.unique(np.asarray(labels))
+        given = np.asarray(labels)
         classes, absent = np.intersect1d(given, classes), np.setdiff1d(given, classes).tolist()
         if not len(classes):
             raise ValueError(f"labels must occur in the true labels; got labels={absent}.")
