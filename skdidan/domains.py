@@ -1,4 +1,4 @@
-"""Source and target: the one carrier of both, and the two call shapes of every ``fit``."""
+"""Source and target: their container, and the two call shapes of every ``fit``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
     "takes_target",
 ]
 
-# Corpus numbers where the target is given as X_tgt; stacked data bring numbers of their own.
+# Corpus numbers if the target is given as X_tgt; sample_domain holds those of stacked data.
 _SOURCE, _TARGET = 0, -1
 
 
@@ -37,12 +37,12 @@ class NoTargetWarning(UserWarning):
 
 
 class Target:
-    """Holder of the unlabelled target that no cross-validation can slice.
+    """Wrap the unlabelled target so that no cross-validation can slice it.
 
-    ``GridSearchCV.fit(X, y, X_tgt=X_tgt)`` slices every fit parameter that happens to have as many
-    rows as ``X`` (scikit-learn issue 34270): with source and target of equal size every fold
-    would be adapted to a part of the target only. A ``Target`` has no length, so it arrives whole.
-    Every estimator of skdidan opens it.
+    ``GridSearchCV.fit(X, y, X_tgt=X_tgt)`` slices each fit parameter that has as many rows as ``X``
+    (scikit-learn issue 34270). With domains of equal size, each fold would then be adapted to a
+    part of the target only. A ``Target`` has no length, so searches pass it on whole. Each
+    estimator of skdidan unwraps it.
 
     Parameters
     ----------
@@ -67,26 +67,26 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Domains:
-    """Source and target of one fit, with everything that travels with their rows.
+    """Source and target of one fit, with the labels, corpora and groups of their rows.
 
-    A public method makes it once, by `Domains.of`, and hands it on; a pipeline passes it from step
-    to step. It unpacks as ``X_src, y_src, X_tgt``.
+    A public method creates it once, by `Domains.of`. A pipeline passes it from step to step. It
+    unpacks as ``X_src, y_src, X_tgt``.
 
     Attributes
     ----------
     X_src : array-like or list, of n_source rows
         The labelled source.
     y_src : array-like, shape (n_source,), or None
-        Its labels.
+        Labels of the source.
     X_tgt : array-like or list, of n_target rows, or None
-        The unlabelled target; None where none was given.
+        The unlabelled target, if given.
     corpora : ndarray of int, shape (n_source + n_target,)
         Number of the corpus of each row, source first: the entries of `sample_domain`, or 0 for the
-        source and -1 for the target where `X_tgt` was given.
+        source and -1 for the target if `X_tgt` was given.
     groups : ndarray, shape (n_source,), or None
         Group of each source row, such as its speaker.
     order : ndarray of int, shape (n_source + n_target,), or None
-        Places of the rows, source first, in the caller's stacked `X`; None where `X_tgt` was given.
+        Indices of the rows, source first, in the caller's stacked `X`; None if `X_tgt` was given.
     """
 
     X_src: Any
@@ -106,7 +106,7 @@ class Domains:
         sample_domain: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Self:
-        """Separate source and target, whichever of the two call shapes they arrive in."""
+        """Separate source and target, given in either of the two call shapes."""
         X, X_tgt = open_target(X), open_target(X_tgt)
         for name, values in (("y", y), ("groups", groups)):
             if values is not None and n_rows(values) != n_rows(X):
@@ -128,7 +128,7 @@ class Domains:
         _check_not_empty(X, X_tgt, ": sample_domain marks no {} row")
         y = None if y is None else take_rows(y, source)
         if isinstance(y, np.ndarray) and y.dtype.kind == "O" and not isinstance(y.flat[0], str):
-            y = np.array(y.tolist())  # an entry for a target row had made objects of numbers
+            y = np.array(y.tolist())  # entries for target rows had turned numbers into objects
         return cls(X, y, X_tgt, corpora[order], None if names is None else names[source], order)
 
     def __iter__(self) -> Iterator[Any]:
@@ -141,7 +141,7 @@ class Domains:
 
     @property
     def n_target(self) -> int:
-        """Number of target rows; 0 where there is no target."""
+        """Number of target rows; 0 without a target."""
         return 0 if self.X_tgt is None else n_rows(self.X_tgt)
 
     @property
@@ -151,7 +151,7 @@ class Domains:
         return any(len(np.unique(part)) > 1 for part in parts)
 
     def replace(self, X_src: Any, X_tgt: Any) -> Self:
-        """Return the same rows after a step has transformed them."""
+        """Return a copy with transformed rows, one per former row."""
         return replace(self, X_src=X_src, X_tgt=X_tgt)
 
     def cut(
@@ -161,7 +161,7 @@ class Domains:
         X_tgt: Any,
         target: NDArray[np.intp],
     ) -> Self:
-        """Return parts of the rows, such as windows, given the number of the row of each part."""
+        """Return a copy with parts of rows, such as windows, given the row index of each part."""
         corpora_src, corpora_tgt = np.split(self.corpora, [self.n_source])
         return replace(
             self,
@@ -174,14 +174,14 @@ class Domains:
         )
 
     def stack(self, values: Any = None) -> Any:
-        """Stack the rows of both domains, source first; or lengthen values of the source rows."""
+        """Stack the rows of both domains, source first; or extend values of the source rows."""
         if values is None:
             return self.X_src if self.X_tgt is None else _concatenate(self.X_src, self.X_tgt)
         rows = np.arange(len(self.corpora))
         return take_rows(values, np.where(rows < self.n_source, rows, 0))
 
     def unstack(self, stacked: Any) -> Self:
-        """Return the same rows after a step has transformed both domains, stacked by `stack`."""
+        """Return a copy with transformed rows of both domains, given in the order of `stack`."""
         rows = np.split(np.arange(n_rows(stacked)), [self.n_source])
         parts = [take_rows(stacked, part) for part in rows]
         return self.replace(
@@ -203,14 +203,14 @@ class Domains:
 def split_domains(
     X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: ArrayLike | None = None
 ) -> Domains:
-    """Separate source and target, whichever of the two call shapes they arrive in.
+    """Separate source and target, given in either of the two call shapes.
 
     Parameters
     ----------
-    X : array-like or list, of n_source rows, or of n_samples rows with `sample_domain`
+    X : array-like or list, of n_source rows; of n_samples rows with `sample_domain`
         The labelled source; with `sample_domain`, both domains stacked in any order.
     y : array-like, of as many entries as X, optional
-        Labels of `X`. Entries for target rows are dropped unread.
+        Labels of `X`. Entries for target rows are never read.
     X_tgt : array-like, list or Target, of n_target rows, optional
         The unlabelled target.
     sample_domain : array-like of int, shape (n_samples,), optional
@@ -219,7 +219,7 @@ def split_domains(
     Returns
     -------
     domains : Domains
-        Unpacks as ``X_src, y_src, X_tgt``; ``X_tgt`` is None where no target was given.
+        Unpacks as ``X_src, y_src, X_tgt``; ``X_tgt`` is None if no target was given.
 
     Raises
     ------
@@ -241,7 +241,7 @@ def _check_not_empty(X_src: Any, X_tgt: Any, hint: str = "") -> None:
     for name, X in (("source", X_src), ("target", X_tgt)):
         if X is not None and n_rows(X) == 0:
             raise ValueError(
-                f"The {name} has 0 sample(s), at least one is needed{hint.format(name)}."
+                f"The {name} has 0 sample(s), but at least one is needed{hint.format(name)}."
             )
 
 
@@ -276,14 +276,14 @@ def take_rows(X: Any, rows: NDArray[Any]) -> Any:
 
 
 def open_target(X: Any) -> Any:
-    """Return what a `Target` holds, and anything else as it is."""
+    """Return the content of a `Target`, and any other object unchanged."""
     while isinstance(X, Target):
         X = X.X
     return X
 
 
 def check_sample_domain(X: Any, sample_domain: ArrayLike) -> NDArray[np.int64]:
-    """Return the number of the corpus of each row."""
+    """Check `sample_domain` and return it as an array of integers."""
     corpora = np.asarray(sample_domain)
     if corpora.ndim != 1 or corpora.dtype.kind not in "iuf":
         raise ValueError(
@@ -298,10 +298,10 @@ def check_sample_domain(X: Any, sample_domain: ArrayLike) -> NDArray[np.int64]:
 
 
 def check_missing(labels: Any, name: str) -> None:
-    """Raise a ValueError for labels that are None, NaN or NA, which would pass as a class."""
+    """Raise a ValueError for labels that are None, NaN or NA, which would count as a class."""
     if isinstance(labels, np.ndarray) and labels.dtype != object:
         return
-    values = np.asarray(labels, dtype=object)  # or NaN beside strings would become one
+    values = np.asarray(labels, dtype=object)  # otherwise NaN among strings becomes "nan"
     if values.ndim != 1:
         return
     missing = [row for row, value in enumerate(values) if _is_missing(value)]
@@ -316,16 +316,16 @@ def _is_missing(value: Any) -> bool:
 
 
 def source_path(method: Callable[..., Any], sample_domain: ArrayLike | None) -> dict[str, Any]:
-    """Return the argument that tells a method the domains of its rows, if it takes it."""
+    """Return `sample_domain` as a keyword argument of a method, if the method takes it."""
     if sample_domain is None or "sample_domain" not in signature(method).parameters:
         return {}
     return {"sample_domain": sample_domain}
 
 
 def takes_target(estimator: Any) -> bool:
-    """Tell whether ``fit`` of an estimator, or of the one it wraps, makes use of ``X_tgt``.
+    """Return whether ``fit`` of an estimator, or of the one it wraps, uses ``X_tgt``.
 
-    A stateless one, whose ``fit`` learns nothing, does not, though it has the parameter.
+    A stateless estimator has the parameter but does not use it, since its ``fit`` learns nothing.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Base classes of the estimators: one ``fit`` for a source and a target, and its checks."""
+"""Base classes of the estimators: one ``fit`` for source and target, and its checks."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ __all__ = [
 
 
 class DomainEstimator(BaseEstimator, ABC):
-    """Base of everything that is fitted to a source and a target.
+    """Base of all estimators that are fitted to a source and a target.
 
     A subclass learns in ``_fit(domains)``. It may override ``_check_parameters``, and
-    ``_check_domains`` for other features than finite matrices of double precision.
+    ``_check_domains`` if its features are not finite matrices of double precision.
     """
 
-    # A plain Pipeline, or a search, routes these without being asked to.
+    # Pipelines and searches of scikit-learn then pass these on by default.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
 
     def fit(
@@ -58,7 +58,7 @@ class DomainEstimator(BaseEstimator, ABC):
         X : array-like, shape (n_source, n_features)
             The source; with `sample_domain` both domains stacked in any order, of n_samples rows.
         y : array-like, of as many entries as X, optional
-            Labels of `X`, for estimators that use them. Entries for target rows are dropped unread.
+            Labels of `X`, for estimators that use them. Entries for target rows are never read.
         X_tgt : array-like or Target, shape (n_target, n_features), optional
             The unlabelled target.
         sample_domain : array-like of int, shape (n_samples,), optional
@@ -72,10 +72,10 @@ class DomainEstimator(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, if the domains do not fit together or are too small,
-            or if labels are needed and `y` names fewer than two classes.
+            If a parameter is out of range, if the domains do not match or are too small, or if
+            labels are needed and `y` has fewer than two classes.
         TypeError
-            If a parameter, or a row, is of the wrong kind.
+            If a parameter or a row has the wrong type.
 
         Warns
         -----
@@ -88,20 +88,20 @@ class DomainEstimator(BaseEstimator, ABC):
 
     @abstractmethod
     def _fit(self, domains: Domains) -> None:
-        """Learn from both domains, after all checks."""
+        """Learn from both domains, which have passed all checks."""
 
     def _check_parameters(self) -> None:
-        """Raise an error for parameters out of their range."""
+        """Raise an error for parameters out of range."""
 
     def _check_domains(self, domains: Domains) -> Domains:
-        """Turn both domains into arrays that `_fit` can use."""
+        """Convert both domains to arrays that `_fit` can use."""
         return validate_domains(self, domains)
 
 
 class GroupedEstimator(DomainEstimator):
-    """Base of the estimators whose `fit` also takes groups, such as speakers, of the source."""
+    """Base of the estimators whose `fit` also takes groups of the source, such as speakers."""
 
-    # Groups belong to the splitter of a search, unless set_fit_request asks for them.
+    # Groups go to the splitter of a search, unless set_fit_request requests them.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True, "groups": False}
 
     def fit(
@@ -119,17 +119,17 @@ class GroupedEstimator(DomainEstimator):
         ----------
         X : array-like or list, of n_source rows
             The source, in any form that the estimator, or its first step, takes: paths, waveforms,
-            spectrograms of shape (n_source, n_bins, n_frames), whose frames after the end of a
-            recording are NaN, or features of shape (n_source, n_features). With `sample_domain`,
+            spectrograms of shape (n_source, n_bins, n_frames), padded with frames of NaN after the
+            end of a recording, or features of shape (n_source, n_features). With `sample_domain`,
             both domains stacked in any order, of n_samples rows.
         y : array-like, of as many entries as X
-            Labels of `X`. Entries for target rows are dropped unread.
+            Labels of `X`. Entries for target rows are never read.
         X_tgt : array-like, list or Target, of n_target rows, optional
             The unlabelled target.
         sample_domain : array-like of int, shape (n_samples,), optional
             ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
         groups : array-like, of as many entries as X, optional
-            Group of each row, such as its speaker: the validation set of a neural classifier holds
+            Group of each row, such as its speaker. The validation set of a neural classifier takes
             whole groups.
 
         Returns
@@ -140,12 +140,12 @@ class GroupedEstimator(DomainEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, if the domains do not fit together or are too small,
-            if the source has fewer than two classes, or if NaN stands anywhere but after the end of
-            a recording.
+            If a parameter is out of range, if the domains do not match or are too small, if the
+            source has fewer than two classes, or if there is NaN anywhere but after the end of a
+            recording.
         TypeError
-            If a parameter, a step or a row is of the wrong kind, or if `groups` are given and the
-            classifier inside takes none.
+            If a parameter, a step or a row has the wrong type, or if `groups` is given and the
+            classifier does not take it.
         FloatingPointError
             If the training of a network diverges.
 
@@ -161,7 +161,7 @@ class GroupedEstimator(DomainEstimator):
 
 
 class DomainTransformer(TransformerMixin, DomainEstimator):
-    """Base of the transformers of features that are fitted to a source and a target.
+    """Base of the feature transformers that are fitted to a source and a target.
 
     A subclass maps rows of double precision in ``_transform(X, is_source)``.
     """
@@ -176,7 +176,7 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
         *,
         sample_domain: ArrayLike | None = None,
     ) -> NDArray[np.floating]:
-        """Fit to both domains and transform the rows of `X`, each as a row of its own domain.
+        """Fit to both domains and transform the rows of `X`, each with the map of its own domain.
 
         Parameters
         ----------
@@ -186,32 +186,33 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
         Returns
         -------
         Z : ndarray of float, shape (n_source, n_out) or (n_samples, n_out)
-            The transformed source; with `sample_domain` all rows, in the order of `X`. float32
-            where `X` is, else float64.
+            The transformed source; with `sample_domain`, all rows in the order of `X`. float32 if
+            `X` is float32, else float64.
         """
         self.fit(X, y, X_tgt, sample_domain=sample_domain)
         numbers = np.zeros(n_rows(open_target(X))) if sample_domain is None else sample_domain
         return self.transform(X, sample_domain=numbers)
 
     def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[np.floating]:
-        """Transform rows, seen or unseen, as rows of the target unless told otherwise.
+        """Transform rows of the target, or of the domains marked by `sample_domain`.
 
         Parameters
         ----------
         X : array-like or Target, shape (n_samples, n_features)
-            Rows of the target.
+            Rows of the target, seen in `fit` or new.
         sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows to be transformed as source rows.
+            ``>= 0`` for a source row, ``< 0`` for a target row.
 
         Returns
         -------
         Z : ndarray of float, shape (n_samples, n_out)
-            The transformed rows. float32 where `X` is, else float64.
+            The transformed rows. float32 if `X` is float32, else float64.
 
         Raises
         ------
         ValueError
-            If `X` lacks the columns that `fit` saw, or `sample_domain` an entry for each row.
+            If the columns of `X` differ from those in `fit`, or if `sample_domain` does not have
+            one entry per row.
         """
         check_is_fitted(self)
         rows = validate_data(self, open_target(X), reset=False, dtype=(np.float64, np.float32))
@@ -222,7 +223,7 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
 
     @abstractmethod
     def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
-        """Map rows of double precision, some of which may be of the source."""
+        """Map rows of double precision, of either domain."""
 
     def _check_domains(self, domains: Domains) -> Domains:
         return validate_domains(self, domains, dtype=(np.float64, np.float32))
@@ -244,10 +245,10 @@ def validate_domains(
     min_source: int = 1,
     wants_target: bool = True,
 ) -> Domains:
-    """Turn both domains into finite numeric arrays of one feature shape.
+    """Convert both domains to finite numeric arrays of one feature shape.
 
-    Sets ``n_features_in_`` and, for data frames, ``feature_names_in_`` on the estimator; warns
-    with `NoTargetWarning` where there is no target.
+    Sets ``n_features_in_`` and, for data frames, ``feature_names_in_`` on the estimator. Warns with
+    `NoTargetWarning` if there is no target.
     """
     X, y, X_tgt = domains
     checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "order": "C"}
@@ -269,7 +270,7 @@ def validate_domains(
     if X_tgt is None and wants_target:
         warn_caller(
             f"{type(estimator).__name__} was fitted without a target and uses the source alone. "
-            "Pass fit(X_src, y_src, X_tgt), or stacked data with sample_domain, to adapt.",
+            "To adapt, use fit(X_src, y_src, X_tgt), or stacked data with sample_domain.",
             NoTargetWarning,
         )
     if X_tgt is not None:
@@ -278,7 +279,7 @@ def validate_domains(
 
 
 def check_finite(estimator: Any, X: NDArray[Any]) -> None:
-    """Raise a ValueError for NaN, unless it pads spectrograms after the end of a recording."""
+    """Raise a ValueError for NaN, except for padding after the end of a recording."""
     if X.ndim == 3:
         count_frames(X)
     else:
@@ -296,8 +297,8 @@ def _validate_target(
     try:
         X_tgt = X_tgt if hasattr(X_tgt, "shape") else np.asarray(X_tgt)
         shape = X_tgt.shape[1:]
-        is_longer_or_shorter = padding and len(shape) == 2 and shape[:1] == row_shape[:-1]
-        if shape == row_shape or is_longer_or_shorter:
+        has_equal_bins = padding and len(shape) == 2 and shape[:1] == row_shape[:-1]
+        if shape == row_shape or has_equal_bins:
             X_tgt = validate_data(estimator, X_tgt, reset=False, **checks)
             if padding:
                 check_finite(estimator, X_tgt)

@@ -85,8 +85,9 @@ def test_oracles_are_trained_on_other_speakers_of_the_target(task):
     assert sorted(held_out) == list(range(20))
 
 
-def test_oracles_without_speakers_are_stratified(task):
-    task.pop("speaker_tgt")
+@pytest.mark.parametrize("speakers", [None, ["a"] * 20])
+def test_oracles_without_several_speakers_are_stratified(task, speakers):
+    task["speaker_tgt"] = speakers
     records = compare({}, {"toy": task}, oracles={"knn": KNeighborsClassifier()}, seeds=[0])
     assert [record["uar"] for record in records] == [1.0]
 

@@ -195,7 +195,7 @@ def test_stacked_data_with_one_domain_only(domain, name):
 
 @pytest.mark.parametrize("X, X_tgt, name", [([], X_TGT, "source"), (X_SRC, [], "target")])
 def test_empty_domain(X, X_tgt, name):
-    with pytest.raises(ValueError, match=rf"The {name} has 0 sample\(s\), at least one is needed"):
+    with pytest.raises(ValueError, match=rf"The {name} has 0 sample\(s\), but at least one is"):
         split_domains(X, X_tgt=X_tgt)
 
 

@@ -120,7 +120,7 @@ def test_a_new_group_goes_by_its_own_rows_and_no_group_by_the_corpus():
 
 def test_a_new_group_of_one_row_goes_by_its_corpus():
     scaler = CorpusScaler().fit(X_SRC, X_tgt=X_TGT, groups=SPEAKERS)
-    match = r"Of the groups \['p', 'q'\], which fit did not see, there is but one row each"
+    match = r"The new groups \['p', 'q'\] have one row each and are scaled by"
     with pytest.warns(UserWarning, match=match) as caught:
         scaled = scaler.transform(X_TGT, groups=["p"] + ["new"] * 7 + ["q"])
     assert len(caught) == 1 and caught[0].filename == __file__
@@ -209,9 +209,9 @@ def test_other_axes_than_in_fit():
 
 
 def test_groups_of_the_wrong_length():
-    with pytest.raises(ValueError, match="groups and its rows differ in number: 2 != 20"):
+    with pytest.raises(ValueError, match="groups must have one entry per row: 2 != 20"):
         CorpusScaler().fit(X_SRC, X_tgt=X_TGT, groups=["a", "b"])
-    with pytest.raises(ValueError, match="groups_tgt and its rows differ in number: 2 != 9"):
+    with pytest.raises(ValueError, match="groups_tgt must have one entry per row: 2 != 9"):
         CorpusScaler().fit(X_SRC, X_tgt=X_TGT, groups_tgt=["a", "b"])
 
 
@@ -237,7 +237,7 @@ def test_groups_of_the_wrong_shape(groups, shape):
 @pytest.mark.parametrize("domain", [None, DOMAIN])
 @pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
 def test_groups_tgt_without_x_tgt(domain):
-    with pytest.raises(ValueError, match="groups_tgt names the groups of X_tgt, which was not"):
+    with pytest.raises(ValueError, match="groups_tgt needs X_tgt, which was not"):
         CorpusScaler().fit(X_SRC, sample_domain=domain, groups_tgt=SPEAKERS)
 
 
@@ -289,7 +289,7 @@ def test_a_new_group_of_a_single_frame_is_scaled_as_its_corpus():
     X = padded(SPECTRA_SRC)
     groups = ["a"] * 6
     scaler = CorpusScaler().fit(SPECTRA_SRC, X_tgt=X, groups_tgt=groups)
-    with pytest.warns(UserWarning, match="but one row each"):
+    with pytest.warns(UserWarning, match="have one row each"):
         scaled = scaler.transform(X[2:3], groups=["new"])
     np.testing.assert_array_equal(scaled, scaler.transform(X[2:3]))
     assert np.isfinite(scaled[:, :, 0]).all()

@@ -55,7 +55,7 @@ def distance_of_means(Z_src, Z_tgt):
 
 
 @pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
-@pytest.mark.filterwarnings("ignore:. of 9 components of TCA are zero")  # collinear monomials
+@pytest.mark.filterwarnings("ignore:Only . of 9 TCA components")  # collinear monomials
 @parametrize_with_checks(
     [
         TCA(kernel="rbf"),
@@ -292,7 +292,7 @@ class TestPrecomputedKernel:
         X = np.vstack(make_domains())
         tca = TCA(2, kernel="precomputed")
         distances = np.linalg.norm(X[:, None] - X, axis=2)
-        match = r"got a matrix with zeros on its diagonal.* of distances D by np.exp"
+        match = r"got a matrix with a zero diagonal.* Turn distances D into a kernel by np.exp"
         for matrix in (distances, distances + 1e-12 * np.eye(65)):
             with pytest.raises(ValueError, match=match):
                 tca.fit(matrix[:40], X_tgt=matrix[40:])
@@ -309,14 +309,14 @@ class TestPrecomputedKernel:
         X_src, X_tgt = make_domains()
         K = linear_kernel(np.vstack([X_src, X_tgt]))
         tca = TCA(2, kernel="precomputed")
-        with pytest.raises(ValueError, match="then of the target; got 65 rows and 6 columns"):
+        with pytest.raises(ValueError, match="then for each target row; got 65 rows and 6 columns"):
             TCA(20, kernel="precomputed").fit(X_src, X_tgt=X_tgt)
         with pytest.raises(ValueError, match="got 40 rows and 65 columns"):
             tca.fit(K[:40], sample_domain=np.repeat([1, -1], 20))
-        match = r"takes a symmetric matrix; entries differ by up to .* Bring the columns into"
+        match = r"needs a symmetric matrix; entries differ by up to .* Sort the columns like"
         with pytest.raises(ValueError, match=match):
             tca.fit(K[25:], X_tgt=K[:25])
-        with pytest.warns(UserWarning, match="2 of 8 .* the precomputed kernel is of lower rank"):
+        with pytest.warns(UserWarning, match="Only 6 of 8 .* precomputed kernel has a lower"):
             TCA(8, kernel="precomputed").fit(K[:40], X_tgt=K[40:])
         with pytest.raises(ValueError, match="X has 6 features, but TCA is expecting 65"):
             tca.fit(K[:40], X_tgt=K[40:]).transform(X_tgt)
@@ -538,11 +538,11 @@ def test_the_rbf_kernel_does_not_depend_on_an_offset():
 def test_components_that_are_zero_are_reported():
     X_src, X_tgt = make_domains()
     X_src, X_tgt = (np.c_[X, X[:, :2]] for X in (X_src, X_tgt))
-    match = "2 of 8 components of TCA are zero, being negligible: features .* Scale them first"
+    match = "Only 6 of 8 TCA components are non-negligible; .* features .*: scale them first"
     with pytest.warns(UserWarning, match=match) as caught:
         TCA().fit(X_src, X_tgt=X_tgt)
     assert caught[0].filename == __file__
-    with pytest.warns(UserWarning, match="3 of 6 components of TCA are zero"):
+    with pytest.warns(UserWarning, match="Only 3 of 6 TCA components"):
         TCA().fit(X_src[:, :6] ** [1, 1, 1, 0, 0, 0], X_tgt=X_tgt[:, :6] ** [1, 1, 1, 0, 0, 0])
 
 
@@ -559,7 +559,7 @@ def test_components_that_are_zero_in_an_iterative_solution(mu):
     mix = np.random.default_rng(1).normal(size=(20, 400))
     X_src, X_tgt = (X @ mix for X in make_domains(200, 150, 20))
     tca = TCA(24, mu=mu)
-    with pytest.warns(UserWarning, match="4 of 24 components of TCA are zero"):
+    with pytest.warns(UserWarning, match="Only 20 of 24 TCA components"):
         Z_src = tca.fit_transform(X_src, X_tgt=X_tgt)
     assert np.count_nonzero(tca.eigenvalues_) == 20
     np.testing.assert_array_equal(Z_src[:, 20:], 0)
@@ -568,7 +568,7 @@ def test_components_that_are_zero_in_an_iterative_solution(mu):
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 @pytest.mark.parametrize("n_features", [3, 300])
 @pytest.mark.parametrize("value", [0.0, 1.1, 1000.1])
-@pytest.mark.filterwarnings("ignore:2 of 2 components of TCA are zero")
+@pytest.mark.filterwarnings("ignore:Only 0 of 2 TCA components")
 def test_identical_rows_give_zeros(kernel, n_features, value):
     tca = TCA(2, kernel=kernel)
     Z = tca.fit_transform(np.full((200, n_features), value), X_tgt=np.full((90, n_features), value))
@@ -577,7 +577,7 @@ def test_identical_rows_give_zeros(kernel, n_features, value):
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
-@pytest.mark.filterwarnings("ignore:. of 5 components of TCA are zero")
+@pytest.mark.filterwarnings("ignore:Only . of 5 TCA components")
 def test_constant_features_and_repeated_rows(kernel):
     X_src, X_tgt = (np.repeat(X, 10, axis=0) for X in make_domains(30, 12, 3))
     X_src, X_tgt = (np.c_[X, np.zeros(len(X)), np.full(len(X), 0.3)] for X in (X_src, X_tgt))
@@ -640,11 +640,11 @@ def test_a_decomposition_that_does_not_converge_is_done_by_the_surer_driver(shap
         ({"degree": 0}, "degree must be a whole number of at least 1; got 0"),
         ({"coef0": -1.0}, "coef0 must be a finite number of at least 0; got -1.0"),
         ({"kernel": "rbf", "n_landmarks": 0}, "n_landmarks must be a whole number of at least 1"),
-        ({"n_landmarks": 9}, "n_landmarks goes with kernel='rbf' or 'poly', .*; got kernel='lin"),
-        ({"n_landmarks": 9, "kernel": "precomputed"}, "got kernel='precomputed'. Leave it None"),
+        ({"n_landmarks": 9}, "n_landmarks works with kernel='rbf' or 'poly' only; got kernel='lin"),
+        ({"n_landmarks": 9, "kernel": "precomputed"}, "kernel='precomputed'. Set n_landmarks=None"),
         (
             {"kernel": "rbf", "n_landmarks": 9, "n_components": 10},
-            "nor n_landmarks=9; got 10. Take at most 9, or None",
+            "or n_landmarks=9; got 10. Use at most 9, or None",
         ),
         ({"mu": 0.0}, "mu must be a finite number above 0; got 0.0"),
         ({"mu": np.nan}, "mu must be a finite number above 0; got nan"),
@@ -653,8 +653,8 @@ def test_a_decomposition_that_does_not_converge_is_done_by_the_surer_driver(shap
         ({"gamma": "scale"}, "gamma must be a finite number above 0; got 'scale'"),
         ({"n_components": 0}, "n_components must be a whole number of at least 1; got 0"),
         ({"n_components": 2.0}, "n_components must be a whole number of at least 1; got 2.0"),
-        ({"n_components": 7}, r"n_samples=65 .* n_features=6, .* got 7. Take at most 6, or None"),
-        ({"n_components": 66, "kernel": "rbf"}, r"n_samples=65 .* got 66. Take at most 65"),
+        ({"n_components": 7}, r"n_samples=65 .* n_features=6 .* got 7. Use at most 6, or None"),
+        ({"n_components": 66, "kernel": "rbf"}, r"n_samples=65 .* got 66. Use at most 65"),
     ],
 )
 def test_parameters_out_of_range(params, match):

@@ -271,8 +271,8 @@ def test_rosenberg_pulse_is_its_formula():
 def test_a_steady_vowel_has_the_formants_of_its_table():
     vowel = np.array([500.0, 1500.0, 2500.0])
     knots = np.array([(t, 1.0, 0.0, 0.0, *vowel) for t in (0.0, 1.0)])
-    gestures = synthesis.Gestures(knots, np.zeros(1), np.zeros(1, int), np.empty((0, 2)), knots)
-    speaker = synthesis.Speaker("x", 100.0, 1.0, np.zeros(8))
+    gestures = synthesis.Gestures(knots, np.zeros(1), np.ones((1, 2)), np.empty((0, 2)), knots)
+    speaker = synthesis.Speaker("x", 100.0, 1.0, 4.8, 0.0, np.zeros(8))
     poles = synthesis._vocal_tract(gestures, synthesis.Cues(), speaker, np.zeros(1), 16000)[0]
     roots = np.roots(poles)
     frequencies = np.sort(np.angle(roots[roots.imag > 0])) * 16000 / (2 * np.pi)
@@ -283,7 +283,8 @@ def test_a_steady_vowel_has_the_formants_of_its_table():
 def test_gestures_follow_one_another_in_time():
     for seed, tempo, duration in itertools.product(range(5), (-1.0, 0.0, 1.0), (0.5, 2.0)):
         rng, cues = np.random.default_rng(seed), synthesis.Cues(tempo=tempo)
-        gestures = synthesis._articulate(rng, cues, duration, tempo=4.8, foreign=0.0)
+        speaker = synthesis.Speaker("x", 100.0, 1.0, 4.8, 0.0, np.zeros(8))
+        gestures = synthesis._articulate(rng, speaker, cues, duration)
         assert (np.diff(gestures.knots[:, 0]) >= -1e-9).all()
         assert gestures.knots[-1, 0] < duration
 

@@ -275,7 +275,7 @@ def test_labels_are_needed_by_the_method_that_reads_them():
 def test_an_unfinished_search_is_reported_once(method, cures):
     X_src, y_src, X_tgt = make_domains()
     transport = OptimalTransport(method, reg=0.01, max_iter={"sinkhorn": 25, "emd": 120}[method])
-    match = f"stopped after max_iter=.* iterations without having converged; raise {cures}"
+    match = f"did not converge in max_iter=.* iterations; increase {cures}"
     with pytest.warns(UserWarning, match=match) as caught:
         transport.fit(X_src, y_src, X_tgt)
     assert len(caught) == 1 and caught[0].filename == __file__
@@ -284,10 +284,10 @@ def test_an_unfinished_search_is_reported_once(method, cures):
 def test_couplings_that_leave_rows_without_mass():
     X_src, y_src, X_tgt = make_domains()
     for method in ("sinkhorn", "sinkhorn_lpl1"):
-        match = f"method='{method}' left rows of the source without mass; raise reg=1e-310"
+        match = f"method='{method}' left source rows without mass; increase reg=1e-310"
         with pytest.raises(ValueError, match=match):
             OptimalTransport(method, reg=1e-310).fit(X_src, y_src, X_tgt)
-    match = "method='emd' left rows of the source without mass; raise max_iter=3"
+    match = "method='emd' left source rows without mass; increase max_iter=3"
     with pytest.raises(ValueError, match=match):
         OptimalTransport("emd", max_iter=3).fit(X_src, y_src, X_tgt)
 
@@ -306,7 +306,7 @@ def test_iterations_are_counted():
     X_src, y_src, X_tgt = make_domains()
     for max_iter in (1, 11, 25):
         transport = OptimalTransport(max_iter=max_iter, tol=1e-15)
-        with pytest.warns(UserWarning, match="without having converged"):
+        with pytest.warns(UserWarning, match="did not converge"):
             assert transport.fit(X_src, X_tgt=X_tgt).n_iter_ == max_iter
     assert 11 < OptimalTransport().fit(X_src, X_tgt=X_tgt).n_iter_ < 1000
     parted = OptimalTransport("sinkhorn_lpl1").fit(X_src, y_src, X_tgt)

@@ -89,7 +89,7 @@ def test_identical_rows():
 
 def test_too_few_iterations_are_told():
     X_src, _, X_tgt = make_domains()
-    with pytest.warns(UserWarning, match="KMM stopped after max_iter=2 iterations"):
+    with pytest.warns(UserWarning, match="KMM did not converge in max_iter=2 iterations"):
         assert KMM(max_iter=2).fit(X_src, X_tgt=X_tgt).n_iter_ == 2
 
 

@@ -27,20 +27,10 @@ _LIBRARIES = (
 
 
 class RowCache:
-    """Rows of one transformer on disk: one folder per setting, one .npy file per recording.
+    """Rows of one transformer in its `memory`: a folder per setting, a .npy file per recording.
 
     The setting is the class, the parameters that are not in `not_in_cache_key`, learnt attributes,
     files that parameters name, and the versions of the libraries that compute.
-
-    Parameters
-    ----------
-    transformer : AudioTransformer
-        Its `memory` is the folder; None is no cache.
-
-    Raises
-    ------
-    ValueError
-        If `memory` is neither a path nor a `joblib.Memory`.
     """
 
     def __init__(self, transformer: Any) -> None:

@@ -1,34 +1,19 @@
-"""Crop a waveform block by block, so that a long one is never in memory as a whole."""
+"""Crop a waveform block by block, so that a long one is never in memory as a whole.
+
+A keeper takes the blocks one by one and then returns the part it keeps, or a description of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Center", "Keeper", "Loudest", "Parts", "Selection", "Sound", "Whole", "Window"]
+__all__ = ["Center", "Loudest", "Parts", "Selection", "Sound", "Whole", "Window"]
 
 _SLACK = 10_000  # samples by which the centre may lie off the expected one
-
-
-class Keeper(Protocol):
-    """Takes a waveform block by block and keeps a part of it."""
-
-    def add(self, block: NDArray[np.float32]) -> None:
-        """Take the next block of samples, shape (n_samples_of_the_block,)."""
-
-    def result(self) -> NDArray[Any]:
-        """Return the part, shape (n_kept,), or a description of the waveform."""
-
-
-class Selection(Protocol):
-    """Chooses a part of every waveform."""
-
-    def keeper(self, n_expected: int) -> Keeper:
-        """Return a keeper for a waveform of `n_expected` samples."""
 
 
 class Whole:
@@ -146,8 +131,11 @@ class Window:
     n_samples: int
     crop: str
 
-    def keeper(self, n_expected: int) -> Keeper:
+    def keeper(self, n_expected: int) -> Center | Loudest:
         """Return a keeper for a waveform of `n_expected` samples."""
         if self.crop == "center":
             return Center(self.n_samples, n_expected)
         return Loudest(self.n_samples)
+
+
+Selection = Parts | Window

@@ -139,10 +139,7 @@ def count_frames(file: soundfile.SoundFile, path: str, name: str) -> int:
 
 
 def _first_frame(path: str) -> tuple[int, bool]:
-    """Return where the first frame of an MPEG file begins, and whether the file counts its frames.
-
-    The first frame found may be junk, which libmpg123 skips.
-    """
+    """Return where an MPEG file's first frame, or junk like it, begins, and if it has a count."""
     with open(path, "rb") as file:
         tag, start = file.read(10), 0
         if tag.startswith(b"ID3"):  # its length is written in four times seven bits

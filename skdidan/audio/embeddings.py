@@ -70,11 +70,10 @@ class Embeddings(AudioTransformer):
 
     Each recording goes through the model in evaluation mode and single precision. The hidden states
     of a layer are then pooled over the frames, which last 20 ms in most models. An embedding does
-    not depend on the other recordings, up to rounding: a batch is padded only if the model masks
-    the padding. Such models are wav2vec2, HuBERT, WavLM and UniSpeech with layer-normalised
-    convolutions (most large ones) if their feature extractor has ``return_attention_mask``, and
-    Whisper, which pads everything to 30 s. Other models get batches of equally long recordings,
-    often a single one.
+    not depend on the other recordings, up to rounding: a batch holds windows of different lengths
+    only if the model masks the padding, as do wav2vec2, HuBERT, WavLM and UniSpeech with
+    layer-normalised convolutions (most large ones) whose feature extractor has
+    ``return_attention_mask``, and Whisper, which pads everything to 30 s.
 
     ``transform`` returns float32 of shape (n, n_features), where ``n_features`` is the hidden size
     of the model, or twice that with ``pooling="mean_std"``.
@@ -82,36 +81,28 @@ class Embeddings(AudioTransformer):
     Parameters
     ----------
     model : str or path-like
-        A folder with a model and its feature extractor, both written by ``save_pretrained``; or a
-        name on the Hugging Face hub, such as ``"microsoft/wavlm-base-plus"``, which the
-        transformers library downloads once. The model must take waveforms, as wav2vec2, HuBERT,
-        WavLM and data2vec-audio do, or be a Whisper, of which the encoder is used.
+        A folder with a model and its feature extractor, both written by ``save_pretrained``, or a
+        name on the Hugging Face hub, which is downloaded once. The model must take waveforms, as
+        wav2vec2, HuBERT, WavLM and data2vec-audio do; the encoder of a Whisper is used, too.
     layer : int or "mean", default=-1
-        Layer 0 is the output of the convolutional encoder, with positions, as it enters the
-        transformer; the layers of the transformer count from 1. Negative numbers count from the
-        last layer, which is taken after the final normalisation, if the model has one. ``"mean"``
-        averages all layers, including 0. Middle layers often tell more about emotion than the last.
+        Layer 0 is the input of the transformer, whose layers count from 1. Negative numbers count
+        from the last layer, which is taken after the final normalisation, if there is one.
+        ``"mean"`` averages all layers, including 0. Middle layers often tell more about emotion.
     pooling : {"mean", "std", "max", "mean_std"}, default="mean"
-        Statistic of each hidden unit over the frames of a recording; ``"mean_std"`` is both, means
-        first.
+        Statistic of each hidden unit over the frames; ``"mean_std"`` is both, means first.
     max_duration : float >= 0.2 [s], default=30.0
-        Longer recordings are cut into equal windows, none longer than this, to bound the memory.
-        The windows go through the model separately; their frames are pooled together. Windows for
-        Whisper are never longer than its own 30 s.
+        Longer recordings are cut into equal windows, to bound the memory. The frames of all windows
+        are pooled together. Windows for Whisper are never longer than its own 30 s.
     batch_size : int > 0, default=8
-        Maximum number of windows in a batch. Recordings are read until they have four times as
-        many.
+        Maximum number of windows in a batch. Recordings are read for four batches at a time.
     device : str, default="auto"
         Torch device; "auto" is a GPU if torch finds one, else the CPU.
     sample_rate : int > 0 [Hz], default=16000
-        Files are resampled to this rate; waveforms must have it. It must be that of the
-        model.
+        Files are resampled to this rate; waveforms and the model must have it.
     on_error : {"raise", "warn"}, default="raise"
-        If a row is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
-        replace all such rows by silence and report them in one `AudioWarning`.
+        Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
-        Folder that stores the row of each recording, so that it is computed once per setting; see
-        the user guide. None stores nothing.
+        Folder that caches the row of each recording; None caches nothing.
     n_jobs : int, optional
         Number of threads that read clips, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0
@@ -121,9 +112,9 @@ class Embeddings(AudioTransformer):
     -----
     Needs ``pip install skdidan[transformers]``. Every call of ``transform`` loads the model once
     and releases it, so that copies and pickles of the transformer hold no weights. The feature
-    extractor of the model normalises each waveform as a whole; one of less than 0.1 s is padded
-    with zeros to that length. Rows in `memory` are computed again if a file in the model's folder
-    changes; a model of the hub counts by its name.
+    extractor normalises each waveform as a whole; one of less than 0.1 s is padded with zeros.
+    Cached rows are computed again if a file in the model's folder changes; a model of the hub
+    counts by its name.
 
     References
     ----------

@@ -143,8 +143,7 @@ def check_path(name: str, path: str | os.PathLike[str]) -> str:
 def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> NDArray[np.float32]:
     """Read an audio file as a mono waveform at a given sample rate.
 
-    Channels are averaged. If the rate of the file differs, the waveform is then resampled (soxr,
-    high quality).
+    Channels are averaged. A file of another rate is then resampled (soxr, high quality).
 
     Parameters
     ----------
@@ -161,10 +160,8 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    PermissionError
-        If there is no permission to read it.
+    FileNotFoundError, PermissionError
+        If there is no such file, or no permission to read it.
     TypeError
         If `path` is not a path, or is bytes.
     ValueError
@@ -181,9 +178,8 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
     MP3 or uncompressed files. If several recordings are joined in one Ogg or MP3 file, the first is
     read.
 
-    An MP3 file is always decoded from its start, since samples after a seek may be wrong. Its
-    later segments therefore take longer. An MP3 file without a count is decoded twice, the first
-    time for its length.
+    An MP3 file is always decoded from its start, since samples after a seek may be wrong: later
+    segments take longer. One without a count is decoded twice, the first time for its length.
 
     Examples
     --------
@@ -294,10 +290,7 @@ def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
 def find_sound(
     recording: Any, bounds: Sequence[tuple[int, int]], name: str = ""
 ) -> NDArray[np.bool_]:
-    """Find the parts of a recording that hold sound, in one pass over its samples.
-
-    Parts are given by their first sample and the one after their last, at the recording's own rate.
-    """
+    """Find the parts with sound; bounds are first samples and ends, at the recording's own rate."""
     if isinstance(recording, np.ndarray):
         return convert_window(recording, name, Parts(bounds))
     return read_window(recording, None, Parts(bounds))

@@ -69,10 +69,7 @@ def _frame_lengths(sample_rate: int) -> tuple[int, int, int]:
 def _parts(
     waveform: NDArray[np.float32], frame_length: int, hop_length: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the samples of a few thousand frames at a time, so that memory stays bounded.
-
-    Frames are centred on multiples of the hop. The waveform is padded with zeros at both ends.
-    """
+    """Yield the samples of some frames, centred on multiples of the hop, with padding for them."""
     n_frames = 1 + len(waveform) // hop_length
     for first in range(0, n_frames, _N_TOGETHER):
         start = first * hop_length - frame_length // 2
@@ -237,9 +234,9 @@ class Functionals(AudioTransformer):
     mel-frequency cepstral coefficients. Each gives its mean, standard deviation and percentiles
     10, 50, 90, and, for its change from frame to frame, the standard deviation and the 90th
     percentile of the absolute value. F0 by YIN (60 to 500 Hz) gives the same statistics in
-    semitones above 27.5 Hz; a frame is voiced if it is within 25 dB of the loud ones and crosses
-    zero rarely. Rhythm is the share of voiced frames, voiced segments per second and their mean
-    length [s]. Pitch and rhythm are zero if nothing is voiced.
+    semitones above 27.5 Hz; voiced frames are within 25 dB of the loud ones and rarely cross zero.
+    Rhythm is the share of voiced frames, voiced segments per second and their mean length [s].
+    Pitch and rhythm are zero if nothing is voiced.
 
     ``transform`` returns float32 of shape (n, n_features), with columns as in
     `get_feature_names_out`.
@@ -253,15 +250,13 @@ class Functionals(AudioTransformer):
         (4,368), ``"IS12"`` (6,125), ``"IS13"`` (6,373). ``"eGeMAPS"``, ``"GeMAPS"`` and
         ``"ComParE"`` are short for the first three (in opensmile itself, the first two mean the
         outdated v01a). These sets need ``pip install skdidan[opensmile]``, whose licence is for
-        research. For them, clips of less than 0.1 s are padded with zeros to that length.
+        research, and clips of less than 0.1 s are padded with zeros to that length.
     sample_rate : int >= 8000 [Hz], default=16000
         Files are resampled to this rate; waveforms must have it.
     on_error : {"raise", "warn"}, default="raise"
-        If a row is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
-        replace all such rows by silence and report them in one `AudioWarning`.
+        Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
-        Folder that stores the row of each recording, so that it is computed once per setting; see
-        the user guide. None stores nothing.
+        Folder that caches the row of each recording; None caches nothing.
     n_jobs : int, optional
         Number of parallel threads, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0

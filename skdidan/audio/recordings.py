@@ -18,25 +18,21 @@ from skdidan.reporting import warn_caller
 
 __all__ = ["AudioLoader", "AudioTransformer", "AudioWarning"]
 
-_ON_ERROR = ("raise", "warn")
 _N_NAMED = 5
 
 
 class AudioWarning(UserWarning):
     """Some recordings could not be used and were replaced by silence.
 
+    They are missing, corrupt, empty or silent, or hold NaN. A method that takes a source and a
+    target warns of each separately.
+
     Parameters
     ----------
     message : str
         The number of these rows, and the reasons of the first few.
     rows : sequence of int, default=()
-        Their numbers.
-
-    Attributes
-    ----------
-    rows : list of int
-        Their numbers, counted from 0 in the `X` given. A method that takes a source and a target
-        warns of each separately.
+        Their numbers, from 0, in the `X` given; the attribute `rows` is a list of them.
     """
 
     def __init__(self, message: str, rows: Sequence[int] = ()) -> None:
@@ -75,9 +71,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
     verbose: int
 
     #: Parameters that do not change the values of a row.
-    not_in_cache_key: ClassVar[frozenset[str]] = frozenset(
-        {"on_error", "memory", "n_jobs", "verbose"}
-    )
+    not_in_cache_key: ClassVar = frozenset({"on_error", "memory", "n_jobs", "verbose"})
     # A plain Pipeline, or a search, routes these without being asked to.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
 
@@ -152,20 +146,14 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
                 missing[number] = rows[number]
             else:
                 features[number] = stored
-        bad = {}
         if missing:
-            bad = self._compute(missing, features, lambda n, row: cache.write(keys[n], row))
-        if bad:
-            self._warn(bad, len(rows))
+            self._compute(missing, features, lambda n, row: cache.write(keys[n], row))
         return self._stack(features)
 
     def _compute(
-        self,
-        rows: dict[int, Any],
-        features: Any,
-        store: Callable[[int, NDArray[Any]], None],
-    ) -> dict[int, str]:
-        """Compute rows and store each at once; return the errors of bad rows by their numbers."""
+        self, rows: dict[int, Any], features: Any, store: Callable[[int, NDArray[Any]], None]
+    ) -> None:
+        """Compute rows and store each at once; replace bad rows by silence, with a warning."""
         convert, finish = self._stages()
         window, bad = self._window(), {}
         results = read_rows(
@@ -195,19 +183,16 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
             (stand_in,) = finish(iter([convert(silence)]))
             for number in bad:
                 features[number] = stand_in.copy()
-        return bad
-
-    def _warn(self, bad: dict[int, str], n_rows: int) -> None:
-        rest = f" And {len(bad) - _N_NAMED} more." if len(bad) > _N_NAMED else ""
-        message = (
-            f"{len(bad)} of {n_rows} rows cannot be used and are replaced by silence. "
-            f"{' '.join(list(bad.values())[:_N_NAMED])}{rest}"
-        )
-        warn_caller(AudioWarning(message, list(bad)))
+            rest = f" And {len(bad) - _N_NAMED} more." if len(bad) > _N_NAMED else ""
+            message = (
+                f"{len(bad)} of {len(features)} rows cannot be used and are replaced by silence. "
+                f"{' '.join(list(bad.values())[:_N_NAMED])}{rest}"
+            )
+            warn_caller(AudioWarning(message, list(bad)))
 
     def _check_parameters(self) -> None:
         check_count("sample_rate", self.sample_rate)
-        check_option("on_error", self.on_error, _ON_ERROR)
+        check_option("on_error", self.on_error, ("raise", "warn"))
 
     def _rows(self, X: Any) -> list[Any]:
         return waveform_rows(X)
@@ -227,10 +212,9 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
     def _stages(
         self,
     ) -> tuple[Callable[[NDArray[np.float32]], Any], Callable[[Iterator[Any]], Iterator[Any]]]:
-        """Return the function that each job applies, and the one that makes rows of the results.
+        """Return the function of each job, and that from the iterator of results to one of rows.
 
-        The second takes an iterator and returns one, in the same order; it passes on each `BadRow`.
-        By default the results are the rows.
+        The second keeps the order and passes on each `BadRow`. By default the results are the rows.
         """
         return self._converter(), iter
 
@@ -252,28 +236,21 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _identity(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-    return waveform
-
-
 class AudioLoader(AudioTransformer):
     """Read audio files as mono float32 waveforms at one sample rate.
 
-    ``transform`` takes paths and returns a list of waveforms, each of shape (n_samples,), with full
-    scale 1.
+    ``transform`` takes paths and returns a list of waveforms, shape (n_samples,), full scale 1.
 
     Parameters
     ----------
     sample_rate : int > 0 [Hz], default=16000
         Rate of the waveforms; files of another rate are resampled.
     on_error : {"raise", "warn"}, default="raise"
-        If a file is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
-        replace all such files by one second of zeros and report them in one `AudioWarning`. No row
-        is dropped, since rows must stay aligned with labels. A transformer that takes the waveforms
-        meets the zeros as silence, so give it the same `on_error`, or give it the paths directly.
+        Raise an error for a file that cannot be used, or use one second of zeros and report an
+        `AudioWarning`. No row is dropped, since rows must stay aligned with labels. A transformer
+        that takes the waveforms meets the zeros as silence: give it the same `on_error`, or paths.
     memory : str, path-like or joblib.Memory, optional
-        Folder that stores the waveform of each recording, so that it is read once per setting; see
-        the user guide. None stores nothing.
+        Folder that caches the waveform of each recording; None caches nothing.
     n_jobs : int, optional
         Number of parallel threads, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0
@@ -315,7 +292,7 @@ class AudioLoader(AudioTransformer):
         self.verbose = verbose
 
     def _converter(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-        return _identity
+        return np.asarray
 
     def _stack(self, features: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         return features

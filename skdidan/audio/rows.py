@@ -27,15 +27,7 @@ _SHARES = 8  # tasks per job at least, so that no job runs out of work early
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot be used.
-
-    Parameters
-    ----------
-    number : int
-        Its number in the `X` given, from 0.
-    error : Exception
-        The reason why.
-    """
+    """A row that cannot be used, by its number in `X` from 0, and the reason."""
 
     number: int
     error: Exception

@@ -20,12 +20,6 @@ from skdidan.parameters import check_count, check_option, check_positive
 
 __all__ = ["MFCC", "LogMelSpectrogram", "Spectrogram"]
 
-_CROPS = ("loudest", "center")
-
-
-def _n_samples(duration: float, sample_rate: int) -> int:
-    return round(duration * sample_rate)
-
 
 class _DecibelSpectrogram(AudioTransformer):
     """Decibel spectrogram of each clip; subclasses choose the frequency axis."""
@@ -63,15 +57,17 @@ class _DecibelSpectrogram(AudioTransformer):
         taper = librosa.util.pad_center(get_window("hann", self.win_length), size=self.n_fft)
         return partial(self._convert, taper=taper, bank=self._filter_bank())
 
+    def _n_samples(self) -> int | None:
+        return None if self.duration is None else round(self.duration * self.sample_rate)
+
     def _window(self) -> Window | None:
-        if self.duration is None:
-            return None
-        return Window(_n_samples(self.duration, self.sample_rate), self.crop)
+        n_samples = self._n_samples()
+        return None if n_samples is None else Window(n_samples, self.crop)
 
     def _allocate(self, n_rows: int) -> Any:
-        if self.duration is None:
+        n_samples = self._n_samples()
+        if n_samples is None:
             return super()._allocate(n_rows)
-        n_samples = _n_samples(self.duration, self.sample_rate)
         n_frames = count_stft_frames(n_samples, self.n_fft, self.hop_length)
         return np.empty((n_rows, self._n_bins(), n_frames), dtype=np.float32)
 
@@ -92,22 +88,16 @@ class _DecibelSpectrogram(AudioTransformer):
         taper: NDArray[np.float64],
         bank: NDArray[np.float32] | None,
     ) -> NDArray[np.float32]:
-        if self.duration is None:
-            n_samples = max(len(waveform), self.n_fft)  # no less makes a frame
-        else:
-            n_samples = _n_samples(self.duration, self.sample_rate)
+        n_samples = self._n_samples() or max(len(waveform), self.n_fft)  # no less makes a frame
         power = stft_power(waveform, n_samples, taper, self.hop_length).T
-        if bank is not None:
-            power = bank @ power
-        return self._decibels(power)
+        return self._from_power(power if bank is None else bank @ power)
 
-    def _decibels(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _from_power(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute ``librosa.power_to_db`` with a reference of 1, in place."""
         np.maximum(power, np.float32(self.amin), out=power)
         np.log10(power, out=power)
         power *= 10
-        if self.amin > 1:
-            power -= np.float32(10 * np.log10(self.amin))
+        power -= np.float32(10 * np.log10(max(self.amin, 1)))
         if self.top_db is not None:
             np.maximum(power, power.max() - np.float32(self.top_db), out=power)
         return power
@@ -117,23 +107,20 @@ class _DecibelSpectrogram(AudioTransformer):
         for name in ("n_fft", "win_length", "hop_length"):
             check_count(name, getattr(self, name))
         check_positive("amin", self.amin)
-        if self.duration is not None:
-            self._check_duration(self.duration)
-        if self.top_db is not None:
-            check_positive("top_db", self.top_db)
+        for name in ("duration", "top_db"):
+            if getattr(self, name) is not None:
+                check_positive(name, getattr(self, name))
         if self.win_length > self.n_fft:
             raise ValueError(
                 f"win_length must not exceed n_fft; got {self.win_length} > {self.n_fft} samples."
             )
-        check_option("crop", self.crop, _CROPS)
-
-    def _check_duration(self, duration: float) -> None:
-        n_samples = _n_samples(check_positive("duration", duration), self.sample_rate)
-        if n_samples < self.n_fft:
+        n_samples = self._n_samples()
+        if n_samples is not None and n_samples < self.n_fft:
             raise ValueError(
-                f"duration must cover at least n_fft samples; got {duration} s = {n_samples} "
+                f"duration must cover at least n_fft samples; got {self.duration} s = {n_samples} "
                 f"samples < {self.n_fft}."
             )
+        check_option("crop", self.crop, ("loudest", "center"))
 
 
 class Spectrogram(_DecibelSpectrogram):
@@ -154,29 +141,24 @@ class Spectrogram(_DecibelSpectrogram):
     ----------
     sample_rate : int > 0 [Hz], default=16000
         Files are resampled to this rate; waveforms must have it.
-    n_fft : int > 0 [samples], default=512
-        Length of the Fourier transform; the window is padded with zeros to it.
-    win_length : int > 0 [samples], default=400
-        Length of the window, 25 ms at 16 kHz; at most `n_fft`.
+    n_fft, win_length : int > 0 [samples], default=512, 400
+        Length of the Fourier transform, and of the window, 25 ms at 16 kHz and at most `n_fft`.
     hop_length : int > 0 [samples], default=160
         Step between frames, 10 ms at 16 kHz.
     duration : float > 0 [s] or None, default=2.0
-        Shorter clips are padded with zeros at the end to this length, longer ones are cropped.
-        None keeps each clip whole, at least `n_fft` samples. Shorter clips are then followed by
-        frames of NaN, which networks such as `CNN` and `VGG11` mask.
+        Clips are padded with zeros at the end, or cropped, to this length. None keeps them whole,
+        at least `n_fft` samples, and pads with frames of NaN, which networks such as `CNN` mask.
     crop : {"loudest", "center"}, default="loudest"
         Part of a longer clip to keep: the first window of the highest energy, or the centre.
     amin : float > 0, default=1e-10
         Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
     top_db : float > 0 [dB], optional, default=80.0
-        Dynamic range: lower values are raised to ``peak - top_db``, where the peak is that of the
-        clip, so that padding is not an outlier. None keeps everything above `amin`.
+        Dynamic range: values are limited to `top_db` below the peak of their clip; None sets no
+        limit.
     on_error : {"raise", "warn"}, default="raise"
-        If a row is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
-        replace all such rows by silence and report them in one `AudioWarning`.
+        Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
-        Folder that stores the row of each recording, so that it is computed once per setting; see
-        the user guide. None stores nothing.
+        Folder that caches the row of each recording; None caches nothing.
     n_jobs : int, optional
         Number of parallel threads, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0
@@ -216,35 +198,28 @@ class LogMelSpectrogram(_DecibelSpectrogram):
     ----------
     sample_rate : int > 0 [Hz], default=16000
         Files are resampled to this rate; waveforms must have it.
-    n_fft : int > 0 [samples], default=512
-        Length of the Fourier transform; the window is padded with zeros to it.
-    win_length : int > 0 [samples], default=400
-        Length of the window, 25 ms at 16 kHz; at most `n_fft`.
+    n_fft, win_length : int > 0 [samples], default=512, 400
+        Length of the Fourier transform, and of the window, 25 ms at 16 kHz and at most `n_fft`.
     hop_length : int > 0 [samples], default=160
         Step between frames, 10 ms at 16 kHz.
     n_mels : int > 0, default=64
         Number of mel bands.
-    fmin : float >= 0 [Hz], default=0.0
-        Lower edge of the lowest band.
-    fmax : float [Hz], optional
-        Upper edge of the highest band; None is ``sample_rate / 2``.
+    fmin, fmax : float [Hz], default=0.0, None
+        Edges of the lowest and the highest band; None is ``sample_rate / 2``.
     duration : float > 0 [s] or None, default=2.0
-        Shorter clips are padded with zeros at the end to this length, longer ones are cropped.
-        None keeps each clip whole, at least `n_fft` samples. Shorter clips are then followed by
-        frames of NaN, which networks such as `CNN` and `VGG11` mask.
+        Clips are padded with zeros at the end, or cropped, to this length. None keeps them whole,
+        at least `n_fft` samples, and pads with frames of NaN, which networks such as `CNN` mask.
     crop : {"loudest", "center"}, default="loudest"
         Part of a longer clip to keep: the first window of the highest energy, or the centre.
     amin : float > 0, default=1e-10
         Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
     top_db : float > 0 [dB], optional, default=80.0
-        Dynamic range: lower values are raised to ``peak - top_db``, where the peak is that of the
-        clip, so that padding is not an outlier. None keeps everything above `amin`.
+        Dynamic range: values are limited to `top_db` below the peak of their clip; None sets no
+        limit.
     on_error : {"raise", "warn"}, default="raise"
-        If a row is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
-        replace all such rows by silence and report them in one `AudioWarning`.
+        Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
-        Folder that stores the row of each recording, so that it is computed once per setting; see
-        the user guide. None stores nothing.
+        Folder that caches the row of each recording; None caches nothing.
     n_jobs : int, optional
         Number of parallel threads, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0
@@ -336,37 +311,30 @@ class MFCC(LogMelSpectrogram):
     ----------
     sample_rate : int > 0 [Hz], default=16000
         Files are resampled to this rate; waveforms must have it.
-    n_fft : int > 0 [samples], default=512
-        Length of the Fourier transform; the window is padded with zeros to it.
-    win_length : int > 0 [samples], default=400
-        Length of the window, 25 ms at 16 kHz; at most `n_fft`.
+    n_fft, win_length : int > 0 [samples], default=512, 400
+        Length of the Fourier transform, and of the window, 25 ms at 16 kHz and at most `n_fft`.
     hop_length : int > 0 [samples], default=160
         Step between frames, 10 ms at 16 kHz.
     n_mfcc : int > 0, default=20
         Number of coefficients; at most `n_mels`.
     n_mels : int > 0, default=64
         Number of mel bands.
-    fmin : float >= 0 [Hz], default=0.0
-        Lower edge of the lowest band.
-    fmax : float [Hz], optional
-        Upper edge of the highest band; None is ``sample_rate / 2``.
+    fmin, fmax : float [Hz], default=0.0, None
+        Edges of the lowest and the highest band; None is ``sample_rate / 2``.
     duration : float > 0 [s] or None, default=2.0
-        Shorter clips are padded with zeros at the end to this length, longer ones are cropped.
-        None keeps each clip whole, at least `n_fft` samples. Shorter clips are then followed by
-        frames of NaN, which networks such as `CNN` and `VGG11` mask.
+        Clips are padded with zeros at the end, or cropped, to this length. None keeps them whole,
+        at least `n_fft` samples, and pads with frames of NaN, which networks such as `CNN` mask.
     crop : {"loudest", "center"}, default="loudest"
         Part of a longer clip to keep: the first window of the highest energy, or the centre.
     amin : float > 0, default=1e-10
         Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
     top_db : float > 0 [dB], optional, default=80.0
-        Dynamic range of the log-mel spectrogram: lower values are raised to ``peak - top_db``.
-        None keeps everything above `amin`.
+        Dynamic range: log-mel values are limited to `top_db` below the peak of their clip; None
+        sets no limit.
     on_error : {"raise", "warn"}, default="raise"
-        If a row is missing, corrupt, empty, silent or holds NaN: raise an error that names it, or
-        replace all such rows by silence and report them in one `AudioWarning`.
+        Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
-        Folder that stores the row of each recording, so that it is computed once per setting; see
-        the user guide. None stores nothing.
+        Folder that caches the row of each recording; None caches nothing.
     n_jobs : int, optional
         Number of parallel threads, as in joblib: None is 1, -1 is all processors.
     verbose : int, default=0
@@ -423,14 +391,8 @@ class MFCC(LogMelSpectrogram):
     def _n_bins(self) -> int:
         return self.n_mfcc
 
-    def _convert(
-        self,
-        waveform: NDArray[np.float32],
-        taper: NDArray[np.float64],
-        bank: NDArray[np.float32] | None,
-    ) -> NDArray[np.float32]:
-        bands = super()._convert(waveform, taper, bank)
-        return dct(bands, axis=0, type=2, norm="ortho")[: self.n_mfcc]
+    def _from_power(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
+        return dct(super()._from_power(power), axis=0, type=2, norm="ortho")[: self.n_mfcc]
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -25,24 +25,7 @@ _EXTRACTORS = {"Wav2Vec2FeatureExtractor", "WhisperFeatureExtractor"}
 
 
 class SpeechModel:
-    """Configuration and feature extractor of a pretrained speech model, without its weights.
-
-    Parameters
-    ----------
-    model : str or path-like
-        A folder, or a name on the Hugging Face hub.
-
-    Attributes
-    ----------
-    name : str
-        The model as a string.
-    sample_rate : int [Hz]
-        Sample rate of its input.
-    n_layers : int
-        Number of layers, without layer 0, the input of the first.
-    hidden_size : int
-        Number of units in each layer.
-    """
+    """Configuration and feature extractor of a pretrained speech model, without its weights."""
 
     def __init__(self, model: str | os.PathLike[str]) -> None:
         self.name = os.path.expanduser(os.fspath(model))
@@ -66,7 +49,7 @@ class SpeechModel:
                 "data2vec-audio, or whisper."
             )
         self.sample_rate: int = self.extractor.sampling_rate
-        self.n_layers: int = self.config.num_hidden_layers
+        self.n_layers: int = self.config.num_hidden_layers  # without layer 0
         self.hidden_size: int = self.config.hidden_size
         self.is_whisper = extractor == "WhisperFeatureExtractor"
         self.masks_padding = bool(
@@ -84,9 +67,8 @@ class SpeechModel:
         else:
             inputs = self.extractor(waveform, sampling_rate=self.sample_rate, return_tensors="np")
             waveform = inputs["input_values"][0]
-        waveform = np.pad(
-            waveform, (0, max(0, round(_SHORTEST * self.sample_rate) - len(waveform)))
-        )
+        n_missing = round(_SHORTEST * self.sample_rate) - len(waveform)
+        waveform = np.pad(waveform, (0, max(0, n_missing)))
         return np.array_split(waveform, -(-len(waveform) // longest))
 
     def load(self, layer: int | str, device: torch.device) -> SpeechEncoder:
@@ -129,26 +111,10 @@ class SpeechEncoder:
     def encode(
         self, windows: list[NDArray[np.float32]], batch_size: int
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Compute the hidden states of each window, independent of the other windows.
+        """Yield the number of each window, in the order of their lengths, and its hidden states.
 
-        Parameters
-        ----------
-        windows : list of ndarray of float32, each of shape (n_samples_of_the_window,)
-            From `SpeechModel.cut`.
-        batch_size : int > 0
-            Maximum number of windows in a batch.
-
-        Yields
-        ------
-        n : int
-            Number of a window. Windows come in the order of their lengths.
-        hidden : ndarray of float32, shape (n_frames, hidden_size)
-            Its hidden states, without frames of padding.
-
-        Raises
-        ------
-        ValueError
-            If ``layer="mean"`` and the layers differ in length.
+        They have the shape (n_frames, hidden_size), without frames of padding, and do not depend on
+        the other windows.
         """
         # Whisper pads every window to 30 s.
         mixed = self._model.is_whisper or self._model.masks_padding

@@ -19,26 +19,11 @@ def count_stft_frames(n_samples: int, n_fft: int, hop_length: int) -> int:
 def stft_power(
     waveform: NDArray[np.float32], n_samples: int, taper: NDArray[np.float64], hop_length: int
 ) -> NDArray[np.float32]:
-    """Compute the transpose of ``np.abs(librosa.stft(waveform)) ** 2``.
+    """Compute ``np.abs(librosa.stft(waveform)).T ** 2``, shape (n_frames, 1 + n_fft // 2).
 
+    The waveform is padded with zeros to `n_samples`; frames of zeros alone are not computed.
     Double precision is rounded to single where librosa rounds, which gives the same values. In
     single precision alone, bins far below the peak of their frame would differ by over 1e-4 dB.
-
-    Parameters
-    ----------
-    waveform : ndarray of float32, shape (n_heard,)
-        Samples, at most `n_samples`.
-    n_samples : int
-        Length to which the waveform is padded with zeros; frames of zeros alone are not computed.
-    taper : ndarray of float64, shape (n_fft,)
-        The window.
-    hop_length : int > 0 [samples]
-        Step between frames.
-
-    Returns
-    -------
-    power : ndarray of float32, shape (n_frames, 1 + n_fft // 2)
-        Squared magnitudes.
     """
     n_fft = len(taper)
     half = n_fft // 2

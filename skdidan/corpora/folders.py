@@ -165,9 +165,7 @@ class AudioFiles:
 
     def recordings(self) -> list[Path]:
         """List each recording once, in its preferred format."""
-        best: dict[Path, Path] = {}
-        for path in self.by_preference():
-            best.setdefault(path.with_suffix(""), path)
+        best = {path.with_suffix(""): path for path in reversed(self.by_preference())}
         return sorted(best.values(), key=self.name)
 
     def name(self, path: Path) -> str:
@@ -178,20 +176,19 @@ class AudioFiles:
         """List the first few files, for messages."""
         return examples([self.name(path) for path in paths])
 
-    def report(self, unsupported: Sequence[Path] | None = None) -> str:
-        """Describe what cannot be read, if anything; `unsupported` replaces that attribute."""
-        unsupported = self.unsupported if unsupported is None else unsupported
+    def report(self) -> str:
+        """Describe what cannot be read, or return an empty string."""
         below, parts = f"below {str(self.root)!r}", []
         if self.broken:
             parts.append(
                 f"{len(self.broken)} file(s) {below} are broken links and are left out"
                 f"{self.examples(self.broken)}: fetch the files or repair the links."
             )
-        if unsupported:
-            suffixes = tally(Counter(path.suffix.lower() for path in unsupported))
+        if self.unsupported:
+            suffixes = tally(Counter(path.suffix.lower() for path in self.unsupported))
             parts.append(
-                f"{len(unsupported)} audio file(s) {below} have unsupported formats, {suffixes}"
-                f"{self.examples(unsupported)}: save them as .wav or .flac."
+                f"{len(self.unsupported)} audio file(s) {below} have unsupported formats, "
+                f"{suffixes}{self.examples(self.unsupported)}: save them as .wav or .flac."
             )
         if self.closed:
             parts.append(

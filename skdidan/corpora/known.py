@@ -34,15 +34,14 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     ----------
     name : str
         A key of ``skdidan.corpora.CORPORA``: "casia", "cremad", "emodb", "emovo", "enterface",
-        "iemocap", "ravdess", "savee", "shemo", "tess" or "urdu". Case and punctuation are ignored:
-        "CREMA-D" and "eNTERFACE'05" are valid, too.
+        "iemocap", "ravdess", "savee", "shemo", "tess" or "urdu", in any case and punctuation, such
+        as "eNTERFACE'05".
     root : str or Path
         Folder of the corpus.
     mapping : mapping from str to str, optional
-        Labels of your own for spellings, labels or codes of emotions. It takes precedence over
-        ``skdidan.corpora.EMOTIONS``. A spelling from that table stands for all spellings of its
-        emotion, so that corpora with the same mapping share classes: ``{"happy": "positive"}``
-        also applies to files named joy. Case and unused keys are ignored.
+        Labels of your own for spellings, labels or codes of emotions, in any case. They take
+        precedence over ``skdidan.corpora.EMOTIONS``. A spelling from that table stands for all
+        spellings of its emotion: ``{"happy": "positive"}`` also applies to files named joy.
 
     Returns
     -------
@@ -67,7 +66,7 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
         If `root` is not a path, or `mapping` not a mapping.
     ValueError
         If `name` is unknown, `mapping` is contradictory or holds an empty label, or `root` holds no
-        usable file of the corpus; the message says what was found instead.
+        usable file of the corpus.
     NotADirectoryError
         If `root` is not a folder.
 
@@ -87,9 +86,8 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     eNTERFACE'05 is distributed as .avi videos. Save their sound as .wav or .flac first, for example
     by ``ffmpeg -i s1_an_1.avi s1_an_1.wav``, and keep the folders: they name the speakers, whereas
     the files of subject 11 are misnamed s12. Audio outside of these folders takes its speaker from
-    a file of the same name in them, or else from its own name. The six files of subject 6 are
-    recordings of about a minute each. They belong to the published counts; select
-    ``corpus.speaker != "6"`` to exclude them.
+    a file of the same name in them, or else from its own name. The published counts include the six
+    recordings of subject 6, about a minute each; select ``corpus.speaker != "6"`` to exclude them.
 
     References
     ----------
@@ -160,12 +158,11 @@ class _CorpusReader:
         self.unplaced: list[Path] = []
         self.unknown: Counter[str] = Counter()
         self.videos: list[Path] = []
-        self.unsupported: list[Path] = []
 
     def read(self) -> list[_Utterance]:
         """Return one utterance per recording, in the order of the files."""
-        videos, unsupported = self._videos(), self.audio.unsupported
-        matches = self._match([*self.audio.files, *videos, *unsupported])
+        videos = self._videos()
+        matches = self._match([*self.audio.files, *videos, *self.audio.unsupported])
         utterances: dict[tuple[str, ...], _Utterance] = {}
         spellings: dict[str, str] = {}
         for file in self.audio.by_preference():
@@ -182,7 +179,7 @@ class _CorpusReader:
         read = {file for file, match in matches.items() if self._identity(match) in utterances}
         self.unplaced.sort(key=self.audio.name)
         self.videos = [file for file in videos if file in matches and file not in read]
-        self.unsupported = [file for file in unsupported if file not in read]
+        self.audio.unsupported = [file for file in self.audio.unsupported if file not in read]
         return sorted(utterances.values(), key=lambda utterance: self.audio.name(utterance[0]))
 
     def _videos(self) -> list[Path]:
@@ -234,11 +231,8 @@ class _CorpusReader:
         if self.unknown:
             parts.append(f"Unknown emotions: {tally(self.unknown)}.")
         if self.videos:
-            parts.append(
-                f"{len(self.videos)} {self.corpus.video} file(s) have no audio beside them"
-                f"{self.audio.examples(self.videos)}. {self._conversion()}"
-            )
-        parts.append(self.audio.report(self.unsupported))
+            parts.append(self._list_videos(" have no audio beside them"))
+        parts.append(self.audio.report())
         return " ".join(filter(None, parts))
 
     def describe_absence(self) -> str:
@@ -251,17 +245,17 @@ class _CorpusReader:
         if corpus.annotation and self.unknown and not self.codes:
             unknown, layout = "", corpus.annotation.layout
             expected = f"labels of {corpus.title}: expected {layout} {below}, beside the audio"
-        found = f"{audio.found()}{unknown}. {audio.report(self.unsupported)}"
+        found = f"{audio.found()}{unknown}. {audio.report()}"
         if self.videos:
-            names = audio.examples(self.videos)
-            found = f"{len(self.videos)} {corpus.video} file(s){names}. {self._conversion()}"
+            found = self._list_videos()
         return f"root holds no {expected}; found {found}".rstrip()
 
-    def _conversion(self) -> str:
-        video = self.videos[0]
+    def _list_videos(self, fault: str = "") -> str:
+        first, names = self.videos[0], self.audio.examples(self.videos)
         return (
-            "Videos cannot be read: save their sound as .wav or .flac in folders of the same "
-            f"names, for example by: ffmpeg -i {video.name} {video.stem}.wav"
+            f"{len(self.videos)} {self.corpus.video} file(s){fault}{names}. Videos cannot be read: "
+            "save their sound as .wav or .flac in folders of the same names, for example by: "
+            f"ffmpeg -i {first.name} {first.stem}.wav"
         )
 
 

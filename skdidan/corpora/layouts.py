@@ -38,16 +38,14 @@ class Corpus:
     title : str
         Full name, for messages and descriptions.
     patterns : tuple of str
-        Regular expressions with the groups ``speaker``, ``emotion`` (unless there is an
-        `annotation`) and optionally ``sex``. They are tried in order, ignoring case, on the end of
-        a file's path below the root, without its extension and with ``/`` between folders. All
-        groups together identify the utterance, so all patterns have the same groups. Among files of
-        one name, the match of the earliest pattern is used for all.
+        Regular expressions for the end of a file's path below the root, in any case, without its
+        extension and with ``/`` between folders. Each has the groups ``speaker``, ``emotion``
+        (unless there is an `annotation`) and optionally ``sex``; all groups together identify the
+        utterance. Among files of one name, the match of the earliest pattern is used for all.
     layout : str
         The layout in words, for messages.
     words : mapping from str to str, optional
-        Codes of the corpus, in lower case, to words of ``skdidan.corpora.EMOTIONS``. Codes that are
-        missing here are such words themselves.
+        Lower-case codes to words of ``skdidan.corpora.EMOTIONS``; other codes are such words.
     sex : mapping from str to str, optional
         Speakers, or values of the group ``sex``, in lower case, to "female" or "male".
     speaker : str, default="{speaker}"
@@ -57,8 +55,7 @@ class Corpus:
     annotation : Annotation, optional
         Label lists, if the file names do not hold the labels.
     video : str, optional
-        Suffix, in lower case, of the original files if these are videos. Videos without audio are
-        reported, since they cannot be read.
+        Lower-case suffix of the original files if these are videos, which cannot be read.
     counts : tuple of mapping from str to int, optional
         Utterances of each emotion in a complete copy; one entry for each version in use.
     remark : str, optional
@@ -91,7 +88,7 @@ def corpus_key(name: object) -> str:
 
 
 _BASIC = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
-_INITIALS = {"f": "female", "m": "male"}
+_INITIALS = dict(f="female", m="male")
 _CREMAD_WOMEN = (
     *(1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1012, 1013, 1018, 1020, 1021, 1024, 1025),
     *(1028, 1029, 1030, 1037, 1043, 1046, 1047, 1049, 1052, 1053, 1054, 1055, 1056, 1058, 1060),
@@ -105,10 +102,7 @@ CORPORA = {
         title="CASIA, the public part of the Mandarin emotional corpus",
         patterns=(r"(?P<speaker>[^/]+)/(?P<emotion>[^/]+)/(?P<item>\d+)",),
         layout="<speaker>/<emotion>/<number>, such as wangzhe/angry/201",
-        sex={
-            **dict.fromkeys(("liuchanhg", "zhaoquanyin"), "female"),
-            **dict.fromkeys(("wangzhe", "zhaozuoxiang"), "male"),
-        },
+        sex=dict(liuchanhg="female", wangzhe="male", zhaoquanyin="female", zhaozuoxiang="male"),
         counts=(
             dict.fromkeys(("anger", "fear", "happiness", "neutral", "sadness", "surprise"), 200),
         ),
@@ -120,66 +114,42 @@ CORPORA = {
             r"(?P<speaker>1\d{3})_(?P<item>[a-z]{3})_(?P<emotion>[a-z]{3})_(?P<level>[a-z]{1,2})",
         ),
         layout="<speaker>_<sentence>_<emotion>_<level>, such as 1001_IEO_ANG_HI",
-        words={
-            "ang": "anger",
-            "dis": "disgust",
-            "fea": "fear",
-            "hap": "happiness",
-            "neu": "neutral",
-            "sad": "sadness",
-        },
+        words=dict(
+            ang="anger", dis="disgust", fea="fear", hap="happiness", neu="neutral", sad="sadness"
+        ),
         sex={str(n): "female" if n in _CREMAD_WOMEN else "male" for n in range(1001, 1092)},
         # Counted from the names of the 7,442 files. 91 actors spoke 14 clips of each emotion and 12
         # neutral ones, of which 3 and 5 are missing.
         counts=(
-            {
-                **dict.fromkeys(("anger", "disgust", "fear", "happiness", "sadness"), 1271),
-                "neutral": 1087,
-            },
+            dict(anger=1271, disgust=1271, fear=1271, happiness=1271, neutral=1087, sadness=1271),
         ),
     ),
     "emodb": Corpus(
         title="EmoDB, the Berlin database of emotional speech",
         patterns=(r"(?P<speaker>\d\d)(?P<item>[a-z]\d\d)(?P<emotion>[a-z])(?P<version>[a-z]?)",),
         layout="<speaker><text><emotion><version>, such as 03a01Fa",
-        words={
-            "a": "fear",
-            "e": "disgust",
-            "f": "happiness",
-            "l": "boredom",
-            "n": "neutral",
-            "t": "sadness",
-            "w": "anger",
-        },
-        sex={
-            **dict.fromkeys(("08", "09", "13", "14", "16"), "female"),
-            **dict.fromkeys(("03", "10", "11", "12", "15"), "male"),
-        },
+        words=dict(
+            a="fear", e="disgust", f="happiness", l="boredom", n="neutral", t="sadness", w="anger"
+        ),
+        sex=dict.fromkeys(("08", "09", "13", "14", "16"), "female")
+        | dict.fromkeys(("03", "10", "11", "12", "15"), "male"),
         counts=(
-            {
-                "anger": 127,
-                "boredom": 81,
-                "disgust": 46,
-                "fear": 69,
-                "happiness": 71,
-                "neutral": 79,
-                "sadness": 62,
-            },
+            dict(anger=127, boredom=81, disgust=46, fear=69, happiness=71, neutral=79, sadness=62),
         ),
     ),
     "emovo": Corpus(
         title="EMOVO, an Italian emotional speech database",
         patterns=(r"(?P<emotion>[a-z]{3})-(?P<speaker>(?P<sex>[fm])\d)-(?P<item>[a-z]\d)",),
         layout="<emotion>-<speaker>-<sentence>, such as gio-f2-b2",
-        words={
-            "dis": "disgust",
-            "gio": "happiness",
-            "neu": "neutral",
-            "pau": "fear",
-            "rab": "anger",
-            "sor": "surprise",
-            "tri": "sadness",
-        },
+        words=dict(
+            dis="disgust",
+            gio="happiness",
+            neu="neutral",
+            pau="fear",
+            rab="anger",
+            sor="surprise",
+            tri="sadness",
+        ),
         sex=_INITIALS,
         counts=(dict.fromkeys((*_BASIC, "neutral"), 84),),
     ),
@@ -194,20 +164,15 @@ CORPORA = {
             r"s_?0*(?P<speaker>\d+)_(?P<emotion>[a-z]{2})(?:_(?P<item>\d+))?(?:[._]?avi)?",
         ),
         layout="subject <number>/<emotion>/sentence <k>/s<number>_<emotion>_<k>, such as s1_an_1",
-        words={
-            "an": "anger",
-            "di": "disgust",
-            "fe": "fear",
-            "ha": "happiness",
-            "sa": "sadness",
-            "su": "surprise",
-        },
+        words=dict(
+            an="anger", di="disgust", fe="fear", ha="happiness", sa="sadness", su="surprise"
+        ),
         video=".avi",
         # The first version has 42 subjects with five sentences of each emotion, minus three of
         # happiness, plus one long recording of each emotion by subject 6. There is no subject 12.
         counts=(
-            {**dict.fromkeys(_BASIC, 211), "happiness": 208},
-            {**dict.fromkeys(_BASIC, 210), "happiness": 207},
+            dict.fromkeys(_BASIC, 211) | dict(happiness=208),
+            dict.fromkeys(_BASIC, 210) | dict(happiness=207),
         ),
         remark=" The six files of subject 6 are recordings of about a minute, not utterances.",
     ),
@@ -218,13 +183,7 @@ CORPORA = {
         ),
         layout="<session><sex>_<dialogue>_<sex of the speaker><turn>, such as Ses01F_impro04_M012",
         # The usual four classes. A mapping can add others.
-        words={
-            "ang": "anger",
-            "exc": "happiness",
-            "hap": "happiness",
-            "neu": "neutral",
-            "sad": "sadness",
-        },
+        words=dict(ang="anger", exc="happiness", hap="happiness", neu="neutral", sad="sadness"),
         sex=_INITIALS,
         speaker="{session}{sex}",
         annotation=Annotation(
@@ -233,7 +192,7 @@ CORPORA = {
             layout="Session<n>/dialog/EmoEvaluation/<dialogue>.txt",
         ),
         # Counted from the label lists. Their sum, 5,531, appears in papers on these four classes.
-        counts=({"anger": 1103, "happiness": 1636, "neutral": 1708, "sadness": 1084},),
+        counts=(dict(anger=1103, happiness=1636, neutral=1708, sadness=1084),),
     ),
     "ravdess": Corpus(
         title="RAVDESS, the speech of the Ryerson audio-visual database",
@@ -253,57 +212,41 @@ CORPORA = {
         },
         sex={f"{actor:02}": "male" if actor % 2 else "female" for actor in range(1, 25)},
         # 24 actors with 8 utterances of each emotion and 4 neutral ones.
-        counts=({**dict.fromkeys((*_BASIC, "calm"), 192), "neutral": 96},),
+        counts=(dict.fromkeys((*_BASIC, "calm"), 192) | dict(neutral=96),),
     ),
     "savee": Corpus(
         title="SAVEE, the Surrey audio-visual expressed emotion database",
         patterns=(r"(?P<speaker>dc|je|jk|kl)[_/](?P<emotion>[a-z]{1,2})(?P<item>\d\d)",),
         layout="<speaker>_<emotion><number> or <speaker>/<emotion><number>, such as DC_sa01",
-        words={
-            "a": "anger",
-            "d": "disgust",
-            "f": "fear",
-            "h": "happiness",
-            "n": "neutral",
-            "sa": "sadness",
-            "su": "surprise",
-        },
+        words=dict(
+            a="anger",
+            d="disgust",
+            f="fear",
+            h="happiness",
+            n="neutral",
+            sa="sadness",
+            su="surprise",
+        ),
         sex=dict.fromkeys(("dc", "je", "jk", "kl"), "male"),
         # 4 speakers with 15 utterances of each emotion and 30 neutral ones.
-        counts=({**dict.fromkeys(_BASIC, 60), "neutral": 120},),
+        counts=(dict.fromkeys(_BASIC, 60) | dict(neutral=120),),
     ),
     "shemo": Corpus(
         title="ShEMO, the Sharif emotional speech database (Persian)",
         patterns=(r"(?P<speaker>(?P<sex>[fm])\d\d)(?P<emotion>[a-z])(?P<item>\d+)",),
         layout="<sex><speaker><emotion><number>, such as F21N23",
-        words={
-            "a": "anger",
-            "f": "fear",
-            "h": "happiness",
-            "n": "neutral",
-            "s": "sadness",
-            "w": "surprise",
-        },
+        words=dict(a="anger", f="fear", h="happiness", n="neutral", s="sadness", w="surprise"),
         sex=_INITIALS,
         # Counted from the names of the files. The paper states their sum, 3,000.
-        counts=(
-            {
-                "anger": 1059,
-                "fear": 38,
-                "happiness": 201,
-                "neutral": 1028,
-                "sadness": 449,
-                "surprise": 225,
-            },
-        ),
+        counts=(dict(anger=1059, fear=38, happiness=201, neutral=1028, sadness=449, surprise=225),),
     ),
     "tess": Corpus(
         title="TESS, the Toronto emotional speech set",
         patterns=(r"(?P<speaker>[oy]af?)_(?P<item>[^/]+)_(?P<emotion>[a-z]+)",),
         layout="<speaker>_<word>_<emotion>, such as OAF_back_angry",
-        words={"ps": "surprise"},
+        words=dict(ps="surprise"),
         sex=dict.fromkeys(("oaf", "yaf"), "female"),
-        slips={"oa": "OAF"},  # OA_bite_neutral
+        slips=dict(oa="OAF"),  # OA_bite_neutral
         # 2 speakers with 200 words of each emotion.
         counts=(dict.fromkeys((*_BASIC, "neutral"), 400),),
     ),
@@ -313,7 +256,7 @@ CORPORA = {
             r"(?P<speaker>s(?P<sex>[fm])\d+)_(?P<item>f\d+)_(?P<emotion>[a-z])(?P<number>\d+)",
         ),
         layout="S<sex><speaker>_F<file>_<emotion><number>, such as SM1_F10_A010",
-        words={"a": "anger", "h": "happiness", "n": "neutral", "s": "sadness"},
+        words=dict(a="anger", h="happiness", n="neutral", s="sadness"),
         sex=_INITIALS,
         counts=(dict.fromkeys(("anger", "happiness", "neutral", "sadness"), 100),),
     ),

@@ -14,7 +14,7 @@ from sklearn.utils import Bunch
 
 from skdidan.audio.files import Segment
 from skdidan.corpora.folders import CorpusWarning, examples, group_by_file, span, tally
-from skdidan.domains import check_missing
+from skdidan.domains import check_missing, take_rows
 from skdidan.emotions import canonical_label, check_mapping
 from skdidan.reporting import warn_caller
 
@@ -63,8 +63,8 @@ def load_manifest(
     delimiter : str, default=","
         Character between the cells of the CSV file.
     encoding : str, default="utf-8-sig"
-        Encoding of the CSV file, by its Python name. The default is UTF-8 with or without a byte
-        order mark; files from Excel are often "cp1252".
+        Encoding of the CSV file. The default is UTF-8 with or without a byte order mark; files from
+        Excel are often "cp1252".
 
     Returns
     -------
@@ -88,11 +88,6 @@ def load_manifest(
     CorpusWarning
         If rows with unknown emotions are left out.
 
-    See Also
-    --------
-    load_audio_folder : Load a folder for each emotion.
-    from_audformat : Load a table of audformat.
-
     Examples
     --------
     >>> import tempfile
@@ -109,12 +104,12 @@ def load_manifest(
     >>> corpus.emotion.tolist(), corpus.speaker.tolist(), corpus.name
     (['happiness', 'anger'], ['anna', 'bert'], 'calls')
     """
-    _check_root(root)
     if hasattr(manifest, "columns"):
         table, where = manifest, "the data frame"
     elif isinstance(manifest, str | os.PathLike):
         path = Path(manifest).expanduser()
-        table, where = _read_csv(path, delimiter, encoding), f"the manifest {str(path)!r}"
+        where = f"the manifest {str(path)!r}"
+        table = _read_csv(path, where, delimiter, encoding)
         root, name = path.parent if root is None else root, name or path.stem
     else:
         raise TypeError(
@@ -123,7 +118,7 @@ def load_manifest(
         )
     columns = {"file": file, "emotion": emotion, "speaker": speaker, "sex": sex}
     rows = _take_columns(table, columns, where)
-    rows["file"] = [_resolve(path, root) for path in rows["file"]]
+    rows["file"] = _join(root, rows["file"])
     return build_corpus(rows, mapping, name or "manifest", where)
 
 
@@ -201,7 +196,6 @@ def from_audformat(
     >>> [(segment.start, segment.end) for segment in corpus.files], corpus.emotion.tolist()
     ([(0.0, 1.5), (1.5, None)], ['anger', 'fear'])
     """
-    _check_root(root)
     if type(table).__module__.split(".")[0] == "audformat":
         table = table.get()
     levels = list(getattr(getattr(table, "index", None), "names", []))
@@ -216,22 +210,19 @@ def from_audformat(
     index = frame.index.to_frame()
     files = [_strip(path) for path in index["file"]]
     check_missing(files, f"level 'file' of {where}")
-    rows["file"] = [_resolve(path, root) for path in files]
+    rows["file"] = _join(root, files)
     if levels == _SEGMENTED:
-        times = zip(rows["file"], index["start"], index["end"], strict=True)
-        rows["file"] = [_segment(row, *part) for row, part in enumerate(times)]
+        parts = zip(rows["file"], index["start"], index["end"], strict=True)
+        for row, (path, start, end) in enumerate(parts):
+            try:
+                rows["file"][row] = Segment(path, start, end)
+            except (TypeError, ValueError) as error:
+                error.add_note(f"This is row {row} of the table, {path!r}.")
+                raise
     return build_corpus(rows, mapping, name or "audformat", where)
 
 
-def _segment(row: int, path: str, start: Any, end: Any) -> Segment:
-    try:
-        return Segment(path, start, end)
-    except (TypeError, ValueError) as error:
-        error.add_note(f"This is row {row} of the table, {path!r}.")
-        raise
-
-
-def _read_csv(path: Path, delimiter: str, encoding: str) -> DataFrame:
+def _read_csv(path: Path, where: str, delimiter: str, encoding: str) -> DataFrame:
     """Read a CSV file as stripped strings, without blank rows and unnamed columns."""
     import pandas as pd
 
@@ -246,7 +237,6 @@ def _read_csv(path: Path, delimiter: str, encoding: str) -> DataFrame:
         raise ValueError(
             f"delimiter must be a single character, none of {_NO_DELIMITERS!r}; got {delimiter!r}."
         )
-    where = f"the manifest {str(path)!r}"
     try:
         "a".encode(encoding)
     except (LookupError, TypeError, ValueError) as error:
@@ -330,19 +320,20 @@ def _take_columns(
     return rows
 
 
-def _check_root(root: Any) -> None:
-    """Check the type of the folder; it need not exist if all paths are absolute."""
+def _join(root: Any, paths: Sequence[Any]) -> list[Any]:
+    """Return paths or segments below a folder, which need not exist if all are absolute."""
     if root is not None and (
         not isinstance(root, str | os.PathLike) or isinstance(os.fspath(root), bytes)
     ):
         raise TypeError(f"root must be a folder, as a path, or None; got {root!r}.")
+    folder = Path(root or "").expanduser()
 
+    def join(path: Any) -> Any:
+        if isinstance(path, Segment):
+            return replace(path, file=join(path.file))
+        return str(folder / (path if isinstance(path, os.PathLike) else str(path)))
 
-def _resolve(path: Any, root: str | Path | None) -> Any:
-    if isinstance(path, Segment):
-        return replace(path, file=_resolve(path.file, root))
-    name = os.fspath(path) if isinstance(path, os.PathLike) else str(path)
-    return str(Path(root or "").expanduser() / name)
+    return [join(path) for path in paths]
 
 
 def build_corpus(
@@ -360,10 +351,10 @@ def build_corpus(
     own = check_mapping(mapping)
     _check_files(rows["file"], where)
     words = [str(word) for word in rows["emotion"]]
-    labels = {word: canonical_label(word, own) for word in set(words)}
-    unknown = Counter(word for word in words if labels[word] is None)
-    kept = [row for row, word in enumerate(words) if labels[word] is not None]
-    if not kept:
+    labels = [canonical_label(word, own) for word in words]
+    unknown = Counter(word for word, label in zip(words, labels, strict=True) if label is None)
+    kept = np.flatnonzero([label is not None for label in labels])
+    if not len(kept):
         raise ValueError(
             f"{where} has no known emotion but {tally(unknown)}: pass mapping={{spelling: label}}."
             f"{hint}"
@@ -377,8 +368,8 @@ def build_corpus(
     if report:
         warn_caller(report, CorpusWarning)
     return Bunch(
-        files=[rows["file"][row] for row in kept],
-        emotion=np.array([labels[words[row]] for row in kept]),
+        files=take_rows(rows["file"], kept),
+        emotion=np.array(take_rows(labels, kept)),
         speaker=np.array([str(rows["speaker"][row]) for row in kept]),
         sex=np.array([_SEXES.get(str(rows["sex"][row]).lower(), "unknown") for row in kept]),
         name=name,

@@ -9,9 +9,10 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-__all__ = ["Cues", "Speaker", "speak"]
+__all__ = ["Array", "Cues", "Rng", "Speaker", "speak"]
 
 Array = NDArray[Any]
+Rng = np.random.Generator
 
 
 class Cues(NamedTuple):
@@ -46,6 +47,8 @@ class Speaker(NamedTuple):
     name: str
     f0: float  # Hz
     tract: float  # formant frequencies relative to an average man
+    tempo: float  # syllables per second
+    foreign: float  # share of Spanish vowels; the others are English
     habit: Array  # shape (8,): cues of the habitual voice
 
 
@@ -54,53 +57,39 @@ class Gestures(NamedTuple):
 
     knots: Array  # shape (n_knots, 7): time, voicing, aspiration, frication, F1, F2, F3
     onsets: Array  # shape (n_syllables,): start of each syllable in seconds
-    consonants: Array  # shape (n_syllables,): indices into CONSONANTS
+    bands: Array  # shape (n_syllables, 2): centre and width of the frication band in Hz
     accents: Array  # shape (n_accents, 2): time, height in semitones
     phrases: Array  # shape (n_knots_f0, 2): time, semitones of the declination line
 
 
-def speak(
-    rng: np.random.Generator,
-    speaker: Speaker,
-    cues: Cues,
-    *,
-    duration: float,
-    sample_rate: int,
-    tempo: float,
-    foreign: float,
-) -> Array:
-    """Synthesise one utterance of babble, with shape (duration * sample_rate,).
-
-    Rosenberg pulses with jitter, shimmer and aspiration pass through moving formants; stops and
-    fricatives add shaped noise. `duration` is in seconds, `sample_rate` in Hz and `tempo` in
-    syllables per second; `foreign` is the share of Spanish vowels, the others are English.
-    `make_speech_corpora` cites the sources.
-    """
+def speak(rng: Rng, speaker: Speaker, cues: Cues, duration: float, sample_rate: int) -> Array:
+    """Synthesise one utterance of babble, as `make_speech_corpora` describes it."""
     hop = round(0.01 * sample_rate)
     n_samples = round(duration * sample_rate)
     n_hops = -(-n_samples // hop)
     times = np.arange(n_hops + 1) * (hop / sample_rate)
-    gestures = _articulate(rng, cues, duration, tempo, foreign)
+    gestures = _articulate(rng, speaker, cues, duration)
     f0 = speaker.f0 * 2 ** (_melody(rng, gestures, cues, times) / 12)
-    voice, noise = _excitation(rng, gestures, cues, f0, times, hop * n_hops, sample_rate)
+    t = np.arange(hop * n_hops) / sample_rate
+    voice, noise = _excitation(rng, gestures, cues, f0, times, t, sample_rate)
     poles = _vocal_tract(gestures, cues, speaker, times, sample_rate)
-    bands = _frication_bands(gestures, speaker, times)
+    syllable = np.searchsorted(gestures.onsets, times + 0.01).clip(1) - 1
+    bands = gestures.bands[syllable] * speaker.tract
     return _radiate(voice, noise, poles, bands, hop, sample_rate)[:n_samples]
 
 
-def _articulate(
-    rng: np.random.Generator, cues: Cues, duration: float, tempo: float, foreign: float
-) -> Gestures:
+def _articulate(rng: Rng, speaker: Speaker, cues: Cues, duration: float) -> Gestures:
     """Draw a sequence of consonant-vowel syllables with occasional pauses."""
-    tempo = tempo * 2**cues.tempo
+    tempo = speaker.tempo * 2**cues.tempo
     start, stop = rng.uniform(0.04, 0.15), duration - rng.uniform(0.05, 0.2)
     t, pause_at = start, rng.uniform(0.6, 3.0) * 2**-cues.tempo
-    knots, onsets, consonants, accents = [_silence(t)], [], [], []
+    knots, onsets, bands, accents = [_silence(t)], [], [], []
     phrases = [(t, 2.0)]
     while t < stop - 0.12:
-        which = rng.integers(len(CONSONANTS))
-        consonant = CONSONANTS[which]
-        vowel = _draw_vowel(rng, foreign)
+        consonant = CONSONANTS[rng.integers(len(CONSONANTS))]
+        inventory = SPANISH if rng.random() < speaker.foreign else ENGLISH
+        column = rng.integers(inventory.shape[1])
+        vowel = inventory[:, column] * np.exp(0.03 * rng.standard_normal(3))
         is_stressed = rng.random() < 0.4
         length = (1.25 if is_stressed else 0.85) * rng.lognormal(0.0, 0.12) / tempo
         if t + 1.7 * length > stop:
@@ -109,32 +98,20 @@ def _articulate(
         onset = t + min(consonant.duration * 5.0 / tempo, 0.5 * (end - t))
         knots += _syllable(consonant, vowel, t, onset, end, 1.0 if is_stressed else 0.75)
         onsets.append(t)
-        consonants.append(which)
+        bands.append((consonant.centre, consonant.width))
         if is_stressed:
             accents.append((0.4 * onset + 0.6 * end, rng.uniform(2.0, 5.0)))
         t = end
         if pause_at < t < stop - 0.6:
-            knots.append(_silence(t))
-            phrases += [(t, -1.5)]
-            t += rng.uniform(0.12, 0.25) * 2**-cues.tempo
-            phrases += [(t, 1.5)]
+            pause = rng.uniform(0.12, 0.25) * 2**-cues.tempo
+            knots += [_silence(t), _silence(t + pause)]
+            phrases += [(t, -1.5), (t + pause, 1.5)]
+            t += pause
             pause_at = t + 1.0
-            knots.append(_silence(t))
     knots.append(_silence(t))
     phrases.append((t, -3.0))
-    return Gestures(
-        np.array(knots),
-        np.array(onsets),
-        np.array(consonants),
-        np.array(accents).reshape(-1, 2),
-        np.array(phrases),
-    )
-
-
-def _draw_vowel(rng: np.random.Generator, foreign: float) -> Array:
-    inventory = SPANISH if rng.random() < foreign else ENGLISH
-    vowel = inventory[rng.integers(len(inventory))]
-    return np.array(vowel) * np.exp(0.03 * rng.standard_normal(3))
+    lists: tuple[Any, ...] = knots, onsets, bands, np.reshape(accents, (-1, 2)), phrases
+    return Gestures(*map(np.array, lists))
 
 
 def _syllable(
@@ -171,7 +148,7 @@ def _midway(start: Any, stop: Any, share: float) -> Array:
     return (1 - share) * np.asarray(start) + share * np.asarray(stop)
 
 
-def _melody(rng: np.random.Generator, gestures: Gestures, cues: Cues, times: Array) -> Array:
+def _melody(rng: Rng, gestures: Gestures, cues: Cues, times: Array) -> Array:
     """Return the intonation in semitones per frame: declination, accents, drift and tremor."""
     line = np.interp(times, *gestures.phrases.T)
     when, height = gestures.accents.T
@@ -184,16 +161,9 @@ def _melody(rng: np.random.Generator, gestures: Gestures, cues: Cues, times: Arr
 
 
 def _excitation(
-    rng: np.random.Generator,
-    gestures: Gestures,
-    cues: Cues,
-    f0: Array,
-    times: Array,
-    n_samples: int,
-    sample_rate: int,
+    rng: Rng, gestures: Gestures, cues: Cues, f0: Array, times: Array, t: Array, sample_rate: int
 ) -> tuple[Array, Array]:
     """Return the glottal source (pulses and aspiration) and the source of frication."""
-    t = np.arange(n_samples) / sample_rate
     time, voicing, aspiration, frication = gestures.knots.T[:4]
     cycles = np.cumsum(np.interp(t, times, f0)) / sample_rate
     starts = np.interp(np.arange(cycles[-1] + 2), cycles, t)
@@ -210,7 +180,7 @@ def _excitation(
     pulses = np.diff(flow, prepend=0.0) * shimmer
     pulses /= np.sqrt(np.mean(pulses**2))
     breath = 10 ** ((cues.breath - 26.0) / 20) * (0.4 + flow)
-    hiss = rng.standard_normal(n_samples, dtype=np.float32)
+    hiss = rng.standard_normal(len(t), dtype=np.float32)
     loudness = np.interp(t, time, voicing)
     voice = loudness * (pulses + breath * hiss) + 0.5 * np.interp(t, time, aspiration) * hiss
     return voice, np.interp(t, time, frication) * hiss
@@ -279,33 +249,21 @@ def _radiate(
     return output[1:].ravel()
 
 
-def _frication_bands(gestures: Gestures, speaker: Speaker, times: Array) -> Array:
-    """Return centre and width [Hz] of the frication band for each frame."""
-    syllable = np.searchsorted(gestures.onsets, times + 0.01).clip(1) - 1
-    bands = np.array([(c.centre, c.width) for c in CONSONANTS])
-    return bands[gestures.consonants[syllable]] * speaker.tract
-
-
-# Average men, F1 F2 F3 in Hz. English: Peterson and Barney (1952). Spanish: F1 and F2 after Bradlow
-# (1995), F3 that of the nearest English vowels.
-ENGLISH = (
-    (270.0, 2290.0, 3010.0),
-    (390.0, 1990.0, 2550.0),
-    (530.0, 1840.0, 2480.0),
-    (660.0, 1720.0, 2410.0),
-    (730.0, 1090.0, 2440.0),
-    (570.0, 840.0, 2410.0),
-    (440.0, 1020.0, 2240.0),
-    (300.0, 870.0, 2240.0),
-    (640.0, 1190.0, 2390.0),
-    (490.0, 1350.0, 1690.0),
+# Formants F1, F2 and F3 [Hz] of average men, one vowel a column. English: Peterson and Barney
+# (1952). Spanish: F1 and F2 after Bradlow (1995), F3 that of the nearest English vowels.
+ENGLISH = np.array(
+    [
+        [270.0, 390.0, 530.0, 660.0, 730.0, 570.0, 440.0, 300.0, 640.0, 490.0],
+        [2290.0, 1990.0, 1840.0, 1720.0, 1090.0, 840.0, 1020.0, 870.0, 1190.0, 1350.0],
+        [3010.0, 2550.0, 2480.0, 2410.0, 2440.0, 2410.0, 2240.0, 2240.0, 2390.0, 1690.0],
+    ]
 )
-SPANISH = (
-    (286.0, 2147.0, 2900.0),
-    (458.0, 1814.0, 2500.0),
-    (638.0, 1353.0, 2420.0),
-    (460.0, 1019.0, 2380.0),
-    (322.0, 992.0, 2240.0),
+SPANISH = np.array(
+    [
+        [286.0, 458.0, 638.0, 460.0, 322.0],
+        [2147.0, 1814.0, 1353.0, 1019.0, 992.0],
+        [2900.0, 2500.0, 2420.0, 2380.0, 2240.0],
+    ]
 )
 NEUTRAL_TRACT = (500.0, 1500.0, 2500.0)
 HIGH_FORMANTS = (3500.0, 4500.0, 5500.0, 6500.0, 7500.0)

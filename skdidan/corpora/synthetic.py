@@ -8,15 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
 
-from skdidan.corpora.synthesis import Cues, Speaker, speak
+from skdidan.corpora.synthesis import Array, Cues, Rng, Speaker, speak
 from skdidan.parameters import check_count
 
 __all__ = ["EXPRESSIONS", "make_speech_corpora"]
-
-Array = NDArray[Any]
 
 
 class Corpus(NamedTuple):
@@ -174,7 +171,7 @@ def _check_emotions(emotions: Sequence[str]) -> list[str]:
     return sorted(names)
 
 
-def _draw_speaker(rng: np.random.Generator, corpus: Corpus, name: str, index: int) -> Speaker:
+def _draw_speaker(rng: Rng, corpus: Corpus, name: str, index: int) -> Speaker:
     is_woman = index % 2 == 0
     pitch = corpus.pitch + rng.normal(0.0, 1.3)
     size = corpus.formants + rng.normal(0.0, 0.03)
@@ -182,38 +179,25 @@ def _draw_speaker(rng: np.random.Generator, corpus: Corpus, name: str, index: in
         name=name,
         f0=(205.0 if is_woman else 115.0) * 2 ** (pitch / 12),
         tract=(1.17 if is_woman else 1.0) * 2**size,
+        tempo=corpus.tempo,
+        foreign=corpus.foreign,
         habit=np.array(HABIT) * rng.standard_normal(len(HABIT)),
     )
 
 
 def _make_utterance(
-    rng: np.random.Generator,
-    corpus: Corpus,
-    speaker: Speaker,
-    emotion: str,
-    duration: float,
-    sample_rate: int,
+    rng: Rng, corpus: Corpus, speaker: Speaker, emotion: str, duration: float, sample_rate: int
 ) -> Array:
     """Speak one utterance and record it."""
     strength = rng.triangular(0.45, 1.0, 1.3)
     expression = np.array(EXPRESSIONS[emotion]) + corpus.culture * np.array(DIALECT[emotion])
     variation = np.array(VARIATION) * rng.standard_normal(len(VARIATION))
     cues = Cues(*(speaker.habit + strength * expression + variation))
-    speech = speak(
-        rng,
-        speaker,
-        cues,
-        duration=duration,
-        sample_rate=sample_rate,
-        tempo=corpus.tempo,
-        foreign=corpus.foreign,
-    )
+    speech = speak(rng, speaker, cues, duration, sample_rate)
     return _record(rng, corpus, cues, speech, sample_rate)
 
 
-def _record(
-    rng: np.random.Generator, corpus: Corpus, cues: Cues, speech: Array, sample_rate: int
-) -> Array:
+def _record(rng: Rng, corpus: Corpus, cues: Cues, speech: Array, sample_rate: int) -> Array:
     """Set the level, add background noise, and pass both through the channel."""
     n_samples = len(speech)
     speech = speech * (10 ** (cues.energy / 20) / np.sqrt(np.mean(speech**2)))

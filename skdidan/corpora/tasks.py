@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -21,6 +20,8 @@ __all__ = ["UNLABELLED", "cross_corpus_task", "leave_one_corpus_out"]
 #: Placeholder in `y` for target rows, in a task with several sources.
 UNLABELLED = "unlabelled"
 _TARGET = -1
+# Files, emotions and speakers of a corpus.
+_Rows = tuple[list[Any], NDArray[Any], NDArray[Any]]
 
 
 def cross_corpus_task(source: Bunch, target: Bunch, classes: Iterable[str] | None = None) -> Bunch:
@@ -162,46 +163,33 @@ def leave_one_corpus_out(
     return (_multi_source_task(parts, target, kept) for target in parts)
 
 
-def _multi_source_task(
-    parts: Mapping[str, tuple[list[Any], NDArray[Any], NDArray[Any]]],
-    target: str,
-    classes: list[str],
-) -> Bunch:
+def _multi_source_task(parts: Mapping[str, _Rows], target: str, classes: list[str]) -> Bunch:
     sources = [name for name in parts if name != target]
     order = [*sources, target]
     files, emotions, _ = zip(*(parts[name] for name in order), strict=True)
     numbers = {name: n for n, name in enumerate(parts)} | {target: _TARGET}
     domain = np.repeat([numbers[name] for name in order], [len(part) for part in files])
-    speaker = np.array([f"{name}/{speaker}" for name in order for speaker in parts[name][2]])
     is_source = domain >= 0
     X = [file for part in files for file in part]
-    emotion = np.concatenate(emotions)
-    return Bunch(
-        X=X,
-        y=np.where(is_source, emotion, UNLABELLED),
-        sample_domain=domain,
-        speaker=speaker,
-        X_src=take_rows(X, is_source),
-        y_src=emotion[is_source],
-        speaker_src=speaker[is_source],
-        X_tgt=take_rows(X, ~is_source),
-        y_tgt=emotion[~is_source],
-        speaker_tgt=speaker[~is_source],
-        classes=np.array(classes),
-        source=sources,
-        target=target,
-    )
+    y = np.concatenate(emotions)
+    speaker = np.array([f"{name}/{speaker}" for name in order for speaker in parts[name][2]])
+    task = Bunch(X=X, y=np.where(is_source, y, UNLABELLED), sample_domain=domain, speaker=speaker)
+    for suffix, rows in (("src", is_source), ("tgt", ~is_source)):
+        for key, values in (("X", X), ("y", y), ("speaker", speaker)):
+            task[f"{key}_{suffix}"] = take_rows(values, rows)
+    return Bunch(**task, classes=np.array(classes), source=sources, target=target)
 
 
 def _name_corpora(corpora: Any) -> dict[str, Any]:
+    """Return the corpora by their names, after a check of the names."""
     if isinstance(corpora, Mapping) and "files" not in corpora:
         named = {str(name): corpus for name, corpus in corpora.items()}
     elif isinstance(corpora, Sequence) and not isinstance(corpora, str):
         names = [
-            str(corpus.get("name", n)) if isinstance(corpus, Mapping) else str(n)
+            str(corpus.get("name", n) if isinstance(corpus, Mapping) else n)
             for n, corpus in enumerate(corpora)
         ]
-        if repeated := sorted(name for name, n in Counter(names).items() if n > 1):
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
                 f"corpora must have different names; got several of {repeated}. Pass a dict from "
                 "names to corpora."
@@ -228,9 +216,9 @@ def _choose_classes(
         _check_corpus(side, corpus)
         for key in ("emotion", "speaker"):
             check_missing(corpus[key], f"{key} of the {side}")
-        _check_counts(side, corpus)
-        found[side] = {str(emotion) for emotion in corpus["emotion"]}
-    shared = set.intersection(*found.values())
+        found[side] = Counter(str(emotion) for emotion in corpus["emotion"])
+        _check_counts(side, corpus.get("name"), found[side])
+    shared = set.intersection(*map(set, found.values()))
     kept = sorted(shared if classes is None else _class_names(classes))
     for side, present in found.items():
         if missing := [name for name in kept if name not in present]:
@@ -271,20 +259,16 @@ def _check_disjoint(files: Mapping[str, list[Any]], who: str) -> None:
             )
 
 
-def _overlapping(parts: list[Any], others: list[Any]) -> list[Any]:
+def _overlapping(parts: list[Any], others: list[Any]) -> Any:
     """Return the parts of a file that overlap any of `others`, parts of the same file."""
-    starts, ends = (sorted(times) for times in zip(*map(span, others), strict=True))
-
-    def overlaps(part: Any) -> bool:
-        start, end = span(part)
-        # More of the others start before the end than have ended by the start.
-        return bisect_left(starts, end) > bisect_right(ends, start)
-
-    return [part for part in parts if overlaps(part)]
+    start, end = np.transpose([span(part) for part in parts])
+    starts, ends = np.sort(np.transpose([span(other) for other in others]))
+    # More of the others start before the end of a part than have ended by its start.
+    overlap = np.searchsorted(starts, end) > np.searchsorted(ends, start, side="right")
+    return take_rows(parts, overlap)
 
 
-def _select_rows(corpus: Any, classes: list[str]) -> tuple[list[Any], NDArray[Any], NDArray[Any]]:
-    """Return files, emotions and speakers of the classes."""
+def _select_rows(corpus: Any, classes: list[str]) -> _Rows:
     emotion = np.array([str(label) for label in corpus["emotion"]])
     rows = np.isin(emotion, classes)
     speaker = np.array([str(name) for name in corpus["speaker"]])
@@ -313,15 +297,14 @@ def _check_corpus(side: str, corpus: Any) -> None:
         )
 
 
-def _check_counts(side: str, corpus: Mapping[str, Any]) -> None:
+def _check_counts(side: str, name: Any, counts: Counter[str]) -> None:
     """Compare the emotions of a complete corpus with the published counts."""
-    known = CORPORA.get(corpus_key(corpus.get("name")))
+    known = CORPORA.get(corpus_key(name))
     if known is None:
         return
-    counts = Counter(str(emotion) for emotion in corpus["emotion"])
     versions = [version for version in known.counts if version.keys() == counts.keys()]
     complete = [version for version in versions if sum(version.values()) == counts.total()]
-    if not complete or dict(counts) in complete:
+    if not complete or counts in complete:
         return
     differences = ", ".join(
         f"{emotion} {counts[emotion]} != {n}"

@@ -34,21 +34,20 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Fit every method on every task with every seed, and score it on the target.
 
-    Methods never see target labels, which are used for scoring; only `oracles` are trained on them.
+    Target labels are only used for scoring, and for training the `oracles`.
 
     Parameters
     ----------
     methods : dict of str to estimator
-        Methods by name. Each is cloned, every ``random_state`` in it is set to the seed, and it is
-        fitted by ``fit(X_src, y_src, X_tgt)``, or without ``X_tgt`` if its ``fit`` has no such
-        parameter.
+        Methods by name. A clone with every ``random_state`` set to the seed is fitted by
+        ``fit(X_src, y_src, X_tgt)``, or without ``X_tgt`` if ``fit`` has no such parameter.
     tasks : dict of str to Bunch
         Tasks by name, from `cross_corpus_task` or `make_speech_corpora`: ``X_src, y_src, X_tgt,
-        y_tgt``, optionally ``classes`` and ``speaker_tgt``. The sources of a task from
-        `leave_one_corpus_out` are treated as one, since ``sample_domain`` is not passed.
+        y_tgt``, optionally ``classes`` and ``speaker_tgt``. Several sources, as from
+        `leave_one_corpus_out`, are treated as one.
     oracles : dict of str to estimator, optional
-        Upper bounds trained *with target labels*, by cross-validation within the target; the folds
-        separate speakers if the task names them.
+        Upper bounds, cross-validated *with target labels* within the target. The folds separate
+        speakers if the task names them.
     seeds : iterable of int, default=(0, 1, 2)
         Seeds of the repetitions.
     n_jobs : int, optional
@@ -59,9 +58,9 @@ def compare(
     Returns
     -------
     records : list of dict
-        One for each task, method and seed, in this order: ``task, method, oracle`` (bool),
-        ``seed, uar, war, seconds`` and the predictions ``y_pred``. Use
-        ``pandas.DataFrame(records)`` for a table.
+        One for each task, method and seed, in this order: ``task, method, oracle`` (bool), ``seed,
+        uar, war, seconds`` and the predictions ``y_pred``; ``pandas.DataFrame(records)`` tabulates
+        them.
 
     Raises
     ------
@@ -92,76 +91,66 @@ def compare(
             )
     if not seeds or not tasks or not (methods or oracles):
         raise ValueError("compare needs at least one method or oracle, one task and one seed.")
-    runs = [
-        (task, name, method, oracle, seed)
+    groups = {False: methods, True: oracles or {}}
+    runs: list[dict[str, Any]] = [
+        {"task": task, "method": method, "oracle": oracle, "seed": seed}
         for task in tasks
-        for oracle, group in ((False, methods), (True, oracles or {}))
-        for name, method in group.items()
+        for oracle, group in groups.items()
+        for method in group
         for seed in seeds
     ]
     results = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_timed_predictions)(
-            method, tasks[task], oracle, seed, f"{name!r} on {task!r}, seed {seed}"
-        )
-        for task, name, method, oracle, seed in runs
+        delayed(_predict)(groups[run["oracle"]][run["method"]], tasks[run["task"]], run)
+        for run in runs
     )
-    records = []
     progress = tqdm(results, total=len(runs), disable=not verbose, desc="compare")
-    for (task, name, _, oracle, seed), (y_pred, seconds) in zip(runs, progress, strict=True):
-        y_true = tasks[task].y_tgt
-        classes = tasks[task].get("classes")
-        scores = {"uar": uar(y_true, y_pred, labels=classes), "war": war(y_true, y_pred)}
-        run = dict(zip(_RUN, (task, name, oracle, seed), strict=True))
+    records = []
+    for run, (y_pred, seconds) in zip(runs, progress, strict=True):
+        task = tasks[run["task"]]
+        scores = {
+            "uar": uar(task.y_tgt, y_pred, labels=task.get("classes")),
+            "war": war(task.y_tgt, y_pred),
+        }
         records.append({**run, **scores, "seconds": seconds, "y_pred": y_pred})
     return records
 
 
-def _timed_predictions(
-    method: Any, task: Any, oracle: bool, seed: int, run: str
-) -> tuple[NDArray[Any], float]:
+def _predict(method: Any, task: Any, run: dict[str, Any]) -> tuple[NDArray[Any], float]:
     """Return predictions and seconds; add a note that names the run to an error."""
-    start = time.perf_counter()
+    start, seed = time.perf_counter(), run["seed"]
     try:
-        y_pred = _predict_task(method, task, oracle, seed)
+        if run["oracle"]:
+            y_pred = _cross_predict(method, task, seed)
+        else:
+            fitted = _fit(method, seed, task.X_src, task.y_src, task.X_tgt)
+            y_pred = fitted.predict(task.X_tgt)
     except Exception as error:
-        error.add_note(f"compare was fitting {run}.")
+        error.add_note(f"compare was fitting {run['method']!r} on {run['task']!r}, seed {seed}.")
         raise
     return y_pred, time.perf_counter() - start
 
 
-def _predict_task(method: Any, task: Any, oracle: bool, seed: int) -> NDArray[Any]:
-    if not oracle:
-        fitted = _fit(method, seed, task.X_src, task.y_src, task.X_tgt)
-        return fitted.predict(task.X_tgt)
-    y_tgt = np.asarray(task.y_tgt)
-    y_pred = np.empty_like(y_tgt)
-    for train, test in _folds(task, seed):
+def _cross_predict(method: Any, task: Any, seed: int) -> NDArray[Any]:
+    """Predict the target by cross-validation, by speaker if there are several, else by class."""
+    y, speakers = np.asarray(task.y_tgt), task.get("speaker_tgt")
+    n_speakers = 0 if speakers is None else len(np.unique(speakers))
+    if n_speakers > 1:
+        folds = GroupKFold(min(_N_FOLDS, n_speakers)).split(y, y, speakers)
+    else:
+        folds = StratifiedKFold(_N_FOLDS, shuffle=True, random_state=seed).split(y, y)
+    y_pred = np.empty_like(y)
+    for train, test in folds:
         X, X_test = take_rows(task.X_tgt, train), take_rows(task.X_tgt, test)
-        y_pred[test] = _fit(method, seed, X, y_tgt[train], X_test).predict(X_test)
+        y_pred[test] = _fit(method, seed, X, y[train], X_test).predict(X_test)
     return y_pred
 
 
 def _fit(method: Any, seed: int, X: Any, y: Any, X_tgt: Any) -> Any:
     """Fit a seeded clone, without the target if its `fit` does not take one."""
-    target = {"X_tgt": X_tgt} if takes_target(method) else {}
-    return _seeded(method, seed).fit(X, y, **target)
-
-
-def _folds(task: Any, seed: int) -> Iterable[tuple[Any, Any]]:
-    """Split the target by speaker if there are several, else by class."""
-    speakers = task.get("speaker_tgt")
-    n_speakers = 0 if speakers is None else len(np.unique(speakers))
-    rows = np.zeros(len(task.y_tgt))
-    if n_speakers > 1:
-        by_speaker = GroupKFold(min(_N_FOLDS, n_speakers))
-        return by_speaker.split(rows, task.y_tgt, speakers)
-    return StratifiedKFold(_N_FOLDS, shuffle=True, random_state=seed).split(rows, task.y_tgt)
-
-
-def _seeded(method: Any, seed: int) -> Any:
     method = clone(method)
-    names = [n for n in method.get_params() if n.split("__")[-1] == "random_state"]
-    return method.set_params(**dict.fromkeys(names, seed))
+    names = [name for name in method.get_params() if name.split("__")[-1] == "random_state"]
+    method.set_params(**dict.fromkeys(names, seed))
+    return method.fit(X, y, **({"X_tgt": X_tgt} if takes_target(method) else {}))
 
 
 def summarise(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -206,24 +195,18 @@ def format_summary(rows: list[dict[str, Any]]) -> str:
     """
     import pandas as pd
 
-    cells = pd.DataFrame(
-        {
-            "UAR (%)": [_percent(row, "uar") for row in rows],
-            "WAR (%)": [_percent(row, "war") for row in rows],
-            "seconds": [f"{row['seconds']:.0f}" for row in rows],
-        },
-        index=[row_title(row) for row in rows],
-    )
+    cells = pd.DataFrame(index=[row_title(row) for row in rows])
+    for metric in ("uar", "war"):
+        cells[f"{metric.upper()} (%)"] = [
+            f"{100 * row[metric]:.1f} ± {100 * row[f'{metric}_std']:.1f}" for row in rows
+        ]
+    cells["seconds"] = [f"{row['seconds']:.0f}" for row in rows]
     tasks = pd.Index([row["task"] for row in rows])
     width = max(map(len, [*cells.index, *tasks]))
     return "\n\n".join(
         block.rename_axis(columns=task.ljust(width)).to_string(col_space=[12, 12, 8])
         for task, block in cells.groupby(tasks, sort=False)
     )
-
-
-def _percent(row: dict[str, Any], metric: str) -> str:
-    return f"{100 * row[metric]:.1f} ± {100 * row[f'{metric}_std']:.1f}"
 
 
 def row_title(row: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ from skdidan.metrics import uar
 from skdidan.parameters import split_product
 from skdidan.penalties.discrepancies import MMD
 from skdidan.penalties.distances import CORAL
-from skdidan.pipeline.steps import scores_pairs, send_through, unwrap
+from skdidan.pipeline.steps import last_step, scores_pairs, send_through, unwrap
 from skdidan.reporting import warn_caller
 
 __all__ = ["CRITERIA", "OracleWarning", "Trial", "check_criterion"]
@@ -43,6 +43,7 @@ class DomainPredictions:
 
     def __init__(self, estimator: Any, X: Any, *, is_source: bool) -> None:
         self.estimator = estimator
+        self.classifier = last_step(estimator)
         self.X = open_target(X)
         self.is_source = is_source
 
@@ -51,18 +52,9 @@ class DomainPredictions:
         return np.full(n_rows(self.X), _UNKNOWN_CORPUS) if self.is_source else None
 
     @cached_property
-    def _last_step(self) -> tuple[Any, Any]:
-        return send_through(self.estimator, self.X, self._sample_domain)
-
-    @property
-    def classifier(self) -> Any:
-        """Classifier at the end of all pipelines and searches."""
-        return self._last_step[0]
-
-    @property
     def inputs(self) -> Any:
         """Rows as the classifier receives them."""
-        return self._last_step[1]
+        return send_through(self.estimator, self.X, self._sample_domain)[1]
 
     def _call(self, name: str) -> Any:
         method = getattr(self.classifier, name)
@@ -113,23 +105,7 @@ class DomainPredictions:
 
 
 class Trial:
-    """Fitted classifier with held-out source rows and the target, to be scored by criteria.
-
-    Parameters
-    ----------
-    estimator : object
-        Fitted classifier, or a pipeline or search that contains one.
-    X : array-like or list, of n_held_out rows
-        Held-out source rows.
-    y : array-like, shape (n_held_out,)
-        Labels of the held-out source rows.
-    X_tgt : array-like, list or Target, of n_target rows
-        Target rows.
-    y_tgt : array-like, shape (n_target,), optional
-        Target labels, used only by "oracle".
-    random_state : int, RandomState or None, default=0
-        Seed of the domain classifier's folds and of the mixed rows.
-    """
+    """Fitted classifier with held-out source rows and the target, to be scored by criteria."""
 
     def __init__(
         self,
@@ -151,10 +127,11 @@ class Trial:
 
     def score(self, criterion: str) -> float:
         """Return the score by a criterion or a product of criteria; higher is better."""
-        for name in criterion.split("*"):
+        names = criterion.split("*")
+        for name in names:
             if name not in self._scores:
                 self._scores[name] = float(CRITERIA[name](self))
-        return math.prod(self._scores[name] for name in criterion.split("*"))
+        return math.prod(self._scores[name] for name in names)
 
     @property
     def random(self) -> np.random.RandomState:
@@ -185,20 +162,24 @@ class Trial:
     @cached_property
     def is_target(self) -> NDArray[np.bool_]:
         """Domain of each row of the stacked embeddings."""
-        return np.repeat([False, True], [len(self.source.embeddings), len(self.target.embeddings)])
+        return np.repeat([False, True], [len(rows) for rows in self.embeddings])
+
+    @property
+    def embeddings(self) -> list[NDArray[np.float64]]:
+        """Embeddings of the source and of the target."""
+        return [self.source.embeddings, self.target.embeddings]
 
     @cached_property
     def centred_embeddings(self) -> list[NDArray[np.float64]]:
         """Embeddings of source and target, centred by domain, with unit deviation together."""
-        rows = [domain.embeddings for domain in (self.source, self.target)]
-        centred = [part - part.mean(axis=0) for part in rows]
+        centred = [rows - rows.mean(axis=0) for rows in self.embeddings]
         scale = np.concatenate(centred).std(axis=0)
-        return [part / np.where(scale > 0, scale, 1) for part in centred]
+        return [rows / np.where(scale > 0, scale, 1) for rows in centred]
 
     @cached_property
     def target_probability(self) -> NDArray[np.float64]:
         """Cross-validated probability of the target by a linear classifier of the embeddings."""
-        n_fewest = min(len(self.source.embeddings), len(self.target.embeddings))
+        n_fewest = min(map(len, self.embeddings))
         if n_fewest < 2:
             raise ValueError(
                 "This criterion trains a classifier of the domains and needs at least two rows of "
@@ -206,23 +187,14 @@ class Trial:
             )
         folds = StratifiedKFold(min(5, n_fewest), shuffle=True, random_state=self.random)
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced"))
-        rows = np.concatenate([self.source.embeddings, self.target.embeddings])
-        method = "predict_proba"
-        return cross_val_predict(model, rows, self.is_target, cv=folds, method=method)[:, 1]
+        rows, is_target = np.concatenate(self.embeddings), self.is_target
+        return cross_val_predict(model, rows, is_target, cv=folds, method="predict_proba")[:, 1]
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:
         """Clipped ratio of target density to source density at each held-out source row."""
         p = self.target_probability[~self.is_target]
         return np.minimum(p / np.maximum(1 - p, 1e-12), _MAX_WEIGHT)
-
-
-def _source(trial: Trial) -> float:
-    return uar(trial.y, trial.source.predicted)
-
-
-def _importance_weighted(trial: Trial) -> float:
-    return float(np.average(trial.is_correct, weights=trial.weights))
 
 
 def _dev(trial: Trial) -> float:
@@ -234,14 +206,6 @@ def _dev(trial: Trial) -> float:
     if _LEAST_MEAN <= mean <= 1 / _LEAST_MEAN and variance > 1e-6 * mean**2:
         slope = np.mean((risks - risks.mean()) * weights) / variance
     return float(1 - np.clip(risks.mean() - slope * (mean - 1), 0, 1))
-
-
-def _of_target(criterion: Callable[[Any], float]) -> Callable[[Trial], float]:
-    return lambda trial: criterion(trial.target)
-
-
-def _adaptation(trial: Trial) -> float:
-    return trial.score("balance*centroid")
 
 
 def _centroid(trial: Trial) -> float:
@@ -294,9 +258,10 @@ def _reverse(trial: Trial) -> float:
     if len(np.unique(predicted)) < 2:
         return 0.0
     model = clone(trial.estimator)
-    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else []
-    is_routed = get_config()["enable_metadata_routing"] and any(map(takes_target, steps))
-    target = {"X_tgt": Target(trial.source.X)} if is_routed or takes_target(model) else {}
+    steps = [model]
+    if isinstance(model, Pipeline) and get_config()["enable_metadata_routing"]:
+        steps += [step for _, step in model.steps]
+    target = {"X_tgt": Target(trial.source.X)} if any(map(takes_target, steps)) else {}
     try:
         model.fit(trial.target.X, predicted, **target)
     except ValueError as error:
@@ -306,21 +271,16 @@ def _reverse(trial: Trial) -> float:
 
 
 def _mmd(trial: Trial) -> float:
-    rows = [trial.source.embeddings, trial.target.embeddings]
-    scaler = StandardScaler().set_output(transform="default").fit(np.concatenate(rows))
-    return -_distance([scaler.transform(part) for part in rows], MMD())
+    scaler = StandardScaler().set_output(transform="default")
+    scaler.fit(np.concatenate(trial.embeddings))
+    return -_distance([scaler.transform(rows) for rows in trial.embeddings], MMD())
 
 
-def _coral(trial: Trial) -> float:
-    return -_distance(trial.centred_embeddings, CORAL())
-
-
-def _distance(rows: list[NDArray[Any]], penalty: torch.nn.Module) -> float:
-    return penalty(*map(torch.from_numpy, rows)).item()
+def _distance(embeddings: list[NDArray[Any]], penalty: torch.nn.Module) -> float:
+    return penalty(*map(torch.from_numpy, embeddings)).item()
 
 
 def _proxy_a(trial: Trial) -> float:
-    """Return minus 2 (1 - 2 error) of the domain classifier."""
     error = 1 - uar(trial.is_target, trial.target_probability > 0.5)
     return -2 * (1 - 2 * error)
 
@@ -339,50 +299,31 @@ _LEAST_MEAN = 0.5  # least mean weight that a control variate may correct; its i
 _UNKNOWN_CORPUS = np.iinfo(np.int64).max
 _MIX = 0.55  # share of the larger part of a mixed row; the value of the paper
 
+
+def _of_target(criterion: Callable[[Any], float]) -> Callable[[Trial], float]:
+    return lambda trial: criterion(trial.target)
+
+
 #: Criteria by their names: functions of a trial that return a score; higher is better.
 CRITERIA: dict[str, Callable[[Trial], float]] = {
-    "adaptation": _adaptation,
+    "adaptation": lambda trial: trial.score("balance*centroid"),
     "atc": _atc,
     **{name: _of_target(criterion) for name, criterion in TARGET_CRITERIA.items()},
     "centroid": _centroid,
-    "coral": _coral,
+    "coral": lambda trial: -_distance(trial.centred_embeddings, CORAL()),
     "dev": _dev,
-    "importance_weighted": _importance_weighted,
+    "importance_weighted": lambda trial: np.average(trial.is_correct, weights=trial.weights),
     "mixval": _mixval,
     "mmd": _mmd,
     "oracle": _oracle,
     "proxy_a": _proxy_a,
     "reverse": _reverse,
-    "source": _source,
+    "source": lambda trial: uar(trial.y, trial.source.predicted),
 }
 
-_FACTORS = NOT_NEGATIVE | {
-    "atc",
-    "centroid",
-    "dev",
-    "importance_weighted",
-    "mixval",
-    "reverse",
-    "source",
-}
+_SOURCE_FACTORS = {"atc", "centroid", "dev", "importance_weighted", "mixval", "reverse", "source"}
 
 
 def check_criterion(criterion: Any) -> list[str]:
-    """Return the factors of a criterion, or raise a ValueError.
-
-    Parameters
-    ----------
-    criterion : str
-        A key of `CRITERIA`, or several criteria that are not negative, joined by ``*``.
-
-    Returns
-    -------
-    factors : list of str
-        Names of the criteria.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, or a product has a factor that may be negative.
-    """
-    return split_product("criterion", criterion, set(CRITERIA), _FACTORS)
+    """Return the factors of a criterion or product, or raise a ValueError."""
+    return split_product("criterion", criterion, set(CRITERIA), NOT_NEGATIVE | _SOURCE_FACTORS)

@@ -1,4 +1,4 @@
-"""Shallow alignment: maps that bring the source onto the target, or both to a common place."""
+"""Closed-form alignments of source and target: CORAL, subspace alignment, geodesic flow kernel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DEFAULT_COMPONENTS = 32
 
 
 class DomainMaps(DomainTransformer):
-    """A map for rows of the source and one for rows of the target, in double precision."""
+    """Base of the transformers with one map for source rows and one for target rows."""
 
     def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
         if is_source.all():
@@ -42,13 +42,13 @@ class DomainMaps(DomainTransformer):
 
 
 class _Alignment(DomainMaps):
-    """Maps learned in ``_align`` from the rows of both domains, in double precision."""
+    """Maps that ``_align`` learns from the rows of both domains."""
 
     def _fit(self, domains: Domains) -> None:
         X_src, _, X_tgt = domains
         X_tgt = X_src if X_tgt is None else X_tgt
         if len(X_tgt) < 2:
-            raise ValueError("The target has 1 sample(s), but its spread needs at least two.")
+            raise ValueError("The target has 1 sample(s), but its variance needs at least two.")
         self._align(X_src.astype(np.float64), X_tgt.astype(np.float64))
 
     def _check_domains(self, domains: Domains) -> Domains:
@@ -56,7 +56,7 @@ class _Alignment(DomainMaps):
 
     @abstractmethod
     def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
-        """Learn the maps; without a target the source is given twice."""
+        """Learn the maps from rows of double precision; without a target, `X_tgt` is the source."""
 
 
 class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
@@ -66,18 +66,18 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
 
     .. math:: (x - \bar x_s)\, C_s^{-1/2} C_t^{1/2} + \bar x_t ,
 
-    whitened by the covariance of its own domain and coloured by that of the target [1]_. Rows of
-    the target stay as they are.
+    whitened by the covariance of the source and coloured by the covariance of the target [1]_.
+    Target rows do not change.
 
     Parameters
     ----------
     shrinkage : float in [0, 1] or "auto", default="auto"
-        Share of a multiple of the identity, of the same trace, in each covariance matrix. "auto"
-        estimates it for each domain after Ledoit and Wolf [2]_; with more features than rows it is
-        needed, for :math:`C_s` could not be inverted.
+        Weight of the scaled identity in each covariance matrix. "auto" estimates it for each domain
+        by the method of Ledoit and Wolf [2]_. With more features than rows, :math:`C_s` is not
+        invertible without shrinkage.
     with_mean : bool, default=True
-        Whether the mean is aligned, too. The paper leaves the means alone: ``False`` is
-        :math:`x C_s^{-1/2} C_t^{1/2}`.
+        Whether to align the means, too. The paper does not: ``False`` maps :math:`x` to
+        :math:`x\, C_s^{-1/2} C_t^{1/2}`.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
 
     Notes
     -----
-    Without shrinkage a direction in which the source does not vary is mapped to zero.
+    Without shrinkage, directions in which the source is constant are mapped to zero.
 
     See Also
     --------
@@ -146,7 +146,7 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
 
 
 class _PrincipalAlignment(_Alignment):
-    """An alignment of the principal subspaces of the domains."""
+    """Base of the alignments of principal subspaces."""
 
     def __init__(self, n_components: int | None = None) -> None:
         self.n_components = n_components
@@ -154,15 +154,15 @@ class _PrincipalAlignment(_Alignment):
     def _principal_axes(
         self, X_src: NDArray[Any], X_tgt: NDArray[Any]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Orthonormal axes of each domain in columns, and their means as attributes."""
+        """Return the orthonormal axes of each domain in columns, and set the means."""
         limit = min(len(X_src) - 1, len(X_tgt) - 1, X_src.shape[1])
         n_components = min(_DEFAULT_COMPONENTS, limit)
         if self.n_components is not None:
             n_components = check_count("n_components", self.n_components)
         if n_components > limit:
             raise ValueError(
-                f"n_components must be below n_source={len(X_src)} and n_target={len(X_tgt)} and "
-                f"not above n_features={X_src.shape[1]}; got {self.n_components}. Take at most "
+                f"n_components must be below n_source={len(X_src)} and n_target={len(X_tgt)}, and "
+                f"at most n_features={X_src.shape[1]}; got {self.n_components}. Use at most "
                 f"{limit}, or None."
             )
         self.mean_source_, self.mean_target_ = X_src.mean(axis=0), X_tgt.mean(axis=0)
@@ -174,21 +174,20 @@ class _PrincipalAlignment(_Alignment):
 
 
 class SubspaceAlignment(ClassNamePrefixFeaturesOutMixin, _PrincipalAlignment):
-    r"""Subspace alignment: turn the principal axes of the source into those of the target.
+    r"""Subspace alignment: map the principal axes of the source to those of the target.
 
     With the leading principal axes :math:`P_s` and :math:`P_t` of the domains in columns, rows
     become
 
     .. math:: z_s = (x_s - \bar x_s)\, P_s P_s^\top P_t, \qquad z_t = (x_t - \bar x_t)\, P_t .
 
-    Of all matrices, :math:`M = P_s^\top P_t` is that which brings :math:`P_s M` next to
-    :math:`P_t`, in closed form [1]_.
+    :math:`M = P_s^\top P_t` minimises :math:`\|P_s M - P_t\|_F` in closed form [1]_.
 
     Parameters
     ----------
     n_components : int, default=None
-        Number of principal axes. None takes 32, or as many as the data allow where that is fewer:
-        one less than the rows of either domain, or the number of features.
+        Number of principal axes. None takes 32, or as many as the data allow if that is fewer: one
+        less than the rows of either domain, or the number of features.
 
     Attributes
     ----------
@@ -233,30 +232,30 @@ class SubspaceAlignment(ClassNamePrefixFeaturesOutMixin, _PrincipalAlignment):
 
 
 class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
-    r"""Geodesic flow kernel: all subspaces on the way from the source's to the target's.
+    r"""Geodesic flow kernel (GFK): compare rows in all subspaces between source and target.
 
-    The principal subspaces of the domains are two points of a Grassmann manifold. Along the
-    shortest path :math:`\Phi(t)` from one to the other, with
-    :math:`\operatorname{span} \Phi(0) = \operatorname{span} P_s` and
-    :math:`\operatorname{span} \Phi(1) = \operatorname{span} P_t`, rows are compared in every
-    subspace [1]_:
+    The principal subspaces of the domains are two points of a Grassmann manifold. The shortest path
+    :math:`\Phi(t)` between them starts at
+    :math:`\operatorname{span} \Phi(0) = \operatorname{span} P_s` and ends at
+    :math:`\operatorname{span} \Phi(1) = \operatorname{span} P_t`. The kernel compares rows in every
+    subspace of the path [1]_:
 
     .. math:: k(x, z) = x^\top G z, \qquad G = \int_0^1 \Phi(t) \Phi(t)^\top \, dt .
 
-    Rows of both domains, less the means of their own, are mapped to :math:`x\, G^{1/2}`, so that
-    any linear method sees this kernel. They stay in the space of the features.
+    The transformer subtracts the mean of each domain and maps rows to :math:`x\, G^{1/2}`, so that
+    any linear method uses this kernel. The number of features does not change.
 
     Parameters
     ----------
     n_components : int, default=None
-        Dimension of the subspaces. None takes 32, or as many as the data allow where that is fewer:
+        Dimension of the subspaces. None takes 32, or as many as the data allow if that is fewer:
         one less than the rows of either domain, or the number of features.
 
     Attributes
     ----------
     components_ : ndarray of float, shape (2 * n_components, n_features)
-        A factor :math:`L^\top` of :math:`G^{1/2} = L L^\top`, of two rows for each angle.
-        Directions that both subspaces share need but one; the other is zero.
+        The factor :math:`L^\top` of :math:`G^{1/2} = L L^\top`, two rows for each angle. For a
+        direction that both subspaces share, the second row is zero.
     angles_ : ndarray of float, shape (n_components,)
         The principal angles between the subspaces in radians, in ascending order.
     mean_source_, mean_target_ : ndarray of float, shape (n_features,)
@@ -270,9 +269,9 @@ class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
     -----
     With :math:`P_s^\top P_t = U \cos(\Theta) V^\top` the path is
     :math:`\Phi(t) = A \cos(t \Theta) + B \sin(t \Theta)`, :math:`A = P_s U` and
-    :math:`B = (P_t V - A \cos \Theta) \sin(\Theta)^{-1}`: for each angle :math:`\theta` the
-    integral is a matrix of two rows and columns, and so is its root. Neither `G` nor the complement
-    of the source's subspace is formed. The `G` of the paper is twice this one.
+    :math:`B = (P_t V - A \cos \Theta) \sin(\Theta)^{-1}`. For each angle :math:`\theta` the
+    integral is a 2 x 2 matrix, and so is its root. Neither `G` nor the orthogonal complement of the
+    source subspace is formed. The `G` of the paper is twice this one.
 
     References
     ----------
@@ -294,13 +293,13 @@ class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
         P_s, P_t = self._principal_axes(X_src, X_tgt)
         U, cosines, Vt = thin_svd(P_s.T @ P_t)
         starts = P_s @ U
-        rests = P_t @ Vt.T - starts * cosines
-        # The sine is exact where the cosine, next to one, has lost the angle.
-        sines = np.linalg.norm(rests, axis=0)
+        residuals = P_t @ Vt.T - starts * cosines
+        # For small angles the sine is precise, but the cosine is not.
+        sines = np.linalg.norm(residuals, axis=0)
         self.angles_ = np.arctan2(sines, cosines)
-        shared = sines < 1e-7
-        turns = np.divide(rests, sines, out=np.zeros_like(rests), where=~shared)
-        pairs = np.stack([starts, turns], axis=2)  # (n_features, n_components, 2)
+        is_shared = sines < 1e-7
+        ends = np.divide(residuals, sines, out=np.zeros_like(residuals), where=~is_shared)
+        pairs = np.stack([starts, ends], axis=2)  # (n_features, n_components, 2)
         roots = _power(_flow_integrals(self.angles_), 0.25)
         self.components_ = np.einsum("fcp,cpq->cqf", pairs, roots).reshape(-1, len(pairs))
 
@@ -314,14 +313,14 @@ class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
 def _flow_integrals(angles: NDArray[Any]) -> NDArray[Any]:
     """Integrate the products of ``(cos t a, sin t a)`` over t from 0 to 1: (n_angles, 2, 2)."""
     double = 2 * angles
-    # sin(x) / x and (1 - cos(x)) / x, whole also at zero
+    # sin(x) / x and (1 - cos(x)) / x for x = double, without a division by zero
     sine = np.sinc(double / np.pi)
     versine = np.sinc(angles / np.pi) * np.sin(angles)
     return 0.5 * np.array([[1 + sine, versine], [versine, 1 - sine]]).transpose(2, 0, 1)
 
 
 def _power(matrices: NDArray[Any], exponent: float) -> NDArray[Any]:
-    """Power of symmetric matrices without negative eigenvalues; of a zero, zero."""
+    """Raise positive semidefinite matrices to a power; zero eigenvalues stay zero."""
     values, vectors = np.linalg.eigh(matrices)
     noise = values[..., -1:] * values.shape[-1] * np.finfo(float).eps
     powers = np.where(values > noise, values, 1.0) ** exponent * (values > noise)

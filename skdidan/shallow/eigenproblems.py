@@ -1,4 +1,4 @@
-"""The eigenproblem of transfer components, solved without forming its matrices."""
+"""Solver for the eigenproblem of transfer components that never forms its matrices."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 __all__ = ["solve_transfer", "thin_svd"]
 
-# Below this size a full decomposition is as quick as an iterative one, and exact to the last digit.
+# Up to this size a full decomposition is as fast as an iterative one, and more precise.
 _DENSE_SIZE = 256
 
 
 class _Problem(NamedTuple):
-    """``K H K w = lambda (K L K + mu I) w`` in r coordinates, those of the n rows or fewer."""
+    """``K H K w = lambda (K L K + mu I) w`` in r <= n coordinates."""
 
     kernel: NDArray[Any]  # K, (r, r), or (r,) for a diagonal one
-    ones: NDArray[Any]  # the vector of n ones
+    ones: NDArray[Any]  # the vector of n ones, projected to the r coordinates
     contrasts: NDArray[Any]  # the columns of E in L = E E'
     n: int
     mu: float
-    outside: float  # length of what the r coordinates miss of the ones, over that of the ones
+    outside: float  # norm of the part of the ones that the projection loses, over sqrt(n)
 
     def times_kernel(self, V: NDArray[Any]) -> NDArray[Any]:
         """Multiply by K."""
         return self.kernel @ V if self.kernel.ndim == 2 else (self.kernel * V.T).T
 
     def times_transposed(self, V: NDArray[Any]) -> NDArray[Any]:
-        """Multiply by K', which is K itself where no penalties have gone into it."""
+        """Multiply by K', which differs from K only with penalties."""
         return self.kernel.T @ V if self.kernel.ndim == 2 else self.times_kernel(V)
 
     def centre(self, V: NDArray[Any]) -> NDArray[Any]:
-        """Multiply by the symmetric root of H, which is H itself where nothing is outside."""
+        """Multiply by the symmetric root of H, which equals H if nothing is outside."""
         shrinkage = 1 / (self.n * (1 + self.outside))
         return V - np.multiply.outer(self.ones, shrinkage * (self.ones @ V))
 
@@ -55,7 +55,7 @@ def solve_transfer(
     Parameters
     ----------
     kernel : ndarray of float, shape (n, n) or (r,)
-        K; with a basis, its diagonal in that.
+        K; with a basis, its diagonal in the coordinates of the basis.
     contrasts : ndarray of float, shape (n, n_contrasts)
         The columns of E in L = E E'.
     mu : float > 0
@@ -63,18 +63,18 @@ def solve_transfer(
     n_components : int
         Number of eigenvalues.
     basis : ndarray of float, shape (n, r), optional
-        Orthonormal columns that span those of K.
+        Orthonormal columns that span the columns of K.
     penalties : ndarray of float > 0, shape (n,), optional
-        The diagonal of G. None takes ones.
+        The diagonal of G; None takes ones.
 
     Returns
     -------
     eigenvalues : ndarray of float, shape (n_components,)
-        The leading ones, in descending order.
+        The leading eigenvalues, in descending order.
     V : ndarray of float, shape (n, n_components) or (r, n_components)
-        Their vectors, or with a basis the coordinates of these in it.
+        W, or with a basis its coordinates basis' W.
     W : ndarray of float, shape (n, n_components)
-        Their vectors, scaled so that W' K H K W = n I.
+        The eigenvectors, scaled so that W' K H K W = n I.
     """
     n = len(contrasts)
     if basis is None:
@@ -86,13 +86,13 @@ def solve_transfer(
     if penalties is None:
         eigenvalues, V = _solve(problem, n_components)
         return eigenvalues, V, V if basis is None else basis @ V
-    # With w = G^-1/2 v, v has an identity in place of G, and K G^-1/2 in place of K.
+    # Substituting w = G^-1/2 v replaces G by the identity and K by K G^-1/2.
     roots = 1 / np.sqrt(penalties)
     if basis is None:
         eigenvalues, V = _solve(problem._replace(kernel=kernel * roots), n_components)
         W = roots[:, None] * V
         return eigenvalues, W, W
-    # What v has outside of G^-1/2 basis = Q T only adds to its length.
+    # A part of v outside the span of G^-1/2 basis = Q T would only add to its norm.
     Q, T = scipy.linalg.qr(roots[:, None] * basis, mode="economic")
     eigenvalues, V = _solve(problem._replace(kernel=kernel[:, None] * T.T), n_components)
     return eigenvalues, T.T @ V, roots[:, None] * (Q @ V)
@@ -101,7 +101,7 @@ def solve_transfer(
 def _solve(problem: _Problem, n_components: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the leading eigenvalues and their vectors."""
     size, mu = len(problem.ones), problem.mu
-    # A = B B' + mu I with B = K' E, of few columns: its inverse root is known with their span.
+    # A = B B' + mu I, where B = K' E has few columns; their SVD gives the inverse root of A.
     P, sigma, _ = thin_svd(problem.times_transposed(problem.contrasts))
     a = mu + sigma**2
     shrinkage = sigma**2 / (a + np.sqrt(mu * a))
@@ -116,8 +116,8 @@ def _solve(problem: _Problem, n_components: int) -> tuple[NDArray[Any], NDArray[
         return whiten(problem.times_transposed(problem.centre(V)))
 
     eigenvalues, W = np.zeros(n_components), np.zeros((size, n_components))
-    # What is left of K after the centring may be rounding error alone: not to be blown up.
-    # The factor is what identical rows ask for, whose centred kernel is nothing else.
+    # For identical rows the centred kernel is pure rounding error, which must not be amplified to
+    # a component. They need the factor 10.
     rounding = 10 * math.sqrt(problem.n) * np.finfo(float).eps
     noise = rounding * float(np.linalg.norm(problem.kernel)) / math.sqrt(mu)
     n_leading = min(n_components, size)
@@ -142,8 +142,7 @@ def _leading_singular_vectors(
     def square(V: NDArray[Any]) -> NDArray[Any]:
         return multiply_transposed(multiply(V))
 
-    # A fixed start keeps the result the same from run to run; a vector of ones would not do, being
-    # mapped to zero by a centred kernel.
+    # A fixed start makes results repeatable. Ones would not do: a centred kernel maps them to zero.
     start = np.random.default_rng(0).standard_normal(size)
     if size > _DENSE_SIZE and 4 * n_leading < size and square(start).any():
         operator = LinearOperator((size, size), matvec=square, dtype=np.float64)
@@ -154,7 +153,7 @@ def _leading_singular_vectors(
         else:
             order = np.argsort(-squares, kind="stable")
             squares, V = squares[order], V[:, order]
-            # In the square, the noise of one factor is multiplied by the size of the other.
+            # In the square, the noise of one factor is multiplied by the norm of the other.
             real = squares > noise * math.sqrt(max(squares[0], 0.0))
             return np.sqrt(np.where(real, squares, 0.0)), V
     _, sigma, Vt = thin_svd(multiply(np.eye(size)))
@@ -162,9 +161,9 @@ def _leading_singular_vectors(
 
 
 def thin_svd(A: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Decompose A = U diag(sigma) Vt, with no more singular values than A has rows or columns."""
+    """Compute the reduced singular value decomposition A = U diag(sigma) Vt."""
     try:
         return scipy.linalg.svd(A, full_matrices=False)
     except scipy.linalg.LinAlgError:
-        # The divide and conquer of the default is quick, but fails on some finite matrices.
+        # The default driver (divide and conquer) is fast, but fails on some finite matrices.
         return scipy.linalg.svd(A, full_matrices=False, lapack_driver="gesvd")

@@ -1,4 +1,4 @@
-"""Joint distribution adaptation: transfer components that bring the classes together as well."""
+"""Joint distribution adaptation (JDA): transfer components that also align the class means."""
 
 from __future__ import annotations
 
@@ -19,48 +19,88 @@ __all__ = ["JDA"]
 
 
 class JDA(TCA):
-    r"""Joint distribution adaptation, and balanced distribution adaptation.
+    r"""Joint distribution adaptation (JDA), and balanced distribution adaptation (BDA).
 
-    `TCA` that brings the means of every class together, too. Since the classes of the target are
-    not known, those that a classifier predicts stand for them, turn by turn [1]_: components,
-    classifier on the components of the source, predictions for the target, components with these.
-    In
+    Transfer components as in `TCA` that also bring the class means of the domains together. The
+    target has no labels, so each iteration uses those that a classifier, fitted to the components
+    of the source, predicts from the components of the target [1]_. In
 
     .. math:: \min_W \operatorname{tr}\Bigl( W^\top K \bigl( L_0 + \beta \sum_c L_c \bigr) K W
               \Bigr) + \mu \operatorname{tr}(W^\top W)
               \quad \text{subject to} \quad W^\top K H K W = n I
 
-    :math:`L_0 = e e^\top` is the `L` of `TCA`, and :math:`L_c = e_c e_c^\top` the same for the rows
-    of class `c` alone: :math:`1 / n_s^c` for each of the source, :math:`-1 / n_t^c` for each of
-    the target. A class that is predicted nowhere has no term. The first turn has :math:`L_0` only.
+    :math:`K`, :math:`H` and :math:`L_0 = e e^\top` are the :math:`K`, :math:`H` and :math:`L` of
+    `TCA`, and :math:`L_c = e_c e_c^\top` is the same for the rows of class `c`: :math:`e_c` holds
+    :math:`1 / n_s^c` for its source rows, :math:`-1 / n_t^c` for its target rows, else 0. A class
+    without any predicted target row has no term. The first iteration uses :math:`L_0` only.
 
     Parameters
     ----------
-    n_components, kernel, gamma, degree, coef0, mu, n_landmarks, random_state
-        As in `TCA`.
+    n_components : int, default=None
+        Number of components. None takes 32, or as many as the data allow if that is fewer: the
+        number of rows of both domains and, for the linear and poly kernels, the dimension of their
+        feature space.
+    kernel : {"linear", "poly", "rbf", "precomputed"}, default="linear"
+        ``k(x, z) = x' z``, ``(gamma x' z + coef0)^degree`` or ``exp(-gamma ||x - z||^2)``. With
+        "precomputed", each row holds its kernel values with the n rows of the fit: source rows
+        first, then target rows; with `sample_domain`, in the order of the stacked rows.
+    gamma : float > 0, default=None
+        Scale of the poly and rbf kernels. None takes one over the variance of the rows of both
+        domains, summed over the features.
+    degree : int > 0, default=3
+        Degree of the poly kernel.
+    coef0 : float >= 0, default=1.0
+        Constant of the poly kernel.
+    mu : float > 0, default=1.0
+        Weight of the regulariser. Smaller values bring the means closer together.
+    n_landmarks : int > 0, default=None
+        Number of random rows that approximate the poly or rbf kernel (Nyström method). None takes
+        the exact kernel.
+    random_state : int, RandomState or None, default=None
+        Seed of the landmarks.
     conditional_weight : float >= 0, default=1.0
-        :math:`\beta`. 1 is joint distribution adaptation, 0 is `TCA`; balanced distribution
-        adaptation [2]_ with the balance `b` and the regularisation :math:`\lambda` has
-        :math:`\beta = b / (1 - b)` and :math:`\mu = \lambda / (1 - b)`.
+        :math:`\beta`. 1 is JDA, and 0 is `TCA`. BDA [2]_ with the balance `b` and the
+        regularisation :math:`\lambda` has :math:`\beta = b / (1 - b)` and
+        :math:`\mu = \lambda / (1 - b)`.
     estimator : classifier, default=None
-        Predicts the classes of the target from the components. None takes the nearest neighbour,
-        as the paper does.
+        Predicts the labels of the target from the components. None takes the nearest neighbour, as
+        the paper does.
     max_iter : int > 0, default=10
-        Most turns. It ends sooner where the predictions are those of an earlier turn, the last or
-        one before that, for the turns would go in a circle. Each costs as much as `TCA`; with
-        thousands of rows and a poly or rbf kernel, take `n_landmarks`.
+        Maximum number of iterations. Stops early once the pseudo-labels repeat those of any earlier
+        iteration. Each iteration costs as much as `TCA`; for thousands of rows and a poly or rbf
+        kernel, use `n_landmarks`.
 
     Attributes
     ----------
-    pseudo_labels_ : ndarray, shape (n_target,)
-        The classes of the target by which the last turn was made; None where `max_iter` is 1 or
-        no target was given.
+    pseudo_labels_ : ndarray, shape (n_target,), or None
+        Target labels used in the last iteration; None if it used none.
     n_iter_ : int
-        Number of turns.
-    eigenvalues_, components_, weights_, X_fit_, landmarks_, centre_, gamma_
-        As in `TCA`.
-    n_features_in_, feature_names_in_
-        As in `TCA`.
+        Number of iterations.
+    eigenvalues_ : ndarray of float, shape (n_components,)
+        Eigenvalues of the last iteration, in descending order.
+    components_ : ndarray of float, shape (n_components, n_features) or (n_components, n_landmarks)
+        Directions in the space of the features or of the landmarks; only with the linear kernel or
+        landmarks.
+    weights_ : ndarray of float, shape (n, n_components)
+        :math:`W`, one row per row of `X_fit_` or per column of a precomputed kernel; only with
+        these.
+    X_fit_ : ndarray of float, shape (n, n_features)
+        Source rows, then target rows; only with an exact poly or rbf kernel.
+    landmarks_ : Nystroem
+        The approximation, for rows minus `centre_`; only with landmarks.
+    centre_ : ndarray of float, shape (n_features,)
+        Subtracted from the rows before the kernel is computed; only with the poly and rbf kernels.
+    gamma_ : float
+        The scale used; only with the poly and rbf kernels.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str, shape (n_features,)
+        Names of the columns; only for data frames.
+
+    Notes
+    -----
+    The notes of `TCA` on the solver, memory, the scale of the features and precomputed kernels
+    apply here, too.
 
     References
     ----------
@@ -118,18 +158,18 @@ class JDA(TCA):
         n_source, n_target = domains.n_source, domains.n_target
         marginal = marginal_contrast(n_source, n_target)
         self.pseudo_labels_: NDArray[Any] | None = None
-        labellings: list[NDArray[Any]] = []
+        seen: list[NDArray[Any]] = []
         contrasts = marginal
-        for turn in range(1, self.max_iter + 1):
+        for iteration in range(1, self.max_iter + 1):
             solution = solve(contrasts)
-            self.n_iter_ = turn
-            if turn == self.max_iter or not n_target:
+            self.n_iter_ = iteration
+            if iteration == self.max_iter or not n_target:
                 break
             Z_src, Z_tgt = solution.Z[:n_source], solution.Z[n_source:]
             y_tgt = self._classifier().fit(Z_src, domains.y_src).predict(Z_tgt)
-            if any(np.array_equal(y_tgt, earlier) for earlier in labellings):
+            if any(np.array_equal(y_tgt, earlier) for earlier in seen):
                 break
-            labellings.append(y_tgt)
+            seen.append(y_tgt)
             self.pseudo_labels_ = y_tgt
             conditional = conditional_contrasts(domains.y_src, y_tgt)
             contrasts = np.hstack([marginal, self.conditional_weight**0.5 * conditional])
@@ -156,7 +196,7 @@ class JDA(TCA):
 
 
 def conditional_contrasts(y_src: NDArray[Any], y_tgt: NDArray[Any]) -> NDArray[Any]:
-    """Columns ``e_c``: what weighs the rows of both domains for the difference of class means."""
+    """Return the columns ``e_c``, whose products with the rows are differences of class means."""
     classes = np.intersect1d(y_src, y_tgt)
-    of_source, of_target = (y[:, None] == classes for y in (y_src, y_tgt))
-    return np.vstack([of_source / of_source.sum(axis=0), of_target / -of_target.sum(axis=0)])
+    is_src, is_tgt = (y[:, None] == classes for y in (y_src, y_tgt))
+    return np.vstack([is_src / is_src.sum(axis=0), is_tgt / -is_tgt.sum(axis=0)])

@@ -1,4 +1,4 @@
-"""Linear classifiers that regress the emotions while they align the domains."""
+"""Linear classifiers that regress the class labels and align the domains."""
 
 from __future__ import annotations
 
@@ -19,45 +19,48 @@ from skdidan.shallow.subspaces import marginal_contrast
 
 __all__ = ["JDAR", "JIASL"]
 
-
 _Equations = tuple[NDArray[Any], NDArray[Any]]
+
+# Far more sweeps over the coordinates than real features need.
+_MAX_SWEEPS = 100_000
 
 
 class _LinearClassifier(ClassifierMixin, DomainEstimator):
-    """A linear map of rows of either domain to one score per class."""
+    """A linear map from features to one score per class."""
 
     def _check_domains(self, domains: Domains) -> Domains:
         return validate_domains(self, domains, supervised=True)
 
     def _fit(self, domains: Domains) -> None:
         X_src, y_src, X_tgt = domains
-        self.classes_, codes = np.unique(y_src, return_inverse=True)
-        mean, labels = X_src.mean(axis=0), np.eye(len(self.classes_))[codes]
+        self.classes_, y_idx = np.unique(y_src, return_inverse=True)
+        mean, labels = X_src.mean(axis=0), np.eye(len(self.classes_))[y_idx]
         source, prior = X_src - mean, labels.mean(axis=0)
         target = None if X_tgt is None else X_tgt - mean
         root = len(source) ** 0.5
         self.objective_: list[Any] = []
         self.pseudo_labels_: NDArray[Any] | None = None
-        P = self._map(source, codes, target, prior, (source / root, (labels - prior) / root))
+        P = self._map(source, y_idx, target, prior, (source / root, (labels - prior) / root))
         self.coef_, self.intercept_ = P.T, prior - mean @ P
 
     @abstractmethod
     def _map(
         self,
         source: NDArray[Any],
-        codes: NDArray[Any],
+        y_idx: NDArray[Any],
         target: NDArray[Any] | None,
         prior: NDArray[Any],
         regression: _Equations,
     ) -> NDArray[Any]:
-        """Find P for rows less the mean of the source; note objective, turns and pseudo-labels.
+        """Find P, and set `objective_`, `n_iter_` and `pseudo_labels_`.
 
-        `codes` are the classes of the source, `prior` is its mean label, and `regression` the left
-        and right side of the equations of the regression on the source.
+        The mean of the source is subtracted from the rows of both domains. `y_idx` holds the class
+        indices of the source, `prior` the share of each class, and `regression` both sides of the
+        equations of the regression on the source.
         """
 
     def decision_function(self, X: Any) -> NDArray[np.floating]:
-        """Map rows of the target.
+        """Compute the scores of target rows.
 
         Parameters
         ----------
@@ -67,7 +70,8 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
         Returns
         -------
         scores : ndarray of float, shape (n_samples, n_classes)
-            Their images; for two classes (n_samples,), how far the second is ahead of the first.
+            One score per class; for two classes the score of the second minus that of the first, of
+            shape (n_samples,).
         """
         check_is_fitted(self)
         X = validate_data(self, open_target(X), reset=False)
@@ -75,7 +79,7 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
         return scores if len(self.classes_) > 2 else scores[:, 1] - scores[:, 0]
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Predict the class of rows of the target.
+        """Predict the class of target rows.
 
         Parameters
         ----------
@@ -85,11 +89,11 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
         Returns
         -------
         y : ndarray, shape (n_samples,)
-            Labels out of `classes_`.
+            The class of the highest score, for each row.
         """
         scores = self.decision_function(X)
-        winners = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(int)
-        return self.classes_[winners]
+        y_idx = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(int)
+        return self.classes_[y_idx]
 
     def _check_parameters(self) -> None:
         check_not_negative("trade_off", self.trade_off)
@@ -99,27 +103,27 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
 
 
 class JDAR(_LinearClassifier):
-    r"""Joint distribution adaptive regression: a sparse linear map under which the domains agree.
+    r"""Joint distribution adaptive regression: a sparse linear map that aligns class means.
 
-    The map :math:`P` takes rows to one-hot labels :math:`Y_s` of the source, brings together the
-    means of the domains and of every class in them, and uses few features [1]_:
+    The map :math:`P` predicts the one-hot labels :math:`Y_s` of the source, brings the means of
+    both domains and of each class together, and uses few features [1]_:
 
     .. math:: \min_P \tfrac{1}{n_s} \|Y_s - X_s P\|_F^2
         + \lambda \sum_{c=0}^{C} \|(\bar x_s^c - \bar x_t^c) P\|^2 + \mu \|P\|_{2,1} ,
 
-    where :math:`c = 0` stands for whole domains, and :math:`\|P\|_{2,1}` sums the lengths of the
-    rows of :math:`P`. The classes of the target are those that the map itself gives, turn by turn:
-    map, labels of the target, map with these. A class that it gives nowhere has no term. The first
-    turn has whole domains only.
+    where :math:`c = 0` stands for whole domains, and :math:`\|P\|_{2,1}` is the sum of the norms of
+    the rows of :math:`P`. The target has no labels, so each iteration uses those predicted by the
+    previous map. The first iteration aligns the means of the whole domains only. A class without
+    any predicted target row has no term.
 
     Parameters
     ----------
     trade_off : float >= 0, default=1.0
-        Weight :math:`\lambda` of the distances of the means; 0 makes it a regression on the source.
+        Weight :math:`\lambda` of the alignment; 0 gives a regression on the source.
     alpha : float > 0, default=0.01
-        Weight :math:`\mu` of the row sparsity: the higher, the fewer features count.
+        Weight :math:`\mu` of the sparsity penalty. Larger values keep fewer features.
     max_iter : int > 0, default=10
-        Most turns. It ends sooner where the labels of the target repeat.
+        Maximum number of iterations. Stops early once the pseudo-labels repeat.
     tol : float > 0, default=1e-5
         Tolerance of the objective of each map, as a share of the total variance of the one-hot
         labels. The duality gap bounds the distance to the minimum.
@@ -129,15 +133,15 @@ class JDAR(_LinearClassifier):
     coef_ : ndarray of float, shape (n_classes, n_features)
         :math:`P^\top`. Rows of :math:`P` removed by the penalty are exactly zero.
     intercept_ : ndarray of float, shape (n_classes,)
-        What the map gives for a row of zeros: the mean label less that of the mean source row.
+        The scores of a row of zeros.
     classes_ : ndarray, shape (n_classes,)
         The classes.
     pseudo_labels_ : ndarray, shape (n_target,), or None
-        The classes of the target by which the last turn was made.
+        Target labels used in the last iteration; None if it used none.
     objective_ : list of float, of n_iter_ entries
-        The objective at the map of each iteration, with the pseudo-labels of that iteration.
+        Objective after each iteration, with the pseudo-labels of that iteration.
     n_iter_ : int
-        Number of turns.
+        Number of iterations.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -145,10 +149,10 @@ class JDAR(_LinearClassifier):
 
     Notes
     -----
-    The paper leaves out the factor :math:`1 / n_s`, which makes the weights independent of the size
-    of the source. Features should have similar scales; `CorpusScaler` sees to it. Each map is the
-    `sklearn.linear_model.MultiTaskLasso` of the source and of the differences of the means, stacked
-    as equations; it starts from the map of the iteration before.
+    The paper omits the factor :math:`1 / n_s`; with it, the weights do not depend on the size of
+    the source. Features should have similar scales, as after `CorpusScaler`. Each map is a
+    `sklearn.linear_model.MultiTaskLasso` on the source rows stacked on the differences of means,
+    and starts from the map of the previous iteration.
 
     References
     ----------
@@ -183,7 +187,7 @@ class JDAR(_LinearClassifier):
     def _map(
         self,
         source: NDArray[Any],
-        codes: NDArray[Any],
+        y_idx: NDArray[Any],
         target: NDArray[Any] | None,
         prior: NDArray[Any],
         regression: _Equations,
@@ -192,30 +196,30 @@ class JDAR(_LinearClassifier):
         rows = source if target is None else np.concatenate([source, target])
         marginal = contrasts = marginal_contrast(len(source), n_target)
         P = np.zeros((source.shape[1], len(prior)))
-        codes_tgt = None
-        for turn in range(1, self.max_iter + 1):
-            self.n_iter_ = turn
-            means = self.trade_off**0.5 * contrasts.T @ rows
-            A = np.concatenate([regression[0], means])
-            B = np.concatenate([regression[1], np.zeros((len(means), len(prior)))])
+        y_idx_tgt = None
+        for iteration in range(1, self.max_iter + 1):
+            self.n_iter_ = iteration
+            differences = self.trade_off**0.5 * contrasts.T @ rows
+            A = np.concatenate([regression[0], differences])
+            B = np.concatenate([regression[1], np.zeros((len(differences), len(prior)))])
             P = _row_sparse_regression(A, B, self.alpha, P, self.tol)
             self.objective_.append(_regression_objective(A, B, self.alpha, P))
-            if turn == self.max_iter or target is None:
+            if iteration == self.max_iter or target is None:
                 break
-            labels = (target @ P + prior).argmax(axis=1)
-            if codes_tgt is not None and np.array_equal(labels, codes_tgt):
+            predicted = (target @ P + prior).argmax(axis=1)
+            if y_idx_tgt is not None and np.array_equal(predicted, y_idx_tgt):
                 break
-            codes_tgt, self.pseudo_labels_ = labels, self.classes_[labels]
-            contrasts = np.hstack([marginal, conditional_contrasts(codes, codes_tgt)])
+            y_idx_tgt, self.pseudo_labels_ = predicted, self.classes_[predicted]
+            contrasts = np.hstack([marginal, conditional_contrasts(y_idx, y_idx_tgt)])
         return P
 
 
 class JIASL(_LinearClassifier):
-    r"""Joint implicitly aligned subspace learning: the linear relative of `DIDANClassifier`.
+    r"""Joint implicitly aligned subspace learning, the linear relative of `DIDANClassifier`.
 
-    A map :math:`P` takes rows to one-hot labels :math:`Y_s` of the source, under which the target
-    is a sparse combination of the source: each of its rows of all source rows, and also of those of
-    its own class alone. It uses few features:
+    The map :math:`P` predicts the one-hot labels :math:`Y_s` of the source. Under it, each target
+    row is reconstructed as a sparse combination of all source rows, and of the source rows of its
+    own class. The map uses few features:
 
     .. math::
         \min_{P, W, V} \tfrac{1}{n_s} \|Y_s - X_s P\|_F^2
@@ -223,43 +227,45 @@ class JIASL(_LinearClassifier):
         + \|X_t P - V X_s P\|_F^2 + 2 \tau \|V\|_1 \bigr) + \mu \|P\|_{2,1}
 
     with :math:`V_{ij} = 0` where target row `i` and source row `j` differ in class, and
-    :math:`\|P\|_{2,1}` the sum of the lengths of the rows of :math:`P`. The classes of the target
-    are those that the map itself gives, turn by turn: codes of the current map, map, classes. The
-    first turn starts at the regression on the source. A target row of a class that no source row
-    has does not occur, for the map knows no other.
+    :math:`\|P\|_{2,1}` the sum of the norms of the rows of :math:`P`. The first map is the
+    regression on the source. Each iteration then predicts the target labels with the current map,
+    solves for the codes :math:`W` and :math:`V`, and solves for the map.
 
-    The paper [1]_ was at hand as an abstract only (sparse reconstruction for the marginal and the
-    conditional distributions under a linear regression): this is a reading of it.
+    Only the abstract of the paper [1]_ was available. It describes sparse reconstruction for the
+    marginal and the conditional distributions under a linear regression; the objective above is our
+    interpretation.
 
     Parameters
     ----------
     trade_off : float >= 0, default=1.0
-        Weight :math:`\lambda` of the reconstruction; 0 makes it a regression on the source.
+        Weight :math:`\lambda` of the reconstruction; 0 gives a regression on the source.
     sparsity : float > 0, default=0.01
-        Price :math:`\tau` of the codes: the higher, the fewer source rows rebuild a target row.
+        Penalty weight :math:`\tau` of the codes. Larger values reconstruct a target row from fewer
+        source rows.
     alpha : float > 0, default=0.01
-        Weight :math:`\mu` of the row sparsity: the higher, the fewer features count.
+        Weight :math:`\mu` of the sparsity penalty on the map. Larger values keep fewer features.
     max_iter : int > 0, default=20
-        Most turns. It ends sooner where the classes repeat and the objective comes to rest.
+        Maximum number of iterations. Stops early once the pseudo-labels repeat and the objective
+        has converged.
     tol : float > 0, default=1e-5
         Tolerance of the objective of each map, as a share of the total variance of the one-hot
-        labels, and of its decrease in the last iteration, as a share of the objective.
+        labels. Also the relative decrease of the objective below which it has converged.
 
     Attributes
     ----------
     coef_ : ndarray of float, shape (n_classes, n_features)
         :math:`P^\top`. Rows of :math:`P` removed by the penalty are exactly zero.
     intercept_ : ndarray of float, shape (n_classes,)
-        What the map gives for a row of zeros: the mean label less that of the mean source row.
+        The scores of a row of zeros.
     classes_ : ndarray, shape (n_classes,)
         The classes.
     pseudo_labels_ : ndarray, shape (n_target,), or None
-        The classes of the target by which the last turn was made.
-    objective_ : list of tuple of float
-        Of each turn, the objective before the codes, after the codes, and after the map, under the
-        classes of that turn; it never rises within a turn.
+        Target labels used in the last iteration; None without a target.
+    objective_ : list of tuple of float, of n_iter_ entries
+        Objective before the codes, after the codes and after the map of each iteration, with the
+        pseudo-labels of that iteration. It never rises within an iteration. Empty without a target.
     n_iter_ : int
-        Number of turns.
+        Number of iterations; 1 without a target.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -267,11 +273,11 @@ class JIASL(_LinearClassifier):
 
     Notes
     -----
-    The codes are found by coordinate descent (`sklearn.linear_model.Lasso`), one target row after
-    another, which takes most of the time: it grows with the product of the sizes of the domains,
-    and is minutes for thousands of rows each. The map is found as in `JDAR`. Rows of both domains
-    are taken less the mean of the source. Features should have similar scales; `CorpusScaler` sees
-    to it.
+    The codes are found by coordinate descent (`sklearn.linear_model.Lasso`) for one target row
+    after the other. This takes most of the time, which grows with the product of the sizes of the
+    domains: minutes for thousands of rows each. The map is found as in `JDAR`. The mean of the
+    source is subtracted from the rows of both domains. Features should have similar scales, as
+    after `CorpusScaler`.
 
     References
     ----------
@@ -312,71 +318,66 @@ class JIASL(_LinearClassifier):
     def _map(
         self,
         source: NDArray[Any],
-        codes: NDArray[Any],
+        y_idx: NDArray[Any],
         target: NDArray[Any] | None,
         prior: NDArray[Any],
         regression: _Equations,
     ) -> NDArray[Any]:
+        A, B = regression
         start = np.zeros((source.shape[1], len(prior)))
-        P = _row_sparse_regression(*regression, self.alpha, start, self.tol)
+        P = _row_sparse_regression(A, B, self.alpha, start, self.tol)
         if target is None:
             self.n_iter_ = 1
             return P
         share = self.trade_off / len(target)
-        everywhere = np.ones((len(target), len(source)), dtype=bool)
-        W = V = np.zeros(everywhere.shape)
-        codes_tgt = None
-        for turn in range(1, self.max_iter + 1):
-            self.n_iter_ = turn
-            labels = (target @ P + prior).argmax(axis=1)
-            repeats = codes_tgt is not None and np.array_equal(labels, codes_tgt)
-            codes_tgt, self.pseudo_labels_ = labels, self.classes_[labels]
-            same_class = codes_tgt[:, None] == codes
+        all_pairs = np.ones((len(target), len(source)), dtype=bool)
+        W = V = np.zeros(all_pairs.shape)
+        y_idx_tgt = None
+
+        def objective(P: NDArray[Any], W: NDArray[Any], V: NDArray[Any]) -> float:
+            errors = [np.square((target - codes @ source) @ P).sum() for codes in (W, V)]
+            penalty = 2 * self.sparsity * (np.abs(W).sum() + np.abs(V).sum())
+            value = _regression_objective(A, B, self.alpha, P)
+            return float(value + share * (sum(errors) + penalty))
+
+        for iteration in range(1, self.max_iter + 1):
+            self.n_iter_ = iteration
+            predicted = (target @ P + prior).argmax(axis=1)
+            repeats = y_idx_tgt is not None and np.array_equal(predicted, y_idx_tgt)
+            y_idx_tgt, self.pseudo_labels_ = predicted, self.classes_[predicted]
+            same_class = y_idx_tgt[:, None] == y_idx
             V = V * same_class
-
-            def objective(P: NDArray[Any], W: NDArray[Any], V: NDArray[Any], base: float) -> float:
-                missed = [np.square((target - C @ source) @ P).sum() for C in (W, V)]
-                price = 2 * self.sparsity * (np.abs(W).sum() + np.abs(V).sum())
-                return float(base + share * (sum(missed) + price))
-
-            A, B = regression
-            base = _regression_objective(A, B, self.alpha, P)
-            before = objective(P, W, V, base)
-            W = _masked_codes(source @ P, target @ P, everywhere, self.sparsity, W)
+            before = objective(P, W, V)
+            W = _masked_codes(source @ P, target @ P, all_pairs, self.sparsity, W)
             V = _masked_codes(source @ P, target @ P, same_class, self.sparsity, V)
-            coded = objective(P, W, V, base)
-            missed = share**0.5 * np.concatenate([target - C @ source for C in (W, V)])
+            coded = objective(P, W, V)
+            errors = share**0.5 * np.concatenate([target - codes @ source for codes in (W, V)])
             P = _row_sparse_regression(
-                np.concatenate([A, missed]),
-                np.concatenate([B, np.zeros((len(missed), B.shape[1]))]),
+                np.concatenate([A, errors]),
+                np.concatenate([B, np.zeros((len(errors), B.shape[1]))]),
                 self.alpha,
                 P,
                 self.tol,
             )
-            mapped = objective(P, W, V, _regression_objective(A, B, self.alpha, P))
+            mapped = objective(P, W, V)
             self.objective_.append((before, coded, mapped))
             if repeats and before - mapped <= self.tol * mapped:
                 break
         return P
 
 
-# Far more sweeps over the coordinates than any data have needed.
-_MAX_SWEEPS = 100_000
-
-
 def _row_sparse_regression(
     A: NDArray[Any], B: NDArray[Any], alpha: float, start: NDArray[Any], tol: float
 ) -> NDArray[Any]:
-    """Minimise ``|B - A P|^2 + alpha |P|_{2,1}``, to ``tol |B|^2`` above the minimum at most."""
-    # scikit-learn divides this objective by twice the number of equations, and its tolerance
-    # concerns half of it.
+    """Minimise ``|B - A P|^2 + alpha |P|_{2,1}`` up to ``tol |B|^2``."""
+    # scikit-learn's objective is this one divided by 2 len(A); its tol applies to half of this one.
     lasso = MultiTaskLasso(
         alpha / (2 * len(A)),
         fit_intercept=False,
         warm_start=True,
         tol=tol / 2,
         max_iter=_MAX_SWEEPS,
-        # In random order correlated features take up to ten times fewer sweeps than in turn.
+        # On correlated features the random order needs up to ten times fewer sweeps.
         selection="random",
         random_state=0,
     )
@@ -395,7 +396,7 @@ def _masked_codes(
     sparsity: float,
     start: NDArray[Any],
 ) -> NDArray[Any]:
-    """Rebuild each target row from the source rows allowed to it, starting from earlier codes."""
+    """Reconstruct each target row from its allowed source rows, starting from given codes."""
     codes = np.zeros_like(start)
     patterns, members = np.unique(allowed, axis=0, return_inverse=True)
     for number, pattern in enumerate(patterns):
@@ -403,7 +404,7 @@ def _masked_codes(
         if not pattern.any():
             continue
         dictionary = source[pattern].T
-        # scikit-learn divides the error by twice the number of equations.
+        # scikit-learn divides the squared error by twice the number of equations.
         lasso = Lasso(
             sparsity / len(dictionary), fit_intercept=False, warm_start=True, max_iter=_MAX_SWEEPS
         )

@@ -1,4 +1,4 @@
-"""Standardise each corpus, or each of its speakers, by its own statistics."""
+"""Corpus-wise (or speaker-wise) standardisation of features and spectrograms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["CorpusScaler"]
 
 
 def _gives_columns(scaler: CorpusScaler) -> bool:
-    """Spectrograms have no columns to name, and a data frame cannot hold them."""
+    """Return whether the output has columns: spectrograms do not fit into a data frame."""
     return getattr(scaler, "ndim_", 2) == 2
 
 
@@ -34,10 +34,10 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     .. math:: z = (x - \mu_{cj}) / \sigma_{cj}
 
     with the mean and the standard deviation (divided by the number of values) of that feature in
-    that corpus; a feature that is constant there is divided by 1. In spectrograms a feature is a
-    frequency bin: its statistics run over rows and frames. Frames of NaN, with which spectrograms
-    of different lengths are padded, count for nothing and stay as they are. With `groups`, ``c`` is
-    a speaker of a corpus. Labels are never used, so the target may be standardised like this.
+    that corpus. A constant feature is divided by 1. For spectrograms, a feature is a frequency bin:
+    its statistics run over rows and frames. Frames of NaN pad spectrograms of different lengths;
+    they are ignored and kept. With `groups`, ``c`` is a speaker of a corpus. The scaler uses no
+    labels, so it may be fitted to the target.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Attributes
     ----------
     scalers_ : dict of (int, object or None) to StandardScaler
-        The statistics by corpus and group; the group None is the whole corpus. Corpora are numbered
-        as in `sample_domain`, or 0 (source) and -1 (target) where `X_tgt` was given.
+        The statistics by corpus and group; the group None is the whole corpus. The numbers of the
+        corpora are those of `sample_domain`, or 0 (source) and -1 (target) if `X_tgt` was given.
     ndim_ : int
         2 for features, 3 for spectrograms.
     n_features_in_ : int
@@ -64,9 +64,9 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    `fit_transform` returns the path of the source and `transform` that of the target. Held-out
-    source rows given to `transform`, as a cross-validation does, are therefore scaled by the
-    statistics of the target, unless `sample_domain` says otherwise.
+    `fit_transform` scales source rows, and `transform` scales target rows. A cross-validation
+    passes held-out source rows to `transform`: they are scaled by the statistics of the target,
+    unless `sample_domain` marks them as source rows.
 
     References
     ----------
@@ -86,8 +86,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
            [ 2.]])
     """
 
-    # The same for fit and transform, since fit_transform must ask for one thing. The groups of a
-    # search are its splitter's, unless set_fit_request asks for them.
+    # Fit and transform request the same, because fit_transform has one request for both. Groups go
+    # to the splitter of a search, unless set_fit_request requests them.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True, "groups": False}
     __metadata_request__transform: ClassVar = {"sample_domain": True, "groups": False}
 
@@ -105,7 +105,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         groups: Sequence[Any] | NDArray[Any] | None = None,
         groups_tgt: Sequence[Any] | NDArray[Any] | None = None,
     ) -> Self:
-        """Take the statistics of each corpus, and of each group in it.
+        """Compute the statistics of each corpus, and of each group in it.
 
         Parameters
         ----------
@@ -118,10 +118,10 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         sample_domain : array-like of int, shape (n_samples,), optional
             ``>= 0`` for a source row, ``< 0`` for a target row. Each number is a corpus.
         groups : sequence, of as many entries as X, optional
-            The group of each row of `X`, such as its speaker. Groups of equal name in different
+            Group of each row of `X`, such as its speaker. Groups of the same name in different
             corpora are different groups.
         groups_tgt : sequence, of n_target entries, optional
-            The group of each row of `X_tgt`.
+            Group of each row of `X_tgt`.
 
         Returns
         -------
@@ -132,18 +132,18 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ------
         ValueError
             If `X` has neither two nor three axes, if it holds NaN other than as padding after the
-            end of a spectrogram, if `groups` or `groups_tgt` does not name one
-            group per row, or if `groups_tgt` comes without `X_tgt`.
+            end of a spectrogram, if `groups` or `groups_tgt` does not name one group per row, or if
+            `groups_tgt` is given without `X_tgt`.
 
         Warns
         -----
         NoTargetWarning
-            If no target is given; its rows are then scaled by the statistics of the source.
+            If no target is given: target rows are then scaled by the statistics of the source.
         """
         if groups_tgt is not None and (X_tgt is None or sample_domain is not None):
             raise ValueError(
-                "groups_tgt names the groups of X_tgt, which was not given; with sample_domain, "
-                "pass the groups of all rows as groups."
+                "groups_tgt needs X_tgt, which was not given; with sample_domain, pass the groups "
+                "of all rows as groups."
             )
         domains = Domains.of(X, None, X_tgt, sample_domain=sample_domain)
         if domains.order is None:
@@ -182,7 +182,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         groups: Sequence[Any] | NDArray[Any] | None = None,
         groups_tgt: Sequence[Any] | NDArray[Any] | None = None,
     ) -> NDArray[np.floating]:
-        """Fit to both domains and return the rows of `X`, each scaled as a row of its own corpus.
+        """Fit to both domains and scale the rows of `X`, each by its own corpus.
 
         Parameters
         ----------
@@ -192,8 +192,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         X_scaled : ndarray of float, same shape as X
-            The source rows; with `sample_domain` all rows, in the order in which they came.
-            float32 where `X` is, else float64.
+            The scaled source rows; with `sample_domain`, all rows in the order of `X`. float32 if
+            `X` is float32, else float64.
         """
         self.fit(X, y, X_tgt, sample_domain=sample_domain, groups=groups, groups_tgt=groups_tgt)
         numbers = np.zeros(n_rows(open_target(X))) if sample_domain is None else sample_domain
@@ -206,30 +206,30 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         sample_domain: ArrayLike | None = None,
         groups: Sequence[Any] | NDArray[Any] | None = None,
     ) -> NDArray[np.floating]:
-        """Scale rows, those of the target unless told otherwise.
+        """Scale rows of the target, or of the domains marked by `sample_domain`.
 
         Parameters
         ----------
         X : array-like or Target, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
             Rows of the target.
         sample_domain : array-like of int, shape (n_samples,), optional
-            ``>= 0`` for rows to be scaled as source. Where `fit` saw several corpora of one domain,
-            the number of the corpus of each row.
+            ``>= 0`` for a source row, ``< 0`` for a target row. If `fit` saw several corpora of one
+            domain, the number of the corpus of each row.
         groups : sequence, of n_samples entries, optional
-            The group of each row. One that `fit` saw in the same corpus is scaled by what it had
-            there, a new one by the statistics of its rows in `X`, or, where these are a single
-            value per feature, by those of its corpus.
+            Group of each row. A group that `fit` saw in the same corpus keeps its statistics. A new
+            group gets those of its rows in `X`, or of its corpus if these rows hold a single value
+            per feature.
 
         Returns
         -------
         X_scaled : ndarray of float, same shape as X
-            The scaled rows. float32 where `X` is, else float64.
+            The scaled rows. float32 if `X` is float32, else float64.
 
         Raises
         ------
         ValueError
-            If `X` has not the axes that `fit` saw, if the corpus of a row is ambiguous, or if
-            `groups` does not name one group per row.
+            If `X` has another number of axes than in `fit`, if the corpus of a row is ambiguous, or
+            if `groups` does not name one group per row.
 
         Warns
         -----
@@ -257,14 +257,14 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         for (number, name), rows in _parts(numbers, _group_names(groups, len(X))).items():
             scaler = self.scalers_.get((corpora[number], name))
             if scaler is None and _n_values(X[rows]) < 2:
-                # By its own statistics a single value is 0, whatever it was.
+                # Its own statistics would turn any single value into 0.
                 scaler = self.scalers_[corpora[number], None]
                 too_small.append(name)
             scaled[rows] = _scale(scaler or self._statistics(X[rows]), X[rows])
         if too_small:
             warn_caller(
-                f"Of the groups {too_small}, which fit did not see, there is but one row each: "
-                "scaled by the statistics of the corpus. Pass more rows of them, or no groups.",
+                f"The new groups {too_small} have one row each and are scaled by the statistics of "
+                "their corpus. Pass more rows of these groups, or no groups.",
                 UserWarning,
             )
         return scaled
@@ -276,22 +276,22 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _statistics(self, X: NDArray[Any]) -> StandardScaler:
         scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
-        # A global wish for data frames concerns what the user gets, not this inner step.
+        # A global set_output concerns the output of CorpusScaler, not this inner step.
         return scaler.set_output(transform="default").fit(_flat(X))
 
     def _corpus(self, number: int | None) -> int:
-        """Find the corpus of `fit` that rows of a number belong to; None stands for the target."""
-        known = sorted({corpus for corpus, _ in self.scalers_})
+        """Find the fitted corpus for a number in `sample_domain`; None means the target."""
+        fitted = sorted({corpus for corpus, _ in self.scalers_})
         is_target = number is None or number < 0
-        mates = [corpus for corpus in known if (corpus < 0) == is_target] or known
-        if number in mates:
+        candidates = [corpus for corpus in fitted if (corpus < 0) == is_target] or fitted
+        if number in candidates:
             return number
-        if len(mates) > 1:
+        if len(candidates) > 1:
             raise ValueError(
-                f"The corpus of the rows is ambiguous: fit saw {mates}, and sample_domain is "
+                f"The corpus of the rows is ambiguous: fit saw {candidates}, and sample_domain is "
                 f"{number}. Pass the number of the corpus of each row as sample_domain."
             )
-        return mates[0]
+        return candidates[0]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -300,12 +300,12 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     @available_if(_gives_columns)
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
-        """Name the columns, which are those of the input; not for spectrograms.
+        """Return the names of the columns, which are those of the input; not for spectrograms.
 
         Parameters
         ----------
         input_features : array-like of str, shape (n_features,), optional
-            Names of the input where `fit` saw none.
+            Names of the input columns if `fit` saw none.
 
         Returns
         -------
@@ -316,12 +316,12 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 def _group_names(groups: Any, n: int, parameter: str = "groups") -> NDArray[np.object_]:
-    """Hold one group per row, all None (the whole corpus) where there are no groups."""
+    """Return one group per row, or None (the whole corpus) for each row if there are no groups."""
     names = np.full(n, None, dtype=object)
     if groups is None:
         return names
     if n_rows(groups) != n:
-        raise ValueError(f"{parameter} and its rows differ in number: {n_rows(groups)} != {n}.")
+        raise ValueError(f"{parameter} must have one entry per row: {n_rows(groups)} != {n}.")
     values = np.asarray(groups, dtype=object)
     if values.ndim != 1:
         raise ValueError(
@@ -330,7 +330,7 @@ def _group_names(groups: Any, n: int, parameter: str = "groups") -> NDArray[np.o
         )
     names[:] = values
     for row, name in enumerate(names):
-        # NaN differs from itself; whether the NA of pandas does is again NA.
+        # NaN differs from itself, but for the NA of pandas the comparison gives NA.
         if name is None or type(name).__name__ == "NAType" or name != name:
             raise ValueError(f"{parameter} must name a group for every row; row {row} has {name}.")
     return names
@@ -345,12 +345,12 @@ def _parts(numbers: NDArray[Any], names: NDArray[np.object_]) -> dict[tuple[int,
 
 
 def _flat(X: NDArray[Any]) -> NDArray[Any]:
-    """Lay the frames of all spectrograms below one another: (n * n_frames, n_bins)."""
+    """Stack the frames of all spectrograms: (n * n_frames, n_bins)."""
     return X if X.ndim == 2 else np.moveaxis(X, 1, -1).reshape(-1, X.shape[1])
 
 
 def _n_values(X: NDArray[Any]) -> int:
-    """Count the values of a feature, without the padding."""
+    """Count the values of a feature without padding."""
     return int(np.count_nonzero(~np.isnan(_flat(X)[:, 0])))
 
 

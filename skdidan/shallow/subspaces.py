@@ -1,4 +1,4 @@
-"""Shallow alignment: subspaces in which source and target lie close together."""
+"""Transfer component analysis (TCA): components in which source and target lie close together."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["TCA"]
 
 _KERNELS = ("linear", "poly", "precomputed", "rbf")
 _DEFAULT_COMPONENTS = 32
-_BATCH_SIZE = 256  # rows of a kernel that are worked on at a time
+_BATCH_SIZE = 256  # rows of a kernel
 
 
 class Solution(NamedTuple):
     """Components, each in a column, with their eigenvalues."""
 
     eigenvalues: NDArray[Any]
-    weights: NDArray[Any]  # what takes features, or a row of the kernel, to the components
-    Z: NDArray[Any]  # the rows of both domains, mapped
-    W: NDArray[Any]  # the vectors of the eigenproblem
+    weights: NDArray[Any]  # maps features, or a row of the kernel, to the components
+    Z: NDArray[Any]  # the mapped rows of both domains
+    W: NDArray[Any]  # eigenvectors, one entry per row of both domains
 
     def leading(self, n_components: int) -> Solution:
         """Set all components but the leading ones to zero."""
@@ -45,10 +45,10 @@ Solver = Callable[..., Solution]
 
 
 class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
-    r"""Transfer component analysis.
+    r"""Transfer component analysis (TCA): kernel components that bring the domain means together.
 
-    Finds functions of the features that keep the spread of the data while the means of source and
-    target come close. With the kernel matrix :math:`K` of all :math:`n = n_s + n_t` rows, the
+    TCA finds functions of the features that keep the spread of the data and bring the means of both
+    domains close together. With the kernel matrix :math:`K` of all :math:`n = n_s + n_t` rows, the
     centring matrix :math:`H = I - \mathbf{1}\mathbf{1}^\top / n` and :math:`L = e e^\top`, where
     :math:`e_i = 1 / n_s` for a source row and :math:`-1 / n_t` for a target row, it solves
 
@@ -56,23 +56,23 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
               \quad \text{subject to} \quad W^\top K H K W = n I
 
     and maps rows to :math:`K W`. The first term is the squared distance of the projected means
-    (the MMD), so that the solution consists of the leading eigenvectors of
+    (the MMD). The solution consists of the leading eigenvectors of
 
     .. math:: K H K w = \lambda (K L K + \mu I) w .
 
-    The paper writes :math:`I` in place of :math:`n I`; the factor only gives every component unit
-    variance over the rows of both domains, however many they are.
+    The paper has :math:`I` instead of :math:`n I`. The factor gives each component unit variance
+    over the rows of both domains, whatever their number.
 
     Parameters
     ----------
     n_components : int, default=None
-        Number of components. None takes 32, or as many as the data allow where that is fewer: the
-        number of rows of both domains and, with the linear and poly kernels, the dimension of
-        their functions.
+        Number of components. None takes 32, or as many as the data allow if that is fewer: the
+        number of rows of both domains and, for the linear and poly kernels, the dimension of their
+        feature space.
     kernel : {"linear", "poly", "rbf", "precomputed"}, default="linear"
         ``k(x, z) = x' z``, ``(gamma x' z + coef0)^degree`` or ``exp(-gamma ||x - z||^2)``. With
-        "precomputed" every row holds its kernel with the n rows of the fit instead of features:
-        the source, then the target; with `sample_domain` in the order in which they came.
+        "precomputed", each row holds its kernel values with the n rows of the fit: source rows
+        first, then target rows; with `sample_domain`, in the order of the stacked rows.
     gamma : float > 0, default=None
         Scale of the poly and rbf kernels. None takes one over the variance of the rows of both
         domains, summed over the features; the mean squared distance of two rows is then
@@ -82,36 +82,36 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
     coef0 : float >= 0, default=1.0
         Constant of the poly kernel.
     mu : float > 0, default=1.0
-        Weight of the regulariser :math:`\operatorname{tr}(W^\top W)`, as in the paper: the smaller
-        it is, the closer come the means of the domains, and the rougher may be the functions. It
-        is to be seen against :math:`\|K e\|^2`, and so grows with the scale of the features.
+        Weight of the regulariser :math:`\operatorname{tr}(W^\top W)`, as in the paper. Smaller
+        values bring the means closer together and allow rougher functions. Its effect depends on
+        :math:`\|K e\|^2`, so useful values grow with the scale of the features.
     n_landmarks : int > 0, default=None
-        Number of rows, drawn at random, on which the poly and rbf kernels are expanded (the
-        Nyström method, `sklearn.kernel_approximation.Nystroem`), for data whose kernel matrix would
-        be too large. Time and memory then grow with the rows, not with their square. None takes the
-        exact kernel.
+        Number of random rows that approximate the poly or rbf kernel (Nyström method,
+        `sklearn.kernel_approximation.Nystroem`). Use it if the kernel matrix is too large: time and
+        memory then grow with the number of rows, not with its square. None takes the exact kernel.
     random_state : int, RandomState or None, default=None
-        Draws the landmarks.
+        Seed of the landmarks.
 
     Attributes
     ----------
     eigenvalues_ : ndarray of float, shape (n_components,)
         The :math:`\lambda`, in descending order. The objective at the solution is
         :math:`n \sum_i 1 / \lambda_i`.
-    components_ : ndarray of float, shape (n_components, n_features)
-        Directions in the space of the features, or of the expansion on landmarks, of shape
-        (n_components, n_landmarks); only with these or the linear kernel.
+    components_ : ndarray of float, shape (n_components, n_features) or (n_components, n_landmarks)
+        Directions in the space of the features or of the landmarks; only with the linear kernel or
+        landmarks.
     weights_ : ndarray of float, shape (n, n_components)
-        :math:`W`, for the rows of `X_fit_` or the columns of a precomputed kernel; only with these.
+        :math:`W`, one row per row of `X_fit_` or per column of a precomputed kernel; only with
+        these.
     X_fit_ : ndarray of float, shape (n, n_features)
         Source rows, then target rows; only with an exact poly or rbf kernel.
     landmarks_ : Nystroem
-        The expansion, of rows less `centre_`; only with landmarks.
+        The approximation, for rows minus `centre_`; only with landmarks.
     centre_ : ndarray of float, shape (n_features,)
-        What is taken off the rows before the kernel: their mean for the rbf kernel, which sees
-        differences alone, else zeros; only with the poly and rbf kernels.
+        Subtracted from the rows before the kernel is computed: their mean for the rbf kernel, zeros
+        for the poly kernel; only with these.
     gamma_ : float
-        The scale in use; only with the poly and rbf kernels.
+        The scale used; only with the poly and rbf kernels.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -119,35 +119,34 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
 
     Notes
     -----
-    None of :math:`L`, :math:`H`, :math:`KLK` or :math:`KHK` is formed. With :math:`k = K e`,
-    :math:`A = K L K + \mu I = k k^\top + \mu I` has the inverse root
-    :math:`A^{-1/2} = (I - k k^\top / (a + \sqrt{\mu a})) / \sqrt{\mu}`,
-    :math:`a = \mu + \|k\|^2`. The leading eigenvectors of the symmetric
-    :math:`A^{-1/2} K H K A^{-1/2}` are the right singular vectors of :math:`C = H K A^{-1/2}`, and
-    the eigenvalues its squared singular values. Small problems are solved by a singular value
-    decomposition, which sees components that are smaller by a square root than those an
-    eigendecomposition does; large ones by the Lanczos method on :math:`C^\top C`. The linear kernel
-    with fewer features than rows is solved in the space of the features, so that :math:`K` is not
-    formed either.
+    The matrices :math:`L`, :math:`H`, :math:`KLK` and :math:`KHK` are never formed. With
+    :math:`k = K e` and :math:`a = \mu + \|k\|^2`, :math:`A = K L K + \mu I = k k^\top + \mu I` has
+    the inverse root :math:`A^{-1/2} = (I - k k^\top / (a + \sqrt{\mu a})) / \sqrt{\mu}`. The
+    leading eigenvectors of the symmetric :math:`A^{-1/2} K H K A^{-1/2}` are the right singular
+    vectors of :math:`C = H K A^{-1/2}`, and its eigenvalues are the squared singular values. Small
+    problems use a singular value decomposition, which resolves components smaller by a square root
+    than an eigendecomposition does. Large problems use the Lanczos method on :math:`C^\top C`. The
+    linear kernel with fewer features than rows is solved in the space of the features, without
+    forming :math:`K`.
 
-    A component whose eigenvalue is zero to machine precision, as for data of lower rank, is zero.
-    Features of very different scales, or far from zero, use up the precision; `CorpusScaler` or
-    `sklearn.preprocessing.StandardScaler` mends that.
+    A component is zero if its eigenvalue is zero to machine precision, as for data of lower rank.
+    Features of very different scales, or far from zero, lose precision; scale them first, by
+    `CorpusScaler` or `sklearn.preprocessing.StandardScaler`.
 
-    An exact kernel takes :math:`8 n^2` bytes, to which the Lanczos method adds next to nothing. A
-    precomputed one is copied once, that of stacked domains twice.
+    An exact kernel takes :math:`8 n^2` bytes; the Lanczos method adds almost nothing. A precomputed
+    kernel is copied once, or twice for stacked domains.
 
-    In searches and cross-validations of an `AdaptationPipeline` that begins with it, a precomputed
-    kernel is split as scikit-learn does it, row and column alike, if it is square: in the call
-    shape with `sample_domain`. In a `sklearn.pipeline.Pipeline`, which knows of no domains, the
-    classifier would learn the rows and labels of the target, too.
+    Searches and cross-validations split a square precomputed kernel by rows and columns, as usual
+    in scikit-learn, if an `AdaptationPipeline` starts with this step and the domains are stacked
+    (`sample_domain`). A `sklearn.pipeline.Pipeline` does not know the domains: its classifier would
+    also learn from the rows and labels of the target.
 
-    Where the domains have the same mean, as after `CorpusScaler`, the linear kernel leaves
-    :math:`K e = 0`: the components are those of a whitened PCA of all rows, whatever `mu` is. Take
-    the rbf kernel there.
+    If the domains have equal means, as after `CorpusScaler`, the linear kernel gives
+    :math:`K e = 0`: the components are those of a whitened PCA of all rows, for any `mu`. Use the
+    rbf kernel in that case.
 
-    Without a target the first term vanishes. The components then are those of kernel PCA if the
-    kernel is centred, as the linear one is on centred features, scaled to unit variance.
+    Without a target the first term vanishes. For a centred kernel, such as the linear one on
+    centred features, the components are then those of kernel PCA, scaled to unit variance.
 
     References
     ----------
@@ -156,7 +155,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
 
     Examples
     --------
-    Two features, of which the second is shifted between the domains:
+    Two features; the second one is shifted between the domains:
 
     >>> import numpy as np
     >>> from skdidan import TCA
@@ -192,7 +191,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
 
     def _fit(self, domains: Domains) -> None:
         self._find_components(self._solver(domains), domains)
-        self._warn_of_zeros()
+        self._warn_about_zeros()
 
     def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
         if hasattr(self, "landmarks_"):
@@ -214,25 +213,25 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             self.weights_ = solution.weights
 
     def _solver(self, domains: Domains) -> Solver:
-        """Prepare the kernel of the rows, for any contrasts."""
+        """Prepare the kernel, and return a function that solves the problem for any contrasts."""
         parts = [domains.X_src] if domains.X_tgt is None else [domains.X_src, domains.X_tgt]
         rows = np.concatenate(parts, dtype=np.float64)
         if self.kernel == "precomputed" and len(rows) != rows.shape[1]:
             raise ValueError(
-                "kernel='precomputed' takes a column for each row of the source and then of the "
-                f"target; got {len(rows)} rows and {rows.shape[1]} columns."
+                "kernel='precomputed' needs one column for each source row, then for each target "
+                f"row; got {len(rows)} rows and {rows.shape[1]} columns."
             )
         self._n_features_out = self._count_components(*rows.shape)
         self._n_rows = len(rows)
         for name in ("components_", "weights_", "X_fit_", "landmarks_", "centre_", "gamma_"):
-            self.__dict__.pop(name, None)  # what an earlier fit with another kernel left
+            self.__dict__.pop(name, None)  # left by an earlier fit with another kernel
         if self.kernel == "linear":
             return self._linear_solver(rows)
         if self.kernel == "precomputed":
             noise = max(np.finfo(part.dtype).eps for part in parts) ** 0.5
             return self._precomputed_solver(rows, domains.order, noise)
         self.gamma_ = self.gamma or kernel_scale(rows)
-        # Only differences of rows count, which would drown in rounding errors far from zero.
+        # Far from zero, the differences of rows would drown in rounding errors.
         self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
         if self.n_landmarks is None:
             self.X_fit_ = rows
@@ -248,7 +247,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
     def _linear_solver(self, rows: NDArray[Any]) -> Solver:
         n, n_features = rows.shape
         if n_features < n:
-            # In the left singular vectors U of the rows, K is diagonal and w = U v.
+            # In the basis of the left singular vectors U of the rows, K is diagonal and w = U v.
             U, root, Vt = thin_svd(rows)
             kept = root > np.finfo(float).eps * n * root[0]
             U, root, V = U[:, kept], root[kept], Vt[kept].T
@@ -272,7 +271,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
     ) -> Solver:
         columns: NDArray[Any] | slice = slice(None)
         if order is not None:
-            # The rows of stacked data have been sorted by domain, their columns have not.
+            # The rows of stacked data are sorted by domain, but their columns are not.
             for rows in gen_batches(len(kernel), _BATCH_SIZE):
                 kernel[rows] = kernel[rows, order]
             columns = np.argsort(order)
@@ -293,20 +292,20 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
 
         return solve
 
-    def _warn_of_zeros(self) -> None:
+    def _warn_about_zeros(self) -> None:
         n_components = self._n_features_out
-        # The centring takes one dimension from the n rows, whatever the features are.
+        # Centring always removes one dimension from the n rows.
         expected, n_real = min(n_components, self._n_rows - 1), np.count_nonzero(self.eigenvalues_)
         if n_real < expected:
             cause = (
-                "the precomputed kernel is of lower rank. Take"
+                "The precomputed kernel has a lower rank: use"
                 if self.kernel == "precomputed"
-                else "features are few, constant or collinear, or differ too much in scale. Scale "
-                "them first, or take"
+                else "The features are few, constant, collinear or of very different scales: scale "
+                "them first, or use"
             )
             warn_caller(
-                f"{n_components - n_real} of {n_components} components of {type(self).__name__} "
-                f"are zero, being negligible: {cause} fewer components.",
+                f"Only {n_real} of {n_components} {type(self).__name__} components are "
+                f"non-negligible; the others are set to zero. {cause} fewer components.",
                 UserWarning,
             )
 
@@ -330,26 +329,26 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             check_count("n_landmarks", self.n_landmarks)
             if self.kernel in ("linear", "precomputed"):
                 raise ValueError(
-                    "n_landmarks goes with kernel='rbf' or 'poly', whose matrix it keeps small; "
-                    f"got kernel={self.kernel!r}. Leave it None."
+                    "n_landmarks works with kernel='rbf' or 'poly' only; got "
+                    f"kernel={self.kernel!r}. Set n_landmarks=None."
                 )
 
     def _count_components(self, n: int, n_features: int) -> int:
         limit = min(n, n_features) if self.kernel == "linear" else min(n, self.n_landmarks or n)
         if self.n_components is None:
-            if self.kernel == "poly":  # as many as there are monomials, without the constant one
+            if self.kernel == "poly":  # the number of monomials without the constant one
                 n_variables = n_features + bool(self.coef0)
                 n_monomials = math.comb(n_variables + self.degree - 1, self.degree)
                 limit = min(limit, n_monomials - bool(self.coef0))
             return min(_DEFAULT_COMPONENTS, limit)
         if check_count("n_components", self.n_components) > limit:
-            cause = f"n_samples={n} (of both domains)"
+            bounds = f"n_samples={n} of both domains"
             if self.kernel == "linear":
-                cause += f" nor n_features={n_features}, with kernel='linear'"
+                bounds += f" or n_features={n_features} (kernel='linear')"
             elif self.n_landmarks is not None:
-                cause += f" nor n_landmarks={self.n_landmarks}"
+                bounds += f" or n_landmarks={self.n_landmarks}"
             raise ValueError(
-                f"n_components must not exceed {cause}; got {self.n_components}. Take at most "
+                f"n_components must not exceed {bounds}; got {self.n_components}. Use at most "
                 f"{limit}, or None."
             )
         return int(self.n_components)
@@ -363,37 +362,40 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
 def kernel_scale(rows: NDArray[Any]) -> float:
     """Return one over the variance of the rows, summed over the features; 1 for identical rows."""
     spread = rows.var(axis=0).sum()
-    # Identical rows may differ from their mean by a rounding error.
+    # The mean of identical rows may differ from them by a rounding error.
     noise = np.finfo(float).eps * np.square(rows).mean(axis=0).sum()
     return float(1 / spread) if spread > noise else 1.0
 
 
 def marginal_contrast(n_source: int, n_target: int) -> NDArray[Any]:
-    """Return the column e by which K e is the difference of the domain means; no target: zero."""
+    """Return the column e, whose product with the rows is the difference of the domain means.
+
+    It is zero if there is no target.
+    """
     if not n_target:
         return np.zeros((n_source, 1))
     return np.repeat([1 / n_source, -1 / n_target], [n_source, n_target])[:, None]
 
 
 def _check_kernel(kernel: NDArray[Any], noise: float) -> None:
-    """Raise a ValueError for a square matrix that is not symmetric, or one of distances."""
+    """Raise a ValueError for a matrix that is not symmetric, or holds distances."""
     noise = noise * max(kernel.max(), -kernel.min())
     batches = gen_batches(len(kernel), _BATCH_SIZE)
     difference = max(np.abs(kernel[rows] - kernel[:, rows].T).max() for rows in batches)
     if difference > noise:
         raise ValueError(
-            "kernel='precomputed' takes a symmetric matrix; entries differ by up to "
-            f"{difference:.1e} from those across the diagonal. Bring the columns into the "
-            "order of the rows: source, then target; with sample_domain as they are stacked."
+            "kernel='precomputed' needs a symmetric matrix; entries differ by up to "
+            f"{difference:.1e} across the diagonal. Sort the columns like the rows: source, then "
+            "target; with sample_domain, in the order of the stacked rows."
         )
     if noise > 0 and np.abs(kernel.diagonal()).max() <= noise:
         raise ValueError(
-            "kernel='precomputed' takes a kernel; got a matrix with zeros on its diagonal, as that "
-            "of distances has. Make one of distances D by np.exp(-gamma * D**2)."
+            "kernel='precomputed' needs a kernel; got a matrix with a zero diagonal, such as a "
+            "matrix of distances. Turn distances D into a kernel by np.exp(-gamma * D**2)."
         )
 
 
 def _signs(Z: NDArray[Any]) -> NDArray[Any]:
-    """Signs that make the largest entry of each column positive."""
+    """Return the signs that make the largest entry of each column positive."""
     largest = np.abs(Z).argmax(axis=0)
     return np.where(Z[largest, np.arange(Z.shape[1])] < 0, -1.0, 1.0)

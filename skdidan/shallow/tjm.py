@@ -1,4 +1,4 @@
-"""Transfer joint matching: transfer components that rest on few rows of the source."""
+"""Transfer joint matching (TJM): transfer components that depend on few source rows."""
 
 from __future__ import annotations
 
@@ -12,85 +12,118 @@ from skdidan.shallow.subspaces import TCA, Solver, marginal_contrast
 
 __all__ = ["TJM"]
 
-# The epsilon of the Notes, over the longest row of the source after the first turn.
+# The epsilon of the Notes, relative to the largest source weight after the first iteration.
 _SMOOTHING = 1e-6
-# Share of the largest eigenvalue below which a component is lost in the rounding of the turns.
+# Components below this share of the largest eigenvalue drown in rounding errors.
 _NEGLIGIBLE = 1e-12
 
 
 class TJM(TCA):
-    r"""Transfer joint matching.
+    r"""Transfer joint matching (TJM): transfer components with a weight for each source row.
 
-    `TCA` in which a row of the source weighs the less, the less it helps. The kernel expansion
-    :math:`A` of the components has a row for each row of the data. Its :math:`n_t` rows
-    :math:`A_t` of the target are kept small in the square, as in `TCA`, but the :math:`n_s` rows
-    :math:`a_i` of the source in length, which takes some of them to zero [1]_:
+    Transfer components as in `TCA` that depend on few source rows. The kernel expansion :math:`A`
+    of the components has a row for each row of the data. The :math:`n_t` rows :math:`A_t` of the
+    target are penalised by their squared norm, as in `TCA`; the :math:`n_s` rows :math:`a_i` of the
+    source are penalised by their norm, which brings some of them to zero [1]_:
 
     .. math:: \min_A \operatorname{tr}(A^\top K L K A) + \mu \Bigl( \sum_{i=1}^{n_s} \|a_i\|
               + \|A_t\|_F^2 \Bigr) \quad \text{subject to} \quad A^\top K H K A = I ,
 
     with :math:`K`, :math:`L` and :math:`H` as in `TCA`. Rows are mapped to :math:`\sqrt n\, K A`,
-    so that every component has unit variance over the :math:`n` rows of both domains.
+    so that each component has unit variance over the :math:`n` rows of both domains.
 
     Parameters
     ----------
-    n_components, kernel, gamma, degree, coef0, n_landmarks, random_state
-        As in `TCA`; for the number of components see the Notes, too.
+    n_components : int, default=None
+        Number of components. None takes 32, or as many as the data allow if that is fewer: the
+        number of rows of both domains and, for the linear and poly kernels, the dimension of their
+        feature space. Negligible components are set to zero, see the Notes.
+    kernel : {"linear", "poly", "rbf", "precomputed"}, default="linear"
+        ``k(x, z) = x' z``, ``(gamma x' z + coef0)^degree`` or ``exp(-gamma ||x - z||^2)``. With
+        "precomputed", each row holds its kernel values with the n rows of the fit: source rows
+        first, then target rows; with `sample_domain`, in the order of the stacked rows.
+    gamma : float > 0, default=None
+        Scale of the poly and rbf kernels. None takes one over the variance of the rows of both
+        domains, summed over the features.
+    degree : int > 0, default=3
+        Degree of the poly kernel.
+    coef0 : float >= 0, default=1.0
+        Constant of the poly kernel.
     mu : float > 0, default=1.0
         Weight of the regulariser, the :math:`\lambda` of the paper.
+    n_landmarks : int > 0, default=None
+        Number of random rows that approximate the poly or rbf kernel (Nyström method). None takes
+        the exact kernel.
+    random_state : int, RandomState or None, default=None
+        Seed of the landmarks.
     max_iter : int > 0, default=10
-        Most turns, as many as the authors take; 1 is `TCA`, less the components that the Notes
-        exclude. Each costs as much as `TCA`; with thousands of rows and a poly or rbf kernel, take
-        `n_landmarks`.
+        Maximum number of iterations; the paper uses 10. 1 gives `TCA`, except for the components
+        that are set to zero. Each iteration costs as much as `TCA`; for thousands of rows and a
+        poly or rbf kernel, use `n_landmarks`.
     tol : float >= 0, default=1e-4
-        It ends sooner where a turn lowers the objective by no more than this share.
+        Stops early once the relative decrease of the objective is at most this.
 
     Attributes
     ----------
-    objectives_ : ndarray of float, shape (n_turns,)
-        The objective after each turn. None is above the one before.
+    objectives_ : ndarray of float, shape (n_iter_,)
+        Objective after each iteration; it never rises.
     source_weights_ : ndarray of float, shape (n_source,)
-        The lengths :math:`\|a_i\|`.
+        The norms :math:`\|a_i\|`.
     n_iter_ : int
-        Number of turns.
+        Number of iterations.
     eigenvalues_ : ndarray of float, shape (n_components,)
-        Those of the last turn, in descending order.
+        Eigenvalues of the last iteration, in descending order.
+    components_ : ndarray of float, shape (n_components, n_features) or (n_components, n_landmarks)
+        Directions in the space of the features or of the landmarks; only with the linear kernel or
+        landmarks.
     weights_ : ndarray of float, shape (n, n_components)
-        :math:`\sqrt n\, A`, for the rows of `X_fit_` or the columns of a precomputed kernel; only
+        :math:`\sqrt n\, A`, one row per row of `X_fit_` or per column of a precomputed kernel; only
         with these.
-    components_, X_fit_, landmarks_, centre_, gamma_
-        As in `TCA`.
-    n_features_in_, feature_names_in_
-        As in `TCA`.
+    X_fit_ : ndarray of float, shape (n, n_features)
+        Source rows, then target rows; only with an exact poly or rbf kernel.
+    landmarks_ : Nystroem
+        The approximation, for rows minus `centre_`; only with landmarks.
+    centre_ : ndarray of float, shape (n_features,)
+        Subtracted from the rows before the kernel is computed; only with the poly and rbf kernels.
+    gamma_ : float
+        The scale used; only with the poly and rbf kernels.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str, shape (n_features,)
+        Names of the columns; only for data frames.
 
     Notes
     -----
-    A turn solves
+    Each iteration solves
 
     .. math:: K H K a = \lambda (K L K + \mu G) a
 
-    for the diagonal :math:`G` that is 1 for the target and
-    :math:`1 / (2 \sqrt{\|a_i\|^2 + \varepsilon^2})`, by the turn before, for the source; in the
-    first turn it is 1 throughout. As a square root lies below its tangent, no exact turn raises the
-    objective with :math:`\sqrt{\|a_i\|^2 + \varepsilon^2}` in place of :math:`\|a_i\|`, which is
-    that of `objectives_`. :math:`\varepsilon` is a millionth of the longest row of the source after
-    the first turn.
+    with a diagonal :math:`G`. In the first iteration :math:`G` is the identity. Later it is 1 for
+    target rows and :math:`1 / (2 \sqrt{\|a_i\|^2 + \varepsilon^2})` for source rows, with
+    :math:`a_i` from the previous iteration. A square root lies below its tangents, so an exact
+    iteration never raises the objective with :math:`\sqrt{\|a_i\|^2 + \varepsilon^2}` in place of
+    :math:`\|a_i\|`. `objectives_` holds this smoothed objective. :math:`\varepsilon` is a millionth
+    of the largest :math:`\|a_i\|` after the first iteration.
 
-    The first turn settles the number of components: those of an eigenvalue below :math:`10^{-12}`
-    of the largest, which rounding errors would move from turn to turn, are zero. A turn that raises
-    the objective all the same is dropped, and ends it.
+    The first iteration fixes the number of components. Those with an eigenvalue below
+    :math:`10^{-12}` of the largest are set to zero, since rounding errors would change them in each
+    iteration. If rounding errors still raise the objective, that iteration is discarded and the
+    algorithm stops.
 
-    With :math:`v = G^{1/2} a` this is the problem of `TCA`, :math:`K G^{-1/2}` standing for
-    :math:`K`, and is solved as there: in the space of the features, or landmarks, where these are
-    fewer than the rows. :math:`K G^{-1/2}` takes as much memory again as an exact kernel does.
+    The substitution :math:`v = G^{1/2} a` turns the problem into that of `TCA` with
+    :math:`K G^{-1/2}` in place of :math:`K`. It is solved in the same way: in the space of the
+    features, or landmarks, if these are fewer than the rows. :math:`K G^{-1/2}` takes as much
+    memory as an exact kernel.
 
-    The constraint makes rows of :math:`A` much shorter than 1, so that their lengths outweigh their
-    squares. After enough turns the components commonly rest on the target alone, and
-    `source_weights_` are zero but for rounding; where these matter, take few turns.
+    The constraint makes the rows of :math:`A` much shorter than 1, so their norms outweigh their
+    squared norms. After enough iterations the components usually depend on the target alone, and
+    `source_weights_` are zero up to rounding. Use few iterations if you need these weights.
 
-    It also makes the columns of :math:`A` the longer, the smaller their eigenvalues are. The last
-    components so make up most of the objective and of `source_weights_`, which may be others
-    altogether with another `n_components`; where they matter, take few components as well.
+    Under the constraint, columns of :math:`A` with smaller eigenvalues are longer. The last
+    components therefore dominate the objective and `source_weights_`, which may change completely
+    with `n_components`. Use few components if you need these weights.
+
+    The notes of `TCA` on memory, the scale of the features and precomputed kernels apply here, too.
 
     References
     ----------
@@ -148,21 +181,22 @@ class TJM(TCA):
             if len(objectives) == 1:
                 n_real = np.sum(solution.eigenvalues > _NEGLIGIBLE * solution.eigenvalues[0])
             solution = solution.leading(n_real)
-            squares = np.square(solution.W).sum(axis=1) / n  # of the rows of A
+            squares = np.square(solution.W).sum(axis=1) / n  # squared norms of the rows of A
             if len(objectives) == 1:
                 smoothing = _SMOOTHING**2 * squares[:n_source].max() or 1.0
-            lengths = np.sqrt(squares[:n_source] + smoothing)
-            regulariser = lengths.sum() + squares[n_source:].sum()
+            norms = np.sqrt(squares[:n_source] + smoothing)
+            regulariser = norms.sum() + squares[n_source:].sum()
             distance = np.square(contrast.T @ solution.Z).sum() / n
             objective = float(distance + self.mu * regulariser)
+            # Exact iterations never raise the objective; rounding errors may.
             if objective > objectives[-1] or np.count_nonzero(solution.eigenvalues) < n_real:
-                break  # for rounding errors, as exact turns only lower it
+                break
             objectives.append(objective)
             self._keep(solution)
             self.source_weights_ = np.sqrt(squares[:n_source])
             if objectives[-2] - objective <= self.tol * objective:
                 break
-            penalties[:n_source] = 0.5 / lengths
+            penalties[:n_source] = 0.5 / norms
         self.objectives_ = np.array(objectives[1:])
         self.n_iter_ = len(self.objectives_)
 

@@ -1,4 +1,4 @@
-"""Optimal transport: every row of the source moves to where its mass arrives in the target."""
+"""Optimal transport: move each source row to the target rows that receive its mass."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ __all__ = ["OptimalTransport"]
 _MAX_ITER = {"emd": 100_000, "sinkhorn": 1000, "sinkhorn_lpl1": 1000}
 _METRICS = ("cityblock", "euclidean", "sqeuclidean")
 _N_LINEARISATIONS = 10
-_SMOOTHING = 1e-3  # of the sum under the root, whose slope has no bound at zero
+_SMOOTHING = 1e-3  # added under the root, whose slope is unbounded at zero
 
 
 class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
     r"""Optimal transport of the source onto the target.
 
-    Both domains are piles of mass, a row of the source holding :math:`1 / n_s` and one of the
-    target :math:`1 / n_t`. The coupling :math:`\gamma` tells how much goes from where to where at
-    the least cost :math:`C_{ij}`, the distance of row `i` of the source from row `j` of the target
-    [1]_:
+    Each source row holds the mass :math:`1 / n_s`, and each target row :math:`1 / n_t`. The
+    coupling :math:`\gamma` moves the mass of the source to the target at the lowest cost, where
+    :math:`C_{ij}` is the distance between source row `i` and target row `j` [1]_:
 
     .. math:: \min_{\gamma \ge 0} \sum_{ij} \gamma_{ij} C_{ij}
               + \varepsilon \sum_{ij} \gamma_{ij} (\log \gamma_{ij} - 1)
@@ -43,36 +42,36 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
               \quad \text{subject to} \quad
               \sum_j \gamma_{ij} = \tfrac{1}{n_s}, \quad \sum_i \gamma_{ij} = \tfrac{1}{n_t} .
 
-    A row of the source becomes the mean of the target, weighted by where its mass goes:
-    :math:`n_s \sum_j \gamma_{ij} x^t_j`. A further row of the source, given to ``transform`` with
-    `sample_domain`, moves as far as the nearest one of the fit [3]_. Rows of the target stay as
-    they are.
+    A source row becomes the mean of the target rows, weighted by the mass they receive from it:
+    :math:`n_s \sum_j \gamma_{ij} x^t_j`. A new source row, given to ``transform`` with
+    `sample_domain`, moves by the same vector as the nearest source row of the fit [3]_. Target rows
+    do not change.
 
-    Solved by POT [2]_: ``pip install skdidan[ot]``.
+    The solver is POT [2]_: ``pip install skdidan[ot]``.
 
     Parameters
     ----------
     method : {"sinkhorn", "emd", "sinkhorn_lpl1"}, default="sinkhorn"
-        The terms in use. "emd" (earth mover's distance) has the first alone, and couples a row of
-        the source with few of the target. "sinkhorn" adds the entropy :math:`\varepsilon`, which
-        spreads the mass. "sinkhorn_lpl1" has all three: the last, over the classes `c` of the
-        source, keeps a row of the target from getting mass of several classes.
+        The terms of the objective. "emd" (earth mover's distance) uses the first one, and couples a
+        source row with few target rows. "sinkhorn" adds the entropy :math:`\varepsilon`, which
+        spreads the mass. "sinkhorn_lpl1" uses all three: the last one, over the classes `c` of the
+        source, keeps a target row from receiving mass from several classes.
     reg : float > 0, default=0.1
-        The weight :math:`\varepsilon`, against the costs after `norm`.
+        Weight :math:`\varepsilon` of the entropy, relative to the costs after `norm`.
     reg_cl : float >= 0, default=0.01
-        The weight :math:`\eta`.
+        Weight :math:`\eta` of the class term.
     metric : {"sqeuclidean", "euclidean", "cityblock"}, default="sqeuclidean"
-        The distance.
+        Distance between two rows.
     norm : {"median", "max"} or None, default="median"
-        What the costs are divided by, so that `reg` and `reg_cl` need not follow the scale and the
-        number of features; a median of zero gives way to that of the positive costs. None takes
-        them as they are.
+        Divisor of the costs, so that `reg` and `reg_cl` need not depend on the scale and the number
+        of features. If the median is zero, it is the median of the positive costs. None does not
+        divide.
     max_iter : int > 0, default=None
-        Most iterations. None takes 100,000 for "emd", else 1,000; "sinkhorn_lpl1" takes ten turns
-        of at most so many.
+        Maximum number of iterations. None takes 100,000 for "emd", else 1,000. "sinkhorn_lpl1" runs
+        Sinkhorn ten times with at most this many iterations each.
     tol : float > 0, default=1e-4
-        The iterations of Sinkhorn end when the sums over the source differ from :math:`1 / n_t` by
-        less than this share of it, in the root mean square.
+        Tolerance of Sinkhorn: the root mean square error of the masses of the target rows, relative
+        to :math:`1 / n_t`.
 
     Attributes
     ----------
@@ -81,10 +80,10 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
     X_fit_ : ndarray of float, shape (n_source, n_features)
         The source.
     transported_ : ndarray of float, shape (n_source, n_features)
-        The source, transported.
+        The transported source.
     n_iter_ : int or None
-        Number of iterations of Sinkhorn, those of all linearisations with "sinkhorn_lpl1"; 0
-        without a target, None for "emd", of which POT does not tell.
+        Number of Sinkhorn iterations, over all runs for "sinkhorn_lpl1"; 0 without a target; None
+        for "emd", since POT does not report it.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -92,19 +91,19 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
 
     Notes
     -----
-    Without a target the source stays as it is. `fit` raises an ImportError where POT is missing,
-    and a ValueError where rows of the source are left without mass, because `reg` is too small to
-    compute with, or `max_iter` for "emd".
+    Without a target the source does not change. `fit` raises an ImportError if POT is missing, and
+    a ValueError if source rows are left without mass: `reg` is then too small for the precision of
+    the computer, or, for "emd", `max_iter` is too small.
 
-    Time and memory grow with the product of the rows of both domains. At the peak `fit` holds about
-    5 matrices of :math:`n_s \times n_t` numbers in double precision with "emd", 8 with "sinkhorn"
-    and 11 with "sinkhorn_lpl1".
+    Time and memory grow with the product of the numbers of rows. At its peak `fit` holds about 5
+    matrices of :math:`n_s \times n_t` numbers in double precision for "emd", 8 for "sinkhorn" and
+    11 for "sinkhorn_lpl1".
 
-    The last term is concave. As in POT it is lowered by ten linearisations, each solved as
-    "sinkhorn" is and from where the last ended, with 0.001 added to the sum under its root.
+    The class term is concave. As in POT, ten linearisations lower it. Each is solved by Sinkhorn
+    and starts from the previous solution. 0.001 is added to the sum under the root.
 
-    POT imports TensorFlow and JAX where they are installed. The environment variables
-    ``POT_BACKEND_DISABLE_TENSORFLOW=1`` and ``POT_BACKEND_DISABLE_JAX=1`` keep it from that.
+    POT imports TensorFlow and JAX if they are installed. To prevent this, set the environment
+    variables ``POT_BACKEND_DISABLE_TENSORFLOW=1`` and ``POT_BACKEND_DISABLE_JAX=1``.
 
     References
     ----------
@@ -117,7 +116,7 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
 
     Examples
     --------
-    Of all ways to move two rows onto two others, the shortest:
+    The shortest way to move two rows onto two others:
 
     >>> import numpy as np
     >>> from skdidan import OptimalTransport
@@ -167,39 +166,39 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         costs = cdist(source, target, metric)
         if not np.isfinite(costs).all():
             raise ValueError(
-                f"metric={self.metric!r} overflows on features this large. Scale them first."
+                f"metric={self.metric!r} overflows on such large features. Scale them first."
             )
         if self.norm is None:
             return costs
-        unit = np.median(costs) if self.norm == "median" else costs.max()
-        if unit == 0 and costs.any():  # as where more than half of the pairs are equal
-            unit = np.median(costs[costs > 0])
-        return costs / (unit or 1.0)
+        scale = np.median(costs) if self.norm == "median" else costs.max()
+        if scale == 0 and costs.any():  # more than half of the pairs are equal
+            scale = np.median(costs[costs > 0])
+        return costs / (scale or 1.0)
 
     def _couple(self, costs: NDArray[Any], y_src: Any) -> NDArray[Any]:
         ot = _import_pot()
         a, b = (np.full(n, 1 / n) for n in costs.shape)
         max_iter = self.max_iter or _MAX_ITER[self.method]
         with warnings.catch_warnings():
-            # POT's warnings name parameters of its own, and some concern turns before the last.
+            # POT's warnings name its own parameters, and some concern runs before the last one.
             warnings.simplefilter("ignore")
             if self.method == "emd":
                 coupling, log = ot.emd(a, b, costs, numItermax=max_iter, log=True)
                 self.n_iter_, has_converged = None, log["warning"] is None
             else:
-                tol = self.tol / math.sqrt(len(b))  # of the Euclidean norm
-                # Logarithms neither vanish nor overflow, however far a row lies from the others.
+                tol = self.tol / math.sqrt(len(b))  # POT compares the Euclidean norm
+                # Logarithms neither underflow nor overflow for rows far from all others.
                 options = {"method": "sinkhorn_log", "numItermax": max_iter, "stopThr": tol}
                 solve = partial(ot.sinkhorn, a, b, reg=self.reg, log=True, **options)
                 coupling, log = solve(costs)
-                self.n_iter_ = log["niter"] + 1  # which counts from zero
+                self.n_iter_ = log["niter"] + 1  # POT counts from zero
                 if self._uses_classes():
-                    coupling = self._part_classes(solve, costs, y_src, coupling, log)
+                    coupling = self._separate_classes(solve, costs, y_src, coupling, log)
                 has_converged = bool(np.linalg.norm(coupling.sum(axis=0) - b) <= tol)
         self._check_coupling(coupling, has_converged, max_iter)
         return coupling
 
-    def _part_classes(
+    def _separate_classes(
         self,
         solve: Callable[..., tuple[NDArray[Any], dict[str, Any]]],
         costs: NDArray[Any],
@@ -207,13 +206,13 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         coupling: NDArray[Any],
         log: dict[str, Any],
     ) -> NDArray[Any]:
-        """Lower the last term, whose slopes add to the costs, from the coupling without it."""
-        classes, codes = np.unique(y_src, return_inverse=True)
-        members = (codes == np.arange(len(classes))[:, None]).astype(float)
+        """Lower the class term by adding its slopes to the costs, from the coupling without it."""
+        classes, y_idx = np.unique(y_src, return_inverse=True)
+        members = (y_idx == np.arange(len(classes))[:, None]).astype(float)
         for _ in range(1, _N_LINEARISATIONS):
             slopes = 0.5 / np.sqrt(members @ coupling + _SMOOTHING)  # (n_classes, n_target)
             start = log["log_u"], log["log_v"]
-            coupling, log = solve(costs + self.reg_cl * slopes[codes], warmstart=start)
+            coupling, log = solve(costs + self.reg_cl * slopes[y_idx], warmstart=start)
             self.n_iter_ += log["niter"] + 1
         return coupling
 
@@ -222,20 +221,20 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         if not sums.all() or not np.isfinite(sums).all():
             cure = f"max_iter={max_iter}" if self.method == "emd" else f"reg={self.reg}"
             raise ValueError(
-                f"method={self.method!r} left rows of the source without mass; raise {cure}."
+                f"method={self.method!r} left source rows without mass; increase {cure}."
             )
         if not has_converged:
             cures = "max_iter" if self.method == "emd" else "max_iter, reg or tol"
             warn_caller(
-                f"OptimalTransport stopped after max_iter={max_iter} iterations without having "
-                f"converged; raise {cures}.",
+                f"OptimalTransport did not converge in max_iter={max_iter} iterations; increase "
+                f"{cures}.",
                 UserWarning,
             )
 
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
         if np.array_equal(X, self.X_fit_):
             return self.transported_
-        # The quicker product of matrices would lose small distances far from zero.
+        # Distances by a matrix product are faster, but lose precision far from zero.
         nearest = cdist(X, self.X_fit_).argmin(axis=1)
         return X + (self.transported_ - self.X_fit_)[nearest]
 

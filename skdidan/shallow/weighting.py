@@ -1,4 +1,4 @@
-"""Instance weighting: source rows count the more, the more they look like the target."""
+"""Instance weighting: larger weights for source rows that resemble the target."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = ["KMM", "WeightedClassifier"]
 
 
 class KMM(DomainEstimator):
-    r"""Kernel mean matching: weights under which the source has the mean of the target.
+    r"""Kernel mean matching (KMM): weights that give the source the mean of the target.
 
-    In the space of a Gaussian kernel :math:`k(x, z) = e^{-\gamma \|x - z\|^2}` the weighted mean of
-    the source rows is brought to the mean of the target rows [1]_:
+    The weights :math:`\beta` bring the weighted mean of the source rows close to the mean of the
+    target rows, in the space of a Gaussian kernel :math:`k(x, z) = e^{-\gamma \|x - z\|^2}` [1]_:
 
     .. math:: \min_\beta \tfrac12 \beta^\top K \beta - \kappa^\top \beta
         \quad \text{subject to} \quad 0 \le \beta_i \le B, \quad
@@ -41,18 +41,19 @@ class KMM(DomainEstimator):
     Parameters
     ----------
     gamma : float > 0, default=None
-        Width of the kernel. None takes one over the variance of the rows of both domains, summed
+        Scale of the kernel. None takes one over the variance of the rows of both domains, summed
         over the features; the mean squared distance of two rows is then ``2 / gamma``.
     max_weight : float >= 1, default=1000.0
-        Bound `B` of the weights.
+        Upper bound `B` of each weight.
     eps : float >= 0, default=None
-        Tolerance of the mean weight. None takes :math:`1 - 1 / \sqrt{n_s}`, as the paper does.
+        Tolerance :math:`\varepsilon` of the mean weight. None takes :math:`1 - 1 / \sqrt{n_s}`, as
+        the paper does.
     tol : float > 0, default=1e-4
-        The problem counts as solved when the objective is at most this share of
-        :math:`\tfrac12 n_s^2 \, \overline{k(x^t, x^t)}`, half the squared length of what is
-        matched, above its minimum.
+        Tolerance of the objective, relative to
+        :math:`\tfrac12 n_s^2 \, \overline{k(x^t, x^t)}`: half the squared norm of the mean of the
+        target, times :math:`n_s^2`.
     max_iter : int > 0, default=10_000
-        Most iterations.
+        Maximum number of iterations.
 
     Attributes
     ----------
@@ -61,7 +62,7 @@ class KMM(DomainEstimator):
     n_iter_ : int
         Number of iterations.
     gamma_ : float
-        The width in use.
+        The scale used.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -69,8 +70,8 @@ class KMM(DomainEstimator):
 
     Notes
     -----
-    Solved by an accelerated projected gradient method with restarts [2]_, until the Frank-Wolfe
-    gap, a bound of what can be gained, falls below the tolerance.
+    The solver is an accelerated projected gradient method with restarts [2]_. It stops when the
+    Frank-Wolfe gap, an upper bound of the distance to the minimum, falls below the tolerance.
 
     References
     ----------
@@ -81,7 +82,7 @@ class KMM(DomainEstimator):
 
     Examples
     --------
-    The target looks like the second half of the source:
+    The target resembles the second half of the source:
 
     >>> import numpy as np
     >>> from skdidan import KMM
@@ -114,7 +115,7 @@ class KMM(DomainEstimator):
             return
         rows = np.concatenate([X_src, X_tgt])
         self.gamma_ = self.gamma or kernel_scale(rows)
-        rows = rows - rows.mean(axis=0)  # or differences would drown in rounding far from zero
+        rows = rows - rows.mean(axis=0)  # far from zero, differences would lose precision
         source, target = rows[: len(X_src)], rows[len(X_src) :]
         K = rbf_kernel(source, gamma=self.gamma_)
         kappa = len(source) * rbf_kernel(source, target, gamma=self.gamma_).mean(axis=1)
@@ -125,8 +126,8 @@ class KMM(DomainEstimator):
         )
         if gap > self.tol * scale:
             warn_caller(
-                f"KMM stopped after max_iter={self.max_iter} iterations with a relative gap of "
-                f"{gap / scale:.1e} > tol={self.tol:.1e}; raise max_iter or tol.",
+                f"KMM did not converge in max_iter={self.max_iter} iterations: the relative gap "
+                f"{gap / scale:.1e} exceeds tol={self.tol:.1e}. Increase max_iter or tol.",
                 UserWarning,
             )
 
@@ -156,15 +157,16 @@ def _estimator_has(method: str) -> Any:
 
 
 class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
-    """Any classifier, trained on the source with weights that make it look like the target.
+    """Train any classifier on the source, weighted to resemble the target.
 
     Parameters
     ----------
     estimator : classifier, default=None
-        Takes ``sample_weight`` in its ``fit``. None takes
+        A classifier whose ``fit`` takes ``sample_weight``. None takes
         `sklearn.linear_model.LogisticRegression`.
     weighting : estimator, default=None
-        Finds ``weights_`` of the source rows in ``fit(X_src, y_src, X_tgt)``. None takes `KMM`.
+        An estimator whose ``fit(X_src, y_src, X_tgt)`` sets ``weights_``, one weight per source
+        row. None takes `KMM`.
 
     Attributes
     ----------
@@ -205,8 +207,8 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         classifier = clone(self._default())
         if not has_fit_parameter(classifier, "sample_weight"):
             raise TypeError(
-                f"estimator must take sample_weight in its fit; {type(classifier).__name__} does "
-                "not."
+                "The fit method of estimator must take sample_weight; that of "
+                f"{type(classifier).__name__} does not."
             )
         if X_tgt is None:
             self.weights_ = np.ones(len(X_src))
@@ -217,14 +219,14 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         ]
         if lost:
             raise ValueError(
-                f"All source rows of {lost} have weight 0: nothing in the target looks like them. "
-                "Widen the weighting, as by a smaller gamma of KMM, or leave these classes out."
+                f"All source rows of {lost} have weight 0: no target row resembles them. Use a "
+                "smaller gamma in KMM, or drop these classes."
             )
         self.estimator_ = classifier.fit(X_src, y_src, sample_weight=self.weights_)
         self.classes_ = self.estimator_.classes_
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Predict the class of rows of the target.
+        """Predict the class of target rows.
 
         Parameters
         ----------
@@ -234,14 +236,14 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         Returns
         -------
         y : ndarray, shape (n_samples,)
-            Their classes.
+            The predicted classes.
         """
-        rows = self._rows(X)
+        rows = self._check_rows(X)
         return self.estimator_.predict(rows)
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[np.floating]:
-        """Predict the probability of each class for rows of the target.
+        """Predict the probability of each class for target rows.
 
         Parameters
         ----------
@@ -253,12 +255,12 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         probabilities : ndarray of float, shape (n_samples, n_classes)
             Columns in the order of `classes_`.
         """
-        rows = self._rows(X)
+        rows = self._check_rows(X)
         return self.estimator_.predict_proba(rows)
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[np.floating]:
-        """Score rows of the target as the classifier does.
+        """Compute the scores of the classifier for target rows.
 
         Parameters
         ----------
@@ -268,12 +270,12 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         Returns
         -------
         scores : ndarray of float, shape (n_samples,) or (n_samples, n_classes)
-            What the classifier returns.
+            Scores in the shape that the classifier returns.
         """
-        rows = self._rows(X)
+        rows = self._check_rows(X)
         return self.estimator_.decision_function(rows)
 
-    def _rows(self, X: Any) -> NDArray[Any]:
+    def _check_rows(self, X: Any) -> NDArray[Any]:
         check_is_fitted(self)
         return validate_data(self, open_target(X), reset=False)
 
@@ -284,8 +286,8 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
             weights = getattr(weighting.fit(X_src, y_src, X_tgt), "weights_", None)
         if np.shape(weights) != (len(X_src),):
             raise TypeError(
-                "weighting must be an estimator whose fit gives a weight to each source row, as "
-                f"weights_, such as KMM(); got {self.weighting!r}."
+                "weighting must be an estimator whose fit sets weights_, one weight per source "
+                f"row, such as KMM(); got {self.weighting!r}."
             )
         return weights
 
@@ -310,13 +312,13 @@ def _solve(
     step = 1 / float(scipy.linalg.eigvalsh(K, subset_by_index=[len(K) - 1] * 2)[0])
     weights = momentum = _project(np.ones(len(K)), upper, bounds)
     inertia, gap = 1.0, math.inf
-    for iteration in range(1, max_iter + 1):  # noqa: B007 - returned
+    for iteration in range(1, max_iter + 1):  # noqa: B007 - returned after the loop
         slope = K @ weights - kappa
         gap = float(slope @ (weights - _lowest_vertex(slope, upper, bounds)))
         if gap <= gap_tol:
             break
         moved = _project(momentum - step * (K @ momentum - kappa), upper, bounds)
-        if (momentum - moved) @ (moved - weights) > 0:  # the momentum leads uphill
+        if (momentum - moved) @ (moved - weights) > 0:  # the momentum points uphill: restart
             inertia, momentum = 1.0, weights
             moved = _project(weights - step * slope, upper, bounds)
         before, inertia = inertia, 0.5 * (1 + math.sqrt(1 + 4 * inertia**2))
@@ -326,7 +328,7 @@ def _solve(
 
 
 def _project(point: NDArray[Any], upper: float, bounds: tuple[float, float]) -> NDArray[Any]:
-    """Nearest point whose entries lie within [0, upper], and their sum within the bounds."""
+    """Return the nearest point with entries in [0, upper] and a sum within the bounds."""
     inside = np.clip(point, 0, upper)
     total = min(max(inside.sum(), bounds[0]), bounds[1])
     if inside.sum() == total:
@@ -340,11 +342,11 @@ def _project(point: NDArray[Any], upper: float, bounds: tuple[float, float]) -> 
 
 
 def _lowest_vertex(slope: NDArray[Any], upper: float, bounds: tuple[float, float]) -> NDArray[Any]:
-    """Minimise a linear function: fill entries to the brim from the steepest descent on."""
+    """Minimise a linear function over the feasible set: set the lowest slopes to `upper` first."""
     order = np.argsort(slope, kind="stable")
-    # Up to the lower bound all entries have to be filled, up to the upper one those that gain.
-    wanted = min(max(bounds[0], upper * np.count_nonzero(slope < 0)), bounds[1])
-    filled = np.clip(wanted - upper * np.arange(len(slope)), 0, upper)
+    # The sum must reach the lower bound; beyond it, only negative slopes lower the function.
+    total = min(max(bounds[0], upper * np.count_nonzero(slope < 0)), bounds[1])
+    filled = np.clip(total - upper * np.arange(len(slope)), 0, upper)
     vertex = np.empty_like(slope)
     vertex[order] = filled
     return vertex
