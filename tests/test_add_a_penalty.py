@@ -55,11 +55,9 @@ def test_newcomers_of_the_exercise_keep_the_contracts(copy):
     options = {"cwd": copy, "env": environment, "capture_output": True, "text": True}
     run = subprocess.run([sys.executable, "-c", code], check=False, **options)
     assert run.stdout.startswith(str(copy)), run.stderr
-    selected = (
-        "(TestPenalties or works_in_a_loop) and spread_distance or TestClassifiers and spread"
-    )
+    selected = "TestPenalties and spread_distance or (shapes or clone or fresh) and [spread]"
     arguments = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(copy)]
     arguments += ["test_contracts.py", "-k", selected]
     run = subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False, **options)
     assert run.returncode == 0, run.stdout
-    assert int(re.search(r"(\d+) passed", run.stdout)[1]) >= 15
+    assert int(re.search(r"(\d+) passed", run.stdout)[1]) >= 8

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from matplotlib.image import imread
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -197,7 +198,15 @@ def run_example(name, arguments, monkeypatch):
     module.main()
 
 
-@pytest.mark.parametrize("features", ["logmel", "functionals"])
+def n_colours(figure):
+    """Count the colours of a picture that are not grey; an empty pair of axes has none."""
+    pixels = imread(figure)[..., :3].reshape(-1, 3)
+    return len(np.unique(pixels[np.ptp(pixels, axis=1) > 0.1], axis=0))
+
+
+@pytest.mark.parametrize(
+    "features", [pytest.param("logmel", marks=pytest.mark.slow), "functionals"]
+)
 def test_compare_example(tmp_path, monkeypatch, capsys, features):
     arguments = ["--seeds", "1", "--epochs", "1", "--features", features]
     run_example("compare_transfer_baselines", [*arguments, "--output", str(tmp_path)], monkeypatch)
@@ -207,9 +216,10 @@ def test_compare_example(tmp_path, monkeypatch, capsys, features):
     lines = (tmp_path / f"synthetic-synthetic-{features}.csv").read_text().splitlines()
     assert lines[0] == "task,method,oracle,seed,uar,war,seconds"
     assert len(lines) == 9
-    assert (tmp_path / f"synthetic-synthetic-{features}.png").stat().st_size > 10_000
+    assert n_colours(tmp_path / f"synthetic-synthetic-{features}.png") > 5
 
 
+@pytest.mark.slow
 def test_compare_example_with_all_methods(tmp_path, monkeypatch, capsys):
     arguments = ["--seeds", "1", "--epochs", "1", "--features", "functionals", "--methods", "all"]
     run_example("compare_transfer_baselines", [*arguments, "--output", str(tmp_path)], monkeypatch)
@@ -259,7 +269,7 @@ def test_selection_example(tmp_path, monkeypatch, capsys):
     run_example("plot_select_without_labels", arguments, monkeypatch)
     printed = capsys.readouterr().out
     assert printed.count("regret") == 6
-    assert figure.stat().st_size > 10_000
+    assert n_colours(figure) > 5
 
 
 def test_reconstruction_example(tmp_path, monkeypatch, capsys):
@@ -268,7 +278,7 @@ def test_reconstruction_example(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert float(printed.split()[1]) > 40
     assert "of 100 source clips reconstruct a target clip" in printed
-    assert figure.stat().st_size > 10_000
+    assert n_colours(figure) > 5
 
 
 def readme_block(start):

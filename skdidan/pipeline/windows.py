@@ -348,8 +348,8 @@ def _embeddings(last: Any, Z: Any) -> NDArray[Any]:
         return last.embed(Z)
     if isinstance(Z, list):
         raise TypeError(
-            f"embed averages features, but {type(last).__name__} is given recordings as they are. "
-            "Begin the estimator with a transformer of audio, such as Functionals."
+            f"embed averages features, but the inputs of {type(last).__name__} are recordings. "
+            "Begin the estimator with an audio transformer, such as Functionals."
         )
     return np.asarray(Z)
 
