@@ -157,7 +157,7 @@ class JDAR(_LinearClassifier):
         The classes.
     pseudo_labels_ : ndarray, shape (n_target,), or None
         Target labels used in the last iteration; None if it used none.
-    objective_ : list of float, of n_iter_ entries
+    objective_ : list of float, of n_iterations entries
         Objective after each iteration, with the pseudo-labels of that iteration.
     n_iter_ : int
         Number of iterations.
@@ -280,7 +280,7 @@ class JIASL(_LinearClassifier):
         The classes.
     pseudo_labels_ : ndarray, shape (n_target,), or None
         Target labels used in the last iteration; None without a target.
-    objective_ : list of tuple of float, of n_iter_ entries
+    objective_ : list of tuple of float, of n_iterations entries
         Objective before the codes, after the codes and after the map of each iteration, with the
         pseudo-labels of that iteration. It never rises within an iteration. Empty without a target.
     n_iter_ : int

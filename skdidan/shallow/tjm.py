@@ -65,7 +65,7 @@ class TJM(TCA):
 
     Attributes
     ----------
-    objectives_ : ndarray of float, shape (n_iter_,)
+    objectives_ : ndarray of float, shape (n_iterations,)
         Objective after each iteration; it never rises.
     source_weights_ : ndarray of float, shape (n_source,)
         The norms :math:`\|a_i\|`.
