@@ -175,10 +175,12 @@ class Domains:
             order=None,
         )
 
-    def stack(self, values: Any = None) -> Any:
-        """Stack the rows of both domains, source first; or extend values of the source rows."""
-        if values is None:
-            return self.X_src if self.X_tgt is None else _concatenate(self.X_src, self.X_tgt)
+    def stack(self) -> Any:
+        """Stack the rows of both domains, source first."""
+        return self.X_src if self.X_tgt is None else _concatenate(self.X_src, self.X_tgt)
+
+    def lengthen(self, values: Any) -> Any:
+        """Extend values of the source rows to the rows of `stack`, where target rows are unread."""
         rows = np.arange(len(self.corpora))
         return take_rows(values, np.where(rows < self.n_source, rows, 0))
 

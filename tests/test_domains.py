@@ -124,7 +124,7 @@ def test_unstacking_undoes_stacking_and_labels_are_extended():
     again = domains.unstack(domains.stack())
     np.testing.assert_array_equal(again.X_src, X_SRC)
     np.testing.assert_array_equal(again.X_tgt, X_TGT)
-    assert domains.stack(Y_SRC).tolist() == ["anger", "fear", "anger", "anger", "anger"]
+    assert domains.lengthen(Y_SRC).tolist() == ["anger", "fear", "anger", "anger", "anger"]
 
 
 def test_parts_of_rows_keep_their_labels_corpora_and_groups():

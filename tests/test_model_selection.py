@@ -176,7 +176,7 @@ IGNORE_PREDICTIONS = {"coral", "mmd", "proxy_a"}
 
 
 def test_predicting_one_class_has_the_documented_values(halves):
-    """Which criteria prefer a classifier that predicts one class for all rows to a good one."""
+    """Some criteria prefer a classifier that predicts one class for all rows to a good one."""
     train, held_out, (X_tgt, _) = halves
     good = score(HONEST, LogisticRegression(C=0.1).fit(*train), held_out, X_tgt)
     one_class = score(HONEST, OneClass().fit(*train), held_out, X_tgt)

@@ -161,7 +161,7 @@ def fit_last(name: str, step: Any, domains: Domains) -> Any:
         if not any(p.name == "groups" or p.kind is p.VAR_KEYWORD for p in taken):
             raise TypeError(f"groups go to the last step, but {name!r}, {step!r}, takes none.")
         stacked = "sample_domain" in params
-        params["groups"] = domains.stack(domains.groups) if stacked else domains.groups
+        params["groups"] = domains.lengthen(domains.groups) if stacked else domains.groups
     return step.fit(X, y, **params)
 
 
@@ -187,7 +187,7 @@ def _fit_arguments(step: Any, domains: Domains) -> tuple[Any, Any, dict[str, Any
     if X_tgt is None or not takes_target(step):
         return X, y, {}
     if domains.has_several and _tells_corpora(step):
-        y = None if y is None else domains.stack(y)
+        y = None if y is None else domains.lengthen(y)
         return domains.stack(), y, {"sample_domain": domains.corpora}
     # A wrapper, such as a search, might slice an argument that has a length.
     return X, y, {"X_tgt": X_tgt if has_fit_parameter(step, "X_tgt") else Target(X_tgt)}
