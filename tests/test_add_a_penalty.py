@@ -46,18 +46,27 @@ def test_the_exercise_takes_five_places_and_forty_lines():
 
 
 def test_newcomers_of_the_exercise_keep_the_contracts(copy):
-    code = (
-        "import skdidan; from skdidan import SpreadClassifier, SpreadDistance; import torch; "
-        "value = SpreadDistance()(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [6.0]])); "
-        "assert abs(float(value) - 4) < 1e-4; print(skdidan.__file__)"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
-    options = {"cwd": copy, "env": environment, "capture_output": True, "text": True}
-    run = subprocess.run([sys.executable, "-c", code], check=False, **options)
-    assert run.stdout.startswith(str(copy)), run.stderr
+    code = """
+import sys
+import pytest
+import skdidan
+import torch
+
+value = skdidan.SpreadDistance()(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [6.0]]))
+assert abs(float(value) - 4) < 1e-4
+print(skdidan.__file__)
+sys.exit(pytest.main(sys.argv[1:]))
+"""
     selected = "TestPenalties and spread_distance or (shapes or clone or fresh) and [spread]"
     arguments = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(copy)]
-    arguments += ["test_contracts.py", "-k", selected]
-    run = subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False, **options)
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "test_contracts.py", "-k", selected],
+        check=False,
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout.startswith(str(copy)), run.stderr
     assert run.returncode == 0, run.stdout
     assert int(re.search(r"(\d+) passed", run.stdout)[1]) >= 8

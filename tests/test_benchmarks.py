@@ -281,6 +281,7 @@ class TestPeers:
         text = peers.compare_weights(runs[:1], runs[1:], same, 1.0)
         assert text == "objective +0.0e+00, correlation -1.0000, largest 1.5"
 
+    @pytest.mark.slow
     def test_runs_without_the_peers(self, benchmark, monkeypatch, capsys):
         arguments = ["--tables", "TCA, mu = 10", "Penalty of DANN"]
         arguments += ["--rows", "80", "--large", "160", "--seeds", "1"]
