@@ -155,8 +155,8 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
             weight = _ledoit_wolf_weight(rows, values)
         # The last one is the eigenvalue of all directions outside the span of the rows.
         values = np.append((1 - weight) * values + weight * variance, weight * variance)
-        powers = _powers(values, values.max() * n_features, exponent)
-        powers *= scale ** (2 * exponent)
+        is_real = values > values.max() * n_features * np.finfo(float).eps
+        powers = np.where(is_real, values, 1.0) ** exponent * is_real * scale ** (2 * exponent)
         outside = powers[-1] if len(values) <= n_features else 0.0
         return _Root(outside, axes, powers[:-1] - outside)
 
@@ -347,7 +347,7 @@ class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
         is_shared = sines < 1e-7
         ends = np.divide(residuals, sines, out=np.zeros_like(residuals), where=~is_shared)
         pairs = np.stack([starts, ends], axis=2)  # (n_features, n_components, 2)
-        roots = _power(_flow_integrals(self.angles_), 0.25)
+        roots = _flow_roots(self.angles_)
         self.components_ = np.einsum("fcp,cpq->cqf", pairs, roots).reshape(-1, len(pairs))
 
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
@@ -357,23 +357,11 @@ class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
         return (X - self.mean_target_) @ self.components_.T @ self.components_
 
 
-def _flow_integrals(angles: NDArray[Any]) -> NDArray[Any]:
-    """Integrate the products of ``(cos t a, sin t a)`` over t from 0 to 1: (n_angles, 2, 2)."""
-    double = 2 * angles
-    # sin(x) / x and (1 - cos(x)) / x for x = double, without a division by zero
-    sine = np.sinc(double / np.pi)
-    versine = np.sinc(angles / np.pi) * np.sin(angles)
-    return 0.5 * np.array([[1 + sine, versine], [versine, 1 - sine]]).transpose(2, 0, 1)
-
-
-def _power(matrices: NDArray[Any], exponent: float) -> NDArray[Any]:
-    """Raise positive semidefinite matrices to a power; zero eigenvalues stay zero."""
-    values, vectors = np.linalg.eigh(matrices)
-    powers = _powers(values, values[..., -1:] * values.shape[-1], exponent)
-    return (vectors * powers[..., None, :]) @ np.swapaxes(vectors, -1, -2)
-
-
-def _powers(values: NDArray[Any], size: Any, exponent: float) -> NDArray[Any]:
-    """Raise eigenvalues to a power, but those that are rounding errors to zero."""
-    is_real = values > size * np.finfo(float).eps
-    return np.where(is_real, values, 1.0) ** exponent * is_real
+def _flow_roots(angles: NDArray[Any]) -> NDArray[Any]:
+    """Fourth roots of the products of ``(cos t a, sin t a)``, integrated over t from 0 to 1."""
+    # An integral is (I + sin(a)/a [[cos a, sin a], [sin a, -cos a]]) / 2, so this is for any power.
+    sinc, cosines, sines = np.sinc(angles / np.pi), np.cos(angles), np.sin(angles)
+    high, low = (np.maximum(1 + sign * sinc, 0) ** 0.25 / 2**1.25 for sign in (1, -1))
+    mean, half = high + low, high - low
+    roots = [[mean + half * cosines, half * sines], [half * sines, mean - half * cosines]]
+    return np.array(roots).transpose(2, 0, 1)

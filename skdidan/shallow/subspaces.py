@@ -239,7 +239,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
                 for batch in gen_batches(len(rows), _BATCH_SIZE):
                     rows[batch] = rows[batch, domains.order]
             _check_kernel(rows, noise)
-            return self._kernel_solver(rows, domains.order)
+            columns = slice(None) if domains.order is None else np.argsort(domains.order)
+            return self._make_solver(rows, lambda W: (W[columns], rows @ W))
         self.gamma_ = self.gamma or kernel_scale(rows)
         # Far from zero, the differences of rows would drown in rounding errors.
         self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
@@ -248,7 +249,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             power_of_two(self, self._kernel(longest, longest), limit=_LARGEST_KERNEL)
         if self.n_landmarks is None:
             self.X_fit_ = rows
-            return self._kernel_solver(self._kernel(rows, rows))
+            kernel = self._kernel(rows, rows)
+            return self._make_solver(kernel, lambda W: (W, kernel @ W))
         self.landmarks_ = Nystroem(
             self.kernel,
             n_components=min(self.n_landmarks, len(rows)),
@@ -273,10 +275,6 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             return weights, rows @ weights
 
         return self._make_solver(kernel, expand, basis=U)
-
-    def _kernel_solver(self, kernel: NDArray[Any], order: NDArray[np.intp] | None = None) -> Solver:
-        columns: NDArray[Any] | slice = slice(None) if order is None else np.argsort(order)
-        return self._make_solver(kernel, lambda W: (W[columns], kernel @ W))
 
     def _make_solver(
         self, kernel: NDArray[Any], expand: Expansion, basis: NDArray[Any] | None = None
