@@ -11,7 +11,9 @@ from scipy.special import log_softmax, softmax, xlogy
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 from sklearn.preprocessing import normalize
+from sklearn.utils import gen_batches
 
+from skdidan.domains import check_missing
 from skdidan.parameters import check_positive
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "nuclear_norm",
     "prediction_entropy",
 ]
+
+_BLOCK_SIZE = 2**20  # similarities of pairs of rows that are held at once
 
 
 def prediction_entropy(probabilities: ArrayLike) -> float:
@@ -181,8 +185,12 @@ def neighbourhood_density(probabilities: ArrayLike, *, temperature: float = 0.05
     p = normalize(_check_probabilities(probabilities, n_rows=3))
     check_positive("temperature", temperature)
     n = len(p)
-    others = (p @ p.T / temperature)[~np.eye(n, dtype=bool)].reshape(n, n - 1)
-    return float(_entropy(softmax(others, axis=1)).mean() / np.log(n - 1))
+    total = 0.0
+    for rows in gen_batches(n, 1 + _BLOCK_SIZE // n):
+        similarities = p[rows] @ p.T / temperature
+        np.fill_diagonal(similarities[:, rows], -np.inf)  # no row is its own neighbour
+        total += _entropy(softmax(similarities, axis=1)).sum()
+    return float(total / n / np.log(n - 1))
 
 
 def mano(scores: ArrayLike, *, threshold: float = 5.0) -> float:
@@ -256,7 +264,7 @@ def class_balance(predicted: ArrayLike, n_classes: int) -> float:
     Raises
     ------
     ValueError
-        If there is no prediction, or more than `n_classes` classes are predicted.
+        If there is no prediction, one is missing, or more than `n_classes` classes are predicted.
 
     References
     ----------
@@ -268,6 +276,7 @@ def class_balance(predicted: ArrayLike, n_classes: int) -> float:
     >>> class_balance(["joy", "fear", "joy", "fear"], 2), class_balance(["joy", "joy"], 2)
     (1.0, 0.0)
     """
+    check_missing(predicted, "predicted")
     counts = np.unique(np.asarray(predicted), return_counts=True)[1]
     if not 0 < len(counts) <= n_classes or n_classes < 2:
         raise ValueError(
@@ -304,7 +313,8 @@ def cluster_agreement(
     Raises
     ------
     ValueError
-        If embeddings and predictions differ in number, or a number is not finite.
+        If embeddings and predictions differ in number, a number is not finite, or a prediction is
+        missing.
 
     References
     ----------
@@ -347,7 +357,8 @@ def cluster_silhouette(embeddings: ArrayLike, predicted: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If embeddings and predictions differ in number, or a number is not finite.
+        If embeddings and predictions differ in number, a number is not finite, or a prediction is
+        missing.
 
     References
     ----------
@@ -370,14 +381,19 @@ def _entropy(p: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_matrix(name: str, values: Any, n_rows: int = 1, n_columns: int = 2) -> NDArray[Any]:
-    matrix = np.asarray(values, dtype=np.float64)
+    try:
+        matrix = np.ma.asarray(values, dtype=np.float64).filled(np.nan)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be a matrix of numbers: {error}") from error
     if matrix.ndim != 2 or len(matrix) < n_rows or matrix.shape[1] < n_columns:
         raise ValueError(
             f"{name} must be a matrix with at least {n_rows} rows and {n_columns} columns; got "
             f"shape {matrix.shape}."
         )
-    if not np.isfinite(matrix).all():
-        raise ValueError(f"{name} must be finite.")
+    for row, column in np.argwhere(~np.isfinite(matrix))[:1]:
+        raise ValueError(
+            f"{name} must be finite; got {matrix[row, column]} in row {row}, column {column}."
+        )
     return matrix
 
 
@@ -395,6 +411,7 @@ def _check_probabilities(values: ArrayLike, *, n_rows: int = 1) -> NDArray[np.fl
 
 def _check_clusters(embeddings: Any, predicted: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     rows = _check_matrix("embeddings", embeddings, n_columns=1)
+    check_missing(predicted, "predicted")
     y_idx = np.unique(np.asarray(predicted), return_inverse=True)[1]
     if y_idx.shape != (len(rows),):
         raise ValueError(

@@ -11,6 +11,8 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score, recall_score
 from sklearn.utils import column_or_1d
 
+from skdidan.domains import check_missing
+
 __all__ = ["uar", "war"]
 
 
@@ -37,7 +39,8 @@ def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None
     Raises
     ------
     ValueError
-        If lengths differ, labels are empty or not one-dimensional, or no class has a true sample.
+        If lengths differ, labels are empty, missing or not one-dimensional, or no class has a true
+        sample.
 
     Warns
     -----
@@ -80,7 +83,7 @@ def war(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If true and predicted labels differ in length, are empty or not one-dimensional.
+        If true and predicted labels differ in length, are empty, missing or not one-dimensional.
 
     Examples
     --------
@@ -91,6 +94,8 @@ def war(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def _check_labels(y_true: Any, y_pred: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    check_missing(y_true, "y_true")
+    check_missing(y_pred, "y_pred")
     truth, prediction = column_or_1d(y_true), column_or_1d(y_pred)
     if len(truth) != len(prediction):
         raise ValueError(f"y_true and y_pred differ in length: {len(truth)} != {len(prediction)}.")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 from sklearn.base import clone
-from sklearn.covariance import ledoit_wolf
+from sklearn.covariance import empirical_covariance, ledoit_wolf, shrunk_covariance
 from sklearn.decomposition import PCA
 
 from skdidan import GFK, CorrelationAlignment, SubspaceAlignment
@@ -83,6 +83,32 @@ class TestCorrelationAlignment:
         np.testing.assert_allclose(coral.matrix_, expected, atol=1e-8)
         np.testing.assert_allclose(Z, X_src @ expected, atol=1e-7)
         np.testing.assert_array_equal(coral.transform(X_tgt), X_tgt)
+
+    @pytest.mark.parametrize("shrinkage", ["auto", 0.2, 0.0])
+    @pytest.mark.parametrize("rank", [9, 3])
+    @pytest.mark.parametrize("n_source, n_target", [(60, 40), (30, 12), (12, 60), (13, 12), (9, 7)])
+    def test_factors_equal_the_full_matrices(self, n_source, n_target, rank, shrinkage):
+        """Twelve features, two of them constant, with more rows, as many rows and fewer rows."""
+        rng = np.random.default_rng(0)
+        X_src, X_tgt = (
+            np.hstack(
+                [rng.normal(size=(n, rank)) @ rng.normal(size=(rank, 10)), np.full((n, 2), 7)]
+            )
+            for n in (n_source, n_target)
+        )
+        roots = []
+        for X, exponent in ((X_src, -0.5), (X_tgt, 0.5)):
+            C = ledoit_wolf(X)[0]
+            if shrinkage != "auto":
+                C = shrunk_covariance(empirical_covariance(X), shrinkage)
+            values, V = np.linalg.eigh(C)
+            powers = [value**exponent if value > 1e-12 * values[-1] else 0 for value in values]
+            roots.append(V @ np.diag(powers) @ V.T)
+        coral = CorrelationAlignment(shrinkage)
+        Z = coral.fit_transform(X_src, X_tgt=X_tgt)
+        expected = (X_src - X_src.mean(axis=0)) @ roots[0] @ roots[1] + X_tgt.mean(axis=0)
+        np.testing.assert_allclose(coral.matrix_, roots[0] @ roots[1], atol=1e-8)
+        np.testing.assert_allclose(Z, expected, atol=1e-8)
 
     def test_shrinkage_by_hand(self):
         # Covariances diag(1, 4) and diag(9, 1), each averaged with its mean variance times I.

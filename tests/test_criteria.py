@@ -1,9 +1,12 @@
 """Criteria of unlabelled predictions against loops over their formulas and values by hand."""
 
 import math
+import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import adjusted_mutual_info_score
 
 from skdidan import criteria
@@ -175,7 +178,15 @@ OF_PROBABILITIES = [
         (np.ones(3), r"probabilities must be a matrix .* got shape \(3,\)"),
         (np.ones((0, 2)), r"probabilities must be a matrix .* got shape \(0, 2\)"),
         (SCORES, "probabilities must be at least 0 and sum to 1 in each row; got a minimum of"),
-        (np.full((4, 2), np.nan), "probabilities must be finite"),
+        (
+            [[0.5, 0.5], [0.1, np.nan], [0, 1]],
+            "probabilities must be finite; got nan in row 1, column 1",
+        ),
+        (np.ma.array(np.eye(3), mask=np.eye(3)), "must be finite; got nan in row 0, column 0"),
+        (pd.DataFrame([[0.5, pd.NA]] * 3), "probabilities must be a matrix of numbers: .*NAType"),
+        ([["half", "half"]], "probabilities must be a matrix of numbers: .*'half'"),
+        ([[0.5, 0.5], [1.0]], "probabilities must be a matrix of numbers: .*inhomogeneous"),
+        (torch.ones(3, 2, requires_grad=True), "probabilities must be a matrix of numbers: .*grad"),
     ],
 )
 def test_values_that_are_no_probabilities_are_refused(values, match):
@@ -185,7 +196,7 @@ def test_values_that_are_no_probabilities_are_refused(values, match):
 
 
 def test_scores_that_are_not_finite_are_refused():
-    with pytest.raises(ValueError, match="scores must be finite"):
+    with pytest.raises(ValueError, match="scores must be finite; got inf in row 0, column 0"):
         criteria.mano([[np.inf, 0.0]])
 
 
@@ -195,3 +206,22 @@ def test_embeddings_that_do_not_fit_are_refused(criterion):
         criterion(SCORES, np.zeros(11))
     with pytest.raises(ValueError, match="embeddings must be finite"):
         criterion(np.full((12, 3), np.nan), np.arange(12) % 2)
+    with pytest.raises(ValueError, match=r"predicted holds 1 missing label.*, the first in row 2"):
+        criterion(SCORES[:4], pd.Series(["joy", "fear", pd.NA, "joy"], dtype="string"))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_missing_predictions_are_no_class(missing):
+    with pytest.raises(ValueError, match=r"predicted holds 1 missing label.*, the first in row 1"):
+        criteria.class_balance(["joy", missing, "fear"], 3)
+
+
+def test_density_of_many_rows_needs_little_memory():
+    n = 3000
+    tracemalloc.start()
+    value = criteria.neighbourhood_density(np.eye(3)[np.arange(n) % 3], temperature=0.01)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Each row has all others of its class for neighbours.
+    assert value == pytest.approx(math.log(n / 3 - 1) / math.log(n - 1))
+    assert peak < 8 * n**2 / 2

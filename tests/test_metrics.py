@@ -1,5 +1,7 @@
 """UAR and WAR against values by hand and scikit-learn's measures."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,7 +35,9 @@ def test_uar_ignores_how_often_a_class_occurs():
     assert uar(truth[repeated], prediction[repeated]) == pytest.approx(uar(truth, prediction))
 
 
-@pytest.mark.parametrize("container", [np.array, pd.Series, pd.Categorical])
+@pytest.mark.parametrize(
+    "container", [np.array, pd.Series, pd.Categorical, partial(pd.Series, dtype="string")]
+)
 def test_labels_in_any_container(container):
     assert uar(container(TRUTH), container(PREDICTION)) == uar(TRUTH, PREDICTION)
     assert war(container(TRUTH), container(PREDICTION)) == war(TRUTH, PREDICTION)
@@ -74,3 +78,12 @@ def test_labels_that_do_not_fit_are_refused(metric):
         metric([], [])
     with pytest.raises(ValueError, match="1d array"):
         metric([[0, 1], [1, 0]], [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+@pytest.mark.parametrize("metric", [uar, war])
+def test_missing_labels_are_no_class(metric, missing):
+    with pytest.raises(ValueError, match=r"y_true holds 1 missing label.*, the first in row 1"):
+        metric(["fear", missing], ["fear", "joy"])
+    with pytest.raises(ValueError, match=r"y_pred holds 2 missing label.*, the first in row 0"):
+        metric([1, 2, 3], [missing, 2, missing])

@@ -46,6 +46,10 @@ class CORAL(Penalty):
 
     with unbiased covariances of the `d` features. A single row has a covariance of zero.
 
+    See Also
+    --------
+    skdidan.CorrelationAlignment : The transformer (CORAL), for features and any classifier.
+
     References
     ----------
     .. [1] Sun, Saenko (2016). Deep CORAL: correlation alignment for deep domain adaptation. ECCV

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, OneToOneFeatureMixin
-from sklearn.covariance import empirical_covariance, ledoit_wolf, shrunk_covariance
 from sklearn.utils.extmath import svd_flip
 
 from skdidan.domains import Domains
 from skdidan.estimators import DomainTransformer, validate_domains
 from skdidan.parameters import check_boolean, check_count, check_fraction
-from skdidan.shallow.eigenproblems import thin_svd
+from skdidan.shallow.eigenproblems import centre_rows, power_of_two, thin_svd
 
 __all__ = ["GFK", "CorrelationAlignment", "SubspaceAlignment"]
 
@@ -36,9 +35,9 @@ class DomainMaps(DomainTransformer):
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
         """Map rows of the source."""
 
-    @abstractmethod
     def _map_target(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Map rows of the target."""
+        """Map rows of the target, which do not change by default."""
+        return X
 
 
 class _Alignment(DomainMaps):
@@ -82,7 +81,7 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
     Attributes
     ----------
     matrix_ : ndarray of float, shape (n_features, n_features)
-        :math:`C_s^{-1/2} C_t^{1/2}`.
+        :math:`C_s^{-1/2} C_t^{1/2}`, computed at each access.
     mean_source_, mean_target_ : ndarray of float, shape (n_features,)
         The means of the domains.
     n_features_in_ : int
@@ -93,6 +92,9 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
     Notes
     -----
     Without shrinkage, directions in which the source is constant are mapped to zero.
+
+    With more features than rows no covariance matrix is formed, and time and memory of `fit` grow
+    linearly with the number of features.
 
     See Also
     --------
@@ -126,23 +128,67 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
             check_fraction("shrinkage other than 'auto'", self.shrinkage)
         check_boolean("with_mean", self.with_mean)
 
-    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
-        self.mean_source_, self.mean_target_ = X_src.mean(axis=0), X_tgt.mean(axis=0)
-        whitening = _power(self._covariance(X_src), -0.5)
-        self.matrix_ = whitening @ _power(self._covariance(X_tgt), 0.5)
+    @property
+    def matrix_(self) -> NDArray[Any]:
+        """The map of the source, without the means."""
+        return self._align_covariance(np.eye(len(self.mean_source_)))
 
-    def _covariance(self, X: NDArray[Any]) -> NDArray[Any]:
-        if isinstance(self.shrinkage, str):
-            return ledoit_wolf(X)[0]
-        return shrunk_covariance(empirical_covariance(X), self.shrinkage)
+    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
+        self.mean_source_, source = centre_rows(self, X_src)
+        self.mean_target_, target = centre_rows(self, X_tgt)
+        self._whitening = self._root(source, -0.5)
+        self._colouring = self._root(target, 0.5)
+
+    def _root(self, centred: NDArray[Any], exponent: float) -> _Root:
+        """Raise the shrunk covariance matrix of centred rows to a power."""
+        scale = power_of_two(self, centred)
+        rows = centred / scale
+        n, n_features = rows.shape
+        if n > n_features:
+            values, axes = np.linalg.eigh(rows.T @ rows / n)
+        else:
+            _, sigma, Vt = thin_svd(rows)
+            values, axes = sigma**2 / n, Vt.T
+        variance = values.sum() / n_features
+        weight = self.shrinkage
+        if isinstance(weight, str):
+            weight = _ledoit_wolf_weight(rows, values)
+        # The last one is the eigenvalue of all directions outside the span of the rows.
+        values = np.append((1 - weight) * values + weight * variance, weight * variance)
+        is_real = values > values.max() * n_features * np.finfo(float).eps
+        powers = np.where(is_real, values, 1.0) ** exponent * is_real * scale ** (2 * exponent)
+        outside = powers[-1] if len(values) <= n_features else 0.0
+        return _Root(outside, axes, powers[:-1] - outside)
+
+    def _align_covariance(self, X: NDArray[Any]) -> NDArray[Any]:
+        return self._colouring.multiply(self._whitening.multiply(X))
 
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
         if not self.with_mean:
-            return X @ self.matrix_
-        return (X - self.mean_source_) @ self.matrix_ + self.mean_target_
+            return self._align_covariance(X)
+        return self._align_covariance(X - self.mean_source_) + self.mean_target_
 
-    def _map_target(self, X: NDArray[Any]) -> NDArray[Any]:
-        return X
+
+class _Root(NamedTuple):
+    """The symmetric matrix ``outside I + axes diag(gains) axes'``."""
+
+    outside: float
+    axes: NDArray[Any]  # orthonormal, (n_features, rank)
+    gains: NDArray[Any]
+
+    def multiply(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Multiply rows by the matrix."""
+        return self.outside * X + (X @ self.axes * self.gains) @ self.axes.T
+
+
+def _ledoit_wolf_weight(rows: NDArray[Any], values: NDArray[Any]) -> float:
+    """Estimate the shrinkage from centred rows and the eigenvalues of their covariance."""
+    n, n_features = rows.shape
+    mean = values.sum() / n_features
+    distance = np.square(values - mean).sum() + (n_features - len(values)) * mean**2
+    fourth_moment = np.square(np.square(rows).sum(axis=1)).mean()
+    error = (fourth_moment - np.square(values).sum()) / n
+    return float(np.clip(error / distance, 0, 1)) if distance > 0 else 0.0
 
 
 class _PrincipalAlignment(_Alignment):
@@ -165,10 +211,11 @@ class _PrincipalAlignment(_Alignment):
                 f"at most n_features={X_src.shape[1]}; got {self.n_components}. Use at most "
                 f"{limit}, or None."
             )
-        self.mean_source_, self.mean_target_ = X_src.mean(axis=0), X_tgt.mean(axis=0)
+        self.mean_source_, source = centre_rows(self, X_src)
+        self.mean_target_, target = centre_rows(self, X_tgt)
         axes = []
-        for centred in (X_src - self.mean_source_, X_tgt - self.mean_target_):
-            U, _, Vt = thin_svd(centred)
+        for centred in (source, target):
+            U, _, Vt = thin_svd(centred / power_of_two(self, centred))
             axes.append(svd_flip(U, Vt, u_based_decision=False)[1][:n_components].T)
         return axes[0], axes[1]
 
@@ -300,7 +347,7 @@ class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
         is_shared = sines < 1e-7
         ends = np.divide(residuals, sines, out=np.zeros_like(residuals), where=~is_shared)
         pairs = np.stack([starts, ends], axis=2)  # (n_features, n_components, 2)
-        roots = _power(_flow_integrals(self.angles_), 0.25)
+        roots = _flow_roots(self.angles_)
         self.components_ = np.einsum("fcp,cpq->cqf", pairs, roots).reshape(-1, len(pairs))
 
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
@@ -310,18 +357,11 @@ class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
         return (X - self.mean_target_) @ self.components_.T @ self.components_
 
 
-def _flow_integrals(angles: NDArray[Any]) -> NDArray[Any]:
-    """Integrate the products of ``(cos t a, sin t a)`` over t from 0 to 1: (n_angles, 2, 2)."""
-    double = 2 * angles
-    # sin(x) / x and (1 - cos(x)) / x for x = double, without a division by zero
-    sine = np.sinc(double / np.pi)
-    versine = np.sinc(angles / np.pi) * np.sin(angles)
-    return 0.5 * np.array([[1 + sine, versine], [versine, 1 - sine]]).transpose(2, 0, 1)
-
-
-def _power(matrices: NDArray[Any], exponent: float) -> NDArray[Any]:
-    """Raise positive semidefinite matrices to a power; zero eigenvalues stay zero."""
-    values, vectors = np.linalg.eigh(matrices)
-    noise = values[..., -1:] * values.shape[-1] * np.finfo(float).eps
-    powers = np.where(values > noise, values, 1.0) ** exponent * (values > noise)
-    return (vectors * powers[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+def _flow_roots(angles: NDArray[Any]) -> NDArray[Any]:
+    """Fourth roots of the products of ``(cos t a, sin t a)``, integrated over t from 0 to 1."""
+    # An integral is (I + sin(a)/a [[cos a, sin a], [sin a, -cos a]]) / 2, so this is for any power.
+    sinc, cosines, sines = np.sinc(angles / np.pi), np.cos(angles), np.sin(angles)
+    high, low = (np.maximum(1 + sign * sinc, 0) ** 0.25 / 2**1.25 for sign in (1, -1))
+    mean, half = high + low, high - low
+    roots = [[mean + half * cosines, half * sines], [half * sines, mean - half * cosines]]
+    return np.array(roots).transpose(2, 0, 1)

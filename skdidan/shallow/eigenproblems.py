@@ -1,4 +1,4 @@
-"""Solver for the eigenproblem of transfer components that never forms its matrices."""
+"""Solver for the eigenproblem of transfer components, and the range of numbers it can take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-__all__ = ["solve_transfer", "thin_svd"]
+__all__ = ["centre_rows", "power_of_two", "solve_transfer", "thin_svd"]
 
 # Up to this size a full decomposition is as fast as an iterative one, and more precise.
 _DENSE_SIZE = 256
@@ -104,7 +104,7 @@ def _solve(problem: _Problem, n_components: int) -> tuple[NDArray[Any], NDArray[
     # A = B B' + mu I, where B = K' E has few columns; their SVD gives the inverse root of A.
     P, sigma, _ = thin_svd(problem.times_transposed(problem.contrasts))
     a = mu + sigma**2
-    shrinkage = sigma**2 / (a + np.sqrt(mu * a))
+    shrinkage = sigma**2 / (a + math.sqrt(mu) * np.sqrt(a))
 
     def whiten(V: NDArray[Any]) -> NDArray[Any]:
         return (V - P @ (shrinkage * (P.T @ V).T).T) / math.sqrt(mu)
@@ -167,3 +167,26 @@ def thin_svd(A: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
     except scipy.linalg.LinAlgError:
         # The default driver (divide and conquer) is fast, but fails on some finite matrices.
         return scipy.linalg.svd(A, full_matrices=False, lapack_driver="gesvd")
+
+
+def power_of_two(estimator: Any, *parts: NDArray[Any], limit: float = 1e300) -> float:
+    """Return a power of two near the largest absolute value; divisions by it are exact.
+
+    Raises a ValueError unless that value is zero or between ``1 / limit`` and `limit`.
+    """
+    largest = max(float(max(part.max(initial=0), -part.min(initial=0))) for part in parts)
+    if largest and not 1 / limit <= largest <= limit:
+        raise ValueError(
+            f"{type(estimator).__name__} computes with numbers of up to {largest:.1e}, and its "
+            "results would leave the range of double precision. Scale the features first "
+            "(CorpusScaler)."
+        )
+    return 2.0 ** math.frexp(largest)[1]
+
+
+def centre_rows(estimator: Any, X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the mean of the rows, and the rows minus their mean."""
+    power_of_two(estimator, X)
+    mean = X.mean(axis=0)
+    mean = mean + (X - mean).mean(axis=0)  # constant columns become zero without a rounding error
+    return mean, X - mean

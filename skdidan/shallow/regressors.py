@@ -17,6 +17,7 @@ from skdidan.domains import Domains, open_target
 from skdidan.estimators import DomainEstimator, validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.reporting import warn_caller
+from skdidan.shallow.eigenproblems import power_of_two
 from skdidan.shallow.jda import conditional_contrasts
 from skdidan.shallow.subspaces import marginal_contrast
 
@@ -39,6 +40,10 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
 
     def _fit(self, domains: Domains) -> None:
         X_src, y_src, X_tgt = domains
+        scale = power_of_two(self, *([X_src] if X_tgt is None else [X_src, X_tgt]))
+        X_src, X_tgt = X_src / scale, None if X_tgt is None else X_tgt / scale
+        # The map of the scaled rows is longer by `scale`. A huge penalty gives zeros in any case.
+        self._alpha = min(self.alpha / scale, 1e100)
         self.classes_, y_idx = np.unique(y_src, return_inverse=True)
         mean, labels = X_src.mean(axis=0), np.eye(len(self.classes_))[y_idx]
         source, prior = X_src - mean, labels.mean(axis=0)
@@ -48,7 +53,13 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
         self.pseudo_labels_: NDArray[Any] | None = None
         self._converged = True
         P = self._map(source, y_idx, target, prior, (source / root, (labels - prior) / root))
-        self.coef_, self.intercept_ = P.T, prior - mean @ P
+        self.coef_, self.intercept_ = P.T / scale, prior - mean @ P
+        if not P.any():
+            warn_caller(
+                f"All coefficients of {type(self).__name__} are zero, so each row gets the same "
+                "class. Scale the features first (CorpusScaler), or lower alpha.",
+                UserWarning,
+            )
         if not self._converged:
             warn_caller(
                 f"A map of {type(self).__name__} did not converge in {_MAX_SWEEPS} sweeps over the "
@@ -58,7 +69,7 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
 
     def _regress(self, A: NDArray[Any], B: NDArray[Any], start: NDArray[Any]) -> NDArray[Any]:
         """Minimise ``|B - A P|^2 + alpha |P|_{2,1}``, and note if that does not converge."""
-        P, converged = _row_sparse_regression(A, B, self.alpha, start, self.tol)
+        P, converged = _row_sparse_regression(A, B, self._alpha, start, self.tol)
         self._converged &= converged
         return P
 
@@ -222,7 +233,7 @@ class JDAR(_LinearClassifier):
             A = np.concatenate([regression[0], differences])
             B = np.concatenate([regression[1], np.zeros((len(differences), len(prior)))])
             P = self._regress(A, B, P)
-            self.objective_.append(_regression_objective(A, B, self.alpha, P))
+            self.objective_.append(_regression_objective(A, B, self._alpha, P))
             if iteration == self.max_iter or target is None:
                 break
             predicted = (target @ P + prior).argmax(axis=1)
@@ -356,7 +367,7 @@ class JIASL(_LinearClassifier):
         def objective(P: NDArray[Any], W: NDArray[Any], V: NDArray[Any]) -> float:
             errors = [np.square((target - codes @ source) @ P).sum() for codes in (W, V)]
             penalty = 2 * self.sparsity * (np.abs(W).sum() + np.abs(V).sum())
-            value = _regression_objective(A, B, self.alpha, P)
+            value = _regression_objective(A, B, self._alpha, P)
             return float(value + share * (sum(errors) + penalty))
 
         for iteration in range(1, self.max_iter + 1):

@@ -17,13 +17,15 @@ from skdidan.domains import Domains
 from skdidan.estimators import DomainTransformer
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.reporting import warn_caller
-from skdidan.shallow.eigenproblems import solve_transfer, thin_svd
+from skdidan.shallow.eigenproblems import power_of_two, solve_transfer, thin_svd
 
 __all__ = ["TCA"]
 
 _KERNELS = ("linear", "poly", "precomputed", "rbf")
 _DEFAULT_COMPONENTS = 32
 _BATCH_SIZE = 256  # rows of a kernel
+# The eigenvalues grow with the square of the kernel, some terms of TJM with a higher power.
+_LARGEST_KERNEL = 1e120
 
 
 class Solution(NamedTuple):
@@ -42,6 +44,8 @@ class Solution(NamedTuple):
 
 # Takes the columns of E in L = E E' and, if given, the diagonal of G.
 Solver = Callable[..., Solution]
+# Turns the eigenvectors of a solver into the weights and the mapped rows of a solution.
+Expansion = Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
 
 
 class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
@@ -225,17 +229,28 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
         self._n_rows = len(rows)
         for name in ("components_", "weights_", "X_fit_", "landmarks_", "centre_", "gamma_"):
             self.__dict__.pop(name, None)  # left by an earlier fit with another kernel
+        power_of_two(self, rows, limit=1e140)  # sums of squares follow
         if self.kernel == "linear":
             return self._linear_solver(rows)
         if self.kernel == "precomputed":
             noise = max(np.finfo(part.dtype).eps for part in parts) ** 0.5
-            return self._precomputed_solver(rows, domains.order, noise)
+            if domains.order is not None:
+                # The rows of stacked data are sorted by domain, but their columns are not.
+                for batch in gen_batches(len(rows), _BATCH_SIZE):
+                    rows[batch] = rows[batch, domains.order]
+            _check_kernel(rows, noise)
+            columns = slice(None) if domains.order is None else np.argsort(domains.order)
+            return self._make_solver(rows, lambda W: (W[columns], rows @ W))
         self.gamma_ = self.gamma or kernel_scale(rows)
         # Far from zero, the differences of rows would drown in rounding errors.
         self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
+        longest = rows[np.square(rows).sum(axis=1).argmax()][None]
+        with np.errstate(over="ignore"):  # no entry of the kernel is larger than this one
+            power_of_two(self, self._kernel(longest, longest), limit=_LARGEST_KERNEL)
         if self.n_landmarks is None:
             self.X_fit_ = rows
-            return self._kernel_solver(self._kernel(rows, rows))
+            kernel = self._kernel(rows, rows)
+            return self._make_solver(kernel, lambda W: (W, kernel @ W))
         self.landmarks_ = Nystroem(
             self.kernel,
             n_components=min(self.n_landmarks, len(rows)),
@@ -255,40 +270,24 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
         else:
             U, kernel, to_features = None, rows @ rows.T, rows.T
 
+        def expand(V: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+            weights = to_features @ V
+            return weights, rows @ weights
+
+        return self._make_solver(kernel, expand, basis=U)
+
+    def _make_solver(
+        self, kernel: NDArray[Any], expand: Expansion, basis: NDArray[Any] | None = None
+    ) -> Solver:
+        power_of_two(self, kernel, limit=_LARGEST_KERNEL)
+
         def solve(contrasts: NDArray[Any], penalties: NDArray[Any] | None = None) -> Solution:
             eigenvalues, V, W = solve_transfer(
-                kernel, contrasts, self.mu, self._n_features_out, basis=U, penalties=penalties
+                kernel, contrasts, self.mu, self._n_features_out, basis=basis, penalties=penalties
             )
-            weights = to_features @ V
-            Z = rows @ weights
+            weights, Z = expand(V)
             signs = _signs(Z)
             return Solution(eigenvalues, weights * signs, Z * signs, W * signs)
-
-        return solve
-
-    def _precomputed_solver(
-        self, kernel: NDArray[Any], order: NDArray[np.intp] | None, noise: float
-    ) -> Solver:
-        columns: NDArray[Any] | slice = slice(None)
-        if order is not None:
-            # The rows of stacked data are sorted by domain, but their columns are not.
-            for rows in gen_batches(len(kernel), _BATCH_SIZE):
-                kernel[rows] = kernel[rows, order]
-            columns = np.argsort(order)
-        _check_kernel(kernel, noise)
-        return self._kernel_solver(kernel, columns)
-
-    def _kernel_solver(
-        self, kernel: NDArray[Any], columns: NDArray[Any] | slice = slice(None)
-    ) -> Solver:
-        def solve(contrasts: NDArray[Any], penalties: NDArray[Any] | None = None) -> Solution:
-            eigenvalues, _, W = solve_transfer(
-                kernel, contrasts, self.mu, self._n_features_out, penalties=penalties
-            )
-            Z = kernel @ W
-            signs = _signs(Z)
-            W *= signs
-            return Solution(eigenvalues, W[columns], Z * signs, W)
 
         return solve
 

@@ -20,6 +20,7 @@ from skdidan.estimators import validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.reporting import warn_caller
 from skdidan.shallow.closed_forms import DomainMaps
+from skdidan.shallow.eigenproblems import power_of_two
 
 __all__ = ["OptimalTransport"]
 
@@ -163,10 +164,12 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
 
     def _costs(self, source: NDArray[Any], target: NDArray[Any]) -> NDArray[Any]:
         metric: Any = self.metric
-        costs = cdist(source, target, metric)
+        scale = 1.0 if self.norm is None else power_of_two(self, source, target)
+        costs = cdist(source / scale, target / scale, metric)
         if not np.isfinite(costs).all():
             raise ValueError(
-                f"metric={self.metric!r} overflows on such large features. Scale them first."
+                f"metric={self.metric!r} overflows on such large features with norm=None. Use "
+                "norm='median', or scale the features first (CorpusScaler)."
             )
         if self.norm is None:
             return costs
@@ -234,12 +237,10 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
         if np.array_equal(X, self.X_fit_):
             return self.transported_
+        scale = power_of_two(self, X, self.X_fit_)
         # Distances by a matrix product are faster, but lose precision far from zero.
-        nearest = cdist(X, self.X_fit_).argmin(axis=1)
+        nearest = cdist(X / scale, self.X_fit_ / scale).argmin(axis=1)
         return X + (self.transported_ - self.X_fit_)[nearest]
-
-    def _map_target(self, X: NDArray[Any]) -> NDArray[Any]:
-        return X
 
     def _uses_classes(self) -> bool:
         return self.method == "sinkhorn_lpl1"

@@ -20,6 +20,7 @@ from skdidan.domains import Domains, open_target
 from skdidan.estimators import DomainEstimator, validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.reporting import warn_caller
+from skdidan.shallow.eigenproblems import power_of_two
 from skdidan.shallow.subspaces import kernel_scale
 
 __all__ = ["KMM", "WeightedClassifier"]
@@ -114,6 +115,7 @@ class KMM(DomainEstimator):
             self.weights_, self.n_iter_, self.gamma_ = np.ones(len(X_src)), 0, self.gamma or 1.0
             return
         rows = np.concatenate([X_src, X_tgt])
+        power_of_two(self, rows, limit=1e140)  # sums of squares follow
         self.gamma_ = self.gamma or kernel_scale(rows)
         rows = rows - rows.mean(axis=0)  # far from zero, differences would lose precision
         source, target = rows[: len(X_src)], rows[len(X_src) :]
@@ -149,11 +151,7 @@ class KMM(DomainEstimator):
 
 
 def _estimator_has(method: str) -> Any:
-    def check(meta: WeightedClassifier) -> bool:
-        inner = getattr(meta, "estimator_", None)
-        return hasattr(meta._default() if inner is None else inner, method)
-
-    return check
+    return lambda meta: hasattr(getattr(meta, "estimator_", meta._default()), method)
 
 
 class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
