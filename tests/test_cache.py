@@ -510,6 +510,21 @@ def test_another_process_may_empty_the_folder_meanwhile(memory, computed):
     assert computed() == 3  # the last one is stored
 
 
+def test_a_row_whose_folder_vanishes_while_it_is_written_is_not_stored(memory, monkeypatch):
+    replace = os.replace
+
+    def vanish(*args):
+        monkeypatch.setattr(os, "replace", replace)
+        shutil.rmtree(memory)
+        replace(*args)
+
+    monkeypatch.setattr(os, "replace", vanish)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(Loudness(memory=memory).transform(WAVEFORMS), LOUDEST)
+    assert len(stored(memory)) == 2
+
+
 # Folders that cannot be
 
 

@@ -80,6 +80,8 @@ class RowCache:
             with open(temporary, "xb") as file:
                 write_array(file, values, allow_pickle=False)
             os.replace(temporary, self._path(key))
+        except FileNotFoundError:
+            pass  # another process has just emptied the cache: the next row makes the folder anew
         except OSError as error:
             self._writes = False
             warn_caller(
