@@ -150,7 +150,7 @@ def draw(records, task, path):
     FigureCanvasAgg(figure)
     bars, matrix = figure.subplots(1, 2, width_ratios=(3, 2))
     plot_scores(records, ax=bars)
-    methods = [record for record in records if not record["oracle"]]
+    methods = [record for record in records if not (record["oracle"] or record["error"])]
     shown = next((r for r in methods if r["method"] == "DIDAN"), methods[-1])
     plot_confusion(task.y_tgt, shown["y_pred"], labels=task.classes, ax=matrix)
     matrix.set_title(f"{shown['method']}, seed {shown['seed']}")

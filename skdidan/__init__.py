@@ -11,4 +11,4 @@ __version__ = "0.1.0"
 _WINGS = ("audio", "corpora", "neural", "penalties", "pipeline", "selection", "shallow")
 _NAMES = {wing: _import_module(f"{__name__}.{wing}").__all__ for wing in _WINGS}
 _NAMES |= {"domains": ["NoTargetWarning", "Target", "split_domains"], "metrics": ["uar", "war"]}
-__getattr__, __dir__, __all__ = _lazy.attach(__name__, [*_WINGS, "criteria"], _NAMES)
+__getattr__, __dir__, __all__ = _lazy.attach(__name__, [*_WINGS, "criteria", "domains"], _NAMES)

@@ -1,6 +1,7 @@
 from . import audio as audio
 from . import corpora as corpora
 from . import criteria as criteria
+from . import domains as domains
 from . import neural as neural
 from . import penalties as penalties
 from . import pipeline as pipeline

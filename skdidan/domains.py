@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from inspect import signature
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import get_config
 from sklearn.utils import column_or_1d
+from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from skdidan.padding import join_rows, trim_padding
@@ -115,6 +117,7 @@ class Domains:
         names = None if groups is None else np.asarray(column_or_1d(groups))
         if sample_domain is None:
             _check_not_empty(X, X_tgt)
+            _check_not_marks(X, X_tgt)
             counts = [n_rows(X), 0 if X_tgt is None else n_rows(X_tgt)]
             return cls(X, y, X_tgt, np.repeat([_SOURCE, _TARGET], counts), names)
         if X_tgt is not None:
@@ -241,6 +244,16 @@ def split_domains(
     return Domains.of(X, y, X_tgt, sample_domain=sample_domain)
 
 
+def _check_not_marks(X: Any, X_tgt: Any) -> None:
+    """Refuse `sample_domain` in the place of `X_tgt`."""
+    is_vector = isinstance(X_tgt, list | tuple) or len(getattr(X_tgt, "shape", ())) == 1
+    if is_vector and len(X_tgt) == n_rows(X) and all(isinstance(mark, Integral) for mark in X_tgt):
+        raise ValueError(
+            "X_tgt must hold rows of the target; got whole numbers, one for each row of X. Pass "
+            "sample_domain by its name."
+        )
+
+
 def _check_not_empty(X_src: Any, X_tgt: Any, hint: str = "") -> None:
     for name, X in (("source", X_src), ("target", X_tgt)):
         if X is not None and n_rows(X) == 0:
@@ -330,6 +343,7 @@ def takes_target(estimator: Any) -> bool:
     """Return whether ``fit`` of an estimator, or of the one it wraps, uses ``X_tgt``.
 
     A stateless estimator has the parameter but does not use it, since its ``fit`` learns nothing.
+    With metadata routing on, containers such as scikit-learn's Pipeline use it if a step does.
 
     Examples
     --------
@@ -347,4 +361,12 @@ def takes_target(estimator: Any) -> bool:
     if has_fit_parameter(estimator, "X_tgt"):
         return tags is None or tags().requires_fit
     inner = getattr(estimator, "estimator", None)
-    return inner is not None and takes_target(inner)
+    if inner is not None:
+        return takes_target(inner)
+    # A ColumnTransformer would hand all columns of the target to a step that has some of them.
+    if not get_config()["enable_metadata_routing"] or hasattr(estimator, "transformers"):
+        return False
+    try:
+        return bool(get_routing_for_object(estimator).consumes("fit", ["X_tgt"]))
+    except NotImplementedError:  # raised by the containers of scikit-learn that hand nothing on
+        return False

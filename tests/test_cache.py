@@ -366,11 +366,12 @@ def test_silence_that_stood_in_is_not_stored(memory, files, fail, computed):
     assert computed() == 1
 
 
-def test_a_row_that_cannot_be_used_is_named_each_time(memory, computed):
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_row_that_cannot_be_used_is_named_each_time(memory, computed, n_jobs):
     X = [*WAVEFORMS, np.zeros(900, dtype=np.float32)]
     for _ in range(2):
         with pytest.raises(ValueError, match="The waveform in row 3 is silent"):
-            Loudness(memory=memory).transform(X)
+            Loudness(memory=memory, n_jobs=n_jobs).transform(X)
     assert computed() == 3  # what came before the bad row is kept
 
 
@@ -509,6 +510,21 @@ def test_another_process_may_empty_the_folder_meanwhile(memory, computed):
     assert computed() == 3  # the last one is stored
 
 
+def test_a_row_whose_folder_vanishes_while_it_is_written_is_not_stored(memory, monkeypatch):
+    replace = os.replace
+
+    def vanish(*args):
+        monkeypatch.setattr(os, "replace", replace)
+        shutil.rmtree(memory)
+        replace(*args)
+
+    monkeypatch.setattr(os, "replace", vanish)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(Loudness(memory=memory).transform(WAVEFORMS), LOUDEST)
+    assert len(stored(memory)) == 2
+
+
 # Folders that cannot be
 
 
@@ -532,12 +548,11 @@ def test_memory_must_be_a_path(memory, method):
 def test_transform_works_without_a_folder_and_warns_once(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"")
     pipeline = make_adaptation_pipeline(Loudness(), memory=tmp_path / "later").fit(WAVEFORMS)
-    for place in (tmp_path / "a.wav", tmp_path / "a.wav" / "folder"):
-        pipeline[0].memory = place
-        for step in (Loudness(memory=place), pipeline):
-            with pytest.warns(UserWarning, match=r"a\.wav.* cannot be written to; rows are") as w:
-                np.testing.assert_array_equal(step.transform(WAVEFORMS), LOUDEST)
-            assert len(w) == 1 and w[0].filename == __file__
+    pipeline.set_params(memory=tmp_path / "a.wav")
+    for step in (Loudness(memory=tmp_path / "a.wav" / "folder"), pipeline):
+        with pytest.warns(UserWarning, match=r"a\.wav.* cannot be written to; rows are") as w:
+            np.testing.assert_array_equal(step.transform(WAVEFORMS), LOUDEST)
+        assert len(w) == 1 and w[0].filename == __file__
 
 
 def test_a_full_disk_is_warned_of_once(memory, monkeypatch, computed):
@@ -602,9 +617,7 @@ def test_a_memory_of_its_own_comes_first(tmp_path, computed):
 
 def test_steps_without_audio_are_lent_nothing(memory):
     for step in ("passthrough", StandardScaler(), SVC()):
-        assert lend_memory(step, memory) is step
-    loudness = Loudness()
-    assert lend_memory(loudness, None) is loudness
+        lend_memory(step, None, memory)  # nothing is set on the copy
 
 
 def test_a_relative_folder_stays_where_it_was(tmp_path, monkeypatch, computed):
@@ -616,6 +629,46 @@ def test_a_relative_folder_stays_where_it_was(tmp_path, monkeypatch, computed):
     monkeypatch.chdir(tmp_path / "there")
     pipeline.transform(WAVEFORMS)
     assert computed() == 3 and not list((tmp_path / "there").iterdir())
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Loudness(memory="kept"),
+        make_adaptation_pipeline(Loudness(memory="kept"), StandardScaler()),
+        make_adaptation_pipeline(make_union(Loudness()), StandardScaler(), memory="kept"),
+        make_pipeline(Loudness(memory="kept"), StandardScaler()),
+    ],
+)
+def test_a_fitted_object_makes_no_folder_where_it_is_used(tmp_path, monkeypatch, computed, step):
+    """Neither in another working directory, nor where its folder was deleted."""
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    expected = step.fit_transform(WAVEFORMS)
+    assert computed() == len(stored(tmp_path)) == 3
+    step = pickle.loads(pickle.dumps(step))
+    monkeypatch.chdir(tmp_path / "there")
+    shutil.rmtree(tmp_path / "here" / "kept")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(step.transform(WAVEFORMS), expected)
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "here", tmp_path / "there"]
+
+
+def test_memory_set_after_the_fit_is_used(tmp_path, computed):
+    folders = [tmp_path / name for name in ("first", "second", "own")]
+    nested = make_adaptation_pipeline(Loudness())
+    pipeline = make_adaptation_pipeline(nested, FunctionTransformer(), memory=folders[0])
+    pipeline.fit(WAVEFORMS[:1])
+    for path, counts in (("", [1, 2, 0]), ("adaptationpipeline__loudness__", [1, 2, 2])):
+        (folder := folders[2 if path else 1]).mkdir()
+        pipeline.set_params(**{f"{path}memory": folder}).transform(WAVEFORMS[1:])
+        assert [len(stored(folder)) for folder in folders] == counts
+    pipeline.set_params(adaptationpipeline__loudness__memory=None, memory=None)
+    computed()
+    pipeline.transform(WAVEFORMS)
+    assert computed() == 3 and [len(stored(folder)) for folder in folders] == counts
 
 
 def test_a_search_stores_each_row_once(monkeypatch):

@@ -1,13 +1,22 @@
 """Comparison: data seen by methods and oracles, scores, and tables."""
 
+import warnings
+from functools import partial
+
+import joblib
 import numpy as np
+import pandas as pd
 import pytest
+import sklearn
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import FitFailedWarning
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
+from skdidan import CorpusScaler, NoTargetWarning, plot_scores
 from skdidan.selection.comparison import compare, format_summary, summarise
 
 
@@ -26,6 +35,33 @@ class Spy(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         return np.repeat(self.classes_[self.random_state % 2], len(X))
+
+
+class Settings(Spy):
+    """Notes the settings of the run in its predictions; raises what it is told to."""
+
+    def __init__(self, random_state=None, problem=None):
+        self.random_state = random_state
+        self.problem = problem
+
+    def fit(self, X, y, X_tgt=None):
+        problem = self.problem and self.problem()
+        if isinstance(problem, Warning):
+            warnings.warn(problem, stacklevel=2)
+        elif problem is not None:
+            raise problem
+        return super().fit(X, y, X_tgt)
+
+    def predict(self, X):
+        output = sklearn.get_config()["transform_output"]
+        return np.repeat(f"{output}, {torch.get_num_threads()} threads", len(X))
+
+
+class OfTwoWords(Exception):
+    """An error that cannot be unpickled."""
+
+    def __init__(self, first, second):
+        super().__init__(f"{first} {second}")
 
 
 @pytest.fixture
@@ -159,14 +195,143 @@ def test_nothing_to_compare(task):
             compare(**arguments)
 
 
+# What a run takes from its caller
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_settings_of_the_caller_reach_each_run_on_any_backend(task, n_jobs, backend):
+    before = torch.get_num_threads()
+    with joblib.parallel_config(backend=backend), sklearn.config_context(transform_output="pandas"):
+        records = compare({"a": Settings()}, {"toy": task}, seeds=[0, 1], n_jobs=n_jobs)
+        more = compare({"a": Settings()}, {"toy": task}, n_jobs=n_jobs, n_threads=3)
+    assert {record["y_pred"][0] for record in records} == {"pandas, 1 threads"}
+    assert {record["y_pred"][0] for record in more} == {"pandas, 3 threads"}
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_warning_that_a_filter_turns_into_an_error_is_raised(task, n_jobs):
+    method = Settings(problem=partial(NoTargetWarning, "no target"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NoTargetWarning)
+        with pytest.raises(NoTargetWarning, match="no target"):
+            compare({"spy": Spy(), "loud": method}, {"toy": task}, seeds=[0], n_jobs=n_jobs)
+
+
+@pytest.mark.parametrize("last", ["passthrough", FeatureUnion([("a", CorpusScaler())])])
+def test_a_routed_pipeline_gets_the_target(task, last):
+    steps = [("scaler", CorpusScaler()), ("last", last), ("spy", Spy())]
+    with sklearn.config_context(enable_metadata_routing=True):
+        steps[-1][1].set_fit_request(X_tgt=True)
+        method = Pipeline(steps, transform_input=["X_tgt"])
+        compare({"routed": method}, {"toy": task}, seeds=[0])
+    ((_, _, X_tgt),) = Spy.calls
+    np.testing.assert_allclose(X_tgt, StandardScaler().fit_transform(task.X_tgt), atol=1e-12)
+
+
+# Runs that fail
+
+
+@pytest.mark.parametrize("problem", [(RuntimeError, "boom"), (OfTwoWords, "boom", "bang")])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_run_that_fails_is_a_record(task, problem, n_jobs):
+    methods = {"bad": Settings(problem=partial(*problem)), "spy": Spy()}
+    failure = f"{problem[0].__name__}: {' '.join(problem[1:])}"
+    match = f"'bad' failed on 'toy', seed 0, and scores nan: {failure}"
+    with pytest.warns(FitFailedWarning, match=match) as warned:
+        bad, good = compare(methods, {"toy": task}, seeds=[0], n_jobs=n_jobs)
+    assert [warning.filename for warning in warned] == [__file__]
+    assert (good["uar"], good["error"]) == (0.5, None)
+    assert np.isnan([bad["uar"], bad["war"]]).all() and bad["y_pred"] is None
+    assert bad["error"] == failure and bad["seconds"] >= 0
+    with pytest.warns(FitFailedWarning, match="scores 0"):
+        bad, _ = compare(methods, {"toy": task}, seeds=[0], error_score=0)
+    assert (bad["uar"], bad["war"]) == (0, 0)
+
+
+def test_predictions_that_cannot_be_scored_are_a_failure(task):
+    class Numbers(Spy):
+        def predict(self, X):
+            return np.zeros((len(X), 2))
+
+    with pytest.warns(FitFailedWarning, match="'bad' failed on"):
+        bad, good = compare({"bad": Numbers(), "spy": Spy()}, {"toy": task}, seeds=[0])
+    assert bad["y_pred"] is None and good["uar"] == 0.5
+
+
+@pytest.mark.parametrize("problem", [KeyboardInterrupt, RuntimeError])
+def test_an_error_that_ends_the_runs_has_the_finished_records(task, problem):
+    methods = {"spy": Spy(), "bad": Settings(problem=partial(problem, "boom"))}
+    with pytest.raises(problem, match="boom") as caught:
+        compare(methods, {"toy": task}, seeds=[0], error_score="raise")
+    assert [(record["method"], record["uar"]) for record in caught.value.records] == [("spy", 0.5)]
+    assert "The attribute records has the records of 1 finished runs." in caught.value.__notes__
+
+
+def test_a_method_that_failed_once_has_no_mean(task):
+    one = {"task": "toy", "oracle": False, "seconds": 1.0, "uar": 0.5, "war": 0.25}
+    bad = {**one, "uar": np.nan, "war": np.nan}
+    records = [{**one, "method": "a", "seed": 0}]
+    records += [{**record, "method": "b", "seed": seed} for seed, record in enumerate((one, bad))]
+    good, failed = summarise(records)
+    assert (good["uar"], good["uar_std"], failed["n_seeds"]) == (0.5, 0.0, 2)
+    assert np.isnan([failed[key] for key in ("uar", "uar_std", "war", "war_std")]).all()
+    assert (
+        format_summary([good, failed]).splitlines()[-1].split() == "b nan ± nan nan ± nan 1".split()
+    )
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("name", ["methods", "oracles", "tasks"])
+@pytest.mark.parametrize("wrong", ["one", "list"])
+def test_methods_and_tasks_are_given_by_name(task, name, wrong):
+    one = task if name == "tasks" else Spy()
+    arguments = {"methods": {"spy": Spy()}, "tasks": {"toy": task}}
+    arguments[name] = [one] if wrong == "list" else one
+    with pytest.raises(TypeError, match=f"{name} must be a dict by name, such as .*; got"):
+        compare(**arguments)
+
+
+def test_tables_of_records_and_of_summaries(task):
+    records = compare({"a": Spy(), "b": Spy()}, {"toy": task}, seeds=[0, 1])
+    rows = summarise(records)
+    assert summarise(pd.DataFrame(records)) == rows
+    for given in (records, pd.DataFrame(records), pd.DataFrame(rows)):
+        assert format_summary(given) == format_summary(rows)
+    assert format_summary([]) == ""
+
+
+@pytest.mark.parametrize("function", [summarise, format_summary, plot_scores])
+@pytest.mark.parametrize("wrong", [None, "records", {"task": "toy"}, [1], [{"task": "toy"}]])
+def test_what_is_no_record_is_shown(function, wrong):
+    match = "records must be a list of dict or a DataFrame, as from compare, with the keys task, "
+    with pytest.raises(ValueError, match=f"{match}.*; got"):
+        function(wrong)
+
+
 def test_invalid_arguments_and_errors_of_a_method():
     X, y = np.zeros((4, 1)), np.array(list("aabb"))
     task = Bunch(X_src=X, y_src=y, X_tgt=X, y_tgt=y)
     with pytest.raises(ValueError, match=r"seeds must be a list of seeds or a range; got 3"):
         compare({"knn": KNeighborsClassifier(1)}, {"toy": task}, seeds=3)
+    for name, value in {"error_score": "nan", "n_threads": 0}.items():
+        with pytest.raises(ValueError, match=f"{name} must be .*; got {value!r}"):
+            compare({"knn": KNeighborsClassifier(1)}, {"toy": task}, **{name: value})
+    with pytest.raises(ValueError, match=r"Task 'toy' .*; it lacks X_src, y_src, X_tgt, y_tgt"):
+        compare({"knn": KNeighborsClassifier(1)}, {"toy": (X, y, X, y)})
     with pytest.raises(ValueError, match=r"Task 'toy' .*; it lacks X_tgt, y_tgt"):
         compare({"knn": KNeighborsClassifier(1)}, {"toy": {"X_src": X, "y_src": y}})
     broken = Bunch(X_src=X, y_src=y, X_tgt=X * np.nan, y_tgt=y)
     with pytest.raises(ValueError, match="NaN") as caught:
-        compare({"knn": KNeighborsClassifier(1)}, {"toy": broken}, seeds=[7])
-    assert caught.value.__notes__ == ["compare was fitting 'knn' on 'toy', seed 7."]
+        compare({"knn": KNeighborsClassifier(1)}, {"toy": broken}, seeds=[7], error_score="raise")
+    assert caught.value.__notes__[0] == "compare was fitting 'knn' on 'toy', seed 7."
+    with (
+        pytest.warns(FitFailedWarning),
+        pytest.raises(
+            ValueError, match=r"All runs failed\. error_score='raise' shows .*ValueError"
+        ),
+    ):
+        compare({"knn": KNeighborsClassifier(1)}, {"toy": dict(broken)}, seeds=[7])

@@ -145,6 +145,12 @@ def test_target_given_twice():
         split_domains(STACKED, X_tgt=X_TGT, sample_domain=DOMAIN)
 
 
+@pytest.mark.parametrize("container", [list, tuple, np.array, pd.Series])
+def test_sample_domain_in_the_place_of_the_target(container):
+    with pytest.raises(ValueError, match=r"X_tgt must hold rows .* Pass sample_domain by its name"):
+        Domains.of([[0.0], [1.0], [2.0]], ["a", "b", "?"], container([1, 1, -1]))
+
+
 @pytest.mark.parametrize("domain", [[[0], [-1]], ["source", "target"], [True, False]])
 def test_sample_domain_of_the_wrong_type(domain):
     with pytest.raises(ValueError, match="one-dimensional array of whole numbers"):

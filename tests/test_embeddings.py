@@ -294,6 +294,16 @@ def test_silence_stands_for_a_bad_row(folder):
         Embeddings(folder).transform([noise(), np.zeros(100)])
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_bad_row_leaves_those_before_it_in_the_cache(folder, tmp_path, n_jobs):
+    """Also those of its own block, which is four batches."""
+    embeddings = Embeddings(folder, batch_size=1, memory=tmp_path, n_jobs=n_jobs)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="row 6 is silent"):
+            embeddings.transform([*CLIPS, np.zeros(100)])
+        assert len(list(tmp_path.rglob("*.npy"))) == len(CLIPS)
+
+
 def test_names_match_the_columns(folder):
     embeddings = Embeddings(folder, pooling="mean_std").set_output(transform="pandas")
     frame = embeddings.fit_transform(CLIPS)
@@ -321,7 +331,7 @@ def test_scikit_learn_manners(folder):
 def test_neither_copies_nor_pickles_carry_weights(folder):
     embeddings = Embeddings(folder).fit(CLIPS)
     expected = embeddings.transform(CLIPS)
-    assert vars(embeddings) == embeddings.get_params()
+    assert vars(embeddings) == embeddings.get_params() | {"_is_fitted": True}
     data = pickle.dumps(embeddings)
     assert len(data) < 2000
     np.testing.assert_array_equal(pickle.loads(data).transform(CLIPS), expected)

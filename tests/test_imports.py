@@ -189,4 +189,39 @@ def test_every_public_name_resolves_in_the_package_and_in_its_wing():
 def test_the_reference_lists_all_public_names():
     page = (PACKAGE.parent / "docs" / "api.rst").read_text(encoding="utf-8")
     listed = [name for name in re.findall(r"^   (\w+)$", page, flags=re.MULTILINE)]
-    assert sorted(listed) == sorted(set(skdidan.__all__) - {*WINGS, "criteria"})
+    assert sorted(listed) == sorted(set(skdidan.__all__) - {*WINGS, "criteria", "domains"})
+
+
+def texts():
+    """Texts of the documentation: pages, README and docstrings."""
+    root = PACKAGE.parent
+    for path in [*(root / "docs").rglob("*.rst"), root / "README.md"]:
+        yield path.read_text(encoding="utf-8")
+    for module in modules():
+        for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                yield ast.get_docstring(node) or ""
+
+
+def test_documented_names_resolve_after_importing_the_package_alone():
+    """Each in a package of which nothing else was used before; lines of imports do not count."""
+    names = {
+        name
+        for text in texts()
+        for line in text.splitlines()
+        if not re.match(r"(>>> |\.\.\. )?(from|import) |.*pyobject|\.\. ", line.strip())
+        for name in re.findall(r"(?<![\w./])skdidan((?:\.[A-Za-z_]\w*)+)", line)
+    }
+    assert ".corpora.CORPORA" in names and len(names) > 20
+    code = (
+        "import sys\nfailed = []\n"
+        f"for name in {sorted(names)}:\n"
+        "    for module in [name for name in sys.modules if name.startswith('skdidan')]:\n"
+        "        del sys.modules[module]\n"
+        "    import skdidan\n"
+        "    try:\n        eval(f'skdidan{name}')\n"
+        "    except AttributeError as error:\n        failed.append(error)\n"
+        "print(failed)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

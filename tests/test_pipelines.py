@@ -13,7 +13,7 @@ import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone, is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
-from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.ensemble import AdaBoostClassifier, StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -267,11 +267,35 @@ def test_every_method_sees_the_path_of_the_target():
     pipeline = make_adaptation_pipeline(CorpusScaler(), LogisticRegression())
     pipeline.fit(X_SRC, Y_SRC, X_TGT)
     last, Z = pipeline[-1], scaled_by_hand(X_TGT, X_TGT)
-    for method in ("predict", "predict_proba", "decision_function"):
+    for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
         np.testing.assert_array_equal(getattr(pipeline, method)(X_TGT), getattr(last, method)(Z))
     weights = np.arange(24)
     assert pipeline.score(X_TGT, Y_TGT) == last.score(Z, Y_TGT)
     assert pipeline.score(X_TGT, Y_TGT, weights) == last.score(Z, Y_TGT, weights)
+
+
+def test_logarithms_of_probabilities_without_a_method_of_the_last_step():
+    class Sure(Adapted):
+        def predict_proba(self, X):
+            return np.tile([1.0, 0.0], (len(X), 1))
+
+    pipeline = make_adaptation_pipeline(CorpusScaler(), Sure()).fit(X_SRC, Y_SRC, X_TGT)
+    assert pipeline.predict_log_proba(X_TGT[:1]).tolist() == [[0.0, -np.inf]]
+    assert not hasattr(make_adaptation_pipeline(CorpusScaler(), SVC()), "predict_log_proba")
+
+
+@pytest.mark.parametrize("is_fitted", [False, True])
+def test_containers_of_the_output_are_those_of_every_step(is_fitted):
+    pipeline = make_adaptation_pipeline(CorpusScaler(), "passthrough", PCA(2))
+    if is_fitted:
+        pipeline.fit(X_SRC, X_tgt=X_TGT)
+    assert pipeline.set_output(transform="pandas") is pipeline
+    if is_fitted:
+        frame = pipeline.transform(X_TGT)
+    else:
+        frame = clone(pipeline).fit_transform(X_SRC, X_tgt=X_TGT)
+    assert frame.columns.tolist() == ["pca0", "pca1"]
+    assert isinstance(pipeline.fit(X_SRC, X_tgt=X_TGT)[0].transform(X_TGT), pd.DataFrame)
 
 
 def test_attributes_of_the_steps():
@@ -326,6 +350,37 @@ def test_parameters_set_after_fit_count_at_the_next_fit():
     pipeline.set_params(svc__C=10.0)
     np.testing.assert_array_equal(pipeline.predict(X_TGT), before)
     assert pipeline.fit(X_SRC, Y_SRC, X_TGT)[-1].C == 10.0
+
+
+NESTS = {
+    "step": (Extractor(), "a"),
+    "union": (FeatureUnion([("b", Extractor())]), "a__b"),
+    "pipeline of scikit-learn": (Pipeline([("b", Extractor())]), "a__b"),
+    "nested": (AdaptationPipeline([("b", Extractor())]), "a__b"),
+}
+
+
+@pytest.mark.parametrize("name", NESTS)
+def test_parameters_set_after_fit_count_for_what_comes(name):
+    """As in scikit-learn, where the steps are the fitted ones."""
+    step, path = NESTS[name]
+    pipeline = AdaptationPipeline([("a", step), ("b", FunctionTransformer())]).fit(X_SRC)
+    assert pipeline.set_params(**{f"{path}__gain": 2.0}) is pipeline
+    np.testing.assert_array_equal(pipeline.transform(X_TGT), 2.0 * X_TGT)
+    pipeline = pickle.loads(pickle.dumps(pipeline)).set_params(**{f"{path}__gain": 3.0})
+    np.testing.assert_array_equal(pipeline.transform(X_TGT), 3.0 * X_TGT)
+    assert pipeline.get_params()[f"{path}__gain"] == 3.0
+    np.testing.assert_array_equal(pipeline.set_params(a=None).transform(X_TGT), X_TGT)
+
+
+def test_a_step_that_replaces_a_fitted_one_is_used():
+    pipeline = make_adaptation_pipeline(CorpusScaler(), SVC()).fit(X_SRC, Y_SRC, X_TGT)
+    other = SVC(C=0.1).fit(scaled_by_hand(X_SRC, X_SRC), Y_SRC == "joy")
+    np.testing.assert_array_equal(pipeline.set_params(svc=other).classes_, [False, True])
+    with pytest.raises(NotFittedError):
+        pipeline.set_params(svc=SVC()).predict(X_TGT)
+    with pytest.raises(NotFittedError):
+        pipeline.set_params(steps=[("pca", PCA())])[0].transform(X_TGT)
 
 
 def test_clone_and_pickle():
@@ -473,6 +528,18 @@ def test_a_step_that_would_keep_the_target_from_what_it_holds(step, kind):
     match = f"Step 'outer', a {kind} inside it. Nest an AdaptationPipeline in place of a Pipeline"
     with pytest.raises(TypeError, match=match):
         pipeline.fit(X_SRC, Y_SRC, X_TGT)
+
+
+def test_with_routing_a_plain_pipeline_hands_the_target_on():
+    inner = Pipeline([("scaler", CorpusScaler()), ("pca", PCA(2))])
+    flat = make_adaptation_pipeline(CorpusScaler(), PCA(2), SVC()).fit(X_SRC, Y_SRC, X_TGT)
+    columns = ColumnTransformer([("a", CorpusScaler(), [0])])
+    with sklearn.config_context(enable_metadata_routing=True):
+        nested = make_adaptation_pipeline(inner, SVC()).fit(X_SRC, Y_SRC, X_TGT)
+        np.testing.assert_array_equal(nested.predict(X_TGT), flat.predict(X_TGT))
+        with pytest.raises(TypeError, match="ColumnTransformer, does not hand the target on"):
+            make_adaptation_pipeline(columns, SVC()).fit(X_SRC, Y_SRC, X_TGT)
+        make_adaptation_pipeline(StandardScaler(), AdaBoostClassifier()).fit(X_SRC, Y_SRC, X_TGT)
 
 
 def test_without_a_target_a_plain_pipeline_keeps_nothing_from_its_steps():

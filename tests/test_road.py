@@ -223,7 +223,7 @@ def test_compare_example(tmp_path, monkeypatch, capsys, features):
     for method in ("SVM", "TCA + SVM", "source only", "DAN", "DeepCORAL", "LIDAN", "(oracle)"):
         assert method in table
     lines = (tmp_path / f"synthetic-synthetic-{features}.csv").read_text().splitlines()
-    assert lines[0] == "task,method,oracle,seed,uar,war,seconds"
+    assert lines[0] == "task,method,oracle,seed,uar,war,seconds,error"
     assert len(lines) == 9
     assert n_colours(tmp_path / f"synthetic-synthetic-{features}.png") > 5
 

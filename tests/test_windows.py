@@ -633,6 +633,18 @@ def test_a_missing_label_is_told_by_its_recording():
         windowed().fit(X_SRC, [*Y_SRC[:4], float("nan"), "fear"], X_TGT)
 
 
+def test_parameters_of_the_classifier_set_after_the_fit_hold(task):
+    X_src, y_src, X_tgt, *_ = task
+    classifier = tone_classifier().fit(X_src, y_src, X_tgt)
+    name, _ = classifier.estimator.steps[0]
+    silent = [np.zeros(4000), X_tgt[0]]
+    with pytest.raises(ValueError, match="is silent"):
+        classifier.predict(silent)
+    classifier.set_params(**{f"estimator__{name}__on_error": "warn"})
+    with pytest.warns(AudioWarning, match="are replaced by silence"):
+        assert classifier.predict(silent).shape == (2,)
+
+
 def test_parameters_set_after_the_fit_are_checked_and_hold():
     classifier = windowed().fit(X_SRC, Y_SRC, X_TGT)
     wide = classifier.set_params(window=5.0, hop=5.0).predict_proba(X_SRC)

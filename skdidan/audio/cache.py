@@ -36,7 +36,9 @@ class RowCache:
     def __init__(self, transformer: Any) -> None:
         self._location = cache_folder(transformer.memory)
         self._folder: str | None = None
-        self._writes = True
+        # A fitted transformer may have left the machine or the folder where it was fitted.
+        is_fitted = getattr(transformer, "_is_fitted", False)
+        self._writes = not is_fitted or os.path.exists(self._location or "")
         if self._location is not None and (setting := _setting_key(transformer)):
             name = f"{type(transformer).__name__}-{setting}"
             self._folder = os.path.join(self._location, name)
@@ -78,6 +80,8 @@ class RowCache:
             with open(temporary, "xb") as file:
                 write_array(file, values, allow_pickle=False)
             os.replace(temporary, self._path(key))
+        except FileNotFoundError:
+            pass  # another process has just emptied the cache: the next row makes the folder anew
         except OSError as error:
             self._writes = False
             warn_caller(

@@ -100,6 +100,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         self._check_parameters()
         make_cache_folder(self.memory)
         self._rows(X)
+        self._is_fitted = True  # from now on a folder that is absent is left so
         return self
 
     def transform(self, X: Any) -> Any:

@@ -14,13 +14,7 @@ from sklearn.utils import Bunch, Tags, estimator_html_repr, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdidan.domains import (
-    Domains,
-    check_sample_domain,
-    open_target,
-    source_path,
-    takes_target,
-)
+from skdidan.domains import Domains, check_sample_domain, open_target, source_path, takes_target
 from skdidan.estimators import GroupedEstimator
 from skdidan.pipeline.steps import (
     check_reach,
@@ -131,12 +125,7 @@ class AdaptationPipeline(GroupedEstimator):
         return domains.order if get_tags(self).input_tags.pairwise else None
 
     def _fit(self, domains: Domains) -> None:
-        front, domains = self._fit_front(domains, with_target=False)
-        name, last = self.steps[-1]
-        if not is_passthrough(last):
-            with self._timed(name):
-                last = fit_last(name, lend_memory(last, self.memory), domains)
-        self.steps_, self.columns_ = [*front, (name, last)], self._columns(domains)
+        self._fit_steps(domains, transforms=False)
 
     @available_if(_last_step_transforms)
     def fit_transform(
@@ -161,15 +150,7 @@ class AdaptationPipeline(GroupedEstimator):
         """
         self._check_parameters()
         domains = self._check_domains(Domains.of(X, y, X_tgt, sample_domain=sample_domain))
-        is_stacked = domains.order is not None
-        front, domains = self._fit_front(domains, with_target=is_stacked)
-        name, last = self.steps[-1]
-        if not is_passthrough(last):
-            with self._timed(name):
-                last = lend_memory(last, self.memory)
-                last, domains = fit_step(last, domains, with_target=is_stacked)
-        self.steps_, self.columns_ = [*front, (name, last)], self._columns(domains)
-        return domains.restore()
+        return self._fit_steps(domains, transforms=True).restore()
 
     @available_if(_last_step_has("predict"))
     def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
@@ -204,6 +185,14 @@ class AdaptationPipeline(GroupedEstimator):
             In the order of `classes_`.
         """
         return self._last_step(X, "predict_proba", sample_domain)
+
+    @available_if(_last_step_has("predict_proba"))
+    def predict_log_proba(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
+        """Return the logarithm of `predict_proba`, from the last step itself if it has one."""
+        if hasattr(self._last, "predict_log_proba"):
+            return self._last_step(X, "predict_log_proba", sample_domain)
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X, sample_domain=sample_domain))
 
     @available_if(_last_step_has("decision_function"))
     def decision_function(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
@@ -298,12 +287,28 @@ class AdaptationPipeline(GroupedEstimator):
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters: ``name__parameter`` of a step, or a whole step by its name."""
+        """Set parameters: ``name__parameter`` of a step, or a whole step by its name.
+
+        After `fit` the fitted steps get them, too: those read by ``predict`` count at once.
+        """
+        given = dict(params)
         self.steps = params.pop("steps", self.steps)
         # A search may replace a step and set its parameters at once: the step comes first.
         if params.keys() & dict(named_pairs(self.steps)).keys():
             self.steps = [(name, params.pop(name, step)) for name, step in self.steps]
-        return super().set_params(**params)
+        super().set_params(**params)
+        if hasattr(self, "steps_"):
+            self.steps_ = AdaptationPipeline(self._current_steps).set_params(**given).steps
+            own = dict(named_pairs(self.steps))
+            for name, step in named_pairs(self.steps_):
+                lend_memory(own.get(name), step, self.memory)
+        return self
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Set the container of the output of each step: "default", "pandas" or "polars"."""
+        for steps in (self.steps, self._current_steps):
+            Pipeline(steps).set_output(transform=transform)
+        return self
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -348,22 +353,25 @@ class AdaptationPipeline(GroupedEstimator):
     def _last(self) -> Any:
         return self._current_steps[-1][1] if self._current_steps else None
 
-    def _fit_front(
-        self, domains: Domains, *, with_target: bool
-    ) -> tuple[list[tuple[str, Any]], Domains]:
-        """Fit all steps but the last; transform the target up to the last step that uses it."""
+    def _fit_steps(self, domains: Domains, *, transforms: bool) -> Domains:
+        """Fit copies of the steps; transform the target up to the last step that uses it."""
         if domains.X_tgt is not None:
             check_reach(self.steps)
         takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
-        end = len(self.steps) if with_target else max(takers, default=0)
-        front = []
-        for number, (name, step) in enumerate(self.steps[:-1]):
+        is_stacked = transforms and domains.order is not None
+        end = len(self) if is_stacked else max(takers, default=0)
+        fitted = []
+        for number, (name, step) in enumerate(self.steps):
             if not is_passthrough(step):
                 with self._timed(name):
-                    step = lend_memory(step, self.memory)
-                    step, domains = fit_step(step, domains, with_target=number < end)
-            front.append((name, step))
-        return front, domains
+                    if transforms or number < len(self) - 1:
+                        with_target = number < end
+                        step, domains = fit_step(step, domains, self.memory, with_target)
+                    else:
+                        step = fit_last(name, step, domains, self.memory)
+            fitted.append((name, step))
+        self.steps_, self.columns_ = fitted, self._columns(domains)
+        return domains
 
     def _front(self, X: Any, sample_domain: ArrayLike | None) -> Any:
         """Send rows, by default of the target, through all steps but the last."""

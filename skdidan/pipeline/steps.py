@@ -98,10 +98,7 @@ def unwrap(estimator: Any) -> Any:
 
 def last_step(estimator: Any) -> Any:
     """Return the estimator at the end of pipelines and searches, however deep."""
-    estimator = unwrap(estimator)
-    while _is_chain(estimator):
-        estimator = unwrap(estimator[-1])
-    return estimator
+    return _open_chains(estimator)[-1]
 
 
 def scores_pairs(estimator: Any) -> bool:
@@ -117,25 +114,23 @@ def send_through(
     estimator: Any, X: Any, sample_domain: NDArray[Any] | None = None
 ) -> tuple[Any, Any]:
     """Transform X by all steps but the last; return the last step and its input."""
-    estimator = unwrap(estimator)
-    while _is_chain(estimator):
-        if len(estimator) > 1:
-            front = estimator[:-1]
+    *chains, last = _open_chains(estimator)
+    for chain in chains:
+        if len(chain) > 1:
+            front = chain[:-1]
             X = front.transform(X, **source_path(front.transform, sample_domain))
-        estimator = unwrap(estimator[-1])
-    return estimator, X
+    return last, X
 
 
-def lend_memory(step: Any, memory: Any) -> Any:
+def lend_memory(step: Any, copy: Any, memory: Any) -> None:
     """Set `memory` of the audio transformers, however deep, in a copy of a step.
 
-    Transformers with a `memory` of their own, or in a nested `AdaptationPipeline` with one, keep
-    it. The path is made absolute, so that a pickle works from any directory. A step without audio
-    transformers is returned as it is.
+    Transformers with a `memory` of their own in the step, or in a nested `AdaptationPipeline` with
+    one, keep it. The path is made absolute, so that a pickle works from any directory.
     """
     folder = cache_folder(memory)
-    if folder is None or not hasattr(step, "get_params"):
-        return step
+    if copy is step or not hasattr(step, "get_params"):  # a step set after the fit is no copy
+        return
     parts = {"": step} | {f"{name}__": part for name, part in step.get_params().items()}
     # scikit-learn's Pipeline has a memory for whole steps; a frozen estimator must stay as it is.
     provided = tuple(
@@ -145,16 +140,17 @@ def lend_memory(step: Any, memory: Any) -> Any:
         or (getattr(part, "memory", None) is not None and not isinstance(part, Pipeline))
     )
     lent = {
-        f"{name}memory": os.path.abspath(folder)
+        f"{name}memory": folder and os.path.abspath(folder)
         for name, part in parts.items()
         if isinstance(part, AudioTransformer) and not name.startswith(provided)
     }
-    return clone(step).set_params(**lent) if lent else step
+    if lent:
+        copy.set_params(**lent)
 
 
-def fit_last(name: str, step: Any, domains: Domains) -> Any:
+def fit_last(name: str, step: Any, domains: Domains, memory: Any = None) -> Any:
     """Fit a copy of the last step."""
-    step = clone(step)
+    step = _copy(step, memory)
     X, y, params = _fit_arguments(step, domains)
     if domains.groups is not None:
         taken = signature(step.fit).parameters.values()
@@ -165,10 +161,10 @@ def fit_last(name: str, step: Any, domains: Domains) -> Any:
     return step.fit(X, y, **params)
 
 
-def fit_step(step: Any, domains: Domains, *, with_target: bool) -> tuple[Any, Domains]:
+def fit_step(step: Any, domains: Domains, memory: Any, with_target: bool) -> tuple[Any, Domains]:
     """Fit a copy of a transformer and send both domains through it."""
+    step = _copy(step, memory)
     X, y, params = _fit_arguments(step, domains)
-    step = clone(step)
     if hasattr(step, "fit_transform"):
         Z = step.fit_transform(X, y, **params)
     else:
@@ -189,13 +185,23 @@ def _fit_arguments(step: Any, domains: Domains) -> tuple[Any, Any, dict[str, Any
     if domains.has_several and _tells_corpora(step):
         y = None if y is None else domains.lengthen(y)
         return domains.stack(), y, {"sample_domain": domains.corpora}
-    # A wrapper, such as a search, might slice an argument that has a length.
-    return X, y, {"X_tgt": X_tgt if has_fit_parameter(step, "X_tgt") else Target(X_tgt)}
+    # A wrapper, such as a search, might slice an argument that has a length; a pipeline transforms.
+    is_whole = has_fit_parameter(step, "X_tgt") or hasattr(step, "named_steps")
+    return X, y, {"X_tgt": X_tgt if is_whole else Target(X_tgt)}
 
 
-def _is_chain(estimator: Any) -> bool:
-    """Tell whether an estimator is a pipeline, ours or scikit-learn's."""
-    return hasattr(estimator, "named_steps")
+def _copy(step: Any, memory: Any) -> Any:
+    copy = clone(step)
+    lend_memory(step, copy, memory)
+    return copy
+
+
+def _open_chains(estimator: Any) -> list[Any]:
+    """List the pipelines, ours or scikit-learn's, from the outermost, and the last step."""
+    opened = [unwrap(estimator)]
+    while hasattr(opened[-1], "named_steps"):
+        opened.append(unwrap(opened[-1][-1]))
+    return opened
 
 
 def _tells_corpora(step: Any) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import compress
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -138,6 +138,14 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         cut = domains.cut(windows, rows, windows_tgt, rows_tgt)
         self.estimator_ = fit_last("estimator", self.estimator, cut)
         self.classes_ = self.estimator_.classes_
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; after `fit`, ``estimator__parameter`` also sets that of `estimator_`."""
+        super().set_params(**params)
+        inner = {name: value for name, value in params.items() if name.startswith("estimator__")}
+        if hasattr(self, "estimator_") and inner:
+            WindowedClassifier(self.estimator_).set_params(**inner)
+        return self
 
     def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Predict the class of each recording.

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from numbers import Real
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+import torch
+from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.utils import Bunch
+from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from skdidan.domains import take_rows, takes_target
 from skdidan.metrics import uar, war
+from skdidan.parameters import check_count
+from skdidan.reporting import warn_caller
 
-__all__ = ["compare", "format_summary", "row_title", "summarise"]
+__all__ = ["check_records", "compare", "format_summary", "row_title", "summarise"]
 
 _N_FOLDS = 5
 _RUN = ("task", "method", "oracle", "seed")
@@ -30,6 +40,8 @@ def compare(
     oracles: Mapping[str, BaseEstimator] | None = None,
     seeds: Iterable[int] = (0, 1, 2),
     n_jobs: int | None = None,
+    n_threads: int = 1,
+    error_score: float | str = math.nan,
     verbose: int = 0,
 ) -> list[dict[str, Any]]:
     """Fit every method on every task with every seed, and score it on the target.
@@ -51,6 +63,12 @@ def compare(
         Seeds of the repetitions.
     n_jobs : int, optional
         Number of processes, as in joblib.
+    n_threads : int > 0, default=1
+        Number of threads of torch and BLAS in each run. It is the same for any `n_jobs`, since
+        rounding, and so scores on a CPU, depend on it. More are faster for few runs on many cores.
+    error_score : "raise" or float, default=nan
+        Score of a run that fails. "raise" raises its error, as is done in any case with a warning
+        that a filter turns into an error.
     verbose : int, default=0
         Whether to show a progress bar.
 
@@ -58,12 +76,23 @@ def compare(
     -------
     records : list of dict
         One for each task, method and seed, in this order: ``task, method, oracle`` (bool), ``seed,
-        uar, war, seconds`` and the predictions ``y_pred``.
+        uar, war, seconds``, the predictions ``y_pred`` and ``error``. If a run failed, ``error``
+        says why and ``y_pred`` is None; otherwise ``error`` is None.
 
     Raises
     ------
     ValueError
-        If nothing is compared, or a task is incomplete. Errors of a method name the run in a note.
+        If nothing is compared, a task is incomplete, or all runs fail.
+    TypeError
+        If methods or tasks are not in a dict by name.
+    KeyboardInterrupt
+        By Ctrl-C. The exception has the finished records as its attribute ``records``; so has any
+        other that ends the runs.
+
+    Warns
+    -----
+    FitFailedWarning
+        For each run that fails.
 
     Examples
     --------
@@ -79,16 +108,13 @@ def compare(
     """
     if not isinstance(seeds, Iterable):
         raise ValueError(f"seeds must be a list of seeds or a range; got {seeds!r}.")
-    seeds = list(seeds)
-    for name, task in tasks.items():
-        if missing := [key for key in _TASK_KEYS if key not in task]:
-            raise ValueError(
-                f"Task {name!r} must be a Bunch with {', '.join(_TASK_KEYS)}, as cross_corpus_task "
-                f"returns it; it lacks {', '.join(missing)}."
-            )
+    if error_score != "raise" and not isinstance(error_score, Real):
+        raise ValueError(f"error_score must be 'raise' or a number; got {error_score!r}.")
+    check_count("n_threads", n_threads)
+    seeds, groups = list(seeds), {False: methods, True: oracles or {}}
+    _check_names({"methods": methods, "oracles": groups[True], "tasks": tasks})
     if not seeds or not tasks or not (methods or oracles):
         raise ValueError("compare needs at least one method or oracle, one task and one seed.")
-    groups = {False: methods, True: oracles or {}}
     runs: list[dict[str, Any]] = [
         {"task": task, "method": method, "oracle": oracle, "seed": seed}
         for task in tasks
@@ -96,32 +122,87 @@ def compare(
         for method in group
         for seed in seeds
     ]
-    results = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_predict)(groups[run["oracle"]][run["method"]], tasks[run["task"]], run)
-        for run in runs
-    )
-    progress = tqdm(results, total=len(runs), disable=not verbose, desc="compare")
-    records = []
-    for run, (y_pred, seconds) in zip(runs, progress, strict=True):
-        task = tasks[run["task"]]
-        y_true, classes = task.y_tgt, task.get("classes")
-        scores = {"uar": uar(y_true, y_pred, labels=classes), "war": war(y_true, y_pred)}
-        records.append({**run, **scores, "seconds": seconds, "y_pred": y_pred})
+    # Unordered, so that no record waits for another. Backends such as multiprocessing return lists.
+    has_generators = get_active_backend()[0].supports_return_generator
+    parallel = Parallel(n_jobs, return_as="generator_unordered" if has_generators else "list")
+    records: list[dict[str, Any]] = []
+    try:
+        with _limit_threads(n_threads):  # around runs in threads, which restore what they find
+            options = n_threads, error_score
+            results = parallel(
+                delayed(_run)(
+                    groups[run["oracle"]][run["method"]], tasks[run["task"]], run, *options
+                )
+                for run in runs
+            )
+            for record in tqdm(results, total=len(runs), disable=not verbose, desc="compare"):
+                records.append(record)
+                if record["error"]:
+                    text = "{method!r} failed on {task!r}, seed {seed}, and scores {uar}: {error}"
+                    warn_caller(text.format(**record), FitFailedWarning)
+        if all(record["error"] for record in records):
+            raise ValueError(
+                f"All runs failed. error_score='raise' shows where: {records[0]['error']}"
+            )
+    except BaseException as error:
+        vars(error)["records"] = records
+        error.add_note(f"The attribute records has the records of {len(records)} finished runs.")
+        raise
+    finally:
+        records.sort(key=lambda record: runs.index({name: record[name] for name in _RUN}))
     return records
 
 
-def _predict(method: Any, task: Any, run: dict[str, Any]) -> tuple[NDArray[Any], float]:
-    """Return predictions and seconds; add a note that names the run to an error."""
-    start, seed = time.perf_counter(), run["seed"]
+def _check_names(arguments: dict[str, Any]) -> None:
+    for argument, values in arguments.items():
+        if not isinstance(values, Mapping) or set(_TASK_KEYS) & values.keys():
+            raise TypeError(
+                f"{argument} must be a dict by name, such as {{'name': ...}}; got {values!r:.200}."
+            )
+    for name, task in arguments["tasks"].items():
+        known = task if isinstance(task, Mapping) else ()
+        if missing := [key for key in _TASK_KEYS if key not in known]:
+            raise ValueError(
+                f"Task {name!r} must be a Bunch with {', '.join(_TASK_KEYS)}, as cross_corpus_task "
+                f"returns it; it lacks {', '.join(missing)}."
+            )
+
+
+@contextmanager
+def _limit_threads(n_threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    with threadpool_limits(n_threads):
+        torch.set_num_threads(n_threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def _run(
+    method: Any, task: Any, run: dict[str, Any], n_threads: int, error_score: float | str
+) -> dict[str, Any]:
+    """Return the record of a run; add a note that names it to an error that is raised."""
+    start, seed, task = time.perf_counter(), run["seed"], Bunch(**task)
+    scores, y_pred, failure = dict.fromkeys(["uar", "war"], error_score), None, None
     try:
-        if run["oracle"]:
-            y_pred = _cross_predict(method, task, seed)
-        else:
-            y_pred = _fit_predict(method, seed, task.X_src, task.y_src, task.X_tgt)
+        with _limit_threads(n_threads):
+            if run["oracle"]:
+                y_pred = _cross_predict(method, task, seed)
+            else:
+                y_pred = _fit_predict(method, seed, task.X_src, task.y_src, task.X_tgt)
+        uar_score = uar(task.y_tgt, y_pred, labels=task.get("classes"))
+        scores = {"uar": uar_score, "war": war(task.y_tgt, y_pred)}
     except Exception as error:
-        error.add_note(f"compare was fitting {run['method']!r} on {run['task']!r}, seed {seed}.")
-        raise
-    return y_pred, time.perf_counter() - start
+        if error_score == "raise" or isinstance(error, Warning):
+            error.add_note(
+                f"compare was fitting {run['method']!r} on {run['task']!r}, seed {seed}."
+            )
+            raise
+        # The text alone: not every error can be sent to another process.
+        y_pred, failure = None, f"{type(error).__name__}: {error}"
+    seconds = time.perf_counter() - start
+    return {**run, **scores, "seconds": seconds, "y_pred": y_pred, "error": failure}
 
 
 def _cross_predict(method: Any, task: Any, seed: int) -> NDArray[Any]:
@@ -148,12 +229,24 @@ def _fit_predict(method: Any, seed: int, X: Any, y: Any, X_tgt: Any) -> NDArray[
     return method.fit(X, y, **target).predict(X_tgt)
 
 
-def summarise(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def check_records(records: Any, keys: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """Return records as a list of dict, or raise a ValueError if they lack a key."""
+    rows = records.to_dict("records") if hasattr(records, "iloc") else records
+    is_list = isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows)
+    if not is_list or any(key not in row for row in rows for key in keys):
+        raise ValueError(
+            "records must be a list of dict or a DataFrame, as from compare, with the keys "
+            f"{', '.join(keys)}; got {records!r:.200}."
+        )
+    return rows
+
+
+def summarise(records: Any) -> list[dict[str, Any]]:
     """Average the records of `compare` over the seeds.
 
     Parameters
     ----------
-    records : list of dict
+    records : list of dict or DataFrame
         Records from `compare`.
 
     Returns
@@ -161,24 +254,28 @@ def summarise(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows : list of dict
         One for each task and method, in the order of the records: ``task, method, oracle,
         n_seeds, uar, uar_std, war, war_std, seconds``. Standard deviations divide by ``n - 1``, and
-        are zero for a single seed.
+        are zero for a single seed. Scores are NaN if that of a seed is.
     """
     import pandas as pd
 
-    table = pd.DataFrame(records, columns=[*_RUN, "uar", "war", "seconds"])
+    def deviation(scores: Any) -> float:
+        return np.std(scores.tolist(), ddof=min(1, len(scores) - 1))
+
+    keys = [*_RUN, "uar", "war", "seconds"]
+    table = pd.DataFrame(check_records(records, keys), columns=keys)
     summary: Any = table.groupby(["task", "method", "oracle"], sort=False, as_index=False).agg(
         n_seeds=("seed", "size"),
-        uar=("uar", "mean"),
-        uar_std=("uar", "std"),
-        war=("war", "mean"),
-        war_std=("war", "std"),
+        uar=("uar", np.average),  # unlike the mean of pandas it does not leave out NaN
+        uar_std=("uar", deviation),
+        war=("war", np.average),
+        war_std=("war", deviation),
         seconds=("seconds", "mean"),
     )
-    return summary.fillna({"uar_std": 0.0, "war_std": 0.0}).to_dict("records")
+    return summary.to_dict("records")
 
 
-def format_summary(rows: list[dict[str, Any]]) -> str:
-    """Format the rows of `summarise` as a text table, with scores in percent.
+def format_summary(rows: Any) -> str:
+    """Format the rows of `summarise`, or records of `compare`, as a text table in percent.
 
     Examples
     --------
@@ -190,6 +287,9 @@ def format_summary(rows: list[dict[str, Any]]) -> str:
     """
     import pandas as pd
 
+    rows = check_records(rows, [*_RUN[:3], "uar", "war", "seconds"])
+    if not all({"uar_std", "war_std"} <= row.keys() for row in rows):
+        rows = summarise(rows)
     cells = pd.DataFrame(index=[row_title(row) for row in rows])
     for metric in ("uar", "war"):
         cells[f"{metric.upper()} (%)"] = [
@@ -197,7 +297,7 @@ def format_summary(rows: list[dict[str, Any]]) -> str:
         ]
     cells["seconds"] = [f"{row['seconds']:.0f}" for row in rows]
     tasks = pd.Index([row["task"] for row in rows])
-    width = max(map(len, [*cells.index, *tasks]))
+    width = max(map(len, [*cells.index, *tasks]), default=0)
     return "\n\n".join(
         block.rename_axis(columns=task.ljust(width)).to_string(col_space=[12, 12, 8])
         for task, block in cells.groupby(tasks, sort=False)

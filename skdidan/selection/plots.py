@@ -11,7 +11,7 @@ from scipy.sparse import issparse, sparray
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sklearn.utils.multiclass import unique_labels
 
-from skdidan.selection.comparison import row_title, summarise
+from skdidan.selection.comparison import check_records, row_title, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,17 +22,15 @@ __all__ = ["plot_confusion", "plot_reconstruction", "plot_scores"]
 _COLOURS = "#d55e00 #0072b2 #f0e442 #009e73 #cc79a7 #56b4e9 #e69f00 #000000 #999999".split()
 
 
-def plot_scores(
-    records: list[dict[str, Any]], *, metric: str = "uar", ax: Axes | None = None
-) -> Axes:
+def plot_scores(records: Any, *, metric: str = "uar", ax: Axes | None = None) -> Axes:
     """Plot the scores of each method on one task as a bar chart.
 
     Bars show the mean over the seeds, error bars the standard deviation, and dots each seed.
 
     Parameters
     ----------
-    records : list of dict
-        Records of one task from `compare`.
+    records : list of dict or DataFrame
+        Records of one task from `compare`. A method with a score of NaN has no bar.
     metric : {"uar", "war"}, default="uar"
         The score.
     ax : matplotlib Axes, optional
@@ -55,13 +53,14 @@ def plot_scores(
     tasks = sorted({row["task"] for row in rows})
     if len(tasks) != 1:
         raise ValueError(f"plot_scores draws one task at a time; the records hold {tasks}.")
-    ax = _axes(ax)
+    ax, runs = _axes(ax), check_records(records)
     for y, row in enumerate(rows):
         colour, text = ("#b8b8b8", "black") if row["oracle"] else ("#3b6ea5", "white")
         mean, deviation = 100 * row[metric], 100 * row[f"{metric}_std"]
+        text = "black" if np.isnan(mean) else text
         ax.barh(y, mean, xerr=deviation, color=colour, height=0.7, error_kw={"lw": 1})
         key = row["method"], row["oracle"]
-        points = [100 * run[metric] for run in records if (run["method"], run["oracle"]) == key]
+        points = [100 * run[metric] for run in runs if (run["method"], run["oracle"]) == key]
         ax.plot(points, [y] * len(points), ".", color="black", ms=4, alpha=0.6)
         ax.annotate(
             f"{mean:.1f} ", (0, y), (4, 0), textcoords="offset points", va="center", color=text

@@ -13,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from scipy.special import softmax
-from sklearn import get_config
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, column_or_1d
 
@@ -248,10 +247,7 @@ def _reverse(trial: Trial) -> float:
     if len(np.unique(predicted)) < 2:
         return 0.0
     model = clone(trial.estimator)
-    steps = [model]
-    if isinstance(model, Pipeline) and get_config()["enable_metadata_routing"]:
-        steps += [step for _, step in model.steps]
-    target = {"X_tgt": Target(trial.source.X)} if any(map(takes_target, steps)) else {}
+    target = {"X_tgt": Target(trial.source.X)} if takes_target(model) else {}
     try:
         model.fit(trial.target.X, predicted, **target)
     except ValueError as error:
