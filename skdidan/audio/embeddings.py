@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-import torch
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
@@ -20,6 +19,7 @@ from skdidan.audio.recordings import AudioTransformer
 from skdidan.audio.rows import BadRow
 from skdidan.audio.speech_models import SpeechEncoder, SpeechModel
 from skdidan.parameters import check_count, check_option, check_positive
+from skdidan.torch_state import find_device
 
 __all__ = ["Embeddings"]
 
@@ -201,7 +201,7 @@ class Embeddings(AudioTransformer):
         self,
     ) -> tuple[Callable[[NDArray[np.float32]], Any], Callable[[Iterator[Any]], Iterator[Any]]]:
         model = self._speech_model()
-        encoder = model.load(self.layer, self._device())
+        encoder = model.load(self.layer, find_device(self.device))
         return partial(model.cut, max_duration=self.max_duration), partial(self._embed, encoder)
 
     def _embed(self, encoder: SpeechEncoder, recordings: Iterator[Any]) -> Iterator[Any]:
@@ -232,21 +232,6 @@ class Embeddings(AudioTransformer):
             )
         return model
 
-    def _device(self) -> torch.device:
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(self.device)
-        except (RuntimeError, TypeError) as error:
-            raise ValueError(
-                f"device must be 'auto' or a device of torch; got {self.device!r}."
-            ) from error
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(
-                f"device={self.device!r} needs a GPU, but torch finds none; pass 'auto' or 'cpu'."
-            )
-        return device
-
     def _check_parameters(self) -> None:
         super()._check_parameters()
         model = self.model
@@ -266,4 +251,4 @@ class Embeddings(AudioTransformer):
                 f"max_duration must be at least {_SHORTEST_WINDOW} s; got {self.max_duration}."
             )
         check_count("batch_size", self.batch_size)
-        self._device()
+        find_device(self.device)

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from skdidan.torch_state import own_generators, plain_mode
+
 __all__ = ["SpeechEncoder", "SpeechModel"]
 
 _SHORTEST = 0.1  # seconds; one frame takes 25 ms, and some models need several
@@ -73,16 +75,10 @@ class SpeechModel:
 
     def load(self, layer: int | str, device: torch.device) -> SpeechEncoder:
         """Load the weights."""
-        try:
-            torch.zeros(1, device=device).cpu()
-        except (RuntimeError, AssertionError, ImportError) as error:  # depending on the backend
-            raise ValueError(
-                f"device={str(device)!r} cannot be used here; pass 'auto' or 'cpu': {error}"
-            ) from error
         self.config.add_adapter = False  # it is above the last layer
         try:
             # Loading draws random weights first, even if all are found.
-            with torch.random.fork_rng([]):
+            with own_generators(), plain_mode():
                 network, report = _import_transformers().AutoModel.from_pretrained(
                     self.name,
                     config=self.config,
@@ -124,11 +120,17 @@ class SpeechEncoder:
                 yield n, frames[: self._n_frames(len(windows[n]), len(frames))]
 
     def _forward(self, windows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        # Some versions of transformers draw random numbers for every layer, unused in evaluation.
-        with torch.inference_mode(), torch.random.fork_rng([]), warnings.catch_warnings():
+        device = self._network.device
+        with (
+            own_generators(),  # some versions of transformers draw numbers that they do not use
+            plain_mode(),
+            torch.inference_mode(),
+            torch.autocast(device.type, enabled=False),
+            warnings.catch_warnings(),
+        ):
             # WavLM of transformers passes two masks of different types to torch.
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
-            inputs = {k: v.to(self._network.device) for k, v in self._inputs(windows).items()}
+            inputs = {k: v.to(device) for k, v in self._inputs(windows).items()}
             outputs = self._network(**inputs, output_hidden_states=True)
             # In some versions of transformers, the last of hidden_states is taken before the final
             # normalisation.

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import EarlyStopping
@@ -23,7 +23,7 @@ from skdidan.estimators import GroupedEstimator, check_finite, validate_domains
 from skdidan.neural.batches import PairedBatches
 from skdidan.neural.monitoring import SOURCE, EpochScores, NetPredictions, check_monitor
 from skdidan.neural.networks import make_network
-from skdidan.neural.training import LOSSES, AdaptationNet, PenaltyTerm
+from skdidan.neural.training import LOSSES, AdaptationNet, PenaltyTerm, check_callbacks
 from skdidan.padding import is_padded, pad_alike
 from skdidan.parameters import (
     check_count,
@@ -32,6 +32,7 @@ from skdidan.parameters import (
     check_positive,
     check_share,
 )
+from skdidan.torch_state import copy_to_cpu, find_device, own_generators, plain_mode
 
 __all__ = ["AdaptationClassifier"]
 
@@ -68,13 +69,11 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         Learning rate and weight decay of AdamW.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
-    validation_fraction, monitor, patience : float, str, int, optional
-        Held-out share of the source, score that selects the best epoch, and epochs without a better
-        score before a stop; see `DIDANClassifier`.
+    validation_fraction, monitor, patience, callbacks : float, str, int, list, optional
+        Held-out share of the source, score that selects the best epoch, epochs without a better
+        score before a stop, and skorch callbacks; see `DIDANClassifier`.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
-    callbacks : list of skorch callbacks, optional
-        Further callbacks of the training.
 
     Attributes
     ----------
@@ -179,16 +178,18 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             return domains
         return domains.replace(*pad_alike([domains.X_src, domains.X_tgt]))
 
+    @plain_mode()
     def _fit(self, domains: Domains) -> None:
         X, y, X_tgt = domains
         classes, y_idx = np.unique(y, return_inverse=True)
         has_lengths = is_padded(X) or is_padded(X_tgt)
         shape = (len(X[0]), None) if has_lengths else X.shape[1:]
-        device = self._device()
+        device = find_device(self.device)
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=3)
         target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
         train, held_out = self._hold_out(y, domains.groups, seeds[2])
-        monitoring = self._monitoring(torch.tensor(X[held_out]), y_idx[held_out], target)
+        watched = torch.tensor(X[held_out], device=device)
+        monitoring = self._monitoring(watched, y_idx[held_out], target)
         batches = PairedBatches(
             torch.tensor(X[train], device=device),
             target,
@@ -196,9 +197,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             self.batch_size,
             np.random.default_rng(seeds[0]),
         )
-        # Initial weights and dropout draw from torch's global generator: seed it, then restore it.
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(int(seeds[1]))
+        with own_generators(int(seeds[1]), device):  # for initial weights and dropout
             net = AdaptationNet(
                 self._module(X.shape[1:], len(classes), has_lengths=has_lengths),
                 self._loss()(weight=self._class_weights(classes, y[train])),
@@ -209,13 +208,13 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 weight_decay=self.weight_decay,
                 max_epochs=self.max_epochs,
                 device=str(device),
-                callbacks=[*monitoring, *(self.callbacks or [])],
+                callbacks=[*monitoring, *check_callbacks(self.callbacks or [])],
                 verbose=self.verbose,
             ).fit(batches, None)
         self.net_, self.classes_, self.feature_shape_ = net, classes, shape
         self.__dict__.pop("best_epoch_", None)
         if monitoring:
-            self.best_epoch_ = dict(net.callbacks_)["best_epoch"].best_epoch_
+            self.best_epoch_ = dict(net.callbacks_)["best_epoch"].best_epoch_ or len(net.history)
         self.history_ = [
             {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
             for epoch in net.history.to_list()
@@ -248,7 +247,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         """Return the callbacks that score each epoch and keep the best."""
         if self.monitor is None:
             return []
-        if target is None and check_monitor(self.monitor) != [SOURCE]:
+        names = check_monitor(self.monitor)
+        if target is None and names != [SOURCE]:
             raise ValueError(
                 f"monitor={self.monitor!r} needs a target in training (SourceOnlyClassifier has "
                 f"one with use_target=True); without one, take monitor={SOURCE!r}."
@@ -257,7 +257,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         best = EarlyStopping(
             "monitor", patience=patience, threshold=0, lower_is_better=False, load_best=True
         )
-        scores = EpochScores(self.monitor, held_out, y_idx, target)
+        scores = EpochScores(names, held_out, y_idx, target)
         return [("epoch_scores", scores), ("best_epoch", best)]
 
     def _loss(self) -> type[nn.Module]:
@@ -335,7 +335,9 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         features : ndarray of float32, shape (n_samples, n_features_out)
             The features; those on which the domains were aligned, by default.
         """
-        return self._predictions(X).embeddings
+        embeddings = self._predictions(X).embeddings
+        assert_all_finite(embeddings, input_name="embed(X)")
+        return embeddings
 
     def _predictions(self, X: Any) -> NetPredictions:
         check_is_fitted(self)
@@ -350,7 +352,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         )
         check_finite(self, X)
         self._check_shape(X)
-        return NetPredictions.of(self.net_, torch.tensor(X))
+        return NetPredictions.of(self.net_, torch.tensor(X, device="cpu"))
 
     def _check_shape(self, X: NDArray[Any]) -> None:
         expected = self.feature_shape_
@@ -370,15 +372,10 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             f"{X.shape[1:]}{hint}."
         )
 
-    def _device(self) -> torch.device:
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            return torch.device(self.device)
-        except RuntimeError as error:
-            raise ValueError(
-                f"device must be 'auto' or one that torch knows; got {self.device!r}."
-            ) from error
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        # A callback may keep weights on the GPU. The net has its own way of leaving it.
+        return {k: value if k == "net_" else copy_to_cpu(value) for k, value in state.items()}
 
     def _module(
         self, input_shape: tuple[int, ...], n_classes: int, *, has_lengths: bool
@@ -395,6 +392,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         check_count("batch_size", self.batch_size)
         check_not_negative("trade_off", self.trade_off)
         check_not_negative("weight_decay", self.weight_decay)
+        find_device(self.device)
+        check_callbacks([] if self.callbacks is None else self.callbacks)
         self._check_monitoring()
         self._check_penalty_params()
         layers = [self.align_on] if isinstance(self.align_on, str) else self.align_on
@@ -417,7 +416,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 f"penalty_params must be a dict of arguments of {name}, out of {options}; got "
                 f"{params!r}."
             )
-        with torch.random.fork_rng(devices=[]):  # a penalty may draw initial weights
+        with own_generators():  # a penalty may draw initial weights
             self._make_penalty()  # which checks the values
 
     def _check_monitoring(self) -> None:

@@ -38,13 +38,11 @@ class DANNClassifier(AdaptationClassifier):
         Learning rate and weight decay of AdamW.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
-    validation_fraction, monitor, patience : float, str, int, optional
-        Held-out share of the source, score that selects the best epoch ("source", or a key of
-        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
+    validation_fraction, monitor, patience, callbacks : float, str, int, list, optional
+        Held-out share of the source, score that selects the best epoch, epochs without a better
+        score before a stop, and skorch callbacks; see `DIDANClassifier`.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
-    callbacks : list of skorch callbacks, optional
-        Further callbacks of the training.
 
     Attributes
     ----------
@@ -107,13 +105,11 @@ class CDANClassifier(AdaptationClassifier):
         Learning rate and weight decay of AdamW.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
-    validation_fraction, monitor, patience : float, str, int, optional
-        Held-out share of the source, score that selects the best epoch ("source", or a key of
-        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
+    validation_fraction, monitor, patience, callbacks : float, str, int, list, optional
+        Held-out share of the source, score that selects the best epoch, epochs without a better
+        score before a stop, and skorch callbacks; see `DIDANClassifier`.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
-    callbacks : list of skorch callbacks, optional
-        Further callbacks of the training.
 
     Attributes
     ----------

@@ -78,7 +78,7 @@ class DIDANClassifier(AdaptationClassifier):
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr : float > 0, default=1e-3
-        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs.
+        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs, see `callbacks`.
     weight_decay : float >= 0, default=1e-4
         Weight decay of AdamW.
     max_epochs : int > 0, default=60
@@ -103,9 +103,14 @@ class DIDANClassifier(AdaptationClassifier):
     device : str, default="auto"
         Device to train on: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
     random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and dropout. The global generators are left untouched.
+        Seed of initial weights, batches and dropout; None takes one from NumPy's global generator.
+        Torch's global generators are restored after `fit`. Fits in several threads take turns; no
+        other code should draw from these generators meanwhile.
     callbacks : list of skorch callbacks, optional
-        Further callbacks of the training. The names "epoch_scores" and "best_epoch" are taken.
+        Further callbacks of the training, such as ``GradientNormClipping``, or ``EarlyStopping``
+        and ``Checkpoint`` with a column of `history_` to monitor. An ``LRScheduler`` takes the
+        place of the falling learning rate. ``EpochScoring`` and other scores are refused: use
+        `monitor`. The names "epoch_scores" and "best_epoch" are taken.
     verbose : int, default=0
         1 prints a line per epoch.
 
@@ -117,9 +122,10 @@ class DIDANClassifier(AdaptationClassifier):
         The trained skorch net; ``net_.module_`` is the network.
     history_ : list of dict
         Per epoch: ``epoch``, ``dur`` (seconds), ``train_loss`` (the sum), ``classification_loss``,
-        ``ida_features``, ``ida_labels``, ``mean_distance``, ``trade_off``, ``lr``; with several
-        layers to align on, a column for each penalty and layer, such as ``ida_fc1_features``.
-        With `monitor`, its value is ``monitor``, and that of each factor ``monitor_<name>``.
+        ``ida_features``, ``ida_labels``, ``mean_distance``, ``trade_off``, ``lr`` (of the first
+        batch); with several layers to align on, a column for each penalty and layer, such as
+        ``ida_fc1_features``. With `monitor`, its value is ``monitor``, and that of each factor
+        ``monitor_<name>``.
         ``ida_labels`` holds :math:`\delta L`, ``mean_distance`` :math:`D` without its weight.
         ``pandas.DataFrame(history_)`` is a table of it.
     best_epoch_ : int
@@ -321,13 +327,11 @@ class LIDANClassifier(DIDANClassifier):
         Learning rate and weight decay of AdamW.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
-    validation_fraction, monitor, patience : float, str, int, optional
-        Held-out share of the source, score that selects the best epoch ("source", or a key of
-        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
+    validation_fraction, monitor, patience, callbacks : float, str, int, list, optional
+        Held-out share of the source, score that selects the best epoch, epochs without a better
+        score before a stop, and skorch callbacks; see `DIDANClassifier`.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
-    callbacks : list of skorch callbacks, optional
-        Further callbacks of the training.
 
     Attributes
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,8 +60,15 @@ class NetPredictions(NamedTuple):
     def of(cls, net: AdaptationNet, X: Tensor) -> NetPredictions:
         """Evaluate a net on rows (n_samples, ...)."""
         outputs = net.outputs(X)
-        scores, embeddings = outputs.logits.double().numpy(), outputs.features.numpy()
-        return cls(scores, embeddings, isinstance(net.criterion_, SquaredError))
+        scores, embeddings = outputs.logits.double(), outputs.features
+        is_far = ~scores.isfinite().all(dim=1)
+        if is_far.any():  # rows of 1e38 may overflow in single precision
+            net = deepcopy(net)
+            net.module_.double()
+            far = net.outputs(X[is_far].double())
+            scores[is_far], embeddings[is_far] = far.logits, far.features.float()
+        is_regression = isinstance(net.criterion_, SquaredError)
+        return cls(scores.numpy(), embeddings.numpy(), is_regression)
 
 
 class EpochScores(Callback):
@@ -71,8 +79,8 @@ class EpochScores(Callback):
 
     Parameters
     ----------
-    monitor : str
-        Names of criteria joined by ``*``, see `check_monitor`.
+    names : list of str
+        Factors of the monitor, see `check_monitor`.
     held_out : Tensor, shape (n_held_out, ...)
         Held-out source rows; empty if the monitor does not use them.
     y_idx : ndarray of int, shape (n_held_out,)
@@ -83,31 +91,32 @@ class EpochScores(Callback):
 
     def __init__(
         self,
-        monitor: str,
+        names: list[str],
         held_out: Tensor,
         y_idx: NDArray[Any],
         target: Tensor | None,
     ) -> None:
-        self.monitor = monitor
+        self.names = names
         self.held_out = held_out
         self.y_idx = y_idx
         self.target = target
 
     def on_epoch_end(self, net: AdaptationNet, **kwargs: Any) -> None:
         """Score the network in its present state."""
-        scores, names = {}, check_monitor(self.monitor)
-        if SOURCE in names:
+        scores = {}
+        if SOURCE in self.names:
             scores[SOURCE] = uar(self.y_idx, NetPredictions.of(net, self.held_out).predicted)
-        if self.target is not None and names != [SOURCE]:
+        others = [name for name in self.names if name != SOURCE]
+        if self.target is not None and others:
             target = NetPredictions.of(net, self.target)
-            scores |= {name: TARGET_CRITERIA[name](target) for name in names if name != SOURCE}
+            scores |= {name: TARGET_CRITERIA[name](target) for name in others}
         for name, score in scores.items():
             net.history.record(f"monitor_{name}", score)
         net.history.record("monitor", math.prod(scores.values()))
 
     def on_train_end(self, net: AdaptationNet, **kwargs: Any) -> None:
-        """Drop the data, so that a saved classifier does not contain it."""
-        # A slice alone would keep, and save, the memory of all rows.
+        """Drop the data, so that a fitted classifier does not hold it."""
+        # A slice alone would keep the memory of all rows.
         self.held_out, self.target = self.held_out[:0].clone(), None
 
 
@@ -121,6 +130,8 @@ def _project_on_simplex(points: NDArray[Any]) -> NDArray[Any]:
 
     Only entries above the shift stay positive. The largest entry is always one of them.
     """
+    # The projection depends on differences alone, and 1 is lost beside numbers above 1e16.
+    points = points - points.max(axis=1, keepdims=True)
     descending = -np.sort(-points, axis=1)
     ranks = np.arange(1, points.shape[1] + 1)
     shifts = (np.cumsum(descending, axis=1) - 1) / ranks

@@ -6,17 +6,17 @@ import math
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Self
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer, LRScheduler, PassthroughScoring, PrintLog
+from skorch import callbacks as ready
+from skorch.exceptions import SkorchException
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 
 from skdidan.neural.batches import Batch, PairedBatches
 from skdidan.neural.networks import Outputs
+from skdidan.torch_state import copy_to_cpu, find_device
 
 __all__ = ["LOSSES", "AdaptationNet", "PenaltyTerm", "SquaredError", "cooldown", "ramp"]
 
@@ -155,8 +155,12 @@ class AdaptationNet(NeuralNet):
         criterion(source logits, y_idx) + trade_off * ramp(epoch / max_epochs) * penalty
 
     The penalty is the weighted sum of its terms. The history holds each term under its own name,
-    averaged over the batches of an epoch, and the learning rate, which follows `cooldown`. Pass
-    `PairedBatches` as ``X`` to ``fit``.
+    averaged over the batches of an epoch, and the learning rate of its first batch. The rate
+    follows `cooldown`, unless an ``LRScheduler`` among the callbacks sets it. Pass `PairedBatches`
+    as ``X`` to ``fit``. It trains up to `max_epochs` in the history, which a callback may load.
+
+    Pickles and copies hold the module and the criterion alone. Where the device is not there, they
+    predict on the CPU.
 
     Parameters
     ----------
@@ -217,21 +221,13 @@ class AdaptationNet(NeuralNet):
         self.weight_decay = weight_decay
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
-        """Return callbacks that time the epochs, average the loss terms and lower the lr."""
+        """Return callbacks that time the epochs and average the loss terms."""
         penalties = [n for name, term in self.penalties.items() for n in term.names(name)]
         terms = ["train_loss", "classification_loss", *penalties, "trade_off"]
         return [
-            ("epoch_timer", EpochTimer()),
-            *[(term, PassthroughScoring(name=term, on_train=True)) for term in terms],
-            (
-                "cooldown",
-                LRScheduler(
-                    LambdaLR,
-                    lr_lambda=partial(cooldown, n_epochs=self.max_epochs),
-                    event_name="lr",
-                ),
-            ),
-            ("print_log", PrintLog()),
+            ("epoch_timer", ready.EpochTimer()),
+            *[(term, ready.PassthroughScoring(name=term, on_train=True)) for term in terms],
+            ("print_log", ready.PrintLog()),
         ]
 
     def initialize_module(self) -> Self:
@@ -240,6 +236,19 @@ class AdaptationNet(NeuralNet):
         penalties = [term.penalty for term in self.penalties.values()]
         self.penalties_ = nn.ModuleList(penalties)
         return self
+
+    def __reduce__(self) -> Any:
+        """Keep what prediction needs, on the CPU: where it is loaded, a GPU may be missing."""
+        module, criterion = copy_to_cpu((self.module_, self.criterion_))
+        params = {name: getattr(self, name) for name in _SAVED}
+        return _load, (type(self), params, module, criterion)
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Begin an epoch in the history, and set its learning rate."""
+        super().on_epoch_begin(net, **kwargs)
+        if not any(isinstance(callback, ready.LRScheduler) for _, callback in self.callbacks_):
+            lr = self.lr * cooldown(len(self.history) - 1, self.max_epochs)
+            self.optimizer_.param_groups[0]["lr"] = lr
 
     def get_split_datasets(self, X: PairedBatches, y: None = None, **fit_params: Any) -> Any:
         """Return the batches unsplit."""
@@ -254,6 +263,7 @@ class AdaptationNet(NeuralNet):
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
         """Run one forward and one backward pass for both domains."""
         self.module_.train()
+        self.history[-1].setdefault("lr", float(self.optimizer_.param_groups[0]["lr"]))
         n_source = len(batch.source)
         outputs = self._outputs(torch.cat([batch.source, batch.target]))
         loss = self.criterion_(outputs.logits[:n_source], batch.y_idx)
@@ -299,7 +309,7 @@ class AdaptationNet(NeuralNet):
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
         with suppress(_TrainingEnd):
-            self.fit_loop(X, y, **fit_params)
+            self.fit_loop(X, y, max(self.max_epochs - len(self.history), 0), **fit_params)
         # The recorded terms of a step precede its update, so the last update is still unchecked.
         if not bool(self.outputs(X.source[:256]).logits.isfinite().all()):
             raise FloatingPointError(
@@ -311,12 +321,23 @@ class AdaptationNet(NeuralNet):
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks; those of skorch interrupt after an epoch to end the training."""
-        try:
-            super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt as interrupt:
-            if method_name != "on_epoch_end":
-                raise
-            raise _TrainingEnd from interrupt
+        getattr(self, method_name)(self, **cb_kwargs)
+        for name, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **cb_kwargs)
+            except KeyboardInterrupt as interrupt:
+                if method_name != "on_epoch_end":
+                    raise
+                raise _TrainingEnd from interrupt
+            except (KeyError, ValueError, SkorchException) as error:
+                columns = sorted({column for epoch in self.history[-1:] for column in epoch})
+                monitor = getattr(callback, "monitor", None)
+                if not isinstance(monitor, str) or not columns or monitor in columns:
+                    raise
+                raise ValueError(
+                    f"{name} of callbacks has monitor={monitor!r}, which is none of the columns "
+                    f"{columns}. {_HELD_OUT}"
+                ) from error
 
     def evaluation_step(self, batch: Any, training: bool = False) -> tuple[Tensor, Tensor]:
         """Return logits and features as a plain tuple; skorch cannot move a named tuple."""
@@ -327,7 +348,9 @@ class AdaptationNet(NeuralNet):
     def outputs(self, X: Tensor, batch_size: int = 256) -> Outputs:
         """Evaluate the network on rows (n_samples, ...), and return its outputs on the CPU."""
         self.module_.eval()
-        parts = [self._outputs(rows) for rows in X.split(batch_size)]
+        # Half precision would cost digits, and NumPy has no bfloat16.
+        with torch.autocast(torch.device(self.device).type, enabled=False):
+            parts = [self._outputs(rows) for rows in X.split(batch_size)]
         return Outputs(
             torch.cat([part.logits for part in parts]).cpu(),
             torch.cat([part.features for part in parts]).cpu(),
@@ -344,6 +367,36 @@ class AdaptationNet(NeuralNet):
                 f"n_features); got {shapes}."
             )
         return Outputs(*result)
+
+
+_SAVED = ("n_classes", "trade_off", "lr", "weight_decay", "max_epochs", "device", "verbose")
+
+
+def _load(cls: type[AdaptationNet], params: dict[str, Any], *modules: nn.Module) -> AdaptationNet:
+    try:
+        find_device(params["device"])
+    except ValueError:  # on another machine
+        params["device"] = "cpu"
+    return cls(*modules, penalties={}, **params).initialize()
+
+
+_HELD_OUT = (
+    "skorch holds no rows out here: to score held-out rows of the source, set validation_fraction "
+    "and monitor='source'; callbacks may watch the column 'monitor'."
+)
+
+
+def check_callbacks(callbacks: Any) -> list[Any]:
+    """Return callbacks as a list, or raise an error for any that cannot work here."""
+    for item in callbacks if isinstance(callbacks, list | tuple) else [None]:
+        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, ready.Callback):
+            raise TypeError(f"callbacks must be a list of callbacks of skorch; got {callbacks!r}.")
+        is_score = issubclass(kind, ready.EpochScoring | ready.BatchScoring)
+        if is_score or not getattr(callback, "on_train", True):
+            raise ValueError(f"callbacks cannot score, but hold {kind.__name__}. {_HELD_OUT}")
+    return list(callbacks)
 
 
 #: Classification losses by their names in the parameter `loss` of the classifiers.

@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from skdidan.parameters import check_boolean, check_counts
 from skdidan.penalties.base import Penalty, normalise_rows
+from skdidan.torch_state import own_generators, plain_mode
 
 __all__ = ["ConditionalDomainAdversary", "DomainAdversary"]
 
@@ -86,9 +87,10 @@ class DomainAdversary(Penalty):
 
     def __init__(self, hidden: Sequence[int] = (100,)) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.LazyLinear(n) for n in check_counts("hidden", hidden)]
-        rectified = [layer for hidden_layer in layers for layer in (hidden_layer, nn.ReLU())]
-        self.discriminator = nn.Sequential(*rectified, nn.LazyLinear(1))
+        sizes = *check_counts("hidden", hidden), 1
+        with plain_mode():
+            layers = [layer for n in sizes for layer in (nn.LazyLinear(n), nn.ReLU())]
+        self.discriminator = nn.Sequential(*layers[:-1])
 
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         return self._cross_entropy(source, target)
@@ -126,7 +128,7 @@ class DomainAdversary(Penalty):
 
     def _draw_weights(self, rows: Tensor) -> None:
         # The CPU's generator gives the same weights on all devices.
-        with torch.random.fork_rng([]), torch.inference_mode(False), torch.no_grad():
+        with own_generators(), plain_mode(), torch.no_grad():
             self.discriminator(torch.zeros(1, rows.shape[1]))
             self.discriminator.to(rows)
 

@@ -1,0 +1,74 @@
+"""Devices, modes and random generators, which torch keeps for the whole process or thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["copy_to_cpu", "find_device", "own_generators", "plain_mode"]
+
+_LOCK = threading.RLock()
+_CPU = torch.device("cpu")
+
+
+def find_device(name: Any) -> torch.device:
+    """Return the device of the parameter `device`, or raise a ValueError if it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, ImportError, TypeError) as error:  # by the backend
+        found = ["auto", "cpu", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+        raise ValueError(
+            f"device must be one that torch can use here, such as {found}; got {name!r}: {error}"
+        ) from error
+    return device
+
+
+@contextmanager
+def plain_mode() -> Iterator[None]:
+    """Leave the caller's `inference_mode` and `no_grad`, and make tensors on the CPU by default."""
+    is_plain = torch.get_default_device() == _CPU
+    with torch.inference_mode(False), nullcontext() if is_plain else _CPU:
+        yield
+
+
+@contextmanager
+def own_generators(seed: int | None = None, device: torch.device = _CPU) -> Iterator[None]:
+    """Let one thread at a time draw from torch's global generators, and restore them at the end.
+
+    Initial weights and dropout draw from generators of the process, since torch has none of a
+    thread. Blocks in several threads run one after another. Draws of a thread outside of any block
+    still mix with those of a block.
+    """
+    with _LOCK, torch.random.fork_rng([device] if device.type == "cuda" else []):
+        if seed is not None:  # not by torch.manual_seed, which seeds all devices
+            torch.default_generator.manual_seed(seed)
+            if device.type == "cuda":
+                state = torch.Generator(device).manual_seed(seed).get_state()
+                torch.cuda.set_rng_state(state, device)
+            elif device.type != "cpu":
+                getattr(torch, device.type).manual_seed(seed)
+        yield
+
+
+class _CopyToCPU(TorchFunctionMode):
+    """Redirects deep copies of tensors, and of parameters, which are cloned, to the CPU."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.Tensor.__deepcopy__, torch.Tensor.clone):
+            return args[0].detach().to("cpu", copy=True)
+        return func(*args, **(kwargs or {}))
+
+
+def copy_to_cpu(value: Any) -> Any:
+    """Copy an object deeply, with all tensors in it on the CPU."""
+    with _CopyToCPU():
+        return deepcopy(value)
