@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from skdidan.audio.cropping import Parts, Selection, Whole
 from skdidan.audio.decoders import (
     BLOCK,
+    TOLERANCE,
     count_frames,
     decoding_error,
     missing_part,
@@ -39,9 +40,6 @@ __all__ = [
 _LOWEST_RATE = 1000  # Hz
 _LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast to float by far
 _BLOCK = BLOCK
-# Seconds by which a file may be shorter than the end of a segment, since tables are rounded, or
-# than its header says, since some encoders count samples that they add.
-_ROUNDING = 0.1
 
 
 class SilentAudioError(ValueError):
@@ -209,8 +207,7 @@ def read_window(
     with open_audio(file_path, name) as file:
         rate = file.samplerate
         sample_rate = sample_rate or rate
-        cut = missing_part(file.extra_info)
-        if file.frames and cut:
+        if file.frames and (cut := missing_part(file, file_path)):
             raise ValueError(f"{name} is truncated: {cut}.")
         first, last = _span(file, path, name)
         n_frames = last - first
@@ -228,7 +225,7 @@ def read_window(
         except soundfile.SoundFileError as error:
             raise decoding_error(error, name) from error
         # Damage in the middle of an Ogg file is known only now.
-        if cut := missing_part(file.extra_info):
+        if cut := missing_part(file, file_path):
             raise ValueError(f"{name} is damaged: {cut}.")
         return part
 
@@ -243,7 +240,7 @@ def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) ->
     if not isinstance(path, Segment):
         return 0, n_frames
     duration = n_frames / rate
-    if path.start >= duration or (path.end or 0.0) > duration + _ROUNDING:
+    if path.start >= duration or (path.end or 0.0) > duration + TOLERANCE:
         raise ValueError(f"{name} lies beyond the end of the file, which lasts {duration:g} s.")
     first = round(path.start * rate)
     last = n_frames if path.end is None else min(round(path.end * rate), n_frames)
@@ -260,11 +257,12 @@ def _mono_blocks(
     if file.samplerate != sample_rate:
         stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
     n_left, low, high = n_frames, math.inf, -math.inf
+    size = max(1, _BLOCK // file.channels)
     while n_left:
-        frames = file.read(min(n_left, _BLOCK), dtype="float32", always_2d=True)
+        frames = file.read(min(n_left, size), dtype="float32", always_2d=True)
         n_left -= len(frames)
         if not len(frames):
-            if n_left > _ROUNDING * file.samplerate:
+            if n_left > TOLERANCE * file.samplerate:
                 raise ValueError(
                     f"{name} is truncated: it holds {n_frames - n_left} of {n_frames} frames."
                 )
