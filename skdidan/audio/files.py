@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from numbers import Real
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import soundfile
 import soxr  # type: ignore[import-untyped] # it has no types
 from numpy.typing import NDArray
 
-from skdidan.audio.cropping import Parts, Selection, Whole
+from skdidan.audio.cropping import Nothing, Parts, Selection, Whole
 from skdidan.audio.decoders import (
     BLOCK,
     TOLERANCE,
@@ -30,11 +30,13 @@ __all__ = [
     "Segment",
     "SilentAudioError",
     "audio_span",
+    "check_audio",
     "check_path",
     "convert_window",
     "find_sound",
     "read_audio",
     "read_window",
+    "select_channel",
 ]
 
 _LOWEST_RATE = 1000  # Hz
@@ -46,7 +48,7 @@ class SilentAudioError(ValueError):
     """A recording can be read, but holds no sound: its samples are all zero, or all the same."""
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Segment:
     """A part of an audio file, for use in place of a path.
 
@@ -62,17 +64,21 @@ class Segment:
     end : float or timedelta > start [s], optional
         Where it ends; None or NaT is the end of the file. An end up to 0.1 s beyond that counts as
         the end, since tables are rounded.
+    channel : "mix" or int >= 0, default="mix"
+        Channel, counted from 0, as of one speaker of a call; "mix" is the average of all.
 
     Raises
     ------
     TypeError
         If `file` is not a path, or is bytes, or `start` or `end` is not a time.
     ValueError
-        If `start` is negative or infinite, or `end` is not beyond it.
+        If `start` is negative or infinite, `end` is not beyond it, or `channel` is not "mix" or a
+        whole number of at least 0.
 
     See Also
     --------
     skdidan.from_audformat : Segments of a table.
+    skdidan.find_audio : Segments of each channel of files, with ``channel="split"``.
 
     Examples
     --------
@@ -85,8 +91,15 @@ class Segment:
     file: str
     start: float
     end: float | None
+    channel: int | str = "mix"
 
-    def __init__(self, file: str | os.PathLike[str], start: Any = 0.0, end: Any = None) -> None:
+    def __init__(
+        self,
+        file: str | os.PathLike[str],
+        start: Any = 0.0,
+        end: Any = None,
+        channel: int | str = "mix",
+    ) -> None:
         if isinstance(file, Segment):
             raise TypeError(
                 f"file must be the path of a whole file; got a segment, {file}. Pass its file, and "
@@ -104,13 +117,30 @@ class Segment:
         object.__setattr__(self, "file", check_path("file", file))
         object.__setattr__(self, "start", start)
         object.__setattr__(self, "end", end)
+        object.__setattr__(self, "channel", _check_channel(channel))
 
     def __fspath__(self) -> str:
         return self.file
 
+    def __repr__(self) -> str:
+        channel = "" if self.channel == "mix" else f", channel={self.channel}"
+        return f"Segment(file={self.file!r}, start={self.start!r}, end={self.end!r}{channel})"
+
     def __str__(self) -> str:
         end = "its end" if self.end is None else f"{self.end:g} s"
-        return f"{self.file!r} from {self.start:g} s to {end}"
+        channel = "" if self.channel == "mix" else f", channel {self.channel}"
+        return f"{self.file!r} from {self.start:g} s to {end}{channel}"
+
+
+def _check_channel(channel: Any) -> int | str:
+    if isinstance(channel, Integral) and not isinstance(channel, bool) and int(channel) >= 0:
+        return int(channel)
+    if isinstance(channel, str) and channel == "mix":
+        return channel
+    raise ValueError(
+        "channel must be 'mix', the average of all, or the number of a channel, from 0; got "
+        f"{channel!r}. find_audio(..., channel='split') lists a segment of each channel."
+    )
 
 
 def _seconds(name: str, time: Any) -> float | None:
@@ -138,10 +168,13 @@ def check_path(name: str, path: str | os.PathLike[str]) -> str:
     )
 
 
-def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> NDArray[np.float32]:
+def read_audio(
+    path: str | os.PathLike[str], *, sample_rate: int = 16_000, channel: int | str = "mix"
+) -> NDArray[np.float32]:
     """Read an audio file as a mono waveform at a given sample rate.
 
-    Channels are averaged. A file of another rate is then resampled (soxr, high quality).
+    Channels are averaged, unless one is chosen. A file of another rate is then resampled (soxr,
+    high quality).
 
     Parameters
     ----------
@@ -150,6 +183,8 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
         `Segment`, only its part is read.
     sample_rate : int > 0 [Hz], default=16000
         Rate of the returned waveform.
+    channel : "mix" or int >= 0, default="mix"
+        Channel to read, counted from 0; "mix" is the average of all, or the channel of a `Segment`.
 
     Returns
     -------
@@ -166,18 +201,22 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
         If the file cannot be decoded, is known to be cut off or damaged, has a sample rate below
         1000 Hz, holds no samples, NaN or infinite samples, samples far beyond full scale, or only
         zeros or another constant; if a segment lies beyond the end of its file, or between two
-        samples; or if `sample_rate` is not a whole number of at least 1.
+        samples; if it has no such `channel`; or if `sample_rate` is not a whole number of at least
+        1.
 
     Notes
     -----
-    A file that is cut off goes unnoticed if it does not hold its own length. This concerns NIST
-    .sph and some other old formats, MP3 without a count of frames in the first one, and files of
-    more than 2 GB or written to a pipe. Damage in the middle is found in FLAC and Ogg, but not in
-    MP3 or uncompressed files. If several recordings are joined in one Ogg or MP3 file, the first is
-    read.
+    A file counts as cut off if its header promises over 0.1 s more than there is; some programs
+    count a little too much, so that even a short file may lack 0.1 s. A file that does not hold its
+    own length is read as far as it goes, and no cut is noticed. This concerns NIST .sph and some
+    other old formats, MP3 without a count of frames in the first one, WAV that was never closed,
+    and files of more than 2 GB or written to a pipe. Damage in the middle is found in FLAC and Ogg,
+    but not in MP3 or uncompressed files. If several recordings are joined in one Ogg or MP3 file,
+    the first is read.
 
-    An MP3 file is always decoded from its start, since samples after a seek may be wrong: later
-    segments take longer. One without a count is decoded twice, the first time for its length.
+    An MP3 file, or a FLAC file without a length, is always decoded from its start, since samples
+    after a seek may be wrong: later segments take longer. Without a count or length, it is decoded
+    twice, the first time to count its samples.
 
     Examples
     --------
@@ -193,7 +232,24 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
     >>> waveform.shape, waveform.dtype
     ((16000,), dtype('float32'))
     """
+    path = select_channel(path, channel)
     return read_window(path, check_count("sample_rate", sample_rate), None)
+
+
+def check_audio(path: str | os.PathLike[str]) -> None:
+    """Raise the error of `read_audio`, if there is one, without keeping the waveform."""
+    read_window(path, 16_000, Nothing())
+
+
+def select_channel(path: str | os.PathLike[str], channel: Any) -> str | os.PathLike[str]:
+    """Return a segment of one channel of a file or segment, or the path itself for "mix"."""
+    if _check_channel(channel) == "mix":
+        return path
+    return (
+        replace(path, channel=channel)
+        if isinstance(path, Segment)
+        else Segment(path, 0, None, channel)
+    )
 
 
 def read_window(
@@ -219,7 +275,8 @@ def read_window(
             raise ValueError(f"{name} is too short: it holds 0 samples at {sample_rate} Hz.")
         if first:
             skip_frames(file, first, name)
-        blocks = _mono_blocks(file, n_frames, sample_rate, name)
+        channel = getattr(path, "channel", "mix")
+        blocks = _mono_blocks(file, n_frames, channel, sample_rate, name)
         try:
             part = _collect(blocks, round(n_frames * sample_rate / rate), window, name)
         except soundfile.SoundFileError as error:
@@ -236,6 +293,9 @@ def _name(path: str | os.PathLike[str]) -> str:
 
 def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) -> tuple[int, int]:
     """Return the first frame of a file, or segment, and the one after its last."""
+    channel = getattr(path, "channel", "mix")
+    if channel != "mix" and channel >= file.channels:
+        raise ValueError(f"{name}, is missing: the file has {file.channels} channel(s), from 0.")
     n_frames, rate = count_frames(file, os.fspath(path), name), file.samplerate
     if not isinstance(path, Segment):
         return 0, n_frames
@@ -250,9 +310,9 @@ def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) ->
 
 
 def _mono_blocks(
-    file: soundfile.SoundFile, n_frames: int, sample_rate: int, name: str
+    file: soundfile.SoundFile, n_frames: int, channel: int | str, sample_rate: int, name: str
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the next frames, with channels averaged, resampled to a sample rate."""
+    """Yield the next frames, of one channel or averaged, resampled to a sample rate."""
     stream = None
     if file.samplerate != sample_rate:
         stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
@@ -267,7 +327,10 @@ def _mono_blocks(
                     f"{name} is truncated: it holds {n_frames - n_left} of {n_frames} frames."
                 )
             n_left = 0
-        block = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
+        if channel == "mix" and file.channels > 1:
+            block = frames.mean(axis=1)
+        else:
+            block = np.ascontiguousarray(frames[:, 0 if channel == "mix" else channel])
         if stream is None:
             yield block
             continue

@@ -272,6 +272,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         return [row[start:stop] for start, stop in bounds]
 
     def _cut_file(self, row: Any, judged: bool) -> list[Any]:
+        channel = getattr(row, "channel", "mix")
         try:
             rate, first, last = audio_span(row)
             bounds = self._bounds(last - first, rate)
@@ -282,7 +283,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         except (OSError, ValueError):
             return [row]  # for the transformer to name
         return [
-            Segment(os.fspath(row), (first + start) / rate, (first + stop) / rate)
+            Segment(os.fspath(row), (first + start) / rate, (first + stop) / rate, channel)
             for start, stop in bounds
         ]
 
