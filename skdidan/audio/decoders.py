@@ -8,6 +8,8 @@ import re
 
 import soundfile
 
+from skdidan.audio.paths import explain_absence
+
 __all__ = ["BLOCK", "count_frames", "decoding_error", "missing_part", "open_audio", "skip_frames"]
 
 BLOCK = 1 << 20  # frames read at once; nearly all utterances are shorter
@@ -108,7 +110,7 @@ def _no_file(path: str, name: str) -> OSError:
         return PermissionError(f"{name} cannot be read: permission to open its folder is denied.")
     except (OSError, ValueError):  # a ValueError for an impossible name
         pass
-    return FileNotFoundError(f"{name} does not exist.")
+    return FileNotFoundError(f"{name} does not exist.{explain_absence(path)}")
 
 
 def count_frames(file: soundfile.SoundFile, path: str, name: str) -> int:
