@@ -5,12 +5,21 @@ from __future__ import annotations
 import io
 import os
 import re
+from contextlib import suppress
 
 import soundfile
 
 from skdidan.audio.paths import explain_absence
 
-__all__ = ["BLOCK", "count_frames", "decoding_error", "missing_part", "open_audio", "skip_frames"]
+__all__ = [
+    "BLOCK",
+    "count_frames",
+    "decoding_error",
+    "impostor",
+    "missing_part",
+    "open_audio",
+    "skip_frames",
+]
 
 BLOCK = 1 << 20  # frames read at once; nearly all utterances are shorter
 # A program that writes to a pipe cannot go back to the header, and leaves a length like this there.
@@ -34,6 +43,23 @@ _SYNC = re.compile(rb"\xff[\xe0-\xff]")
 # Follows in a first frame that holds the number of frames, which its lowest flag says.
 _COUNT = re.compile(rb"(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f]")
 
+_MAGIC = 512  # bytes
+_CONVERT = "convert it, for example by `ffmpeg -i FILE FILE.wav`"
+# Beginnings of files that have the name of an audio file, but hold something else.
+_IMPOSTORS = {
+    rb"\Z": "empty: it holds 0 bytes",
+    rb"version https://git-lfs\b": "a Git LFS pointer, not audio: run `git lfs pull`",
+    rb"(?i:(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml))": "a web page: download it again",
+    rb"PK[\x03\x05]|\x1f\x8b|BZh\d|\xfd7zXZ|7z\xbc\xaf|Rar!|.{257}ustar": "an archive: unpack it",
+    rb".{4}(ftyp|moov|mdat|wide)": f"an MPEG-4 container (.mp4, .m4a, .mov): {_CONVERT}",
+    rb"\x1a\x45\xdf\xa3": f"a Matroska container (.mkv, .webm): {_CONVERT}",
+    rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11": f"Windows Media (.wma, .wmv): {_CONVERT}",
+    rb"RIFF.{4}AVI |FLV\x01|\0\0\x01[\xba\xb3]|G.{187}G": f"a video: {_CONVERT}",
+    rb"#!AMR|\x02?#!SILK": f"speech in AMR or SILK, as phones record it: {_CONVERT}",
+    rb"\xff[\xf0\xf1\xf8\xf9]|ADIF": f"AAC without a container: {_CONVERT}",
+    rb"wvpk|MAC |TTA[12]|ajkg|DSD |\.RMF|\.ra\xfd": f"in a format that is not read: {_CONVERT}",
+}
+
 
 class _MPEGFile(soundfile.SoundFile):
     """An MPEG file, which must be decoded from its start.
@@ -51,8 +77,6 @@ def open_audio(path: str, name: str) -> soundfile.SoundFile:
     """Open an audio file; one that is not `seekable` must be read in order."""
     if not os.path.isfile(path):
         raise _no_file(path, name)
-    if not os.path.getsize(path):
-        raise ValueError(f"{name} is empty: it holds 0 bytes.")
     try:
         file = soundfile.SoundFile(_openable(path))
         if file.format == "MP3":
@@ -61,14 +85,22 @@ def open_audio(path: str, name: str) -> soundfile.SoundFile:
     except (soundfile.SoundFileError, PermissionError) as error:
         if not os.access(path, os.R_OK):
             raise PermissionError(f"{name} cannot be read: permission denied.") from error
-        raise decoding_error(error, name) from error
+        raise _refusal(path, name) or decoding_error(error, name) from error
     except TypeError as error:  # from soundfile, which asks for the sample rate of .raw files
-        raise _no_rate(name) from error
-    # libsndfile takes any .au, .snd, .vox or .gsm file without a header for samples.
+        raise _refusal(path, name) or _no_rate(name) from error
+    # libsndfile takes any .au, .snd, .vox or .gsm file without a header for samples, and libmpg123
+    # looks for frames in any .mp3 file.
+    if file.format in ("RAW", "MP3") and (error := _refusal(path, name)):
+        file.close()
+        raise error
     if file.format == "RAW":
         file.close()
         raise _no_rate(name)
     return file
+
+
+def _refusal(path: str, name: str) -> ValueError | None:
+    return ValueError(f"{name} is {found}.") if (found := impostor(path)) else None
 
 
 def _no_rate(name: str) -> ValueError:
@@ -76,6 +108,18 @@ def _no_rate(name: str) -> ValueError:
         f"{name} has no header (or is not audio), so its sample rate is unknown. Convert it, for "
         "example to .wav."
     )
+
+
+def impostor(path: str | os.PathLike[str]) -> str | None:
+    """Say what a file is that begins as no audio file does, and the cure; None for any other.
+
+    The answer continues "The file is": for example "a Git LFS pointer, not audio: run ...".
+    """
+    with suppress(OSError), open(path, "rb") as file:  # the reader says why a file does not open
+        start = file.read(_MAGIC)
+        found = (what for magic, what in _IMPOSTORS.items() if re.match(magic, start, re.DOTALL))
+        return next(found, None)
+    return None
 
 
 def _openable(path: str) -> str | int:
