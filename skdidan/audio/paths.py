@@ -71,13 +71,13 @@ def explain_absence(path: str, root: str = "") -> str:
         if named and (found := find_path(other, root)):
             return f" {cause}: {found!r} exists."
     if re.match(r"[A-Za-z][\w+.-]+://", path):
-        return " It is a URL, and nothing is downloaded."
+        return " The path is a URL, and nothing is downloaded."
     parts = Path(root, path if os.path.isabs(path) else path.replace("\\", "/")).parts
     folder = ""
     for part in parts[:-1]:
         inner = os.path.join(folder, part)
         if not os.path.isdir(inner):
-            drive = " It begins with a drive of Windows." * bool(re.match(r"[A-Za-z]:", path))
+            drive = " The path begins with a drive of Windows." * bool(re.match(r"[A-Za-z]:", path))
             return f"{drive} There is no folder {inner!r}."
         folder = inner
     stem = _key(os.path.splitext(parts[-1])[0]) if parts else ""
@@ -92,11 +92,14 @@ def explain_absence(path: str, root: str = "") -> str:
 
 def _rewrites(path: str) -> Iterator[tuple[str, str]]:
     """Yield other spellings of a path, each after what it says of the path."""
-    yield "It is spelt differently (backslashes, case or normal form of Unicode)", path
-    yield "Spaces or quotes surround it", path.strip(" \t\r\n\"'`<>")
+    yield "The path is spelt differently (backslashes, case or normal form of Unicode)", path
+    yield "Spaces or quotes surround the path", path.strip(" \t\r\n\"'`<>")
     decoded = unquote(re.sub(r"^file:(//(localhost)?)?", "", path))
-    yield "It is a URL, or encoded like one", decoded
-    yield "Its ~ or variable is not expanded", os.path.expandvars(os.path.expanduser(path))
+    yield "The path is a URL, or encoded like one", decoded
+    yield (
+        "The ~ or variable of the path is not expanded",
+        os.path.expandvars(os.path.expanduser(path)),
+    )
     parts = decoded.replace("\\", "/").split("/")
     for n in range(1, len(parts)):
-        yield "It begins with folders of another place", "/".join(parts[n:])
+        yield "The path begins with folders of another place", "/".join(parts[n:])
