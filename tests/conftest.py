@@ -20,15 +20,18 @@ def domains():
 
 @pytest.fixture
 def grow(tmp_path):
-    """Return a function that touches files below a fresh folder and returns the folder."""
+    """Return a function that writes small files below a fresh folder and returns the folder.
 
-    def touch(*names):
+    Each file has a content of its own, by default its name.
+    """
+
+    def write(*names, content=str):
         for name in names:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).touch()
+            (tmp_path / name).write_text(content(name))
         return tmp_path
 
-    return touch
+    return write
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from contextlib import suppress
 
 import soundfile
 
+from skdidan.audio.paths import explain_absence
+
 __all__ = [
     "BLOCK",
     "TOLERANCE",
@@ -206,7 +208,7 @@ def _no_file(path: str, name: str) -> OSError:
         return PermissionError(f"{name} cannot be read: permission to open its folder is denied.")
     except (OSError, ValueError):  # a ValueError for an impossible name
         pass
-    return FileNotFoundError(f"{name} does not exist.")
+    return FileNotFoundError(f"{name} does not exist.{explain_absence(path)}")
 
 
 def count_frames(file: soundfile.SoundFile, path: str, name: str) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skdidan.corpora.folders import examples, group_by_file, span
+from skdidan.corpora.faults import examples, group_by_file, span
 from skdidan.corpora.layouts import CORPORA, corpus_key
 from skdidan.domains import check_missing, take_rows
 
