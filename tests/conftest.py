@@ -22,13 +22,13 @@ def domains():
 def grow(tmp_path):
     """Return a function that writes small files below a fresh folder and returns the folder.
 
-    Each file has a content of its own, by default its name.
+    The content is the name, so that no two files are the same, or `content` for copies.
     """
 
-    def write(*names, content=str):
+    def write(*names, content=""):
         for name in names:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(content(name))
+            (tmp_path / name).write_text(content or name)
         return tmp_path
 
     return write

@@ -26,16 +26,14 @@ def find_path(path: str, root: str = "") -> str | None:
 
 
 def _match(path: str) -> str | None:
-    """Follow a path from folder to folder, by the only similar name where the exact one is not."""
     found = ""
     for part in Path(path).parts:
-        here = os.path.join(found, part)
-        if not os.path.lexists(here):
+        if not os.path.lexists(os.path.join(found, part)):
             similar = _names(found).get(_key(part), [])
             if len(similar) != 1:
                 return None
-            here = os.path.join(found, similar[0])
-        found = here
+            part = similar[0]
+        found = os.path.join(found, part)
     return found if os.path.exists(found) else None
 
 
@@ -46,9 +44,9 @@ def _key(name: str) -> str:
 
 def _names(folder: str) -> dict[str, list[str]]:
     """Group the names in a folder by their keys; a folder that is absent or closed has none."""
-    folder = folder or os.curdir
+    folder = os.path.abspath(folder)
     try:
-        return _list(os.path.abspath(folder), os.stat(folder).st_mtime_ns)
+        return _list(folder, os.stat(folder).st_mtime_ns)
     except (OSError, ValueError):  # a ValueError for an impossible name
         return {}
 
@@ -62,37 +60,25 @@ def _list(folder: str, changed: int) -> dict[str, list[str]]:
 
 
 def explain_absence(path: str, root: str = "") -> str:
-    """Say why there is no file, with the file that is probably meant; or return "".
-
-    The sentence begins with a space, to follow another one.
-    """
+    """Say why there is no file, and which one is meant, after a space; or return ""."""
     for cause, other in _rewrites(path):
         named = os.path.basename(other) not in ("", os.curdir, os.pardir)
         if named and (found := find_path(other, root)):
             return f" {cause}: {found!r} exists."
     if re.match(r"[A-Za-z][\w+.-]+://", path):
         return " The path is a URL, and nothing is downloaded."
-    parts = Path(root, path if os.path.isabs(path) else path.replace("\\", "/")).parts
-    folder = ""
-    for part in parts[:-1]:
-        inner = os.path.join(folder, part)
-        if not os.path.isdir(inner):
-            drive = " The path begins with a drive of Windows." * bool(re.match(r"[A-Za-z]:", path))
-            return f"{drive} There is no folder {inner!r}."
-        folder = inner
-    stem = _key(os.path.splitext(parts[-1])[0]) if parts else ""
-    similar = [
-        name
-        for key, names in _names(folder).items()
-        for name in names
-        if os.path.splitext(key)[0] == stem
-    ]
-    return f" Similar files beside it: {', '.join(map(repr, similar[:3]))}." if similar else ""
+    if re.match(r"[A-Za-z]:[\\/]", path) and os.name != "nt":
+        return " The path is one of Windows."
+    folder, name = os.path.split(os.path.join(root, path))
+    stem = _key(os.path.splitext(name)[0])
+    groups = (names for key, names in _names(folder).items() if os.path.splitext(key)[0] == stem)
+    similar = [repr(name) for names in groups for name in names]
+    return f" Similar files beside it: {', '.join(similar[:3])}." if similar and stem else ""
 
 
 def _rewrites(path: str) -> Iterator[tuple[str, str]]:
     """Yield other spellings of a path, each after what it says of the path."""
-    yield "The path is spelt differently (backslashes, case or normal form of Unicode)", path
+    yield "The path is spelt differently (backslashes, case or form of Unicode)", path
     yield "Spaces or quotes surround the path", path.strip(" \t\r\n\"'`<>")
     decoded = unquote(re.sub(r"^file:(//(localhost)?)?", "", path))
     yield "The path is a URL, or encoded like one", decoded

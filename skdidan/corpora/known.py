@@ -162,7 +162,8 @@ class _CorpusReader:
     def read(self) -> list[_Utterance]:
         """Return one utterance per recording, in the order of the files."""
         audio, others = self.audio, [*self.audio.with_suffix(("",)), *self.audio.unreadable]
-        cure = f"{self.corpus.title} has {self.corpus.layout}; add spellings of emotions by mapping"
+        cure = f"{self.corpus.title} has {self.corpus.layout}; add spellings of emotions by "
+        cure += "mapping={spelling: label}"
         misfit = Fault("they do not fit the corpus", cure, kind=f"of {audio.count()}")
         matches = self._match([*audio.files, *others])
         utterances: dict[tuple[str, ...], _Utterance] = {}
