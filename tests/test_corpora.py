@@ -490,3 +490,137 @@ def test_labels_in_a_mapping_are_stripped(grow):
 def test_surprise_is_known_by_the_folder_names_of_tess(grow):
     root = grow("Pleasant_surprise/1.wav", "pleasant surprise/2.wav")
     assert load_audio_folder(root).emotion.tolist() == ["surprise"] * 2
+
+
+@pytest.mark.parametrize(
+    ("suffix", "reason"),
+    [
+        *((suffix, "videos") for suffix in (".mp4", ".WebM", ".mov", ".3gp", ".avi", ".ts")),
+        *((suffix, "formats that cannot be read") for suffix in (".amr", ".AAC", ".spx", ".qcp")),
+        *((suffix, "samples without a header") for suffix in (".raw", ".PCM", ".vox", ".ulaw")),
+    ],
+)
+@pytest.mark.parametrize("load", [load_emodb, load_audio_folder, find_audio])
+def test_known_formats_that_cannot_be_read_are_reported(grow, load, suffix, reason):
+    """Not so if the recording is there in a format that can be read."""
+    root = grow("joy/03a01Fa.wav", f"joy/03a01Fa{suffix}", f"joy/03a01Wa{suffix}", "joy/03a.txt")
+    with pytest.warns(CorpusWarning, match=rf"^1 file\(s\) .* are left out \({reason}\)") as caught:
+        load(root)
+    (warning,) = caught
+    assert warning.message.reasons == {str(root / f"joy/03a01Wa{suffix}"): reason}
+
+
+@pytest.mark.parametrize("load", [load_emodb, load_audio_folder, find_audio])
+def test_a_warning_holds_all_files_that_it_counts(grow, load):
+    """Files that take the place of recordings stay, since they can be fetched."""
+    root = grow("joy/03a01Fa.wav")
+    for n in range(5):
+        grow(
+            f"joy/{n:02}a01Wa.wav", content="version https://git-lfs.github.com/spec/v1\n" + str(n)
+        )
+        grow(f"joy/{n:02}a01Wb.mp4")
+        break_links(root, f"joy/{n:02}a01Na.wav")
+        (root / f"joy/{n:02}a01Ta.wav").touch()
+    with pytest.warns(CorpusWarning) as caught:
+        assert len(names_of(load(root))) == 11
+    (warning,) = caught
+    endings = {
+        "Wa.wav": "a Git LFS pointer, not audio",
+        "Wb.mp4": "videos",
+        "Na.wav": "broken links",
+        "Ta.wav": "empty",
+    }
+    assert warning.message.reasons == {
+        str(root / f"joy/{n:02}a01{ending}"): reason
+        for n in range(5)
+        for ending, reason in endings.items()
+    }
+    for part in (
+        "5 file(s) .* cannot be read (a Git LFS pointer, not audio), e.g. .*: run `git lfs pull`.",
+        "5 file(s) .* are left out (broken links), e.g. joy/00a01Na.wav, joy/01a01Na.wav, joy/02",
+        "5 file(s) .* cannot be read (empty)",
+    ):
+        assert re.search(
+            part.translate(str.maketrans({"(": r"\(", ")": r"\)"})), str(warning.message)
+        )
+
+
+def names_of(loaded):
+    return loaded if isinstance(loaded, list) else loaded.files
+
+
+@pytest.mark.parametrize("load", [load_emodb, load_audio_folder, find_audio])
+@pytest.mark.parametrize("twin", ["copy", "link", "hard link"])
+def test_a_recording_under_two_names_is_reported(grow, load, twin):
+    root = grow("joy/03a01Fa.wav", "joy/03a02Fb.wav")  # of one size
+    first, second = root / "joy/03a01Fa.wav", root / "joy/03a05Wa.wav"
+    make = {
+        "copy": lambda: second.write_bytes(first.read_bytes()),
+        "link": lambda: second.symlink_to(first.name),
+        "hard link": lambda: second.hardlink_to(first),
+    }
+    make[twin]()
+    message = (
+        r"^1 file\(s\) .* listed \(the same recording as .* joy/03a05Wa\.wav \(joy/03a01Fa\.wav"
+    )
+    with pytest.warns(CorpusWarning, match=message) as caught:
+        assert len(names_of(load(root))) == 3
+    (warning,) = caught
+    reason = "the same recording as another file: joy/03a01Fa.wav"
+    assert warning.message.reasons == {str(second): reason}
+
+
+def test_files_of_one_size_are_compared_to_the_last_byte(grow):
+    root = grow("a.wav", content="x" * 20_000 + "a")
+    grow("b.wav", content="x" * 20_000 + "b")
+    assert len(quietly(find_audio, root)) == 2
+
+
+def test_one_name_with_two_contents_is_reported(grow):
+    root = grow("03a01Fa.wav", "a/03a01Fa.wav", "b/03a01Fa.wav", content="same")
+    grow("c/03a01Fa.wav", content="evil")
+    message = (
+        r"^1 file\(s\) .* left out \(another file of the same name .* c/03a01Fa\.wav \(03a01Fa"
+    )
+    with pytest.warns(CorpusWarning, match=message) as caught:
+        assert names(load_corpus("emodb", root), root) == ["03a01Fa.wav"]
+    assert list(caught[0].message.reasons) == [str(root / "c/03a01Fa.wav")]
+
+
+def test_files_that_may_not_be_read_are_reported(grow, monkeypatch):
+    """An administrator may read everything, hence the stand-in."""
+    root = grow("joy/03a01Fa.wav", "joy/03a01Wa.wav", "x/03a01Fa.wav")
+    monkeypatch.setattr(os, "access", lambda path, mode: "Fa" not in str(path))
+    with pytest.warns(
+        CorpusWarning, match=r"1 file\(s\) .* cannot be read \(no permission\), e\.g\. j"
+    ):
+        assert len(load_emodb(root).files) == 2
+
+
+def test_files_of_a_corpus_without_a_suffix_are_reported(grow):
+    root = grow("03a01Fa.wav", "03a01Fa", "03a01Wa", "README")
+    with pytest.warns(
+        CorpusWarning, match=r"^1 file\(s\) .* no suffix\), e\.g\. 03a01Wa: add that"
+    ):
+        load_emodb(root)
+
+
+def test_unknown_emotions_and_misfits_have_their_reasons(grow):
+    root = grow("happy/1.wav", "noise/2.wav", "noise/3.wav")
+    with pytest.warns(CorpusWarning) as caught:
+        load_audio_folder(root)
+    reasons = {str(root / f"noise/{n}.wav"): "unknown emotion 'noise'" for n in (2, 3)}
+    assert caught[0].message.reasons == reasons
+    root = grow("emodb/03a01Fa.wav", "emodb/03a01Xa.wav") / "emodb"
+    with pytest.warns(CorpusWarning) as caught:
+        load_emodb(root)
+    assert caught[0].message.reasons == {str(root / "03a01Xa.wav"): "they do not fit the corpus"}
+
+
+def test_checked_files_have_their_reasons(grow):
+    root = grow("a.wav")
+    soundfile.write(root / "b.wav", np.linspace(-0.1, 0.1, 8000), 8000)
+    with pytest.warns(CorpusWarning) as caught:
+        find_audio(root, check=True)
+    ((path, reason),) = caught[0].message.reasons.items()
+    assert path == str(root / "a.wav") and "cannot be decoded" in reason

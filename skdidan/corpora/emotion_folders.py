@@ -71,7 +71,7 @@ def load_audio_folder(
     >>> with tempfile.TemporaryDirectory() as root:
     ...     for file in ("Angry/anna-1.wav", "Sad/bert-1.wav"):
     ...         Path(root, file).parent.mkdir()
-    ...         Path(root, file).touch()
+    ...         _ = Path(root, file).write_text(file)
     ...     corpus = load_audio_folder(root, speaker="([a-z]+)-")
     >>> corpus.emotion.tolist(), corpus.speaker.tolist()
     (['anger', 'sadness'], ['anna', 'bert'])

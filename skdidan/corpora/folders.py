@@ -67,7 +67,7 @@ def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
     >>> with tempfile.TemporaryDirectory() as root:
     ...     for name in ("monday/2.wav", "monday/1.mp3", "notes.txt"):
     ...         Path(root, name).parent.mkdir(exist_ok=True)
-    ...         Path(root, name).touch()
+    ...         _ = Path(root, name).write_text(name)
     ...     files = find_audio(root)
     >>> [Path(file).name for file in files]
     ['1.mp3', '2.wav']

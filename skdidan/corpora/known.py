@@ -119,7 +119,7 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     >>> from skdidan import load_corpus
     >>> with tempfile.TemporaryDirectory() as root:
     ...     for stem in ("03a01Fa", "08a02Wb"):
-    ...         (Path(root) / f"{stem}.wav").touch()
+    ...         _ = (Path(root) / f"{stem}.wav").write_text(stem)
     ...     corpus = load_corpus("EmoDB", root)
     >>> [Path(file).name for file in corpus.files]
     ['03a01Fa.wav', '08a02Wb.wav']

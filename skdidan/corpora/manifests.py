@@ -104,7 +104,7 @@ def load_manifest(
     >>> from skdidan import load_manifest
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for stem in ("a1", "b1"):
-    ...         Path(folder, f"{stem}.wav").touch()
+    ...         _ = Path(folder, f"{stem}.wav").write_text(stem)
     ...     manifest = Path(folder, "calls.csv")
     ...     _ = manifest.write_text("file,emotion,speaker\na1.wav,Joy,anna\nb1.wav,cross,bert\n")
     ...     corpus = load_manifest(manifest, mapping={"cross": "anger"})
@@ -206,7 +206,7 @@ def from_audformat(
     ... )
     >>> table = pd.DataFrame({"emotion": ["anger", "fear"], "speaker": ["s1", "s1"]}, index)
     >>> with tempfile.TemporaryDirectory() as root:
-    ...     Path(root, "a.wav").touch()
+    ...     _ = Path(root, "a.wav").write_text("sound")
     ...     corpus = from_audformat(table, root)
     >>> [(segment.start, segment.end) for segment in corpus.files], corpus.emotion.tolist()
     ([(0.0, 1.5), (1.5, None)], ['anger', 'fear'])
