@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import os
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Mapping
 from datetime import time
 from pathlib import Path
@@ -19,11 +19,7 @@ from skdidan.domains import check_missing
 __all__ = ["cut_segments", "read_csv", "read_frame", "strip", "take_columns"]
 
 _NO_DELIMITERS = '\0\r\n"'
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
+_MARKS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
 # The line that tells Excel the delimiter.
 _SEP = re.compile(r'"?sep=([^\r\n])', re.IGNORECASE)
 
@@ -53,12 +49,8 @@ def read_csv(path: Path, where: str, delimiter: str | None, encoding: str) -> Co
             f"delimiter must be a single character, none of {_NO_DELIMITERS!r}; got {delimiter!r}."
         )
     # The reader recognises quotes after a blank only if it skips blanks.
-    lines = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=delimiter,
-        skipinitialspace=delimiter != " ",
-        strict=True,
-    )
+    skip, content = delimiter != " ", io.StringIO(text, newline="")
+    lines = csv.reader(content, delimiter=delimiter, skipinitialspace=skip, strict=True)
     names: list[str] = []
     rows: list[list[str]] = []
     try:
@@ -136,8 +128,7 @@ def take_columns(
         raise ValueError(f"{where} has several columns {repeated}; keep one of each.")
     rows = {}
     for part, name in columns.items():
-        is_time = part in ("start", "end")
-        optional = is_time or part in ("speaker", "sex")
+        is_time, optional = part in ("start", "end"), part not in ("file", "emotion")
         if is_time and (name is None or (part == name and name not in names)):
             continue
         if name is None and optional:
@@ -155,10 +146,9 @@ def take_columns(
                 f"{part}=...{cure}"
             )
         rows[part] = [strip(value) for value in table[names.index(name)][1]]
+        needed = rows[part] if part in ("file", "emotion", "speaker") else []
         try:
-            check_missing(
-                [] if is_time or part == "sex" else rows[part], f"column {name!r} of {where}"
-            )
+            check_missing(needed, f"column {name!r} of {where}")
         except ValueError as error:
             raise ValueError(f"{error}{cure}") from error
     if not n_rows:
