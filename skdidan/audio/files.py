@@ -30,13 +30,16 @@ __all__ = [
     "Segment",
     "SilentAudioError",
     "audio_span",
+    "channel_of",
     "check_audio",
+    "check_channel",
     "check_path",
     "convert_window",
     "find_sound",
     "read_audio",
     "read_window",
     "select_channel",
+    "split_channels",
 ]
 
 _LOWEST_RATE = 1000  # Hz
@@ -117,7 +120,7 @@ class Segment:
         object.__setattr__(self, "file", check_path("file", file))
         object.__setattr__(self, "start", start)
         object.__setattr__(self, "end", end)
-        object.__setattr__(self, "channel", _check_channel(channel))
+        object.__setattr__(self, "channel", check_channel(channel))
 
     def __fspath__(self) -> str:
         return self.file
@@ -130,17 +133,6 @@ class Segment:
         end = "its end" if self.end is None else f"{self.end:g} s"
         channel = "" if self.channel == "mix" else f", channel {self.channel}"
         return f"{self.file!r} from {self.start:g} s to {end}{channel}"
-
-
-def _check_channel(channel: Any) -> int | str:
-    if isinstance(channel, Integral) and not isinstance(channel, bool) and int(channel) >= 0:
-        return int(channel)
-    if isinstance(channel, str) and channel == "mix":
-        return channel
-    raise ValueError(
-        "channel must be 'mix', the average of all, or the number of a channel, from 0; got "
-        f"{channel!r}. find_audio(..., channel='split') lists a segment of each channel."
-    )
 
 
 def _seconds(name: str, time: Any) -> float | None:
@@ -241,15 +233,35 @@ def check_audio(path: str | os.PathLike[str]) -> None:
     read_window(path, 16_000, Nothing())
 
 
-def select_channel(path: str | os.PathLike[str], channel: Any) -> str | os.PathLike[str]:
-    """Return a segment of one channel of a file or segment, or the path itself for "mix"."""
-    if _check_channel(channel) == "mix":
-        return path
-    return (
-        replace(path, channel=channel)
-        if isinstance(path, Segment)
-        else Segment(path, 0, None, channel)
+def check_channel(channel: Any) -> int | str:
+    """Return `channel` as a whole number of at least 0 or as "mix", or raise a ValueError."""
+    if isinstance(channel, Integral) and not isinstance(channel, bool) and int(channel) >= 0:
+        return int(channel)
+    if isinstance(channel, str) and channel == "mix":
+        return channel
+    raise ValueError(
+        "channel must be 'mix', the average of all, or the number of a channel, from 0; got "
+        f"{channel!r}. find_audio(..., channel='split') lists a segment of each channel."
     )
+
+
+def channel_of(row: Any) -> int | str:
+    """Return the channel of a segment; "mix" for a file."""
+    return getattr(row, "channel", "mix")
+
+
+def select_channel(path: str | os.PathLike[str], channel: int | str) -> Any:
+    """Return a segment of one channel of a file or segment, or the path itself for "mix"."""
+    if check_channel(channel) == "mix":
+        return path
+    whole = path if isinstance(path, Segment) else Segment(path)
+    return replace(whole, channel=channel)
+
+
+def split_channels(path: str) -> list[Segment]:
+    """List a segment of each channel of a file."""
+    with open_audio(path, _name(path)) as file:
+        return [Segment(path, channel=n) for n in range(file.channels)]
 
 
 def read_window(
@@ -275,8 +287,7 @@ def read_window(
             raise ValueError(f"{name} is too short: it holds 0 samples at {sample_rate} Hz.")
         if first:
             skip_frames(file, first, name)
-        channel = getattr(path, "channel", "mix")
-        blocks = _mono_blocks(file, n_frames, channel, sample_rate, name)
+        blocks = _mono_blocks(file, n_frames, channel_of(path), sample_rate, name)
         try:
             part = _collect(blocks, round(n_frames * sample_rate / rate), window, name)
         except soundfile.SoundFileError as error:
@@ -293,8 +304,8 @@ def _name(path: str | os.PathLike[str]) -> str:
 
 def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) -> tuple[int, int]:
     """Return the first frame of a file, or segment, and the one after its last."""
-    channel = getattr(path, "channel", "mix")
-    if channel != "mix" and channel >= file.channels:
+    channel = channel_of(path)
+    if isinstance(channel, int) and channel >= file.channels:
         raise ValueError(f"{name}, is missing: the file has {file.channels} channel(s), from 0.")
     n_frames, rate = count_frames(file, os.fspath(path), name), file.samplerate
     if not isinstance(path, Segment):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from skdidan.audio.files import read_audio
+from skdidan.audio.files import check_audio, select_channel, split_channels
 from skdidan.audio.paths import explain_absence, find_path
 from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults, examples
 
@@ -18,7 +18,7 @@ _CLOSED = Fault("cannot be opened", "check the permissions", kind="folder(s)")
 _SAME_STEM = Fault("the same name as another file, but for the suffix", "rename files that differ")
 
 
-def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
+def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "mix") -> list[Any]:
     """List the audio files below a folder, for example an unlabelled target.
 
     The search is recursive and takes the suffixes of all formats that libsndfile reads, .wav,
@@ -31,11 +31,15 @@ def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
         Folder of the recordings.
     check : bool, default=False
         Whether to read each file and leave out those that `read_audio` refuses.
+    channel : "mix", int >= 0 or "split", default="mix"
+        Channel of each recording, counted from 0; "mix" is the average of all, and "split" makes
+        each channel a recording of its own, as for calls with one speaker on each.
 
     Returns
     -------
-    files : list of str, of n_files entries
-        Sorted paths, which begin with `root` as given.
+    files : list of str or Segment, of n_files entries
+        Sorted paths, which begin with `root` as given. Segments, if a channel is chosen; for
+        "split", one for each channel of a file.
 
     Raises
     ------
@@ -44,7 +48,7 @@ def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
     NotADirectoryError
         If `root` is not a folder.
     ValueError
-        If there is no audio, or with `check` no usable audio.
+        If there is no audio, or with `check` or "split" no usable audio; or if `channel` is none.
 
     Warns
     -----
@@ -78,25 +82,44 @@ def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
         raise ValueError(audio.describe_absence("files"))
     for path in set(audio.files) - set(files):
         audio.faults[str(path)] = _SAME_STEM
-    parts, reasons = [], {}
-    if check:
-        for file in files:
-            try:
-                read_audio(file)
-            except (OSError, ValueError) as error:
-                reasons[str(file)] = str(error)
-        if reasons:
-            parts.append(
-                f"{len(reasons)} of {len(files)} audio files below {str(audio.root)!r} cannot be "
-                f"used and are left out: {' '.join(list(reasons.values())[:3])}"
-            )
-        files = [file for file in files if str(file) not in reasons]
-    audio.faults.inspect(files)
+    rows, reasons = _list_rows(map(str, files), check, channel)
+    parts = []
+    if reasons:
+        parts.append(
+            f"{len(reasons)} of {len(rows) + len(reasons)} audio files below {str(audio.root)!r} "
+            f"cannot be used and are left out: {' '.join(list(reasons.values())[:3])}"
+        )
+    audio.faults.inspect(rows)
     report = " ".join(filter(None, [audio.report(), *parts]))
-    if not files:
+    if not rows:
         raise ValueError(f"root holds no usable audio: {report}")
     audio.faults.warn(report, reasons)
-    return [str(file) for file in files]
+    return rows
+
+
+def _list_rows(
+    files: Iterable[str], check: bool, channel: int | str
+) -> tuple[list[Any], dict[str, str]]:
+    """List files, or segments of their channels, and the reasons why others cannot be used."""
+    rows: list[Any] = []
+    reasons: dict[str, str] = {}
+
+    def attempt(function: Callable[[Any], Any], path: Any) -> Any:
+        try:
+            return function(path)
+        except (OSError, ValueError) as error:
+            reasons[str(path)] = str(error)
+
+    for file in files:
+        parts = (
+            attempt(split_channels, file) if channel == "split" else [select_channel(file, channel)]
+        )
+        for part in parts or []:
+            if check:
+                attempt(check_audio, part)
+            if str(part) not in reasons:
+                rows.append(part)
+    return rows, reasons
 
 
 class AudioFiles:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skdidan.audio.files import Segment
+from skdidan.audio.files import Segment, channel_of
 from skdidan.audio.paths import explain_absence, find_path
 from skdidan.corpora.columns import cut_segments, read_csv, read_frame, strip, take_columns
 from skdidan.corpora.faults import Faults, examples, group_by_file, span, tally
@@ -312,7 +312,7 @@ def _check_repeated(files: Sequence[Any], where: str) -> None:
     parts: dict[Any, list[str]] = {}
     for identity, group in group_by_file(files).items():
         for file in group:
-            parts.setdefault((identity, span(file)), []).append(str(file))
+            parts.setdefault((identity, span(file), channel_of(file)), []).append(str(file))
     repeated = [" = ".join(dict.fromkeys(names)) for names in parts.values() if len(names) > 1]
     if repeated:
         raise ValueError(

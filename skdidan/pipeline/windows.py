@@ -16,7 +16,7 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skdidan.audio.files import Segment, audio_span, find_sound
+from skdidan.audio.files import Segment, audio_span, channel_of, find_sound
 from skdidan.audio.rows import waveform_rows
 from skdidan.domains import Domains, check_missing, check_sample_domain, open_target, source_path
 from skdidan.estimators import GroupedEstimator
@@ -272,7 +272,6 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         return [row[start:stop] for start, stop in bounds]
 
     def _cut_file(self, row: Any, judged: bool) -> list[Any]:
-        channel = getattr(row, "channel", "mix")
         try:
             rate, first, last = audio_span(row)
             bounds = self._bounds(last - first, rate)
@@ -283,7 +282,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         except (OSError, ValueError):
             return [row]  # for the transformer to name
         return [
-            Segment(os.fspath(row), (first + start) / rate, (first + stop) / rate, channel)
+            Segment(os.fspath(row), (first + start) / rate, (first + stop) / rate, channel_of(row))
             for start, stop in bounds
         ]
 
