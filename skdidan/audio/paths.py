@@ -82,10 +82,8 @@ def _rewrites(path: str) -> Iterator[tuple[str, str]]:
     yield "Spaces or quotes surround the path", path.strip(" \t\r\n\"'`<>")
     decoded = unquote(re.sub(r"^file:(//(localhost)?)?", "", path))
     yield "The path is a URL, or encoded like one", decoded
-    yield (
-        "The ~ or variable of the path is not expanded",
-        os.path.expandvars(os.path.expanduser(path)),
-    )
+    expanded = os.path.expandvars(os.path.expanduser(path))
+    yield "The ~ or variable of the path is not expanded", expanded
     parts = decoded.replace("\\", "/").split("/")
     for n in range(1, len(parts)):
         yield "The path begins with folders of another place", "/".join(parts[n:])

@@ -20,10 +20,10 @@ __all__ = [
 
 # Formats that libsndfile reads. In order of preference for recordings that exist in several
 # formats: lossless ones first.
-SUFFIXES = tuple(
+SUFFIXES = (
     ".wav .wave .bwf .rf64 .w64 .flac .fla .aiff .aif .aifc .caf .caff .au .snd .sph .nist .nis "
-    ".voc .ircam .paf .avr .pvf .svx .8svx .sds .ogg .oga .ogx .opus .mp3 .mpga .mpa .mp2 .mp1".split()
-)
+    ".voc .ircam .paf .avr .pvf .svx .8svx .sds .ogg .oga .ogx .opus .mp3 .mpga .mpa .mp2 .mp1"
+).split()
 AS_AUDIO = ".wav .flac .aiff .ogg .opus .mp3 or another format of libsndfile"  # in messages
 
 
