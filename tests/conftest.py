@@ -20,15 +20,18 @@ def domains():
 
 @pytest.fixture
 def grow(tmp_path):
-    """Return a function that touches files below a fresh folder and returns the folder."""
+    """Return a function that writes small files below a fresh folder and returns the folder.
 
-    def touch(*names):
+    The content is the name, so that no two files are the same, or `content` for copies.
+    """
+
+    def write(*names, content=""):
         for name in names:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).touch()
+            (tmp_path / name).write_text(content or name)
         return tmp_path
 
-    return touch
+    return write
 
 
 @pytest.fixture

@@ -340,19 +340,24 @@ BEFORE_MPEG = {
     "padding": TAG.replace(b"\x10", b"\0") + bytes(2000),
     "footer": TAG + TAG[:10].replace(b"ID3", b"3DI"),
     "junk": np.random.default_rng(1).bytes(3000),
+    "ones": b"\xff" * 300,
+    "several tags": 3 * TAG.replace(b"\x10", b"\0"),
+    "tags and padding": 2 * TAG.replace(b"\x10", b"\0") + bytes(40_000),
 }
 
 
 @pytest.mark.parametrize("before", BEFORE_MPEG.values(), ids=BEFORE_MPEG)
-@pytest.mark.parametrize("rate", [16_000, 44_100])
-@pytest.mark.parametrize(("level", "mode"), [(0.9, "VARIABLE"), (0.95, "CONSTANT")])
-def test_mpeg_that_does_not_begin_with_a_frame(tmp_path, before, rate, level, mode):
-    path = write_mpeg(tmp_path / "noise.mp3", level, mode, rate)
-    whole = decode(path)
+@pytest.mark.parametrize(
+    ("level", "mode", "rate"), [(0.9, "VARIABLE", 16_000), (0.95, "CONSTANT", 44_100)]
+)
+@pytest.mark.parametrize("write_it", [write_mpeg, write_mpeg_without_count])
+def test_mpeg_that_does_not_begin_with_a_frame(tmp_path, before, level, mode, rate, write_it):
+    path = write_it(tmp_path / "noise.mp3", level, mode, rate)
+    whole = read_audio(path, sample_rate=rate)
+    assert len(whole) == pytest.approx(10 * rate, abs=0.15 * rate)
     path.write_bytes(before + path.read_bytes())
-    waveform = read_audio(path, sample_rate=rate)
-    assert len(waveform) == pytest.approx(len(whole), abs=0.1 * rate)
-    np.testing.assert_allclose(waveform, whole[: len(waveform)], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(read_audio(path, sample_rate=rate), whole)
+    assert audio_span(path) == (rate, 0, len(whole))
     segment = read_audio(Segment(path, 7, 8), sample_rate=rate)
     np.testing.assert_allclose(segment, whole[7 * rate : 8 * rate], rtol=0, atol=1e-6)
 
@@ -367,28 +372,12 @@ def test_a_capture_that_begins_within_a_frame(tmp_path):
     np.testing.assert_allclose(waveform[-200_000:], whole[-200_000:], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("before", BEFORE_MPEG.values(), ids=BEFORE_MPEG)
-def test_variable_mpeg_after_junk_without_a_count(tmp_path, before):
-    path = write_mpeg_without_count(tmp_path / "noise.mp3", 0.9, "VARIABLE")
-    path.write_bytes(before + path.read_bytes())
-    with pytest.raises(ValueError, match=r"noise\.mp3' cannot be decoded to its end"):
-        read_audio(path)
-
-
 def test_the_number_of_an_open_file_is_no_news(tmp_path):
     folder = tmp_path.joinpath(*["folder" * 30] * 4)
     folder.mkdir(parents=True)
     (folder / "text.mp3").write_text("not audio at all")
     with pytest.raises(ValueError, match=r"text\.mp3' cannot be decoded: Format not recognised\.$"):
         read_audio(folder / "text.mp3")
-
-
-@pytest.mark.parametrize("read", [read_audio, audio_span])
-def test_mpeg_that_goes_on_beyond_its_estimated_length(tmp_path, read):
-    path = write_mpeg_without_count(tmp_path / "noise.mp3", 0.9, "VARIABLE")
-    assert soundfile.info(path).duration < 5  # libsndfile would stop there
-    with pytest.raises(ValueError, match=r"noise\.mp3' cannot be decoded to its end: .* Convert"):
-        read(path)
 
 
 def test_mpeg_without_a_count_whose_estimate_is_long(tmp_path):
@@ -414,7 +403,8 @@ def test_mpeg_that_its_header_shows_to_be_cut(tmp_path):
 
 def test_damaged_mpeg_without_a_count_is_named(tmp_path):
     path = write_mpeg_without_count(tmp_path / "noise.mp3", 0.95, "CONSTANT", 44_100)
-    path.write_bytes(path.read_bytes() + b"no frame" * 1000)
+    data = path.read_bytes()
+    path.write_bytes(data[:50_000] + b"no frame" * 1000 + data[50_000:])
     for row in (path, Segment(path, 1, 2)):
         with pytest.raises(ValueError, match=r"noise\.mp3'.* cannot be decoded"):
             read_audio(row)

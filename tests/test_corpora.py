@@ -12,10 +12,39 @@ import soundfile
 from conftest import real_corpus
 
 from skdidan import CorpusWarning, find_audio, load_audio_folder, load_corpus, read_audio
+from skdidan.corpora.faults import SUFFIXES as ALL_SUFFIXES
 from skdidan.corpora.known import CORPORA, EMOTIONS
 from skdidan.corpora.layouts import corpus_key
 
-SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".opus", ".mp3")  # as documented
+FORMATS = {
+    ".aif": {"format": "AIFF"},
+    ".aifc": {"format": "AIFF"},
+    ".au": {"format": "AU"},
+    ".avr": {"format": "AVR", "subtype": "PCM_16"},
+    ".bwf": {"format": "WAVEX"},
+    ".caff": {"format": "CAF"},
+    ".fla": {"format": "FLAC"},
+    ".ircam": {"format": "IRCAM"},
+    ".mp1": {"format": "MP3"},
+    ".mp2": {"format": "MP3"},
+    ".mpa": {"format": "MP3"},
+    ".mpga": {"format": "MP3"},
+    ".nis": {"format": "NIST"},
+    ".nist": {"format": "NIST"},
+    ".oga": {"format": "OGG"},
+    ".ogx": {"format": "OGG"},
+    ".rf64": {"format": "RF64"},
+    ".snd": {"format": "AU"},
+    ".sph": {"format": "NIST"},
+    ".svx": {"format": "SVX"},
+    ".8svx": {"format": "SVX"},
+    ".wave": {"format": "WAV"},
+}
+SUFFIXES = (  # as documented
+    *(".wav", ".flac", ".aiff", ".ogg", ".opus", ".mp3"),
+    *(".caf", ".paf", ".pvf", ".sds", ".voc", ".w64"),
+    *FORMATS,
+)
 CANONICAL = {
     "anger",
     "boredom",
@@ -65,23 +94,14 @@ def test_files_are_sorted_strings_below_the_root_as_given(grow, monkeypatch):
 
 
 def test_an_utterance_that_is_there_twice_counts_once(grow):
-    root = grow(
-        "03a01Fa.wav",
-        "03a01Fa.mp3",
-        "flac/03a01Fa.flac",
-        "emodb/03a01Fa.wav",
-        "08a01Fa.ogg",
-    )
+    root = grow("03a01Fa.wav", "emodb/03a01Fa.wav", content="the same")
+    grow("03a01Fa.mp3", "flac/03a01Fa.flac", "08a01Fa.ogg")
     assert names(load_corpus("emodb", root), root) == ["03a01Fa.wav", "08a01Fa.ogg"]
 
 
 def test_casia_utterances_of_one_number_stay_apart(grow):
-    root = grow(
-        "wangzhe/angry/201.wav",
-        "wangzhe/sad/201.wav",
-        "liuchanhg/angry/201.wav",
-        "copy/liuchanhg/angry/201.wav",
-    )
+    root = grow("wangzhe/angry/201.wav", "wangzhe/sad/201.wav")
+    grow("liuchanhg/angry/201.wav", "copy/liuchanhg/angry/201.wav", content="the same")
     assert len(load_corpus("casia", root).files) == 3
 
 
@@ -93,7 +113,11 @@ def test_hidden_files_and_folders_are_ignored(grow):
 
 def test_files_that_do_not_fit_are_reported_once_with_count_and_examples(grow):
     root = grow("03a01Fa.wav", "03a01Xa.wav", "noise.flac", "wangzhe/angry/201.wav", "x08a02Wa.wav")
-    message = r"4 of 5 audio files .* left out, e\.g\. 03a01Xa\.wav, noise\.flac, wangzhe/angry/201"
+    message = (
+        r"4 of 5 audio files .* left out \(they do not fit the corpus\), e\.g\. 03a01Xa\.wav, "
+        r"noise\.flac, wangzhe/angry/201\.wav: EmoDB, .* has <speaker><text>.*; add spellings of "
+        r"emotions by mapping=\{spelling: label\}\. Unknown emotions: 'x' \(1\)\.$"
+    )
     with pytest.warns(CorpusWarning, match=message) as caught:
         corpus = load_corpus("emodb", root)
     assert len(caught) == 1 and caught[0].filename == __file__
@@ -184,7 +208,7 @@ def test_broken_links_are_reported_with_count_and_examples(grow):
     root = grow(*(f"wav/{n:02}a01{letter}a.wav" for n in range(10) for letter in letters))
     break_links(root, *(f"wav/{n:02}b01{letter}a.wav" for n in range(5) for letter in letters))
     message = (
-        r"^35 file\(s\) below '.*' are broken links and are left out, e\.g\. wav/00b01Aa\.wav, "
+        r"^35 file\(s\) below '.*' are left out \(broken links\), e\.g\. wav/00b01Aa\.wav, "
         r"wav/00b01Ea\.wav, wav/00b01Fa\.wav: fetch the files or repair the links\.$"
     )
     with pytest.warns(CorpusWarning, match=message) as caught:
@@ -196,7 +220,9 @@ def test_broken_links_are_reported_with_count_and_examples(grow):
 def test_one_warning_reports_everything_that_is_left_out(grow):
     root = grow("03a01Fa.wav", "noise.wav")
     break_links(root, "03a01Wa.wav", "wav")  # a link to a folder has no suffix
-    message = r"^1 of 2 audio files .*noise\.wav.* 2 file\(s\) .* broken links .*03a01Wa\.wav, wav:"
+    message = (
+        r"^1 of 2 audio files .*noise\.wav.* 2 file\(s\) .* \(broken links\), .*03a01Wa\.wav, wav:"
+    )
     with pytest.warns(CorpusWarning, match=message) as caught:
         load_corpus("emodb", root)
     assert len(caught) == 1
@@ -206,7 +232,7 @@ def test_one_warning_reports_everything_that_is_left_out(grow):
 def test_folders_that_cannot_be_opened_are_reported(grow, monkeypatch, load):
     root = grow("happy/03a01Fa.wav", "sad/03a01Ta.wav")
     close_folder(monkeypatch, root / "sad")
-    message = r"^1 folder\(s\) below '.*' could not be opened, e\.g\. sad: check the permissions"
+    message = r"^1 folder\(s\) .* left out \(cannot be opened\), e\.g\. sad: check the permissions"
     with pytest.warns(CorpusWarning, match=message) as caught:
         assert load(root).emotion.tolist() == ["happiness"]
     assert len(caught) == 1 and caught[0].filename == __file__
@@ -215,15 +241,15 @@ def test_folders_that_cannot_be_opened_are_reported(grow, monkeypatch, load):
 @pytest.mark.parametrize("load", [load_emodb, load_audio_folder, find_audio])
 def test_errors_without_audio_tell_what_cannot_be_read(tmp_path, grow, monkeypatch, load):
     break_links(tmp_path, "sad/03a01Ta.wav", "sad/03a01Tb.wav")
-    with pytest.raises(ValueError, match=r"root holds .*2 file\(s\) .* are broken links"):
+    with pytest.raises(ValueError, match=r"root holds .*2 file\(s\) .* \(broken links\)"):
         load(tmp_path)
     for name in ("03a01Ta", "03a01Tb"):
         (tmp_path / f"sad/{name}.wav").unlink()
     grow("sad/03a01Ta.m4a")
-    with pytest.raises(ValueError, match=r"root holds .*1 audio file\(s\) .* '\.m4a' \(1\)"):
+    with pytest.raises(ValueError, match=r"root holds .*1 file\(s\) .* \(formats that cannot be"):
         load(tmp_path)
     close_folder(monkeypatch, tmp_path)
-    with pytest.raises(ValueError, match=r"root holds .*1 folder\(s\) .* could not be opened"):
+    with pytest.raises(ValueError, match=r"root holds .*1 folder\(s\) .* \(cannot be opened\)"):
         load(tmp_path)
 
 
@@ -231,8 +257,8 @@ def test_unsupported_formats_are_reported(grow):
     root = grow("03a01Fa.wav", "08a01Wa.m4a", "08a01Ta.WMA", "09a01Ta.m4a")
     grow("03a01Fa.m4a", "m4a/03a01Fa.m4a")  # exist as .wav, too
     message = (
-        r"^3 audio file\(s\) below '.*' have unsupported formats, '\.m4a' \(2\), '\.wma' "
-        r"\(1\), e\.g\. 08a01Ta\.WMA, 08a01Wa\.m4a, 09a01Ta\.m4a: save them as \.wav or \.flac\.$"
+        r"^3 file\(s\) below '.*' are left out \(formats that cannot be read\), "
+        r"e\.g\. 08a01Ta\.WMA, 08a01Wa\.m4a, 09a01Ta\.m4a: save them as \.wav or \.flac\.$"
     )
     with pytest.warns(CorpusWarning, match=message) as caught:
         assert names(load_corpus("emodb", root), root) == ["03a01Fa.wav"]
@@ -240,13 +266,13 @@ def test_unsupported_formats_are_reported(grow):
 
 
 def test_every_supported_format_is_read(tmp_path):
-    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
-    options = {".aif": {"format": "AIFF"}, ".opus": {"format": "OGG", "subtype": "OPUS"}}
-    for suffix in SUFFIXES:
+    options = {".opus": {"format": "OGG", "subtype": "OPUS"}, **FORMATS}
+    for n, suffix in enumerate(SUFFIXES):
         path = tmp_path / f"{suffix[1:]}{suffix}"
+        tone = (0.2 + 0.01 * n) * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
         soundfile.write(path, tone, 16_000, **options.get(suffix, {}))
-    files = find_audio(tmp_path)
-    assert len(files) == len(SUFFIXES)
+    files = quietly(find_audio, tmp_path)
+    assert len(files) == len(SUFFIXES) and set(SUFFIXES) == set(ALL_SUFFIXES)
     for file in files:
         waveform = read_audio(file)
         spectrum = np.abs(np.fft.rfft(waveform))
@@ -262,7 +288,9 @@ def test_find_audio_lists_sorted_paths_below_the_root_as_given(grow, monkeypatch
 def test_find_audio_reports_what_cannot_be_read(grow):
     root = grow("1.wav", "1.m4a", "2.m4a")  # 1.m4a exists as .wav, too
     break_links(root, "3.wav")
-    with pytest.warns(CorpusWarning, match=r"1 file\(s\) .*3\.wav: .* 1 audio .*2\.m4a") as caught:
+    with pytest.warns(
+        CorpusWarning, match=r"1 file\(s\) .*3\.wav: .* 1 file\(s\) .*2\.m4a"
+    ) as caught:
         assert find_audio(root) == [str(root / "1.wav")]
     assert len(caught) == 1 and caught[0].filename == __file__
 
@@ -270,8 +298,8 @@ def test_find_audio_reports_what_cannot_be_read(grow):
 def test_find_audio_lists_a_recording_in_several_formats_once(grow):
     root = grow("2/a.mp3", "2/a.wav", "2/a.FLAC", "b.flac", "b.WAV", "c.wav")
     message = (
-        r"^3 audio file\(s\) below '.*' are left out, since a file of the same name with another "
-        r"suffix is taken, e\.g\. 2/a\.FLAC, 2/a\.mp3, b\.flac: rename files that differ\.$"
+        r"^3 file\(s\) below '.*' are left out \(the same name as another file, but for the "
+        r"suffix\), e\.g\. 2/a\.FLAC, 2/a\.mp3, b\.flac: rename files that differ\.$"
     )
     with pytest.warns(CorpusWarning, match=message) as caught:
         files = find_audio(root)
@@ -283,8 +311,10 @@ def test_find_audio_leaves_out_unusable_files_on_request(grow):
     root = grow("b/empty.wav", "noise.wav", "old.m4a")
     soundfile.write(root / "b/good.flac", np.linspace(-0.1, 0.1, 8000), 8000)
     soundfile.write(root / "silent.wav", np.zeros(16000), 16000)
-    (root / "noise.wav").write_bytes(b"no audio")
-    with pytest.warns(CorpusWarning, match=r"^1 audio file\(s\) .*old\.m4a"):
+    (root / "b/empty.wav").write_bytes(b"")
+    with pytest.warns(
+        CorpusWarning, match=r"^1 file\(s\) .*old\.m4a.*empty\), e\.g\. b/empty\.wav"
+    ):
         assert len(find_audio(root)) == 4
     message = (
         r"old\.m4a.* 3 of 4 audio files below '.*' cannot be used and are left out: The audio file "
@@ -379,7 +409,7 @@ def test_real_casia():
 
 def test_linked_folders_are_walked_once(grow, tmp_path_factory):
     root, elsewhere = grow("wav/03a01Fa.wav"), tmp_path_factory.mktemp("elsewhere")
-    (elsewhere / "08a01Wa.wav").touch()
+    (elsewhere / "08a01Wa.wav").write_text("angry")
     (root / "link").symlink_to(elsewhere)
     (elsewhere / "back").symlink_to(root)
     assert names(load_corpus("emodb", root), root) == ["link/08a01Wa.wav", "wav/03a01Fa.wav"]
@@ -392,8 +422,8 @@ def test_speakers_are_the_same_in_any_case(grow):
 
 
 def test_leading_zeros_of_a_subject_are_ignored(grow):
-    root = grow("subject 01/anger/sentence 1/s1_an_1.wav", "subject 1/anger/sentence 2/s1_an_2.wav")
-    grow("subject 1/anger/sentence 1/s1_an_1.wav", "subject 06/anger/long.wav")
+    root = grow("subject 1/anger/sentence 2/s1_an_2.wav", "subject 06/anger/long.wav")
+    grow(*(f"subject {n}/anger/sentence 1/s1_an_1.wav" for n in ("01", "1")), content="one")
     corpus = load_corpus("enterface", root)
     assert sorted(corpus.speaker) == ["1", "1", "6"]
 
@@ -460,3 +490,137 @@ def test_labels_in_a_mapping_are_stripped(grow):
 def test_surprise_is_known_by_the_folder_names_of_tess(grow):
     root = grow("Pleasant_surprise/1.wav", "pleasant surprise/2.wav")
     assert load_audio_folder(root).emotion.tolist() == ["surprise"] * 2
+
+
+@pytest.mark.parametrize(
+    ("suffix", "reason"),
+    [
+        *((suffix, "videos") for suffix in (".mp4", ".WebM", ".mov", ".3gp", ".avi", ".ts")),
+        *((suffix, "formats that cannot be read") for suffix in (".amr", ".AAC", ".spx", ".qcp")),
+        *((suffix, "samples without a header") for suffix in (".raw", ".PCM", ".vox", ".ulaw")),
+    ],
+)
+@pytest.mark.parametrize("load", [load_emodb, load_audio_folder, find_audio])
+def test_known_formats_that_cannot_be_read_are_reported(grow, load, suffix, reason):
+    """Not so if the recording is there in a format that can be read."""
+    root = grow("joy/03a01Fa.wav", f"joy/03a01Fa{suffix}", f"joy/03a01Wa{suffix}", "joy/03a.txt")
+    with pytest.warns(CorpusWarning, match=rf"^1 file\(s\) .* are left out \({reason}\)") as caught:
+        load(root)
+    (warning,) = caught
+    assert warning.message.reasons == {str(root / f"joy/03a01Wa{suffix}"): reason}
+
+
+@pytest.mark.parametrize("load", [load_emodb, load_audio_folder, find_audio])
+def test_a_warning_holds_all_files_that_it_counts(grow, load):
+    """Files that take the place of recordings stay, since they can be fetched."""
+    root = grow("joy/03a01Fa.wav")
+    for n in range(5):
+        grow(
+            f"joy/{n:02}a01Wa.wav", content="version https://git-lfs.github.com/spec/v1\n" + str(n)
+        )
+        grow(f"joy/{n:02}a01Wb.mp4")
+        break_links(root, f"joy/{n:02}a01Na.wav")
+        (root / f"joy/{n:02}a01Ta.wav").touch()
+    with pytest.warns(CorpusWarning) as caught:
+        assert len(names_of(load(root))) == 11
+    (warning,) = caught
+    endings = {
+        "Wa.wav": "a Git LFS pointer, not audio",
+        "Wb.mp4": "videos",
+        "Na.wav": "broken links",
+        "Ta.wav": "empty",
+    }
+    assert warning.message.reasons == {
+        str(root / f"joy/{n:02}a01{ending}"): reason
+        for n in range(5)
+        for ending, reason in endings.items()
+    }
+    for part in (
+        "5 file(s) .* cannot be read (a Git LFS pointer, not audio), e.g. .*: run `git lfs pull`.",
+        "5 file(s) .* are left out (broken links), e.g. joy/00a01Na.wav, joy/01a01Na.wav, joy/02",
+        "5 file(s) .* cannot be read (empty)",
+    ):
+        assert re.search(
+            part.translate(str.maketrans({"(": r"\(", ")": r"\)"})), str(warning.message)
+        )
+
+
+def names_of(loaded):
+    return loaded if isinstance(loaded, list) else loaded.files
+
+
+@pytest.mark.parametrize("load", [load_emodb, load_audio_folder, find_audio])
+@pytest.mark.parametrize("twin", ["copy", "link", "hard link"])
+def test_a_recording_under_two_names_is_reported(grow, load, twin):
+    root = grow("joy/03a01Fa.wav", "joy/03a02Fb.wav")  # of one size
+    first, second = root / "joy/03a01Fa.wav", root / "joy/03a05Wa.wav"
+    make = {
+        "copy": lambda: second.write_bytes(first.read_bytes()),
+        "link": lambda: second.symlink_to(first.name),
+        "hard link": lambda: second.hardlink_to(first),
+    }
+    make[twin]()
+    message = (
+        r"^1 file\(s\) .* listed \(the same recording as .* joy/03a05Wa\.wav \(joy/03a01Fa\.wav"
+    )
+    with pytest.warns(CorpusWarning, match=message) as caught:
+        assert len(names_of(load(root))) == 3
+    (warning,) = caught
+    reason = "the same recording as another file: joy/03a01Fa.wav"
+    assert warning.message.reasons == {str(second): reason}
+
+
+def test_files_of_one_size_are_compared_to_the_last_byte(grow):
+    root = grow("a.wav", content="x" * 20_000 + "a")
+    grow("b.wav", content="x" * 20_000 + "b")
+    assert len(quietly(find_audio, root)) == 2
+
+
+def test_one_name_with_two_contents_is_reported(grow):
+    root = grow("03a01Fa.wav", "a/03a01Fa.wav", "b/03a01Fa.wav", content="same")
+    grow("c/03a01Fa.wav", content="evil")
+    message = (
+        r"^1 file\(s\) .* left out \(another file of the same name .* c/03a01Fa\.wav \(03a01Fa"
+    )
+    with pytest.warns(CorpusWarning, match=message) as caught:
+        assert names(load_corpus("emodb", root), root) == ["03a01Fa.wav"]
+    assert list(caught[0].message.reasons) == [str(root / "c/03a01Fa.wav")]
+
+
+def test_files_that_may_not_be_read_are_reported(grow, monkeypatch):
+    """An administrator may read everything, hence the stand-in."""
+    root = grow("joy/03a01Fa.wav", "joy/03a01Wa.wav", "x/03a01Fa.wav")
+    monkeypatch.setattr(os, "access", lambda path, mode: "Fa" not in str(path))
+    with pytest.warns(
+        CorpusWarning, match=r"1 file\(s\) .* cannot be read \(no permission\), e\.g\. j"
+    ):
+        assert len(load_emodb(root).files) == 2
+
+
+def test_files_of_a_corpus_without_a_suffix_are_reported(grow):
+    root = grow("03a01Fa.wav", "03a01Fa", "03a01Wa", "README")
+    with pytest.warns(
+        CorpusWarning, match=r"^1 file\(s\) .* no suffix\), e\.g\. 03a01Wa: add that"
+    ):
+        load_emodb(root)
+
+
+def test_unknown_emotions_and_misfits_have_their_reasons(grow):
+    root = grow("happy/1.wav", "noise/2.wav", "noise/3.wav")
+    with pytest.warns(CorpusWarning) as caught:
+        load_audio_folder(root)
+    reasons = {str(root / f"noise/{n}.wav"): "unknown emotion 'noise'" for n in (2, 3)}
+    assert caught[0].message.reasons == reasons
+    root = grow("emodb/03a01Fa.wav", "emodb/03a01Xa.wav") / "emodb"
+    with pytest.warns(CorpusWarning) as caught:
+        load_emodb(root)
+    assert caught[0].message.reasons == {str(root / "03a01Xa.wav"): "they do not fit the corpus"}
+
+
+def test_checked_files_have_their_reasons(grow):
+    root = grow("a.wav")
+    soundfile.write(root / "b.wav", np.linspace(-0.1, 0.1, 8000), 8000)
+    with pytest.warns(CorpusWarning) as caught:
+        find_audio(root, check=True)
+    ((path, reason),) = caught[0].message.reasons.items()
+    assert path == str(root / "a.wav") and "cannot be decoded" in reason

@@ -1,17 +1,20 @@
 """Manifests, emotion folders and audformat tables: rows, labels and what can be wrong."""
 
+import pickle
 import warnings
+from datetime import time, timedelta
 from pathlib import Path
 
 import audformat
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import soundfile
 
 from skdidan import AudioLoader, Segment, cross_corpus_task
 from skdidan.corpora.emotion_folders import load_audio_folder
-from skdidan.corpora.folders import CorpusWarning
+from skdidan.corpora.faults import CorpusWarning
 from skdidan.corpora.manifests import from_audformat, load_manifest
 
 FIELDS = {"files", "emotion", "speaker", "sex", "name", "DESCR"}
@@ -190,7 +193,10 @@ def test_a_recording_that_is_listed_twice(manifest, tmp_path):
     with pytest.raises(ValueError, match=r"lists 1 recording\(s\) more than once, .*hard\.wav"):
         load_manifest(frame(file=["audio/b.wav", "audio/hard.wav"]), tmp_path)
     overlap = [Segment("audio/b.wav", 0, 2), Segment("audio/hard.wav", 1, 3)]
-    assert len(load_manifest(frame(file=overlap), tmp_path).files) == 2
+    with pytest.warns(
+        CorpusWarning, match=r"^1 file\(s\) .*same recording.*hard\.wav \(.*b\.wav\)"
+    ):
+        assert len(load_manifest(frame(file=overlap), tmp_path).files) == 2
     segments = [Segment("audio/b.wav", 0, 1), Segment("audio/link.wav", 0, 1)]
     with pytest.raises(
         ValueError, match=r"e\.g\. .*b\.wav' from 0 s to 1 s = .*link\.wav' from 0 s"
@@ -278,8 +284,8 @@ def test_invalid_patterns_of_speakers(grow):
 def database(tmp_path):
     """Return a database of audformat with a filewise and a segmented table, and its audio."""
     (tmp_path / "audio").mkdir()
-    for name in ("a", "b"):
-        soundfile.write(tmp_path / f"audio/{name}.wav", np.arange(1, 16_001) / 16_001, 16_000)
+    for n, name in enumerate(("a", "b"), start=1):
+        soundfile.write(tmp_path / f"audio/{name}.wav", np.arange(n, 16_000 + n) / 16_002, 16_000)
     db = audformat.Database("db")
     db.schemes["emotion"] = audformat.Scheme(labels=["anger", "happy", "neutral"])
     db.schemes["speaker"] = audformat.Scheme(
@@ -432,7 +438,7 @@ def test_blank_rows_and_columns_without_a_name_are_left_out(manifest):
 
 def test_delimiters_of_one_character(manifest):
     path = manifest("file,emotion,speaker", "audio/b.wav,fear,1")
-    for delimiter in (";;", "", None, "\0", "\n", "\r", '"'):
+    for delimiter in (";;", "", 3, "\0", "\n", "\r", '"'):
         with pytest.raises(ValueError, match=r"delimiter must be a single char.*none of .*; got "):
             load_manifest(path, delimiter=delimiter)
 
@@ -494,3 +500,156 @@ def test_emotion_folders_inside_speaker_folders(grow):
     assert load_audio_folder(root, mapping={"s1": "calm", "s2": "fear"}).emotion[0] == "calm"
     with pytest.raises(ValueError, match=r"'x' \(1\): pass mapping=\{spelling: label\}\.$"):
         load_audio_folder(grow("deep/x/y/1.wav") / "deep")
+
+
+PARTS = [Segment("audio/b.wav", 1, 2.5), Segment("audio/a.flac", 64)]
+TIMES = {
+    "seconds": (["1", "64.0"], ["2.5", ""]),
+    "decimal commas": (["1,0", "64,000"], ["2,5", " "]),
+    "exponents": (["1e0", "6.4e+1"], ["25e-1", "nan"]),
+    "timedeltas": (["0 days 00:00:01", "0 days 00:01:04"], ["0 days 00:00:02.500000", "NaT"]),
+    "minutes": (["0:01", "01:04"], ["00:02.5", None]),
+    "hours": (["0:00:01", "00:01:04"], ["00:00:02,5", None]),
+    "units": (["1s", "1 min 4 s"], ["2500 ms", None]),
+    "ISO 8601": (["P0DT0H0M1S", "P0DT0H1M4S"], ["P0DT0H0M2.5S", None]),
+}
+
+
+@pytest.mark.parametrize(("starts", "ends"), TIMES.values(), ids=TIMES)
+def test_columns_of_times_make_segments(manifest, tmp_path, starts, ends):
+    lines = [
+        f'{part.file};joy;x;"{start}";"{end or ""}"'
+        for part, start, end in zip(PARTS, starts, ends, strict=True)
+    ]
+    expected = [Segment(str(tmp_path / part.file), part.start, part.end) for part in PARTS]
+    path = manifest("file;emotion;speaker;start;end", *lines)
+    assert load_manifest(path, delimiter=";").files == expected
+    table = frame(start=starts, end=ends)
+    assert load_manifest(table, tmp_path).files == expected
+    table = table.rename(columns={"start": "from", "end": "to"})
+    assert load_manifest(table, tmp_path, start="from", end="to").files == expected
+    assert load_manifest(table, tmp_path).files == [part.file for part in expected]
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends"),
+    [
+        ([1.0, 64], [2.5, float("nan")]),
+        (pd.to_timedelta([1, 64], "s"), pd.to_timedelta([2.5, None], "s")),
+        ([timedelta(seconds=1), timedelta(minutes=1, seconds=4)], [2.5, None]),
+        ([time(0, 0, 1), time(0, 1, 4)], [time(0, 0, 2, 500_000), None]),
+    ],
+)
+def test_times_of_a_data_frame(manifest, tmp_path, starts, ends):
+    manifest("")
+    expected = [Segment(str(tmp_path / part.file), part.start, part.end) for part in PARTS]
+    assert load_manifest(frame(start=starts, end=ends), tmp_path).files == expected
+
+
+def test_one_column_of_times_is_enough_and_none_ignores_both(manifest, tmp_path):
+    manifest("")
+    a, b = str(tmp_path / "audio/a.flac"), str(tmp_path / "audio/b.wav")
+    table = frame(end=["2,5", "3"])
+    assert load_manifest(table, tmp_path).files == [Segment(b, 0, 2.5), Segment(a, 0, 3)]
+    table = frame(start=["Monday", "Tuesday"])
+    assert load_manifest(table, tmp_path, start=None).files == [b, a]
+    message = r"times, in seconds \(1\.5\) or .*; got 'Monday'\. Pass start=None and end=None"
+    with pytest.raises(ValueError, match=message) as caught:
+        load_manifest(table, tmp_path)
+    assert "This is row 0 of the data frame, 'audio/b.wav'" in caught.value.__notes__[0]
+    with pytest.raises(ValueError, match=r"no column 'begin'; .* as start=.*Pass start=None to"):
+        load_manifest(table, tmp_path, start="begin")
+    with pytest.raises(ValueError, match=r"end must be a finite time beyond start, 2 s"):
+        load_manifest(frame(start=["2", "0"], end=["1", "1"]), tmp_path)
+
+
+def test_several_parts_of_a_file_in_a_manifest(manifest, tmp_path):
+    header = "file,emotion,speaker"
+    rows = ("audio/b.wav,fear,x", "audio/b.wav,joy,x")
+    path = manifest(f"{header},start,end", f"{rows[0]},0,1", f"{rows[1]},1,2")
+    parts = [Segment(str(tmp_path / "audio/b.wav"), start, start + 1) for start in (0, 1)]
+    assert load_manifest(path).files == parts
+    path = manifest(f"{header},start,end", f"{rows[0]},0,1", f"{rows[1]},0,1.0")
+    with pytest.raises(
+        ValueError, match=r"lists 1 recording\(s\) more than once, .*from 0 s to 1 s"
+    ):
+        load_manifest(path)
+    with pytest.raises(
+        ValueError, match=r"more than once.*parts .* need columns with start and end"
+    ):
+        load_manifest(manifest(header, *rows))
+
+
+LINES = ("file,emotion,speaker", "audio/b.wav,fear,x", "audio/a.flac,joy,y")
+
+
+@pytest.mark.parametrize(
+    ("lines", "options"),
+    [
+        (("sep=,", *LINES), {}),
+        (("SEP=;", *(line.replace(",", ";") for line in LINES)), {}),
+        (('"sep=;"', *(line.replace(",", ";") for line in LINES)), {"delimiter": ";"}),
+        (("sep=;;;", "", *(line.replace(",", ";") for line in LINES)), {}),
+        ((LINES[0], *(f"{line}," for line in LINES[1:])), {}),
+        (tuple(f"{line},,," for line in LINES), {}),
+        ((*LINES, ",,", ", , ,,,"), {}),
+        (tuple(line.replace(",", "\t") for line in LINES), {"file": "calls.tsv"}),
+        (tuple(line.replace(",", "\t") for line in LINES), {"file": "calls.TAB"}),
+        (LINES, {"encoding": "utf-16"}),
+        (("sep=\t", *(line.replace(",", "\t") for line in LINES)), {"encoding": "utf-16"}),
+        (LINES, {"encoding": "utf-8-sig"}),
+    ],
+)
+def test_what_spreadsheets_and_scripts_leave_in_csv(manifest, tmp_path, lines, options):
+    delimiter = options.pop("delimiter", None)
+    path = manifest(*lines, **options)
+    corpus = quietly(load_manifest, path, delimiter=delimiter, encoding="cp1252")
+    assert names(corpus, tmp_path) == ["audio/b.wav", "audio/a.flac"]
+    assert corpus.emotion.tolist() == ["fear", "happiness"]
+    assert corpus.speaker.tolist() == ["x", "y"]
+
+
+def test_utf_16_without_a_mark_is_named(manifest):
+    path = manifest(*LINES, encoding="utf-16-le")
+    with pytest.raises(ValueError, match=r"null characters, as 'utf-16-le' does\. Pass encoding"):
+        load_manifest(path)
+    assert len(load_manifest(path, encoding="utf-16-le").files) == 2
+
+
+def test_frames_of_other_libraries(manifest, tmp_path):
+    """A table of pyarrow, and a frame that knows its columns by name only, as that of polars."""
+
+    class Frame:
+        columns = ("file", "emotion", "speaker")
+
+        def collect(self):
+            return self
+
+        def __getitem__(self, name):
+            return iter(frame()[name])
+
+    manifest("")
+    expected = load_manifest(frame(), tmp_path)
+    for table in (Frame(), pa.Table.from_pandas(frame())):
+        corpus = load_manifest(table, tmp_path)
+        assert corpus.files == expected.files
+        assert corpus.emotion.tolist() == expected.emotion.tolist()
+
+
+def test_a_warning_gives_the_reason_for_each_file(manifest, tmp_path):
+    manifest("")
+    for name, text in {"a.flac": "", "b.wav": "version https://git-lfs.github.com/spec/v1"}.items():
+        (tmp_path / "audio" / name).write_text(text)
+    (tmp_path / "audio/c.mp4").write_text("video")
+    files = ["audio/a.flac", "audio/b.wav", "audio/c.mp4"]
+    rows = {"file": files, "emotion": ["joy", "joy", "grumpy"], "speaker": "x"}
+    with pytest.warns(CorpusWarning) as caught:
+        assert len(load_manifest(pd.DataFrame(rows), tmp_path).files) == 2
+    (warning,) = caught
+    assert warning.message.reasons == {
+        str(tmp_path / "audio/a.flac"): "empty",
+        str(tmp_path / "audio/b.wav"): "a Git LFS pointer, not audio",
+        str(tmp_path / "audio/c.mp4"): "unknown emotion 'grumpy'",
+    }
+    assert "1 file(s) of the data frame cannot be read (videos)" in str(warning.message)
+    assert pickle.loads(pickle.dumps(warning.message)).reasons == warning.message.reasons

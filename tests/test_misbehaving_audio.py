@@ -1,6 +1,7 @@
 """Every kind of file that misbehaves, read alone and through each transformer of audio."""
 
 import os
+import re
 import tracemalloc
 import warnings
 from pathlib import Path
@@ -21,6 +22,7 @@ from skdidan import (
     Spectrogram,
     read_audio,
 )
+from skdidan.audio.decoders import impostor
 from skdidan.audio.files import audio_span
 from skdidan.audio.recordings import AudioWarning
 
@@ -161,16 +163,16 @@ def bad_files(tmp_path, monkeypatch):
 def forbid(path, monkeypatch):
     """Take the permission to read a file; from one who may read all, by refusing it to them."""
     path.chmod(0)
-    access, SoundFile = os.access, soundfile.SoundFile
+    access, open_file = os.access, soundfile.SoundFile.__init__
     if not access(path, os.R_OK):
         return
 
-    def refuse(file, *args, **options):
+    def refuse(self, file, *args, **options):
         if str(file) == str(path):
             raise soundfile.LibsndfileError(2, prefix=f"Error opening {file!r}: ")
-        return SoundFile(file, *args, **options)
+        open_file(self, file, *args, **options)
 
-    monkeypatch.setattr(soundfile, "SoundFile", refuse)
+    monkeypatch.setattr(soundfile.SoundFile, "__init__", refuse)
     monkeypatch.setattr(os, "access", lambda p, mode: str(p) != str(path) and access(p, mode))
 
 
@@ -212,6 +214,40 @@ def test_every_transformer_warns_once_and_drops_no_row(bad_files, tmp_path, tran
     for row in rows[1:-1]:
         np.testing.assert_array_equal(row, rows[1])
         assert np.isfinite(row).all()
+
+
+IMPOSTORS = {
+    b"version https://git-lfs.github.com/spec/v1\nsize 7\n": "a Git LFS .*`git lfs pull`",
+    b"\n<!DOCTYPE html>\n<html>": "a web page: download it again",
+    b"<?xml version='1.0'?><Error>AccessDenied</Error>": "a web page",
+    b"PK\3\4" + bytes(60): "an archive: unpack it",
+    b"\x1f\x8b\x08" + bytes(60): "an archive",
+    b"\0\0\0\x20ftypM4A " + bytes(60): r"an MPEG-4 container .*`ffmpeg -i FILE FILE\.wav`",
+    b"\x1a\x45\xdf\xa3" + bytes(60): "a Matroska container .*ffmpeg",
+    b"RIFF\0\0\1\0AVI LIST" + bytes(60): "a video: .*ffmpeg",
+    b"#!AMR\n" + bytes(60): "speech in AMR",
+    b"\xff\xf1\x50\x80" + bytes(60): "AAC without a container: .*ffmpeg",
+    b"wvpk" + bytes(60): "in a format that is not read: .*ffmpeg",
+}
+
+
+@pytest.mark.parametrize("start", IMPOSTORS)
+@pytest.mark.parametrize("extension", ["wav", "flac", "mp3", "au", "raw"])
+def test_files_that_are_no_audio_are_named(tmp_path, start, extension):
+    path = tmp_path / f"noise.{extension}"
+    mpeg = write(tmp_path / "noise.mp3", noise(), format="MP3").read_bytes()
+    for rest in (b"", mpeg):  # libmpg123 finds the frames within a container
+        path.write_bytes(start + rest)
+        for read in (read_audio, audio_span):
+            with pytest.raises(ValueError, match=rf"noise\.{extension}' is {IMPOSTORS[start]}"):
+                read(path)
+        assert re.match(IMPOSTORS[start], impostor(path))
+
+
+def test_no_file_and_no_audio_file_is_an_impostor(tmp_path):
+    assert impostor(tmp_path / "none.wav") is None
+    for extension in ("wav", "flac", "ogg", "mp3", "aiff", "au", "caf", "w64"):
+        assert impostor(write(tmp_path / f"noise.{extension}", noise())) is None
 
 
 CONTAINERS = [
@@ -309,7 +345,7 @@ def test_a_refusal_of_the_decoder_is_named(tmp_path, monkeypatch):
     def refuse(*args, **options):
         raise soundfile.LibsndfileError(2, prefix=f"Error opening {path}: ")
 
-    monkeypatch.setattr(soundfile, "SoundFile", refuse)
+    monkeypatch.setattr(soundfile.SoundFile, "__init__", refuse)
     with pytest.raises(ValueError, match=r"refused\.wav' cannot be decoded: System error\."):
         read_audio(path)
 

@@ -55,7 +55,7 @@ class RowCache:
             digest.update(np.ascontiguousarray(row).data)
             return digest.hexdigest()
         with suppress(OSError, ValueError):  # a ValueError for an impossible name
-            part = getattr(row, "start", None), getattr(row, "end", None)
+            part = [getattr(row, name, None) for name in ("start", "end", "channel")]
             return _digest(_stamp(os.fspath(row)), part)
         return None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Center", "Loudest", "Parts", "Selection", "Sound", "Whole", "Window"]
+__all__ = ["Center", "Loudest", "Nothing", "Parts", "Selection", "Sound", "Whole", "Window"]
 
 _SLACK = 10_000  # samples by which the centre may lie off the expected one
 
@@ -138,4 +138,20 @@ class Window:
         return Loudest(self.n_samples)
 
 
-Selection = Parts | Window
+@dataclass(frozen=True)
+class Nothing:
+    """No part: every waveform is only checked."""
+
+    def keeper(self, n_expected: int) -> Nothing:
+        """Return itself, which keeps nothing."""
+        return self
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """Drop the block."""
+
+    def result(self) -> NDArray[np.float32]:
+        """Return an empty waveform."""
+        return np.empty(0, dtype=np.float32)
+
+
+Selection = Nothing | Parts | Window

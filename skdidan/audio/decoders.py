@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-import io
+import mmap
 import os
 import re
+from contextlib import suppress
 
 import soundfile
 
-__all__ = ["BLOCK", "count_frames", "decoding_error", "missing_part", "open_audio", "skip_frames"]
+from skdidan.audio.paths import explain_absence
+
+__all__ = [
+    "BLOCK",
+    "TOLERANCE",
+    "count_frames",
+    "decoding_error",
+    "impostor",
+    "missing_part",
+    "open_audio",
+    "skip_frames",
+]
 
 BLOCK = 1 << 20  # frames read at once; nearly all utterances are shorter
+# Seconds by which a file may be shorter than its header says: some programs count the header, or
+# samples that they add, and some files lose their last bytes.
+TOLERANCE = 0.1
 # A program that writes to a pipe cannot go back to the header, and leaves a length like this there.
 _STREAMED = 0x7F00_0000
 _SIZES = re.compile(
@@ -26,47 +41,120 @@ _REMARKS = {
 }
 _LONG_NAME = 500  # bytes
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
-_UNREAD = 0.1  # seconds
-_JUNK = 1 << 14  # bytes before the first frame of an MPEG file
-_SYNC = re.compile(rb"\xff[\xe0-\xff]")
+_UNKNOWN = 1 << 40  # frames, with which no file is so long
+_ENDLESS = 1 << 50  # bytes
+# libsndfile misplaces what follows a seek into the last page of Vorbis by some milliseconds.
+_LAST_PAGE = 60  # seconds, at least
+_JUNK = 1 << 16  # bytes before the first frame of an MPEG file, of which libmpg123 takes no more
+_GRANULE = 576  # MPEG frames hold once or twice as many; an error discards all that is asked for
+_SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][^\xf0-\xff]")
 # Follows in a first frame that holds the number of frames, which its lowest flag says.
 _COUNT = re.compile(rb"(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f]")
+# By this size of the whole, libsndfile recognises WAV whose size of the samples was never written.
+_NEVER_CLOSED = b"RIFF\x08\0\0\0"
+_TAIL = 1 << 17  # bytes; twice the largest page of Ogg
+_MAGIC = 512  # bytes
+_CONVERT = "convert it, for example by `ffmpeg -i FILE FILE.wav`"
+# Beginnings of files that have the name of an audio file, but hold something else.
+_IMPOSTORS = {
+    rb"\Z": "empty: it holds 0 bytes",
+    rb"version https://git-lfs\b": "a Git LFS pointer, not audio: run `git lfs pull`",
+    rb"(?i:(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml))": "a web page: download it again",
+    rb"PK[\x03\x05]|\x1f\x8b|BZh\d|\xfd7zXZ|7z\xbc\xaf|Rar!|.{257}ustar": "an archive: unpack it",
+    rb".{4}(ftyp|moov|mdat|wide)": f"an MPEG-4 container (.mp4, .m4a, .mov): {_CONVERT}",
+    rb"\x1a\x45\xdf\xa3": f"a Matroska container (.mkv, .webm): {_CONVERT}",
+    rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11": f"Windows Media (.wma, .wmv): {_CONVERT}",
+    rb"RIFF.{4}AVI |FLV\x01|\0\0\x01[\xba\xb3]|G.{187}G": f"a video: {_CONVERT}",
+    rb"#!AMR|\x02?#!SILK": f"speech in AMR or SILK, as phones record it: {_CONVERT}",
+    rb"\xff[\xf0\xf1\xf8\xf9]|ADIF": f"AAC without a container: {_CONVERT}",
+    rb"wvpk|MAC |TTA[12]|ajkg|DSD |\.RMF|\.ra\xfd": f"in a format that is not read: {_CONVERT}",
+}
 
 
-class _MPEGFile(soundfile.SoundFile):
-    """An MPEG file, which must be decoded from its start.
+class _InOrder(soundfile.SoundFile):
+    """An audio file that is read in order.
 
-    Its frames borrow bits from earlier ones. After a seek libmpg123 lacks these bits, and its
-    output may stay wrong for a minute. soundfile seeks to the current position after each read,
-    unless a file is not seekable.
+    soundfile seeks to the current position after each read, unless a file is not seekable. But a
+    file without a length refuses seeks, and in MPEG, whose frames borrow bits from earlier ones,
+    the output after a seek may stay wrong for a minute.
     """
 
     def seekable(self) -> bool:
         return False
 
 
+class _Stream:
+    """The content of a file from `start` on, without its size, or with another `head`.
+
+    Without the size, libmpg123 makes no estimate of the length, at which libsndfile would stop.
+    """
+
+    def __init__(self, path: str, start: int = 0, head: bytes = b"") -> None:
+        with open(path, "rb") as file:
+            self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._start, self._head, self._at = start, head, 0
+        self._end = len(self._content) if head else _ENDLESS
+
+    def seek(self, offset: int, whence: int) -> None:
+        self._at = offset + (0, self._at, self._end)[whence]
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, n_bytes: int) -> bytes:
+        first, last = self._start + self._at, self._start + self._at + n_bytes
+        head = self._head[first:last]
+        part = head + self._content[first + len(head) : last]
+        if first > len(self._content):
+            part = bytes(n_bytes)  # libmpg123 looks for a tag before the end
+        self._at += len(part)
+        return part
+
+    def is_over(self) -> bool:
+        """Tell whether no further MPEG frame begins, so that a part of one or junk is left."""
+        return _SYNC.search(self._content, self._start + self._at) is None
+
+
 def open_audio(path: str, name: str) -> soundfile.SoundFile:
-    """Open an audio file; one that is not `seekable` must be read in order."""
+    """Open an audio file at its first frame, to be read in order."""
     if not os.path.isfile(path):
         raise _no_file(path, name)
-    if not os.path.getsize(path):
-        raise ValueError(f"{name} is empty: it holds 0 bytes.")
     try:
-        file = soundfile.SoundFile(_openable(path))
-        if file.format == "MP3":
+        file = _InOrder(_openable(path))
+        if stream := _stream(file, path):
             file.close()
-            file = _MPEGFile(_openable(path))
+            file = _InOrder(stream)
     except (soundfile.SoundFileError, PermissionError) as error:
         if not os.access(path, os.R_OK):
             raise PermissionError(f"{name} cannot be read: permission denied.") from error
-        raise decoding_error(error, name) from error
+        raise _refusal(path, name) or decoding_error(error, name) from error
     except TypeError as error:  # from soundfile, which asks for the sample rate of .raw files
-        raise _no_rate(name) from error
-    # libsndfile takes any .au, .snd, .vox or .gsm file without a header for samples.
+        raise _refusal(path, name) or _no_rate(name) from error
+    # libsndfile takes any .au, .snd, .vox or .gsm file without a header for samples, and libmpg123
+    # looks for frames in any .mp3 file.
+    if file.format in ("RAW", "MP3") and (refusal := _refusal(path, name)):
+        file.close()
+        raise refusal
     if file.format == "RAW":
         file.close()
         raise _no_rate(name)
     return file
+
+
+def _stream(file: soundfile.SoundFile, path: str) -> _Stream | None:
+    """Return the content of a file that libsndfile would not read to its end by itself."""
+    if file.format == "MP3" and (start := _uncounted(path)) is not None:
+        return _Stream(path, start)
+    if file.format in ("WAV", "WAVEX") and not file.frames:
+        with open(path, "rb") as source:
+            size = int.from_bytes(source.read(8)[4:], "little")
+        if size + 8 != os.path.getsize(path):  # the file was never closed
+            return _Stream(path, head=_NEVER_CLOSED)
+    return None
+
+
+def _refusal(path: str, name: str) -> ValueError | None:
+    return ValueError(f"{name} is {found}.") if (found := impostor(path)) else None
 
 
 def _no_rate(name: str) -> ValueError:
@@ -74,6 +162,18 @@ def _no_rate(name: str) -> ValueError:
         f"{name} has no header (or is not audio), so its sample rate is unknown. Convert it, for "
         "example to .wav."
     )
+
+
+def impostor(path: str | os.PathLike[str]) -> str | None:
+    """Say what a file is that begins as no audio file does, and the cure; None for any other.
+
+    The answer continues "The file is": for example "a Git LFS pointer, not audio: run ...".
+    """
+    with suppress(OSError), open(path, "rb") as file:  # the reader says why a file does not open
+        start = file.read(_MAGIC)
+        found = (what for magic, what in _IMPOSTORS.items() if re.match(magic, start, re.DOTALL))
+        return next(found, None)
+    return None
 
 
 def _openable(path: str) -> str | int:
@@ -108,65 +208,77 @@ def _no_file(path: str, name: str) -> OSError:
         return PermissionError(f"{name} cannot be read: permission to open its folder is denied.")
     except (OSError, ValueError):  # a ValueError for an impossible name
         pass
-    return FileNotFoundError(f"{name} does not exist.")
+    return FileNotFoundError(f"{name} does not exist.{explain_absence(path)}")
 
 
 def count_frames(file: soundfile.SoundFile, path: str, name: str) -> int:
-    """Count the frames of a file: from its header, or by decoding an MPEG file without a count."""
-    if not isinstance(file, _MPEGFile):
-        return file.frames
-    start, has_count = _first_frame(path)
-    if has_count:
-        return file.frames
-    # The length of libmpg123 is an estimate from the size of the first frame.
-    with open(path, "rb") as source:
-        source.seek(start)
-        content = io.BytesIO(source.read())
-    try:
-        with _MPEGFile(content) as whole:
-            n_frames = skip_frames(whole, whole.frames, name)
-            n_read = content.tell()
-    except soundfile.SoundFileError as error:
-        raise decoding_error(error, name) from error
-    rest = content.getbuffer()[n_read:]
-    # libsndfile stops at the estimate, even if another frame follows.
-    if bytes(rest[:2]) >= b"\xff\xe0" and len(rest) * n_frames > _UNREAD * file.samplerate * n_read:
-        raise ValueError(
-            f"{name} cannot be decoded to its end: its header holds no length. Convert it, for "
-            "example to .flac."
-        )
+    """Count the frames of a file: from its header, or else by decoding it once."""
+    if file.frames < _UNKNOWN:
+        return int(file.frames)
+    n_frames = 0
+    with open_audio(path, name) as whole:
+        try:
+            while n_read := len(whole.read(_GRANULE, dtype="float32")):
+                n_frames += n_read
+        except soundfile.SoundFileError as error:
+            if not (isinstance(whole.name, _Stream) and whole.name.is_over()):
+                raise decoding_error(error, name) from error
     return n_frames
 
 
-def _first_frame(path: str) -> tuple[int, bool]:
-    """Return where an MPEG file's first frame, or junk like it, begins, and if it has a count."""
+def _uncounted(path: str) -> int | None:
+    """Return where the first frame of an MPEG file begins, or None if it counts the others."""
     with open(path, "rb") as file:
-        tag, start = file.read(10), 0
-        if tag.startswith(b"ID3"):  # its length is written in four times seven bits
+        start, tag = 0, file.read(10)
+        while tag.startswith(b"ID3"):  # its length is written in four times seven bits
             n_tag = sum(byte << 7 * n for n, byte in enumerate(tag[:5:-1]))
-            start = 10 + n_tag + (10 if tag[5] & 0x10 else 0)  # a footer repeats its header
+            start += 10 + n_tag + (10 if tag[5] & 0x10 else 0)  # a footer repeats its header
+            file.seek(start)
+            tag = file.read(10)
         file.seek(start)
         content = file.read(_JUNK)
-        sync = _SYNC.search(content)
-        return start + (sync.start() if sync else 0), _COUNT.search(content) is not None
+    if _COUNT.search(content):
+        return None
+    sync = _SYNC.search(content)
+    return start + (sync.start() if sync else 0)
 
 
-def skip_frames(file: soundfile.SoundFile, n_frames: int, name: str) -> int:
-    """Skip frames at the start of a file: by seeking, or by reading if it cannot seek."""
+def skip_frames(file: soundfile.SoundFile, n_frames: int, name: str) -> None:
+    """Skip frames at the start of a file: by reading them, where a seek would go astray."""
+    n_left, size = n_frames, max(1, BLOCK // file.channels)
     try:
-        if file.seekable():
-            return int(file.seek(n_frames))
-        n_skipped = 0
-        while n_read := len(file.read(min(BLOCK, n_frames - n_skipped), dtype="float32")):
-            n_skipped += n_read
-        return n_skipped
+        if _can_seek(file):
+            last = file.frames - _LAST_PAGE * file.samplerate if file.format == "OGG" else n_frames
+            n_left -= file.seek(max(0, min(n_frames, last)))
+        while n_left and (n_read := len(file.read(min(size, n_left), dtype="float32"))):
+            n_left -= n_read
     except soundfile.SoundFileError as error:
         raise decoding_error(error, name) from error
 
 
-def missing_part(remarks: str) -> str | None:
-    """Find in the remarks of libsndfile whether samples of a file are missing."""
-    for announced, held in _SIZES.findall(remarks):
-        if int(held) < int(announced) < _STREAMED:
+def _can_seek(file: soundfile.SoundFile) -> bool:
+    is_exact = not file.subtype.startswith(("MPEG", "DWVW")) and file.frames < _UNKNOWN
+    return is_exact and soundfile.SoundFile.seekable(file)
+
+
+def missing_part(file: soundfile.SoundFile, path: str) -> str | None:
+    """Find in the remarks of libsndfile whether more than `TOLERANCE` of a file is missing."""
+    remarks = file.extra_info
+    duration = file.frames / file.samplerate
+    for announced, held in (map(int, sizes) for sizes in _SIZES.findall(remarks)):
+        if announced < _STREAMED and duration * (announced - held) > TOLERANCE * held:
             return f"it holds {held} of {announced} bytes"
-    return next((part for remark, part in _REMARKS.items() if remark in remarks), None)
+    found = next((part for remark, part in _REMARKS.items() if remark in remarks), None)
+    return None if found and "last page" in found and _has_last_page(path) else found
+
+
+def _has_last_page(path: str) -> bool:
+    """Tell whether the last page of an Ogg file is whole and marked as such; junk may follow."""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - _TAIL))
+        tail = file.read()
+    page = tail.rfind(b"OggS\0")
+    n_segments = sum(tail[page + 26 : page + 27])
+    body = page + 27 + n_segments
+    is_whole = body + sum(tail[page + 27 : body]) <= len(tail)
+    return page >= 0 and is_whole and bool(tail[page + 5] & 4)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from numbers import Integral
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -238,7 +237,7 @@ class Embeddings(AudioTransformer):
         if not isinstance(model, str | os.PathLike) or not os.fspath(model):
             raise ValueError(f"model must be a folder or a name on the hub; got {model!r}.")
         is_name = isinstance(model, str) and _HUB_NAME.fullmatch(model)
-        if not is_name and not Path(model).expanduser().is_dir():
+        if not is_name and not os.path.isdir(os.path.expanduser(model)):
             raise FileNotFoundError(
                 f"model={os.fspath(model)!r} is neither a folder nor a possible name on the hub."
             )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from numbers import Real
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ import soundfile
 import soxr  # type: ignore[import-untyped] # it has no types
 from numpy.typing import NDArray
 
-from skdidan.audio.cropping import Parts, Selection, Whole
+from skdidan.audio.cropping import Nothing, Parts, Selection, Whole
 from skdidan.audio.decoders import (
     BLOCK,
+    TOLERANCE,
     count_frames,
     decoding_error,
     missing_part,
@@ -29,26 +30,28 @@ __all__ = [
     "Segment",
     "SilentAudioError",
     "audio_span",
+    "channel_of",
+    "check_audio",
+    "check_channel",
     "check_path",
     "convert_window",
     "find_sound",
     "read_audio",
     "read_window",
+    "select_channel",
+    "split_channels",
 ]
 
 _LOWEST_RATE = 1000  # Hz
 _LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast to float by far
 _BLOCK = BLOCK
-# Seconds by which a file may be shorter than the end of a segment, since tables are rounded, or
-# than its header says, since some encoders count samples that they add.
-_ROUNDING = 0.1
 
 
 class SilentAudioError(ValueError):
     """A recording can be read, but holds no sound: its samples are all zero, or all the same."""
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Segment:
     """A part of an audio file, for use in place of a path.
 
@@ -64,17 +67,21 @@ class Segment:
     end : float or timedelta > start [s], optional
         Where it ends; None or NaT is the end of the file. An end up to 0.1 s beyond that counts as
         the end, since tables are rounded.
+    channel : "mix" or int >= 0, default="mix"
+        Channel, counted from 0, as of one speaker of a call; "mix" is the average of all.
 
     Raises
     ------
     TypeError
         If `file` is not a path, or is bytes, or `start` or `end` is not a time.
     ValueError
-        If `start` is negative or infinite, or `end` is not beyond it.
+        If `start` is negative or infinite, `end` is not beyond it, or `channel` is not "mix" or a
+        whole number of at least 0.
 
     See Also
     --------
     skdidan.from_audformat : Segments of a table.
+    skdidan.find_audio : Segments of each channel of files, with ``channel="split"``.
 
     Examples
     --------
@@ -87,8 +94,15 @@ class Segment:
     file: str
     start: float
     end: float | None
+    channel: int | str = "mix"
 
-    def __init__(self, file: str | os.PathLike[str], start: Any = 0.0, end: Any = None) -> None:
+    def __init__(
+        self,
+        file: str | os.PathLike[str],
+        start: Any = 0.0,
+        end: Any = None,
+        channel: int | str = "mix",
+    ) -> None:
         if isinstance(file, Segment):
             raise TypeError(
                 f"file must be the path of a whole file; got a segment, {file}. Pass its file, and "
@@ -106,13 +120,19 @@ class Segment:
         object.__setattr__(self, "file", check_path("file", file))
         object.__setattr__(self, "start", start)
         object.__setattr__(self, "end", end)
+        object.__setattr__(self, "channel", check_channel(channel))
 
     def __fspath__(self) -> str:
         return self.file
 
+    def __repr__(self) -> str:
+        channel = "" if self.channel == "mix" else f", channel={self.channel}"
+        return f"Segment(file={self.file!r}, start={self.start!r}, end={self.end!r}{channel})"
+
     def __str__(self) -> str:
         end = "its end" if self.end is None else f"{self.end:g} s"
-        return f"{self.file!r} from {self.start:g} s to {end}"
+        channel = "" if self.channel == "mix" else f", channel {self.channel}"
+        return f"{self.file!r} from {self.start:g} s to {end}{channel}"
 
 
 def _seconds(name: str, time: Any) -> float | None:
@@ -140,10 +160,13 @@ def check_path(name: str, path: str | os.PathLike[str]) -> str:
     )
 
 
-def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> NDArray[np.float32]:
+def read_audio(
+    path: str | os.PathLike[str], *, sample_rate: int = 16_000, channel: int | str = "mix"
+) -> NDArray[np.float32]:
     """Read an audio file as a mono waveform at a given sample rate.
 
-    Channels are averaged. A file of another rate is then resampled (soxr, high quality).
+    Channels are averaged, unless one is chosen. A file of another rate is then resampled (soxr,
+    high quality).
 
     Parameters
     ----------
@@ -152,6 +175,8 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
         `Segment`, only its part is read.
     sample_rate : int > 0 [Hz], default=16000
         Rate of the returned waveform.
+    channel : "mix" or int >= 0, default="mix"
+        Channel to read, counted from 0; "mix" is the average of all, or the channel of a `Segment`.
 
     Returns
     -------
@@ -168,18 +193,22 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
         If the file cannot be decoded, is known to be cut off or damaged, has a sample rate below
         1000 Hz, holds no samples, NaN or infinite samples, samples far beyond full scale, or only
         zeros or another constant; if a segment lies beyond the end of its file, or between two
-        samples; or if `sample_rate` is not a whole number of at least 1.
+        samples; if it has no such `channel`; or if `sample_rate` is not a whole number of at least
+        1.
 
     Notes
     -----
-    A file that is cut off goes unnoticed if it does not hold its own length. This concerns NIST
-    .sph and some other old formats, MP3 without a count of frames in the first one, and files of
-    more than 2 GB or written to a pipe. Damage in the middle is found in FLAC and Ogg, but not in
-    MP3 or uncompressed files. If several recordings are joined in one Ogg or MP3 file, the first is
-    read.
+    A file counts as cut off if its header promises over 0.1 s more than there is; some programs
+    count a little too much, so that even a short file may lack 0.1 s. A file that does not hold its
+    own length is read as far as it goes, and no cut is noticed. This concerns NIST .sph and some
+    other old formats, MP3 without a count of frames in the first one, WAV that was never closed,
+    and files of more than 2 GB or written to a pipe. Damage in the middle is found in FLAC and Ogg,
+    but not in MP3 or uncompressed files. If several recordings are joined in one Ogg or MP3 file,
+    the first is read.
 
-    An MP3 file is always decoded from its start, since samples after a seek may be wrong: later
-    segments take longer. One without a count is decoded twice, the first time for its length.
+    An MP3 file, or a FLAC file without a length, is always decoded from its start, since samples
+    after a seek may be wrong: later segments take longer. Without a count or length, it is decoded
+    twice, the first time to count its samples.
 
     Examples
     --------
@@ -195,7 +224,44 @@ def read_audio(path: str | os.PathLike[str], *, sample_rate: int = 16_000) -> ND
     >>> waveform.shape, waveform.dtype
     ((16000,), dtype('float32'))
     """
+    path = select_channel(path, channel)
     return read_window(path, check_count("sample_rate", sample_rate), None)
+
+
+def check_audio(path: str | os.PathLike[str]) -> None:
+    """Raise the error of `read_audio`, if there is one, without keeping the waveform."""
+    read_window(path, 16_000, Nothing())
+
+
+def check_channel(channel: Any) -> int | str:
+    """Return `channel` as a whole number of at least 0 or as "mix", or raise a ValueError."""
+    if isinstance(channel, Integral) and not isinstance(channel, bool) and int(channel) >= 0:
+        return int(channel)
+    if isinstance(channel, str) and channel == "mix":
+        return channel
+    raise ValueError(
+        "channel must be 'mix', the average of all, or the number of a channel, from 0; got "
+        f"{channel!r}. find_audio(..., channel='split') lists a segment of each channel."
+    )
+
+
+def channel_of(row: Any) -> int | str:
+    """Return the channel of a segment; "mix" for a file."""
+    return getattr(row, "channel", "mix")
+
+
+def select_channel(path: str | os.PathLike[str], channel: int | str) -> Any:
+    """Return a segment of one channel of a file or segment, or the path itself for "mix"."""
+    if check_channel(channel) == "mix":
+        return path
+    whole = path if isinstance(path, Segment) else Segment(path)
+    return replace(whole, channel=channel)
+
+
+def split_channels(path: str) -> list[Segment]:
+    """List a segment of each channel of a file."""
+    with open_audio(path, _name(path)) as file:
+        return [Segment(path, channel=n) for n in range(file.channels)]
 
 
 def read_window(
@@ -209,8 +275,7 @@ def read_window(
     with open_audio(file_path, name) as file:
         rate = file.samplerate
         sample_rate = sample_rate or rate
-        cut = missing_part(file.extra_info)
-        if file.frames and cut:
+        if file.frames and (cut := missing_part(file, file_path)):
             raise ValueError(f"{name} is truncated: {cut}.")
         first, last = _span(file, path, name)
         n_frames = last - first
@@ -222,13 +287,13 @@ def read_window(
             raise ValueError(f"{name} is too short: it holds 0 samples at {sample_rate} Hz.")
         if first:
             skip_frames(file, first, name)
-        blocks = _mono_blocks(file, n_frames, sample_rate, name)
+        blocks = _mono_blocks(file, n_frames, channel_of(path), sample_rate, name)
         try:
             part = _collect(blocks, round(n_frames * sample_rate / rate), window, name)
         except soundfile.SoundFileError as error:
             raise decoding_error(error, name) from error
         # Damage in the middle of an Ogg file is known only now.
-        if cut := missing_part(file.extra_info):
+        if cut := missing_part(file, file_path):
             raise ValueError(f"{name} is damaged: {cut}.")
         return part
 
@@ -239,11 +304,14 @@ def _name(path: str | os.PathLike[str]) -> str:
 
 def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) -> tuple[int, int]:
     """Return the first frame of a file, or segment, and the one after its last."""
+    channel = channel_of(path)
+    if isinstance(channel, int) and channel >= file.channels:
+        raise ValueError(f"{name}, is missing: the file has {file.channels} channel(s), from 0.")
     n_frames, rate = count_frames(file, os.fspath(path), name), file.samplerate
     if not isinstance(path, Segment):
         return 0, n_frames
     duration = n_frames / rate
-    if path.start >= duration or (path.end or 0.0) > duration + _ROUNDING:
+    if path.start >= duration or (path.end or 0.0) > duration + TOLERANCE:
         raise ValueError(f"{name} lies beyond the end of the file, which lasts {duration:g} s.")
     first = round(path.start * rate)
     last = n_frames if path.end is None else min(round(path.end * rate), n_frames)
@@ -253,23 +321,27 @@ def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) ->
 
 
 def _mono_blocks(
-    file: soundfile.SoundFile, n_frames: int, sample_rate: int, name: str
+    file: soundfile.SoundFile, n_frames: int, channel: int | str, sample_rate: int, name: str
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the next frames, with channels averaged, resampled to a sample rate."""
+    """Yield the next frames, of one channel or averaged, resampled to a sample rate."""
     stream = None
     if file.samplerate != sample_rate:
         stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
     n_left, low, high = n_frames, math.inf, -math.inf
+    size = max(1, _BLOCK // file.channels)
     while n_left:
-        frames = file.read(min(n_left, _BLOCK), dtype="float32", always_2d=True)
+        frames = file.read(min(n_left, size), dtype="float32", always_2d=True)
         n_left -= len(frames)
         if not len(frames):
-            if n_left > _ROUNDING * file.samplerate:
+            if n_left > TOLERANCE * file.samplerate:
                 raise ValueError(
                     f"{name} is truncated: it holds {n_frames - n_left} of {n_frames} frames."
                 )
             n_left = 0
-        block = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
+        if channel == "mix" and file.channels > 1:
+            block = frames.mean(axis=1)
+        else:
+            block = np.ascontiguousarray(frames[:, 0 if channel == "mix" else channel])
         if stream is None:
             yield block
             continue

@@ -1,5 +1,5 @@
 from .emotion_folders import load_audio_folder as load_audio_folder
-from .folders import CorpusWarning as CorpusWarning
+from .faults import CorpusWarning as CorpusWarning
 from .folders import find_audio as find_audio
 from .known import CORPORA as CORPORA
 from .known import EMOTIONS as EMOTIONS

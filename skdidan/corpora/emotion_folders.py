@@ -9,7 +9,8 @@ from typing import Any
 
 from sklearn.utils import Bunch
 
-from skdidan.corpora.folders import AudioFiles, check_folder, examples
+from skdidan.corpora.faults import examples
+from skdidan.corpora.folders import AudioFiles, check_folder
 from skdidan.corpora.manifests import build_corpus
 from skdidan.emotions import canonical_label, check_mapping
 
@@ -25,8 +26,8 @@ def load_audio_folder(
 ) -> Bunch:
     """Load a corpus from a folder that holds a folder for each emotion.
 
-    The folder of an emotion is searched recursively. A recording in several formats is listed once.
-    Hidden files are ignored.
+    The folder of an emotion is searched recursively, as by `find_audio`. A recording in several
+    formats is listed once. Hidden files are ignored.
 
     Parameters
     ----------
@@ -59,8 +60,8 @@ def load_audio_folder(
     Warns
     -----
     CorpusWarning
-        Once, if something is left out: folders of unknown emotions, folders that cannot be opened,
-        broken links, or unsupported formats.
+        Once, if something is left out, such as the folders of unknown emotions, or cannot be used,
+        as in `find_audio`.
 
     Examples
     --------
@@ -70,7 +71,7 @@ def load_audio_folder(
     >>> with tempfile.TemporaryDirectory() as root:
     ...     for file in ("Angry/anna-1.wav", "Sad/bert-1.wav"):
     ...         Path(root, file).parent.mkdir()
-    ...         Path(root, file).touch()
+    ...         _ = Path(root, file).write_text(file)
     ...     corpus = load_audio_folder(root, speaker="([a-z]+)-")
     >>> corpus.emotion.tolist(), corpus.speaker.tolist()
     (['anger', 'sadness'], ['anna', 'bert'])
@@ -92,7 +93,7 @@ def load_audio_folder(
         "sex": ["unknown"] * len(paths),
     }
     name, where = name or audio.root.resolve().name, f"the folder {str(audio.root)!r}"
-    return build_corpus(rows, own, name, where, audio.report(), hint if nested else "")
+    return build_corpus(rows, own, name, where, audio.faults, hint if nested else "")
 
 
 def _find_speakers(pattern: Any, names: Sequence[str]) -> list[str]:

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from skdidan.audio.files import Segment, read_audio
-from skdidan.reporting import warn_caller
+from skdidan.audio.files import check_audio, select_channel, split_channels
+from skdidan.audio.paths import explain_absence, find_path
+from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults, examples
 
-__all__ = [
-    "SUFFIXES",
-    "AudioFiles",
-    "CorpusWarning",
-    "check_folder",
-    "examples",
-    "find_audio",
-    "group_by_file",
-    "span",
-    "tally",
-]
+__all__ = ["AudioFiles", "check_folder", "find_audio"]
 
-# In order of preference for recordings that exist in several formats: lossless ones first.
-SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".opus", ".mp3")
-# Audio formats that libsndfile cannot read, or that are rare.
-_UNSUPPORTED = (
-    *(".3ga", ".aac", ".ac3", ".amr", ".ape", ".au", ".caf", ".dss", ".gsm", ".m4a", ".m4b"),
-    *(".mka", ".mp2", ".oga", ".ra", ".snd", ".spx", ".tta", ".voc", ".w64", ".weba", ".wma"),
-    ".wv",
-)
+_BROKEN = Fault("broken links", "fetch the files or repair the links")
+_CLOSED = Fault("cannot be opened", "check the permissions", kind="folder(s)")
+_SAME_STEM = Fault("the same name as another file, but for the suffix", "rename files that differ")
 
 
-class CorpusWarning(UserWarning):
-    """Some files of a corpus, or rows of a manifest, were left out."""
-
-
-def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
+def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "mix") -> list[Any]:
     """List the audio files below a folder, for example an unlabelled target.
 
-    The search is recursive and takes .wav, .flac, .aiff, .aif, .ogg, .opus and .mp3 in any case.
-    A recording in several formats is listed once. Hidden files are ignored.
+    The search is recursive and takes the suffixes of all formats that libsndfile reads, .wav,
+    .flac, .aiff, .ogg, .opus, .mp3, .sph, .au, .caf and others, in any case. A recording in several
+    formats is listed once. Hidden files are ignored.
 
     Parameters
     ----------
@@ -51,11 +31,15 @@ def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
         Folder of the recordings.
     check : bool, default=False
         Whether to read each file and leave out those that `read_audio` refuses.
+    channel : "mix", int >= 0 or "split", default="mix"
+        Channel of each recording, counted from 0; "mix" is the average of all, and "split" makes
+        each channel a recording of its own, as for calls with one speaker on each.
 
     Returns
     -------
-    files : list of str, of n_files entries
-        Sorted paths, which begin with `root` as given.
+    files : list of str or Segment, of n_files entries
+        Sorted paths, which begin with `root` as given. Segments, if a channel is chosen; for
+        "split", one for each channel of a file.
 
     Raises
     ------
@@ -64,13 +48,15 @@ def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
     NotADirectoryError
         If `root` is not a folder.
     ValueError
-        If there is no audio, or with `check` no usable audio.
+        If there is no audio, or with `check` or "split" no usable audio; or if `channel` is none.
 
     Warns
     -----
     CorpusWarning
-        Once, if something is left out: broken links, unsupported formats, folders that cannot be
-        opened, unusable files, or other formats of a recording.
+        Once, if something is left out: broken links, formats that cannot be read, folders that
+        cannot be opened, unusable files, or other formats of a recording. Also if listed files are
+        empty, pointers of Git LFS, or copies of or links to others. Its attribute `reasons` holds
+        them all.
 
     See Also
     --------
@@ -85,7 +71,7 @@ def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
     >>> with tempfile.TemporaryDirectory() as root:
     ...     for name in ("monday/2.wav", "monday/1.mp3", "notes.txt"):
     ...         Path(root, name).parent.mkdir(exist_ok=True)
-    ...         Path(root, name).touch()
+    ...         _ = Path(root, name).write_text(name)
     ...     files = find_audio(root)
     >>> [Path(file).name for file in files]
     ['1.mp3', '2.wav']
@@ -94,32 +80,46 @@ def find_audio(root: str | Path, *, check: bool = False) -> list[str]:
     files = audio.recordings()
     if not files:
         raise ValueError(audio.describe_absence("files"))
-    parts = [audio.report()]
-    if copies := sorted(set(audio.files) - set(files), key=audio.name):
+    for path in set(audio.files) - set(files):
+        audio.faults[str(path)] = _SAME_STEM
+    rows, reasons = _list_rows(map(str, files), check, channel)
+    parts = []
+    if reasons:
         parts.append(
-            f"{len(copies)} audio file(s) below {str(audio.root)!r} are left out, since a file of "
-            f"the same name with another suffix is taken{audio.examples(copies)}: rename files "
-            "that differ."
+            f"{len(reasons)} of {len(rows) + len(reasons)} audio files below {str(audio.root)!r} "
+            f"cannot be used and are left out: {' '.join(list(reasons.values())[:3])}"
         )
-    if check:
-        reasons = {}
-        for file in files:
-            try:
-                read_audio(file)
-            except (OSError, ValueError) as error:
-                reasons[file] = str(error)
-        if reasons:
-            parts.append(
-                f"{len(reasons)} of {len(files)} audio files below {str(audio.root)!r} cannot be "
-                f"used and are left out: {' '.join(list(reasons.values())[:3])}"
-            )
-        files = [file for file in files if file not in reasons]
-    report = " ".join(filter(None, parts))
-    if not files:
+    audio.faults.inspect(rows)
+    report = " ".join(filter(None, [audio.report(), *parts]))
+    if not rows:
         raise ValueError(f"root holds no usable audio: {report}")
-    if report:
-        warn_caller(report, CorpusWarning)
-    return [str(file) for file in files]
+    audio.faults.warn(report, reasons)
+    return rows
+
+
+def _list_rows(
+    files: Iterable[str], check: bool, channel: int | str
+) -> tuple[list[Any], dict[str, str]]:
+    """List files, or segments of their channels, and the reasons why others cannot be used."""
+    rows: list[Any] = []
+    reasons: dict[str, str] = {}
+
+    def attempt(function: Callable[[Any], Any], path: Any) -> Any:
+        try:
+            return function(path)
+        except (OSError, ValueError) as error:
+            reasons[str(path)] = str(error)
+
+    for file in files:
+        parts = (
+            attempt(split_channels, file) if channel == "split" else [select_channel(file, channel)]
+        )
+        for part in parts or []:
+            if check:
+                attempt(check_audio, part)
+            if str(part) not in reasons:
+                rows.append(part)
+    return rows, reasons
 
 
 class AudioFiles:
@@ -127,20 +127,22 @@ class AudioFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.closed: list[Path] = []  # folders that could not be opened
+        self.faults = Faults(self.name)
         self._paths = sorted(self._walk(), key=self.name)
-        self.closed.sort(key=self.name)
-        self.broken = [path for path in self._paths if not os.path.exists(path)]  # links
         self.files = self.with_suffix(SUFFIXES)
-        # Audio in other formats, unless the same file exists in a supported one.
+        # Formats that are not read, unless the same file exists in one that is.
         stems = {path.with_suffix("") for path in self.files}
-        self.unsupported = [
-            path for path in self.with_suffix(_UNSUPPORTED) if path.with_suffix("") not in stems
+        self.unreadable = [
+            path for path in self.with_suffix(UNREADABLE) if path.with_suffix("") not in stems
         ]
+        broken = [str(path) for path in self._paths if not os.path.exists(path)]
+        self.faults.update(dict.fromkeys(broken, _BROKEN))
+        for path in self.unreadable:
+            self.faults[str(path)] = UNREADABLE[path.suffix.lower()]
 
     def _walk(self) -> Iterator[Path]:
         def note(error: OSError) -> None:
-            self.closed.append(Path(error.filename))
+            self.faults[str(error.filename)] = _CLOSED
 
         walked = set()
         for folder, inner, names in os.walk(self.root, followlinks=True, onerror=note):
@@ -168,45 +170,24 @@ class AudioFiles:
         best = {path.with_suffix(""): path for path in reversed(self.by_preference())}
         return sorted(best.values(), key=self.name)
 
-    def name(self, path: Path) -> str:
+    def name(self, path: str | Path) -> str:
         """Return the path of a file below the folder, with / between folders."""
-        return path.relative_to(self.root).as_posix()
-
-    def examples(self, paths: Iterable[Path]) -> str:
-        """List the first few files, for messages."""
-        return examples([self.name(path) for path in paths])
+        return Path(path).relative_to(self.root).as_posix()
 
     def report(self) -> str:
-        """Describe what cannot be read, or return an empty string."""
-        below, parts = f"below {str(self.root)!r}", []
-        if self.broken:
-            parts.append(
-                f"{len(self.broken)} file(s) {below} are broken links and are left out"
-                f"{self.examples(self.broken)}: fetch the files or repair the links."
-            )
-        if self.unsupported:
-            suffixes = tally(Counter(path.suffix.lower() for path in self.unsupported))
-            parts.append(
-                f"{len(self.unsupported)} audio file(s) {below} have unsupported formats, "
-                f"{suffixes}{self.examples(self.unsupported)}: save them as .wav or .flac."
-            )
-        if self.closed:
-            parts.append(
-                f"{len(self.closed)} folder(s) {below} could not be opened"
-                f"{self.examples(self.closed)}: check the permissions."
-            )
-        return " ".join(parts)
+        """Describe what is wrong with files, or return an empty string."""
+        return self.faults.describe(f"below {str(self.root)!r}")
 
     def describe_absence(self, layout: str) -> str:
         """Say that there is no audio, and what was found instead."""
-        expected = f"expected {layout} as {' '.join(SUFFIXES)} below {str(self.root)!r}"
+        expected = f"expected {layout} as {AS_AUDIO} below {str(self.root)!r}"
         return f"root holds no audio: {expected}; found {self.found()}. {self.report()}".rstrip()
 
     def found(self) -> str:
         """Count and list the audio files, or else describe what there is."""
         if self.files:
-            return f"{self.count()}{self.examples(self.files)}"
-        if self.root in self.closed:
+            return f"{self.count()}{examples([self.name(path) for path in self.files])}"
+        if str(self.root) in self.faults:
             return "nothing"
         names = sorted(path.name for path in self.root.iterdir())
         return f"no audio file but {', '.join(names[:3])}" if names else "an empty folder"
@@ -222,46 +203,11 @@ def check_folder(root: Any, expected: str) -> Path:
         raise TypeError(f"root must be {expected}, as a path; got {root!r}.")
     if not os.fspath(root):
         raise ValueError(f"root must be {expected}; got ''. The current folder is '.'.")
-    folder = Path(root).expanduser()
-    if not os.path.isdir(folder):  # Path.is_dir raises an error if the name is too long
-        fault = "is a file" if os.path.exists(folder) else "does not exist (nothing is downloaded)"
-        raise NotADirectoryError(f"root must be {expected}; got {str(folder)!r}, which {fault}.")
-    return folder
-
-
-def group_by_file(files: Iterable[Any]) -> dict[Any, list[Any]]:
-    """Group paths and segments by the file on disk that they point to; skip waveforms."""
-    identify = cache(_file_identity)
-    groups: dict[Any, list[Any]] = {}
-    for file in files:
-        if isinstance(file, str | os.PathLike):
-            groups.setdefault(identify(os.fspath(file)), []).append(file)
-    return groups
-
-
-def _file_identity(path: str) -> Any:
-    """Return a value that all paths and links to a file share."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return os.path.realpath(path)
-    return status.st_dev, status.st_ino
-
-
-def span(file: Any) -> tuple[float, float]:
-    """Return the start and end [s] of a file or segment; the end may be infinite."""
-    if not isinstance(file, Segment):
-        return 0.0, math.inf
-    return file.start, math.inf if file.end is None else file.end
-
-
-def examples(names: Sequence[str]) -> str:
-    """List the first three names, for messages."""
-    return ", e.g. " + ", ".join(names[:3]) if names else ""
-
-
-def tally(counts: Mapping[str, int]) -> str:
-    """List the ten most frequent names with their counts, for messages."""
-    names = sorted(counts, key=lambda name: (-counts[name], name))
-    more = [f"{len(names) - 10} more"] if len(names) > 10 else []
-    return ", ".join([*(f"{name!r} ({counts[name]})" for name in names[:10]), *more])
+    # Unlike Path.expanduser, this leaves a ~ alone that names no user.
+    given = str(Path(os.path.expanduser(root)))
+    folder = find_path(given)
+    if folder is None or not os.path.isdir(folder):  # Path.is_dir refuses a name that is too long
+        fault = "is a file" if folder else "does not exist (nothing is downloaded)"
+        reason = "" if folder else explain_absence(given)
+        raise NotADirectoryError(f"root must be {expected}; got {given!r}, which {fault}.{reason}")
+    return Path(folder)

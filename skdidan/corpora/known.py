@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from skdidan.corpora.folders import SUFFIXES, AudioFiles, CorpusWarning, check_folder, tally
+from skdidan.corpora.faults import AS_AUDIO, Fault, Faults, sample, tally
+from skdidan.corpora.folders import AudioFiles, check_folder
 from skdidan.corpora.layouts import CORPORA, Corpus, corpus_key
 from skdidan.emotions import EMOTIONS, canonical_label, check_mapping
-from skdidan.reporting import warn_caller
 
 # Users find the tables here.
 __all__ = ["CORPORA", "EMOTIONS", "load_corpus"]
 
+_NO_SUFFIX = Fault("they have no suffix", "add that of their format")
+_NAMESAKE = Fault("another file of the same name is taken, but differs", "rename one of them")
 # A file with its emotion, speaker and sex.
 _Utterance = tuple[Path, str, str, str]
 
@@ -25,10 +27,10 @@ _Utterance = tuple[Path, str, str, str]
 def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | None = None) -> Bunch:
     """Load a known corpus: find its files, and read emotion and speaker from their names.
 
-    Nothing is downloaded and no audio is opened. Files are recognised by their names (those of
-    CASIA, eNTERFACE'05 and SAVEE also by their folders), at any depth below `root`, as .wav, .flac,
-    .aiff, .aif, .ogg, .opus or .mp3 in any case. An utterance with several copies or formats is
-    listed once. Hidden files are ignored.
+    Nothing is downloaded and no audio is decoded. Files are recognised by their names (those of
+    CASIA, eNTERFACE'05 and SAVEE also by their folders), at any depth below `root`, in the formats
+    of `find_audio`. An utterance with several copies or formats is listed once. Hidden files are
+    ignored.
 
     Parameters
     ----------
@@ -73,8 +75,8 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     Warns
     -----
     CorpusWarning
-        Once, if something is left out: unrecognised files, broken links, unsupported formats, or
-        folders that cannot be opened.
+        Once, if something is left out, such as unrecognised files, or cannot be used, as in
+        `find_audio`; also for an utterance in two files that differ.
 
     Notes
     -----
@@ -117,7 +119,7 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     >>> from skdidan import load_corpus
     >>> with tempfile.TemporaryDirectory() as root:
     ...     for stem in ("03a01Fa", "08a02Wb"):
-    ...         (Path(root) / f"{stem}.wav").touch()
+    ...         _ = (Path(root) / f"{stem}.wav").write_text(stem)
     ...     corpus = load_corpus("EmoDB", root)
     >>> [Path(file).name for file in corpus.files]
     ['03a01Fa.wav', '08a02Wb.wav']
@@ -133,8 +135,7 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     utterances = reader.read()
     if not utterances:
         raise ValueError(reader.describe_absence())
-    if report := reader.report():
-        warn_caller(report, CorpusWarning)
+    reader.warn()
     files, emotion, speaker, sex = zip(*utterances, strict=True)
     return Bunch(
         files=[str(file) for file in files],
@@ -155,38 +156,40 @@ class _CorpusReader:
             re.compile(rf"(?:^|/)(?:{pattern})$", re.IGNORECASE) for pattern in corpus.patterns
         ]
         self.codes = _read_annotation(corpus, audio)
-        self.unplaced: list[Path] = []
+        self.unplaced = Faults(audio.name)
         self.unknown: Counter[str] = Counter()
-        self.videos: list[Path] = []
 
     def read(self) -> list[_Utterance]:
         """Return one utterance per recording, in the order of the files."""
-        videos = self._videos()
-        matches = self._match([*self.audio.files, *videos, *self.audio.unsupported])
+        audio, others = self.audio, [*self.audio.with_suffix(("",)), *self.audio.unreadable]
+        cure = f"{self.corpus.title} has {self.corpus.layout}; add spellings of emotions by "
+        cure += "mapping={spelling: label}"
+        misfit = Fault("they do not fit the corpus", cure, kind=f"of {audio.count()}")
+        matches = self._match([*audio.files, *others])
         utterances: dict[tuple[str, ...], _Utterance] = {}
         spellings: dict[str, str] = {}
-        for file in self.audio.by_preference():
+        for file in audio.by_preference():
             match = matches.get(file)
             label = match and self._label(file, match)
             if match is None or label is None:
-                self.unplaced.append(file)
+                self.unplaced[str(file)] = misfit
                 continue
             speaker = self._speaker(match)
             speaker = spellings.setdefault(speaker.lower(), speaker)
             sex = match.groupdict().get("sex") or speaker
             sex = self.corpus.sex.get(sex.lower(), "unknown")
-            utterances.setdefault(self._identity(match), (file, label, speaker, sex))
-        read = {file for file, match in matches.items() if self._identity(match) in utterances}
-        self.unplaced.sort(key=self.audio.name)
-        self.videos = [file for file in videos if file in matches and file not in read]
-        self.audio.unsupported = [file for file in self.audio.unsupported if file not in read]
-        return sorted(utterances.values(), key=lambda utterance: self.audio.name(utterance[0]))
-
-    def _videos(self) -> list[Path]:
-        """List the videos; one file of eNTERFACE'05 lacks the dot of its suffix."""
-        video = self.corpus.video
-        files = self.audio.with_suffix((video, "")) if video else []
-        return [file for file in files if file.name.lower().endswith(video[1:])]
+            utterance = (file, label, speaker, sex)
+            taken = utterances.setdefault(self._identity(match), utterance)[0]
+            same_suffix = taken != file and taken.suffix.lower() == file.suffix.lower()
+            if same_suffix and sample(taken) != sample(file):
+                audio.faults[str(file)] = _NAMESAKE._replace(detail=audio.name(taken))
+        for file in filter(matches.get, others):
+            if self._identity(matches[file]) in utterances:
+                audio.faults.pop(str(file), None)
+            else:
+                audio.faults.setdefault(str(file), _NO_SUFFIX)
+        audio.faults.inspect(utterance[0] for utterance in utterances.values())
+        return sorted(utterances.values(), key=lambda utterance: audio.name(utterance[0]))
 
     def _match(self, files: Sequence[Path]) -> dict[Path, re.Match[str]]:
         """Match the files; among files of one name the match of the earliest pattern is used."""
@@ -218,45 +221,24 @@ class _CorpusReader:
         groups = {**match.groupdict(), "speaker": self._speaker(match)}
         return tuple((groups[name] or "").lower() for name in sorted(groups))
 
-    def report(self) -> str:
-        """Describe the files that were left out, or return an empty string."""
-        parts = []
-        if self.unplaced:
-            parts.append(
-                f"{len(self.unplaced)} of {self.audio.count()} below {str(self.audio.root)!r} "
-                f"do not fit the corpus and are left out{self.audio.examples(self.unplaced)}. "
-                f"{self.corpus.title} has {self.corpus.layout}; add spellings of emotions by "
-                "mapping={spelling: label}."
-            )
-        if self.unknown:
-            parts.append(f"Unknown emotions: {tally(self.unknown)}.")
-        if self.videos:
-            parts.append(self._list_videos(" have no audio beside them"))
-        parts.append(self.audio.report())
-        return " ".join(filter(None, parts))
+    def warn(self) -> None:
+        """Warn of all files that were left out or cannot be used."""
+        misfits = self.unplaced.describe(f"below {str(self.audio.root)!r}")
+        unknown = f"Unknown emotions: {tally(self.unknown)}." if self.unknown else ""
+        report = " ".join(filter(None, [misfits, unknown, self.audio.report()]))
+        self.audio.faults.update(self.unplaced)
+        self.audio.faults.warn(report)
 
     def describe_absence(self) -> str:
         """Say which files are expected, and what was found instead."""
         corpus, audio, below = self.corpus, self.audio, f"below {str(self.audio.root)!r}"
         unknown = f"; unknown emotions: {tally(self.unknown)}" if self.unknown else ""
-        expected = (
-            f"file of {corpus.title}: expected {corpus.layout} as {' '.join(SUFFIXES)} {below}"
-        )
+        expected = f"file of {corpus.title}: expected {corpus.layout} as {AS_AUDIO} {below}"
         if corpus.annotation and self.unknown and not self.codes:
             unknown, layout = "", corpus.annotation.layout
             expected = f"labels of {corpus.title}: expected {layout} {below}, beside the audio"
         found = f"{audio.found()}{unknown}. {audio.report()}"
-        if self.videos:
-            found = self._list_videos()
         return f"root holds no {expected}; found {found}".rstrip()
-
-    def _list_videos(self, fault: str = "") -> str:
-        first, names = self.videos[0], self.audio.examples(self.videos)
-        return (
-            f"{len(self.videos)} {self.corpus.video} file(s){fault}{names}. Videos cannot be read: "
-            "save their sound as .wav or .flac in folders of the same names, for example by: "
-            f"ffmpeg -i {first.name} {first.stem}.wav"
-        )
 
 
 def _read_annotation(corpus: Corpus, audio: AudioFiles) -> dict[str, str]:

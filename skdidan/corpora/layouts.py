@@ -54,8 +54,6 @@ class Corpus:
         Misspelt speakers, in lower case, to their correct names.
     annotation : Annotation, optional
         Label lists, if the file names do not hold the labels.
-    video : str, optional
-        Lower-case suffix of the original files if these are videos, which cannot be read.
     counts : tuple of mapping from str to int, optional
         Utterances of each emotion in a complete copy; one entry for each version in use.
     remark : str, optional
@@ -70,7 +68,6 @@ class Corpus:
     speaker: str = "{speaker}"
     slips: Mapping[str, str] = field(default_factory=dict)
     annotation: Annotation | None = None
-    video: str = ""
     counts: tuple[Mapping[str, int], ...] = ()
     remark: str = ""
 
@@ -167,7 +164,6 @@ CORPORA = {
         words=dict(
             an="anger", di="disgust", fe="fear", ha="happiness", sa="sadness", su="surprise"
         ),
-        video=".avi",
         # The first version has 42 subjects with five sentences of each emotion, minus three of
         # happiness, plus one long recording of each emotion by subject 6. There is no subject 12.
         counts=(

@@ -7,24 +7,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from skdidan.audio.files import Segment
-from skdidan.corpora.folders import CorpusWarning, examples, group_by_file, span, tally
+from skdidan.audio.files import Segment, channel_of
+from skdidan.audio.paths import explain_absence, find_path
+from skdidan.corpora.columns import cut_segments, read_csv, read_frame, strip, take_columns
+from skdidan.corpora.faults import Faults, examples, group_by_file, span, tally
 from skdidan.domains import check_missing, take_rows
 from skdidan.emotions import canonical_label, check_mapping
-from skdidan.reporting import warn_caller
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 __all__ = ["build_corpus", "from_audformat", "load_manifest"]
 
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
-_NO_DELIMITERS = '\0\r\n"'
 _SEGMENTED = ["file", "start", "end"]
 
 
@@ -36,9 +33,11 @@ def load_manifest(
     emotion: str = "emotion",
     speaker: str | None = "speaker",
     sex: str | None = None,
+    start: str | None = "start",
+    end: str | None = "end",
     mapping: Mapping[str, str] | None = None,
     name: str | None = None,
-    delimiter: str = ",",
+    delimiter: str | None = None,
     encoding: str = "utf-8-sig",
 ) -> Bunch:
     r"""Load a corpus from a table of files, emotions and speakers.
@@ -46,25 +45,33 @@ def load_manifest(
     Parameters
     ----------
     manifest : str, Path or DataFrame
-        A CSV file with a header, or a data frame.
+        A CSV file with a header, or a data frame of pandas, polars or pyarrow. Blank lines, spare
+        delimiters and columns without a name are ignored.
     root : str or Path, optional
         Folder to which the paths in the manifest are relative. Default: the folder of the CSV file,
-        or for a data frame the current folder.
+        or for a data frame the current folder. A path with backslashes, in another case or in
+        another normal form of Unicode is taken for the only file that it fits.
     file, emotion : str, default="file" and "emotion"
         Names of the columns with paths and emotions.
     speaker : str or None, default="speaker"
         Name of the column with speakers. None sets all speakers to "unknown".
     sex : str, optional
         Name of a column with "female" or "f", "male" or "m"; other values become "unknown".
+    start, end : str or None, default="start" and "end"
+        Names of columns with times [s], which make each row a `Segment` of its file: seconds
+        ("1.5", "1,5"), timedeltas, or strings such as "00:01.5" and "0 days 00:00:01.5". A blank
+        start is that of the file, a blank end its end. Columns of the default names may be absent;
+        None ignores them.
     mapping : mapping from str to str, optional
         Labels of your own for spellings or labels of emotions, as in `load_corpus`.
     name : str, optional
         Name of the corpus. Default: the stem of the CSV file, or "manifest".
-    delimiter : str, default=","
-        Character between the cells of the CSV file.
+    delimiter : str, optional
+        Character between the cells of the CSV file. Default: that of a first line such as "sep=;",
+        or else a tab for .tsv and .tab, a comma for other suffixes.
     encoding : str, default="utf-8-sig"
-        Encoding of the CSV file. The default is UTF-8 with or without a byte order mark; files from
-        Excel are often "cp1252".
+        Encoding of the CSV file, unless it begins with a byte order mark of UTF-8, UTF-16 or
+        UTF-32. Files from Excel are often "cp1252".
 
     Returns
     -------
@@ -81,12 +88,14 @@ def load_manifest(
         If the manifest is a folder.
     ValueError
         If the CSV file is damaged or has another encoding, a column is missing, a cell is blank, a
-        recording is listed twice (even by different paths), or no emotion is known.
+        recording, or the same part of one, is listed twice (even by different paths), a time cannot
+        be read, or no emotion is known.
 
     Warns
     -----
     CorpusWarning
-        If rows with unknown emotions are left out.
+        If rows with unknown emotions are left out, or files cannot be read or are copies, as in
+        `find_audio`.
 
     Examples
     --------
@@ -95,7 +104,7 @@ def load_manifest(
     >>> from skdidan import load_manifest
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for stem in ("a1", "b1"):
-    ...         Path(folder, f"{stem}.wav").touch()
+    ...         _ = Path(folder, f"{stem}.wav").write_text(stem)
     ...     manifest = Path(folder, "calls.csv")
     ...     _ = manifest.write_text("file,emotion,speaker\na1.wav,Joy,anna\nb1.wav,cross,bert\n")
     ...     corpus = load_manifest(manifest, mapping={"cross": "anger"})
@@ -105,11 +114,12 @@ def load_manifest(
     (['happiness', 'anger'], ['anna', 'bert'], 'calls')
     """
     if hasattr(manifest, "columns"):
-        table, where = manifest, "the data frame"
+        table, where = read_frame(manifest), "the data frame"
     elif isinstance(manifest, str | os.PathLike):
-        path = Path(manifest).expanduser()
+        given = os.path.expanduser(os.fspath(manifest))
+        path = Path(find_path(given) or given)
         where = f"the manifest {str(path)!r}"
-        table = _read_csv(path, where, delimiter, encoding)
+        table = read_csv(path, where, delimiter, encoding)
         root, name = path.parent if root is None else root, name or path.stem
     else:
         raise TypeError(
@@ -117,8 +127,13 @@ def load_manifest(
             f"{type(manifest).__name__}."
         )
     columns = {"file": file, "emotion": emotion, "speaker": speaker, "sex": sex}
-    rows = _take_columns(table, columns, where)
-    rows["file"] = _join(root, rows["file"])
+    rows = take_columns(table, {**columns, "start": start, "end": end}, where)
+    times = [rows.pop(part, None) for part in ("start", "end")]
+    if times != [None, None]:
+        nothing = [None] * len(rows["file"])
+        starts, ends = (cells or nothing for cells in times)
+        rows["file"] = cut_segments(rows["file"], starts, ends, where)
+    rows["file"] = _locate(rows["file"], root, where)
     return build_corpus(rows, mapping, name or "manifest", where)
 
 
@@ -173,7 +188,7 @@ def from_audformat(
     Warns
     -----
     CorpusWarning
-        If rows with unknown emotions are left out.
+        As in `load_manifest`.
 
     References
     ----------
@@ -191,7 +206,7 @@ def from_audformat(
     ... )
     >>> table = pd.DataFrame({"emotion": ["anger", "fear"], "speaker": ["s1", "s1"]}, index)
     >>> with tempfile.TemporaryDirectory() as root:
-    ...     Path(root, "a.wav").touch()
+    ...     _ = Path(root, "a.wav").write_text("sound")
     ...     corpus = from_audformat(table, root)
     >>> [(segment.start, segment.end) for segment in corpus.files], corpus.emotion.tolist()
     ([(0.0, 1.5), (1.5, None)], ['anger', 'fear'])
@@ -206,134 +221,41 @@ def from_audformat(
         )
     frame, where = table if hasattr(table, "columns") else table.to_frame(emotion), "the table"
     # The index is read separately, since a column may have any name, even file.
-    rows = _take_columns(frame, {"emotion": emotion, "speaker": speaker, "sex": sex}, where)
+    columns = {"emotion": emotion, "speaker": speaker, "sex": sex}
+    rows = take_columns(read_frame(frame), columns, where)
     index = frame.index.to_frame()
-    files = [_strip(path) for path in index["file"]]
-    check_missing(files, f"level 'file' of {where}")
-    rows["file"] = _join(root, files)
+    rows["file"] = [strip(path) for path in index["file"]]
+    check_missing(rows["file"], f"level 'file' of {where}")
     if levels == _SEGMENTED:
-        parts = zip(rows["file"], index["start"], index["end"], strict=True)
-        for row, (path, start, end) in enumerate(parts):
-            try:
-                rows["file"][row] = Segment(path, start, end)
-            except (TypeError, ValueError) as error:
-                error.add_note(f"This is row {row} of the table, {path!r}.")
-                raise
+        rows["file"] = cut_segments(rows["file"], index["start"], index["end"], where)
+    rows["file"] = _locate(rows["file"], root, where)
     return build_corpus(rows, mapping, name or "audformat", where)
 
 
-def _read_csv(path: Path, where: str, delimiter: str, encoding: str) -> DataFrame:
-    """Read a CSV file as stripped strings, without blank rows and unnamed columns."""
-    import pandas as pd
-
-    if os.path.isdir(path):  # Path.is_dir raises an error if the name is too long
-        raise IsADirectoryError(
-            f"manifest must be a CSV file; {str(path)!r} is a folder. Use load_audio_folder for a "
-            "folder for each emotion, find_audio for unlabelled files."
-        )
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"manifest must be a CSV file; {str(path)!r} does not exist.")
-    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in _NO_DELIMITERS:
-        raise ValueError(
-            f"delimiter must be a single character, none of {_NO_DELIMITERS!r}; got {delimiter!r}."
-        )
-    try:
-        "a".encode(encoding)
-    except (LookupError, TypeError, ValueError) as error:
-        raise ValueError(
-            "encoding must be a text encoding of Python, such as 'utf-8' or 'cp1252'; got "
-            f"{encoding!r}."
-        ) from error
-    try:
-        with path.open(encoding=encoding, newline="") as lines:
-            # The C engine accepts stray quotes. With a header, pandas renames repeated columns.
-            table = pd.read_csv(
-                lines,
-                sep=delimiter,
-                header=None,
-                dtype=str,
-                keep_default_na=False,
-                skipinitialspace=True,
-                engine="python",
-            )
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
-    except UnicodeError as error:
-        raise ValueError(
-            f"{where} does not have the encoding {encoding!r}: {error}. Pass encoding=..., for "
-            "example 'cp1252' for files from Excel."
-        ) from error
-    except pd.errors.ParserError as error:
-        raise ValueError(
-            f"{where} is not a valid CSV file: {error}. Quote cells that contain the delimiter "
-            f"{delimiter!r}."
-        ) from error
-    table = table.fillna("").apply(lambda cells: cells.str.strip())
-    table = table[(table != "").any(axis=1)]
-    if table.empty:
-        return table
-    names = table.iloc[0].tolist()
-    if len(names) == 1:
-        raise ValueError(
-            f"{where} has a single column, {names[0]!r}: {delimiter!r} is not its delimiter. Pass "
-            "delimiter=..."
-        )
-    return table.iloc[1:].set_axis(names, axis=1).drop(columns="", errors="ignore")
-
-
-def _strip(value: Any) -> Any:
-    """Strip a cell that is a string; return None if it is blank."""
-    return value.strip() or None if isinstance(value, str) else value
-
-
-def _take_columns(
-    table: DataFrame, columns: Mapping[str, str | None], where: str
-) -> dict[str, list[Any]]:
-    """Return the cells of each wanted column; a column that is None is "unknown" throughout."""
-    names = [str(name) for name in table.columns]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"{where} has several columns {repeated}; keep one of each.")
-    rows = {}
-    for part, name in columns.items():
-        optional = part in ("speaker", "sex")
-        if name is None and optional:
-            rows[part] = ["unknown"] * len(table)
-            continue
-        if not isinstance(name, str):
-            raise TypeError(
-                f"{part} must be the name of a column, as a str{' or None' * optional}; got "
-                f"{name!r}."
-            )
-        cure = f" Pass {part}=None to leave it out." if optional else ""
-        if name not in names:
-            raise ValueError(
-                f"{where} has no column {name!r}; it has {names}. Pass the name of the column as "
-                f"{part}=...{cure}"
-            )
-        rows[part] = [_strip(value) for value in table.iloc[:, names.index(name)]]
-        try:
-            check_missing([] if part == "sex" else rows[part], f"column {name!r} of {where}")
-        except ValueError as error:
-            raise ValueError(f"{error}{cure}") from error
-    if table.empty:
-        raise ValueError(f"{where} has no rows.")
-    return rows
-
-
-def _join(root: Any, paths: Sequence[Any]) -> list[Any]:
-    """Return paths or segments below a folder, which need not exist if all are absolute."""
+def _locate(files: Sequence[Any], root: Any, where: str) -> list[Any]:
+    """Return paths or segments with their paths as on disk, below a folder if not absolute."""
     if root is not None and (
         not isinstance(root, str | os.PathLike) or isinstance(os.fspath(root), bytes)
     ):
         raise TypeError(f"root must be a folder, as a path, or None; got {root!r}.")
-    folder = Path(root or "").expanduser()
-
-    def join(path: Any) -> Any:
-        if isinstance(path, Segment):
-            return replace(path, file=join(path.file))
-        return str(folder / (path if isinstance(path, os.PathLike) else str(path)))
-
-    return [join(path) for path in paths]
+    given = os.path.expanduser(os.fspath(root or ""))
+    folder = find_path(given) or given
+    paths = [os.fspath(path) if isinstance(path, os.PathLike) else str(path) for path in files]
+    found = {path: find_path(path, folder) for path in dict.fromkeys(paths)}
+    absent = [path for path, file in found.items() if file is None or not os.path.isfile(file)]
+    if absent:
+        joined = [os.path.join(folder, path) for path in absent[:3]]
+        raise FileNotFoundError(
+            f"{len(absent)} of {len(found)} files of {where} do not exist{examples(joined)}. "
+            f"Relative paths start from root.{explain_absence(absent[0], folder)}"
+        )
+    places = [str(Path(found[path] or "")) for path in paths]
+    located = [
+        replace(file, file=place) if isinstance(file, Segment) else place
+        for file, place in zip(files, places, strict=True)
+    ]
+    _check_repeated(located, where)
+    return located
 
 
 def build_corpus(
@@ -341,15 +263,18 @@ def build_corpus(
     mapping: Mapping[str, str] | None,
     name: str,
     where: str,
-    report: str = "",
+    faults: Faults | None = None,
     hint: str = "",
 ) -> Bunch:
     """Check files and emotions, and keep the rows with known emotions.
 
-    `report` is appended to the warning, `hint` to the error for a table without known emotions.
+    `faults` are those of files beside the rows. `hint` is appended to the error for a table without
+    known emotions.
     """
     own = check_mapping(mapping)
-    _check_files(rows["file"], where)
+    faults = Faults() if faults is None else faults
+    faults.inspect(rows["file"])
+    report = faults.describe(f"of {where}")
     words = [str(word) for word in rows["emotion"]]
     labels = [canonical_label(word, own) for word in words]
     unknown = Counter(word for word, label in zip(words, labels, strict=True) if label is None)
@@ -365,8 +290,14 @@ def build_corpus(
             f"are unknown: {tally(unknown)}. Pass mapping={{spelling: label}} to include them. "
             f"{report}"
         ).rstrip()
-    if report:
-        warn_caller(report, CorpusWarning)
+    faults.warn(
+        report,
+        {
+            str(file): f"unknown emotion {word!r}"
+            for file, word, label in zip(rows["file"], words, labels, strict=True)
+            if label is None
+        },
+    )
     return Bunch(
         files=take_rows(rows["file"], kept),
         emotion=np.array(take_rows(labels, kept)),
@@ -377,21 +308,14 @@ def build_corpus(
     )
 
 
-def _check_files(files: Sequence[Any], where: str) -> None:
-    paths = dict.fromkeys(map(os.fspath, files))
-    absent = [path for path in paths if not os.path.isfile(path)]
-    if absent:
-        raise FileNotFoundError(
-            f"{len(absent)} of {len(paths)} files of {where} do not exist{examples(absent)}. "
-            "Relative paths start from root."
-        )
+def _check_repeated(files: Sequence[Any], where: str) -> None:
     parts: dict[Any, list[str]] = {}
     for identity, group in group_by_file(files).items():
         for file in group:
-            parts.setdefault((identity, span(file)), []).append(str(file))
+            parts.setdefault((identity, span(file), channel_of(file)), []).append(str(file))
     repeated = [" = ".join(dict.fromkeys(names)) for names in parts.values() if len(names) > 1]
     if repeated:
         raise ValueError(
             f"{where} lists {len(repeated)} recording(s) more than once{examples(repeated)}. Keep "
-            "one row for each."
+            "one row for each; rows of parts of a recording need columns with start and end."
         )

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skdidan.corpora.folders import examples, group_by_file, span
+from skdidan.audio.files import channel_of
+from skdidan.corpora.faults import examples, group_by_file, span
 from skdidan.corpora.layouts import CORPORA, corpus_key
 from skdidan.domains import check_missing, take_rows
 
@@ -259,13 +260,19 @@ def _check_disjoint(files: Mapping[str, list[Any]], who: str) -> None:
             )
 
 
-def _overlapping(parts: list[Any], others: list[Any]) -> Any:
+def _overlapping(parts: list[Any], others: list[Any]) -> list[Any]:
     """Return the parts of a file that overlap any of `others`, parts of the same file."""
-    start, end = np.transpose([span(part) for part in parts])
-    starts, ends = np.sort(np.transpose([span(other) for other in others]))
-    # More of the others start before the end of a part than have ended by its start.
-    overlap = np.searchsorted(starts, end) > np.searchsorted(ends, start, side="right")
-    return take_rows(parts, overlap)
+    found = []
+    for channel in dict.fromkeys(map(channel_of, parts)):
+        its = [part for part in parts if channel_of(part) == channel]
+        # The average of all channels overlaps each.
+        near = [x for x in others if channel == "mix" or channel_of(x) in ("mix", channel)]
+        start, end = np.transpose([span(part) for part in its])
+        starts, ends = np.sort(np.reshape([span(other) for other in near], (-1, 2)).T)
+        # More of the others start before the end of a part than have ended by its start.
+        overlap = np.searchsorted(starts, end) > np.searchsorted(ends, start, side="right")
+        found += take_rows(its, overlap)
+    return found
 
 
 def _select_rows(corpus: Any, classes: list[str]) -> _Rows:

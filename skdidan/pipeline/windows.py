@@ -16,7 +16,7 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skdidan.audio.files import Segment, audio_span, find_sound
+from skdidan.audio.files import Segment, audio_span, channel_of, find_sound
 from skdidan.audio.rows import waveform_rows
 from skdidan.domains import Domains, check_missing, check_sample_domain, open_target, source_path
 from skdidan.estimators import GroupedEstimator
@@ -290,7 +290,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         except (OSError, ValueError):
             return [row]  # for the transformer to name
         return [
-            Segment(os.fspath(row), (first + start) / rate, (first + stop) / rate)
+            Segment(os.fspath(row), (first + start) / rate, (first + stop) / rate, channel_of(row))
             for start, stop in bounds
         ]
 
