@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from inspect import signature
@@ -23,12 +24,15 @@ __all__ = [
     "Target",
     "check_missing",
     "check_sample_domain",
+    "is_missing",
     "n_rows",
     "open_target",
+    "plain_labels",
     "source_path",
     "split_domains",
     "take_rows",
     "takes_target",
+    "to_python",
 ]
 
 # Corpus numbers if the target is given as X_tgt; sample_domain holds those of stacked data.
@@ -79,8 +83,8 @@ class Domains:
     ----------
     X_src : array-like or list, of n_source rows
         The labelled source.
-    y_src : array-like, shape (n_source,), or None
-        Labels of the source.
+    y_src : ndarray, shape (n_source,), or None
+        Labels of the source: numbers or text, whatever container they came in.
     X_tgt : array-like or list, of n_target rows, or None
         The unlabelled target, if given.
     corpora : ndarray of int, shape (n_source + n_target,)
@@ -110,16 +114,17 @@ class Domains:
         groups: ArrayLike | None = None,
     ) -> Self:
         """Separate source and target, given in either of the two call shapes."""
-        X, X_tgt = open_target(X), open_target(X_tgt)
+        X, X_tgt = open_target(X), open_target(X_tgt, "X_tgt")
         for name, values in (("y", y), ("groups", groups)):
             if values is not None and n_rows(values) != n_rows(X):
                 raise ValueError(f"{name} and X differ in length: {n_rows(values)} != {n_rows(X)}.")
-        names = None if groups is None else np.asarray(column_or_1d(groups))
+        names = None if groups is None else column_or_1d(plain_labels(groups))
         if sample_domain is None:
             _check_not_empty(X, X_tgt)
             _check_not_marks(X, X_tgt)
             counts = [n_rows(X), 0 if X_tgt is None else n_rows(X_tgt)]
-            return cls(X, y, X_tgt, np.repeat([_SOURCE, _TARGET], counts), names)
+            check_missing(names, "groups")
+            return cls(X, plain_labels(y), X_tgt, np.repeat([_SOURCE, _TARGET], counts), names)
         if X_tgt is not None:
             raise ValueError(
                 "The target was given twice: pass X_tgt, or mark its rows in X by sample_domain "
@@ -130,11 +135,12 @@ class Domains:
         source, target = np.split(order, [np.count_nonzero(corpora >= 0)])
         X, X_tgt = take_rows(X, source), take_rows(X, target)
         _check_not_empty(X, X_tgt, ": sample_domain marks no {} row")
-        y = None if y is None else take_rows(y, source)
-        is_object = hasattr(y, "dtype") and y.dtype.kind == "O"
-        if is_object and all(isinstance(value, Real) and value == value for value in y):
-            y = np.array(list(y))  # entries for target rows had turned numbers into objects
-        return cls(X, y, X_tgt, corpora[order], None if names is None else names[source], order)
+        # Whatever stands for target rows is dropped first: it may have turned numbers into objects.
+        y = None if y is None else plain_labels(take_rows(y, source))
+        names = None if names is None else names[source]
+        domains = cls(X, y, X_tgt, corpora[order], names, order)
+        check_missing(names, "groups", domains.places()[0])
+        return domains
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.X_src, self.y_src, self.X_tgt))
@@ -239,7 +245,7 @@ def split_domains(
     --------
     >>> from skdidan import split_domains
     >>> split_domains(["a", "b", "c"], [0, 1, 9], sample_domain=[1, 1, -1])
-    Domains(X_src=['a', 'b'], y_src=[0, 1], X_tgt=['c'])
+    Domains(X_src=['a', 'b'], y_src=array([0, 1]), X_tgt=['c'])
     """
     return Domains.of(X, y, X_tgt, sample_domain=sample_domain)
 
@@ -268,6 +274,8 @@ def _concatenate(X_src: Any, X_tgt: Any) -> Any:
         import pandas as pd
 
         return pd.concat([X_src, X_tgt])
+    if type(X_src).__module__.startswith("polars"):
+        return sys.modules["polars"].concat([X_src, X_tgt])
     return join_rows([X_src, X_tgt]) if hasattr(X_src, "shape") else [*X_src, *X_tgt]
 
 
@@ -287,21 +295,44 @@ def take_rows(X: Any, rows: NDArray[Any]) -> Any:
         rows = np.flatnonzero(rows)
     if hasattr(X, "iloc"):
         return X.iloc[rows]
-    if hasattr(X, "shape"):
-        return X[rows]
-    return [X[row] for row in rows]
+    if hasattr(X, "to_pylist"):  # of pyarrow
+        return X.take(rows)
+    return X[rows] if hasattr(X, "shape") else [X[row] for row in rows]
 
 
-def open_target(X: Any) -> Any:
-    """Return the content of a `Target`, and any other object unchanged."""
+def to_python(values: Any) -> Any:
+    """Return a list for an array of pyarrow or a list of its scalars; anything else unchanged."""
+    if hasattr(values, "to_pylist"):
+        return values.to_pylist()
+    if isinstance(values, list | tuple) and any(hasattr(value, "as_py") for value in values):
+        return [value.as_py() if hasattr(value, "as_py") else value for value in values]
+    return values
+
+
+def open_target(X: Any, name: str = "X") -> Any:
+    """Return the content of a `Target`, and any other object; refuse masked entries."""
     while isinstance(X, Target):
         X = X.X
-    return X
+    return _without_mask(X, name)
+
+
+def _without_mask(values: Any, name: str) -> Any:
+    """Return an array without its mask; raise a ValueError if the mask hides any entry."""
+    parts = enumerate(values) if isinstance(values, list | tuple) else [(None, values)]
+    for row, part in parts:
+        if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
+            first = np.argwhere(np.ma.getmaskarray(part))[0].tolist()
+            place = first if row is None else [row, *first]
+            raise ValueError(
+                f"{name} has masked entries, the first in row {', column '.join(map(str, place))}. "
+                "NumPy would compute with the values below the mask: fill them, or drop the rows."
+            )
+    return np.asarray(values) if isinstance(values, np.ma.MaskedArray) else values
 
 
 def check_sample_domain(X: Any, sample_domain: ArrayLike) -> NDArray[np.int64]:
     """Check `sample_domain` and return it as an array of integers."""
-    corpora = np.asarray(sample_domain)
+    corpora = plain_labels(np.asarray(_without_mask(sample_domain, "sample_domain")))
     if corpora.ndim != 1 or corpora.dtype.kind not in "iuf":
         raise ValueError(
             "sample_domain must be a one-dimensional array of whole numbers, >= 0 for a source "
@@ -314,21 +345,40 @@ def check_sample_domain(X: Any, sample_domain: ArrayLike) -> NDArray[np.int64]:
     return corpora.astype(np.int64)
 
 
-def check_missing(labels: Any, name: str) -> None:
-    """Raise a ValueError for labels that are None, NaN or NA, which would count as a class."""
-    if isinstance(labels, np.ndarray) and labels.dtype != object:
-        return
-    values = np.asarray(labels, dtype=object)  # otherwise NaN among strings becomes "nan"
+def plain_labels(labels: Any) -> Any:
+    """Return labels from any container as an array; of objects unless all are numbers or text.
+
+    Masked entries become None. Labels with other than one axis are returned as they are.
+    """
+    if isinstance(labels, np.ma.MaskedArray):
+        hidden, labels = np.ma.getmaskarray(labels), np.array(labels, dtype=object)
+        labels[hidden] = None
+    if labels is None or (isinstance(labels, np.ndarray) and labels.dtype.kind not in "OT"):
+        return labels
+    # By default, NaN among strings would become "nan", and a missing integer would make floats.
+    values = np.asarray(to_python(labels), dtype=object)
     if values.ndim != 1:
+        return labels
+    for kind in (str, (Real, np.bool_)):
+        if all(isinstance(value, kind) and value == value for value in values):
+            return np.array(values.tolist())
+    return values
+
+
+def check_missing(labels: Any, name: str, place: Callable[[int], str] = "row {}".format) -> None:
+    """Raise a ValueError for labels that are None, NaN or NA, which would count as a class."""
+    values = plain_labels(labels)
+    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "fOmM":
         return
-    missing = [row for row, value in enumerate(values) if _is_missing(value)]
+    missing = [row for row, value in enumerate(values) if is_missing(value)]
     if missing:
         raise ValueError(
-            f"{name} holds {len(missing)} missing label(s), the first in row {missing[0]}."
+            f"{name} holds {len(missing)} missing label(s), the first in {place(missing[0])}."
         )
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Tell whether a value is None, NaN, NaT or NA."""
     return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 

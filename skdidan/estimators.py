@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import reprlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags, assert_all_finite
+from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
+from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -18,6 +20,7 @@ from skdidan.domains import (
     NoTargetWarning,
     check_missing,
     check_sample_domain,
+    is_missing,
     n_rows,
     open_target,
 )
@@ -29,8 +32,12 @@ __all__ = [
     "DomainTransformer",
     "GroupedEstimator",
     "check_finite",
+    "check_labels",
+    "check_rows",
     "validate_domains",
 ]
+
+_ROW = "row {} of X".format
 
 
 class DomainEstimator(BaseEstimator, ABC):
@@ -83,8 +90,13 @@ class DomainEstimator(BaseEstimator, ABC):
             If no target is given: the estimator then uses the source alone.
         """
         self._check_parameters()
-        self._fit(self._check_domains(Domains.of(X, y, X_tgt, sample_domain=sample_domain)))
+        self._fit_domains(Domains.of(X, y, X_tgt, sample_domain=sample_domain))
         return self
+
+    def _fit_domains(self, domains: Domains) -> None:
+        if is_classifier(self):
+            check_labels(domains)
+        self._fit(self._check_domains(domains))
 
     @abstractmethod
     def _fit(self, domains: Domains) -> None:
@@ -155,8 +167,7 @@ class GroupedEstimator(DomainEstimator):
             If no target is given: each estimator that takes one then uses the source alone.
         """
         self._check_parameters()
-        domains = Domains.of(X, y, X_tgt, sample_domain=sample_domain, groups=groups)
-        self._fit(self._check_domains(domains))
+        self._fit_domains(Domains.of(X, y, X_tgt, sample_domain=sample_domain, groups=groups))
         return self
 
 
@@ -215,7 +226,7 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
             one entry per row.
         """
         check_is_fitted(self)
-        rows = validate_data(self, open_target(X), reset=False, dtype=(np.float64, np.float32))
+        rows = check_rows(self, X, dtype=(np.float64, np.float32))
         is_source = np.zeros(len(rows), dtype=bool)
         if sample_domain is not None:
             is_source = check_sample_domain(rows, sample_domain) >= 0
@@ -251,11 +262,12 @@ def validate_domains(
     `NoTargetWarning` if there is no target.
     """
     X, y, X_tgt = domains
-    checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "order": "C"}
-    checks["ensure_all_finite"] = "allow-nan" if padding else True
+    source, target = domains.places()
+    checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "padding": padding}
+    options: dict[str, Any] = {"place": source, "reset": True, "min_samples": min_source, **checks}
     if supervised:
-        check_missing(y, "y of the source")
-        X, y = validate_data(estimator, X, y, ensure_min_samples=min_source, **checks)
+        check_labels(domains)
+        X, y = check_rows(estimator, X, y, **options)
         check_classification_targets(y)
         classes = np.unique(y)
         if len(classes) < 2:
@@ -264,9 +276,7 @@ def validate_domains(
                 f"got one class: {classes.tolist()}."
             )
     else:
-        X, y = validate_data(estimator, X, ensure_min_samples=min_source, **checks), None
-    if padding:
-        check_finite(estimator, X)
+        X, y = check_rows(estimator, X, **options), None
     if X_tgt is None and wants_target:
         warn_caller(
             f"{type(estimator).__name__} was fitted without a target and uses the source alone. "
@@ -274,35 +284,116 @@ def validate_domains(
             NoTargetWarning,
         )
     if X_tgt is not None:
-        X_tgt = _validate_target(estimator, X_tgt, X.shape[1:], checks, padding=padding)
+        X_tgt = _validate_target(estimator, X_tgt, X.shape[1:], {"place": target, **checks})
     return replace(domains, X_src=X, y_src=y, X_tgt=X_tgt)
 
 
-def check_finite(estimator: Any, X: NDArray[Any]) -> None:
-    """Raise a ValueError for NaN, except for padding after the end of a recording."""
-    if X.ndim == 3:
-        count_frames(X)
-    else:
-        assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
+def check_labels(domains: Domains) -> None:
+    """Raise a ValueError that names the first source row without a label."""
+    check_missing(domains.y_src, "y of the source", domains.places()[0])
+
+
+def check_rows(
+    estimator: Any,
+    X: Any,
+    y: Any = "no_validation",
+    *,
+    place: Callable[[int], str] = _ROW,
+    reset: bool = False,
+    allow_nd: bool = False,
+    dtype: Any = np.float64,
+    padding: bool = False,
+    min_samples: int = 1,
+) -> Any:
+    """Convert rows to an array of finite numbers by ``validate_data``; with y, return both.
+
+    An error names the first entry that is no finite number. With `padding`, frames of NaN may
+    follow the last frame of a spectrogram.
+    """
+    X = open_target(X)
+    try:
+        with np.errstate(over="ignore"):  # numbers too large for the type become infinite
+            checked = validate_data(
+                estimator,
+                X,
+                y,
+                reset=reset,
+                allow_nd=allow_nd,
+                dtype=dtype,
+                order="C",
+                ensure_all_finite=False,
+                ensure_min_samples=min_samples,
+            )
+    except (TypeError, ValueError) as error:
+        if (found := _first_word(X)) is None:
+            raise
+        where, value = found
+        what = "contains NaN" if is_missing(value) else f"holds {reprlib.repr(value)}, no number,"
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"Input X {what} in {_name_entry(estimator, where, place)}: {error}") from error
+    rows = checked[0] if isinstance(checked, tuple) else checked
+    check_finite(estimator, rows, place, padding=padding)
+    return checked
+
+
+def check_finite(
+    estimator: Any,
+    rows: NDArray[Any],
+    place: Callable[[int], str] = _ROW,
+    *,
+    padding: bool = False,
+) -> None:
+    """Raise a ValueError that names the first entry that is not finite, except for padding."""
+    has_frames = padding and rows.ndim == 3
+    if has_frames:
+        count_frames(rows, place)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(rows.sum()):  # which takes no memory
+            return
+    is_bad = np.isinf(rows) if has_frames else ~np.isfinite(rows)
+    if is_bad.any():
+        entry = np.argwhere(is_bad)[0].tolist()
+        is_nan = np.isnan(rows[tuple(entry)])
+        what = "NaN" if is_nan else f"infinity or a value too large for {rows.dtype!r}"
+        raise ValueError(
+            f"Input X contains {what}, first in {_name_entry(estimator, entry, place)}. Drop these "
+            "rows, or replace the values, as by sklearn.impute.SimpleImputer."
+        )
+
+
+def _first_word(X: Any) -> tuple[list[int], Any] | None:
+    """Find the first entry of a table that is no number: its row and column, and the entry."""
+    rows = np.asarray(X, dtype=object) if hasattr(X, "columns") else X
+    is_array = isinstance(rows, np.ndarray) and rows.dtype.kind in "OSTU"
+    for row, values in enumerate(rows if is_array or isinstance(rows, list | tuple) else ()):
+        for place, value in np.ndenumerate(np.asarray(values, dtype=object)):
+            try:
+                float(value)
+            except (TypeError, ValueError):
+                # Rows of a single entry, such as paths, make no table.
+                return ([row, *place], value) if place else None
+    return None
+
+
+def _name_entry(estimator: Any, entry: list[int], place: Callable[[int], str]) -> str:
+    """Name the row and the column of an entry, or its bin and frame."""
+    row, *rest = entry
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and len(rest) == 1:
+        return f"{place(row)}, column {names[rest[0]]!r}"
+    axes = ["column"] if len(rest) == 1 else ["bin", "frame"]
+    return ", ".join([place(row), *map("{} {}".format, axes, rest)])
 
 
 def _validate_target(
-    estimator: Any,
-    X_tgt: Any,
-    row_shape: tuple[int, ...],
-    checks: dict[str, Any],
-    *,
-    padding: bool,
+    estimator: Any, X_tgt: Any, row_shape: tuple[int, ...], options: dict[str, Any]
 ) -> NDArray[Any]:
     try:
         X_tgt = X_tgt if hasattr(X_tgt, "shape") else np.asarray(X_tgt)
         shape = X_tgt.shape[1:]
-        has_equal_bins = padding and len(shape) == 2 and shape[:1] == row_shape[:-1]
+        has_equal_bins = options["padding"] and len(shape) == 2 and shape[:1] == row_shape[:-1]
         if shape == row_shape or has_equal_bins:
-            X_tgt = validate_data(estimator, X_tgt, reset=False, **checks)
-            if padding:
-                check_finite(estimator, X_tgt)
-            return X_tgt
+            return check_rows(estimator, X_tgt, **options)
     except ValueError as error:
         raise ValueError(f"The target is not valid: {error}") from error
     raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,17 @@ __all__ = ["count_frames", "is_padded", "join_rows", "pad_alike", "trim_padding"
 _MAX_PADDING = 2**32  # bytes, 4 GiB
 
 
-def count_frames(X: NDArray[Any]) -> NDArray[np.int64]:
+def count_frames(
+    X: NDArray[Any], place: Callable[[int], str] = "row {}".format
+) -> NDArray[np.int64]:
     """Count the frames of each spectrogram before its padding.
 
     Parameters
     ----------
     X : ndarray of float, shape (n, n_bins, n_frames)
         Spectrograms. Frames after the end of a recording are NaN in all bins.
+    place : callable, optional
+        Function from the number of a row to its name in errors.
 
     Returns
     -------
@@ -46,16 +50,17 @@ def count_frames(X: NDArray[Any]) -> NDArray[np.int64]:
     if not is_frame.any(axis=1).all():
         empty = np.flatnonzero(~is_frame.any(axis=1)).tolist()
         raise ValueError(
-            f"X holds nothing but NaN in {len(empty)} of {len(X)} rows, the first of them row "
-            f"{empty[0]}. Remove these recordings."
+            f"X holds nothing but NaN in {len(empty)} of {len(X)} rows, the first of them "
+            f"{place(empty[0])}. Remove these recordings."
         )
     counts = n_frames - is_frame[:, ::-1].argmax(axis=1)
     is_missing &= (np.arange(n_frames) < counts[:, np.newaxis])[:, np.newaxis]
     if is_missing.any():
         row, bin_, frame = np.argwhere(is_missing)[0].tolist()
         raise ValueError(
-            f"X contains NaN within a recording, first in row {row}, bin {bin_}, frame {frame}: "
-            f"that row has {counts[row]} frames. Only whole frames after the last one may be NaN."
+            f"X contains NaN within a recording, first in {place(row)}, bin {bin_}, frame "
+            f"{frame}: that row has {counts[row]} frames. Only whole frames after the last one may "
+            "be NaN."
         )
     return counts
 

@@ -158,6 +158,18 @@ class TestClassifiers:
         assert np.isfinite(scores_of(classifier, X_tgt)).all()
         assert set(classifier.predict(X_tgt)) <= set(y_src)
 
+    def test_a_feature_that_is_no_finite_number_is_named(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        classifier = make_classifier(name).fit(X_src, y_src, X_tgt)
+        for value, fault in ((np.nan, "NaN"), (np.inf, "infinity")):
+            bad = X_tgt.copy()
+            bad[7, 4] = value
+            match = f"Input X contains {fault}.*, first in row 7 of X, column 4"
+            with pytest.raises(ValueError, match=match):
+                classifier.predict(bad)
+        with pytest.raises(ValueError, match="X has masked entries, the first in row 7, column 4"):
+            classifier.predict(np.ma.masked_invalid(bad))
+
     def test_other_containers_and_types(self, name, domains):
         X_src, y_src, X_tgt, _ = domains
         frames = [pd.DataFrame(X, columns=list("abcdef")) for X in (X_src, X_tgt)]
@@ -298,6 +310,16 @@ class TestTransformers:
         _, Z_src, Z_tgt = self.paths(name, X_src, y_src, X_tgt)
         assert (len(Z_src), len(Z_tgt)) == sizes
         assert np.isfinite(Z_src).all() and np.isfinite(Z_tgt).all()
+
+    def test_a_feature_that_is_no_finite_number_is_named(self, name, domains):
+        X_src, y_src, X_tgt, _ = domains
+        transformer = make_transformer(name).fit(X_src, y_src, X_tgt)
+        bad = X_tgt.copy()
+        bad[7, 4] = np.nan
+        with pytest.raises(ValueError, match="contains NaN, first in row 7 of X, column 4"):
+            transformer.transform(bad)
+        with pytest.raises(ValueError, match="X has masked entries, the first in row 7, column 4"):
+            transformer.transform(np.ma.masked_invalid(bad))
 
     def test_one_row_is_transformed_as_among_others(self, name, domains):
         X_src, y_src, X_tgt, _ = domains

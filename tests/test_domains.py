@@ -5,13 +5,15 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
-from skdidan import NoTargetWarning, Target, split_domains
+from skdidan import NoTargetWarning, Target, make_adaptation_pipeline, split_domains
 from skdidan.domains import (
     Domains,
     check_sample_domain,
@@ -109,7 +111,7 @@ def test_labels_corpora_and_groups_are_sorted_by_domain():
     domains = Domains.of(STACKED, list("tabtc"), sample_domain=DOMAIN, groups=list("xpqxr"))
     assert domains.corpora.tolist() == [0, 2, 0, -1, -3]
     assert domains.groups.tolist() == list("pqr")
-    assert domains.y_src == list("abc")
+    assert domains.y_src.tolist() == list("abc")
     assert (domains.n_source, domains.n_target, domains.has_several) == (3, 2, True)
 
 
@@ -130,7 +132,7 @@ def test_unstacking_undoes_stacking_and_labels_are_extended():
 def test_parts_of_rows_keep_their_labels_corpora_and_groups():
     domains = Domains.of(STACKED, list("tabtc"), sample_domain=DOMAIN, groups=list("xpqxr"))
     windows = domains.cut(list("AABC"), np.array([0, 0, 1, 2]), list("DE"), np.array([1, 1]))
-    assert windows.y_src == list("aabc") and windows.groups.tolist() == list("ppqr")
+    assert windows.y_src.tolist() == list("aabc") and windows.groups.tolist() == list("ppqr")
     assert windows.corpora.tolist() == [0, 0, 2, 0, -3, -3]
     assert tuple(windows)[::2] == (list("AABC"), list("DE"))
 
@@ -244,6 +246,54 @@ def test_errors_in_the_target_say_so(X_tgt, match):
         fitted(X_SRC, X_tgt=X_tgt)
 
 
+def frames_of(X):
+    """Make a table in every container, with the name of its second column in errors."""
+    columns = ["pitch", "energy"]
+    return [
+        (np.array(X), "1"),
+        (X.tolist(), "1"),
+        (pd.DataFrame(X, columns=columns), "'energy'"),
+        (pd.DataFrame(X, columns=columns).convert_dtypes(), "'energy'"),
+        (pd.DataFrame(X, columns=columns).astype(object), "'energy'"),
+        (polars().DataFrame(X, schema=columns), "'energy'"),
+        (pa.table(dict(zip(columns, X.T, strict=True))), "'energy'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value, fault",
+    [(np.nan, "NaN"), (-np.inf, "infinity or a value too"), (1e39, r"infin.*dtype\('float32'\)")],
+)
+def test_numbers_that_are_not_finite_are_named(value, fault):
+    X = X_SRC.copy()
+    X[2, 1] = value
+    for (bad, column), (good, _) in zip(frames_of(X), frames_of(X_TGT), strict=True):
+        with pytest.raises(ValueError, match=f"X contains {fault}.* row 2 of X, column {column}"):
+            fitted(bad, X_tgt=good, dtype=np.float32)
+        with pytest.raises(ValueError, match=f"not valid: .*row 2 of X_tgt, column {column}"):
+            fitted(good, X_tgt=bad, dtype=np.float32)
+
+
+def test_numbers_that_are_not_finite_are_named_in_stacked_rows():
+    for row in (2, 3):
+        X = STACKED.copy()
+        X[row, 0] = np.nan
+        with pytest.raises(ValueError, match=f"X contains NaN, first in row {row} of X, column 0"):
+            fitted(X, sample_domain=DOMAIN)
+
+
+@pytest.mark.parametrize("word, fault", [("loud", "holds 'loud', no num"), (pd.NA, "contains NaN")])
+def test_words_among_features_are_named(word, fault):
+    X = X_SRC.astype(object)
+    X[2, 1] = word
+    frame = pd.DataFrame(X, columns=["pitch", "energy"])
+    for bad, column in ((X, "1"), (X.tolist(), "1"), (frame, "'energy'")):
+        with pytest.raises(
+            (TypeError, ValueError), match=f"X {fault}.* row 2 of X, column {column}"
+        ):
+            fitted(bad, X_tgt=X_TGT)
+
+
 def test_columns_in_another_order():
     X, X_tgt = pd.DataFrame(X_SRC, columns=["a", "b"]), pd.DataFrame(X_TGT, columns=["b", "a"])
     with pytest.raises(ValueError, match=r"The target is not valid: The feature names"):
@@ -275,16 +325,107 @@ def test_takes_target_looks_into_wrappers():
     assert not takes_target("passthrough") and not takes_target(None)
 
 
-@pytest.mark.parametrize("container", [list, pd.Series, lambda y: np.array(y, dtype=object)])
-def test_numbers_beside_strings_for_the_target_are_numbers_again(container):
-    y = container(["?", 1, 2, "?", 1])
-    domains = fitted(STACKED, y, sample_domain=DOMAIN, supervised=True)
-    assert domains.y_src.tolist() == [1, 2, 1]
+# Labels, and their fillers, in every container
 
 
-@pytest.mark.parametrize("row", [1, 2])
-def test_missing_labels_are_named_in_the_stacked_shape_too(row):
-    y = np.array(["?", "anger", "fear", "?", "anger"], dtype=object)
-    y[row] = np.nan
-    with pytest.raises(ValueError, match=r"1 missing label\(s\)"):
+def polars():
+    return pytest.importorskip("polars", reason="an optional container; make test installs it")
+
+
+def blank(y):
+    return [value is None for value in y]
+
+
+# By name: the container, and the fillers for target rows that it can hold beside text.
+CONTAINERS = {
+    "list": (list, "any"),
+    "tuple": (tuple, "any"),
+    "object array": (lambda y: np.array([*y, None], dtype=object)[:-1], "any"),
+    "object Series": (lambda y: pd.Series(y, dtype=object), "any"),
+    "categorical": (lambda y: pd.Series(pd.Categorical(y)), "any"),
+    "nullable": (lambda y: pd.Series(y).convert_dtypes(), "own"),
+    "of pyarrow": (lambda y: pd.Series(y).convert_dtypes(dtype_backend="pyarrow"), "own"),
+    "pyarrow": (pa.array, "own"),
+    "chunked": (lambda y: pa.chunked_array([y]), "own"),
+    "dictionary": (lambda y: pa.array(y).dictionary_encode(), "own"),
+    "scalars": (lambda y: list(pa.array(y)), "own"),
+    "polars": (lambda y: polars().Series(y), "own"),
+    "masked": (lambda y: np.ma.array(np.where(blank(y), y[1], y), mask=blank(y)), "own"),
+}
+
+
+@pytest.mark.parametrize("labels", [["anger", "fear", "anger"], [1, 2, 1], [True, False, True]])
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_labels_in_any_container_are_plain_and_fillers_do_not_count(name, labels):
+    container, kind = CONTAINERS[name]
+    fillers = [None, np.nan, pd.NA, pd.NaT, "?", -1] if kind == "any" else [None]
+    for filler in fillers:
+        y = container([filler, *labels[:2], filler, labels[2]])
+        y_src = fitted(STACKED, y, sample_domain=DOMAIN, supervised=True).y_src
+        assert type(y_src) is np.ndarray and y_src.dtype == np.array(labels).dtype
+        assert y_src.tolist() == labels
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_missing_label_is_named_by_its_row(name):
+    y = CONTAINERS[name][0]([None, "anger", "fear", None, None])
+    with pytest.raises(ValueError, match=r"1 missing label\(s\), the first in row 4 of X"):
         fitted(STACKED, y, sample_domain=DOMAIN, supervised=True)
+    with pytest.raises(ValueError, match=r"3 missing label\(s\), the first in row 0 of X"):
+        make_adaptation_pipeline(StandardScaler(), SVC()).fit(STACKED, y)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "datetime64[s]"])
+def test_missing_labels_in_an_array_of_numbers(dtype):
+    y = np.array([0, 0, 1]).astype(dtype)
+    y[1] = "NaT" if y.dtype.kind == "M" else np.nan
+    with pytest.raises(ValueError, match=r"1 missing label\(s\), the first in row 1 of X"):
+        fitted(X_SRC, y, X_TGT, supervised=True)
+
+
+def test_missing_groups_are_named():
+    with pytest.raises(ValueError, match=r"groups holds 1 missing .*the first in row 2 of X"):
+        Domains.of(STACKED, sample_domain=DOMAIN, groups=[None, "p", None, None, "q"])
+
+
+# Masks
+
+
+MASK = np.arange(10).reshape(5, 2) == 5  # row 2, column 1
+
+
+@pytest.mark.parametrize("wrap", [lambda X: X, list, Target], ids=["array", "list", "Target"])
+def test_masked_entries_are_named(wrap):
+    X = np.ma.array(STACKED, mask=MASK)
+    for name, args in (("X", (wrap(X), None, X_TGT)), ("X_tgt", (X_SRC, None, wrap(X)))):
+        with pytest.raises(ValueError, match=f"^{name} has masked .* row 2, column 1\\. NumPy"):
+            Domains.of(*args)
+
+
+def test_masked_numbers_of_domains():
+    with pytest.raises(ValueError, match=r"^sample_domain has masked entries, .* row 1\. NumPy"):
+        check_sample_domain(X_TGT, np.ma.array([0, -1], mask=[False, True]))
+
+
+def test_masked_arrays_that_hide_nothing_are_arrays():
+    X, y, X_tgt = fitted(*map(np.ma.array, (X_SRC, Y_SRC, X_TGT)), supervised=True)
+    assert {type(part) for part in (X, y, X_tgt)} == {np.ndarray}
+    assert check_sample_domain(X_TGT, np.ma.array([0, -1])).tolist() == [0, -1]
+
+
+# Frames of polars, and arrays of pyarrow
+
+
+def test_frames_of_polars_are_taken_apart_stacked_and_restored():
+    frame = polars().DataFrame(STACKED, schema=["a", "b"])
+    domains = split_domains(frame, sample_domain=DOMAIN)
+    assert domains.X_src.equals(polars().DataFrame(X_SRC, schema=["a", "b"]))
+    assert domains.restore().equals(frame)
+    assert domains.unstack(domains.stack()).X_tgt.equals(domains.X_tgt)
+
+
+@pytest.mark.parametrize("container", [pa.array, lambda rows: pa.chunked_array([rows])])
+def test_arrays_of_pyarrow_are_taken_apart_and_restored(container):
+    domains = split_domains(container(list("tabtc")), sample_domain=DOMAIN)
+    assert domains.X_src.to_pylist() == list("abc")
+    assert [value.as_py() for value in domains.restore()] == list("tabtc")

@@ -14,12 +14,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from skdidan.domains import Domains, open_target
-from skdidan.estimators import GroupedEstimator, check_finite, validate_domains
+from skdidan.domains import Domains
+from skdidan.estimators import GroupedEstimator, check_rows, validate_domains
 from skdidan.neural.batches import PairedBatches
 from skdidan.neural.monitoring import SOURCE, EpochScores, NetPredictions, check_monitor
 from skdidan.neural.networks import make_network
@@ -341,16 +341,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
 
     def _predictions(self, X: Any) -> NetPredictions:
         check_is_fitted(self)
-        X = validate_data(
-            self,
-            open_target(X),
-            reset=False,
-            allow_nd=True,
-            dtype=np.float32,
-            order="C",
-            ensure_all_finite="allow-nan",
-        )
-        check_finite(self, X)
+        X = check_rows(self, X, allow_nd=True, dtype=np.float32, padding=True)
         self._check_shape(X)
         return NetPredictions.of(self.net_, torch.tensor(X, device="cpu"))
 

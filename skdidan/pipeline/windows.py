@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdidan.audio.files import Segment, audio_span, channel_of, find_sound
 from skdidan.audio.rows import waveform_rows
-from skdidan.domains import Domains, check_missing, check_sample_domain, open_target, source_path
+from skdidan.domains import Domains, check_sample_domain, open_target, source_path
 from skdidan.estimators import GroupedEstimator
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipeline.pipelines import AdaptationPipeline
@@ -121,7 +121,6 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
     def _check_domains(self, domains: Domains) -> Domains:
         """Use each recording as a group if none are given, so that whole ones are held out."""
-        check_missing(domains.y_src, "y of the source")
         if domains.groups is None and _takes_groups(self.estimator):
             return replace(domains, groups=np.arange(domains.n_source))
         return domains

@@ -236,7 +236,8 @@ def _mixval(trial: Trial) -> float:
         partners = [random.choice(np.flatnonzero(is_partner[i])) for i in paired]
         mixed: Any = _MIX * rows[paired] + (1 - _MIX) * rows[partners]
         if hasattr(trial.target.inputs, "columns"):
-            mixed = type(trial.target.inputs)(mixed, columns=trial.target.inputs.columns)
+            frame = trial.target.inputs
+            mixed = type(frame)(dict(zip(frame.columns, mixed.T, strict=True)))
         consistency += np.mean(trial.target.classifier.predict(mixed) == predicted[paired])
     return consistency / 2
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, MultiTaskLasso
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skdidan.domains import Domains, open_target
-from skdidan.estimators import DomainEstimator, validate_domains
+from skdidan.domains import Domains
+from skdidan.estimators import DomainEstimator, check_rows, validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.reporting import warn_caller
 from skdidan.shallow.eigenproblems import power_of_two
@@ -104,7 +104,7 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
             shape (n_samples,).
         """
         check_is_fitted(self)
-        X = validate_data(self, open_target(X), reset=False)
+        X = check_rows(self, X)
         scores = X @ self.coef_.T + self.intercept_
         return scores if len(self.classes_) > 2 else scores[:, 1] - scores[:, 0]
 

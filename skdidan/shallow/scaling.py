@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,13 +12,22 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skdidan.domains import Domains, check_sample_domain, n_rows, open_target
-from skdidan.estimators import check_finite, validate_domains
+from skdidan.domains import (
+    Domains,
+    check_sample_domain,
+    is_missing,
+    n_rows,
+    open_target,
+    plain_labels,
+)
+from skdidan.estimators import check_finite, check_rows, validate_domains
 from skdidan.reporting import warn_caller
 
 __all__ = ["CorpusScaler"]
+
+_BLOCK = 2**20  # values scaled at once, 8 MiB
 
 
 def _gives_columns(scaler: CorpusScaler) -> bool:
@@ -237,15 +246,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If a new group is too small for statistics of its own.
         """
         check_is_fitted(self)
-        X = validate_data(
-            self,
-            open_target(X),
-            reset=False,
-            allow_nd=True,
-            dtype=(np.float64, np.float32),
-            ensure_all_finite="allow-nan",
-        )
-        check_finite(self, X)
+        X = check_rows(self, X, allow_nd=True, dtype=(np.float64, np.float32), padding=True)
         if X.ndim != self.ndim_:
             raise ValueError(f"X must have {self.ndim_} axes, as in fit; got shape {X.shape}.")
         if sample_domain is None:
@@ -256,11 +257,16 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         scaled, too_small = np.empty_like(X), []
         for (number, name), rows in _parts(numbers, _group_names(groups, len(X))).items():
             scaler = self.scalers_.get((corpora[number], name))
-            if scaler is None and _n_values(X[rows]) < 2:
+            if scaler is None and np.count_nonzero(~np.isnan(X[rows, 0])) < 2:
                 # Its own statistics would turn any single value into 0.
                 scaler = self.scalers_[corpora[number], None]
                 too_small.append(name)
-            scaled[rows] = _scale(scaler or self._statistics(X[rows]), X[rows])
+            scaler = scaler or self._statistics(X, rows)
+            for some, values in _blocks(X, rows):
+                with np.errstate(over="ignore"):  # reported below
+                    values = scaler.transform(values)
+                    scaled[some] = _unflat(values, X.shape)
+        check_finite(self, scaled, padding=True)
         if too_small:
             warn_caller(
                 f"The new groups {too_small} have one row each and are scaled by the statistics of "
@@ -272,12 +278,25 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _fit_corpora(self, X: NDArray[Any], numbers: NDArray[Any], names: NDArray[Any]) -> None:
         whole = _group_names(None, len(X))
         for key, rows in (_parts(numbers, whole) | _parts(numbers, names)).items():
-            self.scalers_[key] = self._statistics(X[rows])
+            self.scalers_[key] = self._statistics(X, rows)
 
-    def _statistics(self, X: NDArray[Any]) -> StandardScaler:
+    def _statistics(self, X: NDArray[Any], rows: list[int]) -> StandardScaler:
         scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
         # A global set_output concerns the output of CorpusScaler, not this inner step.
-        return scaler.set_output(transform="default").fit(_flat(X))
+        scaler.set_output(transform="default")
+        peaks = [np.nanmax(np.abs(values), axis=0) for _, values in _blocks(X, rows)]
+        # Powers of two change no digit, and squares of large or small numbers have no place.
+        exponent = np.frexp(np.max(peaks, axis=0))[1]
+        for _, values in _blocks(X, rows):
+            scaler.partial_fit(np.ldexp(values, -exponent))
+        if self.with_std:
+            is_constant = scaler.scale_ != np.sqrt(scaler.var_)
+            scaler.scale_ = np.where(is_constant, 1.0, np.ldexp(scaler.scale_, exponent))
+            with np.errstate(over="ignore", under="ignore"):
+                scaler.var_ = np.ldexp(scaler.var_, 2 * exponent)
+        if scaler.mean_ is not None:
+            scaler.mean_ = np.ldexp(scaler.mean_, exponent)
+        return scaler
 
     def _corpus(self, number: int | None) -> int:
         """Find the fitted corpus for a number in `sample_domain`; None means the target."""
@@ -322,7 +341,7 @@ def _group_names(groups: Any, n: int, parameter: str = "groups") -> NDArray[np.o
         return names
     if n_rows(groups) != n:
         raise ValueError(f"{parameter} must have one entry per row: {n_rows(groups)} != {n}.")
-    values = np.asarray(groups, dtype=object)
+    values = np.asarray(plain_labels(groups), dtype=object)
     if values.ndim != 1:
         raise ValueError(
             f"{parameter} must be one-dimensional, with one name per row; got shape "
@@ -330,8 +349,7 @@ def _group_names(groups: Any, n: int, parameter: str = "groups") -> NDArray[np.o
         )
     names[:] = values
     for row, name in enumerate(names):
-        # NaN differs from itself, but for the NA of pandas the comparison gives NA.
-        if name is None or type(name).__name__ == "NAType" or name != name:
+        if is_missing(name):
             raise ValueError(f"{parameter} must name a group for every row; row {row} has {name}.")
     return names
 
@@ -344,18 +362,17 @@ def _parts(numbers: NDArray[Any], names: NDArray[np.object_]) -> dict[tuple[int,
     return dict(parts)
 
 
-def _flat(X: NDArray[Any]) -> NDArray[Any]:
-    """Stack the frames of all spectrograms: (n * n_frames, n_bins)."""
-    return X if X.ndim == 2 else np.moveaxis(X, 1, -1).reshape(-1, X.shape[1])
+def _blocks(X: NDArray[Any], rows: list[int]) -> Iterator[tuple[list[int], NDArray[np.float64]]]:
+    """Yield some rows at a time, and their values in double precision, (n * n_frames, n_bins)."""
+    n = max(1, _BLOCK // X[0].size)
+    for start in range(0, len(rows), n):
+        some = rows[start : start + n]
+        values = X[some].astype(np.float64)
+        yield some, values if X.ndim == 2 else np.moveaxis(values, 1, -1).reshape(-1, X.shape[1])
 
 
-def _n_values(X: NDArray[Any]) -> int:
-    """Count the values of a feature without padding."""
-    return int(np.count_nonzero(~np.isnan(_flat(X)[:, 0])))
-
-
-def _scale(scaler: StandardScaler, X: NDArray[Any]) -> NDArray[Any]:
-    flat = scaler.transform(_flat(X))
-    if X.ndim == 2:
-        return flat
-    return np.moveaxis(flat.reshape(len(X), X.shape[2], X.shape[1]), -1, 1)
+def _unflat(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return values of `_blocks` in the shape of their rows."""
+    if len(shape) == 2:
+        return values
+    return np.moveaxis(values.reshape(-1, shape[2], shape[1]), -1, 1)

@@ -14,10 +14,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skdidan.domains import Domains, open_target
-from skdidan.estimators import DomainEstimator, validate_domains
+from skdidan.domains import Domains
+from skdidan.estimators import DomainEstimator, check_rows, validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.reporting import warn_caller
 from skdidan.shallow.eigenproblems import power_of_two
@@ -275,7 +275,7 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
 
     def _check_rows(self, X: Any) -> NDArray[Any]:
         check_is_fitted(self)
-        return validate_data(self, open_target(X), reset=False)
+        return check_rows(self, X)
 
     def _weigh(self, X_src: Any, y_src: Any, X_tgt: Any) -> NDArray[Any]:
         weighting = KMM() if self.weighting is None else clone(self.weighting, safe=False)
