@@ -123,7 +123,6 @@ class Domains:
             _check_not_empty(X, X_tgt)
             _check_not_marks(X, X_tgt)
             counts = [n_rows(X), 0 if X_tgt is None else n_rows(X_tgt)]
-            check_missing(names, "groups")
             return cls(X, plain_labels(y), X_tgt, np.repeat([_SOURCE, _TARGET], counts), names)
         if X_tgt is not None:
             raise ValueError(
@@ -137,10 +136,7 @@ class Domains:
         _check_not_empty(X, X_tgt, ": sample_domain marks no {} row")
         # Whatever stands for target rows is dropped first: it may have turned numbers into objects.
         y = None if y is None else plain_labels(take_rows(y, source))
-        names = None if names is None else names[source]
-        domains = cls(X, y, X_tgt, corpora[order], names, order)
-        check_missing(names, "groups", domains.places()[0])
-        return domains
+        return cls(X, y, X_tgt, corpora[order], None if names is None else names[source], order)
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.X_src, self.y_src, self.X_tgt))
@@ -300,39 +296,29 @@ def take_rows(X: Any, rows: NDArray[Any]) -> Any:
     return X[rows] if hasattr(X, "shape") else [X[row] for row in rows]
 
 
-def to_python(values: Any) -> Any:
-    """Return a list for an array of pyarrow or a list of its scalars; anything else unchanged."""
-    if hasattr(values, "to_pylist"):
-        return values.to_pylist()
-    if isinstance(values, list | tuple) and any(hasattr(value, "as_py") for value in values):
-        return [value.as_py() if hasattr(value, "as_py") else value for value in values]
-    return values
+def to_python(rows: Any) -> list[Any]:
+    """List rows, with scalars of pyarrow as objects of Python."""
+    return [row.as_py() if hasattr(row, "as_py") else row for row in rows]
 
 
 def open_target(X: Any, name: str = "X") -> Any:
-    """Return the content of a `Target`, and any other object; refuse masked entries."""
+    """Return the content of a `Target`, and any other object; refuse what a mask hides."""
     while isinstance(X, Target):
         X = X.X
-    return _without_mask(X, name)
-
-
-def _without_mask(values: Any, name: str) -> Any:
-    """Return an array without its mask; raise a ValueError if the mask hides any entry."""
-    parts = enumerate(values) if isinstance(values, list | tuple) else [(None, values)]
-    for row, part in parts:
+    for row, part in enumerate(X) if isinstance(X, list | tuple) else [(None, X)]:
         if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
-            first = np.argwhere(np.ma.getmaskarray(part))[0].tolist()
-            place = first if row is None else [row, *first]
+            place = np.argwhere(np.ma.getmaskarray(part))[0].tolist()
+            where = ", column ".join(map(str, place if row is None else [row, *place]))
             raise ValueError(
-                f"{name} has masked entries, the first in row {', column '.join(map(str, place))}. "
-                "NumPy would compute with the values below the mask: fill them, or drop the rows."
+                f"{name} has masked entries, the first in row {where}. NumPy would compute with "
+                "the values below the mask: fill them, or drop the rows."
             )
-    return np.asarray(values) if isinstance(values, np.ma.MaskedArray) else values
+    return np.asarray(X) if isinstance(X, np.ma.MaskedArray) else X
 
 
 def check_sample_domain(X: Any, sample_domain: ArrayLike) -> NDArray[np.int64]:
     """Check `sample_domain` and return it as an array of integers."""
-    corpora = plain_labels(np.asarray(_without_mask(sample_domain, "sample_domain")))
+    corpora = plain_labels(np.asarray(open_target(sample_domain, "sample_domain")))
     if corpora.ndim != 1 or corpora.dtype.kind not in "iuf":
         raise ValueError(
             "sample_domain must be a one-dimensional array of whole numbers, >= 0 for a source "
@@ -356,7 +342,8 @@ def plain_labels(labels: Any) -> Any:
     if labels is None or (isinstance(labels, np.ndarray) and labels.dtype.kind not in "OT"):
         return labels
     # By default, NaN among strings would become "nan", and a missing integer would make floats.
-    values = np.asarray(to_python(labels), dtype=object)
+    labels = to_python(labels) if isinstance(labels, list | tuple) else labels
+    values = np.asarray(labels, dtype=object)
     if values.ndim != 1:
         return labels
     for kind in (str, (Real, np.bool_)):

@@ -32,7 +32,6 @@ __all__ = [
     "DomainTransformer",
     "GroupedEstimator",
     "check_finite",
-    "check_labels",
     "check_rows",
     "validate_domains",
 ]
@@ -94,8 +93,10 @@ class DomainEstimator(BaseEstimator, ABC):
         return self
 
     def _fit_domains(self, domains: Domains) -> None:
-        if is_classifier(self):
-            check_labels(domains)
+        source, _ = domains.places()
+        if is_classifier(self):  # before any step runs
+            check_missing(domains.y_src, "y of the source", source)
+        check_missing(domains.groups, "groups", source)
         self._fit(self._check_domains(domains))
 
     @abstractmethod
@@ -264,10 +265,10 @@ def validate_domains(
     X, y, X_tgt = domains
     source, target = domains.places()
     checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "padding": padding}
-    options: dict[str, Any] = {"place": source, "reset": True, "min_samples": min_source, **checks}
+    options: dict[str, Any] = {"reset": True, "ensure_min_samples": min_source, **checks}
     if supervised:
-        check_labels(domains)
-        X, y = check_rows(estimator, X, y, **options)
+        check_missing(y, "y of the source", source)
+        X, y = check_rows(estimator, X, y, source, **options)
         check_classification_targets(y)
         classes = np.unique(y)
         if len(classes) < 2:
@@ -276,7 +277,7 @@ def validate_domains(
                 f"got one class: {classes.tolist()}."
             )
     else:
-        X, y = check_rows(estimator, X, **options), None
+        X, y = check_rows(estimator, X, place=source, **options), None
     if X_tgt is None and wants_target:
         warn_caller(
             f"{type(estimator).__name__} was fitted without a target and uses the source alone. "
@@ -284,85 +285,59 @@ def validate_domains(
             NoTargetWarning,
         )
     if X_tgt is not None:
-        X_tgt = _validate_target(estimator, X_tgt, X.shape[1:], {"place": target, **checks})
+        X_tgt = _validate_target(estimator, X_tgt, X.shape[1:], target, checks)
     return replace(domains, X_src=X, y_src=y, X_tgt=X_tgt)
-
-
-def check_labels(domains: Domains) -> None:
-    """Raise a ValueError that names the first source row without a label."""
-    check_missing(domains.y_src, "y of the source", domains.places()[0])
 
 
 def check_rows(
     estimator: Any,
     X: Any,
     y: Any = "no_validation",
-    *,
     place: Callable[[int], str] = _ROW,
-    reset: bool = False,
-    allow_nd: bool = False,
-    dtype: Any = np.float64,
     padding: bool = False,
-    min_samples: int = 1,
+    **checks: Any,
 ) -> Any:
     """Convert rows to an array of finite numbers by ``validate_data``; with y, return both.
 
-    An error names the first entry that is no finite number. With `padding`, frames of NaN may
-    follow the last frame of a spectrogram.
+    An error names the place of the first other entry. `padding` allows what `count_frames` does.
     """
     X = open_target(X)
+    checks = {"reset": False, "order": "C", "ensure_all_finite": False, **checks}
     try:
         with np.errstate(over="ignore"):  # numbers too large for the type become infinite
-            checked = validate_data(
-                estimator,
-                X,
-                y,
-                reset=reset,
-                allow_nd=allow_nd,
-                dtype=dtype,
-                order="C",
-                ensure_all_finite=False,
-                ensure_min_samples=min_samples,
-            )
+            checked = validate_data(estimator, X, y, **checks)
     except (TypeError, ValueError) as error:
         if (found := _first_word(X)) is None:
             raise
-        where, value = found
-        what = "contains NaN" if is_missing(value) else f"holds {reprlib.repr(value)}, no number,"
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"Input X {what} in {_name_entry(estimator, where, place)}: {error}") from error
-    rows = checked[0] if isinstance(checked, tuple) else checked
-    check_finite(estimator, rows, place, padding=padding)
+        raise kind(f"{_fault(estimator, *found, place)}: {error}") from error
+    check_finite(estimator, checked[0] if isinstance(checked, tuple) else checked, place, padding)
     return checked
 
 
 def check_finite(
-    estimator: Any,
-    rows: NDArray[Any],
-    place: Callable[[int], str] = _ROW,
-    *,
-    padding: bool = False,
+    estimator: Any, X: NDArray[Any], place: Callable[[int], str] = _ROW, padding: bool = False
 ) -> None:
-    """Raise a ValueError that names the first entry that is not finite, except for padding."""
-    has_frames = padding and rows.ndim == 3
+    """Raise a ValueError that names the first entry that is NaN, but no padding, or infinite."""
+    has_frames = padding and X.ndim == 3
     if has_frames:
-        count_frames(rows, place)
+        count_frames(X, place)
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(rows.sum()):  # which takes no memory
+        if np.isfinite(X.sum()):  # which takes no memory
             return
-    is_bad = np.isinf(rows) if has_frames else ~np.isfinite(rows)
+    is_bad = np.isinf(X) if has_frames else ~np.isfinite(X)
     if is_bad.any():
         entry = np.argwhere(is_bad)[0].tolist()
-        is_nan = np.isnan(rows[tuple(entry)])
-        what = "NaN" if is_nan else f"infinity or a value too large for {rows.dtype!r}"
+        is_nan = np.isnan(X[tuple(entry)])
+        what = "NaN" if is_nan else f"infinity or a value too large for {X.dtype!r}"
         raise ValueError(
-            f"Input X contains {what}, first in {_name_entry(estimator, entry, place)}. Drop these "
-            "rows, or replace the values, as by sklearn.impute.SimpleImputer."
+            f"{_fault(estimator, entry, what, place)}. Drop these rows, or replace the values, as "
+            "by sklearn.impute.SimpleImputer."
         )
 
 
-def _first_word(X: Any) -> tuple[list[int], Any] | None:
-    """Find the first entry of a table that is no number: its row and column, and the entry."""
+def _first_word(X: Any) -> tuple[list[int], str] | None:
+    """Find the first entry of a table that is no number: its row and column, and its text."""
     rows = np.asarray(X, dtype=object) if hasattr(X, "columns") else X
     is_array = isinstance(rows, np.ndarray) and rows.dtype.kind in "OSTU"
     for row, values in enumerate(rows if is_array or isinstance(rows, list | tuple) else ()):
@@ -370,30 +345,33 @@ def _first_word(X: Any) -> tuple[list[int], Any] | None:
             try:
                 float(value)
             except (TypeError, ValueError):
-                # Rows of a single entry, such as paths, make no table.
-                return ([row, *place], value) if place else None
+                return [row, *place], "NaN" if is_missing(value) else reprlib.repr(value)
     return None
 
 
-def _name_entry(estimator: Any, entry: list[int], place: Callable[[int], str]) -> str:
-    """Name the row and the column of an entry, or its bin and frame."""
-    row, *rest = entry
+def _fault(estimator: Any, entry: list[int], what: str, place: Callable[[int], str]) -> str:
+    """Say where an entry is that no estimator takes."""
+    axes = ["column"] if len(entry) == 2 else ["bin", "frame"]
+    where = [place(entry[0]), *map("{} {}".format, axes, entry[1:])]
     names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and len(rest) == 1:
-        return f"{place(row)}, column {names[rest[0]]!r}"
-    axes = ["column"] if len(rest) == 1 else ["bin", "frame"]
-    return ", ".join([place(row), *map("{} {}".format, axes, rest)])
+    if names is not None:
+        where[1] = f"column {names[entry[1]]!r}"
+    return f"Input X contains {what}, first in {', '.join(where)}"
 
 
 def _validate_target(
-    estimator: Any, X_tgt: Any, row_shape: tuple[int, ...], options: dict[str, Any]
+    estimator: Any,
+    X_tgt: Any,
+    row_shape: tuple[int, ...],
+    place: Callable[[int], str],
+    checks: dict[str, Any],
 ) -> NDArray[Any]:
     try:
         X_tgt = X_tgt if hasattr(X_tgt, "shape") else np.asarray(X_tgt)
         shape = X_tgt.shape[1:]
-        has_equal_bins = options["padding"] and len(shape) == 2 and shape[:1] == row_shape[:-1]
+        has_equal_bins = checks["padding"] and len(shape) == 2 and shape[:1] == row_shape[:-1]
         if shape == row_shape or has_equal_bins:
-            return check_rows(estimator, X_tgt, **options)
+            return check_rows(estimator, X_tgt, place=place, **checks)
     except ValueError as error:
         raise ValueError(f"The target is not valid: {error}") from error
     raise ValueError(

@@ -13,7 +13,13 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skdidan import NoTargetWarning, Target, make_adaptation_pipeline, split_domains
+from skdidan import (
+    DIDANClassifier,
+    NoTargetWarning,
+    Target,
+    make_adaptation_pipeline,
+    split_domains,
+)
 from skdidan.domains import (
     Domains,
     check_sample_domain,
@@ -282,7 +288,9 @@ def test_numbers_that_are_not_finite_are_named_in_stacked_rows():
             fitted(X, sample_domain=DOMAIN)
 
 
-@pytest.mark.parametrize("word, fault", [("loud", "holds 'loud', no num"), (pd.NA, "contains NaN")])
+@pytest.mark.parametrize(
+    "word, fault", [("loud", "contains 'loud', first"), (pd.NA, "contains NaN, first")]
+)
 def test_words_among_features_are_named(word, fault):
     X = X_SRC.astype(object)
     X[2, 1] = word
@@ -385,7 +393,8 @@ def test_missing_labels_in_an_array_of_numbers(dtype):
 
 def test_missing_groups_are_named():
     with pytest.raises(ValueError, match=r"groups holds 1 missing .*the first in row 2 of X"):
-        Domains.of(STACKED, sample_domain=DOMAIN, groups=[None, "p", None, None, "q"])
+        groups = [None, "p", None, None, "q"]
+        DIDANClassifier().fit(STACKED, list("tabtc"), sample_domain=DOMAIN, groups=groups)
 
 
 # Masks

@@ -1,6 +1,7 @@
 """Functionals: closed forms for tones and noise, odd clips, and openSMILE behind its extra."""
 
 import importlib
+import locale
 import sys
 import warnings
 
@@ -228,7 +229,9 @@ def test_scikit_learn_manners():
 
 @pytest.mark.parametrize("method", ["fit", "transform"])
 def test_parameters_are_checked(method):
-    with pytest.raises(ValueError, match=r"feature_set must be one of \('light', .*; got 'lite'"):
+    with pytest.raises(
+        ValueError, match=r"feature_set must be one of \['ComParE', .*'light'\]; got 'lite'"
+    ):
         getattr(Functionals("lite"), method)([noise()])
     with pytest.raises(ValueError, match="sample_rate must be at least 8000; got 4000"):
         getattr(Functionals(sample_rate=4000), method)([noise()])
@@ -246,6 +249,15 @@ def test_missing_opensmile_names_the_cure(monkeypatch):
         functionals.transform([noise()])
     with pytest.raises(ImportError, match=r"feature_set='eGeMAPSv02' needs the opensmile package"):
         functionals.get_feature_names_out()
+
+
+def test_a_locale_with_decimal_commas_is_refused(monkeypatch):
+    """A crash otherwise: openSMILE reads its settings by the locale."""
+    pytest.importorskip("opensmile", reason="an extra")
+    monkeypatch.setattr(locale, "localeconv", lambda: {"decimal_point": ","})
+    with pytest.raises(ValueError, match=r"which has ',': call locale\.setlocale\(locale\.LC_NUM"):
+        Functionals("eGeMAPSv02").transform([noise()])
+    Functionals().transform([noise()])
 
 
 def test_light_set_does_not_import_opensmile(monkeypatch):

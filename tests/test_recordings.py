@@ -1,15 +1,19 @@
 """Rows of recordings: which kinds there are, their values, and errors of single waveforms."""
 
+import io
 import os
 import pickle
 import re
 import warnings
+from array import array
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import soundfile
+import torch
 from sklearn.base import clone
 
 from skdidan import AudioLoader, Segment, Target, read_audio
@@ -17,6 +21,10 @@ from skdidan.audio.recordings import AudioTransformer, AudioWarning
 from skdidan.audio.rows import BadRow, read_rows, waveform_rows
 
 RATE = 16_000
+
+
+def polars():
+    return pytest.importorskip("polars", reason="an optional container; make test installs it")
 
 
 def tone(frequency=440.0, seconds=0.5, rate=RATE, amplitude=0.5):
@@ -62,6 +70,16 @@ class Sums(AudioTransformer):
         Target,
         lambda paths: [Path(path) for path in paths],
         lambda paths: np.array(paths, dtype=object)[:, None],
+        lambda paths: pd.Series(paths, dtype=object),
+        lambda paths: pd.Series(paths, dtype="string"),
+        lambda paths: pd.Series(paths, dtype="string[pyarrow]"),
+        lambda paths: pd.Series(paths, dtype="category"),
+        pa.array,
+        lambda paths: pa.chunked_array([paths]),
+        lambda paths: list(pa.array(paths)),
+        lambda paths: pa.table({"file": paths}),
+        lambda paths: polars().Series(paths),
+        lambda paths: polars().DataFrame({"file": paths}),
     ],
 )
 def test_every_container_of_paths(container):
@@ -76,8 +94,9 @@ def test_entries_of_a_folder_become_their_paths(tmp_path):
 
 
 def test_paths_of_bytes_are_refused():
-    with pytest.raises(TypeError, match=r"path must be a str .*; got b'b\.wav'\. os\.fsdecode"):
-        waveform_rows(["a.wav", b"b.wav"])
+    for X in (["a.wav", b"b.wav"], np.array([b"a.wav", b"b.wav"])[::-1]):
+        with pytest.raises(TypeError, match=r"Row [01] is of type bytes_?: .*; os\.fsdecode"):
+            waveform_rows(X)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +147,7 @@ def test_paths_mixed_with_anything_are_refused(odd):
 @pytest.mark.parametrize("row", [np.ones((4, 2)), 1.0])
 def test_waveform_needs_one_axis(row):
     with pytest.raises(TypeError, match=r"waveform in row 1 must have one axis.*got shape"):
-        waveform_rows([np.ones(4), row])
+        waveform_rows([np.ones(4), row, np.ones(4)])
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint16, bool, complex, object])
@@ -239,6 +258,33 @@ def test_silent_rows_are_reported_once_by_their_numbers(recwarn):
     assert (str(sent), sent.rows) == (str(warning), warning.rows)
 
 
+class Ratios(Sums):
+    """Two features, of which the second has no value for a single sample."""
+
+    def get_feature_names_out(self, input_features=None):
+        return np.array(["level", "ratio"], dtype=object)
+
+    def _converter(self):
+        return lambda waveform: np.array([waveform[0], 0.5 if len(waveform) > 1 else np.nan])
+
+
+@pytest.mark.parametrize("kind", ["waveform", "file", "segment"])
+def test_features_that_are_not_finite_are_a_fault_of_their_recording(tmp_path, kind):
+    rows, name = [np.array([0.25]), np.array([0.1, 0.5])], r"The waveform in row 0"
+    if kind != "waveform":
+        rows = [write(tmp_path / f"{n}.wav", row) for n, row in enumerate(rows)]
+        name = r"The audio file '.*0\.wav'"
+    if kind == "segment":
+        rows[0] = Segment(rows[0], 0, 1 / RATE)
+    fault = rf"{name}.* gives 1 of 2 features that are not finite, the first 'ratio'"
+    for memory in (None, tmp_path / "memory"):
+        with pytest.raises(ValueError, match=fault):
+            Ratios(memory=memory).transform(rows)
+        with pytest.warns(AudioWarning, match=f"1 of 2 rows .* by silence. {fault}") as caught:
+            values = Ratios(on_error="warn", memory=memory).transform(rows)
+        assert caught[0].message.rows == [0] and np.isfinite(values).all()
+
+
 def test_a_transformer_without_a_converter_is_named():
     class Unfinished(Sums):
         _converter = AudioTransformer._converter
@@ -318,9 +364,89 @@ def test_rows_need_an_order(unordered):
         waveform_rows(unordered)
 
 
-def test_pairs_of_waveform_and_rate_are_refused():
-    with pytest.raises(TypeError, match=r"Row 0 is a pair \(waveform, sample rate\)"):
-        waveform_rows([(tone(440), 16_000)])
+SOUND = np.linspace(-0.5, 0.5, 8, dtype=np.float32)
+CODED = (SOUND * 32767).astype(np.int16)
+# How other libraries hand over a recording: the row, and the error with its cure.
+MISFITS = {
+    "soundfile": ((SOUND, 16_000), "a pair of a waveform and its sample rate: pass the wav"),
+    "scipy": ((16_000, CODED), "a pair of a waveform and its sample rate: pass the wav"),
+    "torchaudio": (
+        (torch.tensor(SOUND)[None], 16_000),
+        "a pair of a waveform and its sample rate: pass the wav",
+    ),
+    "datasets": ({"array": SOUND, "sampling_rate": 16_000, "path": "a.wav"}, "a dict: pass its"),
+    "undecoded": ({"bytes": b"RIFF", "path": None}, "a dict: pass its path, or its array"),
+    "struct": (pa.scalar({"bytes": b"RIFF", "path": "a.wav"}), "a dict: pass its path"),
+    "file": (io.BytesIO(b"RIFF"), "of type BytesIO: pass the path of a file on disk, or the dec"),
+    "bytes": (b"RIFF", "of type bytes: pass the path of a file on disk, or the decoded wave"),
+    "bytearray": (bytearray(b"RIFF"), "of type bytearray: pass the path"),
+    "view": (memoryview(CODED), "of type memoryview: pass the path"),
+    "binary": (pa.scalar(b"RIFF"), "of type bytes: pass the path"),
+}
+PARTS = {
+    "segment": (("a.wav", 0.0, 0.5), r"a tuple \(file, start, end\): pass skdidan.Segment\(file,"),
+    "start": (("a.wav", pd.Timedelta(0)), r"a tuple \(file, start, end\): pass skdidan.Segment"),
+    "table": ((0, "a.wav", "anger"), r"a tuple \(file, start, end\): pass skdidan.Segment"),
+    "paths": (["a.wav", "b.wav"], "a list of paths: pass one path per row"),
+}
+
+
+@pytest.mark.parametrize("kind", MISFITS | PARTS)
+def test_other_forms_of_a_recording_are_named_with_the_cure(kind):
+    row, match = (MISFITS | PARTS)[kind]
+    others = ["b.wav", "c.wav"] if kind in PARTS else [SOUND, SOUND]
+    with pytest.raises(TypeError, match=f"^Row 1 is {match}"):
+        waveform_rows([others[0], row, others[1]])
+    if kind in MISFITS and not isinstance(row, dict) and not hasattr(row, "as_py"):
+        with pytest.raises(
+            TypeError, match=f"one path or waveform per row; got one alone, {match}"
+        ):
+            waveform_rows(row)
+
+
+def test_a_segmented_index_is_named():
+    levels = [["a.wav", "b.wav"], pd.to_timedelta(["0s", "1s"]), pd.to_timedelta(["1s", "2s"])]
+    with pytest.raises(TypeError, match=r"Row 0 is a tuple \(file, start, end\): .*Segment"):
+        waveform_rows(pd.MultiIndex.from_arrays(levels, names=["file", "start", "end"]))
+
+
+@pytest.mark.parametrize("row", [pa.py_buffer(b"RIFF"), object(), None])
+def test_rows_of_other_types_are_never_heard(row):
+    with pytest.raises(TypeError, match=r"Row 1 is of type .*; it must be a path, or an arr"):
+        waveform_rows([SOUND, row])
+
+
+@pytest.mark.parametrize(
+    "row, cure",
+    [
+        (torch.tensor(SOUND)[None], r"row\.mean\(axis=0\)\."),
+        (np.stack([SOUND, SOUND], axis=1), r"row\.mean\(axis=1\)\."),
+    ],
+)
+def test_channels_are_to_be_averaged(row, cure):
+    with pytest.raises(TypeError, match=rf"row 1 must have one axis.*Average the channels: {cure}"):
+        waveform_rows([SOUND, row])
+
+
+@pytest.mark.parametrize("row", [[[0.1], [0.1, 0.2]], torch.ones(2, requires_grad=True)])
+def test_rows_that_make_no_array_are_named(row):
+    with pytest.raises(TypeError, match="Row 1 is no waveform, since it makes no array: "):
+        waveform_rows([SOUND, row])
+
+
+@pytest.mark.parametrize(
+    "row", [SOUND.tolist(), tuple(SOUND), array("f", SOUND), torch.tensor(SOUND), pd.Series(SOUND)]
+)
+def test_samples_in_any_container_are_a_waveform(row):
+    np.testing.assert_array_equal(waveform_rows([SOUND, row])[1], SOUND)
+
+
+def test_masked_samples_are_named():
+    masked = np.ma.array(SOUND, mask=SOUND > 0.3)
+    for X in ([SOUND, masked], np.ma.stack([np.ma.array(SOUND), masked])):
+        with pytest.raises(ValueError, match="X has masked entries, the first in row 1, column 6"):
+            waveform_rows(X)
+    np.testing.assert_array_equal(waveform_rows([np.ma.array(SOUND)])[0], SOUND)
 
 
 def test_rows_that_can_be_read_once_are_refused():

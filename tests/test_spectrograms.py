@@ -9,7 +9,16 @@ import soundfile
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from skdidan import MFCC, AudioLoader, LogMelSpectrogram, Spectrogram, Target, padding
+from skdidan import (
+    MFCC,
+    AudioLoader,
+    Functionals,
+    LogMelSpectrogram,
+    Spectrogram,
+    Target,
+    padding,
+)
+from skdidan.audio import stft
 from skdidan.audio.recordings import AudioWarning
 
 RATE = 16_000
@@ -345,6 +354,16 @@ def test_a_recording_of_less_than_a_transform_is_padded_to_one(transformer):
         X[:1, :, :4], transformer(duration=512 / RATE).transform([np.eye(3)[0]])
     )
     assert np.isnan(X[0, :, 4:]).all()
+
+
+@pytest.mark.parametrize("cls", [Spectrogram, LogMelSpectrogram, MFCC, Functionals])
+def test_without_a_folder_for_the_cache_of_numba_the_cure_is_named(monkeypatch, clips, cls):
+    def fail(name):
+        raise RuntimeError("cannot cache function '_localmax': no locator available for file")
+
+    monkeypatch.setattr(stft.importlib, "import_module", fail)
+    with pytest.raises(ImportError, match="variable NUMBA_CACHE_DIR to a folder that can be wr"):
+        cls().transform(clips)
 
 
 def test_padding_of_more_than_memory_is_refused(monkeypatch, clips):

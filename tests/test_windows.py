@@ -345,7 +345,8 @@ def test_several_sources_are_scaled_each_by_itself(task):
     Z = classifier.estimator_[:-1].transform(flat, sample_domain=numbers)
     for number in (0, 1, -1):
         rows = numbers == number
-        np.testing.assert_allclose(Z[rows], StandardScaler().fit_transform(F[rows]), atol=1e-5)
+        expected = StandardScaler().fit_transform(F[rows].astype(np.float64))
+        np.testing.assert_allclose(Z[rows], expected, atol=1e-5)
 
 
 def with_pause(row, start=3200, length=6400):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import locale
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from scipy.fft import dct, next_fast_len
 
 from skdidan.audio.recordings import AudioTransformer
+from skdidan.audio.stft import load_librosa
+from skdidan.parameters import check_option
 
 __all__ = ["Functionals"]
 
@@ -219,6 +222,12 @@ def _make_smile(feature_set: str) -> Any:
             f"feature_set={feature_set!r} needs the opensmile package, whose licence is for "
             "research: pip install skdidan[opensmile]"
         ) from error
+    point = locale.localeconv()["decimal_point"]
+    if point != ".":
+        raise ValueError(
+            f"openSMILE reads its numbers, which have a point, by the locale, which has {point!r}: "
+            "call locale.setlocale(locale.LC_NUMERIC, 'C') first."
+        )
     return opensmile.Smile(
         feature_set=opensmile.FeatureSet[_OPENSMILE_SETS[feature_set]],
         feature_level=opensmile.FeatureLevel.Functionals,
@@ -321,14 +330,13 @@ class Functionals(AudioTransformer):
         if self.feature_set != "light":
             smile = _make_smile(self.feature_set)
             return partial(_smile_row, smile=smile, sample_rate=self.sample_rate)
+        load_librosa()
         _, _, n_fft = _frame_lengths(self.sample_rate)
         bank = librosa.filters.mel(sr=self.sample_rate, n_fft=n_fft, n_mels=_N_MELS)
         return partial(_light, sample_rate=self.sample_rate, bank=bank)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        options = ("light", *_OPENSMILE_SETS)
-        if self.feature_set not in options:
-            raise ValueError(f"feature_set must be one of {options}; got {self.feature_set!r}.")
+        check_option("feature_set", self.feature_set, ["light", *_OPENSMILE_SETS])
         if self.sample_rate < _MIN_RATE:
             raise ValueError(f"sample_rate must be at least {_MIN_RATE}; got {self.sample_rate}.")

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdidan.audio.cache import RowCache, make_cache_folder
 from skdidan.audio.cropping import Window
-from skdidan.audio.rows import BadRow, read_rows, waveform_rows
+from skdidan.audio.rows import BadRow, read_rows, row_name, waveform_rows
 from skdidan.parameters import check_count, check_option
 from skdidan.reporting import warn_caller
 
@@ -168,6 +168,8 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         )
         with closing(results):
             for number, row in zip(rows, finish(results), strict=True):
+                if not isinstance(row, BadRow) and not np.isfinite(row).all():
+                    row = BadRow(number, self._not_finite(row_name(rows[number], number), row))
                 if not isinstance(row, BadRow):
                     features[number] = row
                     store(number, row)
@@ -190,6 +192,16 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
                 f"{' '.join(list(bad.values())[:_N_NAMED])}{rest}"
             )
             warn_caller(AudioWarning(message, list(bad)))
+
+    def _not_finite(self, recording: str, row: NDArray[Any]) -> ValueError:
+        """Return the error for features of a recording that are NaN or infinite."""
+        bad = np.flatnonzero(~np.isfinite(row))
+        names: Any = getattr(self, "get_feature_names_out", list)()
+        first = repr(names[bad[0]]) if len(names) == np.size(row) else f"number {bad[0]}"
+        return ValueError(
+            f"{recording} gives {len(bad)} of {np.size(row)} features that are not finite, the "
+            f"first {first}. It may hold next to no sound."
+        )
 
     def _check_parameters(self) -> None:
         check_count("sample_rate", self.sample_rate)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import reprlib
 import warnings
+from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,9 +19,9 @@ from tqdm import tqdm
 
 from skdidan.audio.cropping import Window
 from skdidan.audio.files import Segment, check_path, convert_window, read_window
-from skdidan.domains import open_target
+from skdidan.domains import open_target, to_python
 
-__all__ = ["BadRow", "read_rows", "waveform_rows"]
+__all__ = ["BadRow", "read_rows", "row_name", "waveform_rows"]
 
 _INTEGERS = ("uint8", "int8", "int16", "int32")
 _LARGEST_BATCH = 32  # rows in a task
@@ -38,39 +41,77 @@ def waveform_rows(X: Any) -> list[Any]:
     X = open_target(X)
     if isinstance(X, (Set, Mapping)):
         raise TypeError(f"X must be a list or an array; a {type(X).__name__} has no order of rows.")
+    if kind := _misfit(X, alone=True):
+        raise TypeError(f"X must hold one path or waveform per row; got one alone, {kind}.")
     if isinstance(X, Iterator):
         raise TypeError(f"X must be a list or an array; got {X!r}. Pass list(X).")
-    if isinstance(X, (str, bytes, os.PathLike)) or not hasattr(X, "__len__"):
+    if isinstance(X, (str, os.PathLike)) or not hasattr(X, "__len__"):
         raise TypeError(f"X must hold one path or waveform per row; got {X!r} alone. Pass [{X!r}].")
     if hasattr(X, "shape"):
         X = np.asarray(X)
         if X.ndim == 2 and X.shape[1] == 1 and X.dtype.kind in "OUT":
             X = X[:, 0]
-        if (X.ndim, X.dtype.kind) not in {(1, "O"), (1, "U"), (1, "T"), *((2, k) for k in "iuf")}:
+        if (X.ndim, X.dtype.kind) not in {*((1, k) for k in "OSTU"), *((2, k) for k in "iuf")}:
             raise TypeError(
                 "X must be an array of paths, shape (n,), or of waveforms, shape (n, n_samples); "
-                f"got shape {X.shape} and dtype {X.dtype}."
+                f"got shape {X.shape} and dtype {X.dtype}. Pass only the column of the paths, or "
+                "average the channels."
             )
-    if not len(X):
+    rows = to_python(X)
+    if not rows:
         raise ValueError("X has 0 sample(s), at least one path or waveform is needed.")
-    is_path = [isinstance(row, (str, bytes, os.PathLike)) for row in X]
+    for n, row in enumerate(rows):
+        if kind := _misfit(row):
+            raise TypeError(f"Row {n} is {kind}.")
+    is_path = [isinstance(row, (str, os.PathLike)) for row in rows]
     if all(is_path):
         # Entries of os.scandir cannot be sent to other processes, but their paths can.
-        return [row if isinstance(row, Segment) else check_path("path", row) for row in X]
+        return [row if isinstance(row, Segment) else check_path("path", row) for row in rows]
     if any(is_path):
         odd = is_path.index(False)
-        raise TypeError(f"X holds paths, but row {odd} is not one: {list(X)[odd]!r}.")
-    return [_as_waveform(row, n) for n, row in enumerate(X)]
+        raise TypeError(f"X holds paths, but row {odd} is not one: {reprlib.repr(rows[odd])}.")
+    return [_as_waveform(row, n) for n, row in enumerate(rows)]
+
+
+def _misfit(row: Any, *, alone: bool = False) -> str | None:
+    """Name a usual form of a recording that is neither a path nor a waveform, and the cure."""
+    if isinstance(row, Mapping):
+        return "a dict: pass its path, or its array alone, at the sample_rate of the transformer"
+    if isinstance(row, (bytes, bytearray, memoryview)) or hasattr(row, "read"):
+        return (
+            f"of type {type(row).__name__}: pass the path of a file on disk, or the decoded "
+            "waveform; os.fsdecode makes a path of bytes"
+        )
+    parts = row[:3] if isinstance(row, (list, tuple)) else ()
+    is_path = [isinstance(part, (str, os.PathLike)) for part in parts]
+    if any(is_path) and not alone:
+        if all(is_path):
+            return f"a {type(row).__name__} of paths: pass one path per row"
+        return "a tuple (file, start, end): pass skdidan.Segment(file, start, end)"
+    if is_path == [False] * 2 and sum(isinstance(part, Real) for part in parts) == 1:
+        return (
+            "a pair of a waveform and its sample rate: pass the waveform alone, at the sample_rate "
+            "of the transformer"
+        )
+    return None
 
 
 def _as_waveform(row: Any, n: int) -> NDArray[Any]:
-    if isinstance(row, tuple) and len(row) == 2 and np.ndim(row[1]) == 0 < np.ndim(row[0]):
-        raise TypeError(f"Row {n} is a pair (waveform, sample rate); pass the waveform alone.")
-    waveform = np.asarray(row)
-    if waveform.ndim != 1:
+    # NumPy takes the bytes of any other object with a buffer for samples of 8 bits.
+    if not (hasattr(row, "__array__") or isinstance(row, (list, tuple, array, Real))):
         raise TypeError(
-            f"The waveform in row {n} must have one axis, (n_samples,); got shape "
-            f"{waveform.shape}. Average the channels first."
+            f"Row {n} is of type {type(row).__name__}; it must be a path, or an array or list of "
+            "samples."
+        )
+    try:
+        waveform = np.asarray(row)
+    except (RuntimeError, TypeError, ValueError) as error:  # of tensors, or ragged lists
+        raise TypeError(f"Row {n} is no waveform, since it makes no array: {error}") from error
+    if waveform.ndim != 1:
+        shape = waveform.shape
+        cure = f"Average the channels: row.mean(axis={np.argmin(shape)})." if shape else ""
+        raise TypeError(
+            f"The waveform in row {n} must have one axis, (n_samples,); got shape {shape}. {cure}"
         )
     if waveform.dtype.kind != "f" and waveform.dtype.name not in _INTEGERS:
         raise TypeError(
@@ -78,6 +119,13 @@ def _as_waveform(row: Any, n: int) -> NDArray[Any]:
             f"Pass floats within [-1, 1] or one of {', '.join(_INTEGERS)}."
         )
     return waveform
+
+
+def row_name(row: Any, number: int) -> str:
+    """Name a row in errors."""
+    if isinstance(row, np.ndarray):
+        return f"The waveform in row {number}"
+    return f"The audio file {row if isinstance(row, Segment) else repr(row)}"
 
 
 def read_rows(
@@ -119,7 +167,7 @@ def _apply(
     """Return ``function(waveform)``, or a `BadRow` if the row cannot be read."""
     try:
         if isinstance(row, np.ndarray):
-            waveform = convert_window(row, f"The waveform in row {number}", window)
+            waveform = convert_window(row, row_name(row, number), window)
         else:
             waveform = read_window(row, sample_rate, window)
     except (OSError, ValueError) as error:

@@ -14,7 +14,7 @@ from scipy.signal import get_window
 
 from skdidan.audio.cropping import Window
 from skdidan.audio.recordings import AudioTransformer
-from skdidan.audio.stft import count_stft_frames, stft_power
+from skdidan.audio.stft import count_stft_frames, load_librosa, stft_power
 from skdidan.padding import join_rows
 from skdidan.parameters import check_count, check_option, check_positive
 
@@ -54,6 +54,7 @@ class _DecibelSpectrogram(AudioTransformer):
         self.verbose = verbose
 
     def _converter(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        load_librosa()
         taper = librosa.util.pad_center(get_window("hann", self.win_length), size=self.n_fft)
         return partial(self._convert, taper=taper, bank=self._filter_bank())
 

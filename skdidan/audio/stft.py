@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft
 
-__all__ = ["count_stft_frames", "stft_power"]
+__all__ = ["count_stft_frames", "load_librosa", "stft_power"]
 
 _N_TOGETHER = 64  # frames per Fourier transform: few enough to stay in the processor's cache
 
@@ -40,3 +42,14 @@ def stft_power(
         np.abs(rfft(frames[together] * taper).astype(np.complex64), out=power[together])
     power *= power
     return power
+
+
+def load_librosa() -> None:
+    """Load librosa, which is imported lazily; an error says where numba looks for its cache."""
+    try:
+        importlib.import_module("librosa.util.utils")
+    except RuntimeError as error:
+        raise ImportError(
+            "librosa cannot be loaded, since numba has no folder for its cache. Set the "
+            "environment variable NUMBA_CACHE_DIR to a folder that can be written to."
+        ) from error

@@ -14,14 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdidan.domains import (
-    Domains,
-    check_sample_domain,
-    is_missing,
-    n_rows,
-    open_target,
-    plain_labels,
-)
+from skdidan.domains import Domains, check_missing, check_sample_domain, n_rows, open_target
 from skdidan.estimators import check_finite, check_rows, validate_domains
 from skdidan.reporting import warn_caller
 
@@ -341,16 +334,14 @@ def _group_names(groups: Any, n: int, parameter: str = "groups") -> NDArray[np.o
         return names
     if n_rows(groups) != n:
         raise ValueError(f"{parameter} must have one entry per row: {n_rows(groups)} != {n}.")
-    values = np.asarray(plain_labels(groups), dtype=object)
+    check_missing(groups, parameter)
+    values = np.asarray(groups, dtype=object)
     if values.ndim != 1:
         raise ValueError(
             f"{parameter} must be one-dimensional, with one name per row; got shape "
             f"{values.shape}. Join several names of a row into one string."
         )
     names[:] = values
-    for row, name in enumerate(names):
-        if is_missing(name):
-            raise ValueError(f"{parameter} must name a group for every row; row {row} has {name}.")
     return names
 
 
