@@ -244,7 +244,7 @@ def _locate(files: Sequence[Any], root: Any, where: str) -> list[Any]:
     found = {path: find_path(path, folder) for path in dict.fromkeys(paths)}
     absent = [path for path, file in found.items() if file is None or not os.path.isfile(file)]
     if absent:
-        joined = [os.path.join(folder, path) for path in absent[:3]]
+        joined = [str(Path(folder, path)) for path in absent[:3]]
         raise FileNotFoundError(
             f"{len(absent)} of {len(found)} files of {where} do not exist{examples(joined)}. "
             f"Relative paths start from root.{explain_absence(absent[0], folder)}"
