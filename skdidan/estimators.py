@@ -353,8 +353,8 @@ def _fault(estimator: Any, entry: list[int], what: str, place: Callable[[int], s
     """Say where an entry is that no estimator takes."""
     axes = ["column"] if len(entry) == 2 else ["bin", "frame"]
     where = [place(entry[0]), *map("{} {}".format, axes, entry[1:])]
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is not None:
+    names = getattr(estimator, "feature_names_in_", ())
+    if len(entry) == 2 and entry[1] < len(names):
         where[1] = f"column {names[entry[1]]!r}"
     return f"Input X contains {what}, first in {', '.join(where)}"
 

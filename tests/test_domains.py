@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skdidan import (
+    CorpusScaler,
     DIDANClassifier,
     NoTargetWarning,
     Target,
@@ -294,6 +295,15 @@ def test_words_among_features_are_named(word, fault):
             (TypeError, ValueError), match=f"X {fault}.* row 2 of X, column {column}"
         ):
             fitted(bad, X_tgt=X_TGT)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("X", [["a.wav", "b.wav"], [["a", "b", "loud"]]])
+def test_words_in_place_of_the_columns_of_fit_are_named(X):
+    frames = (pd.DataFrame(rows, columns=["pitch", "energy"]) for rows in (X_SRC, X_TGT))
+    scaler = CorpusScaler().fit(next(frames), X_tgt=next(frames))
+    with pytest.raises(ValueError, match=r"Input X contains 'a.*', first in row 0 of X"):
+        scaler.transform(X)
 
 
 def test_columns_in_another_order():
