@@ -24,8 +24,8 @@ _N_NAMED = 5
 class AudioWarning(UserWarning):
     """Some recordings could not be used and were replaced by silence.
 
-    They are missing, corrupt, empty or silent, or hold NaN, as may their features. A method that takes a source and a
-    target warns of each separately.
+    They are missing, corrupt, empty or silent, or hold NaN, as may their features. A method that
+    takes a source and a target warns of each separately.
 
     Parameters
     ----------
