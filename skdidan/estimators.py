@@ -298,10 +298,10 @@ def check_rows(
     An error names the place of the first other entry. `padding` allows what `count_frames` does.
     """
     X = open_target(X)
-    checks = {"reset": False, "order": "C", "ensure_all_finite": False, **checks}
+    checks = {"reset": False, "dtype": np.float64, "order": "C", **checks}
     try:
         with np.errstate(over="ignore"):  # numbers too large for the type become infinite
-            checked = validate_data(estimator, X, *y, **checks)
+            checked = validate_data(estimator, X, *y, ensure_all_finite=False, **checks)
     except (TypeError, ValueError) as error:
         if (found := _first_word(X)) is None:
             raise

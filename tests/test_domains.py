@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skdidan import (
+    JDAR,
     CorpusScaler,
     DIDANClassifier,
     NoTargetWarning,
@@ -286,11 +287,22 @@ def test_numbers_that_are_not_finite_are_named_in_stacked_rows():
 @pytest.mark.parametrize(
     "word, fault", [("loud", "contains 'loud', first"), (pd.NA, "contains NaN, first")]
 )
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_words_among_features_are_named(word, fault):
     X = X_SRC.astype(object)
     X[2, 1] = word
-    frame = pd.DataFrame(X, columns=["pitch", "energy"])
-    for bad, column in ((X, "1"), (X.tolist(), "1"), (frame, "'energy'")):
+    table = {"pitch": X[:, 0].tolist(), "energy": X[:, 1].tolist()}
+    frames = [pd.DataFrame(table)]
+    if word == "loud":
+        frames.append(polars().DataFrame(table | {"energy": ["1.0", "3.0", word]}))
+    model = JDAR().fit(
+        pd.DataFrame(X_SRC, columns=list(table)), Y_SRC, pd.DataFrame(X_TGT, columns=list(table))
+    )
+    for bad, column in ((X, "1"), (X.tolist(), "1"), *((frame, "'energy'") for frame in frames)):
+        with pytest.raises(
+            (TypeError, ValueError), match=f"X {fault}.*row 2 of X, column 'energy'"
+        ):
+            model.predict(bad)
         with pytest.raises(
             (TypeError, ValueError), match=f"X {fault}.* row 2 of X, column {column}"
         ):
