@@ -36,6 +36,7 @@ __all__ = [
     "validate_domains",
 ]
 
+_Place = Callable[[int], str]  # from the number of a row to its name in errors
 _ROW = "row {} of X".format
 
 
@@ -268,7 +269,7 @@ def validate_domains(
     options: dict[str, Any] = {"reset": True, "ensure_min_samples": min_source, **checks}
     if supervised:
         check_missing(y, "y of the source", source)
-        X, y = check_rows(estimator, X, y, source, **options)
+        X, y = check_rows(estimator, X, y, place=source, **options)
         check_classification_targets(y)
         classes = np.unique(y)
         if len(classes) < 2:
@@ -290,33 +291,28 @@ def validate_domains(
 
 
 def check_rows(
-    estimator: Any,
-    X: Any,
-    y: Any = "no_validation",
-    place: Callable[[int], str] = _ROW,
-    padding: bool = False,
-    **checks: Any,
+    estimator: Any, X: Any, *y: Any, place: _Place = _ROW, padding: bool = False, **checks: Any
 ) -> Any:
     """Convert rows to an array of finite numbers by ``validate_data``; with y, return both.
 
     An error names the place of the first other entry. `padding` allows what `count_frames` does.
     """
     X = open_target(X)
-    checks = {"reset": False, "order": "C", "ensure_all_finite": False, **checks}
+    checks = {"reset": False, "dtype": np.float64, "order": "C", **checks}
     try:
         with np.errstate(over="ignore"):  # numbers too large for the type become infinite
-            checked = validate_data(estimator, X, y, **checks)
+            checked = validate_data(estimator, X, *y, ensure_all_finite=False, **checks)
     except (TypeError, ValueError) as error:
         if (found := _first_word(X)) is None:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{_fault(estimator, *found, place)}: {error}") from error
-    check_finite(estimator, checked[0] if isinstance(checked, tuple) else checked, place, padding)
+    check_finite(estimator, checked[0] if y else checked, place, padding)
     return checked
 
 
 def check_finite(
-    estimator: Any, X: NDArray[Any], place: Callable[[int], str] = _ROW, padding: bool = False
+    estimator: Any, X: NDArray[Any], place: _Place = _ROW, padding: bool = False
 ) -> None:
     """Raise a ValueError that names the first entry that is NaN, but no padding, or infinite."""
     has_frames = padding and X.ndim == 3
@@ -349,22 +345,18 @@ def _first_word(X: Any) -> tuple[list[int], str] | None:
     return None
 
 
-def _fault(estimator: Any, entry: list[int], what: str, place: Callable[[int], str]) -> str:
+def _fault(estimator: Any, entry: list[int], what: str, place: _Place) -> str:
     """Say where an entry is that no estimator takes."""
     axes = ["column"] if len(entry) == 2 else ["bin", "frame"]
     where = [place(entry[0]), *map("{} {}".format, axes, entry[1:])]
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is not None:
+    names = getattr(estimator, "feature_names_in_", ())
+    if len(entry) == 2 and entry[1] < len(names):
         where[1] = f"column {names[entry[1]]!r}"
     return f"Input X contains {what}, first in {', '.join(where)}"
 
 
 def _validate_target(
-    estimator: Any,
-    X_tgt: Any,
-    row_shape: tuple[int, ...],
-    place: Callable[[int], str],
-    checks: dict[str, Any],
+    estimator: Any, X_tgt: Any, row_shape: tuple[int, ...], place: _Place, checks: dict[str, Any]
 ) -> NDArray[Any]:
     try:
         X_tgt = X_tgt if hasattr(X_tgt, "shape") else np.asarray(X_tgt)

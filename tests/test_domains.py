@@ -14,6 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skdidan import (
+    JDAR,
+    CorpusScaler,
     DIDANClassifier,
     NoTargetWarning,
     Target,
@@ -291,15 +293,35 @@ def test_numbers_that_are_not_finite_are_named_in_stacked_rows():
 @pytest.mark.parametrize(
     "word, fault", [("loud", "contains 'loud', first"), (pd.NA, "contains NaN, first")]
 )
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_words_among_features_are_named(word, fault):
     X = X_SRC.astype(object)
     X[2, 1] = word
-    frame = pd.DataFrame(X, columns=["pitch", "energy"])
-    for bad, column in ((X, "1"), (X.tolist(), "1"), (frame, "'energy'")):
+    table = {"pitch": X[:, 0].tolist(), "energy": X[:, 1].tolist()}
+    frames = [pd.DataFrame(table)]
+    if isinstance(word, str):
+        frames.append(polars().DataFrame(table | {"energy": ["1.0", "3.0", word]}))
+    model = JDAR().fit(
+        pd.DataFrame(X_SRC, columns=list(table)), Y_SRC, pd.DataFrame(X_TGT, columns=list(table))
+    )
+    for bad, column in ((X, "1"), (X.tolist(), "1"), *((frame, "'energy'") for frame in frames)):
+        with pytest.raises(
+            (TypeError, ValueError), match=f"X {fault}.*row 2 of X, column 'energy'"
+        ):
+            model.predict(bad)
         with pytest.raises(
             (TypeError, ValueError), match=f"X {fault}.* row 2 of X, column {column}"
         ):
             fitted(bad, X_tgt=X_TGT)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("X", [["a.wav", "b.wav"], [["a", "b", "loud"]]])
+def test_words_in_place_of_the_columns_of_fit_are_named(X):
+    frames = (pd.DataFrame(rows, columns=["pitch", "energy"]) for rows in (X_SRC, X_TGT))
+    scaler = CorpusScaler().fit(next(frames), X_tgt=next(frames))
+    with pytest.raises(ValueError, match=r"Input X contains 'a.*', first in row 0 of X"):
+        scaler.transform(X)
 
 
 def test_columns_in_another_order():

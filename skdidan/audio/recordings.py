@@ -24,8 +24,8 @@ _N_NAMED = 5
 class AudioWarning(UserWarning):
     """Some recordings could not be used and were replaced by silence.
 
-    They are missing, corrupt, empty or silent, or hold NaN. A method that takes a source and a
-    target warns of each separately.
+    They are missing, corrupt, empty or silent, or hold NaN, as may their features. A method that
+    takes a source and a target warns of each separately.
 
     Parameters
     ----------
@@ -109,9 +109,10 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : list, array-like or Target, of n rows
-            Paths, a list of waveforms, each of shape (n_samples,), or an array of waveforms,
-            shape (n, n_samples). Waveforms must have the rate `sample_rate`. Floats have full
-            scale 1; integers (uint8, int8, int16, int32) are scaled by the range of their type.
+            Paths in any container (also of pandas, polars or pyarrow), a list of waveforms, each
+            of shape (n_samples,), or an array of waveforms, shape (n, n_samples). Waveforms must
+            have the rate `sample_rate`. Floats have full scale 1; integers (uint8, int8, int16,
+            int32) are scaled by the range of their type.
 
         Returns
         -------
@@ -124,7 +125,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
             If a parameter is out of range; with ``on_error="raise"``, if a row cannot be used;
             if padding recordings of different lengths takes more than 4 GiB.
         ImportError
-            If a parameter needs a package that is missing.
+            If a parameter needs a package that is missing, or librosa cannot be loaded.
         TypeError
             If the rows are neither all paths nor all waveforms.
 
