@@ -304,6 +304,8 @@ def check_rows(
             checked = validate_data(estimator, X, *y, ensure_all_finite=False, **checks)
     except (TypeError, ValueError) as error:
         if (found := _first_word(X)) is None:
+            if isinstance(X, np.ndarray) and X.dtype.kind == "f":
+                check_finite(estimator, X, place, padding)  # the error to name first
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{_fault(estimator, *found, place)}: {error}") from error

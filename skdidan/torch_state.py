@@ -26,8 +26,9 @@ def find_device(name: Any) -> torch.device:
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, ImportError, TypeError) as error:  # by the backend
         found = ["auto", "cpu", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+        reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"device must be one that torch can use here, such as {found}; got {name!r}: {error}"
+            f"device must be one that torch can use here, such as {found}; got {name!r}: {reason}"
         ) from error
     return device
 

@@ -396,8 +396,11 @@ def test_missing_transformers_names_the_cure(folder, monkeypatch):
         ({"max_duration": 0}, "max_duration must be a finite number above 0; got 0"),
         ({"max_duration": 0.1}, r"max_duration must be at least 0\.2 s; got 0\.1"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1; got 0"),
-        ({"device": "gpu"}, "device must be 'auto' or a device of torch; got 'gpu'"),
-        ({"device": None}, "device must be 'auto' or a device of torch; got None"),
+        (
+            {"device": "gpu"},
+            r"device must be one that torch can use here, such as \['auto', .*; got 'gpu'",
+        ),
+        ({"device": None}, "device must be one that torch can use here, .*; got None"),
         ({"on_error": None}, "on_error must be one of"),
         ({"model": None}, "model must be a folder or a name on the hub; got None"),
         ({"model": ""}, "model must be a folder or a name on the hub; got ''"),
@@ -410,15 +413,11 @@ def test_fit_and_transform_check_the_parameters(folder, changes, message):
             method(CLIPS)
 
 
-def test_a_gpu_that_is_not_there(folder, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match="device='cuda' needs a GPU, but torch finds none"):
-        Embeddings(folder, device="cuda").transform(CLIPS)
-
-
-@pytest.mark.parametrize("device", ["meta", "vulkan", "mtia", "hpu"])
+@pytest.mark.parametrize("device", ["cuda", "meta", "vulkan", "mtia", "hpu"])
 def test_a_device_that_cannot_compute(folder, device):
-    with pytest.raises(ValueError, match=f"device='{device}' cannot be used here; pass 'auto'"):
+    if device == "cuda" and torch.cuda.is_available():
+        device = f"cuda:{torch.cuda.device_count()}"
+    with pytest.raises(ValueError, match=f"device must be one that .*; got '{device}'"):
         Embeddings(folder, device=device).transform(CLIPS)
 
 
