@@ -131,9 +131,10 @@ def test_a_length_that_no_header_tells_is_counted(damaged):
         read_audio(Segment(path, 4, 5))
 
 
-def test_windows_of_a_file_without_a_length(tmp_path):
+def test_windows_of_a_file_without_a_length_and_of_a_channel(tmp_path):
     data, _ = write(tmp_path / "known.flac")
     (tmp_path / "streamed.flac").write_bytes(put_count(data, 0))
+    soundfile.write(tmp_path / "right.flac", np.column_stack([noise()[::-1], noise()]), RATE)
     pipeline = make_adaptation_pipeline(
         LogMelSpectrogram(duration=1.0),
         CorpusScaler(),
@@ -141,8 +142,11 @@ def test_windows_of_a_file_without_a_length(tmp_path):
     )
     clips = [*noise().reshape(6, -1)]
     windowed = WindowedClassifier(pipeline, window=1.0, hop=0.5).fit(clips, ["a", "b"] * 3, clips)
-    known, streamed = windowed.predict_proba([tmp_path / "known.flac", tmp_path / "streamed.flac"])
-    np.testing.assert_array_equal(streamed, known)
+    files = [tmp_path / "known.flac", tmp_path / "streamed.flac"]
+    right = Segment(tmp_path / "right.flac", channel=1)
+    known, *others = windowed.predict_proba([*files, right])
+    np.testing.assert_array_equal(others, [known, known])
+    assert (known != windowed.predict_proba([right.file])).any()
 
 
 BEYOND = {

@@ -336,17 +336,17 @@ def test_a_parameter_that_cannot_be_hashed_is_named(memory, computed):
 @pytest.fixture
 def fail(monkeypatch):
     """Return a context in which one file cannot be read, though nothing about it has changed."""
-    SoundFile = soundfile.SoundFile
+    open_file = soundfile.SoundFile.__init__
 
-    def refuse(path, *args):
+    def refuse(self, path, *args):
         if "1.wav" in str(path):
             raise soundfile.LibsndfileError(2)
-        return SoundFile(path, *args)
+        open_file(self, path, *args)
 
     @contextmanager
     def failing():
         with monkeypatch.context() as broken:
-            broken.setattr(soundfile, "SoundFile", refuse)
+            broken.setattr(soundfile.SoundFile, "__init__", refuse)
             yield
 
     return failing

@@ -225,9 +225,9 @@ IMPOSTORS = {
     b"\0\0\0\x20ftypM4A " + bytes(60): r"an MPEG-4 container .*`ffmpeg -i FILE FILE\.wav`",
     b"\x1a\x45\xdf\xa3" + bytes(60): "a Matroska container .*ffmpeg",
     b"RIFF\0\0\1\0AVI LIST" + bytes(60): "a video: .*ffmpeg",
-    b"#!AMR\n" + bytes(60): "speech in AMR",
-    b"\xff\xf1\x50\x80" + bytes(60): "AAC without a container: .*ffmpeg",
-    b"wvpk" + bytes(60): "in a format that is not read: .*ffmpeg",
+    b"#!AMR\n" + bytes(60): "in a format that is not read: .*ffmpeg",
+    b"\xff\xf1\x50\x80" + bytes(60): "in a format that is not read",
+    b"wvpk" + bytes(60): "in a format that is not read",
 }
 
 

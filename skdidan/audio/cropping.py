@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Center", "Loudest", "Nothing", "Parts", "Selection", "Sound", "Whole", "Window"]
+__all__ = ["Center", "Loudest", "Parts", "Selection", "Sound", "Whole", "Window"]
 
 _SLACK = 10_000  # samples by which the centre may lie off the expected one
 
@@ -93,7 +93,7 @@ class Sound:
     """Finds the parts of a waveform with sound: samples neither all zero nor all the same."""
 
     def __init__(self, bounds: Sequence[tuple[int, int]]) -> None:
-        self._first, self._last = np.array(bounds).T
+        self._first, self._last = np.reshape(bounds, (-1, 2)).T
         self._lowest = np.full(len(bounds), np.inf)
         self._highest = -self._lowest
         self._n_seen = 0
@@ -115,7 +115,7 @@ class Sound:
 
 @dataclass(frozen=True)
 class Parts:
-    """Given parts of every waveform, of which to tell whether they hold sound."""
+    """Given parts of every waveform, of which to tell whether they hold sound; none to check it."""
 
     bounds: Sequence[tuple[int, int]]
 
@@ -138,20 +138,4 @@ class Window:
         return Loudest(self.n_samples)
 
 
-@dataclass(frozen=True)
-class Nothing:
-    """No part: every waveform is only checked."""
-
-    def keeper(self, n_expected: int) -> Nothing:
-        """Return itself, which keeps nothing."""
-        return self
-
-    def add(self, block: NDArray[np.float32]) -> None:
-        """Drop the block."""
-
-    def result(self) -> NDArray[np.float32]:
-        """Return an empty waveform."""
-        return np.empty(0, dtype=np.float32)
-
-
-Selection = Nothing | Parts | Window
+Selection = Parts | Window

@@ -12,19 +12,13 @@ import soundfile
 from skdidan.audio.paths import explain_absence
 
 __all__ = [
-    "BLOCK",
-    "TOLERANCE",
-    "count_frames",
-    "decoding_error",
-    "impostor",
-    "missing_part",
-    "open_audio",
-    "skip_frames",
+    *("BLOCK", "TOLERANCE", "count_frames", "decoding_error", "impostor", "missing_part"),
+    *("open_audio", "skip_frames"),
 ]
 
 BLOCK = 1 << 20  # frames read at once; nearly all utterances are shorter
-# Seconds by which a file may be shorter than its header says: some programs count the header, or
-# samples that they add, and some files lose their last bytes.
+# Seconds by which a file may be shorter than its header, or the end of a segment, says: encoders
+# count samples that they add, recorders the header, and tables are rounded.
 TOLERANCE = 0.1
 # A program that writes to a pipe cannot go back to the header, and leaves a length like this there.
 _STREAMED = 0x7F00_0000
@@ -63,20 +57,18 @@ _IMPOSTORS = {
     rb"PK[\x03\x05]|\x1f\x8b|BZh\d|\xfd7zXZ|7z\xbc\xaf|Rar!|.{257}ustar": "an archive: unpack it",
     rb".{4}(ftyp|moov|mdat|wide)": f"an MPEG-4 container (.mp4, .m4a, .mov): {_CONVERT}",
     rb"\x1a\x45\xdf\xa3": f"a Matroska container (.mkv, .webm): {_CONVERT}",
-    rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11": f"Windows Media (.wma, .wmv): {_CONVERT}",
     rb"RIFF.{4}AVI |FLV\x01|\0\0\x01[\xba\xb3]|G.{187}G": f"a video: {_CONVERT}",
-    rb"#!AMR|\x02?#!SILK": f"speech in AMR or SILK, as phones record it: {_CONVERT}",
-    rb"\xff[\xf0\xf1\xf8\xf9]|ADIF": f"AAC without a container: {_CONVERT}",
-    rb"wvpk|MAC |TTA[12]|ajkg|DSD |\.RMF|\.ra\xfd": f"in a format that is not read: {_CONVERT}",
+    rb"#!AMR|\x02?#!SILK|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\xff[\xf0\xf1\xf8\xf9]|ADIF|wvpk|MAC |"
+    rb"TTA[12]|ajkg|DSD |\.RMF|\.ra\xfd": f"in a format that is not read: {_CONVERT}",
 }
 
 
 class _InOrder(soundfile.SoundFile):
     """An audio file that is read in order.
 
-    soundfile seeks to the current position after each read, unless a file is not seekable. But a
-    file without a length refuses seeks, and in MPEG, whose frames borrow bits from earlier ones,
-    the output after a seek may stay wrong for a minute.
+    soundfile seeks to the current position after each read of a seekable file. Files without a
+    length refuse that. MPEG frames borrow bits from earlier ones; without these, the output may
+    stay wrong for a minute.
     """
 
     def seekable(self) -> bool:
@@ -84,9 +76,9 @@ class _InOrder(soundfile.SoundFile):
 
 
 class _Stream:
-    """The content of a file from `start` on, without its size, or with another `head`.
+    """The content of a file from `start` on, of unknown size, or with another `head`.
 
-    Without the size, libmpg123 makes no estimate of the length, at which libsndfile would stop.
+    Without the size, libmpg123 does not estimate the length, at which libsndfile would stop.
     """
 
     def __init__(self, path: str, start: int = 0, head: bytes = b"") -> None:
@@ -103,8 +95,8 @@ class _Stream:
 
     def read(self, n_bytes: int) -> bytes:
         first, last = self._start + self._at, self._start + self._at + n_bytes
-        head = self._head[first:last]
-        part = head + self._content[first + len(head) : last]
+        part = self._head[first:last]
+        part += self._content[first + len(part) : last]
         if first > len(self._content):
             part = bytes(n_bytes)  # libmpg123 looks for a tag before the end
         self._at += len(part)
@@ -116,9 +108,11 @@ class _Stream:
 
 
 def open_audio(path: str, name: str) -> soundfile.SoundFile:
-    """Open an audio file at its first frame, to be read in order."""
+    """Open an audio file, to be read in order."""
     if not os.path.isfile(path):
         raise _no_file(path, name)
+    if found := impostor(path):
+        raise ValueError(f"{name} is {found}.")
     try:
         file = _InOrder(_openable(path))
         if stream := _stream(file, path):
@@ -127,14 +121,10 @@ def open_audio(path: str, name: str) -> soundfile.SoundFile:
     except (soundfile.SoundFileError, PermissionError) as error:
         if not os.access(path, os.R_OK):
             raise PermissionError(f"{name} cannot be read: permission denied.") from error
-        raise _refusal(path, name) or decoding_error(error, name) from error
+        raise decoding_error(error, name) from error
     except TypeError as error:  # from soundfile, which asks for the sample rate of .raw files
-        raise _refusal(path, name) or _no_rate(name) from error
-    # libsndfile takes any .au, .snd, .vox or .gsm file without a header for samples, and libmpg123
-    # looks for frames in any .mp3 file.
-    if file.format in ("RAW", "MP3") and (refusal := _refusal(path, name)):
-        file.close()
-        raise refusal
+        raise _no_rate(name) from error
+    # libsndfile takes any .au, .snd, .vox or .gsm file without a header for samples.
     if file.format == "RAW":
         file.close()
         raise _no_rate(name)
@@ -151,10 +141,6 @@ def _stream(file: soundfile.SoundFile, path: str) -> _Stream | None:
         if size + 8 != os.path.getsize(path):  # the file was never closed
             return _Stream(path, head=_NEVER_CLOSED)
     return None
-
-
-def _refusal(path: str, name: str) -> ValueError | None:
-    return ValueError(f"{name} is {found}.") if (found := impostor(path)) else None
 
 
 def _no_rate(name: str) -> ValueError:
@@ -246,19 +232,15 @@ def _uncounted(path: str) -> int | None:
 def skip_frames(file: soundfile.SoundFile, n_frames: int, name: str) -> None:
     """Skip frames at the start of a file: by reading them, where a seek would go astray."""
     n_left, size = n_frames, max(1, BLOCK // file.channels)
+    can_seek = soundfile.SoundFile.seekable(file) and file.frames < _UNKNOWN
     try:
-        if _can_seek(file):
+        if can_seek and not file.subtype.startswith(("MPEG", "DWVW")):
             last = file.frames - _LAST_PAGE * file.samplerate if file.format == "OGG" else n_frames
             n_left -= file.seek(max(0, min(n_frames, last)))
         while n_left and (n_read := len(file.read(min(size, n_left), dtype="float32"))):
             n_left -= n_read
     except soundfile.SoundFileError as error:
         raise decoding_error(error, name) from error
-
-
-def _can_seek(file: soundfile.SoundFile) -> bool:
-    is_exact = not file.subtype.startswith(("MPEG", "DWVW")) and file.frames < _UNKNOWN
-    return is_exact and soundfile.SoundFile.seekable(file)
 
 
 def missing_part(file: soundfile.SoundFile, path: str) -> str | None:
@@ -278,7 +260,6 @@ def _has_last_page(path: str) -> bool:
         file.seek(max(0, os.path.getsize(path) - _TAIL))
         tail = file.read()
     page = tail.rfind(b"OggS\0")
-    n_segments = sum(tail[page + 26 : page + 27])
-    body = page + 27 + n_segments
-    is_whole = body + sum(tail[page + 27 : body]) <= len(tail)
-    return page >= 0 and is_whole and bool(tail[page + 5] & 4)
+    body = page + 27 + sum(tail[page + 26 : page + 27])
+    is_whole = page >= 0 and body + sum(tail[page + 27 : body]) <= len(tail)
+    return is_whole and tail[page + 5] & 4 > 0

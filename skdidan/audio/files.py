@@ -14,7 +14,7 @@ import soundfile
 import soxr  # type: ignore[import-untyped] # it has no types
 from numpy.typing import NDArray
 
-from skdidan.audio.cropping import Nothing, Parts, Selection, Whole
+from skdidan.audio.cropping import Parts, Selection, Whole
 from skdidan.audio.decoders import (
     BLOCK,
     TOLERANCE,
@@ -31,14 +31,11 @@ __all__ = [
     "SilentAudioError",
     "audio_span",
     "channel_of",
-    "check_audio",
-    "check_channel",
     "check_path",
     "convert_window",
     "find_sound",
     "read_audio",
     "read_window",
-    "select_channel",
     "split_channels",
 ]
 
@@ -97,11 +94,7 @@ class Segment:
     channel: int | str = "mix"
 
     def __init__(
-        self,
-        file: str | os.PathLike[str],
-        start: Any = 0.0,
-        end: Any = None,
-        channel: int | str = "mix",
+        self, file: str | os.PathLike[str], start: Any = 0.0, end: Any = None, channel: Any = "mix"
     ) -> None:
         if isinstance(file, Segment):
             raise TypeError(
@@ -116,11 +109,18 @@ class Segment:
                 f"end must be a finite time beyond start, {start:g} s, or None for the end of the "
                 f"file; got {end:g} s."
             )
+        if isinstance(channel, Integral) and not isinstance(channel, bool) and int(channel) >= 0:
+            channel = int(channel)
+        elif not isinstance(channel, str) or channel != "mix":
+            raise ValueError(
+                "channel must be 'mix', the average of all, or the number of a channel, from 0; "
+                f"got {channel!r}. find_audio(..., channel='split') lists one segment per channel."
+            )
         # The only way to set attributes of a frozen dataclass.
         object.__setattr__(self, "file", check_path("file", file))
         object.__setattr__(self, "start", start)
         object.__setattr__(self, "end", end)
-        object.__setattr__(self, "channel", check_channel(channel))
+        object.__setattr__(self, "channel", channel)
 
     def __fspath__(self) -> str:
         return self.file
@@ -198,17 +198,16 @@ def read_audio(
 
     Notes
     -----
-    A file counts as cut off if its header promises over 0.1 s more than there is; some programs
-    count a little too much, so that even a short file may lack 0.1 s. A file that does not hold its
-    own length is read as far as it goes, and no cut is noticed. This concerns NIST .sph and some
-    other old formats, MP3 without a count of frames in the first one, WAV that was never closed,
-    and files of more than 2 GB or written to a pipe. Damage in the middle is found in FLAC and Ogg,
-    but not in MP3 or uncompressed files. If several recordings are joined in one Ogg or MP3 file,
-    the first is read.
+    A file is cut off if it is over 0.1 s shorter than its header says; many headers say a little
+    too much. A cut goes unnoticed, even in a file of 0.2 s, if it is shorter, or if the file does
+    not hold its own length. This concerns NIST .sph and some other old formats, MP3 without a count
+    of frames in the first one, and files of more than 2 GB, never closed or written to a pipe.
+    Damage in the middle is found in FLAC and Ogg, but not in MP3 or uncompressed files. If several
+    recordings are joined in one Ogg or MP3 file, the first is read.
 
-    An MP3 file, or a FLAC file without a length, is always decoded from its start, since samples
-    after a seek may be wrong: later segments take longer. Without a count or length, it is decoded
-    twice, the first time to count its samples.
+    MP3, and FLAC without a length, is always decoded from its start, since samples after a seek may
+    be wrong: later segments take longer. If it holds no length, it is decoded twice, the first time
+    to count its samples.
 
     Examples
     --------
@@ -224,38 +223,15 @@ def read_audio(
     >>> waveform.shape, waveform.dtype
     ((16000,), dtype('float32'))
     """
-    path = select_channel(path, channel)
+    if channel != "mix":
+        whole = path if isinstance(path, Segment) else Segment(path)
+        path = replace(whole, channel=channel)
     return read_window(path, check_count("sample_rate", sample_rate), None)
-
-
-def check_audio(path: str | os.PathLike[str]) -> None:
-    """Raise the error of `read_audio`, if there is one, without keeping the waveform."""
-    read_window(path, 16_000, Nothing())
-
-
-def check_channel(channel: Any) -> int | str:
-    """Return `channel` as a whole number of at least 0 or as "mix", or raise a ValueError."""
-    if isinstance(channel, Integral) and not isinstance(channel, bool) and int(channel) >= 0:
-        return int(channel)
-    if isinstance(channel, str) and channel == "mix":
-        return channel
-    raise ValueError(
-        "channel must be 'mix', the average of all, or the number of a channel, from 0; got "
-        f"{channel!r}. find_audio(..., channel='split') lists a segment of each channel."
-    )
 
 
 def channel_of(row: Any) -> int | str:
     """Return the channel of a segment; "mix" for a file."""
     return getattr(row, "channel", "mix")
-
-
-def select_channel(path: str | os.PathLike[str], channel: int | str) -> Any:
-    """Return a segment of one channel of a file or segment, or the path itself for "mix"."""
-    if check_channel(channel) == "mix":
-        return path
-    whole = path if isinstance(path, Segment) else Segment(path)
-    return replace(whole, channel=channel)
 
 
 def split_channels(path: str) -> list[Segment]:
@@ -338,10 +314,9 @@ def _mono_blocks(
                     f"{name} is truncated: it holds {n_frames - n_left} of {n_frames} frames."
                 )
             n_left = 0
-        if channel == "mix" and file.channels > 1:
-            block = frames.mean(axis=1)
-        else:
-            block = np.ascontiguousarray(frames[:, 0 if channel == "mix" else channel])
+        if channel != "mix":
+            frames = frames[:, [channel]]
+        block = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
         if stream is None:
             yield block
             continue

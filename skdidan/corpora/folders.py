@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from skdidan.audio.files import check_audio, select_channel, split_channels
+from skdidan.audio.cropping import Parts
+from skdidan.audio.files import Segment, read_window, split_channels
 from skdidan.audio.paths import explain_absence, find_path
 from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults, examples
 
@@ -82,7 +84,14 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
         raise ValueError(audio.describe_absence("files"))
     for path in set(audio.files) - set(files):
         audio.faults[str(path)] = _SAME_STEM
-    rows, reasons = _list_rows(map(str, files), check, channel)
+    rows: list[Any] = [str(file) for file in files]
+    reasons: dict[str, str] = {}
+    if channel == "split":
+        rows = list(chain.from_iterable(_attempt(split_channels, rows, reasons)))
+    elif channel != "mix":
+        rows = [Segment(file, channel=channel) for file in rows]
+    if check:
+        rows = _attempt(_check, rows, reasons)
     parts = []
     if reasons:
         parts.append(
@@ -97,29 +106,23 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     return rows
 
 
-def _list_rows(
-    files: Iterable[str], check: bool, channel: int | str
-) -> tuple[list[Any], dict[str, str]]:
-    """List files, or segments of their channels, and the reasons why others cannot be used."""
-    rows: list[Any] = []
-    reasons: dict[str, str] = {}
-
-    def attempt(function: Callable[[Any], Any], path: Any) -> Any:
+def _attempt(
+    function: Callable[[Any], Any], rows: Iterable[Any], reasons: dict[str, str]
+) -> list[Any]:
+    """Apply a function to rows; leave out those that cannot be read, and note the reasons."""
+    results = []
+    for row in rows:
         try:
-            return function(path)
+            results.append(function(row))
         except (OSError, ValueError) as error:
-            reasons[str(path)] = str(error)
+            reasons[str(row)] = str(error)
+    return results
 
-    for file in files:
-        parts = (
-            attempt(split_channels, file) if channel == "split" else [select_channel(file, channel)]
-        )
-        for part in parts or []:
-            if check:
-                attempt(check_audio, part)
-            if str(part) not in reasons:
-                rows.append(part)
-    return rows, reasons
+
+def _check(row: Any) -> Any:
+    """Return a row that `read_audio` takes, without holding its waveform."""
+    read_window(row, 16_000, Parts(()))
+    return row
 
 
 class AudioFiles:
