@@ -151,10 +151,7 @@ def _no_rate(name: str) -> ValueError:
 
 
 def impostor(path: str | os.PathLike[str]) -> str | None:
-    """Say what a file is that begins as no audio file does, and the cure; None for any other.
-
-    The answer continues "The file is": for example "a Git LFS pointer, not audio: run ...".
-    """
+    """Say what a file is that does not begin as audio, and the cure: "an archive: unpack it"."""
     with suppress(OSError), open(path, "rb") as file:  # the reader says why a file does not open
         start = file.read(_MAGIC)
         found = (what for magic, what in _IMPOSTORS.items() if re.match(magic, start, re.DOTALL))
