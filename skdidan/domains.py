@@ -326,8 +326,9 @@ def check_sample_domain(X: Any, sample_domain: ArrayLike) -> NDArray[np.int64]:
         )
     if len(corpora) != n_rows(X):
         raise ValueError(f"sample_domain and X differ in length: {len(corpora)} != {n_rows(X)}.")
-    if corpora.dtype.kind == "f" and not np.array_equal(corpora, np.floor(corpora)):
-        raise ValueError("sample_domain must hold whole numbers; got a fraction or NaN.")
+    whole = np.floor(corpora)
+    if not (whole == corpora).all() or (np.abs(whole.astype(float)) >= 2.0**63).any():
+        raise ValueError("sample_domain must hold whole numbers of 64 bits; got others, or NaN.")
     return corpora.astype(np.int64)
 
 
@@ -346,9 +347,10 @@ def plain_labels(labels: Any) -> Any:
     values = np.asarray(labels, dtype=object)
     if values.ndim != 1:
         return labels
-    for kind in (str, (Real, np.bool_)):
-        if all(isinstance(value, kind) and value == value for value in values):
-            return np.array(values.tolist())
+    if all(isinstance(value, str) for value in values):
+        return np.array([str.__str__(value) for value in values])  # the text of members of an Enum
+    if all(isinstance(value, Real | np.bool_) and value == value for value in values):
+        return np.array(values.tolist())
     return values
 
 

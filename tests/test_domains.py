@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from enum import Enum
 
 import numpy as np
 import pandas as pd
@@ -167,10 +168,10 @@ def test_sample_domain_of_the_wrong_type(domain):
         check_sample_domain(X_TGT, domain)
 
 
-@pytest.mark.parametrize("value", [0.5, np.nan])
-def test_sample_domain_with_a_fraction(value):
-    with pytest.raises(ValueError, match="must hold whole numbers; got a fraction or NaN"):
-        check_sample_domain(X_TGT, [value, -1.0])
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, 1e300, np.uint64(2**63)])
+def test_sample_domain_must_fit_into_integers(value):
+    with pytest.raises(ValueError, match="must hold whole numbers of 64 bits; got others, or NaN"):
+        check_sample_domain(X_TGT, np.array([value, 0]))
 
 
 def test_sample_domain_may_be_whole_floats():
@@ -460,3 +461,9 @@ def test_arrays_of_pyarrow_are_taken_apart_and_restored(container):
     domains = split_domains(container(list("tabtc")), sample_domain=DOMAIN)
     assert domains.X_src.to_pylist() == list("abc")
     assert [value.as_py() for value in domains.restore()] == list("tabtc")
+
+
+def test_members_of_an_enum_stand_for_their_text():
+    emotion = Enum("Emotion", {"A": "anger", "S": "sadness"}, type=str)
+    domains = Domains.of(X_TGT, [emotion.A, emotion.S])
+    assert domains.y_src.tolist() == ["anger", "sadness"]

@@ -1,6 +1,7 @@
 """Manifests, emotion folders and audformat tables: rows, labels and what can be wrong."""
 
 import pickle
+import re
 import warnings
 from datetime import time, timedelta
 from pathlib import Path
@@ -511,6 +512,7 @@ TIMES = {
     "minutes": (["0:01", "01:04"], ["00:02.5", None]),
     "hours": (["0:00:01", "00:01:04"], ["00:00:02,5", None]),
     "units": (["1s", "1 min 4 s"], ["2500 ms", None]),
+    "NA of R": (["1", "64"], ["2.5", "NA"]),
     "ISO 8601": (["P0DT0H0M1S", "P0DT0H1M4S"], ["P0DT0H0M2.5S", None]),
 }
 
@@ -529,6 +531,17 @@ def test_columns_of_times_make_segments(manifest, tmp_path, starts, ends):
     table = table.rename(columns={"start": "from", "end": "to"})
     assert load_manifest(table, tmp_path, start="from", end="to").files == expected
     assert load_manifest(table, tmp_path).files == [part.file for part in expected]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1 500", "+ 1", "1 5", "1-2", "0:1.5.5", "0:1,500,250", "1.2.3s", "1 2 s", "5 1s", "1 1:0"],
+)
+def test_times_that_pandas_would_misread(manifest, tmp_path, text):
+    """Pandas takes these for nanoseconds, or leaves out a part of them."""
+    manifest("")
+    with pytest.raises(ValueError, match=f"must be times, .*; got {re.escape(repr(text))}"):
+        load_manifest(frame(start=[text, "0"]), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -596,6 +609,7 @@ LINES = ("file,emotion,speaker", "audio/b.wav,fear,x", "audio/a.flac,joy,y")
         (tuple(line.replace(",", "\t") for line in LINES), {"file": "calls.tsv"}),
         (tuple(line.replace(",", "\t") for line in LINES), {"file": "calls.TAB"}),
         (LINES, {"encoding": "utf-16"}),
+        (LINES, {"encoding": "utf-32"}),
         (("sep=\t", *(line.replace(",", "\t") for line in LINES)), {"encoding": "utf-16"}),
         (LINES, {"encoding": "utf-8-sig"}),
     ],

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import re
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from collections.abc import Iterable, Mapping
 from datetime import time
 from pathlib import Path
@@ -19,7 +19,18 @@ from skdidan.domains import check_missing
 __all__ = ["cut_segments", "read_csv", "read_frame", "strip", "take_columns"]
 
 _NO_DELIMITERS = '\0\r\n"'
-_MARKS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
+_MARKS = {
+    BOM_UTF8: "utf-8-sig",
+    # These begin as those of UTF-16 do.
+    **dict.fromkeys((BOM_UTF32_LE, BOM_UTF32_BE), "utf-32"),
+    **dict.fromkeys((BOM_UTF16_LE, BOM_UTF16_BE), "utf-16"),
+}
+_BLANK = ("nan", "nat", "na", "n/a", "<na>", "none", "null")
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
+# In ISO 8601, or with units, hours and minutes: "PT1.5S", "1 min 2 s", "0 days 00:00:01", "01:02".
+_TIME = re.compile(
+    rf"[+-]?(P[\w.]+|(?:{_NUMBER}\s*[a-zµ]+,?\s*)*(?:[+-]?\d+(?::\d+)?:{_NUMBER})?)", re.IGNORECASE
+)
 # The line that tells Excel the delimiter.
 _SEP = re.compile(r'"?sep=([^\r\n])', re.IGNORECASE)
 
@@ -175,10 +186,14 @@ def _read_time(value: Any) -> Any:
     if not isinstance(value, str | time):  # Excel has times of day
         return value
     text = re.sub(r",(?=\d)", ".", str(value))  # a decimal comma
+    if text.lower() in _BLANK:
+        return None
     try:
         # A string without a unit is a number of nanoseconds to pandas, and needs hours.
-        if re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?|nan", text, re.IGNORECASE):
+        if re.fullmatch(rf"[+-]?{_NUMBER}(e[+-]?\d+)?", text, re.IGNORECASE):
             return float(text)
+        if not _TIME.fullmatch(text):  # pandas would ignore what it does not know
+            raise ValueError(text)
         return pd.Timedelta(f"0:{text}" if text.count(":") == 1 else text)
     except ValueError as error:
         raise ValueError(
