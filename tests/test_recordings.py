@@ -14,9 +14,10 @@ import pyarrow as pa
 import pytest
 import soundfile
 import torch
+from joblib import parallel_config
 from sklearn.base import clone
 
-from skdidan import AudioLoader, Segment, Target, read_audio
+from skdidan import MFCC, AudioLoader, Segment, Target, read_audio
 from skdidan.audio.recordings import AudioTransformer, AudioWarning
 from skdidan.audio.rows import BadRow, read_rows, waveform_rows
 
@@ -454,3 +455,12 @@ def test_rows_that_can_be_read_once_are_refused():
         waveform_rows(iter(["a.wav"]))
     with pytest.raises(TypeError, match="X holds paths, but row 1 is not one: 3"):
         waveform_rows({"a": "a.wav", "b": 3}.values())
+
+
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
+def test_rows_are_the_same_on_backends_with_and_without_generators(backend):
+    waveforms = [np.random.default_rng(n).normal(scale=0.1, size=8000) for n in range(5)]
+    expected = MFCC(duration=0.5).fit_transform(waveforms)
+    with parallel_config(backend):
+        rows = MFCC(duration=0.5, n_jobs=2).fit_transform(waveforms)
+    np.testing.assert_array_equal(rows, expected)

@@ -13,8 +13,10 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
+from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from skdidan.audio.cropping import Window
@@ -187,10 +189,12 @@ def _in_blocks(
     # while processes would each import the package first. parallel_config overrides the hint.
     # Several rows per task, if there are many: dispatching a task takes longer than a short read.
     n_shares = _SHARES * effective_n_jobs(n_jobs or 1)
+    # Backends such as multiprocessing return lists.
+    has_generators = get_active_backend(prefer="threads")[0].supports_return_generator
     with Parallel(
         n_jobs=n_jobs,
         prefer="threads",
-        return_as="generator",
+        return_as="generator" if has_generators else "list",
         batch_size=max(1, min(_LARGEST_BATCH, block_size // n_shares)),
     ) as parallel:
         for start in range(0, len(rows), block_size):
