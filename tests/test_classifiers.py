@@ -1,5 +1,7 @@
 """The classifiers: adaptation, both call shapes, reproducibility and clear errors."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -171,6 +173,54 @@ def test_projection_on_the_simplex_is_the_nearest_distribution():
             tol=1e-10,
         ).x
         np.testing.assert_allclose(projected, nearest, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+@pytest.mark.parametrize("value", [1e3, 1e12, 1e17, 1e30, 1e38, 3.4e38, -3.4e38])
+@pytest.mark.parametrize("data", ["domains", "spectrogram_domains"])
+def test_probabilities_far_from_the_data_are_distributions(data, value, loss, request):
+    X_src, y_src, X_tgt, _ = request.getfixturevalue(data)
+    classifier = DIDANClassifier(loss=loss, **QUICK).fit(X_src, y_src, X_tgt)
+    far = np.full((2, *X_tgt.shape[1:]), value)
+    far[1, 1:] = 0
+    rows = np.concatenate([X_tgt[:1], far])
+    probabilities = classifier.predict_proba(rows)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (probabilities >= 0).all()
+    assert (classifier.classes_[probabilities.argmax(axis=1)] == classifier.predict(rows)).all()
+    assert np.isfinite(classifier.decision_function(rows)).all()
+    # Rows beside them are computed as ever.
+    np.testing.assert_allclose(probabilities[:1], classifier.predict_proba(X_tgt[:1]), atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [1e8, 1e19, 1e38])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+@pytest.mark.parametrize("name", sorted(NEURAL))
+def test_a_fit_to_huge_features_is_finite_or_says_to_scale_them(name, loss, value, domains):
+    X_src, y_src, X_tgt, _ = domains
+    X_src, X_tgt = (X / abs(X).max() * value for X in (X_src, X_tgt))
+    try:
+        classifier = NEURAL[name](loss=loss, **QUICK).fit(X_src, y_src, X_tgt)
+    except (FloatingPointError, ValueError) as error:
+        assert value > 1e8
+        assert re.search("Scale the features|diverged in its last step", str(error))
+    else:
+        assert np.isfinite(classifier.predict_proba(X_tgt)).all()
+
+
+def test_features_that_overflow_are_not_returned(domains):
+    X_src, y_src, X_tgt, _ = domains
+
+    class Steep(TinyNetwork):
+        def forward(self, X):
+            features = self.hidden(X) * 100
+            return self.last(features), features
+
+    classifier = SourceOnlyClassifier(Steep, **QUICK).fit(X_src, y_src)
+    far = np.full_like(X_tgt[:1], 3e38)
+    assert np.isfinite(classifier.predict_proba(far)).all()
+    with pytest.raises(ValueError, match=r"embed\(X\) contains infinity or a value too large"):
+        classifier.embed(far)
 
 
 def test_balanced_weights_lift_a_rare_class():

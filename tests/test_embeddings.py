@@ -375,6 +375,15 @@ def test_global_state_is_left_alone_and_the_network_is_not_asked(folder, monkeyp
     np.testing.assert_array_equal(Embeddings(folder).transform(CLIPS), first)
 
 
+@pytest.mark.parametrize(
+    "mode", [lambda: torch.autocast("cpu", torch.bfloat16), lambda: torch.device("meta")]
+)
+def test_modes_of_torch_around_transform(folder, mode):
+    expected = Embeddings(folder).transform(CLIPS)
+    with mode():
+        np.testing.assert_array_equal(Embeddings(folder).transform(CLIPS), expected)
+
+
 # Errors
 
 

@@ -111,7 +111,8 @@ def sparse_codes(
     else:
         if not bool((target @ source.T).isfinite().all()):
             raise ValueError(
-                "source or target holds NaN, infinity or values too large to multiply."
+                "source or target holds NaN, infinity or values too large to multiply. Scale the "
+                "features (CorpusScaler)."
             )
         raise ValueError(
             "The lengths of the source rows differ too much for this precision: "
