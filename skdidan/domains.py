@@ -326,10 +326,11 @@ def check_sample_domain(X: Any, sample_domain: ArrayLike) -> NDArray[np.int64]:
         )
     if len(corpora) != n_rows(X):
         raise ValueError(f"sample_domain and X differ in length: {len(corpora)} != {n_rows(X)}.")
-    whole = np.floor(corpora)
-    if not (whole == corpora).all() or (np.abs(whole.astype(float)) >= 2.0**63).any():
+    with np.errstate(invalid="ignore"):  # what does not fit differs after the cast
+        numbers = corpora.astype(np.int64)
+    if not (numbers == corpora).all() or (corpora.dtype.kind != "i" and (corpora >= 2.0**63).any()):
         raise ValueError("sample_domain must hold whole numbers of 64 bits; got others, or NaN.")
-    return corpora.astype(np.int64)
+    return numbers
 
 
 def plain_labels(labels: Any) -> Any:

@@ -178,6 +178,11 @@ def test_sample_domain_may_be_whole_floats():
     assert check_sample_domain(X_TGT, [0.0, -1.0]).tolist() == [0, -1]
 
 
+def test_sample_domain_may_be_the_largest_integer():
+    largest = np.iinfo(np.int64).max
+    assert check_sample_domain(X_TGT, [largest, -1]).tolist() == [largest, -1]
+
+
 def test_sample_domain_of_the_wrong_length():
     with pytest.raises(ValueError, match="sample_domain and X differ in length: 2 != 5"):
         split_domains(STACKED, sample_domain=[0, -1])
