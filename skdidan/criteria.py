@@ -390,7 +390,8 @@ def _check_matrix(name: str, values: Any, n_rows: int = 1, n_columns: int = 2) -
             f"{name} must be a matrix with at least {n_rows} rows and {n_columns} columns; got "
             f"shape {matrix.shape}."
         )
-    for row, column in np.argwhere(~np.isfinite(matrix))[:1]:
+    if len(bad := np.argwhere(~np.isfinite(matrix))):
+        row, column = bad[0]
         raise ValueError(
             f"{name} must be finite; got {matrix[row, column]} in row {row}, column {column}."
         )

@@ -165,6 +165,12 @@ def test_relative_imports_are_refused(tmp_path):
         imports_of("bad", tmp_path)
 
 
+def printed_by(code):
+    """Return what another process prints that runs the code."""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
 def test_importing_loads_no_framework_and_changes_no_setting():
     code = (
         "import sys, warnings; before = list(warnings.filters); import skdidan; "
@@ -173,8 +179,7 @@ def test_importing_loads_no_framework_and_changes_no_setting():
         "heavy = {'torch', 'sklearn', 'skorch', 'librosa', 'matplotlib', 'scipy', 'pandas'}; "
         "print(sorted((heavy | {'transformers'}) & set(sys.modules)))"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert printed_by(code) == "[]"
 
 
 def test_every_public_name_resolves_in_the_package_and_in_its_wing():
@@ -224,5 +229,4 @@ def test_documented_names_resolve_after_importing_the_package_alone():
         "    except AttributeError as error:\n        failed.append(error)\n"
         "print(failed)"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert printed_by(code) == "[]"

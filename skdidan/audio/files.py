@@ -33,6 +33,7 @@ __all__ = [
     "channel_of",
     "check_path",
     "convert_window",
+    "file_name",
     "find_sound",
     "read_audio",
     "read_window",
@@ -236,7 +237,7 @@ def channel_of(row: Any) -> int | str:
 
 def split_channels(path: str) -> list[Segment]:
     """List a segment of each channel of a file."""
-    with open_audio(path, _name(path)) as file:
+    with open_audio(path, file_name(path)) as file:
         return [Segment(path, channel=n) for n in range(file.channels)]
 
 
@@ -247,7 +248,7 @@ def read_window(
 
     A `sample_rate` of None is that of the file. `Parts` in place of a window give booleans.
     """
-    file_path, name = check_path("path", path), _name(path)
+    file_path, name = check_path("path", path), file_name(path)
     with open_audio(file_path, name) as file:
         rate = file.samplerate
         sample_rate = sample_rate or rate
@@ -274,7 +275,8 @@ def read_window(
         return part
 
 
-def _name(path: str | os.PathLike[str]) -> str:
+def file_name(path: str | os.PathLike[str]) -> str:
+    """Name a file or segment in errors."""
     return f"The audio file {path if isinstance(path, Segment) else repr(os.fspath(path))}"
 
 
@@ -329,7 +331,7 @@ def _mono_blocks(
 
 def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
     """Return where a file, or a `Segment` of it, begins and ends, if possible from its header."""
-    file_path, name = check_path("path", path), _name(path)
+    file_path, name = check_path("path", path), file_name(path)
     with open_audio(file_path, name) as file:
         return file.samplerate, *_span(file, path, name)
 

@@ -20,7 +20,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from skdidan.audio.cropping import Window
-from skdidan.audio.files import Segment, check_path, convert_window, read_window
+from skdidan.audio.files import Segment, check_path, convert_window, file_name, read_window
 from skdidan.domains import open_target, to_python
 
 __all__ = ["BadRow", "read_rows", "row_name", "waveform_rows"]
@@ -125,9 +125,7 @@ def _as_waveform(row: Any, n: int) -> NDArray[Any]:
 
 def row_name(row: Any, number: int) -> str:
     """Name a row in errors."""
-    if isinstance(row, np.ndarray):
-        return f"The waveform in row {number}"
-    return f"The audio file {row if isinstance(row, Segment) else repr(row)}"
+    return f"The waveform in row {number}" if isinstance(row, np.ndarray) else file_name(row)
 
 
 def read_rows(

@@ -51,7 +51,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     Parameters
     ----------
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train; see `DIDANClassifier`.
+        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
     network_params : dict, optional
         Further arguments of the network.
     penalty_params : dict, optional
@@ -69,11 +69,14 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         Learning rate and weight decay of AdamW.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
-    validation_fraction, monitor, patience, callbacks : float, str, int, list, optional
-        Held-out share of the source, score that selects the best epoch, epochs without a better
-        score before a stop, and skorch callbacks; see `DIDANClassifier`.
+    validation_fraction, monitor, patience : float, str, int, optional
+        Held-out share of the source, score that selects the best epoch ("source", or a key of
+        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
+    callbacks : list of skorch callbacks, optional
+        Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
+        takes the place of the falling learning rate.
 
     Attributes
     ----------
@@ -208,7 +211,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 weight_decay=self.weight_decay,
                 max_epochs=self.max_epochs,
                 device=str(device),
-                callbacks=[*monitoring, *check_callbacks(self.callbacks or [])],
+                callbacks=[*monitoring, *(self.callbacks or [])],
                 verbose=self.verbose,
             ).fit(batches, None)
         self.net_, self.classes_, self.feature_shape_ = net, classes, shape

@@ -34,11 +34,14 @@ class DANClassifier(AdaptationClassifier):
         Learning rate and weight decay of AdamW.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
-    validation_fraction, monitor, patience, callbacks : float, str, int, list, optional
-        Held-out share of the source, score that selects the best epoch, epochs without a better
-        score before a stop, and skorch callbacks; see `DIDANClassifier`.
+    validation_fraction, monitor, patience : float, str, int, optional
+        Held-out share of the source, score that selects the best epoch ("source", or a key of
+        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
+    callbacks : list of skorch callbacks, optional
+        Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
+        takes the place of the falling learning rate.
 
     Attributes
     ----------
@@ -97,11 +100,14 @@ class DSANClassifier(AdaptationClassifier):
         Learning rate and weight decay of AdamW.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
-    validation_fraction, monitor, patience, callbacks : float, str, int, list, optional
-        Held-out share of the source, score that selects the best epoch, epochs without a better
-        score before a stop, and skorch callbacks; see `DIDANClassifier`.
+    validation_fraction, monitor, patience : float, str, int, optional
+        Held-out share of the source, score that selects the best epoch ("source", or a key of
+        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
+    callbacks : list of skorch callbacks, optional
+        Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
+        takes the place of the falling learning rate.
 
     Attributes
     ----------
@@ -162,11 +168,14 @@ class JANClassifier(AdaptationClassifier):
         Learning rate and weight decay of AdamW.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
-    validation_fraction, monitor, patience, callbacks : float, str, int, list, optional
-        Held-out share of the source, score that selects the best epoch, epochs without a better
-        score before a stop, and skorch callbacks; see `DIDANClassifier`.
+    validation_fraction, monitor, patience : float, str, int, optional
+        Held-out share of the source, score that selects the best epoch ("source", or a key of
+        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
+    callbacks : list of skorch callbacks, optional
+        Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
+        takes the place of the falling learning rate.
 
     Attributes
     ----------

@@ -386,8 +386,8 @@ _HELD_OUT = (
 )
 
 
-def check_callbacks(callbacks: Any) -> list[Any]:
-    """Return callbacks as a list, or raise an error for any that cannot work here."""
+def check_callbacks(callbacks: Any) -> None:
+    """Raise an error for callbacks that cannot work here."""
     for item in callbacks if isinstance(callbacks, list | tuple) else [None]:
         callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
         kind = callback if isinstance(callback, type) else type(callback)
@@ -396,7 +396,6 @@ def check_callbacks(callbacks: Any) -> list[Any]:
         is_score = issubclass(kind, ready.EpochScoring | ready.BatchScoring)
         if is_score or not getattr(callback, "on_train", True):
             raise ValueError(f"callbacks cannot score, but hold {kind.__name__}. {_HELD_OUT}")
-    return list(callbacks)
 
 
 #: Classification losses by their names in the parameter `loss` of the classifiers.

@@ -11,8 +11,9 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-__all__ = ["centre_rows", "power_of_two", "solve_transfer", "thin_svd"]
+__all__ = ["SQUARABLE", "centre_rows", "power_of_two", "solve_transfer", "thin_svd"]
 
+SQUARABLE = 1e140  # largest features of which sums of squares are computed
 # Up to this size a full decomposition is as fast as an iterative one, and more precise.
 _DENSE_SIZE = 256
 

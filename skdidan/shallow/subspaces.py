@@ -17,7 +17,7 @@ from skdidan.domains import Domains
 from skdidan.estimators import DomainTransformer
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.reporting import warn_caller
-from skdidan.shallow.eigenproblems import power_of_two, solve_transfer, thin_svd
+from skdidan.shallow.eigenproblems import SQUARABLE, power_of_two, solve_transfer, thin_svd
 
 __all__ = ["TCA"]
 
@@ -229,7 +229,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
         self._n_rows = len(rows)
         for name in ("components_", "weights_", "X_fit_", "landmarks_", "centre_", "gamma_"):
             self.__dict__.pop(name, None)  # left by an earlier fit with another kernel
-        power_of_two(self, rows, limit=1e140)  # sums of squares follow
+        power_of_two(self, rows, limit=SQUARABLE)
         if self.kernel == "linear":
             return self._linear_solver(rows)
         if self.kernel == "precomputed":

@@ -20,7 +20,7 @@ from skdidan.domains import Domains
 from skdidan.estimators import DomainEstimator, check_rows, validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.reporting import warn_caller
-from skdidan.shallow.eigenproblems import power_of_two
+from skdidan.shallow.eigenproblems import SQUARABLE, power_of_two
 from skdidan.shallow.subspaces import kernel_scale
 
 __all__ = ["KMM", "WeightedClassifier"]
@@ -115,7 +115,7 @@ class KMM(DomainEstimator):
             self.weights_, self.n_iter_, self.gamma_ = np.ones(len(X_src)), 0, self.gamma or 1.0
             return
         rows = np.concatenate([X_src, X_tgt])
-        power_of_two(self, rows, limit=1e140)  # sums of squares follow
+        power_of_two(self, rows, limit=SQUARABLE)
         self.gamma_ = self.gamma or kernel_scale(rows)
         rows = rows - rows.mean(axis=0)  # far from zero, differences would lose precision
         source, target = rows[: len(X_src)], rows[len(X_src) :]
