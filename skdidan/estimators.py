@@ -179,7 +179,8 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
     A subclass maps rows of double precision in ``_transform(X, is_source)``.
     """
 
-    __metadata_request__transform: ClassVar = {"sample_domain": True}
+    # Without a request for sample_domain: a plain Pipeline would fit its last step to target rows.
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": None}
 
     def fit_transform(
         self,

@@ -12,6 +12,7 @@ import sklearn
 import torch
 from conftest import features, mcc_reference, one_hot, shifted_blobs
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -299,7 +300,12 @@ class TestTransformers:
         X, y, domain, _ = stacked(X_src, y_src, X_tgt, "neutral")
         expected = make_transformer(name).fit_transform(X, y, sample_domain=domain)
         with sklearn.config_context(enable_metadata_routing=True):
-            pipeline = make_pipeline(make_transformer(name), StandardScaler(with_std=False))
+            transformer = make_transformer(name)
+            pipeline = make_pipeline(transformer, StandardScaler(with_std=False))
+            with pytest.raises(UnsetMetadataPassedError, match="sample_domain"):
+                pipeline.fit(X, y, sample_domain=domain)
+            transformer.set_fit_request(sample_domain=True)
+            transformer.set_transform_request(sample_domain=True)
             pipeline.fit(X, y, sample_domain=domain)
             Z = pipeline.transform(X, sample_domain=domain)
         np.testing.assert_allclose(Z, expected - expected.mean(axis=0), atol=1e-9)

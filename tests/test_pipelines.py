@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import AdaBoostClassifier, StackingClassifier, VotingClassifier
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
@@ -24,14 +24,17 @@ from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdidan import (
+    JDAR,
     TCA,
     AdaptationPipeline,
     CorpusScaler,
     CorrelationAlignment,
     DIDANClassifier,
+    Functionals,
     LogMelSpectrogram,
     NoTargetWarning,
     SourceOnlyClassifier,
+    SubspaceAlignment,
     Target,
     TargetScorer,
     make_adaptation_pipeline,
@@ -468,10 +471,26 @@ def test_plain_pipeline_with_metadata_routing():
 def test_plain_pipeline_of_stacked_data_with_metadata_routing():
     ours = make_adaptation_pipeline(CorpusScaler(), TCA(2)).fit(X_SRC, None, X_TGT)
     with sklearn.config_context(enable_metadata_routing=True):
-        plain = make_pipeline(CorpusScaler(), TCA(2))
+        scaler = CorpusScaler().set_fit_request(sample_domain=True)
+        tca = TCA(2).set_fit_request(sample_domain=True)
+        for step in (scaler, tca):
+            step.set_transform_request(sample_domain=True)
+        plain = make_pipeline(scaler, tca)
         Z = plain.fit_transform(X_STACKED, sample_domain=DOMAIN)
         np.testing.assert_allclose(plain.transform(X_TGT), ours.transform(X_TGT), atol=1e-8)
     np.testing.assert_allclose(Z[DOMAIN < 0], ours.transform(X_STACKED[DOMAIN < 0]), atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "step", [LogMelSpectrogram(), Functionals(), CorpusScaler(), TCA(), SubspaceAlignment()]
+)
+def test_a_plain_pipeline_does_not_train_on_labels_of_the_target_unasked(step):
+    """A step cannot drop rows: a last step without sample_domain would be fitted to all of them."""
+    with sklearn.config_context(enable_metadata_routing=True):
+        for final in (SVC(), JDAR()):
+            plain = make_pipeline(clone(step), final)
+            with pytest.raises(UnsetMetadataPassedError, match="sample_domain"):
+                plain.fit(X_STACKED, np.ones(len(X_STACKED)), sample_domain=DOMAIN)
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])

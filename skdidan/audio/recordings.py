@@ -72,8 +72,8 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
 
     #: Parameters that do not change the values of a row.
     not_in_cache_key: ClassVar = frozenset({"on_error", "memory", "n_jobs", "verbose"})
-    # A plain Pipeline, or a search, routes these without being asked to.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
+    # A plain Pipeline, or a search, routes it without being asked to.
+    __metadata_request__fit: ClassVar = {"X_tgt": True}
 
     def fit(self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: Any = None) -> Self:
         """Check the parameters and the kind of the rows; nothing is learnt and no file is read.
