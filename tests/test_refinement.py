@@ -1,0 +1,156 @@
+"""Anchored expectation maximisation: formula, limits and composition."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from skdidan import (
+    AdaptationPipeline,
+    CorpusScaler,
+    RefinedClassifier,
+    SourceOnlyClassifier,
+    make_adaptation_pipeline,
+)
+
+
+class Thresholds(ClassifierMixin, BaseEstimator):
+    """Two classes by the sign of the first column, with a given confidence."""
+
+    def __init__(self, confidence=1.0):
+        self.confidence = confidence
+
+    def fit(self, X, y, X_tgt=None):
+        self.classes_, self.n_target_ = np.unique(y), 0 if X_tgt is None else len(X_tgt)
+        return self
+
+    def predict_proba(self, X):
+        first = np.where(np.asarray(X)[:, 0] > 0, self.confidence, 1 - self.confidence)
+        return np.column_stack([1 - first, first])
+
+
+def blobs(n=(60, 60), seed=0, shift=0.0):
+    rng = np.random.default_rng(seed)
+    y = np.repeat([0, 1], n)
+    X = rng.normal(size=(len(y), 3)) * [1.0, 2.0, 0.5] + y[:, np.newaxis] * [3.0, 2.0, 0.0]
+    return X - [1.5, 1.0, 0.0] - shift, y
+
+
+def test_one_iteration_is_linear_discriminant_analysis_of_the_predicted_labels():
+    X, y = blobs()
+    refined = RefinedClassifier(
+        Thresholds(), sharpness=np.sqrt(3), anchor=0.0, ridge=1e-12, max_iter=1
+    )
+    refined.fit(X, y, X)
+    Z = PCA().fit_transform(StandardScaler().fit_transform(X))
+    reference = LinearDiscriminantAnalysis("lsqr").fit(Z, X[:, 0] > 0)
+    expected = reference.predict_proba(Z) / reference.priors_  # which the refinement lacks
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(refined.predict_proba(X), expected, atol=1e-6)
+
+
+def test_prior_and_evidence_are_added_up_as_documented():
+    X, y = blobs()
+    model = RefinedClassifier(Thresholds(0.8), n_components=2, sharpness=2.0, anchor=0.5)
+    model.fit(X, y, X)
+    Z = PCA(2, svd_solver="full").fit_transform(StandardScaler().fit_transform(X))
+    precision = np.linalg.inv(model.covariance_)
+    scores = np.array(
+        [[z @ precision @ mu - mu @ precision @ mu / 2 for mu in model.means_] for z in Z]
+    )
+    prior = Thresholds(0.8).fit(X, y).predict_proba(X)
+    expected = softmax(0.5 * np.log(prior) + 2 / np.sqrt(2) * scores, axis=1)
+    np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-10)
+    assert 1 < model.n_iter_ < 30
+    # It has converged: the predictions give the means that they were computed from.
+    means = expected.T @ Z / expected.sum(axis=0)[:, np.newaxis]
+    np.testing.assert_allclose(model.means_, means, atol=1e-3)
+
+
+def test_a_shifted_border_moves_into_the_gap_whatever_the_shares_of_the_classes():
+    X_src, y_src = blobs((200, 200))
+    for counts in [(200, 200), (360, 40), (40, 360)]:
+        X_tgt, y_tgt = blobs(counts, seed=1, shift=1.5)
+        plain = LogisticRegression().fit(X_src, y_src)
+        refined = RefinedClassifier(LogisticRegression()).fit(X_src, y_src, X_tgt)
+        recalls = [
+            [np.mean(model.predict(X_tgt)[y_tgt == k] == k) for k in (0, 1)]
+            for model in (plain, refined)
+        ]
+        assert np.mean(recalls[1]) > np.mean(recalls[0])
+        new, y_new = blobs((300, 300), seed=2, shift=1.5)
+        assert refined.score(new, y_new) > plain.score(new, y_new)
+
+
+def test_without_clusters_the_predictions_stay():
+    X, y = blobs()
+    plain = LogisticRegression().fit(X, y).predict_proba(X)
+    for params in ({"sharpness": 0.0}, {"max_iter": 1, "ridge": 1e12}):
+        refined = RefinedClassifier(LogisticRegression(), **params).fit(X, y, X)
+        np.testing.assert_allclose(refined.predict_proba(X), plain, atol=1e-6)
+    constant = np.ones((5, 3))
+    refined = RefinedClassifier(LogisticRegression()).fit(X, y, constant)
+    expected = LogisticRegression().fit(X, y).predict_proba(constant)
+    np.testing.assert_allclose(refined.predict_proba(constant), expected, atol=1e-6)
+    np.testing.assert_allclose(refined.predict_proba(constant[:1]), expected[:1], atol=1e-6)
+
+
+def test_rows_of_the_source_are_not_refined():
+    X, y = blobs()
+    refined = RefinedClassifier(LogisticRegression()).fit(X, y, X + 1)
+    plain = refined.estimator_.predict_proba(X)
+    domain = np.where(np.arange(len(X)) % 2, 1, -1)
+    mixed = refined.predict_proba(X, sample_domain=domain)
+    np.testing.assert_array_equal(mixed[domain > 0], plain[domain > 0])
+    np.testing.assert_allclose(mixed[domain < 0], refined.predict_proba(X)[domain < 0], atol=1e-12)
+    np.testing.assert_array_equal(
+        refined.predict(X, sample_domain=domain), np.array([0, 1])[mixed.argmax(axis=1)]
+    )
+
+
+def test_the_estimator_gets_the_target_if_it_takes_one():
+    X, y = blobs()
+    assert RefinedClassifier(Thresholds()).fit(X, y, X[:20]).estimator_.n_target_ == 20
+    whole = make_adaptation_pipeline(CorpusScaler(), RefinedClassifier(Thresholds()))
+    assert whole.fit(X, y, X[:20])[-1].estimator_.n_target_ == 20
+    nested = RefinedClassifier(AdaptationPipeline([("s", CorpusScaler()), ("c", Thresholds())]))
+    assert nested.fit(X, y, X[:20]).estimator_[-1].n_target_ == 20
+
+
+def test_spectrograms_are_clustered_by_the_features_of_the_network(spectrogram_domains):
+    X_src, y_src, X_tgt, _ = spectrogram_domains
+    network = SourceOnlyClassifier(max_epochs=2, use_target=True, random_state=0)
+    refined = RefinedClassifier(network, n_components=3).fit(X_src, y_src, X_tgt)
+    assert refined.means_.shape == (2, 3)
+    assert refined.predict_proba(X_tgt).shape == (16, 2)
+    with pytest.raises(TypeError, match=r"DummyClassifier, has no embed. Pass rows of features"):
+        RefinedClassifier(DummyClassifier()).fit(X_src, y_src, X_tgt)
+
+
+@pytest.mark.parametrize("estimator", [SVC(), CorpusScaler()])
+def test_an_estimator_without_probabilities_is_refused(estimator):
+    X, y = blobs()
+    with pytest.raises(TypeError, match="estimator must be a classifier with predict_proba; got"):
+        RefinedClassifier(estimator).fit(X, y, X)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_components": 0}, "n_components must be"),
+        ({"sharpness": -1}, "sharpness must be"),
+        ({"anchor": -1}, "anchor must be"),
+        ({"ridge": 0}, "ridge must be"),
+        ({"max_iter": 0}, "max_iter must be"),
+    ],
+)
+def test_parameters_out_of_range(params, message):
+    X, y = blobs()
+    with pytest.raises(ValueError, match=message):
+        RefinedClassifier(**params).fit(X, y, X)
