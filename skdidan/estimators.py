@@ -48,7 +48,10 @@ class DomainEstimator(BaseEstimator, ABC):
     """
 
     # Pipelines and searches of scikit-learn then pass these on by default.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
+    __metadata_request__fit: ClassVar[dict[str, bool | None]] = {
+        "X_tgt": True,
+        "sample_domain": True,
+    }
 
     def fit(
         self,

@@ -31,6 +31,7 @@ TRANSFORMERS: dict[str, type[TransformerMixin]] = {
     "gfk": shallow.GFK,
     "jda": shallow.JDA,
     "optimal_transport": shallow.OptimalTransport,
+    "speaker_scaler": shallow.SpeakerScaler,
     "subspace_alignment": shallow.SubspaceAlignment,
     "tca": shallow.TCA,
     "tjm": shallow.TJM,

@@ -151,7 +151,8 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
             estimator = self.estimator
         self.estimator_ = fit_last("estimator", estimator, domains)
         self.classes_ = self.estimator_.classes_
-        self.means_ = self.covariance_ = None
+        self.means_: Any = None
+        self.covariance_: Any = None
         self.n_iter_ = 0
         rows = None if domains.X_tgt is None else self._rows(domains.X_tgt)
         if rows is not None and np.ptp(rows, axis=0).any():

@@ -5,6 +5,7 @@ from .jda import JDA as JDA
 from .regressors import JDAR as JDAR
 from .regressors import JIASL as JIASL
 from .scaling import CorpusScaler as CorpusScaler
+from .speakers import SpeakerScaler as SpeakerScaler
 from .subspaces import TCA as TCA
 from .tjm import TJM as TJM
 from .transport import OptimalTransport as OptimalTransport

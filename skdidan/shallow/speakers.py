@@ -1,0 +1,206 @@
+"""Removal of the offsets of speakers who are not known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import OneToOneFeatureMixin
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer
+from sklearn.utils import Tags, check_random_state
+
+from skdidan.domains import Domains
+from skdidan.estimators import DomainTransformer, validate_domains
+from skdidan.parameters import check_count, check_not_negative
+from skdidan.shallow.eigenproblems import thin_svd
+
+__all__ = ["SpeakerScaler"]
+
+# Of the source only the directions in which its speakers differ matter, not their number.
+_SOURCE_COMPONENTS, _SOURCE_CLUSTERS = 20, 8
+_SHRINKAGE = 0.3  # of the covariance within speakers towards a multiple of the identity
+
+
+class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
+    r"""Subtract the offsets of the target's speakers, who are estimated by clustering.
+
+    A speaker's voice shifts all of his or her recordings, often by more than an emotion does.
+    Standardising each speaker removes the shift, but needs the speakers. Clusters of rows are not
+    enough: they mix speakers with emotions, whose differences would then be removed, too. This
+    transformer keeps them apart in four steps.
+
+    1. A logistic regression on the source predicts probabilities :math:`p_{ik}` of the emotions of
+       the target rows :math:`x_i`. What they do not explain is
+       :math:`e_i = x_i - \sum_k p_{ik} \mu_k`, with the means
+       :math:`\mu_k = \sum_i p_{ik} x_i / \sum_i p_{ik}`.
+    2. Directions in which one speaker varies are made short, as in within-class covariance
+       normalisation [1]_. Their covariance comes from clusters of the source, whose emotions are
+       known.
+    3. The first `n_components` principal components of the result, scaled to length one, are
+       clustered by k-means, once for each number of clusters.
+    4. The offset of a cluster :math:`S` is :math:`\sum_{i \in S} e_i / (|S| + s)`. The mean offset
+       over the clusterings is subtracted. Then each feature gets back its variance.
+
+    Rows of the source stay as they are.
+
+    Parameters
+    ----------
+    n_speakers : sequence of int > 0, default=(3, 4, 6, 8, 12)
+        Numbers of clusters. The true number need not be among them: their offsets are averaged.
+    n_components : int > 0, default=50
+        Number of principal components in which rows are clustered.
+    shrinkage : float >= 0, default=20.0
+        The number :math:`s` of rows without offset that is added to each cluster.
+    random_state : int, RandomState or None, default=None
+        Seed of k-means.
+
+    Attributes
+    ----------
+    speakers_ : ndarray of int, shape (n_target, n_clusterings)
+        Cluster of each target row in each clustering. It has no columns without a target.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str, shape (n_features,)
+        Names of the columns; only for data frames.
+
+    See Also
+    --------
+    CorpusScaler : Standardises by speakers who are known (``groups_tgt``), or by corpora.
+
+    Notes
+    -----
+    Put a `CorpusScaler` before it: the logistic regression compares rows of both domains. The
+    combination of the four steps is this package's own.
+
+    References
+    ----------
+    .. [1] Hatch, Kajarekar, Stolcke (2006). Within-class covariance normalization for SVM-based
+       speaker recognition. Interspeech.
+
+    Examples
+    --------
+    Two speakers, whose offset in the second feature is far larger than the difference of the
+    emotions in the first.
+
+    >>> import numpy as np
+    >>> from skdidan import SpeakerScaler
+    >>> rng = np.random.default_rng(0)
+    >>> y, speaker = np.repeat([0, 1], 100), np.tile([0, 1], 100)
+    >>> X = rng.normal(size=(200, 2)) + np.column_stack([2 * y, 20 * speaker])
+    >>> scaler = SpeakerScaler([2], random_state=0)
+    >>> Z = scaler.fit(X, y, X).transform(X)
+    >>> def difference(Z, groups):
+    ...     return np.abs(Z[groups == 0].mean(axis=0) - Z[groups == 1].mean(axis=0)) / Z.std(axis=0)
+    >>> difference(X, speaker).round(1), difference(Z, speaker).round(1)
+    (array([0.1, 2. ]), array([0. , 1.7]))
+    """
+
+    def __init__(
+        self,
+        n_speakers: Sequence[int] = (3, 4, 6, 8, 12),
+        *,
+        n_components: int = 50,
+        shrinkage: float = 20.0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_speakers = n_speakers
+        self.n_components = n_components
+        self.shrinkage = shrinkage
+        self.random_state = random_state
+
+    def _check_parameters(self) -> None:
+        if isinstance(self.n_speakers, int | str) or not len(self.n_speakers):
+            raise ValueError(
+                f"n_speakers must be a sequence of numbers of clusters; got {self.n_speakers!r}."
+            )
+        for number in self.n_speakers:
+            check_count("n_speakers", number)
+        check_count("n_components", self.n_components)
+        check_not_negative("shrinkage", self.shrinkage)
+
+    def _check_domains(self, domains: Domains) -> Domains:
+        return validate_domains(self, domains, supervised=True, dtype=(np.float64, np.float32))
+
+    def _fit(self, domains: Domains) -> None:
+        if domains.X_tgt is None:
+            self.speakers_ = np.empty((0, 0), dtype=int)
+            return
+        X_src, X_tgt = (np.asarray(X, dtype=np.float64) for X in (domains.X_src, domains.X_tgt))
+        random_state = check_random_state(self.random_state)
+        self._classifier = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+        self._classifier.fit(X_src, domains.y_src)
+        probabilities = self._classifier.predict_proba(X_tgt)
+        self._emotion_means = _class_means(X_tgt, probabilities)
+        unexplained = X_tgt - probabilities @ self._emotion_means
+        self._axes, self._losses = _within_speakers(X_src, domains.y_src, random_state)
+        self._projection = make_pipeline(
+            PCA(min(self.n_components, *X_tgt.shape), svd_solver="full"), Normalizer()
+        ).set_output(transform="default")
+        points = self._projection.fit_transform(self._shorten(unexplained))
+        self._clusterings, self._offsets = [], []
+        for number in self.n_speakers:
+            kmeans = KMeans(min(number, len(points)), n_init=3, random_state=random_state)
+            members = kmeans.fit_predict(points) == np.arange(kmeans.n_clusters)[:, np.newaxis]
+            sums, counts = members @ unexplained, members.sum(axis=1, keepdims=True)
+            self._clusterings.append(kmeans)
+            self._offsets.append(sums / np.maximum(counts + self.shrinkage, 1))
+        self.speakers_ = np.column_stack([kmeans.labels_ for kmeans in self._clusterings])
+        moved = self._subtract_offsets(X_tgt)
+        self._mean, before, after = moved.mean(axis=0), X_tgt.std(axis=0), moved.std(axis=0)
+        self._stretch = np.divide(before, after, out=np.ones_like(after), where=after > 0)
+
+    def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
+        if not self.speakers_.size or is_source.all():
+            return X
+        Z = X.copy()
+        moved = self._subtract_offsets(X[~is_source])
+        Z[~is_source] = self._mean + (moved - self._mean) * self._stretch
+        return Z
+
+    def _subtract_offsets(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Subtract from target rows the mean offset of their clusters over all clusterings."""
+        unexplained = X - self._classifier.predict_proba(X) @ self._emotion_means
+        points = self._projection.transform(self._shorten(unexplained))
+        pairs = zip(self._clusterings, self._offsets, strict=True)
+        return X - np.mean([offsets[kmeans.predict(points)] for kmeans, offsets in pairs], axis=0)
+
+    def _shorten(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Make directions short in which single speakers vary."""
+        return rows - (rows @ self._axes * self._losses) @ self._axes.T
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
+def _class_means(X: NDArray[Any], probabilities: NDArray[Any]) -> NDArray[np.float64]:
+    return (probabilities / probabilities.sum(axis=0)).T @ X
+
+
+def _within_speakers(
+    X: NDArray[Any], y: NDArray[Any], random_state: np.random.RandomState
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return axes in columns, and the share of its length that each loses by whitening.
+
+    The whitening is up to a factor the inverse root of the shrunk covariance within clusters, which
+    stand for the speakers. No matrix of all pairs of features is formed.
+    """
+    is_class = (y == np.unique(y)[:, np.newaxis]).T.astype(np.float64)
+    unexplained = X - is_class @ _class_means(X, is_class)
+    components = PCA(min(_SOURCE_COMPONENTS, *X.shape), svd_solver="full")
+    components.set_output(transform="default")
+    kmeans = KMeans(min(_SOURCE_CLUSTERS, len(X)), n_init=3, random_state=random_state)
+    labels = kmeans.fit_predict(components.fit_transform(unexplained))
+    is_speaker = (labels == np.unique(labels)[:, np.newaxis]).T.astype(np.float64)
+    _, lengths, axes = thin_svd(X - is_speaker @ _class_means(X, is_speaker))
+    variances = lengths**2 / len(X)
+    floor = _SHRINKAGE * variances.sum() / X.shape[1]
+    total = (1 - _SHRINKAGE) * variances + floor
+    return axes.T, 1 - np.sqrt(np.divide(floor, total, out=np.ones_like(total), where=total > 0))

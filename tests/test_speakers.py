@@ -1,0 +1,122 @@
+"""Offsets of estimated speakers: independent references, and limits."""
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score
+
+from skdidan import NoTargetWarning, SpeakerScaler
+
+
+def recordings(n_speakers, n, seed=0, d=8):
+    """Emotions in the first two features, speakers in the others, and a varying third one."""
+    rng = np.random.default_rng(seed)
+    y, speakers = rng.integers(3, size=n), np.arange(n) % n_speakers
+    emotions, voices = np.zeros((3, d)), np.zeros((n_speakers, d))
+    emotions[:, :2] = [[2, 0], [-1, 1.7], [-1, -1.7]]
+    voices[:, 1:] = rng.normal(scale=3, size=(n_speakers, d - 1))
+    X = rng.normal(size=(n, d)) + emotions[y] + voices[speakers]
+    return X - X.mean(axis=0), np.array(["anger", "joy", "sadness"])[y], speakers
+
+
+def reference(X_src, y_src, X_tgt, n_clusters, shrinkage, seed):
+    """The four steps with all matrices written out."""
+    random_state = np.random.RandomState(seed)
+    P = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000).fit(X_src, y_src)
+    P = P.predict_proba(X_tgt)
+    unexplained = X_tgt - P @ (P.T @ X_tgt / P.sum(axis=0)[:, np.newaxis])
+    residual = X_src.copy()
+    for label in np.unique(y_src):
+        residual[y_src == label] -= residual[y_src == label].mean(axis=0)
+    Z = PCA(min(20, X_src.shape[1]), svd_solver="full").fit_transform(residual)
+    speakers = KMeans(8, n_init=3, random_state=random_state).fit_predict(Z)
+    within = X_src.copy()
+    for speaker in range(8):
+        within[speakers == speaker] -= within[speakers == speaker].mean(axis=0)
+    C = within.T @ within / len(X_src)
+    shrunk = 0.7 * C + 0.3 * np.trace(C) / len(C) * np.eye(len(C))
+    values, vectors = np.linalg.eigh(shrunk)
+    points = PCA(svd_solver="full").fit_transform(
+        unexplained @ (vectors / np.sqrt(values)) @ vectors.T
+    )
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    moved = X_tgt.copy()
+    for number in n_clusters:
+        labels = KMeans(number, n_init=3, random_state=random_state).fit_predict(points)
+        for cluster in range(number):
+            rows = labels == cluster
+            offset = unexplained[rows].sum(axis=0) / (rows.sum() + shrinkage)
+            moved[rows] -= offset / len(n_clusters)
+    mean = moved.mean(axis=0)
+    return mean + (moved - mean) * X_tgt.std(axis=0) / moved.std(axis=0)
+
+
+def test_the_four_steps_are_those_of_the_documentation():
+    X_src, y_src, _ = recordings(6, 150)
+    X_tgt, _, _ = recordings(4, 90, seed=1)
+    scaler = SpeakerScaler((3, 5), shrinkage=7.0, random_state=3).fit(X_src, y_src, X_tgt)
+    expected = reference(X_src, y_src, X_tgt, (3, 5), 7.0, 3)
+    np.testing.assert_allclose(scaler.transform(X_tgt), expected, atol=1e-8)
+    np.testing.assert_array_equal(scaler.transform(X_src, sample_domain=np.ones(150)), X_src)
+
+
+def test_speakers_are_found_and_their_offsets_removed_but_not_the_emotions():
+    X_src, y_src, _ = recordings(6, 300)
+    X_tgt, y_tgt, speakers = recordings(4, 240, seed=1)
+    scaler = SpeakerScaler((4,), shrinkage=0.0, random_state=0).fit(X_src, y_src, X_tgt)
+    assert adjusted_rand_score(speakers, scaler.speakers_[:, 0]) > 0.9
+    Z = scaler.transform(X_tgt)
+
+    def share(X, groups):
+        means = np.array([X[groups == group].mean(axis=0) for group in np.unique(groups)])
+        return means.var(axis=0).sum() / X.var(axis=0).sum()
+
+    assert share(Z, speakers) < 0.05 < share(X_tgt, speakers)
+    assert share(Z, y_tgt) > share(X_tgt, y_tgt)
+    np.testing.assert_allclose(Z.std(axis=0), X_tgt.std(axis=0))
+
+
+def test_new_recordings_of_the_same_speakers_lose_the_same_offsets():
+    X_src, y_src, _ = recordings(6, 300)
+    X_tgt, _, speakers = recordings(4, 240, seed=1)
+    half = np.arange(240) < 120
+    scaler = SpeakerScaler((4,), random_state=0).fit(X_src, y_src, X_tgt[half])
+    new = scaler.transform(X_tgt[~half])
+    means = [new[speakers[~half] == speaker].mean(axis=0) for speaker in range(4)]
+    before = [X_tgt[~half][speakers[~half] == speaker].mean(axis=0) for speaker in range(4)]
+    assert np.var(means, axis=0).sum() < 0.1 * np.var(before, axis=0).sum()
+
+
+def test_more_clusters_than_rows_and_constant_features():
+    X_src, y_src, _ = recordings(2, 12)
+    X_tgt = np.column_stack([np.arange(4.0), np.ones((4, 7))])
+    Z = SpeakerScaler(random_state=0).fit(X_src, y_src, X_tgt).transform(X_tgt)
+    np.testing.assert_allclose(Z[:, 1:], 1, atol=1e-12)
+    assert np.isfinite(Z).all()
+    one = SpeakerScaler(random_state=0).fit(X_src, y_src, X_tgt[:1])
+    assert np.isfinite(one.transform(X_tgt)).all()
+
+
+def test_without_a_target_all_rows_stay():
+    X_src, y_src, _ = recordings(2, 30)
+    with pytest.warns(NoTargetWarning, match="SpeakerScaler was fitted without a target"):
+        scaler = SpeakerScaler().fit(X_src, y_src)
+    np.testing.assert_array_equal(scaler.transform(X_src), X_src)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_speakers": 4}, "n_speakers must be a sequence of numbers of clusters; got 4"),
+        ({"n_speakers": ()}, "n_speakers must be a sequence"),
+        ({"n_speakers": (3, 0)}, "n_speakers must be"),
+        ({"n_components": 0}, "n_components must be"),
+        ({"shrinkage": -1.0}, "shrinkage must be"),
+    ],
+)
+def test_parameters_out_of_range(params, message):
+    X, y, _ = recordings(2, 30)
+    with pytest.raises(ValueError, match=message):
+        SpeakerScaler(**params).fit(X, y, X)
