@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from joblib import parallel_config
 from matplotlib.image import imread
 from sklearn import config_context
 from sklearn.base import clone
@@ -111,11 +112,12 @@ def test_memory_changes_no_result(corpora, tmp_path):
         )
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_search_over_classifier_and_transformer(corpora, tmp_path, n_jobs):
+def test_search_over_classifier_and_transformer(corpora, tmp_path):
+    """Two fits at a time fill one cache."""
     grid = {"didanclassifier__trade_off": [0.0, 1.0], "logmelspectrogram__n_mels": [16, 24]}
-    search = GridSearchCV(road(tmp_path, max_epochs=2), grid, cv=2, n_jobs=n_jobs)
-    search.fit(corpora.paths_src, corpora.y_src, X_tgt=Target(corpora.paths_tgt))
+    search = GridSearchCV(road(tmp_path, max_epochs=2), grid, cv=2, n_jobs=2)
+    with parallel_config("threading"):
+        search.fit(corpora.paths_src, corpora.y_src, X_tgt=Target(corpora.paths_tgt))
     assert len(search.cv_results_["params"]) == 4
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     predicted = search.predict(corpora.paths_tgt)
@@ -253,7 +255,12 @@ def test_compare_example_leaves_out_what_is_not_installed(monkeypatch, capsys):
 
 def test_compare_example_names_the_methods(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match=r"--methods \['JADR'\] are none of \['SVM', "):
-        run_example("compare_transfer_baselines", ["--methods", "JADR", "SVM"], monkeypatch)
+        run_example(
+            "compare_transfer_baselines",
+            ["--methods", "JADR", "SVM"],
+            monkeypatch,
+            make_speech_corpora=partial(make_speech_corpora, 4, 4),
+        )
 
 
 def test_compare_example_asks_where_the_corpora_are(monkeypatch):
