@@ -120,6 +120,8 @@ def make_classifier(name):
     cls = CLASSIFIERS[name]
     if issubclass(cls, AdaptationClassifier):
         return cls(max_epochs=3, batch_size=32, random_state=0)
+    if name == "jiasl":
+        return cls(max_iter=3)
     return cls(weighting=KMM(max_weight=1.2, eps=0.0)) if name == "weighted" else cls()
 
 
@@ -131,7 +133,7 @@ class TestClassifiers:
         X_src, y_src, X_tgt, y_tgt = domains
         classifier = make_classifier(name)
         if "max_epochs" in classifier.get_params():
-            classifier.set_params(max_epochs=60, batch_size=64)
+            classifier.set_params(max_epochs=30, batch_size=32)
         classifier.fit(X_src, y_src, X_tgt)
         assert classifier.classes_.tolist() == ["anger", "neutral", "sadness"]
         assert recall_score(y_tgt, classifier.predict(X_tgt), average="macro") > 0.9
@@ -147,7 +149,7 @@ class TestClassifiers:
         X_src, y_src, _, _ = domains
         classifier = make_classifier(name)
         if "max_epochs" in classifier.get_params():
-            classifier.set_params(max_epochs=60, batch_size=64)
+            classifier.set_params(max_epochs=30, batch_size=32)
         if name == "source_only":
             classifier.fit(X_src, y_src)
         else:
