@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skdidan import make_speech_corpora
 from skdidan.corpora.known import load_corpus
@@ -120,3 +121,61 @@ def corpora_on_disk(tmp_path_factory):
             path.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(path, waveform, 16_000)
     return root
+
+
+# The base classes decide these checks of scikit-learn: they write `fit`, `transform` and `predict`,
+# validate rows and labels, and set the tags.
+DECIDED_BY_BASES = {
+    "check_array_api_input",
+    "check_class_weight_classifiers",
+    "check_classifier_data_not_an_array",
+    "check_classifiers_classes",
+    "check_classifiers_one_label",
+    "check_classifiers_one_label_sample_weights",
+    "check_classifiers_regression_target",
+    "check_classifiers_train",
+    "check_complex_data",
+    "check_decision_proba_consistency",
+    "check_dtype_object",
+    "check_estimator_sparse_array",
+    "check_estimator_sparse_matrix",
+    "check_estimator_sparse_tag",
+    "check_estimator_tags_renamed",
+    "check_estimators_empty_data_messages",
+    "check_estimators_fit_returns_self",
+    "check_estimators_nan_inf",
+    "check_estimators_partial_fit_n_features",
+    "check_estimators_unfitted",
+    "check_f_contiguous_array_estimator",
+    "check_fit1d",
+    "check_fit2d_predict1d",
+    "check_fit_check_is_fitted",
+    "check_fit_score_takes_y",
+    "check_methods_subset_invariance",
+    "check_mixin_order",
+    "check_n_features_in",
+    "check_n_features_in_after_fitting",
+    "check_pipeline_consistency",
+    "check_positive_only_tag_during_fit",
+    "check_requires_y_none",
+    "check_supervised_y_2d",
+    "check_supervised_y_no_nan",
+    "check_transformer_data_not_an_array",
+    "check_transformers_unfitted",
+    "check_valid_tag_types",
+}
+
+
+def own_checks(*estimators):
+    """Parametrise with the checks of scikit-learn that are not decided by a base class.
+
+    They are for an estimator whose base classes are checked in full elsewhere, by another
+    subclass or other parameters.
+    """
+    pairs = [
+        pytest.param(estimator, check, id=f"{type(estimator).__name__}-{name}")
+        for estimator in estimators
+        for estimator, check in estimator_checks_generator(estimator)
+        if (name := check.func.__name__) not in DECIDED_BY_BASES
+    ]
+    return pytest.mark.parametrize("estimator, check", pairs)

@@ -441,7 +441,8 @@ def fill(folder, seed):
 
 
 def test_processes_may_fill_one_folder_at_once(memory):
-    filled = joblib.Parallel(n_jobs=2)(joblib.delayed(fill)(memory, n) for n in range(6))
+    processes = joblib.Parallel(n_jobs=2, backend="multiprocessing")
+    filled = processes(joblib.delayed(fill)(memory, n) for n in range(6))
     for Z in filled:
         np.testing.assert_array_equal(Z, fill(None, 0))
     assert len(stored(memory)) == 20

@@ -132,7 +132,8 @@ def test_lists_and_several_processes_give_the_same_predictions(task):
     waveforms = Bunch(**{**task, "X_src": list(task.X_src), "X_tgt": list(task.X_tgt)})
     methods = {"knn": KNeighborsClassifier()}
     one = compare(methods, {"toy": task}, oracles=methods, seeds=[0, 1])
-    two = compare(methods, {"toy": waveforms}, oracles=methods, seeds=[0, 1], n_jobs=2)
+    with joblib.parallel_config(backend="multiprocessing"):  # forks, which import nothing anew
+        two = compare(methods, {"toy": waveforms}, oracles=methods, seeds=[0, 1], n_jobs=2)
     for first, second in zip(one, two, strict=True):
         assert first["method"] == second["method"]
         assert np.array_equal(first["y_pred"], second["y_pred"])
@@ -198,8 +199,9 @@ def test_nothing_to_compare(task):
 # What a run takes from its caller
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("n_jobs", "backend"), [(1, "loky"), (2, "loky"), (2, "threading"), (2, "multiprocessing")]
+)
 def test_settings_of_the_caller_reach_each_run_on_any_backend(task, n_jobs, backend):
     before = torch.get_num_threads()
     with joblib.parallel_config(backend=backend), sklearn.config_context(transform_output="pandas"):
@@ -239,7 +241,10 @@ def test_a_run_that_fails_is_a_record(task, problem, n_jobs):
     methods = {"bad": Settings(problem=partial(*problem)), "spy": Spy()}
     failure = f"{problem[0].__name__}: {' '.join(problem[1:])}"
     match = f"'bad' failed on 'toy', seed 0, and scores nan: {failure}"
-    with pytest.warns(FitFailedWarning, match=match) as warned:
+    with (
+        pytest.warns(FitFailedWarning, match=match) as warned,
+        joblib.parallel_config(backend="multiprocessing"),
+    ):
         bad, good = compare(methods, {"toy": task}, seeds=[0], n_jobs=n_jobs)
     assert [warning.filename for warning in warned] == [__file__]
     assert (good["uar"], good["error"]) == (0.5, None)

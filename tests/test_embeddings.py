@@ -147,6 +147,8 @@ def test_a_layer_is_pooled_as_by_hand(folders, name, layer):
     expected = {"mean": frames.mean(axis=0), "std": frames.std(axis=0), "max": frames.max(axis=0)}
     expected["mean_std"] = np.concatenate([expected["mean"], expected["std"]])
     for pooling, values in expected.items():
+        if pooling != "mean_std" and name != "wavlm-layer":  # one model is pooled in every way
+            continue
         (embedding,) = Embeddings(folders[name], layer, pooling=pooling).transform([waveform])
         np.testing.assert_allclose(embedding, values, rtol=1e-4, atol=1e-5)
         assert embedding.dtype == np.float32
@@ -163,8 +165,9 @@ def test_layers_and_recordings_differ(folder):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_recording_is_embedded_alone_as_among_others(folders, name):
     """Padding would change its frames, and most of all their deviation."""
-    embeddings = Embeddings(folders[name], pooling="mean_std")
-    alone = np.concatenate([embeddings.transform([clip]) for clip in CLIPS])
+    embeddings = Embeddings(folders[name], pooling="mean_std", batch_size=1)
+    alone = embeddings.transform(CLIPS)
+    np.testing.assert_array_equal(embeddings.transform(CLIPS[2:3]), alone[2:3])
     for batch_size in (2, 16):
         together = clone(embeddings).set_params(batch_size=batch_size).transform(CLIPS)
         np.testing.assert_allclose(together, alone, atol=1e-5)

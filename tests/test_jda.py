@@ -10,7 +10,6 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdidan import JDA, TCA, NoTargetWarning
 
@@ -44,12 +43,6 @@ def matrix_of_the_paper(y_src, y_tgt, weight):
                 ]
                 L[i, j] += weight * sign / np.prod(of_class)
     return L
-
-
-@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
-@parametrize_with_checks([JDA(kernel="rbf")])
-def test_scikit_learn_compatible(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("kernel, weight", [("linear", 20.0), ("rbf", 0.3)])

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.linalg
+from conftest import own_checks
 from scipy.sparse.linalg import ArpackNoConvergence
 from sklearn.base import clone
 from sklearn.decomposition import PCA, KernelPCA
@@ -16,7 +17,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdidan import (
     JDA,
@@ -55,7 +55,7 @@ def distance_of_means(Z_src, Z_tgt):
 
 
 @pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
-@parametrize_with_checks([TCA(1, kernel="precomputed")])
+@own_checks(TCA(1, kernel="precomputed"))
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
 

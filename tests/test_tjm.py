@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.linalg
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdidan import TCA, TJM, NoTargetWarning
 from skdidan.shallow import subspaces
@@ -42,13 +41,6 @@ def iterate_as_in_the_paper(K, n_source, mu, n_components, n_iterations):
         objectives.append(np.trace(A.T @ KMK @ A) + mu * regulariser)
         G = np.diag(np.r_[0.5 / lengths, np.ones(len(K) - n_source)])
     return A, objectives
-
-
-@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
-@pytest.mark.filterwarnings("ignore:Only .* TJM components are non-negligible")
-@parametrize_with_checks([TJM(kernel="rbf", n_landmarks=20)])
-def test_scikit_learn_compatible(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize(

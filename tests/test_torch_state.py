@@ -152,8 +152,9 @@ MODES = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("make", [DIDANClassifier, DANNClassifier])
-@pytest.mark.parametrize("data", ["domains", "spectrogram_domains"])
+@pytest.mark.parametrize(
+    ("make", "data"), [(DIDANClassifier, "domains"), (DANNClassifier, "spectrogram_domains")]
+)
 def test_modes_of_torch_around_fit_and_predict(mode, make, data, request):
     """Predictions are those of no mode; so is a fit, unless the mode changes its precision."""
     X_src, y_src, X_tgt, _ = request.getfixturevalue(data)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdidan import NoTargetWarning, OptimalTransport
 
@@ -23,17 +22,6 @@ def make_domains(n_source=40, n_target=25, n_features=6, seed=0):
     X_src = centres[y] + rng.normal(size=(n_source, n_features))
     X_tgt = centres[np.arange(n_target) % 3] + rng.normal(size=(n_target, n_features)) + 1
     return X_src, np.array(["anger", "neutral", "sadness"])[y], X_tgt
-
-
-@pytest.mark.filterwarnings("ignore::skdidan.NoTargetWarning")
-@parametrize_with_checks(
-    [OptimalTransport("sinkhorn_lpl1")],  # the one that needs labels
-    expected_failed_checks=lambda _: {
-        "check_transformer_n_iter": "the check gives no target, without which nothing is iterated"
-    },
-)
-def test_scikit_learn_compatible(estimator, check):
-    check(estimator)
 
 
 @every_method

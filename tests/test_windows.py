@@ -248,7 +248,9 @@ def task():
 
 def tone_classifier(**params):
     mel = LogMelSpectrogram(sample_rate=8000, n_mels=16, hop_length=400, duration=0.4)
-    network = DIDANClassifier(**{"max_epochs": 15, "batch_size": 32, "random_state": 0} | params)
+    network = DIDANClassifier(
+        **{"network": "mlp", "max_epochs": 15, "batch_size": 32, "random_state": 0} | params
+    )
     pipeline = make_adaptation_pipeline(mel, CorpusScaler(), network)
     return WindowedClassifier(pipeline, window=0.4, hop=0.2, sample_rate=8000)
 
@@ -482,7 +484,8 @@ def test_in_a_search_over_folds_of_speakers(task):
     X_src, y_src, X_tgt, y_tgt, speakers = task
     grid = {"hop": [0.2, 0.4], "estimator__didanclassifier__max_epochs": [2, 15]}
     scoring = TargetScorer("source", X_tgt)
-    search = GridSearchCV(tone_classifier(), grid, cv=GroupKFold(2), scoring=scoring)
+    classifier = tone_classifier(network="cnn")
+    search = GridSearchCV(classifier, grid, cv=GroupKFold(2), scoring=scoring)
     search.fit(X_src, y_src, groups=speakers, X_tgt=Target(X_tgt))
     # Rows of the source are held out on the source's path: scaled as the target they are all alike.
     assert search.best_score_ > 0.9
@@ -543,7 +546,8 @@ def test_whole_recordings_are_held_out_for_the_best_epoch(task):
 
 def test_windows_of_different_lengths(task):
     X_src, y_src, X_tgt, y_tgt, _ = task
-    classifier = tone_classifier().set_params(estimator__logmelspectrogram__duration=None)
+    classifier = tone_classifier(network="cnn")
+    classifier.set_params(estimator__logmelspectrogram__duration=None)
     assert classifier.fit(X_src, y_src, X_tgt).score(X_tgt, y_tgt) > 0.8
 
 
