@@ -63,7 +63,7 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
     Attributes
     ----------
     speakers_ : ndarray of int, shape (n_target, n_clusterings)
-        Cluster of each target row in each clustering. It has no columns without a target.
+        Cluster of each target row in each clustering. Empty with fewer than two.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -128,7 +128,7 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
         return validate_domains(self, domains, supervised=True, dtype=(np.float64, np.float32))
 
     def _fit(self, domains: Domains) -> None:
-        if domains.X_tgt is None:
+        if domains.n_target < 2:
             self.speakers_ = np.empty((0, 0), dtype=int)
             return
         X_src, X_tgt = (np.asarray(X, dtype=np.float64) for X in (domains.X_src, domains.X_tgt))
