@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sklearn.base import ClassifierMixin, TransformerMixin
 
-from skdidan import neural, penalties, pipeline, shallow
+from skdidan import neural, penalties, shallow
 
 __all__ = ["CLASSIFIERS", "PENALTIES", "TRANSFORMERS"]
 
@@ -50,7 +50,6 @@ CLASSIFIERS: dict[str, type[ClassifierMixin]] = {
     "jiasl": shallow.JIASL,
     "lidan": neural.LIDANClassifier,
     "mcc": neural.MCCClassifier,
-    "refined": pipeline.RefinedClassifier,
     "source_only": neural.SourceOnlyClassifier,
     "weighted": shallow.WeightedClassifier,
 }

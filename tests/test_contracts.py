@@ -264,7 +264,10 @@ VARIANTS |= {
 
 def make_transformer(name):
     cls, params = VARIANTS[name]
-    return cls(**params)
+    transformer = cls(**params)
+    if "random_state" in transformer.get_params():
+        transformer.set_params(random_state=0)
+    return transformer
 
 
 @pytest.mark.parametrize("name", sorted(VARIANTS))
@@ -414,7 +417,8 @@ class TestTransformers:
 # Entropy draws the rows of a transport together, and TJM weighs the rows of the source by
 # themselves: these change equal domains, too.
 UNMOVED = sorted(
-    set(VARIANTS) - {"optimal_transport-sinkhorn", "optimal_transport-sinkhorn_lpl1", "tjm"}
+    set(VARIANTS)
+    - {"optimal_transport-sinkhorn", "optimal_transport-sinkhorn_lpl1", "speaker_scaler", "tjm"}
 )
 
 

@@ -10,6 +10,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdidan import (
     AdaptationPipeline,
@@ -18,6 +19,18 @@ from skdidan import (
     SourceOnlyClassifier,
     make_adaptation_pipeline,
 )
+
+
+@pytest.mark.filterwarnings("ignore::skdidan.domains.NoTargetWarning")
+@parametrize_with_checks(
+    [RefinedClassifier()],
+    expected_failed_checks=lambda _: {
+        "check_non_transformer_estimators_n_iter": "the check gives no target, without which "
+        "nothing is iterated"
+    },
+)
+def test_scikit_learn_compatible(estimator, check):
+    check(estimator)
 
 
 class Thresholds(ClassifierMixin, BaseEstimator):

@@ -210,7 +210,8 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         y : ndarray, shape (n_samples,)
             The predicted classes.
         """
-        return self.classes_[self.predict_proba(X, sample_domain=sample_domain).argmax(axis=1)]
+        probabilities = self.predict_proba(X, sample_domain=sample_domain)
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def _predict_unrefined(self, X: Any, sample_domain: Any = None) -> NDArray[np.float64]:
         predict = self.estimator_.predict_proba

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.base import OneToOneFeatureMixin
-from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.utils import Tags, check_random_state
@@ -24,6 +25,7 @@ __all__ = ["SpeakerScaler"]
 
 # Of the source only the directions in which its speakers differ matter, not their number.
 _SOURCE_COMPONENTS, _SOURCE_CLUSTERS = 20, 8
+_TREE_ROWS = 5000  # most rows of which all pairs are compared, about 100 MB
 _SHRINKAGE = 0.3  # of the covariance within speakers towards a multiple of the identity
 
 
@@ -43,7 +45,8 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
        normalisation [1]_. Their covariance comes from clusters of the source, whose emotions are
        known.
     3. The first `n_components` principal components of the result, scaled to length one, are
-       clustered by k-means, once for each number of clusters.
+       clustered by Ward's method. Its tree is cut at each number of clusters. Rows belong to the
+       nearest centre.
     4. The offset of a cluster :math:`S` is :math:`\sum_{i \in S} e_i / (|S| + s)`. The mean offset
        over the clusterings is subtracted. Then each feature gets back its variance.
 
@@ -58,7 +61,7 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
     shrinkage : float >= 0, default=20.0
         The number :math:`s` of rows without offset that is added to each cluster.
     random_state : int, RandomState or None, default=None
-        Seed of k-means.
+        Seed of the rows that form the tree if a domain has more than 5000.
 
     Attributes
     ----------
@@ -93,7 +96,7 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
     >>> rng = np.random.default_rng(0)
     >>> y, speaker = np.repeat([0, 1], 100), np.tile([0, 1], 100)
     >>> X = rng.normal(size=(200, 2)) + np.column_stack([2 * y, 20 * speaker])
-    >>> scaler = SpeakerScaler([2], random_state=0)
+    >>> scaler = SpeakerScaler([2])
     >>> Z = scaler.fit(X, y, X).transform(X)
     >>> def difference(Z, groups):
     ...     return np.abs(Z[groups == 0].mean(axis=0) - Z[groups == 1].mean(axis=0)) / Z.std(axis=0)
@@ -139,18 +142,18 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
         self._emotion_means = _class_means(X_tgt, probabilities)
         unexplained = X_tgt - probabilities @ self._emotion_means
         self._axes, self._losses = _within_speakers(X_src, domains.y_src, random_state)
-        self._projection = make_pipeline(
-            PCA(min(self.n_components, *X_tgt.shape), svd_solver="full"), Normalizer()
-        ).set_output(transform="default")
+        axes = PCA(min(self.n_components, *X_tgt.shape), svd_solver="full"), Normalizer()
+        self._projection = make_pipeline(*axes).set_output(transform="default")
         points = self._projection.fit_transform(self._shorten(unexplained))
-        self._clusterings, self._offsets = [], []
-        for number in self.n_speakers:
-            kmeans = KMeans(min(number, len(points)), n_init=3, random_state=random_state)
-            members = kmeans.fit_predict(points) == np.arange(kmeans.n_clusters)[:, np.newaxis]
-            sums, counts = members @ unexplained, members.sum(axis=1, keepdims=True)
-            self._clusterings.append(kmeans)
-            self._offsets.append(sums / np.maximum(counts + self.shrinkage, 1))
-        self.speakers_ = np.column_stack([kmeans.labels_ for kmeans in self._clusterings])
+        self._clusterings, columns = [], []
+        for centres in _ward_centres(points, self.n_speakers, random_state):
+            nearest = pairwise_distances_argmin(points, centres)
+            is_member = nearest[:, np.newaxis] == np.arange(len(centres))
+            counts = is_member.sum(axis=0) + self.shrinkage
+            offsets = (is_member / np.maximum(counts, 1)).T @ unexplained
+            self._clusterings.append((centres, offsets))
+            columns.append(nearest)
+        self.speakers_ = np.column_stack(columns)
         moved = self._subtract_offsets(X_tgt)
         self._mean, before, after = moved.mean(axis=0), X_tgt.std(axis=0), moved.std(axis=0)
         self._stretch = np.divide(before, after, out=np.ones_like(after), where=after > 0)
@@ -167,8 +170,11 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
         """Subtract from target rows the mean offset of their clusters over all clusterings."""
         unexplained = X - self._classifier.predict_proba(X) @ self._emotion_means
         points = self._projection.transform(self._shorten(unexplained))
-        pairs = zip(self._clusterings, self._offsets, strict=True)
-        return X - np.mean([offsets[kmeans.predict(points)] for kmeans, offsets in pairs], axis=0)
+        offsets = [
+            offsets[pairwise_distances_argmin(points, centres)]
+            for centres, offsets in self._clusterings
+        ]
+        return X - np.mean(offsets, axis=0)
 
     def _shorten(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Make directions short in which single speakers vary."""
@@ -195,12 +201,24 @@ def _within_speakers(
     is_class = (y == np.unique(y)[:, np.newaxis]).T.astype(np.float64)
     unexplained = X - is_class @ _class_means(X, is_class)
     components = PCA(min(_SOURCE_COMPONENTS, *X.shape), svd_solver="full")
-    components.set_output(transform="default")
-    kmeans = KMeans(min(_SOURCE_CLUSTERS, len(X)), n_init=3, random_state=random_state)
-    labels = kmeans.fit_predict(components.fit_transform(unexplained))
-    is_speaker = (labels == np.unique(labels)[:, np.newaxis]).T.astype(np.float64)
+    points = components.set_output(transform="default").fit_transform(unexplained)
+    [centres] = _ward_centres(points, [_SOURCE_CLUSTERS], random_state)
+    nearest = pairwise_distances_argmin(points, centres)
+    is_speaker = (nearest == np.unique(nearest)[:, np.newaxis]).T.astype(np.float64)
     _, lengths, axes = thin_svd(X - is_speaker @ _class_means(X, is_speaker))
     variances = lengths**2 / len(X)
     floor = _SHRINKAGE * variances.sum() / X.shape[1]
     total = (1 - _SHRINKAGE) * variances + floor
     return axes.T, 1 - np.sqrt(np.divide(floor, total, out=np.ones_like(total), where=total > 0))
+
+
+def _ward_centres(
+    points: NDArray[Any], numbers: Sequence[int], random_state: np.random.RandomState
+) -> Iterator[NDArray[np.float64]]:
+    """Yield the centres of each number of clusters, all cut from one tree."""
+    if len(points) > _TREE_ROWS:
+        points = points[random_state.choice(len(points), _TREE_ROWS, replace=False)]
+    tree = linkage(points, "ward")
+    for number in numbers:
+        labels = fcluster(tree, number, "maxclust")
+        yield _class_means(points, (labels[:, np.newaxis] == np.unique(labels)).astype(np.float64))
