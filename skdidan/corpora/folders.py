@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -81,25 +82,27 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     audio = AudioFiles(check_folder(root, "the folder of the recordings"))
     files = audio.recordings()
     if not files:
-        raise ValueError(audio.describe_absence("files"))
+        raise ValueError(audio.describe_absence("audio", f"files as {AS_AUDIO}"))
     for path in set(audio.files) - set(files):
         audio.faults[str(path)] = _SAME_STEM
     rows: list[Any] = [str(file) for file in files]
     reasons: dict[str, str] = {}
     if channel == "split":
-        rows = list(chain.from_iterable(_attempt(split_channels, rows, reasons)))
+        rows = list(chain.from_iterable(_attempt(split_channels, rows, reasons).values()))
     elif channel != "mix":
         rows = [Segment(file, channel=channel) for file in rows]
     if check:
-        rows = _attempt(_check, rows, reasons)
-    parts = []
+        # Without a window or a waveform to hold.
+        check_samples = partial(read_window, sample_rate=16_000, window=Parts(()))
+        rows = list(_attempt(check_samples, rows, reasons))
+    unusable = ""
     if reasons:
-        parts.append(
+        unusable = (
             f"{len(reasons)} of {len(rows) + len(reasons)} audio files below {str(audio.root)!r} "
             f"cannot be used and are left out: {' '.join(list(reasons.values())[:3])}"
         )
     audio.faults.inspect(rows)
-    report = " ".join(filter(None, [audio.report(), *parts]))
+    report = " ".join(filter(None, [audio.report(), unusable]))
     if not rows:
         raise ValueError(f"root holds no usable audio: {report}")
     audio.faults.warn(report, reasons)
@@ -108,21 +111,15 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
 
 def _attempt(
     function: Callable[[Any], Any], rows: Iterable[Any], reasons: dict[str, str]
-) -> list[Any]:
-    """Apply a function to rows; leave out those that cannot be read, and note the reasons."""
-    results = []
+) -> dict[Any, Any]:
+    """Map rows to the results of a function; note why others cannot be read."""
+    results = {}
     for row in rows:
         try:
-            results.append(function(row))
+            results[row] = function(row)
         except (OSError, ValueError) as error:
             reasons[str(row)] = str(error)
     return results
-
-
-def _check(row: Any) -> Any:
-    """Return a row that `read_audio` takes, without holding its waveform."""
-    read_window(row, 16_000, Parts(()))
-    return row
 
 
 class AudioFiles:
@@ -181,10 +178,10 @@ class AudioFiles:
         """Describe what is wrong with files, or return an empty string."""
         return self.faults.describe(f"below {str(self.root)!r}")
 
-    def describe_absence(self, layout: str) -> str:
-        """Say that there is no audio, and what was found instead."""
-        expected = f"expected {layout} as {AS_AUDIO} below {str(self.root)!r}"
-        return f"root holds no audio: {expected}; found {self.found()}. {self.report()}".rstrip()
+    def describe_absence(self, what: str, layout: str, more: str = "") -> str:
+        """Say that there is none of `what`, in any `layout`, and what was found instead."""
+        found = f"expected {layout} below {str(self.root)!r}; found {self.found()}{more}"
+        return f"root holds no {what}: {found}. {self.report()}".rstrip()
 
     def found(self) -> str:
         """Count and list the audio files, or else describe what there is."""

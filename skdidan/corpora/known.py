@@ -231,14 +231,12 @@ class _CorpusReader:
 
     def describe_absence(self) -> str:
         """Say which files are expected, and what was found instead."""
-        corpus, audio, below = self.corpus, self.audio, f"below {str(self.audio.root)!r}"
+        what, layout = f"file of {self.corpus.title}", f"{self.corpus.layout} as {AS_AUDIO}"
         unknown = f"; unknown emotions: {tally(self.unknown)}" if self.unknown else ""
-        expected = f"file of {corpus.title}: expected {corpus.layout} as {AS_AUDIO} {below}"
-        if corpus.annotation and self.unknown and not self.codes:
-            unknown, layout = "", corpus.annotation.layout
-            expected = f"labels of {corpus.title}: expected {layout} {below}, beside the audio"
-        found = f"{audio.found()}{unknown}. {audio.report()}"
-        return f"root holds no {expected}; found {found}".rstrip()
+        if self.corpus.annotation and self.unknown and not self.codes:
+            layout, unknown = f"{self.corpus.annotation.layout}, beside the audio,", ""
+            what = f"labels of {self.corpus.title}"
+        return self.audio.describe_absence(what, layout, unknown)
 
 
 def _read_annotation(corpus: Corpus, audio: AudioFiles) -> dict[str, str]:
