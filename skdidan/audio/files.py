@@ -13,7 +13,7 @@ import numpy as np
 import soxr  # type: ignore[import-untyped] # it has no types
 from numpy.typing import NDArray
 
-from skdidan.audio.cropping import Parts, Selection, Whole
+from skdidan.audio.cropping import Selection, Sound, Whole
 from skdidan.audio.decoders import BLOCK, TOLERANCE, AudioFile, open_audio
 from skdidan.parameters import check_count
 
@@ -173,24 +173,22 @@ def read_audio(
     TypeError
         If `path` is not a path, or is bytes.
     ValueError
-        If the file cannot be decoded, is known to be cut off or damaged, has a sample rate below
-        1000 Hz, holds no samples, NaN or infinite samples, samples far beyond full scale, or only
-        zeros or another constant; if a segment lies beyond the end of its file, or between two
-        samples; if it has no such `channel`; or if `sample_rate` is not a whole number of at least
-        1.
+        If the file cannot be decoded, is cut off or damaged, has a sample rate below 1000 Hz or no
+        such `channel`; if its samples are none, NaN, infinite, far beyond full scale or all the
+        same; if a segment lies beyond the end of its file, or between two samples; or if
+        `sample_rate` is not a whole number of at least 1.
 
     Notes
     -----
     A file is cut off if it is over 0.1 s shorter than its header says; many headers say a little
-    too much. A cut goes unnoticed, even in a file of 0.2 s, if it is shorter, or if the file does
-    not hold its own length. This concerns NIST .sph and some other old formats, MP3 without a count
-    of frames in the first one, and files of more than 2 GB, never closed or written to a pipe.
-    Damage in the middle is found in FLAC and Ogg, but not in MP3 or uncompressed files. If several
-    recordings are joined in one Ogg or MP3 file, the first is read.
+    too much. A shorter cut goes unnoticed, as does any in a file that does not hold its own length:
+    NIST .sph and some other old formats, MP3 without a count of frames in the first one, and files
+    over 2 GB, never closed or written to a pipe. Damage in the middle is found in FLAC and Ogg, but
+    not in MP3 or uncompressed files. Of several recordings joined in one Ogg or MP3 file, the first
+    is read.
 
     MP3, and FLAC without a length, is always decoded from its start, since samples after a seek may
-    be wrong: later segments take longer. If it holds no length, it is decoded twice, the first time
-    to count its samples.
+    be wrong. If it holds no length, it is decoded twice, the first time to count its samples.
 
     Examples
     --------
@@ -228,7 +226,7 @@ def read_window(
 ) -> NDArray[Any]:
     """Read a file block by block, check every sample and keep a window, or all.
 
-    A `sample_rate` of None is that of the file. `Parts` in place of a window give booleans.
+    A `sample_rate` of None is that of the file. `Sound` in place of a window gives booleans.
     """
     file_path, name = check_path("path", path), file_name(path)
     with open_audio(file_path, name) as file:
@@ -316,8 +314,8 @@ def find_sound(
 ) -> NDArray[np.bool_]:
     """Find the parts with sound; bounds are first samples and ends, at the recording's own rate."""
     if isinstance(recording, np.ndarray):
-        return convert_window(recording, name, Parts(bounds))
-    return read_window(recording, None, Parts(bounds))
+        return convert_window(recording, name, Sound(bounds))
+    return read_window(recording, None, Sound(bounds))
 
 
 def convert_window(row: NDArray[Any], name: str, window: Selection | None = None) -> NDArray[Any]:

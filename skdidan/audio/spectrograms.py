@@ -51,8 +51,7 @@ class Spectrogram(AudioTransformer):
     amin : float > 0, default=1e-10
         Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
     top_db : float > 0 [dB], optional, default=80.0
-        Dynamic range: values are limited to `top_db` below the peak of their clip; None sets no
-        limit.
+        Values are limited to `top_db` below the peak of their clip; None sets no limit.
     on_error : {"raise", "warn"}, default="raise"
         Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
@@ -209,8 +208,7 @@ class LogMelSpectrogram(Spectrogram):
     amin : float > 0, default=1e-10
         Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
     top_db : float > 0 [dB], optional, default=80.0
-        Dynamic range: values are limited to `top_db` below the peak of their clip; None sets no
-        limit.
+        Values are limited to `top_db` below the peak of their clip; None sets no limit.
     on_error : {"raise", "warn"}, default="raise"
         Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
@@ -324,8 +322,7 @@ class MFCC(LogMelSpectrogram):
     amin : float > 0, default=1e-10
         Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
     top_db : float > 0 [dB], optional, default=80.0
-        Dynamic range: log-mel values are limited to `top_db` below the peak of their clip; None
-        sets no limit.
+        Log-mel values are limited to `top_db` below the peak of their clip; None sets no limit.
     on_error : {"raise", "warn"}, default="raise"
         Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional

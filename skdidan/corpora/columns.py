@@ -132,8 +132,8 @@ def take_columns(
         raise ValueError(f"{where} has several columns {repeated}; keep one of each.")
     rows = {}
     for part, name in columns.items():
-        is_time, optional = part in ("start", "end"), part not in ("file", "emotion")
-        if is_time and (name is None or (part == name and name not in names)):
+        optional = part not in ("file", "emotion")
+        if part in ("start", "end") and (name is None or (part == name and name not in names)):
             continue
         if name is None and optional:
             rows[part] = ["unknown"] * n_rows

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Iterable, Iterator
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from skdidan.audio.cropping import Parts
+from skdidan.audio.cropping import Sound
 from skdidan.audio.files import Segment, read_window, split_channels
 from skdidan.audio.paths import explain_absence, find_path
 from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults, examples
@@ -92,9 +91,8 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     elif channel != "mix":
         rows = [Segment(file, channel=channel) for file in rows]
     if check:
-        # Without a window or a waveform to hold.
-        check_samples = partial(read_window, sample_rate=16_000, window=Parts(()))
-        rows = list(_attempt(check_samples, rows, reasons))
+        # In search of no sound, so that no waveform is held.
+        rows = list(_attempt(lambda row: read_window(row, 16_000, Sound(())), rows, reasons))
     unusable = ""
     if reasons:
         unusable = (
