@@ -49,24 +49,23 @@ def test_an_exact_name_is_preferred_and_two_similar_ones_are_refused(grow):
 
 
 @pytest.mark.parametrize(
-    ("path", "cause"),
+    "path",
     [
-        ("wav\\Bernd.wav", "spelt differently"),
-        ("'wav/Bernd.wav'", "quotes surround"),
-        ("wav/Bernd.wav\t", "Spaces or quotes"),
-        ("wav%2FBernd.wav", "encoded like"),
-        ("file:wav/Bernd.wav", "is a URL"),
-        ("$SKDIDAN_TEST/Bernd.wav", "not expanded"),
-        ("D:\\corpus\\wav\\Bernd.wav", "folders of another place"),
-        ("/home/anna/corpus/wav/Bernd.wav", "folders of another place"),
-        ("file:///D:/corpus/wav/Bernd.wav", "folders of another place"),
-        ("emodb/wav/Bernd.wav", "folders of another place"),
+        "wav\\Bernd.wav",
+        "'wav/Bernd.wav'",
+        "wav/Bernd.wav\t",
+        "wav%2FBernd.wav",
+        "file:wav/Bernd.wav",
+        "$SKDIDAN_TEST/Bernd.wav",
+        "D:\\corpus\\wav\\Bernd.wav",
+        "/home/anna/corpus/wav/Bernd.wav",
+        "file:///D:/corpus/wav/Bernd.wav",
+        "emodb/wav/Bernd.wav",
     ],
 )
-def test_causes_of_absence_name_the_file_that_is_meant(root, monkeypatch, path, cause):
+def test_the_file_that_is_meant_by_an_absent_one_is_named(root, monkeypatch, path):
     monkeypatch.setenv("SKDIDAN_TEST", "wav")
-    found = explain_absence(path, root)
-    assert cause in found and f"{os.path.join(root, BERND)!r} exists." in found
+    assert explain_absence(path, root) == f" Did you mean {os.path.join(root, BERND)!r}?"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +90,7 @@ def test_tables_take_other_spellings_and_explain_the_rest(root, path):
         expected = [os.path.join(root, name) for name in (BERND, ZURICH)]
         assert load(table, root).files == expected
         odd = table.assign(file=["D:\\" + path, ZURICH])
-        message = r"1 of 2 files of .* do not exist, .*\. Relative .*another place: '.*Bernd\.wav'"
+        message = r"1 of 2 files of .* do not exist, .*\. Relative .*Did you mean '.*Bernd\.wav'"
         with pytest.raises(FileNotFoundError, match=message):
             load(odd, root)
 
@@ -109,13 +108,9 @@ def test_roots_and_manifests_in_other_spellings(grow, monkeypatch):
     assert find_audio("corpus\\JOY") == [str(Path("Corpus/joy/1.wav"))]
     assert load_audio_folder("CORPUS").files == [str(Path("Corpus/joy/1.wav"))]
     assert len(load_manifest("corpus\\List.csv", speaker=None).files) == 1
-    with pytest.raises(
-        FileNotFoundError, match=r"does not exist\. .* another place: '.*list\.csv'"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"does not exist\. Did you mean '.*list\.csv'"):
         load_manifest("data/Corpus/list.csv")
-    with pytest.raises(
-        NotADirectoryError, match=r"does not exist .*another place: 'Corpus' exists"
-    ):
+    with pytest.raises(NotADirectoryError, match=r"does not exist .* Did you mean 'Corpus'\?"):
         find_audio("data/Corpus")
 
 
@@ -130,8 +125,8 @@ def test_a_tilde_that_names_no_user_is_a_name(grow, monkeypatch):
 
 def test_readers_explain_absent_files(root, monkeypatch):
     monkeypatch.chdir(root)
-    with pytest.raises(FileNotFoundError, match=r"does not exist\. .*spelt .*: 'wav/Bernd\.wav'"):
+    with pytest.raises(FileNotFoundError, match=r"does not exist\. Did you mean 'wav/Bernd\.wav'"):
         read_audio("WAV\\bernd.wav")
     monkeypatch.setenv("HOME", root)
-    with pytest.raises(FileNotFoundError, match=r"The ~ .* not expanded: '.*Bernd\.wav' exists"):
+    with pytest.raises(FileNotFoundError, match=r"does not exist\. Did you mean '.*Bernd\.wav'"):
         read_audio("~/wav/Bernd.wav")

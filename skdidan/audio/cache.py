@@ -64,7 +64,7 @@ class RowCache:
         if self._folder is None or key is None:
             return None
         try:
-            with open(self._path(key), "rb") as file:
+            with open(os.path.join(self._folder, f"{key}.npy"), "rb") as file:
                 return read_array(file, allow_pickle=False)
         except Exception:  # files that are cut off or foreign raise errors of all kinds
             return None
@@ -79,7 +79,7 @@ class RowCache:
             os.makedirs(self._folder, exist_ok=True)  # another process may empty the cache
             with open(temporary, "xb") as file:
                 write_array(file, values, allow_pickle=False)
-            os.replace(temporary, self._path(key))
+            os.replace(temporary, os.path.join(self._folder, f"{key}.npy"))
         except FileNotFoundError:
             pass  # another process has just emptied the cache: the next row makes the folder anew
         except OSError as error:
@@ -91,9 +91,6 @@ class RowCache:
         finally:
             with suppress(OSError):
                 os.remove(temporary)
-
-    def _path(self, key: str) -> str:
-        return os.path.join(self._folder or "", f"{key}.npy")
 
 
 def cache_folder(memory: Any) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Center", "Loudest", "Parts", "Selection", "Sound", "Whole", "Window"]
+__all__ = ["Center", "Loudest", "Selection", "Sound", "Whole", "Window"]
 
 _SLACK = 10_000  # samples by which the centre may lie off the expected one
 
@@ -90,7 +90,10 @@ class Center:
 
 
 class Sound:
-    """Finds the parts of a waveform with sound: samples neither all zero nor all the same."""
+    """Finds the parts of a waveform with sound: samples neither all zero nor all the same.
+
+    Parts are given by first sample and end; without any, the samples are checked and forgotten.
+    """
 
     def __init__(self, bounds: Sequence[tuple[int, int]]) -> None:
         self._first, self._last = np.reshape(bounds, (-1, 2)).T
@@ -107,21 +110,14 @@ class Sound:
             self._highest[n] = max(self._highest[n], part.max())
         self._n_seen += len(block)
 
+    def keeper(self, n_expected: int) -> Sound:
+        """Return the object itself, which looks at a single waveform."""
+        return self
+
     def result(self) -> NDArray[np.bool_]:
         """Return whether each part holds sound."""
         is_click = (self._last - self._first == 1) & (self._lowest != 0)
         return (self._lowest < self._highest) | is_click
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Given parts of every waveform, of which to tell whether they hold sound; none to check it."""
-
-    bounds: Sequence[tuple[int, int]]
-
-    def keeper(self, n_expected: int) -> Sound:
-        """Return a keeper that looks for sound."""
-        return Sound(self.bounds)
 
 
 @dataclass(frozen=True)
@@ -138,4 +134,4 @@ class Window:
         return Loudest(self.n_samples)
 
 
-Selection = Parts | Window
+Selection = Sound | Window

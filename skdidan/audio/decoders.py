@@ -6,15 +6,13 @@ import mmap
 import os
 import re
 from contextlib import suppress
+from typing import Any
 
 import soundfile
 
 from skdidan.audio.paths import explain_absence
 
-__all__ = [
-    *("BLOCK", "TOLERANCE", "count_frames", "decoding_error", "impostor", "missing_part"),
-    *("open_audio", "skip_frames"),
-]
+__all__ = ["BLOCK", "TOLERANCE", "AudioFile", "impostor", "open_audio"]
 
 BLOCK = 1 << 20  # frames read at once; nearly all utterances are shorter
 # Seconds by which a file may be shorter than its header, or the end of a segment, says: encoders
@@ -26,8 +24,6 @@ _SIZES = re.compile(
     r"(?:data|SSND|BODY|Data Size|Data length|riff|Riff size)\s*:? (\d+) \(?should be (\d+)"
 )
 _REMARKS = {
-    "Last page lacks an end-of-stream bit": "its last page is missing",
-    "Junk after the last page": "its last page is cut off, or junk follows it",
     "reports a hole": "a part in its middle is missing or damaged",
     "Corrupted bitstream": "a part in its middle is missing or damaged",
     "File seems to be truncated": "its header promises more samples",
@@ -46,7 +42,6 @@ _SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][^\xf0-\xff]")
 _COUNT = re.compile(rb"(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f]")
 # By this size of the whole, libsndfile recognises WAV whose size of the samples was never written.
 _NEVER_CLOSED = b"RIFF\x08\0\0\0"
-_TAIL = 1 << 17  # bytes; twice the largest page of Ogg
 _MAGIC = 512  # bytes
 _CONVERT = "convert it, for example by `ffmpeg -i FILE FILE.wav`"
 # Beginnings of files that have the name of an audio file, but hold something else.
@@ -63,40 +58,81 @@ _IMPOSTORS = {
 }
 
 
-class _InOrder(soundfile.SoundFile):
-    """An audio file that is read in order.
+class AudioFile(soundfile.SoundFile):
+    """An audio file that is read in order, and named in errors.
 
     soundfile seeks to the current position after each read of a seekable file. Files without a
     length refuse that. MPEG frames borrow bits from earlier ones; without these, the output may
     stay wrong for a minute.
     """
 
+    def __init__(self, source: str | int | mmap.mmap | _Stream, path: str, label: str) -> None:
+        self._source, self._path, self._label = source, path, label
+        super().__init__(source)
+
     def seekable(self) -> bool:
+        """Keep soundfile from seeking."""
         return False
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        super().__exit__(kind, error, traceback)
+        if isinstance(error, soundfile.SoundFileError):
+            raise _decoding_error(error, self._label) from error
+
+    def count_frames(self) -> int:
+        """Return the number of frames: from the header, or else by decoding the file once."""
+        if self.frames < _UNKNOWN:
+            return int(self.frames)
+        n_frames = 0
+        with open_audio(self._path, self._label) as whole:
+            try:
+                while n_read := len(whole.read(_GRANULE, dtype="float32")):
+                    n_frames += n_read
+            except soundfile.SoundFileError:
+                if not (isinstance(whole._source, _Stream) and whole._source.is_over()):
+                    raise
+        return n_frames
+
+    def skip_frames(self, n_frames: int) -> None:
+        """Skip frames at the start of the file: by reading them, where a seek would go astray."""
+        n_left, size = n_frames, max(1, BLOCK // self.channels)
+        can_seek = super().seekable() and self.frames < _UNKNOWN
+        if can_seek and not self.subtype.startswith(("MPEG", "DWVW")):
+            last = self.frames - _LAST_PAGE * self.samplerate if self.format == "OGG" else n_frames
+            n_left -= self.seek(max(0, min(n_frames, last)))
+        while n_left and (n_read := len(self.read(min(size, n_left), dtype="float32"))):
+            n_left -= n_read
+
+    def missing_part(self) -> str | None:
+        """Say which part of the file is missing, if it is more than `TOLERANCE`."""
+        duration = self.frames / self.samplerate
+        for announced, held in (map(int, sizes) for sizes in _SIZES.findall(self.extra_info)):
+            if announced < _STREAMED and duration * (announced - held) > TOLERANCE * held:
+                return f"it holds {held} of {announced} bytes"
+        # libsndfile also misses a last page that junk follows.
+        if self.format == "OGG" and not _has_last_page(self._path):
+            return "its last page is missing"
+        return next((part for remark, part in _REMARKS.items() if remark in self.extra_info), None)
 
 
 class _Stream:
-    """The content of a file from `start` on, of unknown size, or with another `head`.
+    """The content of a file from `start` on, of unknown size.
 
     Without the size, libmpg123 does not estimate the length, at which libsndfile would stop.
     """
 
-    def __init__(self, path: str, start: int = 0, head: bytes = b"") -> None:
-        with open(path, "rb") as file:
-            self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._start, self._head, self._at = start, head, 0
-        self._end = len(self._content) if head else _ENDLESS
+    def __init__(self, path: str, start: int) -> None:
+        self._content, self._start, self._at = _map(path), start, 0
 
     def seek(self, offset: int, whence: int) -> None:
-        self._at = offset + (0, self._at, self._end)[whence]
+        self._at = offset + (0, self._at, _ENDLESS)[whence]
 
     def tell(self) -> int:
         return self._at
 
     def read(self, n_bytes: int) -> bytes:
-        first, last = self._start + self._at, self._start + self._at + n_bytes
-        part = self._head[first:last]
-        part += self._content[first + len(part) : last]
+        first = self._start + self._at
+        part = self._content[first : first + n_bytes]
         if first > len(self._content):
             part = bytes(n_bytes)  # libmpg123 looks for a tag before the end
         self._at += len(part)
@@ -107,47 +143,47 @@ class _Stream:
         return _SYNC.search(self._content, self._start + self._at) is None
 
 
-def open_audio(path: str, name: str) -> soundfile.SoundFile:
-    """Open an audio file, to be read in order."""
+def _map(path: str) -> mmap.mmap:
+    """Return the content of a file, of which changes stay in memory."""
+    with open(path, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+
+
+def open_audio(path: str, name: str) -> AudioFile:
+    """Open an audio file, to be read in order; errors call it `name`."""
     if not os.path.isfile(path):
         raise _no_file(path, name)
     if found := impostor(path):
         raise ValueError(f"{name} is {found}.")
     try:
-        file = _InOrder(_openable(path))
-        if stream := _stream(file, path):
+        file = AudioFile(_openable(path), path, name)
+        if source := _other_source(file, path):
             file.close()
-            file = _InOrder(stream)
+            file = AudioFile(source, path, name)
+        if file.format == "RAW":  # libsndfile takes any .au, .snd, .vox or .gsm file for samples
+            raise TypeError
     except (soundfile.SoundFileError, PermissionError) as error:
         if not os.access(path, os.R_OK):
             raise PermissionError(f"{name} cannot be read: permission denied.") from error
-        raise decoding_error(error, name) from error
+        raise _decoding_error(error, name) from error
     except TypeError as error:  # from soundfile, which asks for the sample rate of .raw files
-        raise _no_rate(name) from error
-    # libsndfile takes any .au, .snd, .vox or .gsm file without a header for samples.
-    if file.format == "RAW":
-        file.close()
-        raise _no_rate(name)
+        raise ValueError(
+            f"{name} has no header (or is not audio), so its sample rate is unknown. Convert it, "
+            "for example to .wav."
+        ) from error
     return file
 
 
-def _stream(file: soundfile.SoundFile, path: str) -> _Stream | None:
+def _other_source(file: AudioFile, path: str) -> _Stream | mmap.mmap | None:
     """Return the content of a file that libsndfile would not read to its end by itself."""
     if file.format == "MP3" and (start := _uncounted(path)) is not None:
         return _Stream(path, start)
     if file.format in ("WAV", "WAVEX") and not file.frames:
-        with open(path, "rb") as source:
-            size = int.from_bytes(source.read(8)[4:], "little")
-        if size + 8 != os.path.getsize(path):  # the file was never closed
-            return _Stream(path, head=_NEVER_CLOSED)
+        content = _map(path)
+        if int.from_bytes(content[4:8], "little") + 8 != len(content):  # it was never closed
+            content[:8] = _NEVER_CLOSED
+            return content
     return None
-
-
-def _no_rate(name: str) -> ValueError:
-    return ValueError(
-        f"{name} has no header (or is not audio), so its sample rate is unknown. Convert it, for "
-        "example to .wav."
-    )
 
 
 def impostor(path: str | os.PathLike[str]) -> str | None:
@@ -169,7 +205,7 @@ def _openable(path: str) -> str | int:
     return path if by_name else os.open(path, _READ_ONLY)
 
 
-def decoding_error(error: Exception, name: str) -> ValueError:
+def _decoding_error(error: Exception, name: str) -> ValueError:
     """Return an error that says why a file cannot be decoded."""
     # Without the prefix of soundfile: the path once more, or the number of an open file.
     reason = str(getattr(error, "error_string", error))
@@ -194,21 +230,6 @@ def _no_file(path: str, name: str) -> OSError:
     return FileNotFoundError(f"{name} does not exist.{explain_absence(path)}")
 
 
-def count_frames(file: soundfile.SoundFile, path: str, name: str) -> int:
-    """Count the frames of a file: from its header, or else by decoding it once."""
-    if file.frames < _UNKNOWN:
-        return int(file.frames)
-    n_frames = 0
-    with open_audio(path, name) as whole:
-        try:
-            while n_read := len(whole.read(_GRANULE, dtype="float32")):
-                n_frames += n_read
-        except soundfile.SoundFileError as error:
-            if not (isinstance(whole.name, _Stream) and whole.name.is_over()):
-                raise decoding_error(error, name) from error
-    return n_frames
-
-
 def _uncounted(path: str) -> int | None:
     """Return where the first frame of an MPEG file begins, or None if it counts the others."""
     with open(path, "rb") as file:
@@ -226,37 +247,10 @@ def _uncounted(path: str) -> int | None:
     return start + (sync.start() if sync else 0)
 
 
-def skip_frames(file: soundfile.SoundFile, n_frames: int, name: str) -> None:
-    """Skip frames at the start of a file: by reading them, where a seek would go astray."""
-    n_left, size = n_frames, max(1, BLOCK // file.channels)
-    can_seek = soundfile.SoundFile.seekable(file) and file.frames < _UNKNOWN
-    try:
-        if can_seek and not file.subtype.startswith(("MPEG", "DWVW")):
-            last = file.frames - _LAST_PAGE * file.samplerate if file.format == "OGG" else n_frames
-            n_left -= file.seek(max(0, min(n_frames, last)))
-        while n_left and (n_read := len(file.read(min(size, n_left), dtype="float32"))):
-            n_left -= n_read
-    except soundfile.SoundFileError as error:
-        raise decoding_error(error, name) from error
-
-
-def missing_part(file: soundfile.SoundFile, path: str) -> str | None:
-    """Find in the remarks of libsndfile whether more than `TOLERANCE` of a file is missing."""
-    remarks = file.extra_info
-    duration = file.frames / file.samplerate
-    for announced, held in (map(int, sizes) for sizes in _SIZES.findall(remarks)):
-        if announced < _STREAMED and duration * (announced - held) > TOLERANCE * held:
-            return f"it holds {held} of {announced} bytes"
-    found = next((part for remark, part in _REMARKS.items() if remark in remarks), None)
-    return None if found and "last page" in found and _has_last_page(path) else found
-
-
 def _has_last_page(path: str) -> bool:
     """Tell whether the last page of an Ogg file is whole and marked as such; junk may follow."""
-    with open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - _TAIL))
-        tail = file.read()
-    page = tail.rfind(b"OggS\0")
-    body = page + 27 + sum(tail[page + 26 : page + 27])
-    is_whole = page >= 0 and body + sum(tail[page + 27 : body]) <= len(tail)
-    return is_whole and tail[page + 5] & 4 > 0
+    content = _map(path)
+    page = content.rfind(b"OggS\0")
+    body = page + 27 + sum(content[page + 26 : page + 27])
+    is_whole = page >= 0 and body + sum(content[page + 27 : body]) <= len(content)
+    return is_whole and content[page + 5] & 4 > 0

@@ -162,17 +162,15 @@ class Embeddings(AudioTransformer):
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
+        super().__init__(
+            sample_rate, on_error=on_error, memory=memory, n_jobs=n_jobs, verbose=verbose
+        )
         self.model = model
         self.layer = layer
         self.pooling = pooling
         self.max_duration = max_duration
         self.batch_size = batch_size
         self.device = device
-        self.sample_rate = sample_rate
-        self.on_error = on_error
-        self.memory = memory
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the features.

@@ -10,34 +10,16 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import soundfile
 import soxr  # type: ignore[import-untyped] # it has no types
 from numpy.typing import NDArray
 
-from skdidan.audio.cropping import Parts, Selection, Whole
-from skdidan.audio.decoders import (
-    BLOCK,
-    TOLERANCE,
-    count_frames,
-    decoding_error,
-    missing_part,
-    open_audio,
-    skip_frames,
-)
+from skdidan.audio.cropping import Selection, Sound, Whole
+from skdidan.audio.decoders import BLOCK, TOLERANCE, AudioFile, open_audio
 from skdidan.parameters import check_count
 
 __all__ = [
-    "Segment",
-    "SilentAudioError",
-    "audio_span",
-    "channel_of",
-    "check_path",
-    "convert_window",
-    "file_name",
-    "find_sound",
-    "read_audio",
-    "read_window",
-    "split_channels",
+    *("Segment", "SilentAudioError", "audio_span", "channel_of", "check_path", "convert_window"),
+    *("file_name", "find_sound", "read_audio", "read_window", "split_channels"),
 ]
 
 _LOWEST_RATE = 1000  # Hz
@@ -191,24 +173,22 @@ def read_audio(
     TypeError
         If `path` is not a path, or is bytes.
     ValueError
-        If the file cannot be decoded, is known to be cut off or damaged, has a sample rate below
-        1000 Hz, holds no samples, NaN or infinite samples, samples far beyond full scale, or only
-        zeros or another constant; if a segment lies beyond the end of its file, or between two
-        samples; if it has no such `channel`; or if `sample_rate` is not a whole number of at least
-        1.
+        If the file cannot be decoded, is cut off or damaged, has a sample rate below 1000 Hz or no
+        such `channel`; if its samples are none, NaN, infinite, far beyond full scale or all the
+        same; if a segment lies beyond the end of its file, or between two samples; or if
+        `sample_rate` is not a whole number of at least 1.
 
     Notes
     -----
     A file is cut off if it is over 0.1 s shorter than its header says; many headers say a little
-    too much. A cut goes unnoticed, even in a file of 0.2 s, if it is shorter, or if the file does
-    not hold its own length. This concerns NIST .sph and some other old formats, MP3 without a count
-    of frames in the first one, and files of more than 2 GB, never closed or written to a pipe.
-    Damage in the middle is found in FLAC and Ogg, but not in MP3 or uncompressed files. If several
-    recordings are joined in one Ogg or MP3 file, the first is read.
+    too much. A shorter cut goes unnoticed, as does any in a file that does not hold its own length:
+    NIST .sph and some other old formats, MP3 without a count of frames in the first one, and files
+    over 2 GB, never closed or written to a pipe. Damage in the middle is found in FLAC and Ogg, but
+    not in MP3 or uncompressed files. Of several recordings joined in one Ogg or MP3 file, the first
+    is read.
 
     MP3, and FLAC without a length, is always decoded from its start, since samples after a seek may
-    be wrong: later segments take longer. If it holds no length, it is decoded twice, the first time
-    to count its samples.
+    be wrong. If it holds no length, it is decoded twice, the first time to count its samples.
 
     Examples
     --------
@@ -246,31 +226,28 @@ def read_window(
 ) -> NDArray[Any]:
     """Read a file block by block, check every sample and keep a window, or all.
 
-    A `sample_rate` of None is that of the file. `Parts` in place of a window give booleans.
+    A `sample_rate` of None is that of the file. `Sound` in place of a window gives booleans.
     """
     file_path, name = check_path("path", path), file_name(path)
     with open_audio(file_path, name) as file:
         rate = file.samplerate
-        sample_rate = sample_rate or rate
-        if file.frames and (cut := missing_part(file, file_path)):
+        if file.frames and (cut := file.missing_part()):
             raise ValueError(f"{name} is truncated: {cut}.")
         first, last = _span(file, path, name)
-        n_frames = last - first
+        n_frames, sample_rate = last - first, sample_rate or rate
         if rate < _LOWEST_RATE:
             raise ValueError(
                 f"{name} has a sample rate of {rate} Hz; speech needs at least {_LOWEST_RATE} Hz."
             )
         if 0 < 2 * n_frames * sample_rate < rate:  # less than half a sample
             raise ValueError(f"{name} is too short: it holds 0 samples at {sample_rate} Hz.")
-        if first:
-            skip_frames(file, first, name)
-        blocks = _mono_blocks(file, n_frames, channel_of(path), sample_rate, name)
-        try:
-            part = _collect(blocks, round(n_frames * sample_rate / rate), window, name)
-        except soundfile.SoundFileError as error:
-            raise decoding_error(error, name) from error
+        file.skip_frames(first)
+        blocks = _check_samples(_mono_blocks(file, n_frames, channel_of(path), name), name)
+        if rate != sample_rate:
+            blocks = _resample(blocks, rate, sample_rate)
+        part = _collect(blocks, round(n_frames * sample_rate / rate), window, name)
         # Damage in the middle of an Ogg file is known only now.
-        if cut := missing_part(file, file_path):
+        if cut := file.missing_part():
             raise ValueError(f"{name} is damaged: {cut}.")
         return part
 
@@ -280,12 +257,12 @@ def file_name(path: str | os.PathLike[str]) -> str:
     return f"The audio file {path if isinstance(path, Segment) else repr(os.fspath(path))}"
 
 
-def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) -> tuple[int, int]:
+def _span(file: AudioFile, path: str | os.PathLike[str], name: str) -> tuple[int, int]:
     """Return the first frame of a file, or segment, and the one after its last."""
     channel = channel_of(path)
     if isinstance(channel, int) and channel >= file.channels:
         raise ValueError(f"{name}, is missing: the file has {file.channels} channel(s), from 0.")
-    n_frames, rate = count_frames(file, os.fspath(path), name), file.samplerate
+    n_frames, rate = file.count_frames(), file.samplerate
     if not isinstance(path, Segment):
         return 0, n_frames
     duration = n_frames / rate
@@ -299,34 +276,30 @@ def _span(file: soundfile.SoundFile, path: str | os.PathLike[str], name: str) ->
 
 
 def _mono_blocks(
-    file: soundfile.SoundFile, n_frames: int, channel: int | str, sample_rate: int, name: str
+    file: AudioFile, n_frames: int, channel: int | str, name: str
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the next frames, of one channel or averaged, resampled to a sample rate."""
-    stream = None
-    if file.samplerate != sample_rate:
-        stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
-    n_left, low, high = n_frames, math.inf, -math.inf
-    size = max(1, _BLOCK // file.channels)
+    """Yield the next frames, of one channel or averaged."""
+    n_left, size = n_frames, max(1, _BLOCK // file.channels)
     while n_left:
         frames = file.read(min(n_left, size), dtype="float32", always_2d=True)
-        n_left -= len(frames)
         if not len(frames):
-            if n_left > TOLERANCE * file.samplerate:
-                raise ValueError(
-                    f"{name} is truncated: it holds {n_frames - n_left} of {n_frames} frames."
-                )
-            n_left = 0
+            if n_left <= TOLERANCE * file.samplerate:
+                return
+            raise ValueError(
+                f"{name} is truncated: it holds {n_frames - n_left} of {n_frames} frames."
+            )
+        n_left -= len(frames)
         if channel != "mix":
             frames = frames[:, [channel]]
-        block = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
-        if stream is None:
-            yield block
-            continue
-        if block.size:
-            low, high = min(low, block.min()), max(high, block.max())
-        if not n_left and low == high != 0 and n_frames > 1:  # before resampling adds ripples
-            raise SilentAudioError(f"{name} is constant: all of its samples are {low:g}.")
-        yield stream.resample_chunk(block, last=not n_left)
+        yield frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
+
+
+def _resample(
+    blocks: Iterator[NDArray[np.float32]], rate: int, sample_rate: int
+) -> Iterator[NDArray[np.float32]]:
+    stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
+    yield from map(stream.resample_chunk, blocks)
+    yield stream.resample_chunk(np.empty(0, dtype=np.float32), last=True)
 
 
 def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
@@ -341,34 +314,42 @@ def find_sound(
 ) -> NDArray[np.bool_]:
     """Find the parts with sound; bounds are first samples and ends, at the recording's own rate."""
     if isinstance(recording, np.ndarray):
-        return convert_window(recording, name, Parts(bounds))
-    return read_window(recording, None, Parts(bounds))
+        return convert_window(recording, name, Sound(bounds))
+    return read_window(recording, None, Sound(bounds))
 
 
 def convert_window(row: NDArray[Any], name: str, window: Selection | None = None) -> NDArray[Any]:
     """Convert a waveform block by block, check every sample and keep a window, or all."""
     blocks = (_to_float(row[i : i + _BLOCK]) for i in range(0, len(row), _BLOCK))
-    return _collect(blocks, len(row), window, name)
+    return _collect(_check_samples(blocks, name), len(row), window, name)
 
 
 def _collect(
     blocks: Iterator[NDArray[np.float32]], n_expected: int, window: Selection | None, name: str
 ) -> NDArray[Any]:
-    """Check the samples of all blocks and keep a window, or all."""
-    keeper = Whole() if window is None else window.keeper(n_expected)
+    """Keep a window of the blocks, or all."""
+    keeper, n_samples = Whole() if window is None else window.keeper(n_expected), 0
+    for block in blocks:
+        if block.size:  # else the resampler waits for more
+            keeper.add(block)
+            n_samples += block.size
+    if not n_samples:
+        raise ValueError(f"{name} is empty: it holds 0 samples.")
+    return keeper.result()
+
+
+def _check_samples(
+    blocks: Iterator[NDArray[np.float32]], name: str
+) -> Iterator[NDArray[np.float32]]:
+    """Pass on all blocks; raise an error for NaN, too loud or silent samples after the last."""
     n_samples, n_bad, lowest, highest = 0, 0, math.inf, -math.inf
     for block in blocks:
-        if not block.size:  # the resampler waits for more
-            continue
         n_samples += block.size
         extremes = float(block.min()), float(block.max())
         if not all(map(math.isfinite, extremes)):
             n_bad += int(block.size - np.isfinite(block).sum())
         lowest, highest = min(lowest, extremes[0]), max(highest, extremes[1])
-        if not n_bad:
-            keeper.add(block)
-    if not n_samples:
-        raise ValueError(f"{name} is empty: it holds 0 samples.")
+        yield block
     if n_bad:
         raise ValueError(f"{name} holds NaN or infinite samples: {n_bad} of {n_samples}.")
     peak = max(-lowest, highest)
@@ -383,7 +364,6 @@ def _collect(
         raise SilentAudioError(
             f"{name} is constant: all of its {n_samples} samples are {lowest:g}."
         )
-    return keeper.result()
 
 
 def _to_float(row: NDArray[Any]) -> NDArray[np.float32]:

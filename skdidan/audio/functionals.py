@@ -21,18 +21,9 @@ __all__ = ["Functionals"]
 
 # The names in papers, and those of the opensmile package.
 _OPENSMILE_SETS = {
-    "ComParE": "ComParE_2016",
-    "ComParE_2016": "ComParE_2016",
-    "GeMAPS": "GeMAPSv01b",
-    "GeMAPSv01b": "GeMAPSv01b",
-    "IS09": "IS09",
-    "IS10": "IS10",
-    "IS11": "IS11",
-    "IS12": "IS12",
-    "IS13": "IS13",
-    "eGeMAPS": "eGeMAPSv02",
-    "eGeMAPSv02": "eGeMAPSv02",
-    "emobase": "emobase",
+    **{"ComParE": "ComParE_2016", "GeMAPS": "GeMAPSv01b", "eGeMAPS": "eGeMAPSv02"},
+    **{name: name for name in ("ComParE_2016", "GeMAPSv01b", "eGeMAPSv02", "emobase")},
+    **{name: name for name in ("IS09", "IS10", "IS11", "IS12", "IS13")},
 }
 _SHORTEST_FOR_OPENSMILE = 0.1  # seconds; clips shorter than its longest frame, 60 ms, become NaN
 _MIN_RATE = 8_000
@@ -301,12 +292,10 @@ class Functionals(AudioTransformer):
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
+        super().__init__(
+            sample_rate, on_error=on_error, memory=memory, n_jobs=n_jobs, verbose=verbose
+        )
         self.feature_set = feature_set
-        self.sample_rate = sample_rate
-        self.on_error = on_error
-        self.memory = memory
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the features.

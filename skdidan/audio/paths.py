@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from unicodedata import normalize
@@ -60,11 +59,14 @@ def _list(folder: str, changed: int) -> dict[str, list[str]]:
 
 
 def explain_absence(path: str, root: str = "") -> str:
-    """Say why there is no file, and which one is meant, after a space; or return ""."""
-    for cause, other in _rewrites(path):
-        named = os.path.basename(other) not in ("", os.curdir, os.pardir)
-        if named and (found := find_path(other, root)):
-            return f" {cause}: {found!r} exists."
+    """Name the file that is meant by a path that leads to none, after a space; or return ""."""
+    # Quotes or spaces around it, a URL, a ~ or variable, or folders of another machine before it.
+    plain = unquote(re.sub(r"^file:(//(localhost)?)?", "", path.strip(" \t\r\n\"'`<>")))
+    parts = os.path.expandvars(os.path.expanduser(plain)).replace("\\", "/").split("/")
+    for other in (path, *("/".join(parts[n:]) for n in range(len(parts)))):
+        is_named = os.path.basename(other) not in ("", os.curdir, os.pardir)
+        if is_named and (found := find_path(other, root)):
+            return f" Did you mean {found!r}?"
     if re.match(r"[A-Za-z][\w+.-]+://", path):
         return " The path is a URL, and nothing is downloaded."
     if re.match(r"[A-Za-z]:[\\/]", path) and os.name != "nt":
@@ -74,16 +76,3 @@ def explain_absence(path: str, root: str = "") -> str:
     groups = (names for key, names in _names(folder).items() if os.path.splitext(key)[0] == stem)
     similar = [repr(name) for names in groups for name in names]
     return f" Similar files beside it: {', '.join(similar[:3])}." if similar and stem else ""
-
-
-def _rewrites(path: str) -> Iterator[tuple[str, str]]:
-    """Yield other spellings of a path, each after what it says of the path."""
-    yield "The path is spelt differently (backslashes, case or form of Unicode)", path
-    yield "Spaces or quotes surround the path", path.strip(" \t\r\n\"'`<>")
-    decoded = unquote(re.sub(r"^file:(//(localhost)?)?", "", path))
-    yield "The path is a URL, or encoded like one", decoded
-    expanded = os.path.expandvars(os.path.expanduser(path))
-    yield "The ~ or variable of the path is not expanded", expanded
-    parts = decoded.replace("\\", "/").split("/")
-    for n in range(1, len(parts)):
-        yield "The path begins with folders of another place", "/".join(parts[n:])

@@ -43,20 +43,16 @@ class AudioWarning(UserWarning):
 class AudioTransformer(TransformerMixin, BaseEstimator):
     """Base of the stateless transformers whose rows are paths or waveforms.
 
-    A subclass stores ``sample_rate, on_error, memory, n_jobs, verbose`` in its ``__init__``. Its
-    `_converter` returns the function from a waveform to a row; the row is an array of numbers and
-    must not depend on other rows. `_check_parameters`, `_window` (the part of each waveform to
-    read) and `_stack` (from rows to output) may be overridden, too.
+    Its parameters are those of `AudioLoader`; a subclass may add others. The `_converter` of a
+    subclass returns the function from a waveform to a row; the row is an array of numbers and must
+    not depend on other rows. `_check_parameters`, `_window` (the part of each waveform to read) and
+    `_stack` (from rows to output) may be overridden, too.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skdidan.audio import AudioTransformer
     >>> class Peak(AudioTransformer):
-    ...     def __init__(self, sample_rate=16_000, on_error="raise", memory=None, n_jobs=None):
-    ...         self.sample_rate, self.on_error = sample_rate, on_error
-    ...         self.memory, self.n_jobs, self.verbose = memory, n_jobs, 0
-    ...
     ...     def _converter(self):
     ...         return lambda waveform: np.abs(waveform).max(keepdims=True)
     >>> Peak().fit_transform([[0.1, -0.5, 0.2], [0.0, 0.25]])
@@ -64,16 +60,25 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
            [0.25]], dtype=float32)
     """
 
-    sample_rate: int
-    on_error: str
-    memory: Any
-    n_jobs: int | None
-    verbose: int
-
     #: Parameters that do not change the values of a row.
     not_in_cache_key: ClassVar = frozenset({"on_error", "memory", "n_jobs", "verbose"})
     # A plain Pipeline, or a search, routes it without being asked to.
     __metadata_request__fit: ClassVar = {"X_tgt": True}
+
+    def __init__(
+        self,
+        sample_rate: int = 16_000,
+        *,
+        on_error: str = "raise",
+        memory: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.sample_rate = sample_rate
+        self.on_error = on_error
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: Any = None) -> Self:
         """Check the parameters and the kind of the rows; nothing is learnt and no file is read.
@@ -289,21 +294,6 @@ class AudioLoader(AudioTransformer):
     >>> len(waveforms), waveforms[0].shape
     (1, (16000,))
     """
-
-    def __init__(
-        self,
-        sample_rate: int = 16_000,
-        *,
-        on_error: str = "raise",
-        memory: Any = None,
-        n_jobs: int | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.sample_rate = sample_rate
-        self.on_error = on_error
-        self.memory = memory
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def _converter(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         return np.asarray

@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from numbers import Real
 from typing import Any
 
@@ -141,20 +142,35 @@ def read_rows(
     """Read rows and apply a function to each waveform, in parallel; yield the results in order.
 
     Each job reads a row and applies the function, so that the waveforms of a corpus are never in
-    memory together.
+    memory together. Each block of rows is a new round of jobs.
     """
-    apply = partial(_apply, function, sample_rate=sample_rate, window=window)
-    results = _in_blocks(apply, list(rows.items()), n_jobs, block_size)
-    with tqdm(total=len(rows), unit="clip", disable=not verbose) as bar:
-        try:
-            for result in results:
-                bar.update()
-                yield result
-        finally:
-            # If the caller stops early, joblib would warn about unfinished rows.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                results.close()
+    apply = delayed(partial(_apply, function, sample_rate=sample_rate, window=window))
+    block_size = block_size or len(rows)
+    # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
+    # while processes would each import the package first. parallel_config overrides the hint.
+    # Several rows per task, if there are many: dispatching a task takes longer than a short read.
+    n_shares = _SHARES * effective_n_jobs(n_jobs or 1)
+    # Backends such as multiprocessing return lists.
+    has_generators = get_active_backend(prefer="threads")[0].supports_return_generator
+    parallel = Parallel(
+        n_jobs=n_jobs,
+        prefer="threads",
+        return_as="generator" if has_generators else "list",
+        batch_size=max(1, min(_LARGEST_BATCH, block_size // n_shares)),
+    )
+    with parallel, tqdm(total=len(rows), unit="clip", disable=not verbose) as bar:
+        queue = iter(rows.items())
+        while block := list(islice(queue, block_size)):
+            results = parallel(apply(number, row) for number, row in block)
+            try:
+                for result in results:
+                    bar.update()
+                    yield result
+            finally:
+                # If the caller stops early, joblib would warn about unfinished rows.
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)
+                    getattr(results, "close", list)()
 
 
 def _apply(
@@ -173,28 +189,3 @@ def _apply(
     except (OSError, ValueError) as error:
         return BadRow(number, error)
     return function(waveform)
-
-
-def _in_blocks(
-    apply: Callable[[int, Any], Any],
-    rows: list[tuple[int, Any]],
-    n_jobs: int | None,
-    block_size: int | None,
-) -> Generator[Any]:
-    """Yield ``apply(number, row)`` of each row, in order, from a new round of jobs per block."""
-    block_size = block_size or len(rows)
-    # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
-    # while processes would each import the package first. parallel_config overrides the hint.
-    # Several rows per task, if there are many: dispatching a task takes longer than a short read.
-    n_shares = _SHARES * effective_n_jobs(n_jobs or 1)
-    # Backends such as multiprocessing return lists.
-    has_generators = get_active_backend(prefer="threads")[0].supports_return_generator
-    with Parallel(
-        n_jobs=n_jobs,
-        prefer="threads",
-        return_as="generator" if has_generators else "list",
-        batch_size=max(1, min(_LARGEST_BATCH, block_size // n_shares)),
-    ) as parallel:
-        for start in range(0, len(rows), block_size):
-            block = rows[start : start + block_size]
-            yield from parallel(delayed(apply)(number, row) for number, row in block)

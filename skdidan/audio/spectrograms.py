@@ -21,8 +21,62 @@ from skdidan.parameters import check_count, check_option, check_positive
 __all__ = ["MFCC", "LogMelSpectrogram", "Spectrogram"]
 
 
-class _DecibelSpectrogram(AudioTransformer):
-    """Decibel spectrogram of each clip; subclasses choose the frequency axis."""
+class Spectrogram(AudioTransformer):
+    r"""Log-magnitude spectrogram on a linear frequency axis.
+
+    .. math:: S_{kt} = 10 \log_{10} \max(|X_{kt}|^2, a_\min), \qquad
+        S_{kt} \leftarrow \max(S_{kt},\ \max S - \mathrm{top\_db})
+
+    where :math:`X` is the short-time Fourier transform with a Hann window and frames centred on
+    multiples of `hop_length`. The values equal those of ``librosa.stft`` and
+    ``librosa.power_to_db``. The reference of 0 dB is fixed, so a gain adds a constant; scale each
+    corpus afterwards, as `CorpusScaler` does, to remove it.
+
+    ``transform`` returns float32 of shape (n, 1 + n_fft // 2, n_frames), where ``n_frames = 1 +
+    round(duration * sample_rate) // hop_length`` for an even `n_fft`.
+
+    Parameters
+    ----------
+    sample_rate : int > 0 [Hz], default=16000
+        Files are resampled to this rate; waveforms must have it.
+    n_fft, win_length : int > 0 [samples], default=512, 400
+        Length of the Fourier transform, and of the window, 25 ms at 16 kHz and at most `n_fft`.
+    hop_length : int > 0 [samples], default=160
+        Step between frames, 10 ms at 16 kHz.
+    duration : float > 0 [s] or None, default=2.0
+        Clips are padded with zeros at the end, or cropped, to this length. None keeps them whole,
+        at least `n_fft` samples, and pads with frames of NaN, which networks such as `CNN` mask.
+    crop : {"loudest", "center"}, default="loudest"
+        Part of a longer clip to keep: the first window of the highest energy, or the centre.
+    amin : float > 0, default=1e-10
+        Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
+    top_db : float > 0 [dB], optional, default=80.0
+        Values are limited to `top_db` below the peak of their clip; None sets no limit.
+    on_error : {"raise", "warn"}, default="raise"
+        Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
+    memory : str, path-like or joblib.Memory, optional
+        Folder that caches the row of each recording; None caches nothing.
+    n_jobs : int, optional
+        Number of parallel threads, as in joblib: None is 1, -1 is all processors.
+    verbose : int, default=0
+        Show a progress bar if not 0.
+
+    References
+    ----------
+    Input of DIDAN: Y. Zhao et al., "Deep Implicit Distribution Alignment Networks for Cross-Corpus
+    Speech Emotion Recognition", ICASSP 2023, arXiv:2302.08921.
+
+    Examples
+    --------
+    A tone of 1 kHz is in bin 1000 / 16000 * 512 = 32.
+
+    >>> import numpy as np
+    >>> from skdidan import Spectrogram
+    >>> tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(32_000) / 16_000)
+    >>> spectrograms = Spectrogram().fit_transform([tone])
+    >>> spectrograms.shape, int(spectrograms[0, :, 100].argmax())
+    ((1, 257, 201), 32)
+    """
 
     def __init__(
         self,
@@ -40,7 +94,9 @@ class _DecibelSpectrogram(AudioTransformer):
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
-        self.sample_rate = sample_rate
+        super().__init__(
+            sample_rate, on_error=on_error, memory=memory, n_jobs=n_jobs, verbose=verbose
+        )
         self.n_fft = n_fft
         self.win_length = win_length
         self.hop_length = hop_length
@@ -48,10 +104,6 @@ class _DecibelSpectrogram(AudioTransformer):
         self.crop = crop
         self.amin = amin
         self.top_db = top_db
-        self.on_error = on_error
-        self.memory = memory
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def _converter(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         load_librosa()
@@ -124,66 +176,7 @@ class _DecibelSpectrogram(AudioTransformer):
         check_option("crop", self.crop, ("loudest", "center"))
 
 
-class Spectrogram(_DecibelSpectrogram):
-    r"""Log-magnitude spectrogram on a linear frequency axis.
-
-    .. math:: S_{kt} = 10 \log_{10} \max(|X_{kt}|^2, a_\min), \qquad
-        S_{kt} \leftarrow \max(S_{kt},\ \max S - \mathrm{top\_db})
-
-    where :math:`X` is the short-time Fourier transform with a Hann window and frames centred on
-    multiples of `hop_length`. The values equal those of ``librosa.stft`` and
-    ``librosa.power_to_db``. The reference of 0 dB is fixed, so a gain adds a constant; scale each
-    corpus afterwards, as `CorpusScaler` does, to remove it.
-
-    ``transform`` returns float32 of shape (n, 1 + n_fft // 2, n_frames), where ``n_frames = 1 +
-    round(duration * sample_rate) // hop_length`` for an even `n_fft`.
-
-    Parameters
-    ----------
-    sample_rate : int > 0 [Hz], default=16000
-        Files are resampled to this rate; waveforms must have it.
-    n_fft, win_length : int > 0 [samples], default=512, 400
-        Length of the Fourier transform, and of the window, 25 ms at 16 kHz and at most `n_fft`.
-    hop_length : int > 0 [samples], default=160
-        Step between frames, 10 ms at 16 kHz.
-    duration : float > 0 [s] or None, default=2.0
-        Clips are padded with zeros at the end, or cropped, to this length. None keeps them whole,
-        at least `n_fft` samples, and pads with frames of NaN, which networks such as `CNN` mask.
-    crop : {"loudest", "center"}, default="loudest"
-        Part of a longer clip to keep: the first window of the highest energy, or the centre.
-    amin : float > 0, default=1e-10
-        Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
-    top_db : float > 0 [dB], optional, default=80.0
-        Dynamic range: values are limited to `top_db` below the peak of their clip; None sets no
-        limit.
-    on_error : {"raise", "warn"}, default="raise"
-        Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
-    memory : str, path-like or joblib.Memory, optional
-        Folder that caches the row of each recording; None caches nothing.
-    n_jobs : int, optional
-        Number of parallel threads, as in joblib: None is 1, -1 is all processors.
-    verbose : int, default=0
-        Show a progress bar if not 0.
-
-    References
-    ----------
-    Input of DIDAN: Y. Zhao et al., "Deep Implicit Distribution Alignment Networks for Cross-Corpus
-    Speech Emotion Recognition", ICASSP 2023, arXiv:2302.08921.
-
-    Examples
-    --------
-    A tone of 1 kHz is in bin 1000 / 16000 * 512 = 32.
-
-    >>> import numpy as np
-    >>> from skdidan import Spectrogram
-    >>> tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(32_000) / 16_000)
-    >>> spectrograms = Spectrogram().fit_transform([tone])
-    >>> spectrograms.shape, int(spectrograms[0, :, 100].argmax())
-    ((1, 257, 201), 32)
-    """
-
-
-class LogMelSpectrogram(_DecibelSpectrogram):
+class LogMelSpectrogram(Spectrogram):
     r"""Log-mel spectrogram.
 
     .. math:: M_{mt} = 10 \log_{10} \max\Big(\sum_k B_{mk} |X_{kt}|^2,\ a_\min\Big)
@@ -215,8 +208,7 @@ class LogMelSpectrogram(_DecibelSpectrogram):
     amin : float > 0, default=1e-10
         Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
     top_db : float > 0 [dB], optional, default=80.0
-        Dynamic range: values are limited to `top_db` below the peak of their clip; None sets no
-        limit.
+        Values are limited to `top_db` below the peak of their clip; None sets no limit.
     on_error : {"raise", "warn"}, default="raise"
         Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional
@@ -330,8 +322,7 @@ class MFCC(LogMelSpectrogram):
     amin : float > 0, default=1e-10
         Lowest power: digital silence becomes ``10 * log10(amin)``, by default -100 dB.
     top_db : float > 0 [dB], optional, default=80.0
-        Dynamic range: log-mel values are limited to `top_db` below the peak of their clip; None
-        sets no limit.
+        Log-mel values are limited to `top_db` below the peak of their clip; None sets no limit.
     on_error : {"raise", "warn"}, default="raise"
         Raise an error for a row that cannot be used, or use silence and report an `AudioWarning`.
     memory : str, path-like or joblib.Memory, optional

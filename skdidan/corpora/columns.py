@@ -100,20 +100,13 @@ def _read_text(path: Path, where: str, encoding: str) -> str:
         raise FileNotFoundError(
             f"manifest must be a CSV file; {str(path)!r} does not exist.{reason}"
         )
-    try:
-        "a".encode(encoding)
-    except (LookupError, TypeError, ValueError) as error:
-        raise ValueError(
-            "encoding must be a text encoding of Python, such as 'utf-8' or 'cp1252'; got "
-            f"{encoding!r}."
-        ) from error
     content = path.read_bytes()
     encoding = next((_MARKS[mark] for mark in _MARKS if content.startswith(mark)), encoding)
     try:
         text = content.decode(encoding)
         if "\0" in text:
             raise UnicodeError("it holds null characters, as 'utf-16-le' does")
-    except UnicodeError as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise ValueError(
             f"{where} does not have the encoding {encoding!r}: {error}. Pass encoding=..., for "
             "example 'cp1252' for files from Excel."
@@ -139,8 +132,8 @@ def take_columns(
         raise ValueError(f"{where} has several columns {repeated}; keep one of each.")
     rows = {}
     for part, name in columns.items():
-        is_time, optional = part in ("start", "end"), part not in ("file", "emotion")
-        if is_time and (name is None or (part == name and name not in names)):
+        optional = part not in ("file", "emotion")
+        if part in ("start", "end") and (name is None or (part == name and name not in names)):
             continue
         if name is None and optional:
             rows[part] = ["unknown"] * n_rows

@@ -9,7 +9,7 @@ from typing import Any
 
 from sklearn.utils import Bunch
 
-from skdidan.corpora.faults import examples
+from skdidan.corpora.faults import AS_AUDIO, examples
 from skdidan.corpora.folders import AudioFiles, check_folder
 from skdidan.corpora.manifests import build_corpus
 from skdidan.emotions import canonical_label, check_mapping
@@ -79,7 +79,7 @@ def load_audio_folder(
     audio = AudioFiles(check_folder(root, "a folder that holds a folder for each emotion"))
     files = audio.recordings()
     if not files:
-        raise ValueError(audio.describe_absence("<emotion>/<file>"))
+        raise ValueError(audio.describe_absence("audio", f"<emotion>/<file> as {AS_AUDIO}"))
     paths, own = [audio.name(file) for file in files], check_mapping(mapping)
     nested = [path for path in paths if any(canonical_label(x, own) for x in path.split("/")[1:-1])]
     hint = (

@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from skdidan.audio.decoders import impostor
-from skdidan.audio.files import Segment
 from skdidan.reporting import warn_caller
 
 __all__ = [
@@ -164,9 +163,8 @@ def _file_identity(path: str) -> Any:
 
 def span(file: Any) -> tuple[float, float]:
     """Return the start and end [s] of a file or segment; the end may be infinite."""
-    if not isinstance(file, Segment):
-        return 0.0, math.inf
-    return file.start, math.inf if file.end is None else file.end
+    start, end = getattr(file, "start", 0.0), getattr(file, "end", None)
+    return start, math.inf if end is None else end
 
 
 def examples(names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from skdidan.audio.cropping import Parts
+from skdidan.audio.cropping import Sound
 from skdidan.audio.files import Segment, read_window, split_channels
 from skdidan.audio.paths import explain_absence, find_path
 from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults, examples
@@ -81,25 +81,26 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     audio = AudioFiles(check_folder(root, "the folder of the recordings"))
     files = audio.recordings()
     if not files:
-        raise ValueError(audio.describe_absence("files"))
+        raise ValueError(audio.describe_absence("audio", f"files as {AS_AUDIO}"))
     for path in set(audio.files) - set(files):
         audio.faults[str(path)] = _SAME_STEM
     rows: list[Any] = [str(file) for file in files]
     reasons: dict[str, str] = {}
     if channel == "split":
-        rows = list(chain.from_iterable(_attempt(split_channels, rows, reasons)))
+        rows = list(chain.from_iterable(_attempt(split_channels, rows, reasons).values()))
     elif channel != "mix":
         rows = [Segment(file, channel=channel) for file in rows]
     if check:
-        rows = _attempt(_check, rows, reasons)
-    parts = []
+        # In search of no sound, so that no waveform is held.
+        rows = list(_attempt(lambda row: read_window(row, 16_000, Sound(())), rows, reasons))
+    unusable = ""
     if reasons:
-        parts.append(
+        unusable = (
             f"{len(reasons)} of {len(rows) + len(reasons)} audio files below {str(audio.root)!r} "
             f"cannot be used and are left out: {' '.join(list(reasons.values())[:3])}"
         )
     audio.faults.inspect(rows)
-    report = " ".join(filter(None, [audio.report(), *parts]))
+    report = " ".join(filter(None, [audio.report(), unusable]))
     if not rows:
         raise ValueError(f"root holds no usable audio: {report}")
     audio.faults.warn(report, reasons)
@@ -108,21 +109,15 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
 
 def _attempt(
     function: Callable[[Any], Any], rows: Iterable[Any], reasons: dict[str, str]
-) -> list[Any]:
-    """Apply a function to rows; leave out those that cannot be read, and note the reasons."""
-    results = []
+) -> dict[Any, Any]:
+    """Map rows to the results of a function; note why others cannot be read."""
+    results = {}
     for row in rows:
         try:
-            results.append(function(row))
+            results[row] = function(row)
         except (OSError, ValueError) as error:
             reasons[str(row)] = str(error)
     return results
-
-
-def _check(row: Any) -> Any:
-    """Return a row that `read_audio` takes, without holding its waveform."""
-    read_window(row, 16_000, Parts(()))
-    return row
 
 
 class AudioFiles:
@@ -181,10 +176,10 @@ class AudioFiles:
         """Describe what is wrong with files, or return an empty string."""
         return self.faults.describe(f"below {str(self.root)!r}")
 
-    def describe_absence(self, layout: str) -> str:
-        """Say that there is no audio, and what was found instead."""
-        expected = f"expected {layout} as {AS_AUDIO} below {str(self.root)!r}"
-        return f"root holds no audio: {expected}; found {self.found()}. {self.report()}".rstrip()
+    def describe_absence(self, what: str, layout: str, more: str = "") -> str:
+        """Say that there is none of `what`, in any `layout`, and what was found instead."""
+        found = f"expected {layout} below {str(self.root)!r}; found {self.found()}{more}"
+        return f"root holds no {what}: {found}. {self.report()}".rstrip()
 
     def found(self) -> str:
         """Count and list the audio files, or else describe what there is."""

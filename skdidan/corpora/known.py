@@ -94,23 +94,16 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     References
     ----------
     .. [1] F. Burkhardt et al., "A database of German emotional speech" (EmoDB), Interspeech 2005.
-    .. [2] J. Tao et al., "Design of speech corpus for Mandarin text to speech" (CASIA), Blizzard
-       Challenge workshop, 2008.
+    .. [2] J. Tao et al. (CASIA), Blizzard Challenge workshop, 2008.
     .. [3] O. Martin et al., "The eNTERFACE'05 audio-visual emotion database", ICDE workshops, 2006.
-    .. [4] S. R. Livingstone, F. A. Russo, "The Ryerson audio-visual database of emotional speech
-       and song (RAVDESS)", PLoS ONE 13(5), 2018.
-    .. [5] H. Cao et al., "CREMA-D: Crowd-sourced emotional multimodal actors dataset", IEEE
-       Transactions on Affective Computing 5(4), 2014.
-    .. [6] S. Haq, P. J. B. Jackson, "Speaker-dependent audio-visual emotion recognition" (SAVEE),
-       AVSP 2009.
+    .. [4] S. R. Livingstone, F. A. Russo (RAVDESS), PLoS ONE 13(5), 2018.
+    .. [5] H. Cao et al. (CREMA-D), IEEE Transactions on Affective Computing 5(4), 2014.
+    .. [6] S. Haq, P. J. B. Jackson, "Speaker-dependent ... emotion recognition" (SAVEE), AVSP 2009.
     .. [7] M. K. Pichora-Fuller, K. Dupuis, "Toronto emotional speech set (TESS)", 2020.
     .. [8] G. Costantini et al., "EMOVO corpus: an Italian emotional speech database", LREC 2014.
-    .. [9] S. Latif et al., "Cross lingual speech emotion recognition: Urdu vs. Western languages"
-       (URDU), FIT 2018.
-    .. [10] O. Mohamad Nezami et al., "ShEMO: a large-scale validated database for Persian speech
-       emotion detection", Language Resources and Evaluation 53, 2019.
-    .. [11] C. Busso et al., "IEMOCAP: interactive emotional dyadic motion capture database",
-       Language Resources and Evaluation 42(4), 2008.
+    .. [9] S. Latif et al., "Cross lingual speech emotion recognition" (URDU), FIT 2018.
+    .. [10] O. Mohamad Nezami et al. (ShEMO), Language Resources and Evaluation 53, 2019.
+    .. [11] C. Busso et al. (IEMOCAP), Language Resources and Evaluation 42(4), 2008.
 
     Examples
     --------
@@ -162,8 +155,8 @@ class _CorpusReader:
     def read(self) -> list[_Utterance]:
         """Return one utterance per recording, in the order of the files."""
         audio, others = self.audio, [*self.audio.with_suffix(("",)), *self.audio.unreadable]
-        cure = f"{self.corpus.title} has {self.corpus.layout}; add spellings of emotions by "
-        cure += "mapping={spelling: label}"
+        cure = "add spellings of emotions by mapping={spelling: label}"
+        cure = f"{self.corpus.title} has {self.corpus.layout}; {cure}"
         misfit = Fault("they do not fit the corpus", cure, kind=f"of {audio.count()}")
         matches = self._match([*audio.files, *others])
         utterances: dict[tuple[str, ...], _Utterance] = {}
@@ -231,24 +224,22 @@ class _CorpusReader:
 
     def describe_absence(self) -> str:
         """Say which files are expected, and what was found instead."""
-        corpus, audio, below = self.corpus, self.audio, f"below {str(self.audio.root)!r}"
+        what, layout = f"file of {self.corpus.title}", f"{self.corpus.layout} as {AS_AUDIO}"
         unknown = f"; unknown emotions: {tally(self.unknown)}" if self.unknown else ""
-        expected = f"file of {corpus.title}: expected {corpus.layout} as {AS_AUDIO} {below}"
-        if corpus.annotation and self.unknown and not self.codes:
-            unknown, layout = "", corpus.annotation.layout
-            expected = f"labels of {corpus.title}: expected {layout} {below}, beside the audio"
-        found = f"{audio.found()}{unknown}. {audio.report()}"
-        return f"root holds no {expected}; found {found}".rstrip()
+        if self.corpus.annotation and self.unknown and not self.codes:
+            layout, unknown = f"{self.corpus.annotation.layout}, beside the audio,", ""
+            what = f"labels of {self.corpus.title}"
+        return self.audio.describe_absence(what, layout, unknown)
 
 
 def _read_annotation(corpus: Corpus, audio: AudioFiles) -> dict[str, str]:
     """Return the emotion code of each utterance; keys and codes are in lower case."""
-    codes: dict[str, str] = {}
-    if corpus.annotation is None:
-        return codes
-    for file in audio.with_suffix((".txt",)):
-        if file.parent.name.lower() == corpus.annotation.folder.lower():
-            text = file.read_text(encoding="utf-8", errors="replace")
-            for match in re.finditer(corpus.annotation.line, text, re.MULTILINE):
-                codes[match["utterance"].lower()] = match["emotion"].lower()
-    return codes
+    if (lists := corpus.annotation) is None:
+        return {}
+    texts = (
+        file.read_text(encoding="utf-8", errors="replace")
+        for file in audio.with_suffix((".txt",))
+        if file.parent.name.lower() == lists.folder.lower()
+    )
+    lines = (line for text in texts for line in re.finditer(lists.line, text, re.MULTILINE))
+    return {line["utterance"].lower(): line["emotion"].lower() for line in lines}

@@ -85,6 +85,7 @@ def corpus_key(name: object) -> str:
 
 
 _BASIC = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
+_RAVDESS = "neutral calm happiness sadness anger fear disgust surprise".split()
 _INITIALS = dict(f="female", m="male")
 _CREMAD_WOMEN = (
     *(1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1012, 1013, 1018, 1020, 1021, 1024, 1025),
@@ -138,15 +139,8 @@ CORPORA = {
         title="EMOVO, an Italian emotional speech database",
         patterns=(r"(?P<emotion>[a-z]{3})-(?P<speaker>(?P<sex>[fm])\d)-(?P<item>[a-z]\d)",),
         layout="<emotion>-<speaker>-<sentence>, such as gio-f2-b2",
-        words=dict(
-            dis="disgust",
-            gio="happiness",
-            neu="neutral",
-            pau="fear",
-            rab="anger",
-            sor="surprise",
-            tri="sadness",
-        ),
+        words=dict(dis="disgust", gio="happiness", neu="neutral", pau="fear", rab="anger")
+        | dict(sor="surprise", tri="sadness"),
         sex=_INITIALS,
         counts=(dict.fromkeys((*_BASIC, "neutral"), 84),),
     ),
@@ -161,9 +155,7 @@ CORPORA = {
             r"s_?0*(?P<speaker>\d+)_(?P<emotion>[a-z]{2})(?:_(?P<item>\d+))?(?:[._]?avi)?",
         ),
         layout="subject <number>/<emotion>/sentence <k>/s<number>_<emotion>_<k>, such as s1_an_1",
-        words=dict(
-            an="anger", di="disgust", fe="fear", ha="happiness", sa="sadness", su="surprise"
-        ),
+        words={emotion[:2]: emotion for emotion in _BASIC},
         # The first version has 42 subjects with five sentences of each emotion, minus three of
         # happiness, plus one long recording of each emotion by subject 6. There is no subject 12.
         counts=(
@@ -196,16 +188,7 @@ CORPORA = {
             r"03-01-(?P<emotion>\d\d)-(?P<item>\d\d-\d\d-\d\d)-(?P<speaker>\d\d)",  # no songs
         ),
         layout="03-01-<emotion>-<intensity>-<text>-<take>-<actor>, such as 03-01-06-01-02-01-12",
-        words={
-            "01": "neutral",
-            "02": "calm",
-            "03": "happiness",
-            "04": "sadness",
-            "05": "anger",
-            "06": "fear",
-            "07": "disgust",
-            "08": "surprise",
-        },
+        words={f"{n:02}": word for n, word in enumerate(_RAVDESS, start=1)},
         sex={f"{actor:02}": "male" if actor % 2 else "female" for actor in range(1, 25)},
         # 24 actors with 8 utterances of each emotion and 4 neutral ones.
         counts=(dict.fromkeys((*_BASIC, "calm"), 192) | dict(neutral=96),),
@@ -214,15 +197,8 @@ CORPORA = {
         title="SAVEE, the Surrey audio-visual expressed emotion database",
         patterns=(r"(?P<speaker>dc|je|jk|kl)[_/](?P<emotion>[a-z]{1,2})(?P<item>\d\d)",),
         layout="<speaker>_<emotion><number> or <speaker>/<emotion><number>, such as DC_sa01",
-        words=dict(
-            a="anger",
-            d="disgust",
-            f="fear",
-            h="happiness",
-            n="neutral",
-            sa="sadness",
-            su="surprise",
-        ),
+        words=dict(a="anger", d="disgust", f="fear", h="happiness", n="neutral")
+        | dict(sa="sadness", su="surprise"),
         sex=dict.fromkeys(("dc", "je", "jk", "kl"), "male"),
         # 4 speakers with 15 utterances of each emotion and 30 neutral ones.
         counts=(dict.fromkeys(_BASIC, 60) | dict(neutral=120),),

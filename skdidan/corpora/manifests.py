@@ -128,10 +128,8 @@ def load_manifest(
         )
     columns = {"file": file, "emotion": emotion, "speaker": speaker, "sex": sex}
     rows = take_columns(table, {**columns, "start": start, "end": end}, where)
-    times = [rows.pop(part, None) for part in ("start", "end")]
-    if times != [None, None]:
-        nothing = [None] * len(rows["file"])
-        starts, ends = (cells or nothing for cells in times)
+    if "start" in rows or "end" in rows:
+        starts, ends = (rows.get(part, [None] * len(rows["file"])) for part in ("start", "end"))
         rows["file"] = cut_segments(rows["file"], starts, ends, where)
     rows["file"] = _locate(rows["file"], root, where)
     return build_corpus(rows, mapping, name or "manifest", where)
