@@ -7,6 +7,7 @@ import reprlib
 import warnings
 from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -167,8 +168,9 @@ def read_rows(
                     bar.update()
                     yield result
             finally:
-                # If the caller stops early, joblib would warn about unfinished rows.
-                with warnings.catch_warnings():
+                # If the caller stops early, joblib would warn about unfinished rows. A worker may just
+                # have restored the caller's filters, which may turn the warning into an error.
+                with suppress(UserWarning), warnings.catch_warnings():
                     warnings.simplefilter("ignore", UserWarning)
                     getattr(results, "close", list)()
 
