@@ -168,8 +168,8 @@ def read_rows(
                     bar.update()
                     yield result
             finally:
-                # If the caller stops early, joblib would warn about unfinished rows. A worker may just
-                # have restored the caller's filters, which may turn the warning into an error.
+                # If the caller stops early, joblib would warn about unfinished rows. A worker may
+                # just have restored the caller's filters, which can make an error of the warning.
                 with suppress(UserWarning), warnings.catch_warnings():
                     warnings.simplefilter("ignore", UserWarning)
                     getattr(results, "close", list)()
