@@ -16,17 +16,17 @@ from torch.overrides import TorchFunctionMode
 __all__ = ["copy_to_cpu", "find_device", "limit_threads", "own_generators", "plain_mode"]
 
 _CPU = torch.device("cpu")
+_LOCK, _COUNTS_LOCK = threading.RLock(), threading.Lock()
 
 
-def _make_locks() -> None:
+def _renew_locks() -> None:
+    """Replace locks that other threads hold, since a forked process lacks these threads."""
     global _LOCK, _COUNTS_LOCK
     _LOCK, _COUNTS_LOCK = threading.RLock(), threading.Lock()
 
 
-_make_locks()
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    # The child lacks the threads that hold the locks of its parent, so nothing would release them.
-    os.register_at_fork(after_in_child=_make_locks)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def find_device(name: Any) -> torch.device:
@@ -85,7 +85,7 @@ _FOUND: list[tuple[int, Any]] = []  # by the first of the blocks that overlap; o
 
 @contextmanager
 def limit_threads(n_threads: int) -> Iterator[None]:
-    """Limit the threads of torch and BLAS; the last of overlapping blocks restores their numbers."""
+    """Limit the threads of torch and BLAS; the last of overlapping blocks restores them."""
     with _COUNTS_LOCK:
         found = torch.get_num_threads(), threadpool_limits(n_threads, "blas")
         _FOUND.append(_FOUND[0] if _FOUND else found)

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skdidan import (
+    JDA,
     JDAR,
     CorpusScaler,
     DIDANClassifier,
@@ -406,7 +407,7 @@ def test_labels_in_any_container_are_plain_and_fillers_do_not_count(name, labels
 def test_a_missing_label_is_named_by_its_row(name):
     y = CONTAINERS[name][0]([None, "anger", "fear", None, None])
     with pytest.raises(ValueError, match=r"1 missing label\(s\), the first in row 4 of X"):
-        fitted(STACKED, y, sample_domain=DOMAIN, supervised=True)
+        JDAR().fit(STACKED, y, sample_domain=DOMAIN)
     with pytest.raises(ValueError, match=r"3 missing label\(s\), the first in row 0 of X"):
         make_adaptation_pipeline(StandardScaler(), SVC()).fit(STACKED, y)
 
@@ -416,7 +417,7 @@ def test_missing_labels_in_an_array_of_numbers(dtype):
     y = np.array([0, 0, 1]).astype(dtype)
     y[1] = "NaT" if y.dtype.kind == "M" else np.nan
     with pytest.raises(ValueError, match=r"1 missing label\(s\), the first in row 1 of X"):
-        fitted(X_SRC, y, X_TGT, supervised=True)
+        JDA().fit(X_SRC, y, X_TGT)
 
 
 def test_missing_groups_are_named():

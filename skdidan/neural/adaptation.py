@@ -215,7 +215,6 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 verbose=self.verbose,
             ).fit(batches, None)
         self.net_, self.classes_, self.feature_shape_ = net, classes, shape
-        self.__dict__.pop("best_epoch_", None)
         if monitoring:
             self.best_epoch_ = dict(net.callbacks_)["best_epoch"].best_epoch_ or len(net.history)
         self.history_ = [

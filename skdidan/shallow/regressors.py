@@ -14,7 +14,7 @@ from sklearn.linear_model import Lasso, MultiTaskLasso
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains
-from skdidan.estimators import DomainEstimator, check_rows, validate_domains
+from skdidan.estimators import DomainEstimator, check_result, check_rows, validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.reporting import warn_caller
 from skdidan.shallow.eigenproblems import power_of_two
@@ -104,8 +104,9 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
             shape (n_samples,).
         """
         check_is_fitted(self)
-        X = check_rows(self, X)
-        scores = X @ self.coef_.T + self.intercept_
+        with np.errstate(over="ignore", invalid="ignore"):  # reported next
+            scores = check_rows(self, X) @ self.coef_.T + self.intercept_
+        check_result(self, scores)
         return scores if len(self.classes_) > 2 else scores[:, 1] - scores[:, 0]
 
     def predict(self, X: Any) -> NDArray[Any]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_missing, check_sample_domain, n_rows, open_target
-from skdidan.estimators import check_finite, check_rows, validate_domains
+from skdidan.estimators import DomainEstimator, check_finite, check_rows, validate_domains
 from skdidan.reporting import warn_caller
 
 __all__ = ["CorpusScaler"]
@@ -28,7 +29,7 @@ def _gives_columns(scaler: CorpusScaler) -> bool:
     return getattr(scaler, "ndim_", 2) == 2
 
 
-class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
     r"""Standardise each corpus, or each of its speakers, by its own statistics.
 
     A value :math:`x` of feature :math:`j` in a row of corpus :math:`c` becomes
@@ -147,31 +148,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 "groups_tgt needs X_tgt, which was not given; with sample_domain, pass the groups "
                 "of all rows as groups."
             )
-        domains = Domains.of(X, None, X_tgt, sample_domain=sample_domain)
-        if domains.order is None:
-            counts = domains.n_source, domains.n_target
-            parts = (
-                _group_names(groups, counts[0]),
-                _group_names(groups_tgt, counts[1], "groups_tgt"),
-            )
-            names = np.concatenate(parts)
-        else:
-            names = _group_names(groups, len(domains.order))[domains.order]
-        domains = validate_domains(
-            self, domains, allow_nd=True, dtype=(np.float64, np.float32), padding=True
-        )
-        X_src, _, X_tgt = domains
-        if X_src.ndim > 3:
-            raise ValueError(
-                "X must be of shape (n_source, n_features) or (n_source, n_bins, n_frames); "
-                f"got {X_src.shape}."
-            )
-        self.ndim_ = X_src.ndim
-        self.scalers_: dict[tuple[int, Any], StandardScaler] = {}
-        n = len(X_src)
-        self._fit_corpora(X_src, domains.corpora[:n], names[:n])
-        if X_tgt is not None:
-            self._fit_corpora(X_tgt, domains.corpora[n:], names[n:])
+        fit = partial(self._fit, groups=groups, groups_tgt=groups_tgt)
+        self._learn(fit, X, None, X_tgt, sample_domain=sample_domain)
         return self
 
     def fit_transform(
@@ -268,10 +246,29 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             )
         return scaled
 
-    def _fit_corpora(self, X: NDArray[Any], numbers: NDArray[Any], names: NDArray[Any]) -> None:
-        whole = _group_names(None, len(X))
-        for key, rows in (_parts(numbers, whole) | _parts(numbers, names)).items():
-            self.scalers_[key] = self._statistics(X, rows)
+    def _check_domains(self, domains: Domains) -> Domains:
+        dtype = (np.float64, np.float32)
+        domains = validate_domains(self, domains, allow_nd=True, dtype=dtype, padding=True)
+        if domains.X_src.ndim > 3:
+            raise ValueError(
+                "X must be of shape (n_source, n_features) or (n_source, n_bins, n_frames); "
+                f"got {domains.X_src.shape}."
+            )
+        return domains
+
+    def _fit(self, domains: Domains, groups: Any = None, groups_tgt: Any = None) -> None:
+        n = domains.n_source
+        if domains.order is not None:
+            names = _group_names(groups, len(domains.order))[domains.order]
+        else:
+            names_tgt = _group_names(groups_tgt, domains.n_target, "groups_tgt")
+            names = np.concatenate([_group_names(groups, n), names_tgt])
+        self.ndim_ = domains.X_src.ndim
+        self.scalers_: dict[tuple[int, Any], StandardScaler] = {}
+        for X, part in ((domains.X_src, slice(n)), (domains.X_tgt, slice(n, None))):
+            numbers, whole = domains.corpora[part], np.full_like(names[part], None)
+            for key, rows in (_parts(numbers, whole) | _parts(numbers, names[part])).items():
+                self.scalers_[key] = self._statistics(X, rows)
 
     def _statistics(self, X: NDArray[Any], rows: list[int]) -> StandardScaler:
         scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)

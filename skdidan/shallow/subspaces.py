@@ -227,8 +227,6 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             )
         self._n_features_out = self._count_components(*rows.shape)
         self._n_rows = len(rows)
-        for name in ("components_", "weights_", "X_fit_", "landmarks_", "centre_", "gamma_"):
-            self.__dict__.pop(name, None)  # left by an earlier fit with another kernel
         power_of_two(self, rows, limit=SQUARABLE)
         if self.kernel == "linear":
             return self._linear_solver(rows)
