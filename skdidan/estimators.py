@@ -6,7 +6,7 @@ import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,7 +37,6 @@ __all__ = [
     "validate_domains",
 ]
 
-_Result = TypeVar("_Result")
 _Place = Callable[[int], str]  # from the number of a row to its name in errors
 _ROW = "row {} of X".format
 
@@ -53,12 +52,7 @@ class DomainEstimator(BaseEstimator, ABC):
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True}
 
     def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
+        self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: ArrayLike | None = None
     ) -> Self:
         """Fit to a labelled source and an unlabelled target.
 
@@ -94,7 +88,7 @@ class DomainEstimator(BaseEstimator, ABC):
         self._learn(self._fit, X, y, X_tgt, sample_domain=sample_domain)
         return self
 
-    def _learn(self, fit: Callable[[Domains], _Result], *domains: Any, **more: Any) -> _Result:
+    def _learn(self, fit: Callable[[Domains], Any], *domains: Any, **more: Any) -> Any:
         """Call `fit` with checked domains; after an error the estimator is as before."""
         before = dict(vars(self))
         try:
@@ -193,12 +187,7 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
     __metadata_request__transform: ClassVar = {"sample_domain": True}
 
     def fit_transform(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
+        self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: ArrayLike | None = None
     ) -> NDArray[np.floating]:
         """Fit to both domains and transform the rows of `X`, each with the map of its own domain.
 
@@ -265,7 +254,6 @@ def validate_domains(
     estimator: Any,
     domains: Domains,
     *,
-    supervised: bool = False,
     allow_nd: bool = False,
     dtype: Any = np.float64,
     padding: bool = False,
@@ -274,14 +262,14 @@ def validate_domains(
 ) -> Domains:
     """Convert both domains to finite numeric arrays of one feature shape.
 
-    Sets ``n_features_in_`` and, for data frames, ``feature_names_in_`` on the estimator. Warns with
-    `NoTargetWarning` if there is no target.
+    Labels are checked if the tags of the estimator require them. Sets ``n_features_in_`` and, for
+    data frames, ``feature_names_in_``. Warns with `NoTargetWarning` if there is no target.
     """
     X, y, X_tgt = domains
     source, target = domains.places()
     checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "padding": padding}
     options: dict[str, Any] = {"reset": True, "ensure_min_samples": min_source, **checks}
-    if supervised:
+    if get_tags(estimator).target_tags.required:
         X, y = check_rows(estimator, X, y, place=source, **options)
         check_classification_targets(y)
         classes = np.unique(y)

@@ -130,12 +130,7 @@ class AdaptationPipeline(GroupedEstimator):
 
     @available_if(_last_step_transforms)
     def fit_transform(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
+        self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: ArrayLike | None = None
     ) -> Any:
         """Fit the steps and transform the rows of `X`, for chains of transformers.
 

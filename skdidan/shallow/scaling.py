@@ -24,11 +24,6 @@ __all__ = ["CorpusScaler"]
 _BLOCK = 2**20  # values scaled at once, 8 MiB
 
 
-def _gives_columns(scaler: CorpusScaler) -> bool:
-    """Return whether the output has columns: spectrograms do not fit into a data frame."""
-    return getattr(scaler, "ndim_", 2) == 2
-
-
 class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
     r"""Standardise each corpus, or each of its speakers, by its own statistics.
 
@@ -56,10 +51,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         corpora are those of `sample_domain`, or 0 (source) and -1 (target) if `X_tgt` was given.
     ndim_ : int
         2 for features, 3 for spectrograms.
-    n_features_in_ : int
-        Number of features, or of frequency bins.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, or of frequency bins, and names of the columns of data frames.
 
     See Also
     --------
@@ -235,8 +228,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
             scaler = scaler or self._statistics(X, rows)
             for some, values in _blocks(X, rows):
                 with np.errstate(over="ignore"):  # reported below
-                    values = scaler.transform(values)
-                    scaled[some] = _unflat(values, X.shape)
+                    values = scaler.transform(values).reshape(len(some), -1, X.shape[1])
+                    scaled[some] = np.moveaxis(values, 1, -1).reshape(len(some), *X.shape[1:])
         check_finite(self, scaled, padding=True)
         if too_small:
             warn_caller(
@@ -307,7 +300,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    @available_if(_gives_columns)
+    @available_if(lambda scaler: getattr(scaler, "ndim_", 2) == 2)  # else no data frame can hold it
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Return the names of the columns, which are those of the input; not for spectrograms.
 
@@ -355,12 +348,5 @@ def _blocks(X: NDArray[Any], rows: list[int]) -> Iterator[tuple[list[int], NDArr
     n = max(1, _BLOCK // X[0].size)
     for start in range(0, len(rows), n):
         some = rows[start : start + n]
-        values = X[some].astype(np.float64)
-        yield some, values if X.ndim == 2 else np.moveaxis(values, 1, -1).reshape(-1, X.shape[1])
-
-
-def _unflat(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return values of `_blocks` in the shape of their rows."""
-    if len(shape) == 2:
-        return values
-    return np.moveaxis(values.reshape(-1, shape[2], shape[1]), -1, 1)
+        values = X[some].astype(np.float64).reshape(len(some), X.shape[1], -1)
+        yield some, np.moveaxis(values, 1, -1).reshape(-1, X.shape[1])
