@@ -182,10 +182,6 @@ class ConditionalDomainAdversary(DomainAdversary):
         super().__init__(hidden)
         self.entropy_conditioning = check_boolean("entropy_conditioning", entropy_conditioning)
 
-    def extra_repr(self) -> str:
-        """Name the parameter in the ``repr``."""
-        return f"entropy_conditioning={self.entropy_conditioning}"
-
     def _penalise(
         self,
         source: Tensor,

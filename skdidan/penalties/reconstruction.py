@@ -133,11 +133,6 @@ class IDA(Penalty):
             groups = one_hot(torch.tensor(self.levels).T)
             self.register_buffer("_groups", groups, persistent=False)
 
-    def extra_repr(self) -> str:
-        """Name the parameters in the ``repr``."""
-        names = "sparsity", "mean_weight", "label_weight", "levels", "tol"
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
-
     @property
     def parts(self) -> list[str]:
         """Names of the terms with a positive weight: "features", "means", "labels"."""

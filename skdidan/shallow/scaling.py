@@ -302,18 +302,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
 
     @available_if(lambda scaler: getattr(scaler, "ndim_", 2) == 2)  # else no data frame can hold it
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
-        """Return the names of the columns, which are those of the input; not for spectrograms.
-
-        Parameters
-        ----------
-        input_features : array-like of str, shape (n_features,), optional
-            Names of the input columns if `fit` saw none.
-
-        Returns
-        -------
-        names : ndarray of str, shape (n_features,)
-            The names.
-        """
+        """Return the names of the columns in `fit`, else `input_features`; not for spectrograms."""
         return super().get_feature_names_out(input_features)
 
 
