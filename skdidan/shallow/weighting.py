@@ -225,7 +225,8 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         y : ndarray, shape (n_samples,)
             The predicted classes.
         """
-        return self.estimator_.predict(self._check_rows(X))
+        rows = self._check_rows(X)
+        return self.estimator_.predict(rows)
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[np.floating]:
@@ -241,7 +242,8 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         probabilities : ndarray of float, shape (n_samples, n_classes)
             Columns in the order of `classes_`.
         """
-        return self.estimator_.predict_proba(self._check_rows(X))
+        rows = self._check_rows(X)
+        return self.estimator_.predict_proba(rows)
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[np.floating]:
@@ -257,7 +259,8 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         scores : ndarray of float, shape (n_samples,) or (n_samples, n_classes)
             Scores in the shape that the classifier returns.
         """
-        return self.estimator_.decision_function(self._check_rows(X))
+        rows = self._check_rows(X)
+        return self.estimator_.decision_function(rows)
 
     def _check_rows(self, X: Any) -> NDArray[Any]:
         check_is_fitted(self)
