@@ -16,7 +16,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
-from skdidan.padding import join_rows, trim_padding
+from skdidan.padding import join_rows
 
 __all__ = [
     "Domains",
@@ -162,11 +162,7 @@ class Domains:
         return replace(self, X_src=X_src, X_tgt=X_tgt)
 
     def cut(
-        self,
-        X_src: Any,
-        source: NDArray[np.intp],
-        X_tgt: Any,
-        target: NDArray[np.intp],
+        self, X_src: Any, source: NDArray[np.intp], X_tgt: Any, target: NDArray[np.intp]
     ) -> Self:
         """Return a copy with parts of rows, such as windows, given the row index of each part."""
         corpora_src, corpora_tgt = np.split(self.corpora, [self.n_source])
@@ -192,10 +188,7 @@ class Domains:
     def unstack(self, stacked: Any) -> Self:
         """Return a copy with transformed rows of both domains, given in the order of `stack`."""
         rows = np.split(np.arange(n_rows(stacked)), [self.n_source])
-        parts = [take_rows(stacked, part) for part in rows]
-        return self.replace(
-            *(trim_padding(part) if isinstance(part, np.ndarray) else part for part in parts)
-        )
+        return self.replace(*(take_rows(stacked, part) for part in rows))
 
     def places(self) -> tuple[Callable[[int], str], Callable[[int], str]]:
         """Return two functions from a row number to its name in errors, such as "row 3 of X"."""
@@ -384,18 +377,6 @@ def takes_target(estimator: Any) -> bool:
 
     A stateless estimator has the parameter but does not use it, since its ``fit`` learns nothing.
     With metadata routing on, containers such as scikit-learn's Pipeline use it if a step does.
-
-    Examples
-    --------
-    >>> from sklearn.model_selection import GridSearchCV
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> from skdidan import CorpusScaler, LogMelSpectrogram
-    >>> takes_target(CorpusScaler()), takes_target(StandardScaler())
-    (True, False)
-    >>> takes_target(LogMelSpectrogram())
-    False
-    >>> takes_target(GridSearchCV(CorpusScaler(), {}))
-    True
     """
     tags = getattr(estimator, "__sklearn_tags__", None)
     if has_fit_parameter(estimator, "X_tgt"):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
-from sklearn.utils import Tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -32,6 +32,7 @@ __all__ = [
     "DomainTransformer",
     "GroupedEstimator",
     "check_finite",
+    "check_result",
     "check_rows",
     "validate_domains",
 ]
@@ -54,12 +55,7 @@ class DomainEstimator(BaseEstimator, ABC):
     }
 
     def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
+        self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: ArrayLike | None = None
     ) -> Self:
         """Fit to a labelled source and an unlabelled target.
 
@@ -92,16 +88,26 @@ class DomainEstimator(BaseEstimator, ABC):
         NoTargetWarning
             If no target is given: the estimator then uses the source alone.
         """
-        self._check_parameters()
-        self._fit_domains(Domains.of(X, y, X_tgt, sample_domain=sample_domain))
+        self._learn(self._fit, X, y, X_tgt, sample_domain=sample_domain)
         return self
 
-    def _fit_domains(self, domains: Domains) -> None:
-        source, _ = domains.places()
-        if is_classifier(self):  # before any step runs
-            check_missing(domains.y_src, "y of the source", source)
-        check_missing(domains.groups, "groups", source)
-        self._fit(self._check_domains(domains))
+    def _learn(self, fit: Callable[[Domains], Any], *domains: Any, **more: Any) -> Any:
+        """Call `fit` with checked domains; after an error the estimator is as before."""
+        before = dict(vars(self))
+        try:
+            self._check_parameters()
+            given = Domains.of(*domains, **more)
+            source, _ = given.places()
+            if is_classifier(self) or get_tags(self).target_tags.required:
+                check_missing(given.y_src, "y of the source", source)
+            check_missing(given.groups, "groups", source)
+            learnt = {name for name in before if name.endswith("_")} - self.get_params(False).keys()
+            for name in learnt:
+                delattr(self, name)
+            return fit(self._check_domains(given))
+        except BaseException:
+            self.__dict__ = before
+            raise
 
     @abstractmethod
     def _fit(self, domains: Domains) -> None:
@@ -171,8 +177,7 @@ class GroupedEstimator(DomainEstimator):
         NoTargetWarning
             If no target is given: each estimator that takes one then uses the source alone.
         """
-        self._check_parameters()
-        self._fit_domains(Domains.of(X, y, X_tgt, sample_domain=sample_domain, groups=groups))
+        self._learn(self._fit, X, y, X_tgt, sample_domain=sample_domain, groups=groups)
         return self
 
 
@@ -186,12 +191,7 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": None}
 
     def fit_transform(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
+        self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: ArrayLike | None = None
     ) -> NDArray[np.floating]:
         """Fit to both domains and transform the rows of `X`, each with the map of its own domain.
 
@@ -228,15 +228,18 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
         Raises
         ------
         ValueError
-            If the columns of `X` differ from those in `fit`, or if `sample_domain` does not have
-            one entry per row.
+            If the columns of `X` differ from those in `fit`, if `sample_domain` does not have one
+            entry per row, or if a result is too large for its type.
         """
         check_is_fitted(self)
         rows = check_rows(self, X, dtype=(np.float64, np.float32))
         is_source = np.zeros(len(rows), dtype=bool)
         if sample_domain is not None:
             is_source = check_sample_domain(rows, sample_domain) >= 0
-        return self._transform(rows.astype(np.float64), is_source).astype(rows.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # reported next
+            Z = self._transform(rows.astype(np.float64), is_source).astype(rows.dtype)
+        check_result(self, Z)
+        return Z
 
     @abstractmethod
     def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
@@ -255,7 +258,6 @@ def validate_domains(
     estimator: Any,
     domains: Domains,
     *,
-    supervised: bool = False,
     allow_nd: bool = False,
     dtype: Any = np.float64,
     padding: bool = False,
@@ -264,15 +266,14 @@ def validate_domains(
 ) -> Domains:
     """Convert both domains to finite numeric arrays of one feature shape.
 
-    Sets ``n_features_in_`` and, for data frames, ``feature_names_in_`` on the estimator. Warns with
-    `NoTargetWarning` if there is no target.
+    Labels are checked if the tags of the estimator require them. Sets ``n_features_in_`` and, for
+    data frames, ``feature_names_in_``. Warns with `NoTargetWarning` if there is no target.
     """
     X, y, X_tgt = domains
     source, target = domains.places()
     checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "padding": padding}
     options: dict[str, Any] = {"reset": True, "ensure_min_samples": min_source, **checks}
-    if supervised:
-        check_missing(y, "y of the source", source)
+    if get_tags(estimator).target_tags.required:
         X, y = check_rows(estimator, X, y, place=source, **options)
         check_classification_targets(y)
         classes = np.unique(y)
@@ -335,6 +336,16 @@ def check_finite(
         raise ValueError(
             f"{_fault(estimator, entry, what, place)}. Drop these rows, or replace the values, as "
             "by sklearn.impute.SimpleImputer."
+        )
+
+
+def check_result(estimator: Any, Z: NDArray[Any]) -> None:
+    """Raise a ValueError that names the first row whose result is not finite."""
+    if not (is_finite := np.isfinite(Z)).all():
+        raise ValueError(
+            f"{type(estimator).__name__} maps row {np.argwhere(~is_finite)[0][0]} of X, far beyond "
+            f"those of fit, to numbers too large for {Z.dtype}. Scale the features first by "
+            "CorpusScaler, or drop these rows."
         )
 
 

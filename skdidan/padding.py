@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["count_frames", "is_padded", "join_rows", "pad_alike", "trim_padding"]
+__all__ = ["count_frames", "is_padded", "join_rows", "pad_alike"]
 
 _MAX_PADDING = 2**32  # bytes, 4 GiB
 
@@ -16,30 +16,9 @@ _MAX_PADDING = 2**32  # bytes, 4 GiB
 def count_frames(
     X: NDArray[Any], place: Callable[[int], str] = "row {}".format
 ) -> NDArray[np.int64]:
-    """Count the frames of each spectrogram before its padding.
+    """Count the frames of each spectrogram (n, n_bins, n_frames) before its padding, at least 1.
 
-    Parameters
-    ----------
-    X : ndarray of float, shape (n, n_bins, n_frames)
-        Spectrograms. Frames after the end of a recording are NaN in all bins.
-    place : callable, optional
-        Function from the number of a row to its name in errors.
-
-    Returns
-    -------
-    counts : ndarray of int64, shape (n,)
-        Number of frames before the padding, at least 1.
-
-    Raises
-    ------
-    ValueError
-        If there is NaN before the padding, or a spectrogram is all NaN.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> count_frames(np.array([[[1.0, 2.0, np.nan]], [[3.0, 4.0, 5.0]]])).tolist()
-    [2, 3]
+    Raise a ValueError for NaN before the padding. `place` names a row by its number.
     """
     n_frames = X.shape[2]
     with np.errstate(over="ignore"):
@@ -71,19 +50,7 @@ def is_padded(X: NDArray[Any] | None) -> bool:
 
 
 def pad_alike(parts: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Pad arrays of spectrograms to the longest with frames of NaN; leave other arrays unchanged.
-
-    Raises
-    ------
-    ValueError
-        If the padding needs more than 4 GiB.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> [part.shape for part in pad_alike([np.ones((5, 8, 20)), np.ones((3, 8, 30))])]
-    [(5, 8, 30), (3, 8, 30)]
-    """
+    """Pad arrays of spectrograms to the longest with frames of NaN; return other arrays as is."""
     if any(part.ndim != 3 for part in parts):
         return list(parts)
     n_frames = max(part.shape[2] for part in parts)
@@ -101,21 +68,6 @@ def pad_alike(parts: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
 def join_rows(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Stack the rows of arrays, after padding spectrograms with `pad_alike`."""
     return np.concatenate(pad_alike(parts))
-
-
-def trim_padding(X: NDArray[Any]) -> NDArray[Any]:
-    """Remove final frames that are NaN in all spectrograms; leave other arrays unchanged.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> trim_padding(np.array([[[1.0, 2.0, np.nan]]]))
-    array([[[1., 2.]]])
-    """
-    if X.ndim != 3 or X.dtype.kind != "f" or not is_padded(X):
-        return X
-    is_frame = ~np.isnan(X).all(axis=(0, 1))
-    return X[:, :, : X.shape[2] - int(is_frame[::-1].argmax())] if is_frame.any() else X
 
 
 def _is_shorter(X: NDArray[Any], n_frames: int) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from numbers import Integral, Real
 from typing import Any
 
@@ -43,30 +43,22 @@ def check_counts(name: str, values: Any) -> tuple[int, ...]:
 
 def check_positive(name: str, value: Any) -> float:
     """Return `value` as a finite number above 0, or raise a ValueError."""
-    if not _is_finite(value) or not value > 0:
-        raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
-    return float(value)
+    return _check_number(name, value, lambda: value > 0, "a finite number above 0")
 
 
 def check_not_negative(name: str, value: Any) -> float:
     """Return `value` as a finite number of at least 0, or raise a ValueError."""
-    if not _is_finite(value) or not value >= 0:
-        raise ValueError(f"{name} must be a finite number of at least 0; got {value!r}.")
-    return float(value)
+    return _check_number(name, value, lambda: value >= 0, "a finite number of at least 0")
 
 
 def check_fraction(name: str, value: Any) -> float:
     """Return `value` as a number from 0 to 1, or raise a ValueError."""
-    if not _is_finite(value) or not 0 <= value <= 1:
-        raise ValueError(f"{name} must be a number from 0 to 1; got {value!r}.")
-    return float(value)
+    return _check_number(name, value, lambda: 0 <= value <= 1, "a number from 0 to 1")
 
 
 def check_share(name: str, value: Any) -> float:
     """Return `value` as a number above 0 and below 1, or raise a ValueError."""
-    if not _is_finite(value) or not 0 < value < 1:
-        raise ValueError(f"{name} must be a number between 0 and 1; got {value!r}.")
-    return float(value)
+    return _check_number(name, value, lambda: 0 < value < 1, "a number between 0 and 1")
 
 
 def check_option(name: str, value: Any, options: Collection[str]) -> str:
@@ -76,8 +68,11 @@ def check_option(name: str, value: Any, options: Collection[str]) -> str:
     return value
 
 
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+def _check_number(name: str, value: Any, is_in_range: Callable[[], bool], kind: str) -> float:
+    is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or not is_in_range():
+        raise ValueError(f"{name} must be {kind}; got {value!r}.")
+    return float(value)
 
 
 def split_product(name: str, value: Any, options: Set[str], factors: Set[str]) -> list[str]:

@@ -12,15 +12,7 @@ _SKIPPED = {"contextlib", "joblib", "skdidan", "sklearn", "skorch", "torch"}
 
 
 def warn_caller(message: str | Warning, category: type[Warning] | None = None) -> None:
-    """Warn at the innermost line outside this package and the frameworks below it.
-
-    Parameters
-    ----------
-    message : str or Warning
-        Text, or a warning with its own category.
-    category : type of Warning, optional
-        Category of a text.
-    """
+    """Warn at the innermost line outside this package and the frameworks below it."""
     frame, level = inspect.currentframe(), 1
     while frame and frame.f_globals.get("__name__", "").split(".")[0] in _SKIPPED:
         frame, level = frame.f_back, level + 1

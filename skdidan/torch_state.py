@@ -1,7 +1,8 @@
-"""Devices, modes and random generators, which torch keeps for the whole process or thread."""
+"""Devices, modes, threads and generators, which torch keeps for the whole process or thread."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -9,12 +10,23 @@ from copy import deepcopy
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["copy_to_cpu", "find_device", "own_generators", "plain_mode"]
+__all__ = ["copy_to_cpu", "find_device", "limit_threads", "own_generators", "plain_mode"]
 
-_LOCK = threading.RLock()
 _CPU = torch.device("cpu")
+_LOCK, _COUNTS_LOCK = threading.RLock(), threading.Lock()
+
+
+def _renew_locks() -> None:
+    """Replace locks that other threads hold, since a forked process lacks these threads."""
+    global _LOCK, _COUNTS_LOCK
+    _LOCK, _COUNTS_LOCK = threading.RLock(), threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def find_device(name: Any) -> torch.device:
@@ -35,10 +47,18 @@ def find_device(name: Any) -> torch.device:
 
 @contextmanager
 def plain_mode() -> Iterator[None]:
-    """Leave the caller's `inference_mode` and `no_grad`, and make tensors on the CPU by default."""
+    """Leave the caller's `inference_mode` and `no_grad`; make tensors of float32 on the CPU.
+
+    Blocks in several threads run one after another: the default type belongs to the process.
+    """
     is_plain = torch.get_default_device() == _CPU
-    with torch.inference_mode(False), nullcontext() if is_plain else _CPU:
-        yield
+    with _LOCK, torch.inference_mode(False), nullcontext() if is_plain else _CPU:
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
 
 
 @contextmanager
@@ -58,6 +78,27 @@ def own_generators(seed: int | None = None, device: torch.device = _CPU) -> Iter
             elif device.type != "cpu":
                 getattr(torch, device.type).manual_seed(seed)
         yield
+
+
+_FOUND: list[tuple[int, Any]] = []  # by the first of the blocks that overlap; once for each block
+
+
+@contextmanager
+def limit_threads(n_threads: int) -> Iterator[None]:
+    """Limit the threads of torch and BLAS; the last of overlapping blocks restores them."""
+    with _COUNTS_LOCK:
+        found = torch.get_num_threads(), threadpool_limits(n_threads, "blas")
+        _FOUND.append(_FOUND[0] if _FOUND else found)
+    try:
+        with threadpool_limits(n_threads, "openmp"):  # whose numbers belong to the thread
+            torch.set_num_threads(n_threads)
+            yield
+    finally:
+        with _COUNTS_LOCK:
+            n_torch, blas = _FOUND.pop()
+            torch.set_num_threads(n_torch)
+            if not _FOUND:
+                blas.restore_original_limits()
 
 
 class _CopyToCPU(TorchFunctionMode):

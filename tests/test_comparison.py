@@ -1,6 +1,8 @@
 """Comparison: data seen by methods and oracles, scores, and tables."""
 
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import joblib
@@ -15,6 +17,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
+from threadpoolctl import threadpool_info
 
 from skdidan import CorpusScaler, NoTargetWarning, plot_scores
 from skdidan.selection.comparison import compare, format_summary, summarise
@@ -210,6 +213,38 @@ def test_settings_of_the_caller_reach_each_run_on_any_backend(task, n_jobs, back
     assert {record["y_pred"][0] for record in records} == {"pandas, 1 threads"}
     assert {record["y_pred"][0] for record in more} == {"pandas, 3 threads"}
     assert torch.get_num_threads() == before
+
+
+def thread_counts():
+    """Threads of torch, here and where it is first used, and of the libraries below."""
+    with ThreadPoolExecutor(1) as fresh:
+        elsewhere = fresh.submit(torch.get_num_threads).result()
+    pools = [(pool["filepath"], pool["num_threads"]) for pool in threadpool_info()]
+    return torch.get_num_threads(), elsewhere, sorted(pools)
+
+
+def test_comparisons_that_overlap_in_threads_restore_the_numbers_of_threads(task):
+    """The one that begins first ends first. Each run has the number of its own comparison."""
+    steps = [threading.Event() for _ in range(3)]  # both are in fit, and the first has ended
+
+    class Waits(Settings):
+        def fit(self, X, y, X_tgt=None):
+            steps[self.problem].set()
+            assert steps[self.problem + 1].wait(60)
+            return Spy.fit(self, X, y, X_tgt)
+
+    def run(number):
+        assert number == 0 or steps[0].wait(60)
+        methods = {"a": Waits(problem=number)}
+        records = compare(methods, {"toy": task}, seeds=[0], n_threads=number + 2)
+        steps[number + 2 * (number == 0)].set()
+        return records[0]["y_pred"][0], torch.get_num_threads()
+
+    before = thread_counts()
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(run, range(2)))
+    assert found == [(f"default, {n} threads", before[0]) for n in (2, 3)]
+    assert thread_counts() == before
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

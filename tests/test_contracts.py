@@ -20,7 +20,16 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 import skdidan
-from skdidan import KMM, AdaptationClassifier, NoTargetWarning, OptimalTransport, Target
+from skdidan import (
+    KMM,
+    TCA,
+    AdaptationClassifier,
+    CorpusScaler,
+    NoTargetWarning,
+    OptimalTransport,
+    Target,
+    make_adaptation_pipeline,
+)
 from skdidan.tables import CLASSIFIERS, PENALTIES, TRANSFORMERS
 
 
@@ -252,6 +261,54 @@ class TestMethodsOfClassifiers:
 
 def scores_of(classifier, X):
     return classifier.decision_function(X)
+
+
+REFITS = {name: make_classifier(name) for name in CLASSIFIERS}
+REFITS |= {name: cls() for name, cls in TRANSFORMERS.items()}
+REFITS |= {"kmm": KMM(), "chain": make_adaptation_pipeline(CorpusScaler(), TCA(2))}
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+@pytest.mark.parametrize("name", REFITS)
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(name, method, domains, monkeypatch):
+    """Before the checks, between those of the two domains, or by Ctrl-C when all is learnt."""
+    X_src, y_src, X_tgt, _ = domains
+    estimator, learn = clone(REFITS[name]), "_fit_steps" if name == "chain" else "_fit"
+    if not hasattr(estimator, method):
+        return  # no transformer
+    learnt = getattr(type(estimator), learn)
+
+    def interrupted(*args, **kwargs):
+        learnt(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    def failed_fits(before):
+        fit = getattr(estimator, method)
+        with pytest.raises(ValueError, match="whole numbers, one for each row"):
+            fit(X_src[:, :5], y_src, [0] * 60)
+        with pytest.raises(ValueError, match="contains NaN"):
+            fit(X_src[:, :5], y_src, np.full((9, 5), np.nan))
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(type(estimator), learn, interrupted)
+            fit(X_src[:, :5], y_src, X_tgt[:, :5])
+        assert {name: id(value) for name, value in vars(estimator).items()} == before
+
+    failed_fits({name: id(value) for name, value in vars(estimator).items()})
+    estimator.fit(X_src, y_src, X_tgt)
+    failed_fits({name: id(value) for name, value in vars(estimator).items()})
+    assert estimator.n_features_in_ == 6
+
+
+def test_a_fit_forgets_what_another_one_learnt_with_other_parameters(domains):
+    X_src, y_src, X_tgt, _ = domains
+    for estimator, params in (
+        (TCA(2), {"kernel": "rbf"}),
+        (TCA(2, kernel="rbf", n_landmarks=9), {"n_landmarks": None}),
+        (make_classifier("dan").set_params(monitor="information"), {"monitor": None}),
+    ):
+        estimator.fit(X_src, y_src, X_tgt).set_params(**params)
+        fresh = clone(estimator).fit(X_src, y_src, X_tgt)
+        assert vars(estimator.fit(X_src, y_src, X_tgt)).keys() == vars(fresh).keys()
 
 
 # Each transformer of the table by its defaults, and transport by every method.

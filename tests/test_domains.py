@@ -16,9 +16,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skdidan import (
+    JDA,
     JDAR,
     CorpusScaler,
     DIDANClassifier,
+    LogMelSpectrogram,
     NoTargetWarning,
     Target,
     make_adaptation_pipeline,
@@ -41,18 +43,26 @@ STACKED = np.array([X_TGT[0], X_SRC[0], X_SRC[1], X_TGT[1], X_SRC[2]])
 DOMAIN = np.array([-1, 0, 2, -3, 0])
 
 
-class Adapter(ClassifierMixin, BaseEstimator):
+class Adapter(BaseEstimator):
     """A minimal estimator that calls `validate_domains`."""
 
-    def fit(self, X, y=None, X_tgt=None, *, sample_domain=None, supervised=False, **checks):
+    def fit(self, X, y=None, X_tgt=None, *, sample_domain=None, **checks):
         """Store what `validate_domains` returns."""
         domains = Domains.of(X, y, X_tgt, sample_domain=sample_domain)
-        self.domains_ = validate_domains(self, domains, supervised=supervised, **checks)
+        self.domains_ = validate_domains(self, domains, **checks)
         return self
+
+
+class Learner(ClassifierMixin, Adapter):
+    """One that needs labels."""
 
 
 def fitted(*args, **kwargs):
     return Adapter().fit(*args, **kwargs).domains_
+
+
+def learnt(*args, **kwargs):
+    return Learner().fit(*args, **kwargs).domains_
 
 
 def test_target_has_no_length_so_that_nothing_slices_it():
@@ -225,23 +235,23 @@ def test_validation_sets_the_attributes_of_scikit_learn():
 
 def test_labels_of_the_target_are_never_read():
     y = np.array([np.nan, "anger", "fear", object(), "anger"], dtype=object)
-    domains = fitted(STACKED, y, sample_domain=DOMAIN, supervised=True)
+    domains = learnt(STACKED, y, sample_domain=DOMAIN)
     assert domains.y_src.tolist() == Y_SRC.tolist()
 
 
 def test_single_class():
     with pytest.raises(ValueError, match=r"at least two classes .* one class: \['anger'\]"):
-        fitted(X_SRC, ["anger"] * 3, X_TGT, supervised=True)
+        learnt(X_SRC, ["anger"] * 3, X_TGT)
 
 
 def test_missing_labels():
     with pytest.raises(ValueError, match="requires y to be passed"):
-        fitted(X_SRC, None, X_TGT, supervised=True)
+        learnt(X_SRC, None, X_TGT)
 
 
 def test_continuous_labels():
     with pytest.raises(ValueError, match="Unknown label type"):
-        fitted(X_SRC, [0.1, 0.2, 0.3], X_TGT, supervised=True)
+        learnt(X_SRC, [0.1, 0.2, 0.3], X_TGT)
 
 
 @pytest.mark.parametrize(
@@ -357,6 +367,7 @@ def test_the_warning_points_at_the_code_of_the_caller():
 def test_takes_target_looks_into_wrappers():
     search = GridSearchCV(GridSearchCV(Adapter(), {}), {})
     assert takes_target(Adapter()) and takes_target(search)
+    assert not takes_target(LogMelSpectrogram())  # whose fit learns nothing
     assert not takes_target(StandardScaler())
     assert not takes_target(GridSearchCV(StandardScaler(), {}))
     assert not takes_target("passthrough") and not takes_target(None)
@@ -398,7 +409,7 @@ def test_labels_in_any_container_are_plain_and_fillers_do_not_count(name):
     kinds = ["anger", "fear", "anger"], [1, 2, 1], [True, False, True]
     for labels, filler in product(kinds, fillers):
         y = container([filler, *labels[:2], filler, labels[2]])
-        y_src = fitted(STACKED, y, sample_domain=DOMAIN, supervised=True).y_src
+        y_src = learnt(STACKED, y, sample_domain=DOMAIN).y_src
         assert type(y_src) is np.ndarray and y_src.dtype == np.array(labels).dtype
         assert y_src.tolist() == labels
 
@@ -407,7 +418,7 @@ def test_labels_in_any_container_are_plain_and_fillers_do_not_count(name):
 def test_a_missing_label_is_named_by_its_row(name):
     y = CONTAINERS[name][0]([None, "anger", "fear", None, None])
     with pytest.raises(ValueError, match=r"1 missing label\(s\), the first in row 4 of X"):
-        fitted(STACKED, y, sample_domain=DOMAIN, supervised=True)
+        JDAR().fit(STACKED, y, sample_domain=DOMAIN)
     with pytest.raises(ValueError, match=r"3 missing label\(s\), the first in row 0 of X"):
         make_adaptation_pipeline(StandardScaler(), SVC()).fit(STACKED, y)
 
@@ -417,7 +428,7 @@ def test_missing_labels_in_an_array_of_numbers(dtype):
     y = np.array([0, 0, 1]).astype(dtype)
     y[1] = "NaT" if y.dtype.kind == "M" else np.nan
     with pytest.raises(ValueError, match=r"1 missing label\(s\), the first in row 1 of X"):
-        fitted(X_SRC, y, X_TGT, supervised=True)
+        JDA().fit(X_SRC, y, X_TGT)
 
 
 def test_missing_groups_are_named():
@@ -446,7 +457,7 @@ def test_masked_numbers_of_domains():
 
 
 def test_masked_arrays_that_hide_nothing_are_arrays():
-    X, y, X_tgt = fitted(*map(np.ma.array, (X_SRC, Y_SRC, X_TGT)), supervised=True)
+    X, y, X_tgt = learnt(*map(np.ma.array, (X_SRC, Y_SRC, X_TGT)))
     assert {type(part) for part in (X, y, X_tgt)} == {np.ndarray}
     assert check_sample_domain(X_TGT, np.ma.array([0, -1])).tolist() == [0, -1]
 

@@ -142,6 +142,31 @@ def test_a_target_far_from_the_source_gives_finite_results(estimator, move):
             assert np.isfinite(value).all(), name
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "estimator", [SubspaceAlignment(), TCA(), TCA(kernel="poly"), JDA(), TJM()], ids=str
+)
+def test_rows_whose_image_is_out_of_range_are_refused(estimator, dtype):
+    """They would be infinite, in the type of the rows."""
+    X_src, y, X_tgt = make_domains()
+    estimator = clone(estimator).fit(1e-3 * X_src, y, 1e-3 * X_tgt)
+    X = X_tgt[:4].astype(dtype)
+    X[2] = np.finfo(dtype).max
+    match = rf"{type(estimator).__name__} maps row 2 of X, .* for {dtype.__name__}\. .*CorpusScaler"
+    for numbers in (None, np.zeros(4)):
+        with pytest.raises(ValueError, match=match):
+            estimator.transform(X, sample_domain=numbers)
+    assert np.isfinite(estimator.transform(X[:2])).all()
+
+
+@pytest.mark.parametrize("cls", [JDAR, JIASL])
+def test_scores_out_of_range_are_refused(cls):
+    X_src, y, X_tgt = make_domains()
+    classifier = cls(alpha=1e-9).fit(1e-3 * X_src, y, 1e-3 * X_tgt)
+    with pytest.raises(ValueError, match=f"{cls.__name__} maps row 1 of X, .* CorpusScaler"):
+        classifier.predict(np.array([[0.0] * 4, [1e308] * 4]))
+
+
 @pytest.mark.parametrize("shrinkage", ["auto", 0.0])
 def test_coral_moves_the_source_to_a_target_without_spread(shrinkage):
     X_src, _, X_tgt = make_domains()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skdidan import padding
-from skdidan.padding import count_frames, is_padded, join_rows, pad_alike, trim_padding
+from skdidan.padding import count_frames, is_padded, join_rows, pad_alike
 
 CLIPS = [
     np.random.default_rng(n).normal(size=(1, 3, n_frames)) for n, n_frames in enumerate((4, 7, 2))
@@ -18,12 +18,12 @@ def test_joined_clips_keep_their_frames():
     for row, clip in zip(X, CLIPS, strict=True):
         np.testing.assert_array_equal(row[:, : clip.shape[2]], clip[0])
         assert np.isnan(row[:, clip.shape[2] :]).all()
+    assert join_rows([clip.astype(np.float32) for clip in CLIPS]).dtype == np.float32
 
 
 def test_arrays_without_padding_are_unchanged():
     X = np.ones((2, 3, 5), dtype=np.float32)
     assert not is_padded(X) and count_frames(X).tolist() == [5, 5]
-    assert trim_padding(X) is X
     assert all(part is X for part in pad_alike([X, X]))
     flat = [np.ones((2, 3)), np.zeros((1, 3))]
     np.testing.assert_array_equal(join_rows(flat), [[1, 1, 1], [1, 1, 1], [0, 0, 0]])
@@ -34,15 +34,6 @@ def test_overflow_is_not_mistaken_for_padding():
     X = np.full((2, 3, 5), np.finfo(np.float32).max, dtype=np.float32)
     X[1] *= -1
     assert count_frames(X).tolist() == [5, 5]
-
-
-def test_trimming_keeps_the_longest_recording():
-    X = join_rows([*CLIPS, np.ones((1, 3, 12))])
-    assert join_rows([clip.astype(np.float32) for clip in CLIPS]).dtype == np.float32
-    np.testing.assert_array_equal(trim_padding(X[:3]), join_rows(CLIPS))
-    np.testing.assert_array_equal(trim_padding(X[:1]), CLIPS[0])
-    nothing = np.full((1, 3, 4), np.nan)
-    assert trim_padding(nothing) is nothing
 
 
 def test_too_much_padding_is_refused(monkeypatch):

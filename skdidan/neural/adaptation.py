@@ -167,16 +167,9 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         return True
 
     def _check_domains(self, domains: Domains) -> Domains:
-        domains = validate_domains(
-            self,
-            domains,
-            supervised=True,
-            allow_nd=True,
-            dtype=np.float32,
-            padding=True,
-            min_source=2,
-            wants_target=self._wants_target(),
-        )
+        checks: dict[str, Any] = {"allow_nd": True, "dtype": np.float32, "padding": True}
+        wanted = self._wants_target()
+        domains = validate_domains(self, domains, min_source=2, wants_target=wanted, **checks)
         if domains.X_tgt is None:
             return domains
         return domains.replace(*pad_alike([domains.X_src, domains.X_tgt]))
@@ -203,7 +196,9 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         with own_generators(int(seeds[1]), device):  # for initial weights and dropout
             net = AdaptationNet(
                 self._module(X.shape[1:], len(classes), has_lengths=has_lengths),
-                self._loss()(weight=self._class_weights(classes, y[train])),
+                LOSSES[self.default_loss if self.loss == "auto" else self.loss](
+                    weight=self._class_weights(classes, y[train])
+                ),
                 n_classes=len(classes),
                 penalties={} if X_tgt is None else self._penalty_terms(classes),
                 trade_off=self.trade_off,
@@ -215,7 +210,6 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 verbose=self.verbose,
             ).fit(batches, None)
         self.net_, self.classes_, self.feature_shape_ = net, classes, shape
-        self.__dict__.pop("best_epoch_", None)
         if monitoring:
             self.best_epoch_ = dict(net.callbacks_)["best_epoch"].best_epoch_ or len(net.history)
         self.history_ = [
@@ -260,11 +254,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         best = EarlyStopping(
             "monitor", patience=patience, threshold=0, lower_is_better=False, load_best=True
         )
-        scores = EpochScores(names, held_out, y_idx, target)
-        return [("epoch_scores", scores), ("best_epoch", best)]
-
-    def _loss(self) -> type[nn.Module]:
-        return LOSSES[self.default_loss if self.loss == "auto" else self.loss]
+        return [("epoch_scores", EpochScores(names, held_out, y_idx, target)), ("best_epoch", best)]
 
     def _class_weights(self, classes: NDArray[Any], y: NDArray[Any]) -> torch.Tensor:
         weights = compute_class_weight(self.class_weight, classes=classes, y=y)
@@ -349,22 +339,20 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         return NetPredictions.of(self.net_, torch.tensor(X, device="cpu"))
 
     def _check_shape(self, X: NDArray[Any]) -> None:
-        expected = self.feature_shape_
-        has_lengths = expected[-1] is None
-        is_equal = X.shape[1:] == expected and not is_padded(X)
-        if is_equal or (has_lengths and X.ndim == 3):
+        expected, is_spectrogram = self.feature_shape_, X.ndim == 3
+        if expected[-1] is None and is_spectrogram:
             return  # validate_data has compared the bins
-        hint = ""
-        if not has_lengths and X.ndim == 3:
-            padded = ", some of them padded" if is_padded(X) else ""
-            hint = (
-                f"{padded}. All rows of the fit were of one length: give the transformer the same "
-                "duration as there, or fit on rows of different lengths (duration=None)"
+        if X.shape[1:] != expected or is_padded(X):
+            hint = ", some of them padded" if is_padded(X) else ""
+            if is_spectrogram:
+                hint += (
+                    ". All rows of the fit were of one length: give the transformer the same "
+                    "duration as there, or fit on rows of different lengths (duration=None)"
+                )
+            raise ValueError(
+                f"{type(self).__name__} was fitted on rows of shape {expected}; got "
+                f"{X.shape[1:]}{hint}."
             )
-        raise ValueError(
-            f"{type(self).__name__} was fitted on rows of shape {expected}; got "
-            f"{X.shape[1:]}{hint}."
-        )
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -399,8 +387,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             )
 
     def _check_penalty_params(self) -> None:
-        params = self.penalty_params
-        if params is None:
+        if (params := self.penalty_params) is None:
             return
         known = {} if self.penalty is None else inspect.signature(self.penalty).parameters
         options = [name for name, p in known.items() if p.kind not in _VARIADIC]

@@ -15,11 +15,7 @@ from skdidan.neural.training import PenaltyTerm
 from skdidan.penalties.confusion import MCC
 from skdidan.penalties.distances import CORAL
 
-__all__ = [
-    "DeepCORALClassifier",
-    "MCCClassifier",
-    "SourceOnlyClassifier",
-]
+__all__ = ["DeepCORALClassifier", "MCCClassifier", "SourceOnlyClassifier"]
 
 
 class SourceOnlyClassifier(AdaptationClassifier):

@@ -392,26 +392,15 @@ class LIDANClassifier(DIDANClassifier):
 #: acoustic emotion recognition: variances and strategies. IEEE Transactions on Affective Computing
 #: 1(2).
 EMOTION_GROUPS: dict[str, dict[Any, str]] = {
-    "arousal": {
-        "anger": "high",
-        "boredom": "low",
-        "calm": "low",
-        "disgust": "low",
-        "fear": "high",
-        "happiness": "high",
-        "neutral": "low",
-        "sadness": "low",
-        "surprise": "high",
-    },
-    "valence": {
-        "anger": "negative",
-        "boredom": "negative",
-        "calm": "positive",
-        "disgust": "negative",
-        "fear": "negative",
-        "happiness": "positive",
-        "neutral": "positive",
-        "sadness": "negative",
-        "surprise": "positive",
-    },
+    name: {emotion: group for group in groups for emotion in groups[group].split()}
+    for name, groups in {
+        "arousal": {
+            "high": "anger fear happiness surprise",
+            "low": "boredom calm disgust neutral sadness",
+        },
+        "valence": {
+            "negative": "anger boredom disgust fear sadness",
+            "positive": "calm happiness neutral surprise",
+        },
+    }.items()
 }

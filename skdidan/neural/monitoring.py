@@ -23,21 +23,11 @@ SOURCE = "source"  # UAR on the held-out source
 
 
 class NetPredictions(NamedTuple):
-    """Predictions of a network for rows of data.
+    """Predictions of a network for rows of data."""
 
-    Attributes
-    ----------
-    scores : ndarray of float, shape (n_samples, n_classes)
-        Outputs of the network.
-    embeddings : ndarray of float32, shape (n_samples, n_features)
-        Inputs of the output layer.
-    is_regression : bool
-        Whether the outputs estimate the probabilities directly, as under the squared error.
-    """
-
-    scores: NDArray[Any]
-    embeddings: NDArray[Any]
-    is_regression: bool
+    scores: NDArray[Any]  # outputs of the network, (n_samples, n_classes)
+    embeddings: NDArray[Any]  # inputs of the output layer, (n_samples, n_features), of float32
+    is_regression: bool  # the outputs estimate the probabilities, as under the squared error
 
     @property
     def n_classes(self) -> int:
@@ -77,24 +67,11 @@ class EpochScores(Callback):
     The column ``monitor_<name>`` holds each factor of the monitor, and ``monitor`` their product;
     higher is better.
 
-    Parameters
-    ----------
-    names : list of str
-        Factors of the monitor, see `check_monitor`.
-    held_out : Tensor, shape (n_held_out, ...)
-        Held-out source rows; empty if the monitor does not use them.
-    y_idx : ndarray of int, shape (n_held_out,)
-        Class indices of the held-out rows.
-    target : Tensor, shape (n_target, ...), or None
-        Target rows.
+    It reads class indices `y_idx` of held-out source rows, if `names` has "source", and the target.
     """
 
     def __init__(
-        self,
-        names: list[str],
-        held_out: Tensor,
-        y_idx: NDArray[Any],
-        target: Tensor | None,
+        self, names: list[str], held_out: Tensor, y_idx: NDArray[Any], target: Tensor | None
     ) -> None:
         self.names = names
         self.held_out = held_out

@@ -162,30 +162,8 @@ class AdaptationNet(NeuralNet):
     Pickles and copies hold the module and the criterion alone. Where the device is not there, they
     predict on the CPU.
 
-    Parameters
-    ----------
-    module : Module
-        Network that returns `Outputs`, or a tuple of logits and features.
-    criterion : Module
-        Classification loss of logits and class indices.
-    n_classes : int
-        Number of logits of a row.
-    penalties : dict of str to PenaltyTerm
-        Penalties by their names in the history.
-    trade_off : float
-        Weight of the penalties at the end of training.
-    lr : float
-        Learning rate of AdamW before the `cooldown`.
-    weight_decay : float
-        Weight decay of AdamW.
-    max_epochs : int
-        Number of epochs.
-    device : str, default="cpu"
-        Device on which the module is trained.
-    callbacks : list of skorch.callbacks.Callback, optional
-        Callbacks beside the default ones.
-    verbose : int, default=0
-        Whether to print the history: not at 0.
+    The module returns `Outputs`, or a tuple of logits and features, and the criterion takes logits
+    and class indices. `penalties` holds a `PenaltyTerm` for each name in the history.
     """
 
     def __init__(

@@ -116,7 +116,10 @@ class DomainAdversary(Penalty):
     def _logits(self, rows: Tensor) -> Tensor:
         first = cast(nn.Linear, self.discriminator[0])
         if is_lazy(first.weight):
-            self._draw_weights(rows)
+            # The CPU's generator gives the same weights on all devices.
+            with own_generators(), plain_mode(), torch.no_grad():
+                self.discriminator(torch.zeros(1, rows.shape[1]))
+                self.discriminator.to(rows)
         n_columns = first.weight.shape[1]
         if rows.shape[1] != n_columns:
             raise ValueError(
@@ -125,12 +128,6 @@ class DomainAdversary(Penalty):
                 "same classes in every call."
             )
         return self.discriminator(rows.to(first.weight.dtype))
-
-    def _draw_weights(self, rows: Tensor) -> None:
-        # The CPU's generator gives the same weights on all devices.
-        with own_generators(), plain_mode(), torch.no_grad():
-            self.discriminator(torch.zeros(1, rows.shape[1]))
-            self.discriminator.to(rows)
 
 
 class ConditionalDomainAdversary(DomainAdversary):
@@ -184,10 +181,6 @@ class ConditionalDomainAdversary(DomainAdversary):
     ) -> None:
         super().__init__(hidden)
         self.entropy_conditioning = check_boolean("entropy_conditioning", entropy_conditioning)
-
-    def extra_repr(self) -> str:
-        """Name the parameter in the ``repr``."""
-        return f"entropy_conditioning={self.entropy_conditioning}"
 
     def _penalise(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from inspect import signature
 from typing import Any, ClassVar
 
 import torch
@@ -73,6 +74,11 @@ class Penalty(nn.Module, ABC):
         with torch.autocast(source.device.type, enabled=False):
             source, target = at_least_single(source), at_least_single(target)
             return self._penalise(source, target, **memberships)
+
+    def extra_repr(self) -> str:
+        """Name the parameters that are attributes in the ``repr``."""
+        names = [name for name in signature(type(self)).parameters if hasattr(self, name)]
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
     @abstractmethod
     def _penalise(self, source: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -59,10 +59,6 @@ class MCC(Penalty):
         super().__init__()
         self.temperature = check_positive("temperature", temperature)
 
-    def extra_repr(self) -> str:
-        """Name the parameter in the ``repr``."""
-        return f"temperature={self.temperature}"
-
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         p = (target / self.temperature).softmax(dim=1)
         fixed = p.detach()

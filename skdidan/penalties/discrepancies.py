@@ -61,10 +61,6 @@ class MMD(Penalty):
         if not self.widths:
             raise ValueError("widths must hold at least one number.")
 
-    def extra_repr(self) -> str:
-        """Name the parameters in the ``repr``."""
-        return f"widths={self.widths}"
-
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         return _discrepancy(self._kernel(torch.cat([source, target])), len(source))
 
@@ -195,10 +191,6 @@ class JMMD(MMD):
     ) -> None:
         super().__init__(widths)
         self.prediction_width = check_positive("prediction_width", prediction_width)
-
-    def extra_repr(self) -> str:
-        """Name the parameters in the ``repr``."""
-        return f"{super().extra_repr()}, prediction_width={self.prediction_width}"
 
     def _penalise(
         self,

@@ -133,11 +133,6 @@ class IDA(Penalty):
             groups = one_hot(torch.tensor(self.levels).T)
             self.register_buffer("_groups", groups, persistent=False)
 
-    def extra_repr(self) -> str:
-        """Name the parameters in the ``repr``."""
-        names = "sparsity", "mean_weight", "label_weight", "levels", "tol"
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
-
     @property
     def parts(self) -> list[str]:
         """Names of the terms with a positive weight: "features", "means", "labels"."""
@@ -272,11 +267,6 @@ def _label_error(codes: Tensor, labels: Tensor, predictions: Tensor) -> Tensor:
     """Return the weighted error between predictions and the labels that the codes reconstruct."""
     balanced = labels / labels.sum(dim=0).clamp_min(1)
     evidence = (codes @ balanced.flatten(1)).unflatten(1, labels.shape[1:])
-    return _sharpened_error(evidence.clamp_min(0), predictions)
-
-
-def _sharpened_error(evidence: Tensor, predictions: Tensor) -> Tensor:
-    """Return the error of predictions against sharpened evidence, weighted by its largest share."""
-    shares = normalise_rows(evidence)
+    shares = normalise_rows(evidence.clamp_min(0))
     error = (predictions - normalise_rows(shares.square())).square().sum(dim=-1)
     return (shares.amax(dim=-1) * error).mean()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -129,12 +130,7 @@ class AdaptationPipeline(GroupedEstimator):
 
     @available_if(_last_step_transforms)
     def fit_transform(
-        self,
-        X: Any,
-        y: Any = None,
-        X_tgt: Any = None,
-        *,
-        sample_domain: ArrayLike | None = None,
+        self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: ArrayLike | None = None
     ) -> Any:
         """Fit the steps and transform the rows of `X`, for chains of transformers.
 
@@ -148,9 +144,8 @@ class AdaptationPipeline(GroupedEstimator):
         Z : array-like, of n_source or n_samples rows
             The transformed source; with `sample_domain` all rows, in the order of `X`.
         """
-        self._check_parameters()
-        domains = self._check_domains(Domains.of(X, y, X_tgt, sample_domain=sample_domain))
-        return self._fit_steps(domains, transforms=True).restore()
+        fit = partial(self._fit_steps, transforms=True)
+        return self._learn(fit, X, y, X_tgt, sample_domain=sample_domain).restore()
 
     @available_if(_last_step_has("predict"))
     def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:

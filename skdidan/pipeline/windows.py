@@ -107,12 +107,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
     """
 
     def __init__(
-        self,
-        estimator: Any,
-        *,
-        window: float = 2.0,
-        hop: float = 1.0,
-        sample_rate: int = 16_000,
+        self, estimator: Any, *, window: float = 2.0, hop: float = 1.0, sample_rate: int = 16_000
     ) -> None:
         self.estimator = estimator
         self.window = window
@@ -173,9 +168,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         return self.classes_[self._average("predict", X, sample_domain).argmax(axis=1)]
 
     @available_if(_estimator_has("predict_proba"))
-    def predict_proba(
-        self, X: Any, *, sample_domain: ArrayLike | None = None
-    ) -> NDArray[np.floating]:
+    def predict_proba(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Average the class probabilities of the windows of each recording.
 
         Parameters
@@ -191,9 +184,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         return self._average("predict_proba", X, sample_domain)
 
     @available_if(_estimator_has("decision_function"))
-    def decision_function(
-        self, X: Any, *, sample_domain: ArrayLike | None = None
-    ) -> NDArray[np.floating]:
+    def decision_function(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Average the scores of the windows of each recording.
 
         Parameters
@@ -208,7 +199,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         """
         return self._average("decision_function", X, sample_domain)
 
-    def embed(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[np.floating]:
+    def embed(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Average the features of the windows of each recording.
 
         Parameters
@@ -229,9 +220,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         """
         return self._average("embed", X, sample_domain)
 
-    def _average(
-        self, method: str, X: Any, sample_domain: ArrayLike | None
-    ) -> NDArray[np.floating]:
+    def _average(self, method: str, X: Any, sample_domain: ArrayLike | None) -> NDArray[Any]:
         """Average the result of a method over the windows of each recording."""
         check_is_fitted(self)
         self._check_parameters()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
-import torch
 from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
@@ -18,13 +16,13 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.utils import Bunch
 from sklearn.utils.parallel import Parallel, delayed
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from skdidan.domains import take_rows, takes_target
 from skdidan.metrics import uar, war
 from skdidan.parameters import check_count
 from skdidan.reporting import warn_caller
+from skdidan.torch_state import limit_threads
 
 __all__ = ["check_records", "compare", "format_summary", "row_title", "summarise"]
 
@@ -127,7 +125,7 @@ def compare(
     parallel = Parallel(n_jobs, return_as="generator_unordered" if has_generators else "list")
     records: list[dict[str, Any]] = []
     try:
-        with _limit_threads(n_threads):  # around runs in threads, which restore what they find
+        with limit_threads(n_threads):  # around runs in threads, which restore what they find
             options = n_threads, error_score
             results = parallel(
                 delayed(_run)(
@@ -168,17 +166,6 @@ def _check_names(arguments: dict[str, Any]) -> None:
             )
 
 
-@contextmanager
-def _limit_threads(n_threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    with threadpool_limits(n_threads):
-        torch.set_num_threads(n_threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
-
-
 def _run(
     method: Any, task: Any, run: dict[str, Any], n_threads: int, error_score: float | str
 ) -> dict[str, Any]:
@@ -186,7 +173,7 @@ def _run(
     start, seed, task = time.perf_counter(), run["seed"], Bunch(**task)
     scores, y_pred, failure = dict.fromkeys(["uar", "war"], error_score), None, None
     try:
-        with _limit_threads(n_threads):
+        with limit_threads(n_threads):
             if run["oracle"]:
                 y_pred = _cross_predict(method, task, seed)
             else:

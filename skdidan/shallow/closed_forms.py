@@ -84,10 +84,8 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
         :math:`C_s^{-1/2} C_t^{1/2}`, computed at each access.
     mean_source_, mean_target_ : ndarray of float, shape (n_features,)
         The means of the domains.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, and names of the columns of data frames.
 
     Notes
     -----
@@ -244,10 +242,8 @@ class SubspaceAlignment(ClassNamePrefixFeaturesOutMixin, _PrincipalAlignment):
         The axes of the target, :math:`P_t^\top`.
     mean_source_, mean_target_ : ndarray of float, shape (n_features,)
         The means of the domains.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, and names of the columns of data frames.
 
     References
     ----------
@@ -307,10 +303,8 @@ class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
         The principal angles between the subspaces in radians, in ascending order.
     mean_source_, mean_target_ : ndarray of float, shape (n_features,)
         The means of the domains.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, and names of the columns of data frames.
 
     Notes
     -----

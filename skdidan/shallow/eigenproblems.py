@@ -13,6 +13,8 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 __all__ = ["SQUARABLE", "centre_rows", "power_of_two", "solve_transfer", "thin_svd"]
 
+_Product = Callable[[NDArray[Any]], NDArray[Any]]  # of a matrix and columns
+
 SQUARABLE = 1e140  # largest features of which sums of squares are computed
 # Up to this size a full decomposition is as fast as an iterative one, and more precise.
 _DENSE_SIZE = 256
@@ -51,31 +53,12 @@ def solve_transfer(
     basis: NDArray[Any] | None = None,
     penalties: NDArray[Any] | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Solve ``K H K w = lambda (K L K + mu G) w``.
+    """Solve ``K H K w = lambda (K L K + mu G) w``, with L = E E' for the `contrasts` E (n, m).
 
-    Parameters
-    ----------
-    kernel : ndarray of float, shape (n, n) or (r,)
-        K; with a basis, its diagonal in the coordinates of the basis.
-    contrasts : ndarray of float, shape (n, n_contrasts)
-        The columns of E in L = E E'.
-    mu : float > 0
-        Weight of G.
-    n_components : int
-        Number of eigenvalues.
-    basis : ndarray of float, shape (n, r), optional
-        Orthonormal columns that span the columns of K.
-    penalties : ndarray of float > 0, shape (n,), optional
-        The diagonal of G; None takes ones.
-
-    Returns
-    -------
-    eigenvalues : ndarray of float, shape (n_components,)
-        The leading eigenvalues, in descending order.
-    V : ndarray of float, shape (n, n_components) or (r, n_components)
-        W, or with a basis its coordinates basis' W.
-    W : ndarray of float, shape (n, n_components)
-        The eigenvectors, scaled so that W' K H K W = n I.
+    `kernel` is K (n, n); with a `basis` (n, r), orthonormal columns that span those of K, it is the
+    diagonal of K in these coordinates. `penalties` (n,) is the diagonal of G; None takes ones.
+    Returns the leading eigenvalues in descending order; the coordinates basis' W, or W without a
+    basis; and the eigenvectors W (n, n_components), scaled so that W' K H K W = n I.
     """
     n = len(contrasts)
     if basis is None:
@@ -130,11 +113,7 @@ def _solve(problem: _Problem, n_components: int) -> tuple[NDArray[Any], NDArray[
 
 
 def _leading_singular_vectors(
-    multiply: Callable[[NDArray[Any]], NDArray[Any]],
-    multiply_transposed: Callable[[NDArray[Any]], NDArray[Any]],
-    size: int,
-    n_leading: int,
-    noise: float,
+    multiply: _Product, multiply_transposed: _Product, size: int, n_leading: int, noise: float
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Find singular values, largest first, and right singular vectors of a square operator."""
     if n_leading == 0:

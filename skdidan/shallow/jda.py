@@ -11,7 +11,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import Tags
 
 from skdidan.domains import Domains
-from skdidan.estimators import validate_domains
 from skdidan.parameters import check_count, check_not_negative
 from skdidan.shallow.subspaces import TCA, Solver, marginal_contrast
 
@@ -92,10 +91,8 @@ class JDA(TCA):
         Subtracted from the rows before the kernel is computed; only with the poly and rbf kernels.
     gamma_ : float
         The scale used; only with the poly and rbf kernels.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, and names of the columns of data frames.
 
     Notes
     -----
@@ -151,9 +148,6 @@ class JDA(TCA):
         self.estimator = estimator
         self.max_iter = max_iter
 
-    def _check_domains(self, domains: Domains) -> Domains:
-        return validate_domains(self, domains, supervised=True, dtype=(np.float64, np.float32))
-
     def _find_components(self, solve: Solver, domains: Domains) -> None:
         n_source, n_target = domains.n_source, domains.n_target
         marginal = marginal_contrast(n_source, n_target)
@@ -166,7 +160,10 @@ class JDA(TCA):
             if iteration == self.max_iter or not n_target:
                 break
             Z_src, Z_tgt = solution.Z[:n_source], solution.Z[n_source:]
-            y_tgt = self._classifier().fit(Z_src, domains.y_src).predict(Z_tgt)
+            classifier = (
+                KNeighborsClassifier(1) if self.estimator is None else clone(self.estimator)
+            )
+            y_tgt = classifier.fit(Z_src, domains.y_src).predict(Z_tgt)
             if any(np.array_equal(y_tgt, earlier) for earlier in seen):
                 break
             seen.append(y_tgt)
@@ -174,9 +171,6 @@ class JDA(TCA):
             conditional = conditional_contrasts(domains.y_src, y_tgt)
             contrasts = np.hstack([marginal, self.conditional_weight**0.5 * conditional])
         self._keep(solution)
-
-    def _classifier(self) -> Any:
-        return KNeighborsClassifier(1) if self.estimator is None else clone(self.estimator)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -14,7 +14,7 @@ from sklearn.linear_model import Lasso, MultiTaskLasso
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains
-from skdidan.estimators import DomainEstimator, check_rows, validate_domains
+from skdidan.estimators import DomainEstimator, check_result, check_rows
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.reporting import warn_caller
 from skdidan.shallow.eigenproblems import power_of_two
@@ -23,7 +23,8 @@ from skdidan.shallow.subspaces import marginal_contrast
 
 __all__ = ["JDAR", "JIASL"]
 
-_Equations = tuple[NDArray[Any], NDArray[Any]]
+_Array = NDArray[Any]
+_Equations = tuple[_Array, _Array]
 
 # Scaled features need some hundred sweeps over the coordinates.
 _MAX_SWEEPS = 2000
@@ -34,9 +35,6 @@ _GAP = 100
 
 class _LinearClassifier(ClassifierMixin, DomainEstimator):
     """A linear map from features to one score per class."""
-
-    def _check_domains(self, domains: Domains) -> Domains:
-        return validate_domains(self, domains, supervised=True)
 
     def _fit(self, domains: Domains) -> None:
         X_src, y_src, X_tgt = domains
@@ -68,20 +66,29 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
             )
 
     def _regress(self, A: NDArray[Any], B: NDArray[Any], start: NDArray[Any]) -> NDArray[Any]:
-        """Minimise ``|B - A P|^2 + alpha |P|_{2,1}``, and note if that does not converge."""
-        P, converged = _row_sparse_regression(A, B, self._alpha, start, self.tol)
-        self._converged &= converged
-        return P
+        """Minimise ``|B - A P|^2 + alpha |P|_{2,1}`` up to ``100 tol |B|^2``; note a failure."""
+        # scikit-learn's objective is this one over 2 len(A); its tol applies to half of this one.
+        lasso = MultiTaskLasso(
+            self._alpha / (2 * len(A)),
+            fit_intercept=False,
+            warm_start=True,
+            tol=_GAP * self.tol / 2,
+            max_iter=_MAX_SWEEPS,
+            # On correlated features the random order needs up to ten times fewer sweeps.
+            selection="random",
+            random_state=0,
+        )
+        lasso.coef_ = start.T.copy()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # in favour of one warning of ours
+            lasso.fit(A, B)
+        self._converged &= lasso.n_iter_ < _MAX_SWEEPS
+        return lasso.coef_.T
 
     @abstractmethod
     def _map(
-        self,
-        source: NDArray[Any],
-        y_idx: NDArray[Any],
-        target: NDArray[Any] | None,
-        prior: NDArray[Any],
-        regression: _Equations,
-    ) -> NDArray[Any]:
+        self, source: _Array, y_idx: _Array, target: Any, prior: _Array, regression: _Equations
+    ) -> _Array:
         """Find P, and set `objective_`, `n_iter_` and `pseudo_labels_`.
 
         The mean of the source is subtracted from the rows of both domains. `y_idx` holds the class
@@ -104,8 +111,9 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
             shape (n_samples,).
         """
         check_is_fitted(self)
-        X = check_rows(self, X)
-        scores = X @ self.coef_.T + self.intercept_
+        with np.errstate(over="ignore", invalid="ignore"):  # reported next
+            scores = check_rows(self, X) @ self.coef_.T + self.intercept_
+        check_result(self, scores)
         return scores if len(self.classes_) > 2 else scores[:, 1] - scores[:, 0]
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -172,10 +180,8 @@ class JDAR(_LinearClassifier):
         Objective after each iteration, with the pseudo-labels of that iteration.
     n_iter_ : int
         Number of iterations.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, and names of the columns of data frames.
 
     Notes
     -----
@@ -202,12 +208,7 @@ class JDAR(_LinearClassifier):
     """
 
     def __init__(
-        self,
-        trade_off: float = 1.0,
-        *,
-        alpha: float = 0.01,
-        max_iter: int = 10,
-        tol: float = 1e-5,
+        self, trade_off: float = 1.0, *, alpha: float = 0.01, max_iter: int = 10, tol: float = 1e-5
     ) -> None:
         self.trade_off = trade_off
         self.alpha = alpha
@@ -215,13 +216,8 @@ class JDAR(_LinearClassifier):
         self.tol = tol
 
     def _map(
-        self,
-        source: NDArray[Any],
-        y_idx: NDArray[Any],
-        target: NDArray[Any] | None,
-        prior: NDArray[Any],
-        regression: _Equations,
-    ) -> NDArray[Any]:
+        self, source: _Array, y_idx: _Array, target: Any, prior: _Array, regression: _Equations
+    ) -> _Array:
         n_target = 0 if target is None else len(target)
         rows = source if target is None else np.concatenate([source, target])
         marginal = contrasts = marginal_contrast(len(source), n_target)
@@ -296,10 +292,8 @@ class JIASL(_LinearClassifier):
         pseudo-labels of that iteration. It never rises within an iteration. Empty without a target.
     n_iter_ : int
         Number of iterations; 1 without a target.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, and names of the columns of data frames.
 
     Notes
     -----
@@ -346,16 +340,10 @@ class JIASL(_LinearClassifier):
         check_positive("sparsity", self.sparsity)
 
     def _map(
-        self,
-        source: NDArray[Any],
-        y_idx: NDArray[Any],
-        target: NDArray[Any] | None,
-        prior: NDArray[Any],
-        regression: _Equations,
-    ) -> NDArray[Any]:
+        self, source: _Array, y_idx: _Array, target: Any, prior: _Array, regression: _Equations
+    ) -> _Array:
         A, B = regression
-        start = np.zeros((source.shape[1], len(prior)))
-        P = self._regress(A, B, start)
+        P = self._regress(A, B, np.zeros((source.shape[1], len(prior))))
         if target is None:
             self.n_iter_ = 1
             return P
@@ -391,39 +379,13 @@ class JIASL(_LinearClassifier):
         return P
 
 
-def _row_sparse_regression(
-    A: NDArray[Any], B: NDArray[Any], alpha: float, start: NDArray[Any], tol: float
-) -> tuple[NDArray[Any], bool]:
-    """Minimise ``|B - A P|^2 + alpha |P|_{2,1}`` up to ``100 tol |B|^2``; tell if that held."""
-    # scikit-learn's objective is this one divided by 2 len(A); its tol applies to half of this one.
-    lasso = MultiTaskLasso(
-        alpha / (2 * len(A)),
-        fit_intercept=False,
-        warm_start=True,
-        tol=_GAP * tol / 2,
-        max_iter=_MAX_SWEEPS,
-        # On correlated features the random order needs up to ten times fewer sweeps.
-        selection="random",
-        random_state=0,
-    )
-    lasso.coef_ = start.T.copy()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # in favour of one warning of ours
-        lasso.fit(A, B)
-    return lasso.coef_.T, lasso.n_iter_ < _MAX_SWEEPS
-
-
 def _regression_objective(A: NDArray[Any], B: NDArray[Any], alpha: float, P: NDArray[Any]) -> float:
     return float(np.square(B - A @ P).sum() + alpha * np.linalg.norm(P, axis=1).sum())
 
 
 def _masked_codes(
-    source: NDArray[Any],
-    target: NDArray[Any],
-    allowed: NDArray[np.bool_],
-    sparsity: float,
-    start: NDArray[Any],
-) -> NDArray[Any]:
+    source: _Array, target: _Array, allowed: _Array, sparsity: float, start: _Array
+) -> _Array:
     """Reconstruct each target row from its allowed source rows, starting from given codes."""
     codes = np.zeros_like(start)
     patterns, members = np.unique(allowed, axis=0, return_inverse=True)

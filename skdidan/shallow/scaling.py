@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_missing, check_sample_domain, n_rows, open_target
-from skdidan.estimators import check_finite, check_rows, validate_domains
+from skdidan.estimators import DomainEstimator, check_finite, check_rows, validate_domains
 from skdidan.reporting import warn_caller
 
 __all__ = ["CorpusScaler"]
@@ -23,12 +24,7 @@ __all__ = ["CorpusScaler"]
 _BLOCK = 2**20  # values scaled at once, 8 MiB
 
 
-def _gives_columns(scaler: CorpusScaler) -> bool:
-    """Return whether the output has columns: spectrograms do not fit into a data frame."""
-    return getattr(scaler, "ndim_", 2) == 2
-
-
-class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
     r"""Standardise each corpus, or each of its speakers, by its own statistics.
 
     A value :math:`x` of feature :math:`j` in a row of corpus :math:`c` becomes
@@ -55,10 +51,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         corpora are those of `sample_domain`, or 0 (source) and -1 (target) if `X_tgt` was given.
     ndim_ : int
         2 for features, 3 for spectrograms.
-    n_features_in_ : int
-        Number of features, or of frequency bins.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, or of frequency bins, and names of the columns of data frames.
 
     See Also
     --------
@@ -147,31 +141,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 "groups_tgt needs X_tgt, which was not given; with sample_domain, pass the groups "
                 "of all rows as groups."
             )
-        domains = Domains.of(X, None, X_tgt, sample_domain=sample_domain)
-        if domains.order is None:
-            counts = domains.n_source, domains.n_target
-            parts = (
-                _group_names(groups, counts[0]),
-                _group_names(groups_tgt, counts[1], "groups_tgt"),
-            )
-            names = np.concatenate(parts)
-        else:
-            names = _group_names(groups, len(domains.order))[domains.order]
-        domains = validate_domains(
-            self, domains, allow_nd=True, dtype=(np.float64, np.float32), padding=True
-        )
-        X_src, _, X_tgt = domains
-        if X_src.ndim > 3:
-            raise ValueError(
-                "X must be of shape (n_source, n_features) or (n_source, n_bins, n_frames); "
-                f"got {X_src.shape}."
-            )
-        self.ndim_ = X_src.ndim
-        self.scalers_: dict[tuple[int, Any], StandardScaler] = {}
-        n = len(X_src)
-        self._fit_corpora(X_src, domains.corpora[:n], names[:n])
-        if X_tgt is not None:
-            self._fit_corpora(X_tgt, domains.corpora[n:], names[n:])
+        fit = partial(self._fit, groups=groups, groups_tgt=groups_tgt)
+        self._learn(fit, X, None, X_tgt, sample_domain=sample_domain)
         return self
 
     def fit_transform(
@@ -257,8 +228,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             scaler = scaler or self._statistics(X, rows)
             for some, values in _blocks(X, rows):
                 with np.errstate(over="ignore"):  # reported below
-                    values = scaler.transform(values)
-                    scaled[some] = _unflat(values, X.shape)
+                    values = scaler.transform(values).reshape(len(some), -1, X.shape[1])
+                    scaled[some] = np.moveaxis(values, 1, -1).reshape(len(some), *X.shape[1:])
         check_finite(self, scaled, padding=True)
         if too_small:
             warn_caller(
@@ -268,10 +239,29 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             )
         return scaled
 
-    def _fit_corpora(self, X: NDArray[Any], numbers: NDArray[Any], names: NDArray[Any]) -> None:
-        whole = _group_names(None, len(X))
-        for key, rows in (_parts(numbers, whole) | _parts(numbers, names)).items():
-            self.scalers_[key] = self._statistics(X, rows)
+    def _check_domains(self, domains: Domains) -> Domains:
+        dtype = (np.float64, np.float32)
+        domains = validate_domains(self, domains, allow_nd=True, dtype=dtype, padding=True)
+        if domains.X_src.ndim > 3:
+            raise ValueError(
+                "X must be of shape (n_source, n_features) or (n_source, n_bins, n_frames); "
+                f"got {domains.X_src.shape}."
+            )
+        return domains
+
+    def _fit(self, domains: Domains, groups: Any = None, groups_tgt: Any = None) -> None:
+        n = domains.n_source
+        if domains.order is not None:
+            names = _group_names(groups, len(domains.order))[domains.order]
+        else:
+            names_tgt = _group_names(groups_tgt, domains.n_target, "groups_tgt")
+            names = np.concatenate([_group_names(groups, n), names_tgt])
+        self.ndim_ = domains.X_src.ndim
+        self.scalers_: dict[tuple[int, Any], StandardScaler] = {}
+        for X, part in ((domains.X_src, slice(n)), (domains.X_tgt, slice(n, None))):
+            numbers, whole = domains.corpora[part], np.full_like(names[part], None)
+            for key, rows in (_parts(numbers, whole) | _parts(numbers, names[part])).items():
+                self.scalers_[key] = self._statistics(X, rows)
 
     def _statistics(self, X: NDArray[Any], rows: list[int]) -> StandardScaler:
         scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
@@ -310,20 +300,9 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    @available_if(_gives_columns)
+    @available_if(lambda scaler: getattr(scaler, "ndim_", 2) == 2)  # else no data frame can hold it
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
-        """Return the names of the columns, which are those of the input; not for spectrograms.
-
-        Parameters
-        ----------
-        input_features : array-like of str, shape (n_features,), optional
-            Names of the input columns if `fit` saw none.
-
-        Returns
-        -------
-        names : ndarray of str, shape (n_features,)
-            The names.
-        """
+        """Return the names of the columns in `fit`, else `input_features`; not for spectrograms."""
         return super().get_feature_names_out(input_features)
 
 
@@ -358,12 +337,5 @@ def _blocks(X: NDArray[Any], rows: list[int]) -> Iterator[tuple[list[int], NDArr
     n = max(1, _BLOCK // X[0].size)
     for start in range(0, len(rows), n):
         some = rows[start : start + n]
-        values = X[some].astype(np.float64)
-        yield some, values if X.ndim == 2 else np.moveaxis(values, 1, -1).reshape(-1, X.shape[1])
-
-
-def _unflat(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return values of `_blocks` in the shape of their rows."""
-    if len(shape) == 2:
-        return values
-    return np.moveaxis(values.reshape(-1, shape[2], shape[1]), -1, 1)
+        values = X[some].astype(np.float64).reshape(len(some), X.shape[1], -1)
+        yield some, np.moveaxis(values, 1, -1).reshape(-1, X.shape[1])

@@ -36,11 +36,6 @@ class Solution(NamedTuple):
     Z: NDArray[Any]  # the mapped rows of both domains
     W: NDArray[Any]  # eigenvectors, one entry per row of both domains
 
-    def leading(self, n_components: int) -> Solution:
-        """Set all components but the leading ones to zero."""
-        is_leading = np.arange(len(self.eigenvalues)) < n_components
-        return Solution(*(part * is_leading for part in self))
-
 
 # Takes the columns of E in L = E E' and, if given, the diagonal of G.
 Solver = Callable[..., Solution]
@@ -116,10 +111,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
         for the poly kernel; only with these.
     gamma_ : float
         The scale used; only with the poly and rbf kernels.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, and names of the columns of data frames.
 
     Notes
     -----
@@ -227,8 +220,6 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             )
         self._n_features_out = self._count_components(*rows.shape)
         self._n_rows = len(rows)
-        for name in ("components_", "weights_", "X_fit_", "landmarks_", "centre_", "gamma_"):
-            self.__dict__.pop(name, None)  # left by an earlier fit with another kernel
         power_of_two(self, rows, limit=SQUARABLE)
         if self.kernel == "linear":
             return self._linear_solver(rows)
@@ -286,7 +277,9 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
                 kernel, contrasts, self.mu, self._n_features_out, basis=basis, penalties=penalties
             )
             weights, Z = expand(V)
-            signs = _signs(Z)
+            # The largest entry of each column becomes positive.
+            largest = np.abs(Z).argmax(axis=0)
+            signs = np.where(Z[largest, np.arange(Z.shape[1])] < 0, -1.0, 1.0)
             return Solution(eigenvalues, weights * signs, Z * signs, W * signs)
 
         return solve
@@ -392,9 +385,3 @@ def _check_kernel(kernel: NDArray[Any], noise: float) -> None:
             "kernel='precomputed' needs a kernel; got a matrix with a zero diagonal, such as a "
             "matrix of distances. Turn distances D into a kernel by np.exp(-gamma * D**2)."
         )
-
-
-def _signs(Z: NDArray[Any]) -> NDArray[Any]:
-    """Return the signs that make the largest entry of each column positive."""
-    largest = np.abs(Z).argmax(axis=0)
-    return np.where(Z[largest, np.arange(Z.shape[1])] < 0, -1.0, 1.0)

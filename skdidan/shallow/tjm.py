@@ -8,7 +8,7 @@ import numpy as np
 
 from skdidan.domains import Domains
 from skdidan.parameters import check_count, check_not_negative
-from skdidan.shallow.subspaces import TCA, Solver, marginal_contrast
+from skdidan.shallow.subspaces import TCA, Solution, Solver, marginal_contrast
 
 __all__ = ["TJM"]
 
@@ -87,10 +87,8 @@ class TJM(TCA):
         Subtracted from the rows before the kernel is computed; only with the poly and rbf kernels.
     gamma_ : float
         The scale used; only with the poly and rbf kernels.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, and names of the columns of data frames.
 
     Notes
     -----
@@ -180,7 +178,8 @@ class TJM(TCA):
             solution = solve(contrast, penalties)
             if len(objectives) == 1:
                 n_real = np.sum(solution.eigenvalues > _NEGLIGIBLE * solution.eigenvalues[0])
-            solution = solution.leading(n_real)
+            is_real = np.arange(len(solution.eigenvalues)) < n_real
+            solution = Solution(*(part * is_real for part in solution))
             squares = np.square(solution.W).sum(axis=1) / n  # squared norms of the rows of A
             if len(objectives) == 1:
                 smoothing = _SMOOTHING**2 * squares[:n_source].max() or 1.0

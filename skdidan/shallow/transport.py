@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import math
 import warnings
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,6 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils import Tags
 
 from skdidan.domains import Domains
-from skdidan.estimators import validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 from skdidan.reporting import warn_caller
 from skdidan.shallow.closed_forms import DomainMaps
@@ -85,10 +83,8 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
     n_iter_ : int or None
         Number of Sinkhorn iterations, over all runs for "sinkhorn_lpl1"; 0 without a target; None
         for "emd", since POT does not report it.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, and names of the columns of data frames.
 
     Notes
     -----
@@ -146,11 +142,6 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _check_domains(self, domains: Domains) -> Domains:
-        supervised = self._uses_classes()
-        dtype = (np.float64, np.float32)
-        return validate_domains(self, domains, supervised=supervised, dtype=dtype)
-
     def _fit(self, domains: Domains) -> None:
         X_src, y_src, X_tgt = domains
         self.X_fit_ = source = X_src.astype(np.float64)
@@ -179,7 +170,12 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         return costs / (scale or 1.0)
 
     def _couple(self, costs: NDArray[Any], y_src: Any) -> NDArray[Any]:
-        ot = _import_pot()
+        try:
+            ot: Any = importlib.import_module("ot")
+        except ImportError as error:
+            raise ImportError(
+                "OptimalTransport needs the POT package: pip install skdidan[ot]"
+            ) from error
         a, b = (np.full(n, 1 / n) for n in costs.shape)
         max_iter = self.max_iter or _MAX_ITER[self.method]
         with warnings.catch_warnings():
@@ -195,19 +191,14 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
                 solve = partial(ot.sinkhorn, a, b, reg=self.reg, log=True, **options)
                 coupling, log = solve(costs)
                 self.n_iter_ = log["niter"] + 1  # POT counts from zero
-                if self._uses_classes():
+                if self.method == "sinkhorn_lpl1":
                     coupling = self._separate_classes(solve, costs, y_src, coupling, log)
                 has_converged = bool(np.linalg.norm(coupling.sum(axis=0) - b) <= tol)
         self._check_coupling(coupling, has_converged, max_iter)
         return coupling
 
     def _separate_classes(
-        self,
-        solve: Callable[..., tuple[NDArray[Any], dict[str, Any]]],
-        costs: NDArray[Any],
-        y_src: NDArray[Any],
-        coupling: NDArray[Any],
-        log: dict[str, Any],
+        self, solve: Any, costs: Any, y_src: Any, coupling: Any, log: dict[str, Any]
     ) -> NDArray[Any]:
         """Lower the class term by adding its slopes to the costs, from the coupling without it."""
         classes, y_idx = np.unique(y_src, return_inverse=True)
@@ -242,9 +233,6 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         nearest = cdist(X / scale, self.X_fit_ / scale).argmin(axis=1)
         return X + (self.transported_ - self.X_fit_)[nearest]
 
-    def _uses_classes(self) -> bool:
-        return self.method == "sinkhorn_lpl1"
-
     def _check_parameters(self) -> None:
         check_option("method", self.method, _MAX_ITER)
         check_positive("reg", self.reg)
@@ -258,14 +246,5 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = self._uses_classes()
+        tags.target_tags.required = self.method == "sinkhorn_lpl1"
         return tags
-
-
-def _import_pot() -> Any:
-    try:
-        return importlib.import_module("ot")
-    except ImportError as error:
-        raise ImportError(
-            "OptimalTransport needs the POT package: pip install skdidan[ot]"
-        ) from error

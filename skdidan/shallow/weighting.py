@@ -17,13 +17,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdidan.domains import Domains
-from skdidan.estimators import DomainEstimator, check_rows, validate_domains
+from skdidan.estimators import DomainEstimator, check_rows
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.reporting import warn_caller
 from skdidan.shallow.eigenproblems import SQUARABLE, power_of_two
 from skdidan.shallow.subspaces import kernel_scale
 
 __all__ = ["KMM", "WeightedClassifier"]
+
+_Bounds = tuple[float, float]
 
 
 class KMM(DomainEstimator):
@@ -64,10 +66,8 @@ class KMM(DomainEstimator):
         Number of iterations.
     gamma_ : float
         The scale used.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, and names of the columns of data frames.
 
     Notes
     -----
@@ -119,10 +119,12 @@ class KMM(DomainEstimator):
         self.gamma_ = self.gamma or kernel_scale(rows)
         rows = rows - rows.mean(axis=0)  # far from zero, differences would lose precision
         source, target = rows[: len(X_src)], rows[len(X_src) :]
+        n = len(source)
+        eps = 1 - 1 / math.sqrt(n) if self.eps is None else self.eps
+        bounds = n * max(0.0, 1 - eps), n * (1 + eps)
         K = rbf_kernel(source, gamma=self.gamma_)
-        kappa = len(source) * rbf_kernel(source, target, gamma=self.gamma_).mean(axis=1)
-        scale = 0.5 * len(source) ** 2 * rbf_kernel(target, gamma=self.gamma_).mean()
-        bounds = self._bounds_of_the_sum(len(source))
+        kappa = n * rbf_kernel(source, target, gamma=self.gamma_).mean(axis=1)
+        scale = 0.5 * n**2 * rbf_kernel(target, gamma=self.gamma_).mean()
         self.weights_, self.n_iter_, gap = _solve(
             K, kappa, float(self.max_weight), bounds, self.tol * scale, self.max_iter
         )
@@ -132,10 +134,6 @@ class KMM(DomainEstimator):
                 f"{gap / scale:.1e} exceeds tol={self.tol:.1e}. Increase max_iter or tol.",
                 UserWarning,
             )
-
-    def _bounds_of_the_sum(self, n: int) -> tuple[float, float]:
-        eps = 1 - 1 / math.sqrt(n) if self.eps is None else self.eps
-        return n * max(0.0, 1 - eps), n * (1 + eps)
 
     def _check_parameters(self) -> None:
         if self.gamma is not None:
@@ -174,10 +172,8 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         The weights of the source rows.
     classes_ : ndarray, shape (n_classes,)
         The classes.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, and names of the columns of data frames.
 
     Examples
     --------
@@ -197,9 +193,6 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         self.estimator = estimator
         self.weighting = weighting
 
-    def _check_domains(self, domains: Domains) -> Domains:
-        return validate_domains(self, domains, supervised=True)
-
     def _fit(self, domains: Domains) -> None:
         X_src, y_src, X_tgt = domains
         classifier = clone(self._default())
@@ -208,13 +201,9 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
                 "The fit method of estimator must take sample_weight; that of "
                 f"{type(classifier).__name__} does not."
             )
-        if X_tgt is None:
-            self.weights_ = np.ones(len(X_src))
-        else:
-            self.weights_ = self._weigh(X_src, y_src, X_tgt)
-        lost = [
-            name for name in np.unique(y_src).tolist() if not self.weights_[y_src == name].any()
-        ]
+        has_target = X_tgt is not None
+        self.weights_ = self._weigh(X_src, y_src, X_tgt) if has_target else np.ones(len(X_src))
+        lost = sorted({*y_src.tolist()} - {*y_src[self.weights_ != 0].tolist()})
         if lost:
             raise ValueError(
                 f"All source rows of {lost} have weight 0: no target row resembles them. Use a "
@@ -299,12 +288,7 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
 
 
 def _solve(
-    K: NDArray[Any],
-    kappa: NDArray[Any],
-    upper: float,
-    bounds: tuple[float, float],
-    gap_tol: float,
-    max_iter: int,
+    K: NDArray[Any], kappa: NDArray[Any], upper: float, bounds: _Bounds, tol: float, max_iter: int
 ) -> tuple[NDArray[Any], int, float]:
     """Minimise ``w' K w / 2 - kappa' w`` over a box and a slab; return w, iterations and gap."""
     step = 1 / float(scipy.linalg.eigvalsh(K, subset_by_index=[len(K) - 1] * 2)[0])
@@ -313,7 +297,7 @@ def _solve(
     for iteration in range(1, max_iter + 1):  # noqa: B007 - returned after the loop
         slope = K @ weights - kappa
         gap = float(slope @ (weights - _lowest_vertex(slope, upper, bounds)))
-        if gap <= gap_tol:
+        if gap <= tol:
             break
         moved = _project(momentum - step * (K @ momentum - kappa), upper, bounds)
         if (momentum - moved) @ (moved - weights) > 0:  # the momentum points uphill: restart
@@ -325,7 +309,7 @@ def _solve(
     return weights, iteration, gap
 
 
-def _project(point: NDArray[Any], upper: float, bounds: tuple[float, float]) -> NDArray[Any]:
+def _project(point: NDArray[Any], upper: float, bounds: _Bounds) -> NDArray[Any]:
     """Return the nearest point with entries in [0, upper] and a sum within the bounds."""
     inside = np.clip(point, 0, upper)
     total = min(max(inside.sum(), bounds[0]), bounds[1])
@@ -339,7 +323,7 @@ def _project(point: NDArray[Any], upper: float, bounds: tuple[float, float]) -> 
     return np.clip(point + brentq(excess, low, high, xtol=1e-15, rtol=1e-15), 0, upper)
 
 
-def _lowest_vertex(slope: NDArray[Any], upper: float, bounds: tuple[float, float]) -> NDArray[Any]:
+def _lowest_vertex(slope: NDArray[Any], upper: float, bounds: _Bounds) -> NDArray[Any]:
     """Minimise a linear function over the feasible set: set the lowest slopes to `upper` first."""
     order = np.argsort(slope, kind="stable")
     # The sum must reach the lower bound; beyond it, only negative slopes lower the function.
