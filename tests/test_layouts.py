@@ -58,6 +58,14 @@ PLACED = {
         ("subject 9/surprise/sentence 1/s9_su_1", "surprise", "9", "unknown"),
     ],
     "iemocap": [("Session1/sentences/wav/d/Ses01F_impro04_M012", "anger", "Ses01M", "male")],
+    "nemo": [
+        ("samples/WR0_surprised_64", "surprise", "WR0", "male"),
+        ("samples/EB0_anger_54", "anger", "EB0", "female"),
+        ("samples/MK0_fear_1", "fear", "MK0", "female"),
+        ("samples/TP0_happiness_2", "happiness", "TP0", "male"),
+        ("samples/KD0_neutral_90", "neutral", "KD0", "female"),
+        ("samples/SM0_sadness_3", "sadness", "SM0", "male"),
+    ],
     "ravdess": [
         ("Actor_12/03-01-01-01-02-01-12", "neutral", "12", "female"),
         ("Actor_11/03-01-02-02-01-02-11", "calm", "11", "male"),
@@ -109,6 +117,7 @@ UTTERANCES = {
     "emovo": (588, 7),
     "enterface": (1263, 6),
     "iemocap": (5531, 4),
+    "nemo": (4481, 6),
     "ravdess": (1440, 8),
     "savee": (480, 7),
     "shemo": (3000, 6),

@@ -36,8 +36,8 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     ----------
     name : str
         A key of ``skdidan.corpora.CORPORA``: "casia", "cremad", "emodb", "emovo", "enterface",
-        "iemocap", "ravdess", "savee", "shemo", "tess" or "urdu", in any case and punctuation, such
-        as "eNTERFACE'05".
+        "iemocap", "nemo", "ravdess", "savee", "shemo", "tess" or "urdu", in any case and
+        punctuation, such as "eNTERFACE'05".
     root : str or Path
         Folder of the corpus.
     mapping : mapping from str to str, optional
@@ -104,6 +104,7 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     .. [9] S. Latif et al., "Cross lingual speech emotion recognition" (URDU), FIT 2018.
     .. [10] O. Mohamad Nezami et al. (ShEMO), Language Resources and Evaluation 53, 2019.
     .. [11] C. Busso et al. (IEMOCAP), Language Resources and Evaluation 42(4), 2008.
+    .. [12] I. Christop (nEMO), LREC-COLING 2024, arXiv:2404.06292.
 
     Examples
     --------

@@ -182,6 +182,16 @@ CORPORA = {
         # Counted from the label lists. Their sum, 5,531, appears in papers on these four classes.
         counts=(dict(anger=1103, happiness=1636, neutral=1708, sadness=1084),),
     ),
+    "nemo": Corpus(
+        title="nEMO, a dataset of emotional speech in Polish",
+        patterns=(r"(?P<speaker>[a-z]{2}\d+)_(?P<emotion>[a-z]+)_(?P<item>\d+)",),
+        layout="<speaker>_<emotion>_<sentence>, such as WR0_surprised_64",
+        sex=dict.fromkeys(("eb0", "ic0", "kd0", "mk0"), "female")
+        | dict.fromkeys(("ks0", "mp0", "sm0", "tp0", "wr0"), "male"),
+        # The paper states their sum, 4,481, and 9 actors with 90 sentences, of which some are
+        # missing.
+        counts=(dict(anger=749, fear=736, happiness=749, neutral=809, sadness=769, surprise=669),),
+    ),
     "ravdess": Corpus(
         title="RAVDESS, the speech of the Ryerson audio-visual database",
         patterns=(

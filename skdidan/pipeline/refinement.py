@@ -143,7 +143,7 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
             )
 
     def _check_domains(self, domains: Domains) -> Domains:
-        return validate_domains(self, domains, supervised=True, **_CHECKS)
+        return validate_domains(self, domains, **_CHECKS)
 
     def _fit(self, domains: Domains) -> None:
         estimator = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)

@@ -17,7 +17,7 @@ from sklearn.preprocessing import Normalizer
 from sklearn.utils import Tags, check_random_state
 
 from skdidan.domains import Domains
-from skdidan.estimators import DomainTransformer, validate_domains
+from skdidan.estimators import DomainTransformer
 from skdidan.parameters import check_count, check_not_negative
 from skdidan.shallow.eigenproblems import thin_svd
 
@@ -126,9 +126,6 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
             check_count("n_speakers", number)
         check_count("n_components", self.n_components)
         check_not_negative("shrinkage", self.shrinkage)
-
-    def _check_domains(self, domains: Domains) -> Domains:
-        return validate_domains(self, domains, supervised=True, dtype=(np.float64, np.float32))
 
     def _fit(self, domains: Domains) -> None:
         if domains.n_target < 2:
