@@ -43,10 +43,24 @@ class AudioWarning(UserWarning):
 class AudioTransformer(TransformerMixin, BaseEstimator):
     """Base of the stateless transformers whose rows are paths or waveforms.
 
-    Its parameters are those of `AudioLoader`; a subclass may add others. The `_converter` of a
-    subclass returns the function from a waveform to a row; the row is an array of numbers and must
-    not depend on other rows. `_check_parameters`, `_window` (the part of each waveform to read) and
-    `_stack` (from rows to output) may be overridden, too.
+    The `_converter` of a subclass returns the function from a waveform to a row; the row is an
+    array of numbers and must not depend on other rows. `_check_parameters`, `_window` (the part of
+    each waveform to read) and `_stack` (from rows to output) may be overridden, too. A subclass may
+    add parameters.
+
+    Parameters
+    ----------
+    sample_rate : int > 0 [Hz], default=16000
+        Rate of the waveforms; files of another rate are resampled.
+    on_error : {"raise", "warn"}, default="raise"
+        Raise an error for a recording that cannot be used, or use silence and report an
+        `AudioWarning`.
+    memory : str, path-like or joblib.Memory, optional
+        Folder that caches the row of each recording; None caches nothing.
+    n_jobs : int, optional
+        Number of parallel threads, as in joblib: None is 1, -1 is all processors.
+    verbose : int, default=0
+        Show a progress bar if not 0.
 
     Examples
     --------

@@ -267,6 +267,11 @@ def _label_error(codes: Tensor, labels: Tensor, predictions: Tensor) -> Tensor:
     """Return the weighted error between predictions and the labels that the codes reconstruct."""
     balanced = labels / labels.sum(dim=0).clamp_min(1)
     evidence = (codes @ balanced.flatten(1)).unflatten(1, labels.shape[1:])
-    shares = normalise_rows(evidence.clamp_min(0))
+    return _sharpened_error(evidence.clamp_min(0), predictions)
+
+
+def _sharpened_error(evidence: Tensor, predictions: Tensor) -> Tensor:
+    """Return the error of predictions against sharpened evidence, weighted by its largest share."""
+    shares = normalise_rows(evidence)
     error = (predictions - normalise_rows(shares.square())).square().sum(dim=-1)
     return (shares.amax(dim=-1) * error).mean()

@@ -84,7 +84,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
 
     # Fit and transform request the same, because fit_transform has one request for both. Groups go
     # to the splitter of a search, unless set_fit_request requests them.
-    __metadata_request__fit: ClassVar = {"X_tgt": True, "groups": False}
+    __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": None, "groups": False}
     __metadata_request__transform: ClassVar = {"groups": False}
 
     def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
