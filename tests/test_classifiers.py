@@ -20,8 +20,8 @@ from skdidan import (
     Target,
 )
 from skdidan.neural.adaptation import AdaptationClassifier
-from skdidan.neural.monitoring import _project_on_simplex
 from skdidan.neural.networks import frame_mask
+from skdidan.simplex import project_on_simplex
 from skdidan.tables import CLASSIFIERS
 
 NEURAL = {n: cls for n, cls in CLASSIFIERS.items() if issubclass(cls, AdaptationClassifier)}
@@ -164,7 +164,7 @@ def test_softmax_of_the_log_loss(domains):
 def test_projection_on_the_simplex_is_the_nearest_distribution():
     points = np.random.default_rng(0).normal(size=(6, 4))
     constraint = {"type": "eq", "fun": lambda p: p.sum() - 1}
-    for point, projected in zip(points, _project_on_simplex(points), strict=True):
+    for point, projected in zip(points, project_on_simplex(points), strict=True):
         nearest = minimize(
             lambda p, point=point: np.sum((p - point) ** 2),
             np.full(4, 0.25),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime, minimize
+from sklearn.base import clone
 
 from skdidan import JDAR, JIASL, NoTargetWarning
 from skdidan.shallow.regressors import _masked_codes
@@ -266,3 +267,24 @@ def test_one_warning_of_ours_if_the_maps_do_not_converge():
     with pytest.warns(UserWarning, match="JDAR did not converge in 2000 sweeps") as caught:
         JDAR(alpha=1e-9, tol=1e-12).fit(X, y, X[::-1] + 1)
     assert len(caught) == 1 and caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("regressor", [JDAR(), JIASL()])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_probabilities_are_those_nearest_to_the_regressed_labels(regressor, n_classes, domains):
+    X_src, y_src, X_tgt, _ = domains
+    some = np.isin(y_src, np.unique(y_src)[:n_classes])
+    model = clone(regressor).fit(X_src[some], y_src[some], X_tgt)
+    scores = X_tgt @ model.coef_.T + model.intercept_
+    probabilities = model.predict_proba(X_tgt)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert probabilities.min() >= 0
+    # No distribution is nearer: not the corners, nor a step towards them.
+    distance = np.linalg.norm(scores - probabilities, axis=1)
+    for corner in np.eye(n_classes):
+        for step in (1e-3, 1.0):
+            other = probabilities + step * (corner - probabilities)
+            assert np.all(np.linalg.norm(scores - other, axis=1) >= distance - 1e-12)
+    np.testing.assert_array_equal(
+        model.predict(X_tgt), model.classes_[probabilities.argmax(axis=1)]
+    )

@@ -6,7 +6,6 @@ import math
 from copy import deepcopy
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from skorch.callbacks import Callback
@@ -16,6 +15,7 @@ from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA
 from skdidan.metrics import uar
 from skdidan.neural.training import AdaptationNet, SquaredError
 from skdidan.parameters import split_product
+from skdidan.simplex import project_on_simplex
 
 __all__ = ["SOURCE", "EpochScores", "NetPredictions", "check_monitor"]
 
@@ -43,7 +43,7 @@ class NetPredictions(NamedTuple):
     def probabilities(self) -> NDArray[Any]:
         """Softmax of the outputs, or the probabilities nearest to the outputs of a regression."""
         if self.is_regression:
-            return _project_on_simplex(self.scores)
+            return project_on_simplex(self.scores)
         return softmax(self.scores, axis=1)
 
     @classmethod
@@ -100,18 +100,3 @@ class EpochScores(Callback):
 def check_monitor(monitor: Any) -> list[str]:
     """Return the factors of a monitor, or raise a ValueError."""
     return split_product("monitor", monitor, {SOURCE, *TARGET_CRITERIA}, {SOURCE, *NOT_NEGATIVE})
-
-
-def _project_on_simplex(points: NDArray[Any]) -> NDArray[Any]:
-    """Project each row onto the probability simplex: shift it, then clip it at zero.
-
-    Only entries above the shift stay positive. The largest entry is always one of them.
-    """
-    # The projection depends on differences alone, and 1 is lost beside numbers above 1e16.
-    points = points - points.max(axis=1, keepdims=True)
-    descending = -np.sort(-points, axis=1)
-    ranks = np.arange(1, points.shape[1] + 1)
-    shifts = (np.cumsum(descending, axis=1) - 1) / ranks
-    n_positive = (descending > shifts).sum(axis=1)
-    shift = np.take_along_axis(shifts, n_positive[:, np.newaxis] - 1, axis=1)
-    return np.clip(points - shift, 0, None)

@@ -24,7 +24,7 @@ from skdidan.pipeline.steps import fit_last
 
 __all__ = ["RefinedClassifier"]
 
-_LEAST = 1e-6  # probability of a class that a classifier rules out
+_LEAST = 1e-3  # probability of a class that a classifier rules out
 _TOL = 1e-4  # change of a probability
 _CHECKS: dict[str, Any] = {"allow_nd": True, "dtype": (np.float64, np.float32), "padding": True}
 
@@ -45,7 +45,8 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         r_{ik} &\propto p_{ik}^{\alpha} \exp\Bigl( \frac{\kappa}{\sqrt q} \bigl(
         z_i^\top C^{-1} \mu_k - \tfrac12 \mu_k^\top C^{-1} \mu_k \bigr) \Bigr)
 
-    with the covariance :math:`\Sigma` of all :math:`z_i`. The factor :math:`\kappa / \sqrt q`
+    with the covariance :math:`\Sigma` of all :math:`z_i`. Each :math:`p_{ik}` counts as at least
+    0.001, so that a class which the classifier rules out can come back. The factor :math:`\kappa / \sqrt q`
     tempers the evidence of the components, which are no independent measurements. No frequency of
     the classes is assumed. New rows are predicted by the last formula.
 
@@ -246,7 +247,7 @@ def _gaussians(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the means of the classes, and their common covariance with its ridge."""
     counts = probabilities.sum(axis=0)
-    means = (probabilities.T @ Z) / np.maximum(counts, _LEAST)[:, np.newaxis]
+    means = (probabilities.T @ Z) / np.maximum(counts, np.finfo(float).tiny)[:, np.newaxis]
     total = Z.T @ Z / len(Z)
     covariance = total - (means.T * (counts / len(Z))) @ means
     return means, covariance + ridge * np.trace(total) / len(total) * np.eye(len(total))

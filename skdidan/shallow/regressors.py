@@ -20,6 +20,7 @@ from skdidan.reporting import warn_caller
 from skdidan.shallow.eigenproblems import power_of_two
 from skdidan.shallow.jda import conditional_contrasts
 from skdidan.shallow.subspaces import marginal_contrast
+from skdidan.simplex import project_on_simplex
 
 __all__ = ["JDAR", "JIASL"]
 
@@ -110,11 +111,31 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
             One score per class; for two classes the score of the second minus that of the first, of
             shape (n_samples,).
         """
+        scores = self._scores(X)
+        return scores if len(self.classes_) > 2 else scores[:, 1] - scores[:, 0]
+
+    def predict_proba(self, X: Any) -> NDArray[np.floating]:
+        """Estimate class probabilities of target rows.
+
+        Parameters
+        ----------
+        X : array-like or Target, shape (n_samples, n_features)
+            Rows of the target.
+
+        Returns
+        -------
+        probabilities : ndarray of float, shape (n_samples, n_classes)
+            The probabilities nearest to the regressed one-hot labels: their Euclidean projection
+            onto the simplex (Duchi et al., 2008, ICML).
+        """
+        return project_on_simplex(self._scores(X))
+
+    def _scores(self, X: Any) -> NDArray[np.floating]:
         check_is_fitted(self)
         with np.errstate(over="ignore", invalid="ignore"):  # reported next
             scores = check_rows(self, X) @ self.coef_.T + self.intercept_
         check_result(self, scores)
-        return scores if len(self.classes_) > 2 else scores[:, 1] - scores[:, 0]
+        return scores
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict the class of target rows.
