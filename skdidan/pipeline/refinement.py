@@ -46,9 +46,9 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         z_i^\top C^{-1} \mu_k - \tfrac12 \mu_k^\top C^{-1} \mu_k \bigr) \Bigr)
 
     with the covariance :math:`\Sigma` of all :math:`z_i`. Each :math:`p_{ik}` counts as at least
-    0.001, so that a class which the classifier rules out can come back. The factor :math:`\kappa / \sqrt q`
-    tempers the evidence of the components, which are no independent measurements. No frequency of
-    the classes is assumed. New rows are predicted by the last formula.
+    0.001, so that a class which the classifier rules out can come back. The factor
+    :math:`\kappa / \sqrt q` tempers the evidence of the components, which are no independent
+    measurements. No class frequencies are assumed. New rows are predicted by the last formula.
 
     Parameters
     ----------
