@@ -373,3 +373,16 @@ class TestSelection:
         train, held_out = selection.split_source(speakers, speakers, speakers, 0)
         assert len(set(speakers[held_out])) == 2
         assert not set(speakers[held_out]) & set(speakers[train])
+
+
+def test_resampled_targets_have_the_shares_that_are_told(benchmark):
+    target_structure = benchmark("target_structure")
+    y = np.repeat(["anger", "fear", "joy"], [30, 40, 50])
+    seen = []
+    for kind, rows in target_structure.targets(y, shift=True):
+        assert len(np.unique(rows)) == len(rows)
+        emotions, counts = np.unique(y[rows], return_counts=True)
+        seen.append((kind, len(emotions)))
+        if kind == "one common":
+            assert counts.max() / counts.sum() == pytest.approx(0.7, abs=0.01)
+    assert seen == [("whole", 3), *[("one common", 3)] * 3, *[("one missing", 2)] * 3]
