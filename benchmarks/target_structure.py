@@ -59,7 +59,7 @@ METHODS = {
     "MCC": lambda seed: [MCCClassifier(random_state=seed)],
     "DIDAN": lambda seed: [DIDANClassifier(random_state=seed)],
 }
-SHALLOW = ("logistic regression", "CORAL", "JDAR")  # of which one seed says all
+SHALLOW = ("logistic regression", "CORAL", "JDAR")  # deterministic: one seed is enough
 
 
 def make(method, speakers, clusters, seed):

@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -15,8 +16,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skdidan import (
     AdaptationPipeline,
     CorpusScaler,
+    Functionals,
     RefinedClassifier,
     SourceOnlyClassifier,
+    WindowedClassifier,
     make_adaptation_pipeline,
 )
 
@@ -142,8 +145,51 @@ def test_spectrograms_are_clustered_by_the_features_of_the_network(spectrogram_d
     refined = RefinedClassifier(network, n_components=3).fit(X_src, y_src, X_tgt)
     assert refined.means_.shape == (2, 3)
     assert refined.predict_proba(X_tgt).shape == (16, 2)
-    with pytest.raises(TypeError, match=r"DummyClassifier, has no embed. Pass rows of features"):
+    with pytest.raises(TypeError, match=r"DummyClassifier has no embed. Pass rows of features"):
         RefinedClassifier(DummyClassifier()).fit(X_src, y_src, X_tgt)
+
+
+def test_predictions_of_the_estimator_are_not_overwritten():
+    class Stored(Thresholds):
+        def predict_proba(self, X):
+            if not hasattr(self, "stored_"):
+                self.stored_ = super().predict_proba(X)
+                self.stored_.setflags(write=False)
+            return self.stored_
+
+    X, y = blobs()
+    refined = RefinedClassifier(Stored(0.8)).fit(X, y, X)
+    np.testing.assert_array_equal(refined.predict_proba(X), refined.predict_proba(X))
+
+
+def test_a_pipeline_inside_gets_the_corpora_of_the_target_and_shows_the_features_of_its_network():
+    X, y = blobs()
+    stacked, domain = np.concatenate([X, X + 5]), np.repeat([0, -1, -2], [120, 60, 60])
+    inner = AdaptationPipeline([("s", CorpusScaler()), ("c", LogisticRegression())])
+    refined = RefinedClassifier(inner).fit(stacked, np.tile(y, 2), sample_domain=domain)
+    assert refined.predict(stacked, sample_domain=domain).shape == (240,)
+    assert not hasattr(refined, "embed")
+    network = SourceOnlyClassifier(max_epochs=1, use_target=True, random_state=0)
+    inner = make_adaptation_pipeline(CorpusScaler(), network)
+    refined = RefinedClassifier(inner).fit(X, y, X)
+    expected = network.fit(*_scaled(X, y)).embed(_scaled(X, y)[0])
+    np.testing.assert_allclose(refined.embed(X), expected, atol=1e-5)
+    with pytest.raises(TypeError, match="does not hand the target on to"):
+        RefinedClassifier(make_pipeline(CorpusScaler(), LogisticRegression())).fit(X, y, X)
+
+
+def _scaled(X, y):
+    Z = StandardScaler().fit_transform(X)
+    return Z, y, Z
+
+
+def test_windows_of_recordings_can_be_refined():
+    rng = np.random.default_rng(0)
+    waveforms = [rng.normal(scale=0.1, size=8000) for _ in range(8)]
+    pipeline = make_adaptation_pipeline(Functionals(), CorpusScaler(), RefinedClassifier())
+    windowed = WindowedClassifier(pipeline, window=0.3, hop=0.1)
+    windowed.fit(waveforms[:6], ["anger", "joy"] * 3, waveforms)
+    assert windowed.predict(waveforms).shape == (8,)
 
 
 @pytest.mark.parametrize("estimator", [SVC(), CorpusScaler()])

@@ -29,6 +29,8 @@ def cluster(points, number):
 
 def reference(X_src, y_src, X_tgt, n_clusters, shrinkage):
     """Compute the four steps with all matrices written out."""
+    mean, deviation = X_tgt.mean(axis=0), X_tgt.std(axis=0)
+    X_src, X_tgt = ((X - X.mean(axis=0)) / X.std(axis=0) for X in (X_src, X_tgt))
     P = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000).fit(X_src, y_src)
     P = P.predict_proba(X_tgt)
     unexplained = X_tgt - P @ (P.T @ X_tgt / P.sum(axis=0)[:, np.newaxis])
@@ -54,8 +56,8 @@ def reference(X_src, y_src, X_tgt, n_clusters, shrinkage):
             rows = labels == speaker
             offset = unexplained[rows].sum(axis=0) / (rows.sum() + shrinkage)
             moved[rows] -= offset / len(n_clusters)
-    mean = moved.mean(axis=0)
-    return mean + (moved - mean) * X_tgt.std(axis=0) / moved.std(axis=0)
+    moved = (moved - moved.mean(axis=0)) / moved.std(axis=0) + moved.mean(axis=0)
+    return mean + moved * deviation
 
 
 def test_the_four_steps_are_those_of_the_documentation():
@@ -93,6 +95,19 @@ def test_new_recordings_of_the_same_speakers_lose_the_same_offsets():
     assert share(scaler.transform(new[0]), new[1]) < 0.1 < share(*new)
 
 
+def test_offset_and_scale_of_a_domain_change_nothing_else():
+    X_src, y_src, _ = recordings(6, 150)
+    X_tgt, _, _ = recordings(4, 90, seed=1)
+    expected = SpeakerScaler().fit(X_src, y_src, X_tgt).transform(X_tgt)
+    scale, offset = np.logspace(-120, 120, 8, base=2), np.arange(8.0)
+    scaler = SpeakerScaler().fit(X_src * scale + scale, y_src, X_tgt * scale - offset * scale)
+    moved = scaler.transform(X_tgt * scale - offset * scale)
+    np.testing.assert_allclose(moved / scale + offset, expected, atol=1e-8)
+    for power in (1e200, 1e-200):
+        scaler = SpeakerScaler().fit(X_src * power, y_src, X_tgt * power)
+        np.testing.assert_allclose(scaler.transform(X_tgt * power) / power, expected, atol=1e-8)
+
+
 def test_more_clusters_than_rows_and_constant_features():
     X_src, y_src, _ = recordings(2, 12)
     X_tgt = np.column_stack([np.arange(4.0), np.ones((4, 7))])
@@ -101,6 +116,15 @@ def test_more_clusters_than_rows_and_constant_features():
     assert np.isfinite(Z).all()
     one = SpeakerScaler().fit(X_src, y_src, X_tgt[:1])
     np.testing.assert_array_equal(one.transform(X_tgt), X_tgt)
+
+
+def test_an_emotion_that_no_target_row_can_have_and_offsets_that_are_all_of_a_feature():
+    X_src, y_src, _ = recordings(6, 150)
+    X_tgt, _, _ = recordings(4, 90, seed=1)
+    X_src[y_src == "anger"] += 1e5
+    assert np.isfinite(SpeakerScaler().fit(X_src, y_src, X_tgt).transform(X_tgt)).all()
+    each_its_own = SpeakerScaler((90,), shrinkage=0.0).fit(X_src, y_src, X_tgt)
+    assert np.abs(each_its_own.transform(X_tgt + 1)).max() < 100
 
 
 def test_without_a_target_all_rows_stay():
@@ -113,8 +137,9 @@ def test_without_a_target_all_rows_stay():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"n_speakers": 4}, "n_speakers must be a sequence of numbers of clusters; got 4"),
-        ({"n_speakers": ()}, "n_speakers must be a sequence"),
+        ({"n_speakers": 4}, "n_speakers must be a list or tuple of whole numbers; got 4"),
+        ({"n_speakers": ()}, "n_speakers must hold at least one number"),
+        ({"n_speakers": None}, "n_speakers must be a list or tuple"),
         ({"n_speakers": (3, 0)}, "n_speakers must be"),
         ({"n_components": 0}, "n_components must be"),
         ({"shrinkage": -1.0}, "shrinkage must be"),

@@ -15,12 +15,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_sample_domain, source_path
 from skdidan.estimators import GroupedEstimator, check_rows, validate_domains
 from skdidan.parameters import check_count, check_not_negative, check_positive
-from skdidan.pipeline.steps import fit_last
+from skdidan.pipeline.steps import check_reach, fit_last, last_step, send_through
 
 __all__ = ["RefinedClassifier"]
 
@@ -35,8 +36,8 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
     Emotions form clusters in a corpus even where a classifier trained on another corpus misplaces
     their borders. Each class is a Gaussian in the first :math:`q` principal components :math:`z_i`
     of the standardised target rows. All classes share one covariance. The probabilities
-    :math:`p_{ik}` that the classifier predicts are the prior of row :math:`i`, so that the clusters
-    cannot swap their classes. From :math:`r = p`, expectation maximisation repeats
+    :math:`p_{ik}` that the classifier predicts are the prior of row :math:`i`, which keeps the
+    clusters from swapping classes. From :math:`r = p`, expectation maximisation repeats
 
     .. math::
         \mu_k &= \frac{\sum_i r_{ik} z_i}{\sum_i r_{ik}}, \qquad
@@ -45,20 +46,22 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         r_{ik} &\propto p_{ik}^{\alpha} \exp\Bigl( \frac{\kappa}{\sqrt q} \bigl(
         z_i^\top C^{-1} \mu_k - \tfrac12 \mu_k^\top C^{-1} \mu_k \bigr) \Bigr)
 
-    with the covariance :math:`\Sigma` of all :math:`z_i`. Each :math:`p_{ik}` counts as at least
-    0.001, so that a class which the classifier rules out can come back. The factor
-    :math:`\kappa / \sqrt q` tempers the evidence of the components, which are no independent
-    measurements. No class frequencies are assumed. New rows are predicted by the last formula.
+    with the covariance :math:`\Sigma` of all :math:`z_i`. In the last formula each :math:`p_{ik}`
+    counts as at least 0.001, so that a class which the classifier rules out can come back. The
+    factor :math:`\kappa / \sqrt q` tempers the evidence of the components, which are not
+    independent. No class frequencies are assumed. New rows are predicted by the last formula.
 
     Parameters
     ----------
     estimator : classifier, default=None
         A classifier with ``predict_proba``, fitted to both domains if its ``fit`` takes ``X_tgt``,
-        else to the source. None takes ``LogisticRegression(C=0.01, class_weight="balanced")``.
+        else to the source. None takes
+        ``LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)``.
     n_components : int > 0, default=20
-        Number :math:`q` of principal components.
+        Number :math:`q` of principal components; at most the number of target rows or features.
     sharpness : float >= 0, default=4.0
-        Weight :math:`\kappa` of the clusters; 0 keeps the predictions as they are.
+        Weight :math:`\kappa` of the clusters. 0 keeps the predicted probabilities, but for the
+        minimum of 0.001, if `anchor` is 1.
     anchor : float >= 0, default=1.0
         Weight :math:`\alpha` of the predictions of the classifier.
     ridge : float > 0, default=0.1
@@ -86,7 +89,8 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
     Notes
     -----
-    Clusters follow speakers as much as emotions. Put a `SpeakerScaler` before this classifier.
+    Clusters follow speakers as much as emotions. Put a `SpeakerScaler` before this classifier, not
+    into `estimator`: the rows are clustered as they are given.
 
     Rows of a spectrogram are clustered by ``estimator_.embed``, the features of a network.
 
@@ -97,8 +101,8 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
     Examples
     --------
-    The target is shifted, so that the classifier misses many rows of "anger". Their cluster does
-    not.
+    The target is shifted, so that the classifier misses many rows of "anger". Refinement moves the
+    border into the gap.
 
     >>> import numpy as np
     >>> from skdidan import RefinedClassifier
@@ -150,14 +154,19 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         estimator = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
         if self.estimator is not None:
             estimator = self.estimator
+        if domains.X_tgt is not None:
+            check_reach([("estimator", estimator)])
         self.estimator_ = fit_last("estimator", estimator, domains)
         self.classes_ = self.estimator_.classes_
         self.means_: Any = None
         self.covariance_: Any = None
         self.n_iter_ = 0
-        rows = None if domains.X_tgt is None else self._rows(domains.X_tgt)
-        if rows is not None and np.ptp(rows, axis=0).any():
-            self._cluster(rows, self._predict_unrefined(domains.X_tgt))
+        if domains.X_tgt is None:
+            return
+        numbers = domains.corpora[domains.n_source :]
+        rows = self._rows(domains.X_tgt, numbers)
+        if np.ptp(rows, axis=0).any():
+            self._cluster(rows, self._predict_unrefined(domains.X_tgt, numbers))
 
     def _cluster(self, rows: NDArray[np.float64], prior: NDArray[np.float64]) -> None:
         axes = StandardScaler(), PCA(min(self.n_components, *rows.shape), svd_solver="full")
@@ -194,7 +203,8 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
             is_target = check_sample_domain(X, sample_domain) < 0
         probabilities = self._predict_unrefined(X, sample_domain)
         if self.means_ is not None and is_target.any():
-            Z = self._axes.transform(self._rows(X[is_target]))
+            numbers = None if sample_domain is None else np.asarray(sample_domain)[is_target]
+            Z = self._axes.transform(self._rows(X[is_target], numbers))
             probabilities[is_target] = self._posterior(Z, probabilities[is_target])
         return probabilities
 
@@ -214,20 +224,39 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         probabilities = self.predict_proba(X, sample_domain=sample_domain)
         return self.classes_[probabilities.argmax(axis=1)]
 
+    @available_if(lambda refined: hasattr(last_step(refined.estimator_), "embed"))
+    def embed(self, X: Any) -> NDArray[np.floating]:
+        """Return the features of the network at the end of `estimator_`, if it is one.
+
+        Parameters
+        ----------
+        X : array-like or Target, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
+            Rows of the target.
+
+        Returns
+        -------
+        features : ndarray of float32, shape (n_samples, n_features_out)
+            The inputs of the output layer.
+        """
+        last, Z = send_through(self.estimator_, check_rows(self, X, **_CHECKS))
+        return last.embed(Z)
+
     def _predict_unrefined(self, X: Any, sample_domain: Any = None) -> NDArray[np.float64]:
         predict = self.estimator_.predict_proba
-        return np.asarray(predict(X, **source_path(predict, sample_domain)), dtype=np.float64)
+        # A copy, because the refined rows are written into it.
+        return np.array(predict(X, **source_path(predict, sample_domain)), dtype=np.float64)
 
-    def _rows(self, X: NDArray[Any]) -> NDArray[np.float64]:
+    def _rows(self, X: NDArray[Any], sample_domain: Any = None) -> NDArray[np.float64]:
         """Return the rows to cluster: features, or those that a network makes of spectrograms."""
         if X.ndim == 2:
             return X.astype(np.float64)
-        if not hasattr(self.estimator_, "embed"):
+        last, Z = send_through(self.estimator_, X, sample_domain)
+        if not hasattr(last, "embed"):
             raise TypeError(
-                f"X of shape {X.shape} is clustered by the features of a network, and estimator, a "
-                f"{type(self.estimator_).__name__}, has no embed. Pass rows of features."
+                f"X of shape {X.shape} is clustered by the features of a network, and "
+                f"{type(last).__name__} has no embed. Pass rows of features."
             )
-        return self.estimator_.embed(X).astype(np.float64)
+        return last.embed(Z).astype(np.float64)
 
     def _posterior(self, Z: NDArray[Any], prior: NDArray[Any]) -> NDArray[np.float64]:
         directions = scipy.linalg.solve(self.covariance_, self.means_.T, assume_a="pos")

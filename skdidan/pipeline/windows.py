@@ -22,6 +22,7 @@ from skdidan.domains import Domains, check_sample_domain, open_target, source_pa
 from skdidan.estimators import GroupedEstimator
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipeline.pipelines import AdaptationPipeline
+from skdidan.pipeline.refinement import RefinedClassifier
 from skdidan.pipeline.steps import (
     check_reach,
     fit_last,
@@ -332,10 +333,11 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
 
 def _takes_groups(estimator: Any) -> bool:
-    """Tell whether the classifier at the end of pipelines takes groups."""
-    while isinstance(estimator, AdaptationPipeline):
-        estimator = estimator[-1]
-    return has_fit_parameter(estimator, "groups")
+    """Tell whether the classifier at the end of pipelines and refinements takes groups."""
+    while isinstance(estimator, AdaptationPipeline | RefinedClassifier):
+        is_refined = isinstance(estimator, RefinedClassifier)
+        estimator = estimator.estimator if is_refined else estimator[-1]
+    return estimator is not None and has_fit_parameter(estimator, "groups")
 
 
 def _embeddings(last: Any, Z: Any) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Removal of the offsets of speakers who are not known."""
+"""Subtract the offsets of unknown speakers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import pdist
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -18,37 +19,43 @@ from sklearn.utils import Tags, check_random_state
 
 from skdidan.domains import Domains
 from skdidan.estimators import DomainTransformer
-from skdidan.parameters import check_count, check_not_negative
+from skdidan.parameters import check_count, check_counts, check_not_negative
 from skdidan.shallow.eigenproblems import thin_svd
+from skdidan.shallow.scaling import CorpusScaler
 
 __all__ = ["SpeakerScaler"]
 
-# Of the source only the directions in which its speakers differ matter, not their number.
+# Only the directions in which the speakers of the source differ matter, not their number.
 _SOURCE_COMPONENTS, _SOURCE_CLUSTERS = 20, 8
 _TREE_ROWS = 5000  # most rows of which all pairs are compared, about 100 MB
+_LEAST_DEVIATION = 0.1  # of a standardised feature without offsets
 _SHRINKAGE = 0.3  # of the covariance within speakers towards a multiple of the identity
 
 
 class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
     r"""Subtract the offsets of the target's speakers, who are estimated by clustering.
 
-    A speaker's voice shifts all of his or her recordings, often by more than an emotion does.
+    A speaker's voice shifts all of their recordings, often by more than an emotion does.
     Standardising each speaker removes the shift, but needs the speakers. Clusters of rows are not
     enough: they mix speakers with emotions, whose differences would then be removed, too. This
     transformer keeps them apart in four steps.
 
-    1. A logistic regression on the source predicts probabilities :math:`p_{ik}` of the emotions of
-       the target rows :math:`x_i`. What they do not explain is
+    1. Each domain is standardised by itself. ``LogisticRegression(C=0.01,
+       class_weight="balanced")``, fitted to the source, predicts probabilities :math:`p_{ik}` of
+       the emotions of the target rows :math:`x_i`. The unexplained part is
        :math:`e_i = x_i - \sum_k p_{ik} \mu_k`, with the means
        :math:`\mu_k = \sum_i p_{ik} x_i / \sum_i p_{ik}`.
-    2. Directions in which one speaker varies are made short, as in within-class covariance
-       normalisation [1]_. Their covariance comes from clusters of the source, whose emotions are
-       known.
+    2. Directions in which one speaker varies are scaled down, as in within-class covariance
+       normalisation [1]_: :math:`e_i` is multiplied by
+       :math:`(0.7\, C + 0.3 \operatorname{tr}(C) / d \, I)^{-1/2}`. The covariance :math:`C` of
+       :math:`d` features is that within 8 clusters of the source, found in 20 principal components
+       after its emotions were removed by their means.
     3. The first `n_components` principal components of the result, scaled to length one, are
        clustered by Ward's method. Its tree is cut at each number of clusters. Rows belong to the
        nearest centre.
     4. The offset of a cluster :math:`S` is :math:`\sum_{i \in S} e_i / (|S| + s)`. The mean offset
-       over the clusterings is subtracted. Then each feature gets back its variance.
+       over the clusterings is subtracted. Then each feature gets back the variance of the target in
+       `fit`, about its new mean.
 
     Rows of the source stay as they are.
 
@@ -59,14 +66,16 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
     n_components : int > 0, default=50
         Number of principal components in which rows are clustered.
     shrinkage : float >= 0, default=20.0
-        The number :math:`s` of rows without offset that is added to each cluster.
+        Number :math:`s` of rows of zero offset that are added to each cluster. Larger values remove
+        less.
     random_state : int, RandomState or None, default=None
-        Seed of the rows that form the tree if a domain has more than 5000.
+        Seed of the choice of 5000 rows for the tree, in larger domains.
 
     Attributes
     ----------
     speakers_ : ndarray of int, shape (n_target, n_clusterings)
-        Cluster of each target row in each clustering. Empty with fewer than two.
+        Cluster of each target row in each clustering. Empty without at least
+        two target rows, which then stay as they are.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -78,8 +87,8 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
 
     Notes
     -----
-    Put a `CorpusScaler` before it: the logistic regression compares rows of both domains. The
-    combination of the four steps is this package's own.
+    The result has the scale of `X`; a `CorpusScaler` before or after it makes no other difference.
+    The combination of the four steps is this package's own.
 
     References
     ----------
@@ -118,12 +127,8 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
         self.random_state = random_state
 
     def _check_parameters(self) -> None:
-        if isinstance(self.n_speakers, int | str) or not len(self.n_speakers):
-            raise ValueError(
-                f"n_speakers must be a sequence of numbers of clusters; got {self.n_speakers!r}."
-            )
-        for number in self.n_speakers:
-            check_count("n_speakers", number)
+        if not check_counts("n_speakers", self.n_speakers):
+            raise ValueError("n_speakers must hold at least one number of clusters; got none.")
         check_count("n_components", self.n_components)
         check_not_negative("shrinkage", self.shrinkage)
 
@@ -131,17 +136,19 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
         if domains.n_target < 2:
             self.speakers_ = np.empty((0, 0), dtype=int)
             return
-        X_src, X_tgt = (np.asarray(X, dtype=np.float64) for X in (domains.X_src, domains.X_tgt))
+        self._scaler = CorpusScaler().set_output(transform="default")
+        X_src = self._scaler.fit_transform(domains.X_src.astype(float), X_tgt=domains.X_tgt)
+        X_tgt = self._scaler.transform(domains.X_tgt.astype(float))
         random_state = check_random_state(self.random_state)
         self._classifier = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
         self._classifier.fit(X_src, domains.y_src)
         probabilities = self._classifier.predict_proba(X_tgt)
         self._emotion_means = _class_means(X_tgt, probabilities)
         unexplained = X_tgt - probabilities @ self._emotion_means
-        self._axes, self._losses = _within_speakers(X_src, domains.y_src, random_state)
+        self._axes, self._reductions = _within_speakers(X_src, domains.y_src, random_state)
         axes = PCA(min(self.n_components, *X_tgt.shape), svd_solver="full"), Normalizer()
         self._projection = make_pipeline(*axes).set_output(transform="default")
-        points = self._projection.fit_transform(self._shorten(unexplained))
+        points = self._projection.fit_transform(self._whiten(unexplained))
         self._clusterings, columns = [], []
         for centres in _ward_centres(points, self.n_speakers, random_state):
             nearest = pairwise_distances_argmin(points, centres)
@@ -152,30 +159,34 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
             columns.append(nearest)
         self.speakers_ = np.column_stack(columns)
         moved = self._subtract_offsets(X_tgt)
-        self._mean, before, after = moved.mean(axis=0), X_tgt.std(axis=0), moved.std(axis=0)
-        self._stretch = np.divide(before, after, out=np.ones_like(after), where=after > 0)
+        self._mean, after = moved.mean(axis=0), moved.std(axis=0)
+        # A feature that is nearly constant, before or after, has no variance to get back.
+        before = np.where(after > _LEAST_DEVIATION, X_tgt.std(axis=0), after)
+        self._stretch = np.divide(before, after, out=np.ones_like(after), where=before > 0)
 
     def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
         if not self.speakers_.size or is_source.all():
             return X
         Z = X.copy()
-        moved = self._subtract_offsets(X[~is_source])
-        Z[~is_source] = self._mean + (moved - self._mean) * self._stretch
+        moved = self._subtract_offsets(self._scaler.transform(X[~is_source]))
+        statistics = self._scaler.scalers_[-1, None]
+        moved = self._mean + (moved - self._mean) * self._stretch
+        Z[~is_source] = moved * statistics.scale_ + statistics.mean_
         return Z
 
     def _subtract_offsets(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Subtract from target rows the mean offset of their clusters over all clusterings."""
         unexplained = X - self._classifier.predict_proba(X) @ self._emotion_means
-        points = self._projection.transform(self._shorten(unexplained))
+        points = self._projection.transform(self._whiten(unexplained))
         offsets = [
             offsets[pairwise_distances_argmin(points, centres)]
             for centres, offsets in self._clusterings
         ]
         return X - np.mean(offsets, axis=0)
 
-    def _shorten(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Make directions short in which single speakers vary."""
-        return rows - (rows @ self._axes * self._losses) @ self._axes.T
+    def _whiten(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Scale down directions in which single speakers vary."""
+        return rows - (rows @ self._axes * self._reductions) @ self._axes.T
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -184,7 +195,8 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
 
 
 def _class_means(X: NDArray[Any], probabilities: NDArray[Any]) -> NDArray[np.float64]:
-    return (probabilities / probabilities.sum(axis=0)).T @ X
+    """Return weighted means; 0 for a class without weight."""
+    return (probabilities / np.maximum(probabilities.sum(axis=0), np.finfo(float).tiny)).T @ X
 
 
 def _within_speakers(
@@ -215,7 +227,7 @@ def _ward_centres(
     """Yield the centres of each number of clusters, all cut from one tree."""
     if len(points) > _TREE_ROWS:
         points = points[random_state.choice(len(points), _TREE_ROWS, replace=False)]
-    tree = linkage(points, "ward")
+    tree = linkage(pdist(points), "ward")
     for number in numbers:
         labels = fcluster(tree, number, "maxclust")
         yield _class_means(points, (labels[:, np.newaxis] == np.unique(labels)).astype(np.float64))
