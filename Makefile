@@ -12,10 +12,10 @@ demo: $(INSTALLED)
 	$(RUN) examples/compare_transfer_baselines.py --jobs 2
 
 test: lint types
-	$(RUN) -m pytest -n 2 -m "not slow"
+	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: lint types
-	$(RUN) -m pytest -n 2
+	$(RUN) -m pytest -n 2 --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
