@@ -137,7 +137,7 @@ def make_classifier(name):
 
 @pytest.mark.parametrize("name", sorted(CLASSIFIERS))
 class TestClassifiers:
-    """What every classifier of the table promises, whatever its penalty."""
+    """Promises of every classifier of the table, whatever its penalty."""
 
     def test_learns_and_answers_in_the_callers_labels(self, name, domains):
         X_src, y_src, X_tgt, y_tgt = domains
@@ -182,7 +182,7 @@ class TestClassifiers:
 
 @pytest.mark.parametrize("name", sorted(set(CLASSIFIERS) - set(OTHERS)))
 class TestMethodsOfClassifiers:
-    """What the methods promise, for every classifier with code of its own."""
+    """Promises of the methods, for every classifier with code of its own."""
 
     def test_target_labels_of_stacked_data_change_nothing(self, name, domains):
         X_src, y_src, X_tgt, _ = domains

@@ -198,12 +198,13 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         """
         check_is_fitted(self)
         X = check_rows(self, X, **_CHECKS)
-        is_target = np.ones(len(X), dtype=bool)
+        numbers, is_target = None, np.ones(len(X), dtype=bool)
         if sample_domain is not None:
-            is_target = check_sample_domain(X, sample_domain) < 0
-        probabilities = self._predict_unrefined(X, sample_domain)
+            numbers = check_sample_domain(X, sample_domain)
+            is_target = numbers < 0
+        probabilities = self._predict_unrefined(X, numbers)
         if self.means_ is not None and is_target.any():
-            numbers = None if sample_domain is None else np.asarray(sample_domain)[is_target]
+            numbers = None if numbers is None else numbers[is_target]
             Z = self._axes.transform(self._rows(X[is_target], numbers))
             probabilities[is_target] = self._posterior(Z, probabilities[is_target])
         return probabilities

@@ -194,6 +194,11 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
         return tags
 
 
+def _memberships(labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the one-hot labels, a column for each label that occurs."""
+    return (labels[:, np.newaxis] == np.unique(labels)).astype(np.float64)
+
+
 def _class_means(X: NDArray[Any], probabilities: NDArray[Any]) -> NDArray[np.float64]:
     """Return weighted means; 0 for a class without weight."""
     return (probabilities / np.maximum(probabilities.sum(axis=0), np.finfo(float).tiny)).T @ X
@@ -207,13 +212,12 @@ def _within_speakers(
     The whitening is up to a factor the inverse root of the shrunk covariance within clusters, which
     stand for the speakers. No matrix of all pairs of features is formed.
     """
-    is_class = (y == np.unique(y)[:, np.newaxis]).T.astype(np.float64)
+    is_class = _memberships(y)
     unexplained = X - is_class @ _class_means(X, is_class)
     components = PCA(min(_SOURCE_COMPONENTS, *X.shape), svd_solver="full")
     points = components.set_output(transform="default").fit_transform(unexplained)
     [centres] = _ward_centres(points, [_SOURCE_CLUSTERS], random_state)
-    nearest = pairwise_distances_argmin(points, centres)
-    is_speaker = (nearest == np.unique(nearest)[:, np.newaxis]).T.astype(np.float64)
+    is_speaker = _memberships(pairwise_distances_argmin(points, centres))
     _, lengths, axes = thin_svd(X - is_speaker @ _class_means(X, is_speaker))
     variances = lengths**2 / len(X)
     floor = _SHRINKAGE * variances.sum() / X.shape[1]
@@ -229,5 +233,4 @@ def _ward_centres(
         points = points[random_state.choice(len(points), _TREE_ROWS, replace=False)]
     tree = linkage(pdist(points), "ward")
     for number in numbers:
-        labels = fcluster(tree, number, "maxclust")
-        yield _class_means(points, (labels[:, np.newaxis] == np.unique(labels)).astype(np.float64))
+        yield _class_means(points, _memberships(fcluster(tree, number, "maxclust")))
