@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 import re
@@ -59,34 +58,53 @@ def read_csv(path: Path, where: str, delimiter: str | None, encoding: str) -> Co
         raise ValueError(
             f"delimiter must be a single character, none of {_NO_DELIMITERS!r}; got {delimiter!r}."
         )
-    # The reader recognises quotes after a blank only if it skips blanks.
-    skip, content = delimiter != " ", io.StringIO(text, newline="")
-    lines = csv.reader(content, delimiter=delimiter, skipinitialspace=skip, strict=True)
-    names: list[str] = []
-    rows: list[list[str]] = []
-    try:
-        for line in lines:
-            cells = [cell.strip() for cell in line]
-            if not any(cells) or (sep and lines.line_num == 1):
-                continue
-            if not names:
-                names = cells
-            elif any(cells[len(names) :]):
-                where_in = f"in line {lines.line_num}, saw {len(cells)}"
-                raise csv.Error(f"Expected {len(names)} fields {where_in}")
-            else:  # a script may write one more delimiter after each row
-                rows.append(cells + [""] * (len(names) - len(cells)))
-    except csv.Error as error:
+    rows = [row for row in _split_rows(text, delimiter, where)[bool(sep) :] if any(row)]
+    names = rows.pop(0) if rows else []
+    # A script may write one more delimiter after each row.
+    if long := next((row for row in rows if any(row[len(names) :])), None):
         raise ValueError(
-            f"{where} is not a valid CSV file: {error}. Quote cells that contain the delimiter "
-            f"{delimiter!r}."
-        ) from error
+            f"{where} is not a valid CSV file: expected {len(names)} cells, got {long}. Quote "
+            f"cells that contain the delimiter {delimiter!r}."
+        )
     if len(names) == 1:
         raise ValueError(
             f"{where} has a single column, {names[0]!r}: {delimiter!r} is not its delimiter. Pass "
             "delimiter=..."
         )
-    return [(name, [row[n] for row in rows]) for n, name in enumerate(names) if name]
+    return [
+        (name, [row[n] if n < len(row) else "" for row in rows])
+        for n, name in enumerate(names)
+        if name
+    ]
+
+
+def _split_rows(text: str, delimiter: str, where: str) -> list[list[str]]:
+    """Return the stripped cells of each row."""
+    import pandas as pd
+
+    width = 1 + max((line.count(delimiter) for line in text.splitlines()), default=0)
+    try:
+        table = pd.read_csv(
+            io.StringIO(text, newline=""),
+            sep=delimiter,
+            # With a header, pandas would rename repeated columns, and shift or cut longer rows.
+            header=None,
+            names=range(width),
+            index_col=False,
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=False,
+            # Quotes after a blank are recognised only if blanks are skipped.
+            skipinitialspace=delimiter != " ",
+            engine="python",  # the engine in C reads '"a"b' as 'ab'
+        )
+    except pd.errors.ParserError as error:
+        raise ValueError(
+            f"{where} is not a valid CSV file: {error}. Close each quote, and double those within "
+            "a cell."
+        ) from error
+    # Cells behind the end of a row are NaN.
+    return [[cell.strip() for cell in row if isinstance(cell, str)] for row in table.to_numpy()]
 
 
 def _read_text(path: Path, where: str, encoding: str) -> str:
