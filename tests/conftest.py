@@ -13,6 +13,16 @@ from skdidan import make_speech_corpora
 from skdidan.corpora.known import load_corpus
 
 
+def pytest_configure(config):
+    """Give each worker its own cache of compiled functions, before librosa is imported.
+
+    Two processes that compile a function for different types at once store them under one name:
+    the next call crashes (numba.core.caching.IndexDataCacheFile.save, numba 0.68).
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    os.environ["NUMBA_CACHE_DIR"] = str(config.rootpath / ".numba_cache" / worker)
+
+
 @pytest.fixture
 def domains():
     """Three emotions as three blobs in six dimensions; the target is shifted and larger."""
