@@ -216,12 +216,35 @@ def test_long_recordings_do_not_stand_in_memory_together(folder, monkeypatch, n_
     assert all(n <= k + (n_jobs or 1) for k, (n, _) in enumerate(held))
 
 
+@pytest.mark.parametrize("layer", [0, -1, "mean"])
+def test_whisper_takes_the_positions_of_the_recording(whisper, layer):
+    """The reference is a Whisper that was made for recordings of this length."""
+    weights = transformers.AutoModel.from_pretrained(whisper).state_dict()
+    extractor = transformers.WhisperFeatureExtractor.from_pretrained(whisper)
+    clips = [noise(0.5), noise(1.0, seed=1), noise(0.305, seed=2), noise(0.5, seed=3)]
+    for clip, result in zip(clips, Embeddings(whisper, layer).transform(clips), strict=True):
+        n_positions = int(np.ceil(len(clip) / 320))
+        config = transformers.AutoConfig.from_pretrained(whisper, max_source_positions=n_positions)
+        short = transformers.WhisperModel(config).eval()
+        name = "encoder.embed_positions.weight"
+        short.load_state_dict(weights | {name: weights[name][:n_positions]})
+        padded = np.pad(clip, (0, 320 * n_positions - len(clip)))
+        inputs = extractor(padded, padding=False, sampling_rate=RATE, return_tensors="pt")
+        with torch.no_grad():
+            output = short.get_encoder()(inputs["input_features"], output_hidden_states=True)
+        states = torch.cat(output.hidden_states).numpy()
+        frames = states.mean(axis=0) if layer == "mean" else states[layer]
+        np.testing.assert_allclose(result, frames.mean(axis=0), atol=1e-5)
+
+
 @pytest.mark.parametrize("layer", [0, 1, -1, "mean"])
-def test_whisper_pools_the_frames_of_the_recording(whisper, layer):
+def test_padded_whisper_pools_the_frames_of_the_recording(whisper, layer):
     model = transformers.AutoModel.from_pretrained(whisper).eval()
     extractor = transformers.WhisperFeatureExtractor.from_pretrained(whisper)
     clips = [noise(0.5), noise(1.0, seed=1), noise(0.305, seed=2)]
-    for clip, result in zip(clips, Embeddings(whisper, layer).transform(clips), strict=True):
+    for clip, result in zip(
+        clips, Embeddings(whisper, layer, pad=True).transform(clips), strict=True
+    ):
         features = extractor(clip, sampling_rate=RATE, return_tensors="pt")["input_features"]
         with torch.no_grad():
             output = model.get_encoder()(features, output_hidden_states=True)

@@ -72,7 +72,7 @@ class Embeddings(AudioTransformer):
     not depend on the other recordings, up to rounding: a batch holds windows of different lengths
     only if the model masks the padding, as do wav2vec2, HuBERT, WavLM and UniSpeech with
     layer-normalised convolutions (most large ones) whose feature extractor has
-    ``return_attention_mask``, and Whisper, which pads everything to 30 s.
+    ``return_attention_mask``.
 
     ``transform`` returns float32 of shape (n, n_features), where ``n_features`` is the hidden size
     of the model, or twice that with ``pooling="mean_std"``.
@@ -89,6 +89,10 @@ class Embeddings(AudioTransformer):
         ``"mean"`` averages all layers, including 0. Middle layers often tell more about emotion.
     pooling : {"mean", "std", "max", "mean_std"}, default="mean"
         Statistic of each hidden unit over the frames; ``"mean_std"`` is both, means first.
+    pad : bool, default=False
+        Pad each window for a Whisper to 30 s, as in its training. By default a Whisper takes only
+        as many positions as a window has frames, which is many times faster on short clips. Other
+        models ignore this parameter.
     max_duration : float >= 0.2 [s], default=30.0
         Longer recordings are cut into equal windows, to bound the memory. The frames of all windows
         are pooled together. Windows for Whisper are never longer than its own 30 s.
@@ -153,6 +157,7 @@ class Embeddings(AudioTransformer):
         layer: int | str = -1,
         *,
         pooling: str = "mean",
+        pad: bool = False,
         max_duration: float = 30.0,
         batch_size: int = 8,
         device: str = "auto",
@@ -168,6 +173,7 @@ class Embeddings(AudioTransformer):
         self.model = model
         self.layer = layer
         self.pooling = pooling
+        self.pad = pad
         self.max_duration = max_duration
         self.batch_size = batch_size
         self.device = device
@@ -216,7 +222,7 @@ class Embeddings(AudioTransformer):
 
     def _speech_model(self) -> SpeechModel:
         """Read the model without its weights, and check the parameters that depend on it."""
-        model = SpeechModel(self.model)
+        model = SpeechModel(self.model, self.pad)
         if self.sample_rate != model.sample_rate:
             raise ValueError(
                 f"sample_rate must be that of model={model.name!r}, {model.sample_rate} Hz; got "

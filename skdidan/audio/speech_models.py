@@ -27,9 +27,12 @@ _EXTRACTORS = {"Wav2Vec2FeatureExtractor", "WhisperFeatureExtractor"}
 
 
 class SpeechModel:
-    """Configuration and feature extractor of a pretrained speech model, without its weights."""
+    """Configuration and feature extractor of a pretrained speech model, without its weights.
 
-    def __init__(self, model: str | os.PathLike[str]) -> None:
+    With `pad`, a Whisper pads each window to its own 30 s; else it takes the first positions only.
+    """
+
+    def __init__(self, model: str | os.PathLike[str], pad: bool = False) -> None:
         self.name = os.path.expanduser(os.fspath(model))
         self.is_folder = Path(self.name).is_dir()
         transformers = _import_transformers()
@@ -54,6 +57,7 @@ class SpeechModel:
         self.n_layers: int = self.config.num_hidden_layers  # without layer 0
         self.hidden_size: int = self.config.hidden_size
         self.is_whisper = extractor == "WhisperFeatureExtractor"
+        self.pads = self.is_whisper and pad
         self.masks_padding = bool(
             self.config.model_type in _MASKING
             and self.extractor.return_attention_mask
@@ -103,6 +107,7 @@ class SpeechEncoder:
 
     def __init__(self, model: SpeechModel, network: Any, layer: int | str) -> None:
         self._model, self._network, self._layer = model, network, layer
+        self._positions: Any = network.embed_positions.weight if model.is_whisper else None
 
     def encode(
         self, windows: list[NDArray[np.float32]], batch_size: int
@@ -112,8 +117,7 @@ class SpeechEncoder:
         They have the shape (n_frames, hidden_size), without frames of padding, and do not depend on
         the other windows.
         """
-        # Whisper pads every window to 30 s.
-        mixed = self._model.is_whisper or self._model.masks_padding
+        mixed = self._model.pads or self._model.masks_padding
         for batch in _batches([len(window) for window in windows], batch_size, mixed):
             hidden = self._forward([windows[n] for n in batch])
             for n, frames in zip(batch, hidden, strict=True):
@@ -131,6 +135,8 @@ class SpeechEncoder:
             # WavLM of transformers passes two masks of different types to torch.
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
             inputs = {k: v.to(device) for k, v in self._inputs(windows).items()}
+            if self._positions is not None:
+                self._cut_positions(inputs["input_features"].shape[-1] // 2)
             outputs = self._network(**inputs, output_hidden_states=True)
             # In some versions of transformers, the last of hidden_states is taken before the final
             # normalisation.
@@ -147,8 +153,16 @@ class SpeechEncoder:
     def _inputs(self, windows: list[NDArray[np.float32]]) -> dict[str, torch.Tensor]:
         extractor = self._model.extractor
         if self._model.is_whisper:
-            rate = extractor.sampling_rate
-            return dict(extractor(windows, sampling_rate=rate, return_tensors="pt"))
+            padding = "max_length" if self._model.pads else "longest"
+            return dict(
+                extractor(
+                    windows,
+                    padding=padding,
+                    pad_to_multiple_of=2 * extractor.hop_length,
+                    sampling_rate=extractor.sampling_rate,
+                    return_tensors="pt",
+                )
+            )
         longest = max(len(window) for window in windows)
         padded = np.full((len(windows), longest), extractor.padding_value, dtype=np.float32)
         mask = np.zeros((len(windows), longest), dtype=np.int64)
@@ -156,6 +170,12 @@ class SpeechEncoder:
             row[: len(window)], valid[: len(window)] = window, 1
         inputs = {"input_values": torch.from_numpy(padded)}
         return inputs if mask.all() else inputs | {"attention_mask": torch.from_numpy(mask)}
+
+    def _cut_positions(self, n_positions: int) -> None:
+        """Let a Whisper take `n_positions` frames, with its first positional embeddings."""
+        positions = torch.nn.Embedding.from_pretrained(self._positions[:n_positions])
+        self._network.embed_positions = positions
+        self._network.config.max_source_positions = n_positions
 
     def _n_frames(self, n_samples: int, n_computed: int) -> int:
         """Count the frames of a window that are not padding."""
