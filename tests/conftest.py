@@ -20,7 +20,7 @@ def pytest_configure(config):
     the next call crashes (numba.core.caching.IndexDataCacheFile.save, numba 0.68).
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    os.environ["NUMBA_CACHE_DIR"] = str(config.rootpath / ".numba_cache" / worker)
+    os.environ["NUMBA_CACHE_DIR"] = str(config.rootpath / ".cache" / "numba" / worker)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def spectrogram_domains():
 
 
 def real_corpus(name):
-    """Return a corpus on this machine, or skip."""
+    """Return a corpus on this machine, or skip: licences do not allow to ship any."""
     folder = os.environ.get("SKDIDAN_CORPORA")
     if not folder:
         pytest.skip("SKDIDAN_CORPORA is not set: a folder with one sub-folder per corpus")

@@ -390,7 +390,10 @@ def test_damaged_files_are_refused(tmp_path):
     path = tmp_path / "table.csv"
     header = "file,emotion,speaker\n"
     for text, message in (
-        (f"{header}a.wav,happy, very,s1\n", r"3 cells, got \['a\.wav', .*\]\. Quote .* ','\.$"),
+        (
+            f"{header}a.wav,happy, very,s1\n",
+            r"expected 3 cells, got \['a\.wav', 'happy', 'very', 's1'\]\. Quote cells .* ','\.$",
+        ),
         (f'{header}a.wav,joy,"s1\nc.wav,sad,s2\n', "is not a valid CSV file: unexpected end"),
         (f'{header}a.wav,joy,"s1"x\n', "is not a valid CSV file: ',' expected after"),
         ("file,emotion,emotion\na.wav,joy,sad\n", r"several columns \['emotion'\]; keep one"),

@@ -240,6 +240,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
 
     def _converter(self) -> Callable[[NDArray[np.float32]], Any]:
         """Return the function from a waveform to its row."""
+        # Not abstract: a subclass may define `_stages` in its place, as `Embeddings` does.
         raise NotImplementedError(f"{type(self).__name__} must define _converter.")
 
     def _stages(

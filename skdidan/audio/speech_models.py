@@ -107,7 +107,8 @@ class SpeechEncoder:
 
     def __init__(self, model: SpeechModel, network: Any, layer: int | str) -> None:
         self._model, self._network, self._layer = model, network, layer
-        self._positions: Any = network.embed_positions.weight if model.is_whisper else None
+        cuts = model.is_whisper and not model.pads
+        self._positions: Any = network.embed_positions.weight if cuts else None
 
     def encode(
         self, windows: list[NDArray[np.float32]], batch_size: int

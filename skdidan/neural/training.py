@@ -102,7 +102,7 @@ class PenaltyTerm:
         parts: list[str] | None = getattr(self.penalty, "parts", None)
         if parts is None:
             return [self.penalty(*halves, **used)]
-        terms = self.penalty.terms(*halves, **used)  # type: ignore[operator] # as duck-typed
+        terms = self.penalty.terms(*halves, **used)  # type: ignore[operator] # goes with parts
         return [terms[part] for part in parts]
 
 

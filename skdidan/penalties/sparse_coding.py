@@ -143,14 +143,14 @@ def _admm(
     state = torch.zeros_like(correlation)  # sum of the codes and their scaled dual
     relative, n_changes = math.nan, 0
     for iteration in range(1, max_iter + 1):
-        scaled_dual = torch.clamp(state, -threshold, threshold)  # type: ignore[arg-type] # of both kinds
+        scaled_dual = torch.clamp(state, -threshold, threshold)  # type: ignore[arg-type] # float or Tensor
         near = torch.sub(state, scaled_dual, alpha=2)  # the codes minus the dual
         ridge = _solve_ridge(constant, matrix, source, gram, near)
         state = torch.lerp(state, ridge + scaled_dual, _RELAXATION)
         if iteration % _STEPS_PER_CHECK and iteration != max_iter:
             continue
         previous_codes = near + scaled_dual
-        scaled_dual = torch.clamp(state, -threshold, threshold)  # type: ignore[arg-type] # of both kinds
+        scaled_dual = torch.clamp(state, -threshold, threshold)  # type: ignore[arg-type] # float or Tensor
         codes = state - scaled_dual  # soft thresholding
         gap = _duality_gap(codes, correlation, source, gram, energy, tau)
         relative = float(gap.sum() / (0.5 * energy.sum()).clamp_min(tiny))
