@@ -176,14 +176,16 @@ class Domains:
             order=None,
         )
 
-    def stack(self) -> Any:
-        """Stack the rows of both domains, source first."""
-        return self.X_src if self.X_tgt is None else _concatenate(self.X_src, self.X_tgt)
-
-    def lengthen(self, values: Any) -> Any:
-        """Extend values of the source rows to the rows of `stack`, where target rows are unread."""
+    def stack(self) -> tuple[Any, Any, Any]:
+        """Stack both domains, source first: rows, labels and groups; those of target rows fill."""
         rows = np.arange(len(self.corpora))
-        return take_rows(values, np.where(rows < self.n_source, rows, 0))
+        filled = np.where(rows < self.n_source, rows, 0)
+        y, groups = (
+            None if values is None else take_rows(values, filled)
+            for values in (self.y_src, self.groups)
+        )
+        X = self.X_src if self.X_tgt is None else _concatenate(self.X_src, self.X_tgt)
+        return X, y, groups
 
     def unstack(self, stacked: Any) -> Self:
         """Return a copy with transformed rows of both domains, given in the order of `stack`."""
@@ -199,7 +201,9 @@ class Domains:
 
     def restore(self) -> Any:
         """Return the rows of the caller's `X` in the caller's order."""
-        return self.X_src if self.order is None else take_rows(self.stack(), np.argsort(self.order))
+        if self.order is None:
+            return self.X_src
+        return take_rows(self.stack()[0], np.argsort(self.order))
 
 
 def split_domains(

@@ -141,12 +141,14 @@ def test_two_plain_domains_are_two_corpora():
     assert not domains.has_several
 
 
-def test_unstacking_undoes_stacking_and_labels_are_extended():
-    domains = split_domains(X_SRC, Y_SRC, X_TGT)
-    again = domains.unstack(domains.stack())
+def test_unstacking_undoes_stacking_and_labels_and_groups_are_extended():
+    domains = Domains.of(X_SRC, Y_SRC, X_TGT, groups=[5, 6, 7])
+    rows, labels, groups = domains.stack()
+    again = domains.unstack(rows)
     np.testing.assert_array_equal(again.X_src, X_SRC)
     np.testing.assert_array_equal(again.X_tgt, X_TGT)
-    assert domains.lengthen(Y_SRC).tolist() == ["anger", "fear", "anger", "anger", "anger"]
+    assert labels.tolist() == ["anger", "fear", "anger", "anger", "anger"]
+    assert groups.tolist() == [5, 6, 7, 5, 5]
 
 
 def test_parts_of_rows_keep_their_labels_corpora_and_groups():
@@ -470,7 +472,7 @@ def test_frames_of_polars_are_taken_apart_stacked_and_restored():
     domains = split_domains(frame, sample_domain=DOMAIN)
     assert domains.X_src.equals(polars().DataFrame(X_SRC, schema=["a", "b"]))
     assert domains.restore().equals(frame)
-    assert domains.unstack(domains.stack()).X_tgt.equals(domains.X_tgt)
+    assert domains.unstack(domains.stack()[0]).X_tgt.equals(domains.X_tgt)
 
 
 @pytest.mark.parametrize("container", [pa.array, lambda rows: pa.chunked_array([rows])])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -119,8 +120,10 @@ class AdaptationPipeline(GroupedEstimator):
 
     def _check_domains(self, domains: Domains) -> Domains:
         """Bring the columns of a kernel of stacked rows into the order of the rows."""
-        columns, (X_src, _, X_tgt) = self._columns(domains), domains
-        return domains.replace(_take_columns(X_src, columns), _take_columns(X_tgt, columns))
+        if (columns := self._columns(domains)) is None:
+            return domains
+        X_src, X_tgt = (_take_columns(X, columns) for X in (domains.X_src, domains.X_tgt))
+        return replace(domains, X_src=X_src, X_tgt=X_tgt)
 
     def _columns(self, domains: Domains) -> NDArray[Any] | None:
         return domains.order if get_tags(self).input_tags.pairwise else None

@@ -151,20 +151,19 @@ def lend_memory(step: Any, copy: Any, memory: Any) -> None:
 def fit_last(name: str, step: Any, domains: Domains, memory: Any = None) -> Any:
     """Fit a copy of the last step."""
     step = _copy(step, memory)
-    X, y, params = _fit_arguments(step, domains)
-    if domains.groups is not None:
+    X, y, groups, params = _fit_arguments(step, domains)
+    if groups is not None:
         taken = signature(step.fit).parameters.values()
         if not any(p.name == "groups" or p.kind is p.VAR_KEYWORD for p in taken):
             raise TypeError(f"groups go to the last step, but {name!r}, {step!r}, takes none.")
-        stacked = "sample_domain" in params
-        params["groups"] = domains.lengthen(domains.groups) if stacked else domains.groups
+        params["groups"] = groups
     return step.fit(X, y, **params)
 
 
 def fit_step(step: Any, domains: Domains, memory: Any, with_target: bool) -> tuple[Any, Domains]:
     """Fit a copy of a transformer and send both domains through it."""
     step = _copy(step, memory)
-    X, y, params = _fit_arguments(step, domains)
+    X, y, _, params = _fit_arguments(step, domains)
     if hasattr(step, "fit_transform"):
         Z = step.fit_transform(X, y, **params)
     else:
@@ -177,17 +176,16 @@ def fit_step(step: Any, domains: Domains, memory: Any, with_target: bool) -> tup
     return step, domains.replace(Z, Z_tgt)
 
 
-def _fit_arguments(step: Any, domains: Domains) -> tuple[Any, Any, dict[str, Any]]:
-    """Return X, y and the argument by which ``fit`` of a step takes the target, if any."""
+def _fit_arguments(step: Any, domains: Domains) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Return X, y, groups and the argument by which ``fit`` of a step takes the target, if any."""
     X, y, X_tgt = domains
     if X_tgt is None or not takes_target(step):
-        return X, y, {}
+        return X, y, domains.groups, {}
     if domains.has_several and _tells_corpora(step):
-        y = None if y is None else domains.lengthen(y)
-        return domains.stack(), y, {"sample_domain": domains.corpora}
+        return *domains.stack(), {"sample_domain": domains.corpora}
     # A wrapper, such as a search, might slice an argument that has a length; a pipeline transforms.
     is_whole = has_fit_parameter(step, "X_tgt") or hasattr(step, "named_steps")
-    return X, y, {"X_tgt": X_tgt if is_whole else Target(X_tgt)}
+    return X, y, domains.groups, {"X_tgt": X_tgt if is_whole else Target(X_tgt)}
 
 
 def _copy(step: Any, memory: Any) -> Any:
