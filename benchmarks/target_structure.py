@@ -1,10 +1,10 @@
 """Measure what the structure of the target is worth: its speakers and its clusters.
 
 Six directed tasks between EmoDB, CASIA and nEMO. Each classifier is fitted to standardised rows as
-they are, after `SpeakerScaler`, inside `RefinedClassifier`, and with both. All parameters are
-defaults. ``--shift`` also resamples the target: 70 % of its clips get one emotion ("one common"),
-or one emotion is left out ("one missing"), for every emotion in turn. Target labels select and
-resample the clips, and score::
+they are, after `SpeakerScaler`, inside `RefinedClassifier`, and with both. All parameters are defaults,
+but every neural method averages three networks. ``--shift`` also resamples the target: 70 % of its
+clips get one emotion ("one common"), or one emotion is left out ("one missing"), for every emotion
+in turn. Target labels select and resample the clips, and score::
 
     OMP_NUM_THREADS=1 python benchmarks/target_structure.py --corpora DIR --shift
 
@@ -16,7 +16,9 @@ import argparse
 import itertools
 from pathlib import Path
 
+import joblib
 import numpy as np
+from scipy.stats import wilcoxon
 from sklearn.linear_model import LogisticRegression
 
 from skdidan import (
@@ -24,8 +26,12 @@ from skdidan import (
     CorpusScaler,
     CorrelationAlignment,
     DANClassifier,
+    DANNClassifier,
+    DeepCORALClassifier,
     DIDANClassifier,
+    DSANClassifier,
     Functionals,
+    LIDANClassifier,
     MCCClassifier,
     RefinedClassifier,
     SourceOnlyClassifier,
@@ -50,26 +56,30 @@ def logistic_regression():
     return LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
 
 
-METHODS = {
-    "logistic regression": lambda seed: [logistic_regression()],
-    "CORAL": lambda seed: [CorrelationAlignment(), logistic_regression()],
-    "JDAR": lambda seed: [JDAR()],
-    "source only": lambda seed: [SourceOnlyClassifier(random_state=seed)],
-    "DAN": lambda seed: [DANClassifier(random_state=seed)],
-    "MCC": lambda seed: [MCCClassifier(random_state=seed)],
-    "DIDAN": lambda seed: [DIDANClassifier(random_state=seed)],
+NEURAL = {
+    "source only": SourceOnlyClassifier,
+    "DAN": DANClassifier,
+    "DSAN": DSANClassifier,
+    "DeepCORAL": DeepCORALClassifier,
+    "DANN": DANNClassifier,
+    "MCC": MCCClassifier,
+    "DIDAN": DIDANClassifier,
+    "LIDAN": LIDANClassifier,
 }
-SHALLOW = ("logistic regression", "CORAL", "JDAR")  # deterministic: one seed is enough
+SHALLOW = {
+    "logistic regression": lambda: [logistic_regression()],
+    "CORAL": lambda: [CorrelationAlignment(), logistic_regression()],
+    "JDAR": lambda: [JDAR()],
+}
 
 
-def make(method, speakers, clusters, seed):
-    """Chain the scalers and the classifier."""
-    *front, last = METHODS[method](seed)
-    if clusters:
-        last = RefinedClassifier(last)
-    return make_adaptation_pipeline(
-        CorpusScaler(), *([SpeakerScaler()] if speakers else []), *front, last
-    )
+def make(method, refined, seed):
+    """Return the steps after the scalers."""
+    if method in SHALLOW:
+        *front, last = SHALLOW[method]()
+    else:
+        *front, last = [NEURAL[method](n_networks=3, random_state=seed)]
+    return make_adaptation_pipeline(*front, RefinedClassifier(last) if refined else last)
 
 
 def resample(y, kind, emotion, rng):
@@ -101,37 +111,81 @@ def load_rows(corpus, features, args):
     return stored[features][[place[str(Path(file).relative_to(root))] for file in corpus.files]]
 
 
+def score_all(X_src, y_src, X_tgt, y_tgt, seed, args):
+    """Return (method, setting, UAR, number of classes that are never predicted) of each fit."""
+    scaler, speakers = CorpusScaler(), SpeakerScaler(random_state=seed)
+    X_src, X_tgt = scaler.fit_transform(X_src, y_src, X_tgt), scaler.transform(X_tgt)
+    without_speakers = speakers.fit(X_src, y_src, X_tgt).transform(X_tgt)
+    results = []
+    for method, setting in itertools.product(args.methods, args.settings):
+        has_speakers, refined = SETTINGS[setting]
+        rows = without_speakers if has_speakers else X_tgt
+        predicted = make(method, refined, seed).fit(X_src, y_src, rows).predict(rows)
+        score = 100 * uar(y_tgt, predicted, labels=np.unique(y_tgt))
+        n_lost = len(np.setdiff1d(y_src, predicted))
+        results.append((method, setting, score, n_lost))
+    return results
+
+
 def run(features, corpora, args):
-    """Print the table of one kind of features."""
+    """Print the table of one kind of features; return the UAR of each run."""
     rows = {name: load_rows(corpus, features, args) for name, corpus in corpora.items()}
     row_of = {
         name: {file: row for row, file in enumerate(corpus.files)}
         for name, corpus in corpora.items()
     }
-    scores = {}
+    keys, fits = [], []
     for source, target in itertools.permutations(CORPORA, 2):
         task = cross_corpus_task(corpora[source], corpora[target])
         X_src = rows[source][[row_of[source][file] for file in task.X_src]]
         X_all = rows[target][[row_of[target][file] for file in task.X_tgt]]
         for kind, some in targets(task.y_tgt, args.shift):
-            X_tgt, y_tgt = X_all[some], task.y_tgt[some]
-            for method, setting in itertools.product(args.methods, SETTINGS):
-                for seed in range(1 if method in SHALLOW else args.seeds):
-                    model = make(method, *SETTINGS[setting], seed).fit(X_src, task.y_src, X_tgt)
-                    score = 100 * uar(y_tgt, model.predict(X_tgt), labels=np.unique(y_tgt))
-                    by_task = scores.setdefault((method, setting, kind), {})
-                    by_task.setdefault(f"{source}>{target}", []).append(score)
-    print(f"\n{features}: UAR in percent, six tasks, and the gain over the first method as it is")
+            for seed in range(args.first_seed, args.first_seed + args.seeds):
+                keys.append((kind, f"{source}>{target}"))
+                data = X_src, task.y_src, X_all[some], task.y_tgt[some]
+                fits.append(joblib.delayed(score_all)(*data, seed, args))
+    scores, lost = {}, {}
+    for (kind, task), results in zip(keys, joblib.Parallel(args.jobs)(fits), strict=True):
+        for method, setting, score, n_lost in results:
+            by_task = scores.setdefault((method, setting, kind), {})
+            by_task.setdefault(task, []).append(score)
+            lost[method, setting, kind] = lost.get((method, setting, kind), 0) + n_lost
+    print(f"\n{features}: UAR in percent, six tasks, and the gain over the first row")
     for (method, setting, kind), by_task in scores.items():
         values = np.array([np.mean(values) for values in by_task.values()])
-        base = scores[args.methods[0], "as it is", kind]
-        gain = values - [np.mean(base[task]) for task in by_task]
-        error = gain.std(ddof=1) / np.sqrt(len(gain))
+        base = scores[args.methods[0], args.settings[0], kind]
+        gain, error = mean_error(values - [np.mean(base[task]) for task in by_task])
         tasks = " ".join(f"{value:5.1f}" for value in values)
         print(
             f"{kind:12}{method:20} {setting:9}{tasks}  mean {values.mean():5.1f}  "
-            f"gain {gain.mean():5.1f} ± {error:.1f}",
+            f"gain {gain:5.1f} ± {error:.1f}  lost {lost[method, setting, kind]}",
             flush=True,
+        )
+    return {
+        (*key, features, task): np.array(v) for key, by in scores.items() for task, v in by.items()
+    }
+
+
+def mean_error(values):
+    """Return the mean of values and its standard error."""
+    return np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values))
+
+
+def compare_all(scores, args):
+    """Print averages over all features and tasks, and paired differences from the reference."""
+    cells = sorted({key[3:] for key in scores})
+    print(f"\n{len(cells)} cells: average, and {args.reference} minus each method")
+    for setting, method in itertools.product(args.settings, args.methods):
+        key = method, setting, "whole"
+        own = np.array([scores[*key, *cell] for cell in cells])
+        reference = np.array([scores[args.reference, setting, "whole", *cell] for cell in cells])
+        gain, error = mean_error((reference - own).mean(axis=1))
+        pairs = (reference - own).ravel()
+        p_value = wilcoxon(pairs).pvalue if pairs.any() else 1.0
+        print(
+            f"{setting:9}{method:20} {own.mean():5.1f}  {gain:5.1f} ± {error:.1f} over cells, "
+            f"p = {p_value:.2g} over {len(pairs)} runs, in the worst cell "
+            f"{(reference - own).mean(axis=1).min():5.1f}"
         )
 
 
@@ -140,14 +194,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpora", required=True, help="folder with emodb, casia and nemo")
     parser.add_argument("--features", nargs="+", default=["functionals", "eGeMAPSv02"])
-    parser.add_argument("--methods", nargs="+", default=list(SHALLOW), choices=METHODS)
-    parser.add_argument("--seeds", type=int, default=3, help="seeds of the networks")
+    names = [*SHALLOW, *NEURAL]
+    parser.add_argument("--methods", nargs="+", default=list(SHALLOW), choices=names)
+    parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=SETTINGS)
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--rows", help="folder with features computed before")
     parser.add_argument("--shift", action="store_true", help="also resample the target")
+    parser.add_argument("--reference", choices=names, help="compare all methods with this one")
     args = parser.parse_args()
     corpora = {name: load_corpus(name, Path(args.corpora, name)) for name in CORPORA}
+    scores = {}
     for features in args.features:
-        run(features, corpora, args)
+        scores |= run(features, corpora, args)
+    if args.reference:
+        compare_all(scores, args)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Callbacks of skorch: those that work, those that are refused, and resumed trainings."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from skorch.callbacks import (
     LoadInitState,
     LRScheduler,
     PassthroughScoring,
+    TrainEndCheckpoint,
 )
 
 from skdidan import DANNClassifier, DIDANClassifier, SourceOnlyClassifier
@@ -58,7 +61,7 @@ def test_what_is_no_list_of_callbacks_is_refused(callbacks, domains):
 def test_a_monitor_that_no_column_has(callback, domains):
     match = rf"{type(callback).__name__} of callbacks has monitor='.*none of the columns .*'lr'"
     with pytest.raises(ValueError, match=match):
-        DIDANClassifier(callbacks=[callback], **QUICK).fit(*domains[:3])
+        DIDANClassifier(callbacks=[callback], n_networks=1, **QUICK).fit(*domains[:3])
 
 
 @pytest.mark.parametrize("error", [KeyError("mine"), ValueError("mine")])
@@ -136,11 +139,13 @@ def resumed(make, folder, domains, *callbacks, **params):
 
 @pytest.mark.parametrize("make", [DIDANClassifier, DANNClassifier, SourceOnlyClassifier])
 def test_a_resumed_training_ends_with_the_epochs_that_were_missing(make, domains, tmp_path):
-    history = resumed(make, tmp_path, domains, **QUICK).history_
-    whole = make(**QUICK).fit(*domains[:3]).history_
+    without_dropout = {"dropout": 0.0, "input_dropout": 0.0}
+    params = {"n_networks": 1, "network_params": without_dropout, **QUICK}
+    history = resumed(make, tmp_path, domains, **params).history_
+    whole = make(**params).fit(*domains[:3]).history_
     assert [epoch["epoch"] for epoch in history] == [1, 2, 3, 4, 5, 6]
     np.testing.assert_allclose([epoch["lr"] for epoch in history], FALLING)
-    scale = 0 if make is SourceOnlyClassifier else 1
+    scale = make().trade_off
     trade_offs = [scale * ramp(epoch / 6) for epoch in range(1, 7)]
     np.testing.assert_allclose([epoch["trade_off"] for epoch in history], trade_offs)
     losses = [[epoch["train_loss"] for epoch in epochs] for epochs in (history, whole)]
@@ -150,12 +155,13 @@ def test_a_resumed_training_ends_with_the_epochs_that_were_missing(make, domains
 
 def test_a_scheduler_goes_on_in_a_resumed_training(domains, tmp_path):
     scheduler = LRScheduler("StepLR", step_size=1, gamma=0.5)
-    history = resumed(DIDANClassifier, tmp_path, domains, scheduler, **QUICK).history_
+    params = {"n_networks": 1, **QUICK}
+    history = resumed(DIDANClassifier, tmp_path, domains, scheduler, **params).history_
     np.testing.assert_allclose([epoch["lr"] for epoch in history], [1e-3 / 2**e for e in range(6)])
 
 
 def test_resuming_a_finished_training_trains_nothing(domains, tmp_path):
-    params = {**QUICK, "monitor": "information"}
+    params = {**QUICK, "n_networks": 1, "monitor": "information"}
     checkpoint = Checkpoint(dirname=tmp_path, monitor=None)
     trained = DIDANClassifier(callbacks=[checkpoint], **{**params, "monitor": None})
     trained.fit(*domains[:3])
@@ -164,3 +170,14 @@ def test_resuming_a_finished_training_trains_nothing(domains, tmp_path):
     X_tgt = domains[2]
     assert np.array_equal(again.decision_function(X_tgt), trained.decision_function(X_tgt))
     assert len(again.history_) == again.best_epoch_ == 6
+
+
+@pytest.mark.parametrize("make", [DIDANClassifier, partial(DANNClassifier, n_networks=2)])
+@pytest.mark.parametrize("kind", [Checkpoint, TrainEndCheckpoint])
+def test_checkpoints_of_several_networks_are_refused(make, kind, domains, tmp_path):
+    checkpoint = kind(dirname=tmp_path)
+    match = "would keep the last of . networks only. Set n_networks=1"
+    for callbacks in ([checkpoint], [("name", LoadInitState(checkpoint))]):
+        with pytest.raises(ValueError, match=match):
+            make(callbacks=callbacks, **QUICK).fit(*domains[:3])
+    assert not list(tmp_path.iterdir())

@@ -50,6 +50,23 @@ class TestNeural:
         scores = classifier.decision_function(X_tgt)
         assert (classifier.classes_[scores.argmax(axis=1)] == predicted).all()
 
+    @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+    def test_several_networks_are_averaged(self, name, loss, domains):
+        """The first one is the network that is trained alone."""
+        X_src, y_src, X_tgt, _ = domains
+        params = {"loss": loss, **QUICK}
+        one, three = (NEURAL[name](n_networks=n, **params).fit(X_src, y_src, X_tgt) for n in (1, 3))
+        rows = torch.tensor(X_tgt, dtype=torch.float32)
+        logits, features = zip(*(net.outputs(rows)[:2] for net in three.nets_), strict=True)
+        assert len({float(part.sum()) for part in logits}) == len(three.nets_) == 3
+        mean = torch.stack(logits).double().mean(dim=0).numpy()
+        np.testing.assert_allclose(three.decision_function(X_tgt), mean)
+        assert np.array_equal(three.embed(X_tgt), torch.hstack(features).numpy())
+        assert np.array_equal(one.decision_function(X_tgt), logits[0].double().numpy())
+        assert one.net_ is one.nets_[0]
+        losses = [[epoch["train_loss"] for epoch in model.history_] for model in (one, three)]
+        assert losses[0] == losses[1] == list(three.nets_[0].history[:, "train_loss"])
+
     def test_the_seed_decides(self, name, domains):
         X_src, y_src, X_tgt, _ = domains
         first, again, other = (
@@ -112,7 +129,7 @@ def test_without_trade_off_nothing_but_the_source_is_learnt(name, spectrogram_do
     """The penalties, their weights and their random numbers must not disturb the network."""
     X_src, y_src, X_tgt, _ = spectrogram_domains
     params = {"network_params": {"hidden": (9, 8, 7)}, "loss": "squared_error", **QUICK}
-    adapted = ADAPTING[name](trade_off=0, **params).fit(X_src, y_src, X_tgt)
+    adapted = ADAPTING[name](trade_off=0, n_networks=1, **params).fit(X_src, y_src, X_tgt)
     alone = SourceOnlyClassifier(use_target=True, **params).fit(X_src, y_src, X_tgt)
     assert np.array_equal(adapted.decision_function(X_tgt), alone.decision_function(X_tgt))
     state, reference = adapted.net_.module_.state_dict(), alone.net_.module_.state_dict()
@@ -126,7 +143,12 @@ def test_the_trade_off_moves_the_penalty(name, domains):
     term = PENALTY_NAMES[name][-1]
     is_adversary = "adversary" in term
     weak, strong = (
-        ADAPTING[name](trade_off=t, random_state=0, max_epochs=40 if is_adversary else 20)
+        ADAPTING[name](
+            trade_off=t,
+            network_params={"dropout": 0.0},
+            random_state=0,
+            max_epochs=40 if is_adversary else 20,
+        )
         .fit(X_src, y_src, X_tgt + 1)
         .history_[-1][term]
         for t in (0.01 if is_adversary else 0, 10)  # at 0 the discriminator does not learn
@@ -246,8 +268,8 @@ class TestNetworks:
 
     def test_names_and_parameters(self, spectrogram_domains):
         X_src, y_src, X_tgt, _ = spectrogram_domains
-        classifier = DIDANClassifier("mlp", network_params={"hidden": (9,)}, **QUICK)
-        assert classifier.fit(X_src, y_src, X_tgt).embed(X_tgt).shape == (len(X_tgt), 9)
+        classifier = DIDANClassifier("mlp", network_params={"hidden": (9,)}, n_networks=2, **QUICK)
+        assert classifier.fit(X_src, y_src, X_tgt).embed(X_tgt).shape == (len(X_tgt), 18)
 
     def test_a_class_or_function_of_the_callers(self, domains):
         X_src, y_src, X_tgt, _ = domains
@@ -577,7 +599,7 @@ def test_networks_that_take_no_padding_say_so(network, lengths_domains):
 
 def test_a_network_of_ones_own_may_take_padding(lengths_domains):
     X_src, y_src, X_tgt, _ = lengths_domains
-    classifier = DIDANClassifier(Masked, **QUICK).fit(X_src, y_src, X_tgt)
+    classifier = DIDANClassifier(Masked, n_networks=1, **QUICK).fit(X_src, y_src, X_tgt)
     np.testing.assert_allclose(classifier.embed(X_tgt), np.nanmean(X_tgt, axis=2), atol=1e-5)
 
 

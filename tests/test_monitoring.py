@@ -51,7 +51,7 @@ def test_the_best_epoch_is_restored(make, domains):
     X_src, y_src, X_tgt, _ = domains
     recorder = Recorder(X_tgt)
     params = {"validation_fraction": 0.25, "monitor": "source*information", **QUICK}
-    classifier = make(**params, callbacks=[recorder]).fit(X_src, y_src, X_tgt)
+    classifier = make(**params, n_networks=1, callbacks=[recorder]).fit(X_src, y_src, X_tgt)
     history = classifier.history_
     for epoch in history:
         product = epoch["monitor_source"] * epoch["monitor_information"]

@@ -25,7 +25,7 @@ def test_each_layer_follows_from_the_one_before(name):
     torch.testing.assert_close(outputs.layer("fc2"), linear(outputs.layer("fc1")).relu())
     assert torch.equal(outputs.layer("fc3"), outputs.features)
     assert outputs.logits.shape == (5, 4)
-    torch.testing.assert_close(network.output[-1](outputs.features), outputs.logits)
+    torch.testing.assert_close(network.output(outputs.features), outputs.logits)
 
 
 class TestLocalLayers:

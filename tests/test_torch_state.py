@@ -61,13 +61,15 @@ def tensors_in_pickle(value):
 def test_a_pickle_holds_no_memory_of_the_device_and_little_beside_the_weights(make, domains):
     X_src, y_src, X_tgt, _ = domains
     classifier = make(Remembering, callbacks=[KeepsWeights()], **QUICK).fit(X_src, y_src, X_tgt)
-    net = classifier.net_
-    trained = [*net.module_.parameters(), *net.module_.buffers(), *net.criterion_.buffers()]
-    trained += [net.module_.last, *net.penalties_.parameters()]
+    trained = []
+    for net in classifier.nets_:
+        trained += [*net.module_.parameters(), *net.module_.buffers(), *net.criterion_.buffers()]
+        trained += [net.module_.last, *net.penalties_.parameters()]
     stored = tensors_in_pickle(classifier)
     assert stored and stored.isdisjoint(tensor.data_ptr() for tensor in trained)
     wide = make(network_params={"hidden": (500, 500, 500)}, **QUICK).fit(X_src, y_src, X_tgt)
-    weights = sum(value.nbytes for value in wide.net_.module_.state_dict().values())
+    states = [net.module_.state_dict() for net in wide.nets_]
+    weights = sum(value.nbytes for state in states for value in state.values())
     assert len(pickle.dumps(wide)) < 1.05 * weights
 
 

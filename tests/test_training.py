@@ -17,7 +17,7 @@ from skdidan.penalties import MeanDistance
 def net(penalties=None, *, module=None, max_epochs=2, trade_off=1.0, **params):
     torch.manual_seed(0)
     return AdaptationNet(
-        module or MLP((4,), 3, dropout=0.0),
+        module or MLP((4,), 3, dropout=0.0, input_dropout=0.0),
         nn.CrossEntropyLoss(),
         n_classes=3,
         penalties=penalties or {},
@@ -143,7 +143,7 @@ def test_one_step_equals_a_loop_by_hand():
     ours.fit(PairedBatches(*_unshuffled(batch)), None)
 
     torch.manual_seed(0)
-    module = MLP((4,), 3, dropout=0.0)
+    module = MLP((4,), 3, dropout=0.0, input_dropout=0.0)
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3, weight_decay=0.0)
     logits, source_features, *_ = module(batch.source)
     _, target_features, *_ = module(batch.target)
@@ -177,7 +177,7 @@ def test_a_network_may_return_a_plain_tuple():
             return tuple(super().forward(X)[:2])
 
     torch.manual_seed(0)
-    pair = Pair((4,), 3, dropout=0.0)
+    pair = Pair((4,), 3, dropout=0.0, input_dropout=0.0)
     penalties = {"mean": PenaltyTerm(MeanDistance(), local=True)}
     losses = [
         net(penalties, module=module).fit(batches(), None).history[:, "train_loss"]

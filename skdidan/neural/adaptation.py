@@ -67,8 +67,10 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=60, 64
+    max_epochs, batch_size : int, default=30, 64
         Passes over the larger domain, and rows of each domain in a batch.
+    n_networks : int > 0, default=1
+        Number of networks, trained from different initial weights. Their outputs are averaged.
     validation_fraction, monitor, patience : float, str, int, optional
         Held-out share of the source, score that selects the best epoch ("source", or a key of
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
@@ -80,7 +82,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
 
     Attributes
     ----------
-    classes_, net_, history_, best_epoch_, n_features_in_
+    classes_, nets_, net_, history_, best_epoch_, n_features_in_
         As in `DIDANClassifier`.
     """
 
@@ -105,7 +107,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
-        max_epochs: int = 60,
+        max_epochs: int = 30,
+        n_networks: int = 1,
         validation_fraction: float | None = None,
         monitor: str | None = None,
         patience: int | None = None,
@@ -125,6 +128,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         self.lr = lr
         self.weight_decay = weight_decay
         self.max_epochs = max_epochs
+        self.n_networks = n_networks
         self.validation_fraction = validation_fraction
         self.monitor = monitor
         self.patience = patience
@@ -181,41 +185,48 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         has_lengths = is_padded(X) or is_padded(X_tgt)
         shape = (len(X[0]), None) if has_lengths else X.shape[1:]
         device = find_device(self.device)
-        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=3)
+        n_seeds = 3 * self.n_networks
+        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_seeds)
         target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
         train, held_out = self._hold_out(y, domains.groups, seeds[2])
-        watched = torch.tensor(X[held_out], device=device)
-        monitoring = self._monitoring(watched, y_idx[held_out], target)
-        batches = PairedBatches(
-            torch.tensor(X[train], device=device),
-            target,
-            torch.tensor(y_idx[train], device=device),
-            self.batch_size,
-            np.random.default_rng(seeds[0]),
-        )
-        with own_generators(int(seeds[1]), device):  # for initial weights and dropout
-            net = AdaptationNet(
-                self._module(X.shape[1:], len(classes), has_lengths=has_lengths),
-                LOSSES[self.default_loss if self.loss == "auto" else self.loss](
-                    weight=self._class_weights(classes, y[train])
-                ),
-                n_classes=len(classes),
-                penalties={} if X_tgt is None else self._penalty_terms(classes),
-                trade_off=self.trade_off,
-                lr=self.lr,
-                weight_decay=self.weight_decay,
-                max_epochs=self.max_epochs,
-                device=str(device),
-                callbacks=[*monitoring, *(self.callbacks or [])],
-                verbose=self.verbose,
-            ).fit(batches, None)
-        self.net_, self.classes_, self.feature_shape_ = net, classes, shape
-        if monitoring:
-            self.best_epoch_ = dict(net.callbacks_)["best_epoch"].best_epoch_ or len(net.history)
+        source = torch.tensor(X[train], device=device), torch.tensor(y_idx[train], device=device)
+        watched = torch.tensor(X[held_out], device=device), y_idx[held_out]
+        loss = LOSSES[self.default_loss if self.loss == "auto" else self.loss]
+        weight = self._class_weights(classes, y[train])
+        self.nets_: list[AdaptationNet] = []
+        for batch_seed, weight_seed, _ in seeds.reshape(-1, 3):
+            rng = np.random.default_rng(batch_seed)
+            batches = PairedBatches(source[0], target, source[1], self.batch_size, rng)
+            monitoring = self._monitoring(*watched, target)
+            with own_generators(int(weight_seed), device):  # for initial weights and dropout
+                net = AdaptationNet(
+                    self._module(X.shape[1:], len(classes), has_lengths=has_lengths),
+                    loss(weight=weight),
+                    n_classes=len(classes),
+                    penalties={} if X_tgt is None else self._penalty_terms(classes),
+                    trade_off=self.trade_off,
+                    lr=self.lr,
+                    weight_decay=self.weight_decay,
+                    max_epochs=self.max_epochs,
+                    device=str(device),
+                    callbacks=[*monitoring, *(self.callbacks or [])],
+                    verbose=self.verbose,
+                ).fit(batches, None)
+            self.nets_.append(net)
+        self.classes_, self.feature_shape_ = classes, shape
+        history = self.net_.history.to_list()
+        if self.monitor is not None:
+            best = dict(self.net_.callbacks_)["best_epoch"]
+            self.best_epoch_ = best.best_epoch_ or len(history)
         self.history_ = [
             {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
-            for epoch in net.history.to_list()
+            for epoch in history
         ]
+
+    @property
+    def net_(self) -> AdaptationNet:
+        """The first of `nets_`."""
+        return self.nets_[0]
 
     def _hold_out(self, y: NDArray[Any], groups: NDArray[Any] | None, seed: int) -> tuple[Any, Any]:
         """Return indices of the rows to train on, and of those that are held out."""
@@ -283,7 +294,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         return self.classes_[y_idx]
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the network's outputs.
+        """Return the outputs of the network, or the mean outputs of several.
 
         Parameters
         ----------
@@ -311,7 +322,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         probabilities : ndarray, shape (n_samples, n_classes)
             The softmax of the outputs under the log loss. Under the squared error the outputs
             themselves estimate the probabilities, and the nearest distribution to them is
-            returned: their Euclidean projection onto the simplex (Duchi et al., 2008, ICML).
+            returned: their Euclidean projection onto the simplex (Duchi et al., 2008, ICML). The
+            outputs of several networks are averaged first.
         """
         return self._predictions(X).probabilities
 
@@ -326,7 +338,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         Returns
         -------
         features : ndarray of float32, shape (n_samples, n_features_out)
-            The features; those on which the domains were aligned, by default.
+            The features, on which the domains were aligned by default; those of several networks
+            side by side.
         """
         embeddings = self._predictions(X).embeddings
         assert_all_finite(embeddings, input_name="embed(X)")
@@ -336,7 +349,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         check_is_fitted(self)
         X = check_rows(self, X, allow_nd=True, dtype=np.float32, padding=True)
         self._check_shape(X)
-        return NetPredictions.of(self.net_, torch.tensor(X, device="cpu"))
+        rows = torch.tensor(X, device="cpu")
+        return NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
 
     def _check_shape(self, X: NDArray[Any]) -> None:
         expected, is_spectrogram = self.feature_shape_, X.ndim == 3
@@ -357,7 +371,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
         # A callback may keep weights on the GPU. The net has its own way of leaving it.
-        return {k: value if k == "net_" else copy_to_cpu(value) for k, value in state.items()}
+        return {k: value if k == "nets_" else copy_to_cpu(value) for k, value in state.items()}
 
     def _module(
         self, input_shape: tuple[int, ...], n_classes: int, *, has_lengths: bool
@@ -372,10 +386,11 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         check_positive("lr", self.lr)
         check_count("max_epochs", self.max_epochs)
         check_count("batch_size", self.batch_size)
+        check_count("n_networks", self.n_networks)
         check_not_negative("trade_off", self.trade_off)
         check_not_negative("weight_decay", self.weight_decay)
         find_device(self.device)
-        check_callbacks([] if self.callbacks is None else self.callbacks)
+        check_callbacks([] if self.callbacks is None else self.callbacks, self.n_networks)
         self._check_monitoring()
         self._check_penalty_params()
         layers = [self.align_on] if isinstance(self.align_on, str) else self.align_on

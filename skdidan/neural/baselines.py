@@ -37,8 +37,10 @@ class SourceOnlyClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=60, 64
+    max_epochs, batch_size : int, default=30, 64
         Passes over the larger domain, and rows of each domain in a batch.
+    n_networks : int > 0, default=1
+        Number of networks, trained from different initial weights. Their outputs are averaged.
     validation_fraction, monitor, patience : float, str, int, optional
         Held-out share of the source, score that selects the best epoch ("source", or a key of
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
@@ -52,10 +54,11 @@ class SourceOnlyClassifier(AdaptationClassifier):
     ----------
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
-    net_, best_epoch_ : AdaptationNet, int
-        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
+    nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
+        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
+        kept.
     history_ : list of dict
-        For each epoch: losses, trade-off and learning rate.
+        For each epoch of `net_`: losses, trade-off and learning rate.
 
     Examples
     --------
@@ -78,7 +81,8 @@ class SourceOnlyClassifier(AdaptationClassifier):
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
-        max_epochs: int = 60,
+        max_epochs: int = 30,
+        n_networks: int = 1,
         validation_fraction: float | None = None,
         monitor: str | None = None,
         patience: int | None = None,
@@ -97,6 +101,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
             lr=lr,
             weight_decay=weight_decay,
             max_epochs=max_epochs,
+            n_networks=n_networks,
             validation_fraction=validation_fraction,
             monitor=monitor,
             patience=patience,
@@ -143,8 +148,10 @@ class MCCClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=60, 64
+    max_epochs, batch_size : int, default=30, 64
         Passes over the larger domain, and rows of each domain in a batch.
+    n_networks : int > 0, default=1
+        Number of networks, trained from different initial weights. Their outputs are averaged.
     validation_fraction, monitor, patience : float, str, int, optional
         Held-out share of the source, score that selects the best epoch ("source", or a key of
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
@@ -158,10 +165,11 @@ class MCCClassifier(AdaptationClassifier):
     ----------
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
-    net_, best_epoch_ : AdaptationNet, int
-        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
+    nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
+        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
+        kept.
     history_ : list of dict
-        For each epoch: losses, trade-off and learning rate, and the penalty as ``mcc``.
+        For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``mcc``.
 
     References
     ----------
@@ -209,8 +217,10 @@ class DeepCORALClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=60, 64
+    max_epochs, batch_size : int, default=30, 64
         Passes over the larger domain, and rows of each domain in a batch.
+    n_networks : int > 0, default=1
+        Number of networks, trained from different initial weights. Their outputs are averaged.
     validation_fraction, monitor, patience : float, str, int, optional
         Held-out share of the source, score that selects the best epoch ("source", or a key of
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
@@ -224,10 +234,11 @@ class DeepCORALClassifier(AdaptationClassifier):
     ----------
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
-    net_, best_epoch_ : AdaptationNet, int
-        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
+    nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
+        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
+        kept.
     history_ : list of dict
-        For each epoch: losses, trade-off and learning rate, and the penalty as ``coral``.
+        For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``coral``.
 
     References
     ----------

@@ -36,8 +36,10 @@ class DANNClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=60, 64
+    max_epochs, batch_size : int, default=30, 64
         Passes over the larger domain, and rows of each domain in a batch.
+    n_networks : int > 0, default=1
+        Number of networks, trained from different initial weights. Their outputs are averaged.
     validation_fraction, monitor, patience : float, str, int, optional
         Held-out share of the source, score that selects the best epoch ("source", or a key of
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
@@ -51,10 +53,11 @@ class DANNClassifier(AdaptationClassifier):
     ----------
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
-    net_, best_epoch_ : AdaptationNet, int
-        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
+    nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
+        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
+        kept.
     history_ : list of dict
-        For each epoch: losses, trade-off and learning rate, and the penalty as
+        For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as
         ``domain_adversary``.
 
     References
@@ -106,8 +109,10 @@ class CDANClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=60, 64
+    max_epochs, batch_size : int, default=30, 64
         Passes over the larger domain, and rows of each domain in a batch.
+    n_networks : int > 0, default=1
+        Number of networks, trained from different initial weights. Their outputs are averaged.
     validation_fraction, monitor, patience : float, str, int, optional
         Held-out share of the source, score that selects the best epoch ("source", or a key of
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
@@ -121,10 +126,11 @@ class CDANClassifier(AdaptationClassifier):
     ----------
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
-    net_, best_epoch_ : AdaptationNet, int
-        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
+    nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
+        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
+        kept.
     history_ : list of dict
-        For each epoch: losses, trade-off and learning rate, and the penalty as
+        For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as
         ``conditional_domain_adversary``.
 
     References

@@ -57,7 +57,7 @@ class DIDANClassifier(AdaptationClassifier):
         Layers of the network on which the domains are aligned: "features" (the inputs of the output
         layer), which "auto" stands for, "fc1", "fc2", ..., or, in convolutional networks, "pooled",
         which lies below the fully connected layers. The penalties of several layers are averaged.
-    trade_off : float >= 0, default=1.0
+    trade_off : float >= 0, default=0.3
         Weight :math:`\lambda` of the penalties at the end of training; 0 switches them off.
     sparsity : float > 0, default=0.1
         Penalty weight of the codes in `IDA`: the higher, the fewer source rows reconstruct a target
@@ -81,8 +81,12 @@ class DIDANClassifier(AdaptationClassifier):
         Learning rate of AdamW; it falls linearly over the last 30 % of the epochs, see `callbacks`.
     weight_decay : float >= 0, default=1e-4
         Weight decay of AdamW.
-    max_epochs : int > 0, default=60
+    max_epochs : int > 0, default=30
         Number of passes over the larger domain.
+    n_networks : int > 0, default=3
+        Number of networks, trained one after the other from different initial weights. Their
+        outputs are averaged. Codes of small batches are noisy, so that networks under this penalty
+        differ more from each other than networks under others.
     validation_fraction : float between 0 and 1, optional
         Share of the source that is held out from training for `monitor`: whole groups, such as
         speakers, if `fit` is given any, else rows of each class. Give it exactly when the monitor
@@ -118,18 +122,20 @@ class DIDANClassifier(AdaptationClassifier):
     ----------
     classes_ : ndarray, shape (n_classes,)
         The source's classes.
+    nets_ : list of AdaptationNet
+        The trained skorch nets, each with its own ``history``.
     net_ : AdaptationNet
-        The trained skorch net; ``net_.module_`` is the network.
+        The first of them; ``net_.module_`` is its network.
     history_ : list of dict
-        Per epoch: ``epoch``, ``dur`` (seconds), ``train_loss`` (the sum), ``classification_loss``,
-        ``ida_features``, ``ida_labels``, ``mean_distance``, ``trade_off``, ``lr`` (of the first
-        batch); with several layers to align on, a column for each penalty and layer, such as
-        ``ida_fc1_features``. With `monitor`, its value is ``monitor``, and that of each factor
-        ``monitor_<name>``.
-        ``ida_labels`` holds :math:`\delta L`, ``mean_distance`` :math:`D` without its weight.
-        ``pandas.DataFrame(history_)`` is a table of it.
+        Per epoch of `net_`: ``epoch``, ``dur`` (seconds), ``train_loss`` (the sum),
+        ``classification_loss``, ``ida_features``, ``ida_labels``, ``mean_distance``, ``trade_off``,
+        ``lr`` (of the first batch); with several layers to align on, a column for each penalty and
+        layer, such as ``ida_fc1_features``. With `monitor`, its value is ``monitor``, and that of
+        each factor ``monitor_<name>``. ``ida_labels`` holds :math:`\delta L`, ``mean_distance``
+        :math:`D` without its weight. ``pandas.DataFrame(history_)`` is a table of it.
     best_epoch_ : int
-        With `monitor`, the epoch whose weights were kept, counted from 1 as in the history.
+        With `monitor`, the epoch whose weights the first net has kept, counted from 1 as in the
+        history.
     n_features_in_ : int
         Size of a row's first axis: features, or bins of a spectrogram.
 
@@ -157,7 +163,7 @@ class DIDANClassifier(AdaptationClassifier):
         *,
         network_params: Mapping[str, Any] | None = None,
         align_on: str | Sequence[str] = "auto",
-        trade_off: float = 1.0,
+        trade_off: float = 0.3,
         sparsity: float = 0.1,
         mean_weight: float = 3.0,
         label_weight: float = 1.0,
@@ -166,7 +172,8 @@ class DIDANClassifier(AdaptationClassifier):
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
-        max_epochs: int = 60,
+        max_epochs: int = 30,
+        n_networks: int = 3,
         validation_fraction: float | None = None,
         monitor: str | None = None,
         patience: int | None = None,
@@ -186,6 +193,7 @@ class DIDANClassifier(AdaptationClassifier):
             lr=lr,
             weight_decay=weight_decay,
             max_epochs=max_epochs,
+            n_networks=n_networks,
             validation_fraction=validation_fraction,
             monitor=monitor,
             patience=patience,
@@ -306,7 +314,7 @@ class LIDANClassifier(DIDANClassifier):
         of 128 units, unless ``hidden`` is given here.
     align_on : sequence of three str, default="auto"
         The layers, from the input to the output; "auto" stands for ("fc1", "fc2", "fc3").
-    trade_off : float >= 0, default=1.0
+    trade_off : float >= 0, default=0.3
         Weight :math:`\lambda` of the penalties at the end of training; 0 switches them off.
     sparsity : float > 0, default=0.1
         Penalty weight of the codes in `IDA`: the higher, the fewer source rows reconstruct a target
@@ -325,8 +333,10 @@ class LIDANClassifier(DIDANClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=60, 64
+    max_epochs, batch_size : int, default=30, 64
         Passes over the larger domain, and rows of each domain in a batch.
+    n_networks : int > 0, default=3
+        Number of networks, trained from different initial weights. Their outputs are averaged.
     validation_fraction, monitor, patience : float, str, int, optional
         Held-out share of the source, score that selects the best epoch ("source", or a key of
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
@@ -340,12 +350,13 @@ class LIDANClassifier(DIDANClassifier):
     ----------
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
-    net_, best_epoch_ : AdaptationNet, int
-        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
+    nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
+        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
+        kept.
     history_ : list of dict
-        For each epoch: losses, trade-off and learning rate, and a column for each penalty and
-        layer. ``ida_fc2_labels`` and ``ida_fc3_labels`` hold :math:`\tfrac32 \delta L`; a third of
-        each column goes into the sum.
+        For each epoch of `net_`: losses, trade-off and learning rate, and a column for each penalty
+        and layer. ``ida_fc2_labels`` and ``ida_fc3_labels`` hold :math:`\tfrac32 \delta L`; a third
+        of each column goes into the sum.
 
     References
     ----------

@@ -32,8 +32,10 @@ class DANClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=60, 64
+    max_epochs, batch_size : int, default=30, 64
         Passes over the larger domain, and rows of each domain in a batch.
+    n_networks : int > 0, default=1
+        Number of networks, trained from different initial weights. Their outputs are averaged.
     validation_fraction, monitor, patience : float, str, int, optional
         Held-out share of the source, score that selects the best epoch ("source", or a key of
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
@@ -47,10 +49,11 @@ class DANClassifier(AdaptationClassifier):
     ----------
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
-    net_, best_epoch_ : AdaptationNet, int
-        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
+    nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
+        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
+        kept.
     history_ : list of dict
-        For each epoch: losses, trade-off and learning rate, and the penalty as ``mmd``.
+        For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``mmd``.
 
     References
     ----------
@@ -98,8 +101,10 @@ class DSANClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=60, 64
+    max_epochs, batch_size : int, default=30, 64
         Passes over the larger domain, and rows of each domain in a batch.
+    n_networks : int > 0, default=1
+        Number of networks, trained from different initial weights. Their outputs are averaged.
     validation_fraction, monitor, patience : float, str, int, optional
         Held-out share of the source, score that selects the best epoch ("source", or a key of
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
@@ -113,10 +118,11 @@ class DSANClassifier(AdaptationClassifier):
     ----------
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
-    net_, best_epoch_ : AdaptationNet, int
-        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
+    nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
+        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
+        kept.
     history_ : list of dict
-        For each epoch: losses, trade-off and learning rate, and the penalty as ``lmmd``.
+        For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``lmmd``.
 
     References
     ----------
@@ -166,8 +172,10 @@ class JANClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=60, 64
+    max_epochs, batch_size : int, default=30, 64
         Passes over the larger domain, and rows of each domain in a batch.
+    n_networks : int > 0, default=1
+        Number of networks, trained from different initial weights. Their outputs are averaged.
     validation_fraction, monitor, patience : float, str, int, optional
         Held-out share of the source, score that selects the best epoch ("source", or a key of
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
@@ -181,10 +189,11 @@ class JANClassifier(AdaptationClassifier):
     ----------
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
-    net_, best_epoch_ : AdaptationNet, int
-        Trained skorch net, and, with `monitor`, the epoch whose weights were kept.
+    nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
+        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
+        kept.
     history_ : list of dict
-        For each epoch: losses, trade-off and learning rate, and the penalty as ``jmmd``.
+        For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``jmmd``.
 
     References
     ----------

@@ -6,6 +6,7 @@ import math
 from copy import deepcopy
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from skorch.callbacks import Callback
@@ -59,6 +60,13 @@ class NetPredictions(NamedTuple):
             scores[is_far], embeddings[is_far] = far.logits, far.features.float()
         is_regression = isinstance(net.criterion_, SquaredError)
         return cls(scores.numpy(), embeddings.numpy(), is_regression)
+
+    @classmethod
+    def mean(cls, several: list[NetPredictions]) -> NetPredictions:
+        """Average the scores of networks, and put their embeddings side by side."""
+        scores = np.mean([each.scores for each in several], axis=0)
+        embeddings = np.hstack([each.embeddings for each in several])
+        return cls(scores, embeddings, several[0].is_regression)
 
 
 class EpochScores(Callback):

@@ -114,7 +114,10 @@ def frame_mask(X: Tensor) -> Tensor:
 
 
 class _FullyConnected(nn.Module):
-    """Rectified fully connected layers "fc1", "fc2", ..., and a linear output layer."""
+    """Rectified fully connected layers "fc1", "fc2", ..., and a linear output layer.
+
+    In training, each layer drops a share `dropout` of its units.
+    """
 
     def __init__(
         self, n_inputs: int, hidden: Sequence[int], n_classes: int, dropout: float
@@ -125,12 +128,17 @@ class _FullyConnected(nn.Module):
             raise ValueError("hidden must hold at least one layer; the last gives the features.")
         layers = [nn.Sequential(nn.Linear(*pair), nn.ReLU()) for pair in pairwise(sizes)]
         self.embedding = nn.ModuleDict({f"fc{i}": layer for i, layer in enumerate(layers, 1)})
-        self.output = nn.Sequential(nn.Dropout(dropout), nn.Linear(sizes[-1], n_classes))
+        self.dropout, self._n_units = nn.Dropout(dropout), sizes[1:]
+        self.output = nn.Linear(sizes[-1], n_classes)
 
-    def _embed(self, X: Tensor) -> dict[str, Tensor]:
+    def _keep(self, X: Tensor) -> list[Tensor]:
+        """Draw the factors of the units of each layer: 0 for those that are dropped."""
+        return [self.dropout(X.new_ones(len(X), n_units)) for n_units in self._n_units]
+
+    def _embed(self, X: Tensor, keep: Sequence[Tensor]) -> dict[str, Tensor]:
         layers = {}
-        for name, layer in self.embedding.items():
-            X = layers[name] = layer(X)
+        for (name, layer), factors in zip(self.embedding.items(), keep, strict=True):
+            X = layers[name] = layer(X) * factors
         return layers
 
 
@@ -147,8 +155,10 @@ class MLP(_FullyConnected):
         Number of classes.
     hidden : sequence of int, default=(128, 64)
         Units of each hidden layer, all rectified. The last layer gives the features.
-    dropout : float in [0, 1), default=0.2
-        Share of the output layer's inputs that are dropped in training.
+    dropout : float in [0, 1), default=0.5
+        Share of the units of each hidden layer that are dropped in training.
+    input_dropout : float in [0, 1), default=0.2
+        Share of the inputs that are dropped in training.
 
     Raises
     ------
@@ -162,13 +172,16 @@ class MLP(_FullyConnected):
         n_classes: int,
         *,
         hidden: Sequence[int] = (128, 64),
-        dropout: float = 0.2,
+        dropout: float = 0.5,
+        input_dropout: float = 0.2,
     ) -> None:
         super().__init__(math.prod(input_shape), hidden, n_classes, dropout)
+        self.input_dropout = nn.Dropout(input_dropout)
 
     def forward(self, X: Tensor) -> Outputs:
         """Map rows ``(n_samples, *input_shape)`` to their outputs."""
-        layers = self._embed(X.flatten(1))
+        X = self.input_dropout(X.flatten(1))
+        layers = self._embed(X, self._keep(X))
         features = list(layers.values())[-1]
         return Outputs(self.output(features), features, layers)
 
@@ -194,8 +207,9 @@ class _Convolutional(_FullyConnected):
     def forward(self, X: Tensor) -> Outputs:
         """Map spectrograms (n_samples, n_bins, n_frames) to their outputs."""
         pooled = self._pool_padded(X) if X[:, 0, -1].isnan().any() else self._pool(X)
-        layers = self._embed(pooled)
-        local = self._embed(pooled.detach()) if self.training else layers
+        keep = self._keep(pooled)
+        layers = self._embed(pooled, keep)
+        local = self._embed(pooled.detach(), keep) if self.training else layers
         features = list(layers.values())[-1]
         return Outputs(self.output(features), features, {"pooled": pooled, **layers}, local)
 
@@ -245,7 +259,7 @@ class CNN(_Convolutional):
     hidden : sequence of int, default=(128,)
         Units of each fully connected layer. The last layer gives the features.
     dropout : float in [0, 1), default=0.2
-        Share of the output layer's inputs that are dropped in training.
+        Share of the units of each fully connected layer that are dropped in training.
 
     Raises
     ------
@@ -286,7 +300,7 @@ class VGG11(_Convolutional):
     hidden : sequence of int, default=(512,)
         Units of each fully connected layer. The last layer gives the features.
     dropout : float in [0, 1), default=0.5
-        Share of the output layer's inputs that are dropped in training.
+        Share of the units of each fully connected layer that are dropped in training.
 
     Raises
     ------

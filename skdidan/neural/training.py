@@ -358,13 +358,14 @@ def _load(cls: type[AdaptationNet], params: dict[str, Any], *modules: nn.Module)
     return cls(*modules, penalties={}, **params).initialize()
 
 
+_FILES = ready.Checkpoint, ready.TrainEndCheckpoint, ready.LoadInitState
 _HELD_OUT = (
     "skorch holds no rows out here: to score held-out rows of the source, set validation_fraction "
     "and monitor='source'; callbacks may watch the column 'monitor'."
 )
 
 
-def check_callbacks(callbacks: Any) -> None:
+def check_callbacks(callbacks: Any, n_networks: int) -> None:
     """Raise an error for callbacks that cannot work here."""
     for item in callbacks if isinstance(callbacks, list | tuple) else [None]:
         callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
@@ -374,6 +375,11 @@ def check_callbacks(callbacks: Any) -> None:
         is_score = issubclass(kind, ready.EpochScoring | ready.BatchScoring)
         if is_score or not getattr(callback, "on_train", True):
             raise ValueError(f"callbacks cannot score, but hold {kind.__name__}. {_HELD_OUT}")
+        if n_networks > 1 and issubclass(kind, _FILES):
+            raise ValueError(
+                f"callbacks hold {kind.__name__}, which would keep the last of {n_networks} "
+                "networks only. Set n_networks=1."
+            )
 
 
 #: Classification losses by their names in the parameter `loss` of the classifiers.

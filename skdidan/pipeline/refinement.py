@@ -59,7 +59,7 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         ``LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)``.
     n_components : int > 0, default=20
         Number :math:`q` of principal components; at most the number of target rows or features.
-    sharpness : float >= 0, default=4.0
+    sharpness : float >= 0, default=6.0
         Weight :math:`\kappa` of the clusters. 0 keeps the predicted probabilities, but for the
         minimum of 0.001, if `anchor` is 1.
     anchor : float >= 0, default=1.0
@@ -121,7 +121,7 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         estimator: BaseEstimator | None = None,
         *,
         n_components: int = 20,
-        sharpness: float = 4.0,
+        sharpness: float = 6.0,
         anchor: float = 1.0,
         ridge: float = 0.1,
         max_iter: int = 30,
