@@ -1,7 +1,7 @@
 """Measure what the structure of the target is worth: its speakers and its clusters.
 
 Six directed tasks between EmoDB, CASIA and nEMO. Each classifier is fitted to standardised rows as
-they are, after `SpeakerScaler`, inside `RefinedClassifier`, and with both. All parameters are defaults,
+they are, after `SpeakerScaler`, inside `RefinedClassifier`, and with both. Parameters are defaults,
 but every neural method averages three networks. ``--shift`` also resamples the target: 70 % of its
 clips get one emotion ("one common"), or one emotion is left out ("one missing"), for every emotion
 in turn. Target labels select and resample the clips, and score::
@@ -73,13 +73,13 @@ SHALLOW = {
 }
 
 
-def make(method, refined, seed):
-    """Return the steps after the scalers."""
+def make(method, seed):
+    """Return the refined classifier, and what comes before it."""
     if method in SHALLOW:
         *front, last = SHALLOW[method]()
     else:
         *front, last = [NEURAL[method](n_networks=3, random_state=seed)]
-    return make_adaptation_pipeline(*front, RefinedClassifier(last) if refined else last)
+    return make_adaptation_pipeline(*front, RefinedClassifier(last))
 
 
 def resample(y, kind, emotion, rng):
@@ -117,13 +117,17 @@ def score_all(X_src, y_src, X_tgt, y_tgt, seed, args):
     X_src, X_tgt = scaler.fit_transform(X_src, y_src, X_tgt), scaler.transform(X_tgt)
     without_speakers = speakers.fit(X_src, y_src, X_tgt).transform(X_tgt)
     results = []
-    for method, setting in itertools.product(args.methods, args.settings):
-        has_speakers, refined = SETTINGS[setting]
+    for method, has_speakers in itertools.product(args.methods, (False, True)):
+        names = [name for name in args.settings if SETTINGS[name][0] == has_speakers]
+        if not names:
+            continue
         rows = without_speakers if has_speakers else X_tgt
-        predicted = make(method, refined, seed).fit(X_src, y_src, rows).predict(rows)
-        score = 100 * uar(y_tgt, predicted, labels=np.unique(y_tgt))
-        n_lost = len(np.setdiff1d(y_src, predicted))
-        results.append((method, setting, score, n_lost))
+        model = make(method, seed).fit(X_src, y_src, rows)
+        Z = model[:-1].transform(rows) if len(model) > 1 else rows
+        for name in names:
+            predicted = (model[-1] if SETTINGS[name][1] else model[-1].estimator_).predict(Z)
+            score = 100 * uar(y_tgt, predicted, labels=np.unique(y_tgt))
+            results.append((method, name, score, len(np.setdiff1d(y_src, predicted))))
     return results
 
 

@@ -116,7 +116,8 @@ def frame_mask(X: Tensor) -> Tensor:
 class _FullyConnected(nn.Module):
     """Rectified fully connected layers "fc1", "fc2", ..., and a linear output layer.
 
-    In training, each layer drops a share `dropout` of its units.
+    In training, a share `dropout` of the units of a layer is dropped on the way to the next layer.
+    The layers themselves, on which penalties align the domains, stay whole.
     """
 
     def __init__(
@@ -135,11 +136,13 @@ class _FullyConnected(nn.Module):
         """Draw the factors of the units of each layer: 0 for those that are dropped."""
         return [self.dropout(X.new_ones(len(X), n_units)) for n_units in self._n_units]
 
-    def _embed(self, X: Tensor, keep: Sequence[Tensor]) -> dict[str, Tensor]:
+    def _embed(self, X: Tensor, keep: Sequence[Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the layers, and the inputs of the output layer."""
         layers = {}
         for (name, layer), factors in zip(self.embedding.items(), keep, strict=True):
-            X = layers[name] = layer(X) * factors
-        return layers
+            layers[name] = layer(X)
+            X = layers[name] * factors
+        return layers, X
 
 
 class MLP(_FullyConnected):
@@ -156,7 +159,8 @@ class MLP(_FullyConnected):
     hidden : sequence of int, default=(128, 64)
         Units of each hidden layer, all rectified. The last layer gives the features.
     dropout : float in [0, 1), default=0.5
-        Share of the units of each hidden layer that are dropped in training.
+        Share of the units of each hidden layer that are dropped in training, on the way to the next
+        layer.
     input_dropout : float in [0, 1), default=0.2
         Share of the inputs that are dropped in training.
 
@@ -181,9 +185,8 @@ class MLP(_FullyConnected):
     def forward(self, X: Tensor) -> Outputs:
         """Map rows ``(n_samples, *input_shape)`` to their outputs."""
         X = self.input_dropout(X.flatten(1))
-        layers = self._embed(X, self._keep(X))
-        features = list(layers.values())[-1]
-        return Outputs(self.output(features), features, layers)
+        layers, last = self._embed(X, self._keep(X))
+        return Outputs(self.output(last), list(layers.values())[-1], layers)
 
 
 class _Convolutional(_FullyConnected):
@@ -208,10 +211,10 @@ class _Convolutional(_FullyConnected):
         """Map spectrograms (n_samples, n_bins, n_frames) to their outputs."""
         pooled = self._pool_padded(X) if X[:, 0, -1].isnan().any() else self._pool(X)
         keep = self._keep(pooled)
-        layers = self._embed(pooled, keep)
-        local = self._embed(pooled.detach(), keep) if self.training else layers
+        layers, last = self._embed(pooled, keep)
+        local = self._embed(pooled.detach(), keep)[0] if self.training else layers
         features = list(layers.values())[-1]
-        return Outputs(self.output(features), features, {"pooled": pooled, **layers}, local)
+        return Outputs(self.output(last), features, {"pooled": pooled, **layers}, local)
 
     def _pool(self, X: Tensor) -> Tensor:
         maps = self.encoder(X.unsqueeze(1))
@@ -259,7 +262,8 @@ class CNN(_Convolutional):
     hidden : sequence of int, default=(128,)
         Units of each fully connected layer. The last layer gives the features.
     dropout : float in [0, 1), default=0.2
-        Share of the units of each fully connected layer that are dropped in training.
+        Share of the units of each fully connected layer that are dropped in training, on the way to
+        the next layer.
 
     Raises
     ------
@@ -300,7 +304,8 @@ class VGG11(_Convolutional):
     hidden : sequence of int, default=(512,)
         Units of each fully connected layer. The last layer gives the features.
     dropout : float in [0, 1), default=0.5
-        Share of the units of each fully connected layer that are dropped in training.
+        Share of the units of each fully connected layer that are dropped in training, on the way to
+        the next layer.
 
     Raises
     ------
