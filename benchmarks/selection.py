@@ -74,7 +74,7 @@ def score(key, task, half_precision):
     if features == "logmel" and half_precision:
         params = {**params, "network": cross_corpus.half_precision_cnn}
     train, held_out = split_source(X_src, y_src, speakers, seed)
-    model = classifier(random_state=seed, max_epochs=epochs, **params)
+    model = classifier(random_state=seed, max_epochs=epochs, n_networks=1, **params)
     model.fit(X_src[train], y_src[train], Target(X_tgt))
     scores = TargetScorer(SCORERS, X_tgt)(model, X_src[held_out], y_src[held_out])
     return key, uar(y_tgt, model.predict(X_tgt)), list(scores.values())

@@ -126,7 +126,7 @@ def test_target_labels_do_not_reach_the_training(benchmark, domains):
         method = LIDANClassifier, {"max_epochs": 2}
         assert cross_corpus.run(method, key, task, False)[0] == key
         scores.append(cross_corpus.run(method, key, task, False)[1])
-    model = LIDANClassifier(max_epochs=2, random_state=0).fit(X_src, y_src, X_tgt)
+    model = LIDANClassifier(max_epochs=2, n_networks=1, random_state=0).fit(X_src, y_src, X_tgt)
     expected = [
         recall_score(y, model.predict(X_tgt), average="macro") for y in (y_tgt, np.roll(y_tgt, 1))
     ]

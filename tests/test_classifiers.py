@@ -531,7 +531,7 @@ def lengths_domains(spectrogram_domains):
 @pytest.mark.parametrize("name", ["cdan", "didan"])
 def test_different_lengths_are_learnt_from(name, lengths_domains):
     X_src, y_src, X_tgt, y_tgt = lengths_domains
-    params = QUICK | {"max_epochs": 30, "trade_off": 1.0}
+    params = QUICK | {"max_epochs": 60}
     classifier = ADAPTING[name](**params).fit(X_src, y_src, X_tgt)
     assert classifier.feature_shape_ == (16, None)
     assert np.mean(classifier.predict(X_tgt) == y_tgt) > 0.8

@@ -230,7 +230,7 @@ def test_compare_example(tmp_path, monkeypatch, capsys, features):
         assert method in table
     lines = (tmp_path / f"synthetic-synthetic-{features}.csv").read_text().splitlines()
     assert lines[0] == "task,method,oracle,seed,uar,war,seconds,error"
-    assert len(lines) == 9
+    assert len(lines) == 10
     assert n_colours(tmp_path / f"synthetic-synthetic-{features}.png") > 5
 
 
@@ -258,7 +258,7 @@ def test_compare_example_leaves_out_what_is_not_installed(monkeypatch, capsys):
 
 
 def test_compare_example_names_the_methods(tmp_path, monkeypatch):
-    with pytest.raises(SystemExit, match=r"--methods \['JADR'\] are none of \['SVM', "):
+    with pytest.raises(SystemExit, match=r"--methods \['JADR'\] are none of \['logistic regression', "):
         run_example(
             "compare_transfer_baselines",
             ["--methods", "JADR", "SVM"],
