@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from numbers import Integral, Real
@@ -22,6 +22,7 @@ __all__ = [
     "Domains",
     "NoTargetWarning",
     "Target",
+    "check_kinds",
     "check_missing",
     "check_sample_domain",
     "is_missing",
@@ -278,6 +279,11 @@ def n_rows(X: Any) -> int:
         X = np.asarray(X)
     if isinstance(X, str | bytes) or getattr(X, "shape", None) == ():
         raise TypeError(f"Expected a sequence with one entry per row; got the single entry {X!r}.")
+    if isinstance(X, Mapping | Set) and not hasattr(X, "shape"):
+        raise TypeError(
+            f"Expected a sequence with one entry per row; got a {type(X).__name__}, whose entries "
+            "have no positions. Pass a list in the order of the rows."
+        )
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
 
 
@@ -361,6 +367,17 @@ def check_missing(labels: Any, name: str, place: Callable[[int], str] = "row {}"
     if missing:
         raise ValueError(
             f"{name} holds {len(missing)} missing label(s), the first in {place(missing[0])}."
+        )
+
+
+def check_kinds(labels: Any) -> None:
+    """Raise a TypeError for labels of several types, or of one that scikit-learn does not know."""
+    values = plain_labels(labels)
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "O":
+        kinds = sorted({type(value).__name__ for value in values})
+        raise TypeError(
+            f"y must hold text alone, or numbers alone; got {' and '.join(kinds)}. Convert all "
+            "labels, as by list(map(str, y))."
         )
 
 

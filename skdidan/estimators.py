@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -18,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skdidan.domains import (
     Domains,
     NoTargetWarning,
+    check_kinds,
     check_missing,
     check_sample_domain,
     is_missing,
@@ -274,6 +276,7 @@ def validate_domains(
     checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "padding": padding}
     options: dict[str, Any] = {"reset": True, "ensure_min_samples": min_source, **checks}
     if get_tags(estimator).target_tags.required:
+        check_kinds(y)
         X, y = check_rows(estimator, X, y, place=source, **options)
         check_classification_targets(y)
         classes = np.unique(y)
@@ -303,6 +306,9 @@ def check_rows(
     An error names the place of the first other entry. `padding` allows what `count_frames` does.
     """
     X = open_target(X)
+    counts = Counter(getattr(X, "columns", ()))
+    if repeated := [name for name, count in counts.items() if count > 1]:
+        raise ValueError(f"X has several columns of one name, {repeated}: rename them.")
     checks = {"reset": False, "dtype": np.float64, "order": "C", **checks}
     try:
         with np.errstate(over="ignore"):  # numbers too large for the type become infinite

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from decimal import Decimal
 from enum import Enum
 from itertools import product
 
@@ -254,6 +255,26 @@ def test_missing_labels():
 def test_continuous_labels():
     with pytest.raises(ValueError, match="Unknown label type"):
         learnt(X_SRC, [0.1, 0.2, 0.3], X_TGT)
+
+
+@pytest.mark.parametrize(
+    "y, match",
+    [
+        (["anger", 1, "anger"], "got int and str. Convert all labels, as by"),
+        ([Decimal(1), Decimal(2), Decimal(1)], "text alone, or numbers alone; got Decimal"),
+        ({0: "anger", 1: "fear", 2: "fear"}, "got a dict, whose entries have no positions"),
+        ({"anger", "fear", "joy"}, "got a set, whose entries have no positions"),
+    ],
+)
+def test_labels_that_are_no_classes(y, match):
+    with pytest.raises(TypeError, match=match):
+        learnt(X_SRC, y, X_TGT)
+
+
+def test_columns_of_one_name():
+    frame = pd.DataFrame(X_SRC, columns=["a", "a"])
+    with pytest.raises(ValueError, match=r"several columns of one name, \['a'\]: rename them"):
+        fitted(frame, X_tgt=frame)
 
 
 @pytest.mark.parametrize(

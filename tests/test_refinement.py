@@ -192,6 +192,25 @@ def test_windows_of_recordings_can_be_refined():
     assert windowed.predict(waveforms).shape == (8,)
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-200])
+def test_rows_without_any_variance_are_not_clustered(scale):
+    X, y = blobs()
+    refined = RefinedClassifier().fit(X, y, scale * X)
+    assert refined.means_ is None and refined.n_iter_ == 0
+    np.testing.assert_array_equal(refined.predict_proba(X), refined.estimator_.predict_proba(X))
+
+
+def test_probabilities_that_are_none_are_refused():
+    X, y = blobs()
+
+    class Unsure(DummyClassifier):
+        def predict_proba(self, X):
+            return np.full((len(X), 2), np.nan)
+
+    with pytest.raises(ValueError, match=r"predicts \[nan, nan\] for row 0, which are no prob"):
+        RefinedClassifier(Unsure()).fit(X, y, X)
+
+
 @pytest.mark.parametrize("estimator", [SVC(), CorpusScaler()])
 def test_an_estimator_without_probabilities_is_refused(estimator):
     X, y = blobs()

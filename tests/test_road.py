@@ -258,7 +258,9 @@ def test_compare_example_leaves_out_what_is_not_installed(monkeypatch, capsys):
 
 
 def test_compare_example_names_the_methods(tmp_path, monkeypatch):
-    with pytest.raises(SystemExit, match=r"--methods \['JADR'\] are none of \['logistic regression', "):
+    with pytest.raises(
+        SystemExit, match=r"--methods \['JADR'\] are none of \['logistic regression', "
+    ):
         run_example(
             "compare_transfer_baselines",
             ["--methods", "JADR", "SVM"],

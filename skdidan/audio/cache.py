@@ -109,7 +109,7 @@ def make_cache_folder(memory: Any) -> None:
     if location is not None:
         try:
             os.makedirs(location, exist_ok=True)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a ValueError for a null character
             raise ValueError(f"{_no_folder(memory)}: {error}") from error
 
 

@@ -75,7 +75,7 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         The fitted classifier.
     means_ : ndarray of float, shape (n_classes, n_components), or None
         Means :math:`\mu_k` of the classes in the target; None if no target was given, or if all of
-        its rows are equal.
+        its rows are equal in double precision.
     covariance_ : ndarray of float, shape (n_components, n_components), or None
         The covariance :math:`C` within a class.
     n_iter_ : int
@@ -165,13 +165,15 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
             return
         numbers = domains.corpora[domains.n_source :]
         rows = self._rows(domains.X_tgt, numbers)
-        if np.ptp(rows, axis=0).any():
-            self._cluster(rows, self._predict_unrefined(domains.X_tgt, numbers))
+        self._cluster(rows, self._predict_unrefined(domains.X_tgt, numbers))
 
     def _cluster(self, rows: NDArray[np.float64], prior: NDArray[np.float64]) -> None:
         axes = StandardScaler(), PCA(min(self.n_components, *rows.shape), svd_solver="full")
         self._axes = make_pipeline(*axes).set_output(transform="default")
         Z, probabilities = self._axes.fit_transform(rows), prior
+        # Equal rows may differ by rounding once they are centred; tiny ones may have squares of 0.
+        if not (np.ptp(rows, axis=0).any() and np.square(Z).any()):
+            return
         while self.n_iter_ < self.max_iter:
             self.n_iter_ += 1
             self.means_, self.covariance_ = _gaussians(Z, probabilities, self.ridge)
@@ -245,7 +247,16 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
     def _predict_unrefined(self, X: Any, sample_domain: Any = None) -> NDArray[np.float64]:
         predict = self.estimator_.predict_proba
         # A copy, because the refined rows are written into it.
-        return np.array(predict(X, **source_path(predict, sample_domain)), dtype=np.float64)
+        probabilities = np.array(
+            predict(X, **source_path(predict, sample_domain)), dtype=np.float64
+        )
+        if not np.isfinite(probabilities).all():
+            row = np.argwhere(~np.isfinite(probabilities))[0][0]
+            raise ValueError(
+                f"{self.estimator_!r} predicts {probabilities[row].tolist()} for row {row}, "
+                "which are no probabilities."
+            )
+        return probabilities
 
     def _rows(self, X: NDArray[Any], sample_domain: Any = None) -> NDArray[np.float64]:
         """Return the rows to cluster: features, or those that a network makes of spectrograms."""
