@@ -537,7 +537,7 @@ def test_fit_refuses_a_place_that_can_be_no_folder(tmp_path, place):
             Loudness(memory=kind(tmp_path / place)).fit(WAVEFORMS)
     with pytest.raises(ValueError, match=rf"memory must be a folder .*{place}"):
         make_adaptation_pipeline(Loudness(), memory=tmp_path / place).fit(WAVEFORMS)
-    with pytest.raises(ValueError, match="memory must be a folder .*null byte"):
+    with pytest.raises(ValueError, match=r"memory must be a folder .*null byte"):
         Loudness(memory="a\0b").fit(WAVEFORMS)
 
 
