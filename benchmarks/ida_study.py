@@ -11,7 +11,15 @@ from functools import partial
 import cross_corpus
 import torch
 
-from skdidan import IDA, MMD, AdaptationClassifier, MeanDistance, PenaltyTerm, sparse_codes
+from skdidan import (
+    IDA,
+    MMD,
+    AdaptationClassifier,
+    DIDANClassifier,
+    MeanDistance,
+    PenaltyTerm,
+    sparse_codes,
+)
 from skdidan.penalties.base import Penalty, normalise_rows
 from skdidan.penalties.reconstruction import _directions, _label_error, _sharpened_error
 
@@ -108,13 +116,17 @@ class Variant(AdaptationClassifier):
 
 
 def variant(terms, params=None, **recipe):
-    """Make a row of the study from a function that makes penalties, and parameters."""
+    """Make a row of the study from a function that makes penalties, and parameters.
+
+    Variants of DIDAN and LIDAN have their trade-off; a single penalty has that of the others, 1.
+    """
+    trade_off = {} if terms is single else {"trade_off": DIDANClassifier().trade_off}
     members = {
         "terms": staticmethod(partial(terms, **recipe)),
         "recipe": {"terms": terms.__name__}
         | {name: getattr(value, "__name__", value) for name, value in recipe.items()},
     }
-    return type("StudiedClassifier", (Variant,), members), params or {}
+    return type("StudiedClassifier", (Variant,), members), {**trade_off, **(params or {})}
 
 
 def ida(penalty=IDA, local=True, means=3.0, moments=MeanDistance, **params):
@@ -187,7 +199,7 @@ ROWS = {
     "DIDAN, mean weight 10": (DIDAN[0], {"mean_weight": 10.0}),
     "DIDAN, sparsity 0.05": (DIDAN[0], {"sparsity": 0.05}),
     "DIDAN, sparsity 0.2": (DIDAN[0], {"sparsity": 0.2}),
-    "DIDAN, trade-off 0.3": (DIDAN[0], {"trade_off": 0.3}),
+    "DIDAN, trade-off 1": (DIDAN[0], {"trade_off": 1.0}),
     "DIDAN, trade-off 3": (DIDAN[0], {"trade_off": 3.0}),
 }
 

@@ -249,7 +249,8 @@ def task():
 def tone_classifier(**params):
     mel = LogMelSpectrogram(sample_rate=8000, n_mels=16, hop_length=400, duration=0.4)
     network = DIDANClassifier(
-        **{"network": "mlp", "max_epochs": 15, "batch_size": 32, "random_state": 0} | params
+        **{"network": "mlp", "n_networks": 1, "max_epochs": 15, "batch_size": 32, "random_state": 0}
+        | params
     )
     pipeline = make_adaptation_pipeline(mel, CorpusScaler(), network)
     return WindowedClassifier(pipeline, window=0.4, hop=0.2, sample_rate=8000)
