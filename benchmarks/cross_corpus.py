@@ -47,7 +47,7 @@ from skdidan import (
 )
 
 TASKS = {"B→C": ("emodb", "casia"), "C→B": ("casia", "emodb")}
-EPOCHS = {"logmel": 20, "functionals": 30}
+EPOCHS = {"logmel": 20, "functionals": 60}
 TRADE_OFFS = (0.3, 1.0, 3.0)
 BASELINES = {"DAN": DANClassifier, "DeepCORAL": DeepCORALClassifier}
 METHODS = {

@@ -2,9 +2,9 @@
 
 Six directed tasks between EmoDB, CASIA and nEMO. Each classifier is fitted to standardised rows as
 they are, after `SpeakerScaler`, inside `RefinedClassifier`, and with both. Parameters are defaults,
-but every neural method averages three networks. ``--shift`` also resamples the target: 70 % of its
-clips get one emotion ("one common"), or one emotion is left out ("one missing"), for every emotion
-in turn. Target labels select and resample the clips, and score::
+but every neural method averages three networks of 30 epochs. ``--shift`` also resamples the target:
+70 % of its clips get one emotion ("one common"), or one emotion is left out ("one missing"), for
+every emotion in turn. Target labels select and resample the clips, and score::
 
     OMP_NUM_THREADS=1 python benchmarks/target_structure.py --corpora DIR --shift
 
@@ -78,7 +78,7 @@ def make(method, seed):
     if method in SHALLOW:
         *front, last = SHALLOW[method]()
     else:
-        *front, last = [NEURAL[method](n_networks=3, random_state=seed)]
+        *front, last = [NEURAL[method](n_networks=3, max_epochs=30, random_state=seed)]
     return make_adaptation_pipeline(*front, RefinedClassifier(last))
 
 

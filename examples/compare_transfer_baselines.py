@@ -60,8 +60,8 @@ from skdidan import (
 
 # Features for the networks, and the number of training epochs.
 FEATURES = {
-    "functionals": (Functionals(), 30),
-    "egemaps": (Functionals("eGeMAPSv02"), 30),  # needs the extra opensmile
+    "functionals": (Functionals(), 60),
+    "egemaps": (Functionals("eGeMAPSv02"), 60),  # needs the extra opensmile
     "logmel": (LogMelSpectrogram(), 20),
 }
 # Methods that are compared by default.
@@ -185,7 +185,7 @@ def main():
         help="features for the networks (functionals)",
     )
     parser.add_argument(
-        "--epochs", type=int, help="of the networks; by default 20 on logmel, else 30"
+        "--epochs", type=int, help="of the networks; by default 20 on logmel, else 60"
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")

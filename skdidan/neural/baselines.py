@@ -37,7 +37,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=30, 64
+    max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
         Number of networks, trained from different initial weights. Their outputs are averaged.
@@ -81,7 +81,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
-        max_epochs: int = 30,
+        max_epochs: int = 60,
         n_networks: int = 1,
         validation_fraction: float | None = None,
         monitor: str | None = None,
@@ -148,7 +148,7 @@ class MCCClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=30, 64
+    max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
         Number of networks, trained from different initial weights. Their outputs are averaged.
@@ -217,7 +217,7 @@ class DeepCORALClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=30, 64
+    max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
         Number of networks, trained from different initial weights. Their outputs are averaged.

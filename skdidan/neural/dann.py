@@ -36,7 +36,7 @@ class DANNClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=30, 64
+    max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
         Number of networks, trained from different initial weights. Their outputs are averaged.
@@ -109,7 +109,7 @@ class CDANClassifier(AdaptationClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=30, 64
+    max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
         Number of networks, trained from different initial weights. Their outputs are averaged.

@@ -81,7 +81,7 @@ class DIDANClassifier(AdaptationClassifier):
         Learning rate of AdamW; it falls linearly over the last 30 % of the epochs, see `callbacks`.
     weight_decay : float >= 0, default=1e-4
         Weight decay of AdamW.
-    max_epochs : int > 0, default=30
+    max_epochs : int > 0, default=60
         Number of passes over the larger domain.
     n_networks : int > 0, default=3
         Number of networks, trained one after the other from different initial weights. Their
@@ -172,7 +172,7 @@ class DIDANClassifier(AdaptationClassifier):
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
-        max_epochs: int = 30,
+        max_epochs: int = 60,
         n_networks: int = 3,
         validation_fraction: float | None = None,
         monitor: str | None = None,
@@ -333,7 +333,7 @@ class LIDANClassifier(DIDANClassifier):
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
         Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=30, 64
+    max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=3
         Number of networks, trained from different initial weights. Their outputs are averaged.
