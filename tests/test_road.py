@@ -322,7 +322,7 @@ def test_two_folders_become_a_table(corpora_on_disk, tmp_path, monkeypatch, caps
     for name in ("emodb", "casia"):
         code = code.replace(f" {name})", f' "corpora/{name}")')
     assert shown.strip() == code.strip()
-    assert len(script.splitlines()) < 30
+    assert len(script.splitlines()) < 40
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["two_folders", *folders])
     runpy.run_path(str(ROOT / "examples" / "two_folders.py"))
