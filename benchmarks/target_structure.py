@@ -208,6 +208,8 @@ def main():
     parser.add_argument("--shift", action="store_true", help="also resample the target")
     parser.add_argument("--reference", choices=names, help="compare all methods with this one")
     args = parser.parse_args()
+    if args.reference and args.reference not in args.methods:
+        parser.error(f"--reference {args.reference!r} must be one of --methods {args.methods}")
     corpora = {name: load_corpus(name, Path(args.corpora, name)) for name in CORPORA}
     scores = {}
     for features in args.features:

@@ -178,7 +178,7 @@ class Domains:
         )
 
     def stack(self) -> tuple[Any, Any, Any]:
-        """Stack both domains, source first: rows, labels and groups; those of target rows fill."""
+        """Stack rows, labels and groups, source first; target rows get placeholders."""
         rows = np.arange(len(self.corpora))
         filled = np.where(rows < self.n_source, rows, 0)
         y, groups = (

@@ -65,6 +65,15 @@ def test_the_best_epoch_is_restored(make, domains):
     assert best["monitor_information"] == pytest.approx(information)
 
 
+def test_each_of_several_networks_keeps_its_best_epoch(domains):
+    X_src, y_src, X_tgt, _ = domains
+    params = {"validation_fraction": 0.25, "monitor": "source*information", **QUICK}
+    model = DANClassifier(n_networks=3, **params).fit(X_src, y_src, X_tgt)
+    best = [dict(net.callbacks_)["best_epoch"].best_epoch_ for net in model.nets_]
+    assert best == [1 + int(np.argmax(net.history[:, "monitor"])) for net in model.nets_]
+    assert model.best_epoch_ == best[0] and len(set(best)) > 1
+
+
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_an_epoch_is_scored_like_the_fitted_classifier(loss, n_classes, domains):

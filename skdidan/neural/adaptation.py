@@ -338,7 +338,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         Returns
         -------
         features : ndarray of float32, shape (n_samples, n_features_out)
-            The features, on which the domains were aligned by default; those of several networks
+            The features on which the domains are aligned by default; those of several networks
             side by side.
         """
         embeddings = self._predictions(X).embeddings
