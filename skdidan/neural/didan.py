@@ -114,8 +114,8 @@ class DIDANClassifier(AdaptationClassifier):
         Further callbacks of the training, such as ``GradientNormClipping``, or ``EarlyStopping``
         with a column of `history_` to monitor. All networks share them, one after the other.
         ``Checkpoint``, ``TrainEndCheckpoint`` and ``LoadInitState`` need ``n_networks=1``. An
-        ``LRScheduler`` takes the place of the falling learning rate. ``EpochScoring`` and other scores are refused: use
-        `monitor`. The names "epoch_scores" and "best_epoch" are taken.
+        ``LRScheduler`` takes the place of the falling learning rate. ``EpochScoring`` and other
+        scores are refused: use `monitor`. The names "epoch_scores" and "best_epoch" are taken.
     verbose : int, default=0
         1 prints a line per epoch.
 
