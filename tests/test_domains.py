@@ -273,8 +273,10 @@ def test_labels_that_are_no_classes(y, match):
 
 def test_columns_of_one_name():
     frame = pd.DataFrame(X_SRC, columns=["a", "a"])
-    with pytest.raises(ValueError, match=r"several columns of one name, \['a'\]: rename them"):
-        fitted(frame, X_tgt=frame)
+    table = pa.table([X_SRC[:, 0], X_SRC[:, 1]], names=["a", "a"])
+    for rows in (frame, table):
+        with pytest.raises(ValueError, match=r"several columns of one name, \['a'\]: rename"):
+            fitted(rows, X_tgt=rows)
 
 
 @pytest.mark.parametrize(
