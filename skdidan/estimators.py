@@ -306,8 +306,9 @@ def check_rows(
     An error names the place of the first other entry. `padding` allows what `count_frames` does.
     """
     X = open_target(X)
-    names = X.column_names if hasattr(X, "to_pylist") else getattr(X, "columns", ())  # of pyarrow
-    counts = Counter(names)
+    # A table of pyarrow has its arrays under "columns".
+    names = "column_names" if hasattr(X, "to_pylist") else "columns"
+    counts = Counter(getattr(X, names, ()))
     if repeated := [name for name, count in counts.items() if count > 1]:
         raise ValueError(f"X has several columns of one name, {repeated}: rename them.")
     checks = {"reset": False, "dtype": np.float64, "order": "C", **checks}
