@@ -58,7 +58,7 @@ def make_checked(name):
     cls = {**CLASSIFIERS, **TRANSFORMERS}[name]
     if issubclass(cls, AdaptationClassifier):
         if name in DERIVED:
-            return cls(max_epochs=2)
+            return cls(max_epochs=2, n_networks=1)
         # The checks of accuracy and class weights have few rows, for which dropout is too much.
         return cls(max_epochs=15, network_params={"dropout": 0.0, "input_dropout": 0.0})
     return cls("sinkhorn_lpl1") if cls is OptimalTransport else cls()  # which needs labels
@@ -132,7 +132,7 @@ def make_classifier(name):
     """Make a classifier of the table: networks train briefly, weights leave no class out."""
     cls = CLASSIFIERS[name]
     if issubclass(cls, AdaptationClassifier):
-        return cls(max_epochs=3, batch_size=32, random_state=0)
+        return cls(max_epochs=3, batch_size=32, random_state=0, n_networks=1)
     if name == "jiasl":
         return cls(max_iter=3)
     return cls(weighting=KMM(max_weight=1.2, eps=0.0)) if name == "weighted" else cls()
@@ -146,7 +146,7 @@ class TestClassifiers:
         X_src, y_src, X_tgt, y_tgt = domains
         classifier = make_classifier(name)
         if "max_epochs" in classifier.get_params():
-            classifier.set_params(max_epochs=30, batch_size=32)
+            classifier.set_params(max_epochs=30, batch_size=32, n_networks=1)
         classifier.fit(X_src, y_src, X_tgt)
         assert classifier.classes_.tolist() == ["anger", "neutral", "sadness"]
         assert recall_score(y_tgt, classifier.predict(X_tgt), average="macro") > 0.9
@@ -162,7 +162,7 @@ class TestClassifiers:
         X_src, y_src, _, _ = domains
         classifier = make_classifier(name)
         if "max_epochs" in classifier.get_params():
-            classifier.set_params(max_epochs=30, batch_size=32)
+            classifier.set_params(max_epochs=30, batch_size=32, n_networks=1)
         if name == "source_only":
             classifier.fit(X_src, y_src)
         else:
