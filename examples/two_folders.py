@@ -21,16 +21,9 @@ from skdidan import (
 emodb, casia = sys.argv[1:] if len(sys.argv) == 3 else sys.exit("usage: two_folders.py EMODB CASIA")
 source, target = load_corpus("EmoDB", emodb), load_corpus("CASIA", casia)
 task = cross_corpus_task(source, target)  # files and speakers of the shared emotions
-classifiers = SourceOnlyClassifier(n_networks=3), DANClassifier(n_networks=3), DIDANClassifier()
+front = Functionals(n_jobs=2), CorpusScaler(), SpeakerScaler()
 methods = {
-    type(classifier).__name__: make_adaptation_pipeline(
-        Functionals(n_jobs=2),
-        CorpusScaler(),
-        SpeakerScaler(),  # removes the shifts of the target's speakers
-        RefinedClassifier(classifier),  # moves the borders between emotions into gaps
-        memory=".skdidan",
-    )
-    for classifier in classifiers
+    type(c).__name__: make_adaptation_pipeline(*front, RefinedClassifier(c), memory=".skdidan")
+    for c in (SourceOnlyClassifier(n_networks=3), DANClassifier(n_networks=3), DIDANClassifier())
 }
-records = compare(methods, {"EmoDB to CASIA": task}, seeds=range(3))
-print(format_summary(summarise(records)))  # UAR on the target; its labels only score
+print(format_summary(summarise(compare(methods, {"EmoDB to CASIA": task}, seeds=range(3)))))

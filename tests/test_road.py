@@ -322,7 +322,7 @@ def test_two_folders_become_a_table(corpora_on_disk, tmp_path, monkeypatch, caps
     for name in ("emodb", "casia"):
         code = code.replace(f" {name})", f' "corpora/{name}")')
     assert shown.strip() == code.strip()
-    assert len(script.splitlines()) < 40
+    assert len(script.splitlines()) < 30
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["two_folders", *folders])
     runpy.run_path(str(ROOT / "examples" / "two_folders.py"))
@@ -364,7 +364,7 @@ def test_adaptation_gains_on_synthetic_corpora():
     methods = {c.__name__: make_adaptation_pipeline(CorpusScaler(), c(n_networks=3)) for c in kinds}
     rows = summarise(compare(methods, {"synthetic": task}, seeds=[0, 1, 2]))
     source_only, didan, dan = (row["uar"] for row in rows)
-    assert didan > source_only + 0.03  # 0.05 and 0.08 more were measured
+    assert didan > source_only + 0.05
     assert dan > source_only + 0.05
 
 
