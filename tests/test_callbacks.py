@@ -21,7 +21,7 @@ from skorch.callbacks import (
 from skdidan import DANNClassifier, DIDANClassifier, SourceOnlyClassifier
 from skdidan.neural import cooldown, ramp
 
-QUICK = {"max_epochs": 6, "batch_size": 16, "random_state": 0}
+QUICK = {"n_networks": 1, "max_epochs": 6, "batch_size": 16, "random_state": 0}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_no_list_of_callbacks_is_refused(callbacks, domains):
 def test_a_monitor_that_no_column_has(callback, domains):
     match = rf"{type(callback).__name__} of callbacks has monitor='.*none of the columns .*'lr'"
     with pytest.raises(ValueError, match=match):
-        DIDANClassifier(callbacks=[callback], n_networks=1, **QUICK).fit(*domains[:3])
+        DIDANClassifier(callbacks=[callback], **QUICK).fit(*domains[:3])
 
 
 @pytest.mark.parametrize("error", [KeyError("mine"), ValueError("mine")])
@@ -140,7 +140,7 @@ def resumed(make, folder, domains, *callbacks, **params):
 @pytest.mark.parametrize("make", [DIDANClassifier, DANNClassifier, SourceOnlyClassifier])
 def test_a_resumed_training_ends_with_the_epochs_that_were_missing(make, domains, tmp_path):
     without_dropout = {"dropout": 0.0, "input_dropout": 0.0}
-    params = {"n_networks": 1, "network_params": without_dropout, **QUICK}
+    params = {"network_params": without_dropout, **QUICK}
     history = resumed(make, tmp_path, domains, **params).history_
     whole = make(**params).fit(*domains[:3]).history_
     assert [epoch["epoch"] for epoch in history] == [1, 2, 3, 4, 5, 6]
@@ -155,13 +155,12 @@ def test_a_resumed_training_ends_with_the_epochs_that_were_missing(make, domains
 
 def test_a_scheduler_goes_on_in_a_resumed_training(domains, tmp_path):
     scheduler = LRScheduler("StepLR", step_size=1, gamma=0.5)
-    params = {"n_networks": 1, **QUICK}
-    history = resumed(DIDANClassifier, tmp_path, domains, scheduler, **params).history_
+    history = resumed(DIDANClassifier, tmp_path, domains, scheduler, **QUICK).history_
     np.testing.assert_allclose([epoch["lr"] for epoch in history], [1e-3 / 2**e for e in range(6)])
 
 
 def test_resuming_a_finished_training_trains_nothing(domains, tmp_path):
-    params = {**QUICK, "n_networks": 1, "monitor": "information"}
+    params = {**QUICK, "monitor": "information"}
     checkpoint = Checkpoint(dirname=tmp_path, monitor=None)
     trained = DIDANClassifier(callbacks=[checkpoint], **{**params, "monitor": None})
     trained.fit(*domains[:3])
@@ -179,5 +178,5 @@ def test_checkpoints_of_several_networks_are_refused(make, kind, domains, tmp_pa
     match = "would keep the last of . networks only. Set n_networks=1"
     for callbacks in ([checkpoint], [("name", LoadInitState(checkpoint))]):
         with pytest.raises(ValueError, match=match):
-            make(callbacks=callbacks, **QUICK).fit(*domains[:3])
+            make(callbacks=callbacks).fit(*domains[:3])
     assert not list(tmp_path.iterdir())

@@ -26,7 +26,7 @@ from skdidan.tables import CLASSIFIERS
 
 NEURAL = {n: cls for n, cls in CLASSIFIERS.items() if issubclass(cls, AdaptationClassifier)}
 ADAPTING = {name: cls for name, cls in NEURAL.items() if name != "source_only"}
-QUICK = {"max_epochs": 3, "batch_size": 16, "random_state": 0}
+QUICK = {"n_networks": 1, "max_epochs": 3, "batch_size": 16, "random_state": 0}
 
 
 # The base class trains and predicts. These cover all that a subclass may change: own parameters,
@@ -54,8 +54,10 @@ class TestNeural:
     def test_several_networks_are_averaged(self, name, loss, domains):
         """The first one is the network that is trained alone."""
         X_src, y_src, X_tgt, _ = domains
-        params = {"loss": loss, **QUICK}
-        one, three = (NEURAL[name](n_networks=n, **params).fit(X_src, y_src, X_tgt) for n in (1, 3))
+        params = {**QUICK, "loss": loss}
+        one, three = (
+            NEURAL[name](**{**params, "n_networks": n}).fit(X_src, y_src, X_tgt) for n in (1, 3)
+        )
         rows = torch.tensor(X_tgt, dtype=torch.float32)
         logits, features = zip(*(net.outputs(rows)[:2] for net in three.nets_), strict=True)
         assert len({float(part.sum()) for part in logits}) == len(three.nets_) == 3
@@ -129,7 +131,7 @@ def test_without_trade_off_nothing_but_the_source_is_learnt(name, spectrogram_do
     """The penalties, their weights and their random numbers must not disturb the network."""
     X_src, y_src, X_tgt, _ = spectrogram_domains
     params = {"network_params": {"hidden": (9, 8, 7)}, "loss": "squared_error", **QUICK}
-    adapted = ADAPTING[name](trade_off=0, n_networks=1, **params).fit(X_src, y_src, X_tgt)
+    adapted = ADAPTING[name](trade_off=0, **params).fit(X_src, y_src, X_tgt)
     alone = SourceOnlyClassifier(use_target=True, **params).fit(X_src, y_src, X_tgt)
     assert np.array_equal(adapted.decision_function(X_tgt), alone.decision_function(X_tgt))
     state, reference = adapted.net_.module_.state_dict(), alone.net_.module_.state_dict()
@@ -145,6 +147,7 @@ def test_the_trade_off_moves_the_penalty(name, domains):
     weak, strong = (
         ADAPTING[name](
             trade_off=t,
+            n_networks=1,
             network_params={"dropout": 0.0},
             random_state=0,
             max_epochs=40 if is_adversary else 20,
@@ -268,7 +271,8 @@ class TestNetworks:
 
     def test_names_and_parameters(self, spectrogram_domains):
         X_src, y_src, X_tgt, _ = spectrogram_domains
-        classifier = DIDANClassifier("mlp", network_params={"hidden": (9,)}, n_networks=2, **QUICK)
+        params = {**QUICK, "n_networks": 2, "network_params": {"hidden": (9,)}}
+        classifier = DIDANClassifier("mlp", **params)
         assert classifier.fit(X_src, y_src, X_tgt).embed(X_tgt).shape == (len(X_tgt), 18)
 
     def test_a_class_or_function_of_the_callers(self, domains):
@@ -599,7 +603,7 @@ def test_networks_that_take_no_padding_say_so(network, lengths_domains):
 
 def test_a_network_of_ones_own_may_take_padding(lengths_domains):
     X_src, y_src, X_tgt, _ = lengths_domains
-    classifier = DIDANClassifier(Masked, n_networks=1, **QUICK).fit(X_src, y_src, X_tgt)
+    classifier = DIDANClassifier(Masked, **QUICK).fit(X_src, y_src, X_tgt)
     np.testing.assert_allclose(classifier.embed(X_tgt), np.nanmean(X_tgt, axis=2), atol=1e-5)
 
 

@@ -8,7 +8,7 @@ from skdidan import IDA, DIDANClassifier, LIDANClassifier, Target
 from skdidan.corpora.known import EMOTIONS
 from skdidan.neural.didan import EMOTION_GROUPS
 
-QUICK = {"max_epochs": 3, "batch_size": 16, "random_state": 0}
+QUICK = {"n_networks": 1, "max_epochs": 3, "batch_size": 16, "random_state": 0}
 
 
 @pytest.mark.parametrize("name", ["mean_weight", "label_weight"])
@@ -161,7 +161,7 @@ class TestLIDAN:
     def test_network_has_three_fully_connected_layers(self, domains):
         classifier = LIDANClassifier(**QUICK).fit(*domains[:3])
         assert list(classifier.net_.module_.embedding) == ["fc1", "fc2", "fc3"]
-        assert classifier.embed(domains[2]).shape[1] == 3 * 128
+        assert classifier.embed(domains[2]).shape[1] == 128
 
     def test_without_labels_it_is_didan_on_three_layers(self, domains):
         reference = DIDANClassifier(

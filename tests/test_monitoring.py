@@ -26,7 +26,7 @@ from skdidan import (
 from skdidan.neural import PairedBatches, adaptation
 from skdidan.neural.adaptation import AdaptationClassifier
 
-QUICK = {"max_epochs": 6, "batch_size": 16, "random_state": 0}
+QUICK = {"n_networks": 1, "max_epochs": 6, "batch_size": 16, "random_state": 0}
 
 
 class Recorder(Callback):
@@ -51,7 +51,7 @@ def test_the_best_epoch_is_restored(make, domains):
     X_src, y_src, X_tgt, _ = domains
     recorder = Recorder(X_tgt)
     params = {"validation_fraction": 0.25, "monitor": "source*information", **QUICK}
-    classifier = make(**params, n_networks=1, callbacks=[recorder]).fit(X_src, y_src, X_tgt)
+    classifier = make(**params, callbacks=[recorder]).fit(X_src, y_src, X_tgt)
     history = classifier.history_
     for epoch in history:
         product = epoch["monitor_source"] * epoch["monitor_information"]
@@ -68,7 +68,7 @@ def test_the_best_epoch_is_restored(make, domains):
 def test_each_of_several_networks_keeps_its_best_epoch(domains):
     X_src, y_src, X_tgt, _ = domains
     params = {"validation_fraction": 0.25, "monitor": "source*information", **QUICK}
-    model = DANClassifier(n_networks=3, **params).fit(X_src, y_src, X_tgt)
+    model = DANClassifier(**{**params, "n_networks": 3}).fit(X_src, y_src, X_tgt)
     best = [dict(net.callbacks_)["best_epoch"].best_epoch_ for net in model.nets_]
     assert best == [1 + int(np.argmax(net.history[:, "monitor"])) for net in model.nets_]
     assert model.best_epoch_ == best[0]

@@ -428,7 +428,7 @@ def test_every_fold_of_a_search_gets_the_whole_target(n_jobs, routing):
 
 def test_a_search_inside_a_pipeline_gets_the_whole_target():
     X_tgt = np.vstack([X_TGT, X_TGT[:6]])
-    search = GridSearchCV(DIDANClassifier(max_epochs=1, random_state=0), {"lr": [1e-3]}, cv=2)
+    search = GridSearchCV(DIDANClassifier(n_networks=1, max_epochs=1), {"lr": [1e-3]}, cv=2)
     pipeline = make_adaptation_pipeline(CorpusScaler(), search)
     seen = []
 
@@ -443,7 +443,7 @@ def test_a_search_inside_a_pipeline_gets_the_whole_target():
 
 
 def test_search_over_didan():
-    classifier = DIDANClassifier(max_epochs=2, random_state=0)
+    classifier = DIDANClassifier(n_networks=1, max_epochs=2, random_state=0)
     pipeline = make_adaptation_pipeline(CorpusScaler(), classifier)
     grid = {"didanclassifier__trade_off": [0.0, 1.0], "corpusscaler__with_std": [True, False]}
     search = GridSearchCV(pipeline, grid, cv=2, error_score="raise")
@@ -655,7 +655,7 @@ def recordings():
 
 def whole_recordings(**params):
     mel = LogMelSpectrogram(sample_rate=8000, n_mels=16, hop_length=400, duration=None)
-    classifier = DIDANClassifier(max_epochs=20, batch_size=16, random_state=0)
+    classifier = DIDANClassifier(n_networks=1, max_epochs=20, batch_size=16, random_state=0)
     return make_adaptation_pipeline(mel, CorpusScaler(), classifier, **params)
 
 

@@ -19,6 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 from sklearn.utils import Bunch
 
+import skdidan
 from skdidan import (
     MFCC,
     TCA,
@@ -53,7 +54,7 @@ def corpora(tmp_path_factory):
 
 
 def road(memory=None, **params):
-    params = {"max_epochs": 4, "batch_size": 8, "random_state": 0, **params}
+    params = {"n_networks": 1, "max_epochs": 4, "batch_size": 8, "random_state": 0, **params}
     return make_adaptation_pipeline(
         LogMelSpectrogram(n_mels=24, duration=0.8),
         CorpusScaler(),
@@ -180,7 +181,7 @@ def test_a_silent_clip_does_not_spread(corpora):
     pipeline = make_adaptation_pipeline(
         LogMelSpectrogram(n_mels=24, duration=0.8, on_error="warn"),
         CorpusScaler(),
-        DIDANClassifier(max_epochs=2, random_state=0),
+        DIDANClassifier(n_networks=1, max_epochs=2, random_state=0),
     )
     with pytest.warns(UserWarning, match="row 0"):
         pipeline.fit(corpora.X_src, corpora.y_src, quiet)
@@ -301,7 +302,10 @@ def test_selection_example(tmp_path, monkeypatch, capsys):
 
 def test_reconstruction_example(tmp_path, monkeypatch, capsys):
     figure = tmp_path / "codes.png"
-    run_example("plot_reconstruction", ["--output", str(figure)], monkeypatch, **SECONDS)
+    one_network = {"DIDANClassifier": partial(DIDANClassifier, n_networks=1)}
+    run_example(
+        "plot_reconstruction", ["--output", str(figure)], monkeypatch, **SECONDS, **one_network
+    )
     printed = capsys.readouterr().out
     assert float(printed.split()[1]) > 40
     assert "of 100 source clips reconstruct a target clip" in printed
@@ -325,6 +329,8 @@ def test_two_folders_become_a_table(corpora_on_disk, tmp_path, monkeypatch, caps
     assert len(script.splitlines()) < 30
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["two_folders", *folders])
+    for name in ("SourceOnlyClassifier", "DANClassifier", "DIDANClassifier"):
+        monkeypatch.setattr(skdidan, name, partial(getattr(skdidan, name), max_epochs=1))
     runpy.run_path(str(ROOT / "examples" / "two_folders.py"))
     table = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in table[1:]] == [

@@ -18,7 +18,7 @@ from torch import nn
 from skdidan import DANNClassifier, DIDANClassifier, DomainAdversary, Outputs, SourceOnlyClassifier
 from skdidan.torch_state import copy_to_cpu, find_device, own_generators
 
-QUICK = {"max_epochs": 3, "batch_size": 16, "random_state": 0}
+QUICK = {"n_networks": 1, "max_epochs": 3, "batch_size": 16, "random_state": 0}
 NOWHERE = "cuda:99"
 
 

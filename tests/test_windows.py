@@ -193,7 +193,7 @@ def test_files_are_cut_as_their_waveforms(audio):
         np.testing.assert_array_equal(other, answers[0])
 
 
-QUICK = {"max_epochs": 2, "batch_size": 4, "random_state": 0}
+QUICK = {"n_networks": 1, "max_epochs": 2, "batch_size": 4, "random_state": 0}
 LABELS = ["anger", "fear", "anger", "fear"]
 
 
@@ -249,8 +249,7 @@ def task():
 def tone_classifier(**params):
     mel = LogMelSpectrogram(sample_rate=8000, n_mels=16, hop_length=400, duration=0.4)
     network = DIDANClassifier(
-        **{"network": "mlp", "n_networks": 1, "max_epochs": 15, "batch_size": 32, "random_state": 0}
-        | params
+        **QUICK | {"network": "mlp", "max_epochs": 15, "batch_size": 32} | params
     )
     pipeline = make_adaptation_pipeline(mel, CorpusScaler(), network)
     return WindowedClassifier(pipeline, window=0.4, hop=0.2, sample_rate=8000)
