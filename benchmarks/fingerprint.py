@@ -35,15 +35,23 @@ def fingerprint(thing, *details):
         left = [(module, name) for name, node in definitions.items() if not is_value(node)]
     reached = {}
     while left:
-        module, name = key = left.pop()
-        definitions, imports = parse(module)
-        if key in reached or name not in definitions:
-            continue
-        reached[key] = ast.unparse(definitions[name])
-        names = {node.id for node in ast.walk(definitions[name]) if isinstance(node, ast.Name)}
-        left += [imports.get(used, (module, used)) for used in names]
-    text = "\n".join([*sorted(reached.values()), repr(details)])
+        key = left.pop()
+        if key not in reached:
+            reached[key], used = read(*key)
+            left += used
+    codes = sorted(code for code in reached.values() if code is not None)
+    text = "\n".join([*codes, repr(details)])
     return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+@cache
+def read(module, name):
+    """Return the code of a definition and what it names, each by its module; None without one."""
+    definitions, imports = parse(module)
+    if name not in definitions:
+        return None, ()
+    names = {node.id for node in ast.walk(definitions[name]) if isinstance(node, ast.Name)}
+    return ast.unparse(definitions[name]), [imports.get(used, (module, used)) for used in names]
 
 
 def is_value(node):

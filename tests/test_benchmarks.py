@@ -213,6 +213,7 @@ class Method(Base):
             monkeypatch.delitem(sys.modules, "scratch", raising=False)
             importlib.invalidate_caches()
             module.parse.cache_clear()
+            module.read.cache_clear()
             method = importlib.import_module("scratch").Method
             return module.fingerprint(method, *details)
 

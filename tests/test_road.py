@@ -1,6 +1,7 @@
 """The whole road: audio files in, adapted emotion labels out."""
 
 import importlib.util
+import re
 import runpy
 import sys
 from functools import partial
@@ -39,6 +40,7 @@ from skdidan import (
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
+README = (ROOT / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -189,8 +191,8 @@ def test_a_silent_clip_does_not_spread(corpora):
         assert np.isfinite(pipeline.decision_function(quiet)).all()
 
 
-# Clips of a second, in place of two.
-SECONDS = {"make_speech_corpora": partial(make_speech_corpora, duration=1.0)}
+# Clips of half a second, in place of two.
+SHORT = {"make_speech_corpora": partial(make_speech_corpora, duration=0.5)}
 
 
 def load_example(name):
@@ -224,7 +226,7 @@ def test_compare_example(tmp_path, monkeypatch, capsys, features):
         "compare_transfer_baselines",
         [*arguments, "--output", str(tmp_path)],
         monkeypatch,
-        make_speech_corpora=partial(make_speech_corpora, 60, 60, duration=1.0),
+        make_speech_corpora=partial(make_speech_corpora, 60, 60, duration=0.5),
     )
     table = capsys.readouterr().out
     for method in ("SVM", "TCA + SVM", "source only", "DAN", "DeepCORAL", "LIDAN", "(oracle)"):
@@ -242,7 +244,7 @@ def test_compare_example_with_all_methods(tmp_path, monkeypatch, capsys):
         "compare_transfer_baselines",
         [*arguments, "--output", str(tmp_path)],
         monkeypatch,
-        make_speech_corpora=partial(make_speech_corpora, 60, 60, duration=1.0),
+        make_speech_corpora=partial(make_speech_corpora, 60, 60, duration=0.5),
     )
     table = capsys.readouterr().out
     for method in ("JDA", "TJM", "CORAL", "SA", "GFK", "OT", "KMM"):
@@ -282,7 +284,7 @@ def test_reconstruction_example_wants_two_corpora(monkeypatch):
 
 
 def test_search_example(monkeypatch, capsys):
-    run_example("grid_search", ["--clips", "20", "--epochs", "1"], monkeypatch, **SECONDS)
+    run_example("grid_search", ["--clips", "20", "--epochs", "1"], monkeypatch, **SHORT)
     printed = capsys.readouterr().out
     assert printed.count("'trade_off'") == 3 * 3 * 2
     scores = [float(line.split()[0]) for line in printed.splitlines() if "trade_off" in line]
@@ -294,7 +296,7 @@ def test_search_example(monkeypatch, capsys):
 def test_selection_example(tmp_path, monkeypatch, capsys):
     figure = tmp_path / "selection.png"
     arguments = ["--clips", "40", "--epochs", "2", "--output", str(figure)]
-    run_example("plot_select_without_labels", arguments, monkeypatch, **SECONDS)
+    run_example("plot_select_without_labels", arguments, monkeypatch, **SHORT)
     printed = capsys.readouterr().out
     assert printed.count("regret") == 6
     assert n_colours(figure) > 5
@@ -302,9 +304,12 @@ def test_selection_example(tmp_path, monkeypatch, capsys):
 
 def test_reconstruction_example(tmp_path, monkeypatch, capsys):
     figure = tmp_path / "codes.png"
-    one_network = {"DIDANClassifier": partial(DIDANClassifier, n_networks=1)}
     run_example(
-        "plot_reconstruction", ["--output", str(figure)], monkeypatch, **SECONDS, **one_network
+        "plot_reconstruction",
+        ["--output", str(figure)],
+        monkeypatch,
+        make_speech_corpora=partial(make_speech_corpora, duration=1.0),
+        DIDANClassifier=partial(DIDANClassifier, n_networks=1),
     )
     printed = capsys.readouterr().out
     assert float(printed.split()[1]) > 40
@@ -314,7 +319,7 @@ def test_reconstruction_example(tmp_path, monkeypatch, capsys):
 
 def readme_block(start):
     """Return the first block of Python in the README below a heading."""
-    return (ROOT / "README.md").read_text().split(start)[1].split("```python")[1].split("```")[0]
+    return README.split(start)[1].split("```python")[1].split("```")[0]
 
 
 def test_two_folders_become_a_table(corpora_on_disk, tmp_path, monkeypatch, capsys):
@@ -352,8 +357,8 @@ def test_readme_example_runs(capsys):
     namespace = {}
     exec(block, namespace)
     score = float(capsys.readouterr().out.split()[-1])
-    chance = 0.2
-    assert chance < score < 1
+    said = re.search(r"It prints a UAR \(unweighted average recall\) of (0\.\d\d)\.", README)
+    assert score == pytest.approx(float(said[1]), abs=0.05)  # other machines round otherwise
 
 
 @pytest.mark.slow

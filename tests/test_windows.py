@@ -138,7 +138,7 @@ def test_without_scores_the_windows_vote():
         classifier.embed(X_SRC)
 
 
-def tones(n_classes, n_each=4, seed=0):
+def tones(n_classes, n_each=2, seed=0):
     """Make recordings of a tone for each class, all of them of more than one window."""
     rng = np.random.default_rng(seed)
     y = np.repeat(list("abcd")[:n_classes], n_each)
