@@ -8,6 +8,7 @@ every emotion in turn. Target labels select and resample the clips, and score::
 
     OMP_NUM_THREADS=1 python benchmarks/target_structure.py --corpora DIR --shift
 
+``--methods`` also takes variants of DIDAN, each of which lacks a part or has one more (`VARIANTS`).
 ``--rows DIR`` adds features computed before: a file ``<corpus>.npz`` for each corpus, with the
 arrays "files" (paths relative to the corpus) and one of the name of the features.
 """
@@ -18,11 +19,13 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+from ida_study import LabelsOnly, SelfTraining
 from scipy.stats import wilcoxon
 from sklearn.linear_model import LogisticRegression
 
 from skdidan import (
     JDAR,
+    CDANClassifier,
     CorpusScaler,
     CorrelationAlignment,
     DANClassifier,
@@ -31,8 +34,10 @@ from skdidan import (
     DIDANClassifier,
     DSANClassifier,
     Functionals,
+    JANClassifier,
     LIDANClassifier,
     MCCClassifier,
+    PenaltyTerm,
     RefinedClassifier,
     SourceOnlyClassifier,
     SpeakerScaler,
@@ -41,6 +46,7 @@ from skdidan import (
     make_adaptation_pipeline,
     uar,
 )
+from skdidan.penalties.base import Penalty
 
 CORPORA = ("emodb", "casia", "nemo")
 SETTINGS = {
@@ -56,15 +62,56 @@ def logistic_regression():
     return LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
 
 
+class OtherReconstruction(DIDANClassifier):
+    """DIDAN with another penalty in place of IDA."""
+
+    def __init__(self, *, penalty=LabelsOnly, n_networks=3, max_epochs=60, random_state=None):
+        super().__init__(n_networks=n_networks, max_epochs=max_epochs, random_state=random_state)
+        self.penalty = penalty
+
+    def _penalty_terms(self, classes):
+        terms = super()._penalty_terms(classes)
+        ida = self.penalty(self.sparsity, mean_weight=0, levels=terms["ida"].penalty.levels)
+        return {**terms, "ida": PenaltyTerm(ida, local=True)}
+
+
+class BalancedPredictions(Penalty):
+    """Squared distance of the mean prediction for the target from equal shares of all classes."""
+
+    uses = ("predictions",)
+
+    def _penalise(self, source, target, predictions):
+        return (predictions.mean(dim=0) - 1 / predictions.shape[1]).square().sum()
+
+
+class BalancedDIDAN(DIDANClassifier):
+    """DIDAN that also asks for equal shares of the classes in the target."""
+
+    def _penalty_terms(self, classes):
+        prior = PenaltyTerm(BalancedPredictions(), weight=10.0)
+        return {**super()._penalty_terms(classes), "prior": prior}
+
+
 NEURAL = {
-    "source only": SourceOnlyClassifier,
-    "DAN": DANClassifier,
-    "DSAN": DSANClassifier,
-    "DeepCORAL": DeepCORALClassifier,
-    "DANN": DANNClassifier,
-    "MCC": MCCClassifier,
-    "DIDAN": DIDANClassifier,
-    "LIDAN": LIDANClassifier,
+    "source only": (SourceOnlyClassifier, {}),
+    "DAN": (DANClassifier, {}),
+    "DSAN": (DSANClassifier, {}),
+    "JAN": (JANClassifier, {}),
+    "DeepCORAL": (DeepCORALClassifier, {}),
+    "DANN": (DANNClassifier, {}),
+    "CDAN": (CDANClassifier, {}),
+    "MCC": (MCCClassifier, {}),
+    "DIDAN": (DIDANClassifier, {}),
+    "LIDAN": (LIDANClassifier, {}),
+}
+VARIANTS = {
+    "one network": (DIDANClassifier, {"n_networks": 1}),
+    "no dropout": (DIDANClassifier, {"network_params": {"dropout": 0.0, "input_dropout": 0.0}}),
+    "no means": (DIDANClassifier, {"mean_weight": 0.0}),
+    "no labels": (DIDANClassifier, {"label_weight": 0.0}),
+    "no features": (OtherReconstruction, {"penalty": LabelsOnly}),
+    "own predictions": (OtherReconstruction, {"penalty": SelfTraining}),
+    "balanced": (BalancedDIDAN, {}),
 }
 SHALLOW = {
     "logistic regression": lambda: [logistic_regression()],
@@ -78,7 +125,9 @@ def make(method, seed):
     if method in SHALLOW:
         *front, last = SHALLOW[method]()
     else:
-        *front, last = [NEURAL[method](n_networks=3, max_epochs=30, random_state=seed)]
+        network, params = (NEURAL | VARIANTS)[method]
+        params = {"n_networks": 3, "max_epochs": 30, "random_state": seed, **params}
+        *front, last = [network(**params)]
     return make_adaptation_pipeline(*front, RefinedClassifier(last))
 
 
@@ -198,7 +247,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpora", required=True, help="folder with emodb, casia and nemo")
     parser.add_argument("--features", nargs="+", default=["functionals", "eGeMAPSv02"])
-    names = [*SHALLOW, *NEURAL]
+    names = [*SHALLOW, *NEURAL, *VARIANTS]
     parser.add_argument("--methods", nargs="+", default=list(SHALLOW), choices=names)
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=SETTINGS)
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")

@@ -11,7 +11,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skdidan.corpora import synthesis
-from skdidan.corpora.synthetic import DIALECT, EXPRESSIONS, make_speech_corpora
+from skdidan.corpora.synthesis import Cues
+from skdidan.corpora.synthetic import (
+    DIALECT,
+    EXPRESSIONS,
+    SOURCE,
+    _record,
+    make_speech_corpora,
+)
 
 SIDES = ("src", "tgt")
 
@@ -222,6 +229,19 @@ def test_target_is_softer_noisier_less_steady_and_has_another_channel(corpora, t
     assert change(corpora) > 2 * change(twins)
 
 
+def test_channels_vary_between_recordings_as_told():
+    """Record white noise: the gains of two bands differ with twice the variance of one gain."""
+    rng = np.random.default_rng(0)
+    speech = rng.standard_normal(4000)
+    frequency = np.fft.rfftfreq(len(speech), 1 / 16_000)[1:]
+    bands = [abs(np.log2(frequency / centre)) < 0.1 for centre in (250, 2000)]
+    uneven = SOURCE._replace(variability=2.0)
+    takes = [_record(rng, uneven, Cues(), speech, 16_000) for _ in range(400)]
+    power = np.abs(np.fft.rfft(takes)[:, 1:]) ** 2
+    low, high = (10 * np.log10(power[:, band].mean(axis=1)) for band in bands)
+    assert np.var(low - high) == pytest.approx(2 * (2 * 3.0) ** 2, rel=0.2)
+
+
 def test_zero_shift_gives_one_population(twins):
     """A classifier trained on the source is as good on the target as one trained on the target."""
     X_src, X_tgt = features(twins.X_src), features(twins.X_tgt)
@@ -299,6 +319,7 @@ def test_parameters_out_of_range():
         ({"duration": np.inf}, r"duration must be a number >= 0.5; got inf"),
         ({"sample_rate": 4000}, r"sample_rate must be a whole number from 8000 to 48000; got 4000"),
         ({"shift": 3}, r"shift must be a number from 0 to 2; got 3"),
+        ({"variability": -1}, r"variability must be a number from 0 to 2; got -1"),
         ({"shift": np.nan}, r"shift must be a number from 0 to 2; got nan"),
         ({"emotions": ("anger", "glee")}, r"emotions must be among \['anger'.*got \['glee'\]"),
         ({"emotions": ("anger", "anger")}, r"each once; got \['anger', 'anger'\]"),

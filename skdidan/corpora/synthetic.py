@@ -29,6 +29,7 @@ class Corpus(NamedTuple):
     snr: float  # dB, for neutral speech
     noise_slope: float  # dB per octave
     channel: Array  # dB at CHANNEL_HZ
+    variability: float = 0.0  # differences between recordings, in units of UNEVEN_CHANNEL and _SNR
 
 
 def make_speech_corpora(
@@ -41,6 +42,7 @@ def make_speech_corpora(
     duration: float = 2.0,
     sample_rate: int = 16000,
     shift: float = 1.0,
+    variability: float = 0.0,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
     """Generate two corpora of synthetic emotional speech with a realistic domain shift.
@@ -71,6 +73,12 @@ def make_speech_corpora(
         Sampling rate.
     shift : float in [0, 2], default=1.0
         Distance of the target from the source; 0 draws both from one population.
+    variability : float in [0, 2], default=0.0
+        Differences between the recordings of a corpus in channel and background noise: the standard
+        deviation of the gain at eight frequencies, in units of 3 dB, and of the signal-to-noise
+        ratio, in units of 4 dB. At 0 all recordings of a corpus share both, so that few features
+        tell the emotions apart. At 1 no feature is reliable, as on real corpora, and methods that
+        overfit the source lose their lead.
     random_state : int, RandomState or None, default=None
         Determines every sample of the output.
 
@@ -126,6 +134,7 @@ def make_speech_corpora(
     _check_number("duration", duration, Real, 0.5, np.inf)
     _check_number("sample_rate", sample_rate, Integral, 8000, 48000)
     _check_number("shift", shift, Real, 0, 2)
+    _check_number("variability", variability, Real, 0, 2)
     classes = _check_emotions(emotions)
 
     # One random stream per corpus, so that the size of one does not change the other.
@@ -137,7 +146,7 @@ def make_speech_corpora(
         ("src", seeds[0], SOURCE, n_source, n_speakers_source),
         ("tgt", seeds[1], shifted, n_target, n_speakers_target),
     ):
-        rng = np.random.default_rng(seed)
+        rng, corpus = np.random.default_rng(seed), corpus._replace(variability=variability)
         speakers = [_draw_speaker(rng, corpus, f"{side}{i:02}", i) for i in range(n_speakers)]
         # Item i has class i modulo K. A speaker keeps K items in a row, one of each class.
         plan = [
@@ -204,10 +213,14 @@ def _record(rng: Rng, corpus: Corpus, cues: Cues, speech: Array, sample_rate: in
     n_bins = n_samples // 2 + 1
     frequencies = np.linspace(0.0, 0.5 * sample_rate, n_bins)
     octaves = np.log2(np.maximum(frequencies, 50.0) / 1000.0)
+    response, snr = corpus.channel, corpus.snr
+    if corpus.variability:
+        response = response + rng.normal(0.0, UNEVEN_CHANNEL * corpus.variability, len(response))
+        snr += rng.normal(0.0, UNEVEN_SNR * corpus.variability)
     colour = 10 ** (corpus.noise_slope * octaves / 20)
-    colour *= 10 ** (-corpus.snr / 20) * np.sqrt(n_samples * n_bins / np.sum(colour**2) / 2)
+    colour *= 10 ** (-snr / 20) * np.sqrt(n_samples * n_bins / np.sum(colour**2) / 2)
     noise = rng.standard_normal((2, n_bins), dtype=np.float32)
-    channel = np.interp(octaves, np.log2(CHANNEL_HZ / 1000.0), corpus.channel)
+    channel = np.interp(octaves, np.log2(CHANNEL_HZ / 1000.0), response)
     gain = 10 ** ((channel + rng.normal(corpus.level, corpus.handling)) / 20)
     spectrum = gain * (scipy.fft.rfft(speech) + colour * (noise[0] + 1j * noise[1]))
     return np.clip(scipy.fft.irfft(spectrum, n_samples), -1.0, 1.0).astype(np.float32)
@@ -247,6 +260,9 @@ DIALECT = {
 # Standard deviations between the speakers of a corpus, and between the utterances of a speaker.
 HABIT = Cues(0.0, 0.08, 0.05, 1.0, 0.12, 0.8, 0.2, 0.0)
 VARIATION = Cues(0.8, 0.12, 0.07, 0.8, 0.12, 0.8, 0.25, 0.01)
+
+# Standard deviations between the recordings of a corpus at a variability of 1, in dB.
+UNEVEN_CHANNEL, UNEVEN_SNR = 3.0, 4.0
 
 CHANNEL_HZ = np.array([60.0, 120.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0])
 SOURCE = Corpus(
