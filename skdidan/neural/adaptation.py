@@ -86,6 +86,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         As in `DIDANClassifier`.
     """
 
+    _checks: ClassVar = {"allow_nd": True, "dtype": np.float32, "padding": True}
     #: Class of the penalty, its column in `history_`, and its weight within the sum of penalties.
     penalty: ClassVar[type[nn.Module] | None] = None
     penalty_name: ClassVar[str] = "penalty"
@@ -171,9 +172,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         return True
 
     def _check_domains(self, domains: Domains) -> Domains:
-        checks: dict[str, Any] = {"allow_nd": True, "dtype": np.float32, "padding": True}
-        wanted = self._wants_target()
-        domains = validate_domains(self, domains, min_source=2, wants_target=wanted, **checks)
+        checks = {**self._checks, "min_source": 2, "wants_target": self._wants_target()}
+        domains = validate_domains(self, domains, **checks)
         if domains.X_tgt is None:
             return domains
         return domains.replace(*pad_alike([domains.X_src, domains.X_tgt]))
@@ -347,7 +347,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
 
     def _predictions(self, X: Any) -> NetPredictions:
         check_is_fitted(self)
-        X = check_rows(self, X, allow_nd=True, dtype=np.float32, padding=True)
+        X = check_rows(self, X, **self._checks)
         self._check_shape(X)
         rows = torch.tensor(X, device="cpu")
         return NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])

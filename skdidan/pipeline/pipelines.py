@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -31,12 +32,8 @@ from skdidan.pipeline.steps import (
 __all__ = ["AdaptationPipeline", "make_adaptation_pipeline"]
 
 
-def _last_step_has(method: str) -> Callable[[AdaptationPipeline], bool]:
-    def check(pipeline: AdaptationPipeline) -> bool:
-        getattr(pipeline._last, method)  # raises an AttributeError that says why it is missing
-        return True
-
-    return check
+def _last_step_has(method: str) -> Callable[[AdaptationPipeline], Any]:
+    return attrgetter(f"_last.{method}")  # raises an AttributeError that says why it is missing
 
 
 def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
@@ -233,9 +230,8 @@ class AdaptationPipeline(GroupedEstimator):
         score : float
             The score; accuracy for a classifier.
         """
-        if sample_weight is None:
-            return self._last_step(X, "score", sample_domain, y)
-        return self._last_step(X, "score", sample_domain, y, sample_weight=sample_weight)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self._last_step(X, "score", sample_domain, y, **weights)
 
     @available_if(_last_step_transforms)
     def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> Any:
@@ -313,10 +309,10 @@ class AdaptationPipeline(GroupedEstimator):
 
     def __getitem__(self, index: int | str | slice) -> Any:
         """Return a step by its position or name, or a pipeline of a slice of the steps."""
+        if isinstance(index, str):
+            return self.named_steps[index]
         if not isinstance(index, slice):
-            return (
-                self.named_steps[index] if isinstance(index, str) else self._current_steps[index][1]
-            )
+            return self._current_steps[index][1]
         part = AdaptationPipeline(self.steps[index], memory=self.memory, verbose=self.verbose)
         if hasattr(self, "steps_"):
             part.steps_ = self.steps_[index]
