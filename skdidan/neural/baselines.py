@@ -31,8 +31,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
         Whether target rows pass through the network in training, without any penalty. Batch
         normalisation then sees both domains, and the batches are those of the other classifiers.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
-        cross-entropy.
+        Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
@@ -55,8 +54,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
-        kept.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate.
 
@@ -142,8 +140,7 @@ class MCCClassifier(AdaptationClassifier):
     trade_off : float >= 0, default=1.0
         Weight of the penalty at the end of training; 0 switches it off.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss: cross-entropy, which "auto" stands for, or squared error to the one-hot
-        labels.
+        Classification loss: cross-entropy ("auto"), or squared error to the one-hot labels.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
@@ -166,8 +163,7 @@ class MCCClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
-        kept.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``mcc``.
 
@@ -211,8 +207,7 @@ class DeepCORALClassifier(AdaptationClassifier):
     trade_off : float >= 0, default=1.0
         Weight of the penalty at the end of training; 0 switches it off.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
-        cross-entropy.
+        Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
@@ -235,8 +230,7 @@ class DeepCORALClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
-        kept.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``coral``.
 

@@ -73,8 +73,7 @@ class DIDANClassifier(AdaptationClassifier):
         without a group forms its own. Groups that separate no classes, or all of them, add nothing
         and are left out; None leaves out all.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss :math:`J`: squared error to the one-hot labels, which "auto" stands for,
-        or cross-entropy.
+        Classification loss :math:`J`: squared error to one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr : float > 0, default=1e-3
@@ -329,8 +328,7 @@ class LIDANClassifier(DIDANClassifier):
         Rough groups of the classes: a table of ``skdidan.EMOTION_GROUPS``, or a dict from
         each class to the name of its group; None for no groups.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
-        cross-entropy.
+        Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
@@ -353,8 +351,7 @@ class LIDANClassifier(DIDANClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
-        kept.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and a column for each penalty
         and layer. ``ida_fc2_labels`` and ``ida_fc3_labels`` hold :math:`\tfrac32 \delta L`; a third

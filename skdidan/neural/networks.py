@@ -194,15 +194,8 @@ class _Convolutional(_FullyConnected):
 
     takes_padding = True
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        n_pooled: int,
-        hidden: Sequence[int],
-        n_classes: int,
-        dropout: float,
-    ) -> None:
-        super().__init__(n_pooled, hidden, n_classes, dropout)
+    def __init__(self, encoder: nn.Module, *fully_connected: Any) -> None:
+        super().__init__(*fully_connected)
         self.encoder = encoder
         # With the channels last, convolutions take about two thirds of the time.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch omits it

@@ -233,6 +233,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             columns = slice(None) if domains.order is None else np.argsort(domains.order)
             return self._make_solver(rows, lambda W: (W[columns], rows @ W))
         self.gamma_ = self.gamma or kernel_scale(rows)
+        self._kernel_params = {"gamma": self.gamma_, "degree": self.degree, "coef0": self.coef0}
         # Far from zero, the differences of rows would drown in rounding errors.
         self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
         longest = rows[np.square(rows).sum(axis=1).argmax()][None]
@@ -246,7 +247,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             self.kernel,
             n_components=min(self.n_landmarks, len(rows)),
             random_state=check_random_state(self.random_state),
-            **self._kernel_params(),
+            **self._kernel_params,
         )
         return self._linear_solver(self.landmarks_.fit_transform(rows - self.centre_))
 
@@ -303,12 +304,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
 
     def _kernel(self, A: NDArray[Any], B: NDArray[Any]) -> NDArray[Any]:
         A, B = A - self.centre_, B - self.centre_
-        return pairwise_kernels(A, B, metric=self.kernel, **self._kernel_params())
-
-    def _kernel_params(self) -> dict[str, Any]:
-        if self.kernel == "rbf":
-            return {"gamma": self.gamma_}
-        return {"gamma": self.gamma_, "degree": self.degree, "coef0": self.coef0}
+        return pairwise_kernels(A, B, metric=self.kernel, filter_params=True, **self._kernel_params)
 
     def _check_parameters(self) -> None:
         check_option("kernel", self.kernel, _KERNELS)
