@@ -152,8 +152,7 @@ class GroupedEstimator(DomainEstimator):
         sample_domain : array-like of int, shape (n_samples,), optional
             ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
         groups : array-like, of as many entries as X, optional
-            Group of each row, such as its speaker. The validation set of a neural classifier takes
-            whole groups.
+            Group of each row, such as its speaker. A network's validation set takes whole groups.
 
         Returns
         -------
@@ -163,9 +162,8 @@ class GroupedEstimator(DomainEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of range, if the domains do not match or are too small, if the
-            source has fewer than two classes, or if there is NaN anywhere but after the end of a
-            recording.
+            If a parameter is out of range, the domains do not match or are too small, the source
+            has fewer than two classes, or there is NaN other than after the end of a recording.
         TypeError
             If a parameter, a step or a row has the wrong type, or if `groups` is given and the
             classifier does not take it.

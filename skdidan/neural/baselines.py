@@ -132,9 +132,8 @@ class MCCClassifier(AdaptationClassifier):
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
         Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
     network_params, penalty_params : dict, optional
-        Further arguments of the network, and arguments of `MCC`: ``temperature`` of the softmax,
-        2.5 by default. With ``loss="squared_error"``, whose outputs differ by about 1, take a small
-        one, such as 0.2.
+        Further arguments of the network, and of `MCC`: ``temperature`` of the softmax, by default
+        2.5; for ``loss="squared_error"``, whose outputs differ by about 1, a small one such as 0.2.
     align_on : str or sequence of str, default="auto"
         Layers whose outputs are taken for logits: "logits", which "auto" stands for.
     trade_off : float >= 0, default=1.0

@@ -149,8 +149,7 @@ class JMMD(MMD):
     widths : sequence of float > 0, default=(0.25, 0.5, 1.0, 2.0, 4.0)
         Multiples :math:`m` of the mean squared distance in the kernels.
     prediction_width : float > 0, default=1.68
-        Width :math:`\sigma` of the kernel on the predictions. The default is that of the authors'
-        code.
+        Width :math:`\sigma` of the kernel on the predictions; by default that of the authors' code.
 
     Raises
     ------

@@ -357,7 +357,7 @@ class AdaptationPipeline(GroupedEstimator):
         fitted = []
         for number, (name, step) in enumerate(self.steps):
             if not is_passthrough(step):
-                with self._timed(name):
+                with self._timed(number, name):
                     if transforms or number < len(self) - 1:
                         with_target = number < end
                         step, domains = fit_step(step, domains, self.memory, with_target)
@@ -387,13 +387,12 @@ class AdaptationPipeline(GroupedEstimator):
         return call(X, *args, **kwargs, **source_path(call, sample_domain))
 
     @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
+    def _timed(self, number: int, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
         if self.verbose:
             seconds = time.perf_counter() - start
-            number = [other for other, _ in self.steps].index(name) + 1
-            print(f"[AdaptationPipeline] step {number} of {len(self)}, {name}: {seconds:.1f} s")
+            print(f"[AdaptationPipeline] step {number + 1} of {len(self)}, {name}: {seconds:.1f} s")
 
     def __sklearn_tags__(self) -> Tags:
         return get_tags(Pipeline(named_pairs(self.steps)))

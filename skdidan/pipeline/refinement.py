@@ -81,10 +81,8 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         Number of iterations.
     classes_ : ndarray, shape (n_classes,)
         The classes of the source.
-    n_features_in_ : int
-        Size of a row's first axis: features, or bins of a spectrogram.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, or of bins of a spectrogram, and names of the columns of data frames.
 
     Notes
     -----
@@ -244,10 +242,9 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
     def _predict_unrefined(self, X: Any, sample_domain: Any = None) -> NDArray[np.float64]:
         predict = self.estimator_.predict_proba
+        found = predict(X, **source_path(predict, sample_domain))
         # A copy, because the refined rows are written into it.
-        probabilities = np.array(
-            predict(X, **source_path(predict, sample_domain)), dtype=np.float64
-        )
+        probabilities = np.array(found, dtype=np.float64)
         if not np.isfinite(probabilities).all():
             row = np.argwhere(~np.isfinite(probabilities))[0][0]
             raise ValueError(

@@ -161,8 +161,7 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         A classifier whose ``fit`` takes ``sample_weight``. None takes
         `sklearn.linear_model.LogisticRegression`.
     weighting : estimator, default=None
-        An estimator whose ``fit(X_src, y_src, X_tgt)`` sets ``weights_``, one weight per source
-        row. None takes `KMM`.
+        Its ``fit(X_src, y_src, X_tgt)`` sets ``weights_``, one per source row. None takes `KMM`.
 
     Attributes
     ----------
