@@ -313,8 +313,7 @@ def cluster_agreement(
     Raises
     ------
     ValueError
-        If embeddings and predictions differ in number, a number is not finite, or a prediction is
-        missing.
+        If the numbers of rows differ, a number is not finite, or a prediction is missing.
 
     References
     ----------
@@ -357,8 +356,7 @@ def cluster_silhouette(embeddings: ArrayLike, predicted: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If embeddings and predictions differ in number, a number is not finite, or a prediction is
-        missing.
+        If the numbers of rows differ, a number is not finite, or a prediction is missing.
 
     References
     ----------

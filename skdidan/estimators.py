@@ -46,15 +46,13 @@ _ROW = "row {} of X".format
 class DomainEstimator(BaseEstimator, ABC):
     """Base of all estimators that are fitted to a source and a target.
 
-    A subclass learns in ``_fit(domains)``. It may override ``_check_parameters``, and
-    ``_check_domains`` if its features are not finite matrices of double precision.
+    A subclass learns in ``_fit(domains)``. It may override ``_check_parameters``, and ``_checks``,
+    the options of `validate_domains`, if its features are not finite matrices of double precision.
     """
 
+    _checks: ClassVar[dict[str, Any]] = {}
     # Pipelines and searches of scikit-learn then pass these on by default.
-    __metadata_request__fit: ClassVar[dict[str, bool | None]] = {
-        "X_tgt": True,
-        "sample_domain": True,
-    }
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"X_tgt": True, "sample_domain": True}
 
     def fit(
         self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: ArrayLike | None = None
@@ -120,7 +118,7 @@ class DomainEstimator(BaseEstimator, ABC):
 
     def _check_domains(self, domains: Domains) -> Domains:
         """Convert both domains to arrays that `_fit` can use."""
-        return validate_domains(self, domains)
+        return validate_domains(self, domains, **self._checks)
 
 
 class GroupedEstimator(DomainEstimator):
@@ -154,8 +152,7 @@ class GroupedEstimator(DomainEstimator):
         sample_domain : array-like of int, shape (n_samples,), optional
             ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
         groups : array-like, of as many entries as X, optional
-            Group of each row, such as its speaker. The validation set of a neural classifier takes
-            whole groups.
+            Group of each row, such as its speaker. A network's validation set takes whole groups.
 
         Returns
         -------
@@ -165,9 +162,8 @@ class GroupedEstimator(DomainEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of range, if the domains do not match or are too small, if the
-            source has fewer than two classes, or if there is NaN anywhere but after the end of a
-            recording.
+            If a parameter is out of range, the domains do not match or are too small, the source
+            has fewer than two classes, or there is NaN other than after the end of a recording.
         TypeError
             If a parameter, a step or a row has the wrong type, or if `groups` is given and the
             classifier does not take it.
@@ -189,6 +185,7 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
     A subclass maps rows of double precision in ``_transform(X, is_source)``.
     """
 
+    _checks: ClassVar = {"dtype": (np.float64, np.float32)}
     # Without a request for sample_domain: a plain Pipeline would fit its last step to target rows.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": None}
 
@@ -247,9 +244,6 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
     def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
         """Map rows of double precision, of either domain."""
 
-    def _check_domains(self, domains: Domains) -> Domains:
-        return validate_domains(self, domains, dtype=(np.float64, np.float32))
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
@@ -260,20 +254,18 @@ def validate_domains(
     estimator: Any,
     domains: Domains,
     *,
-    allow_nd: bool = False,
-    dtype: Any = np.float64,
-    padding: bool = False,
     min_source: int = 1,
     wants_target: bool = True,
+    **checks: Any,
 ) -> Domains:
     """Convert both domains to finite numeric arrays of one feature shape.
 
     Labels are checked if the tags of the estimator require them. Sets ``n_features_in_`` and, for
-    data frames, ``feature_names_in_``. Warns with `NoTargetWarning` if there is no target.
+    data frames, ``feature_names_in_``. Warns with `NoTargetWarning` if there is no target. `checks`
+    are options of `check_rows`.
     """
     X, y, X_tgt = domains
     source, target = domains.places()
-    checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "padding": padding}
     options: dict[str, Any] = {"reset": True, "ensure_min_samples": min_source, **checks}
     if get_tags(estimator).target_tags.required:
         check_kinds(y)
@@ -386,7 +378,7 @@ def _validate_target(
     try:
         X_tgt = X_tgt if hasattr(X_tgt, "shape") else np.asarray(X_tgt)
         shape = X_tgt.shape[1:]
-        has_equal_bins = checks["padding"] and len(shape) == 2 and shape[:1] == row_shape[:-1]
+        has_equal_bins = checks.get("padding") and len(shape) == 2 and shape[:1] == row_shape[:-1]
         if shape == row_shape or has_equal_bins:
             return check_rows(estimator, X_tgt, place=place, **checks)
     except ValueError as error:

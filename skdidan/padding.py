@@ -56,13 +56,15 @@ def pad_alike(parts: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     n_frames = max(part.shape[2] for part in parts)
     n_bytes = sum(part[:, :, :1].nbytes * (n_frames - part.shape[2]) for part in parts)
     if n_bytes > _MAX_PADDING:
-        is_shorter = np.concatenate([_is_shorter(part, n_frames) for part in parts])
+        is_longest = np.concatenate(
+            [(part.shape[2] == n_frames) & ~np.isnan(part[:, 0, -1]) for part in parts]
+        )
         raise ValueError(
-            f"This pads {len(is_shorter)} rows to the {n_frames} frames of row "
-            f"{is_shorter.argmin()}, which needs more than 4 GiB of padding. Give a duration, cut "
+            f"This pads {len(is_longest)} rows to the {n_frames} frames of row "
+            f"{is_longest.argmax()}, which needs more than 4 GiB of padding. Give a duration, cut "
             "long recordings into windows (WindowedClassifier), or process them separately."
         )
-    return [_pad(part, n_frames) for part in parts]
+    return [part if part.shape[2] == n_frames else _pad(part, n_frames) for part in parts]
 
 
 def join_rows(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -70,14 +72,5 @@ def join_rows(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(pad_alike(parts))
 
 
-def _is_shorter(X: NDArray[Any], n_frames: int) -> NDArray[np.bool_]:
-    """Tell which spectrograms have fewer than `n_frames` frames."""
-    return np.isnan(X[:, 0, -1]) if X.shape[2] == n_frames else np.ones(len(X), dtype=bool)
-
-
 def _pad(X: NDArray[Any], n_frames: int) -> NDArray[Any]:
-    if X.shape[2] == n_frames:
-        return X
-    padded = np.full((*X.shape[:2], n_frames), np.nan, dtype=X.dtype)
-    padded[:, :, : X.shape[2]] = X
-    return padded
+    return np.pad(X, [(0, 0), (0, 0), (0, n_frames - X.shape[2])], constant_values=np.nan)

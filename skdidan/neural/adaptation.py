@@ -57,8 +57,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     penalty_params : dict, optional
         Arguments of the penalty, by the names of its class.
     align_on : str or sequence of str, default="auto"
-        Layers whose outputs are aligned; the penalties of several layers are averaged. "auto" takes
-        `default_align_on`.
+        Layers to align; the penalties of several are averaged. "auto" takes `default_align_on`.
     trade_off : float >= 0, default=1.0
         Weight of the penalties at the end of training; 0 switches them off.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
@@ -86,6 +85,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         As in `DIDANClassifier`.
     """
 
+    _checks: ClassVar = {"allow_nd": True, "dtype": np.float32, "padding": True}
     #: Class of the penalty, its column in `history_`, and its weight within the sum of penalties.
     penalty: ClassVar[type[nn.Module] | None] = None
     penalty_name: ClassVar[str] = "penalty"
@@ -171,9 +171,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         return True
 
     def _check_domains(self, domains: Domains) -> Domains:
-        checks: dict[str, Any] = {"allow_nd": True, "dtype": np.float32, "padding": True}
-        wanted = self._wants_target()
-        domains = validate_domains(self, domains, min_source=2, wants_target=wanted, **checks)
+        checks = {**self._checks, "min_source": 2, "wants_target": self._wants_target()}
+        domains = validate_domains(self, domains, **checks)
         if domains.X_tgt is None:
             return domains
         return domains.replace(*pad_alike([domains.X_src, domains.X_tgt]))
@@ -282,8 +281,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         Parameters
         ----------
         X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
-            Rows of the target domain; spectrograms of any length where those of `fit` were of
-            different lengths.
+            Rows of the target; spectrograms of any length if those of `fit` differed in length.
 
         Returns
         -------
@@ -338,8 +336,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         Returns
         -------
         features : ndarray of float32, shape (n_samples, n_features_out)
-            The features on which the domains are aligned by default; those of several networks
-            side by side.
+            The features that are aligned by default; those of several networks side by side.
         """
         embeddings = self._predictions(X).embeddings
         assert_all_finite(embeddings, input_name="embed(X)")
@@ -347,16 +344,11 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
 
     def _predictions(self, X: Any) -> NetPredictions:
         check_is_fitted(self)
-        X = check_rows(self, X, allow_nd=True, dtype=np.float32, padding=True)
-        self._check_shape(X)
-        rows = torch.tensor(X, device="cpu")
-        return NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
-
-    def _check_shape(self, X: NDArray[Any]) -> None:
+        X = check_rows(self, X, **self._checks)
         expected, is_spectrogram = self.feature_shape_, X.ndim == 3
-        if expected[-1] is None and is_spectrogram:
-            return  # validate_data has compared the bins
-        if X.shape[1:] != expected or is_padded(X):
+        # Of spectrograms of any length, check_rows has compared the bins.
+        has_one_shape = expected[-1] is not None or not is_spectrogram
+        if has_one_shape and (X.shape[1:] != expected or is_padded(X)):
             hint = ", some of them padded" if is_padded(X) else ""
             if is_spectrogram:
                 hint += (
@@ -367,6 +359,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 f"{type(self).__name__} was fitted on rows of shape {expected}; got "
                 f"{X.shape[1:]}{hint}."
             )
+        rows = torch.tensor(X, device="cpu")
+        return NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -376,9 +370,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     def _module(
         self, input_shape: tuple[int, ...], n_classes: int, *, has_lengths: bool
     ) -> nn.Module:
-        params = dict(self.network_params or {})
-        if isinstance(self.network, str):
-            params = {**self.default_network_params, **params}
+        defaults = self.default_network_params if isinstance(self.network, str) else {}
+        params = {**defaults, **(self.network_params or {})}
         return make_network(self.network, params, input_shape, n_classes, has_lengths=has_lengths)
 
     def _check_parameters(self) -> None:
@@ -405,7 +398,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         if (params := self.penalty_params) is None:
             return
         known = {} if self.penalty is None else inspect.signature(self.penalty).parameters
-        options = [name for name, p in known.items() if p.kind not in _VARIADIC]
+        options = [n for n, p in known.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         if not isinstance(params, Mapping) or not params.keys() <= set(options):
             name = "the penalty" if self.penalty is None else self.penalty.__name__
             raise ValueError(
@@ -430,5 +423,4 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             raise ValueError(f"patience={self.patience} needs a monitor, such as 'information'.")
 
 
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history

@@ -31,8 +31,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
         Whether target rows pass through the network in training, without any penalty. Batch
         normalisation then sees both domains, and the batches are those of the other classifiers.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
-        cross-entropy.
+        Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
@@ -55,8 +54,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
-        kept.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate.
 
@@ -134,16 +132,14 @@ class MCCClassifier(AdaptationClassifier):
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
         Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
     network_params, penalty_params : dict, optional
-        Further arguments of the network, and arguments of `MCC`: ``temperature`` of the softmax,
-        2.5 by default. With ``loss="squared_error"``, whose outputs differ by about 1, take a small
-        one, such as 0.2.
+        Further arguments of the network, and of `MCC`: ``temperature`` of the softmax, by default
+        2.5; for ``loss="squared_error"``, whose outputs differ by about 1, a small one such as 0.2.
     align_on : str or sequence of str, default="auto"
         Layers whose outputs are taken for logits: "logits", which "auto" stands for.
     trade_off : float >= 0, default=1.0
         Weight of the penalty at the end of training; 0 switches it off.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss: cross-entropy, which "auto" stands for, or squared error to the one-hot
-        labels.
+        Classification loss: cross-entropy ("auto"), or squared error to the one-hot labels.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
@@ -166,8 +162,7 @@ class MCCClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
-        kept.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``mcc``.
 
@@ -211,8 +206,7 @@ class DeepCORALClassifier(AdaptationClassifier):
     trade_off : float >= 0, default=1.0
         Weight of the penalty at the end of training; 0 switches it off.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
-        cross-entropy.
+        Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
@@ -235,8 +229,7 @@ class DeepCORALClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
-        kept.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``coral``.
 

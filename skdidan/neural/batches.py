@@ -72,8 +72,8 @@ class PairedBatches:
         self.y_idx = y_idx
         self.target = source[:0] if target is None else target
         self.batch_size = batch_size
-        n_largest = max(len(self.source), len(self.target))
-        self.n_batches = -(-n_largest // batch_size)
+        self.n_largest = max(len(self.source), len(self.target))
+        self.n_batches = -(-self.n_largest // batch_size)
         self._source_orders = _Orders(len(self.source), rng)
         self._target_orders = _Orders(len(self.target), rng)
 
@@ -81,8 +81,7 @@ class PairedBatches:
         return self.n_batches
 
     def __iter__(self) -> Iterator[Batch]:
-        n_largest = max(len(self.source), len(self.target))
-        ends = np.arange(1, self.n_batches + 1) * n_largest // self.n_batches
+        ends = np.arange(1, self.n_batches + 1) * self.n_largest // self.n_batches
         for size in np.diff(ends, prepend=0):
             source_rows = self._source_orders.take(int(size))
             target_rows = self._target_orders.take(int(size))

@@ -73,8 +73,7 @@ class DIDANClassifier(AdaptationClassifier):
         without a group forms its own. Groups that separate no classes, or all of them, add nothing
         and are left out; None leaves out all.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss :math:`J`: squared error to the one-hot labels, which "auto" stands for,
-        or cross-entropy.
+        Classification loss :math:`J`: squared error to one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr : float > 0, default=1e-3
@@ -100,8 +99,7 @@ class DIDANClassifier(AdaptationClassifier):
         "source*information". The weights of the best epoch are restored at the end. By
         default the last epoch counts.
     patience : int > 0, optional
-        Number of epochs without a better score after which training stops; by default it goes on to
-        `max_epochs`.
+        Number of epochs without a better score after which training stops; by default it does not.
     batch_size : int > 0, default=64
         Largest number of rows of each domain in a batch.
     device : str, default="auto"
@@ -135,8 +133,7 @@ class DIDANClassifier(AdaptationClassifier):
         each factor ``monitor_<name>``. ``ida_labels`` holds :math:`\delta L`, ``mean_distance``
         :math:`D` without its weight. ``pandas.DataFrame(history_)`` is a table of it.
     best_epoch_ : int
-        With `monitor`, the epoch whose weights the first net has kept, counted from 1 as in the
-        history.
+        With `monitor`, the epoch whose weights the first net has kept, counted from 1.
     n_features_in_ : int
         Size of a row's first axis: features, or bins of a spectrogram.
 
@@ -304,8 +301,7 @@ class LIDANClassifier(DIDANClassifier):
     Target labels are never known: labels reconstructed from the source stand for them, weighted by
     how far their evidence agrees. Without groups the second layer reconstructs the emotions, too.
 
-    The full text of the paper was not at hand: this is a reading of its abstract, not a
-    reproduction.
+    The full text was not at hand: this is a reading of the abstract, not a reproduction.
 
     Parameters
     ----------
@@ -319,8 +315,7 @@ class LIDANClassifier(DIDANClassifier):
     trade_off : float >= 0, default=0.3
         Weight :math:`\lambda` of the penalties at the end of training; 0 switches them off.
     sparsity : float > 0, default=0.1
-        Penalty weight of the codes in `IDA`: the higher, the fewer source rows reconstruct a target
-        row.
+        Penalty weight of the codes in `IDA`: the higher, the fewer source rows per target row.
     mean_weight : float >= 0, default=3.0
         Weight :math:`\gamma` of the distance of the means; 0 leaves it out.
     label_weight : float >= 0, default=1.0
@@ -329,8 +324,7 @@ class LIDANClassifier(DIDANClassifier):
         Rough groups of the classes: a table of ``skdidan.EMOTION_GROUPS``, or a dict from
         each class to the name of its group; None for no groups.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
-        cross-entropy.
+        Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
@@ -353,8 +347,7 @@ class LIDANClassifier(DIDANClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
-        kept.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and a column for each penalty
         and layer. ``ida_fc2_labels`` and ``ida_fc3_labels`` hold :math:`\tfrac32 \delta L`; a third

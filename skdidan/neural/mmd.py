@@ -26,8 +26,7 @@ class DANClassifier(AdaptationClassifier):
     trade_off : float >= 0, default=1.0
         Weight of the penalty at the end of training; 0 switches it off.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
-        cross-entropy.
+        Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
@@ -50,8 +49,7 @@ class DANClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
-        kept.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``mmd``.
 
@@ -95,8 +93,7 @@ class DSANClassifier(AdaptationClassifier):
     trade_off : float >= 0, default=1.0
         Weight of the penalty at the end of training; 0 switches it off.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
-        cross-entropy.
+        Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
@@ -119,8 +116,7 @@ class DSANClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
-        kept.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``lmmd``.
 
@@ -166,8 +162,7 @@ class JANClassifier(AdaptationClassifier):
     trade_off : float >= 0, default=1.0
         Weight of the penalty at the end of training; 0 switches it off.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss: squared error to the one-hot labels, which "auto" stands for, or
-        cross-entropy.
+        Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
@@ -190,8 +185,7 @@ class JANClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, its epoch whose weights were
-        kept.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``jmmd``.
 

@@ -163,7 +163,8 @@ class AdaptationNet(NeuralNet):
     predict on the CPU.
 
     The module returns `Outputs`, or a tuple of logits and features, and the criterion takes logits
-    and class indices. `penalties` holds a `PenaltyTerm` for each name in the history.
+    and class indices. `penalties` holds a `PenaltyTerm` for each name in the history. The further
+    options are those of skorch, such as `lr`, `max_epochs`, `device` and `callbacks`.
     """
 
     def __init__(
@@ -174,24 +175,18 @@ class AdaptationNet(NeuralNet):
         n_classes: int,
         penalties: dict[str, PenaltyTerm],
         trade_off: float,
-        lr: float,
         weight_decay: float,
-        max_epochs: int,
-        device: str = "cpu",
-        callbacks: Any = None,
         verbose: int = 0,
+        **options: Any,
     ) -> None:
         super().__init__(
             module,
             criterion,
             optimizer=torch.optim.AdamW,
-            lr=lr,
-            max_epochs=max_epochs,
-            train_split=None,
-            callbacks=callbacks,
-            verbose=verbose,
-            device=device,
             optimizer__weight_decay=weight_decay,
+            train_split=None,
+            verbose=verbose,
+            **options,
         )
         self.n_classes = n_classes
         self.penalties = penalties
@@ -211,8 +206,7 @@ class AdaptationNet(NeuralNet):
     def initialize_module(self) -> Self:
         """Register the penalties as a module, so that the optimizer trains their weights."""
         super().initialize_module()
-        penalties = [term.penalty for term in self.penalties.values()]
-        self.penalties_ = nn.ModuleList(penalties)
+        self.penalties_ = nn.ModuleList(term.penalty for term in self.penalties.values())
         return self
 
     def __reduce__(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -15,18 +15,6 @@ from skdidan.penalties.base import Penalty, normalise_rows
 from skdidan.torch_state import own_generators, plain_mode
 
 __all__ = ["ConditionalDomainAdversary", "DomainAdversary"]
-
-
-class _ReverseGradient(torch.autograd.Function):
-    """Identity whose gradient is negated."""
-
-    @staticmethod
-    def forward(ctx: Any, features: Tensor) -> Tensor:
-        return features.view_as(features)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return -gradient
 
 
 class DomainAdversary(Penalty):
@@ -95,22 +83,16 @@ class DomainAdversary(Penalty):
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         return self._cross_entropy(source, target)
 
-    def _cross_entropy(
-        self,
-        source: Tensor,
-        target: Tensor,
-        source_weights: Tensor | None = None,
-        target_weights: Tensor | None = None,
-    ) -> Tensor:
+    def _cross_entropy(self, source: Tensor, target: Tensor, *weights: Tensor) -> Tensor:
         """Average the losses of the two domains, each a (weighted) mean over its rows."""
-        rows = _ReverseGradient.apply(torch.cat([source, target]))
+        rows = torch.cat([source, target])
+        if rows.requires_grad:
+            rows.register_hook(torch.neg)  # the reversal of the gradient
         logits_s, logits_t = self._logits(rows).squeeze(1).tensor_split([len(source)])
         losses = softplus(-logits_s), softplus(logits_t)
-        weights = source_weights, target_weights
-        means = [
-            loss.mean() if weight is None else (weight * loss).sum() / weight.sum()
-            for loss, weight in zip(losses, weights, strict=True)
-        ]
+        if not weights:
+            return torch.stack([loss.mean() for loss in losses]).mean()
+        means = [(w * loss).sum() / w.sum() for w, loss in zip(weights, losses, strict=True)]
         return torch.stack(means).mean()
 
     def _logits(self, rows: Tensor) -> Tensor:
@@ -182,16 +164,11 @@ class ConditionalDomainAdversary(DomainAdversary):
         super().__init__(hidden)
         self.entropy_conditioning = check_boolean("entropy_conditioning", entropy_conditioning)
 
-    def _penalise(
-        self,
-        source: Tensor,
-        target: Tensor,
-        predictions: Tensor | None = None,
-        source_predictions: Tensor | None = None,
-    ) -> Tensor:
-        if predictions is None or source_predictions is None:
+    def _penalise(self, source: Tensor, target: Tensor, **memberships: Tensor) -> Tensor:
+        if not memberships:
             return self._cross_entropy(source, target)
-        probabilities = [_probabilities(p.detach()) for p in (source_predictions, predictions)]
+        predictions = memberships["source_predictions"], memberships["predictions"]
+        probabilities = [_probabilities(p.detach()) for p in predictions]
         joint = [
             (rows.unsqueeze(2) * classes.unsqueeze(1)).flatten(1)
             for rows, classes in zip((source, target), probabilities, strict=True)

@@ -116,16 +116,10 @@ class LMMD(MMD):
 
     uses = ("labels", "predictions")
 
-    def _penalise(
-        self,
-        source: Tensor,
-        target: Tensor,
-        labels: Tensor | None = None,
-        predictions: Tensor | None = None,
-    ) -> Tensor:
-        if labels is None or predictions is None:
+    def _penalise(self, source: Tensor, target: Tensor, **memberships: Tensor) -> Tensor:
+        if not memberships:
             return super()._penalise(source, target)
-        parts = labels, predictions.detach().clamp_min(0)
+        parts = memberships["labels"], memberships["predictions"].detach().clamp_min(0)
         totals = [part.sum(dim=0) for part in parts]
         tiny = torch.finfo(source.dtype).tiny
         shared = (totals[0] > 0) & (totals[1] > 0)
@@ -155,8 +149,7 @@ class JMMD(MMD):
     widths : sequence of float > 0, default=(0.25, 0.5, 1.0, 2.0, 4.0)
         Multiples :math:`m` of the mean squared distance in the kernels.
     prediction_width : float > 0, default=1.68
-        Width :math:`\sigma` of the kernel on the predictions. The default is that of the authors'
-        code.
+        Width :math:`\sigma` of the kernel on the predictions; by default that of the authors' code.
 
     Raises
     ------
@@ -192,16 +185,11 @@ class JMMD(MMD):
         super().__init__(widths)
         self.prediction_width = check_positive("prediction_width", prediction_width)
 
-    def _penalise(
-        self,
-        source: Tensor,
-        target: Tensor,
-        predictions: Tensor | None = None,
-        source_predictions: Tensor | None = None,
-    ) -> Tensor:
+    def _penalise(self, source: Tensor, target: Tensor, **memberships: Tensor) -> Tensor:
         kernel = self._kernel(torch.cat([source, target]))
-        if predictions is not None and source_predictions is not None:
-            squared = _squared_distances(torch.cat([source_predictions, predictions]))
+        if memberships:
+            predictions = memberships["source_predictions"], memberships["predictions"]
+            squared = _squared_distances(torch.cat(predictions))
             kernel = kernel * torch.exp(-squared / self.prediction_width)
         return _discrepancy(kernel, len(source))
 

@@ -8,7 +8,7 @@ from torch.nn.functional import mse_loss
 
 from skdidan.penalties.base import Penalty, rounding_floor
 
-__all__ = ["CORAL", "MeanDistance", "mean_distance"]
+__all__ = ["CORAL", "MeanDistance"]
 
 
 class MeanDistance(Penalty):
@@ -36,7 +36,13 @@ class MeanDistance(Penalty):
     """
 
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
-        return mean_distance(source, target)
+        mean_s, mean_t = source.mean(dim=0), target.mean(dim=0)
+        between = mse_loss(mean_s, mean_t, reduction="sum") / 4
+        # torch.var_mean over rows takes several times as long.
+        variance_s = mse_loss(source, mean_s.expand_as(source), reduction="sum") / len(source)
+        variance_t = mse_loss(target, mean_t.expand_as(target), reduction="sum") / len(target)
+        total = between + (variance_s + variance_t) / 2
+        return between / torch.maximum(total, rounding_floor(mean_s))
 
 
 class CORAL(Penalty):
@@ -68,17 +74,6 @@ class CORAL(Penalty):
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         difference = _covariance(source) - _covariance(target)
         return difference.square().sum() / (4 * source.shape[1] ** 2)
-
-
-def mean_distance(source: Tensor, target: Tensor) -> Tensor:
-    """Return the value of `MeanDistance`."""
-    mean_s, mean_t = source.mean(dim=0), target.mean(dim=0)
-    between = mse_loss(mean_s, mean_t, reduction="sum") / 4
-    # torch.var_mean over rows takes several times as long.
-    variance_s = mse_loss(source, mean_s.expand_as(source), reduction="sum") / len(source)
-    variance_t = mse_loss(target, mean_t.expand_as(target), reduction="sum") / len(target)
-    total = between + (variance_s + variance_t) / 2
-    return between / torch.maximum(total, rounding_floor(mean_s))
 
 
 def _covariance(features: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn.functional import mse_loss, one_hot
 
 from skdidan.parameters import check_not_negative, check_positive
 from skdidan.penalties.base import Penalty, at_least_single, normalise_rows, rounding_floor
-from skdidan.penalties.distances import mean_distance
+from skdidan.penalties.distances import MeanDistance
 from skdidan.penalties.sparse_coding import sparse_codes
 
 __all__ = ["IDA"]
@@ -63,8 +63,7 @@ class IDA(Penalty):
     Parameters
     ----------
     sparsity : float > 0, default=0.1
-        Penalty weight :math:`\tau` of the codes: the higher, the fewer source rows reconstruct a
-        target row.
+        Penalty weight :math:`\tau` of the codes: the higher, the fewer source rows per target row.
     mean_weight : float >= 0, default=3.0
         Weight :math:`\gamma` of the distance between the means, which the first term ignores;
         0 leaves it out.
@@ -181,20 +180,14 @@ class IDA(Penalty):
             l1 = codes.abs().sum()
             terms = {"features": (residual + 2 * self.sparsity * l1) / len(rows)}
             if self.mean_weight:
-                terms["means"] = self.mean_weight * mean_distance(source, target)
+                terms["means"] = self.mean_weight * MeanDistance()(source, target)
             if self.label_weight and memberships:
                 merged = [self._at_levels(memberships[name]) for name in self.uses]
                 terms["labels"] = self.label_weight * _label_error(codes, *merged)
         return terms
 
-    def _penalise(
-        self,
-        source: Tensor,
-        target: Tensor,
-        labels: Tensor | None = None,
-        predictions: Tensor | None = None,
-    ) -> Tensor:
-        terms = self.terms(source, target, labels, predictions)
+    def _penalise(self, source: Tensor, target: Tensor, **memberships: Tensor) -> Tensor:
+        terms = self.terms(source, target, **memberships)
         return torch.stack(list(terms.values())).sum()
 
     def _at_levels(self, memberships: Tensor) -> Tensor:

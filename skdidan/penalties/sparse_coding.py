@@ -145,7 +145,10 @@ def _admm(
     for iteration in range(1, max_iter + 1):
         scaled_dual = torch.clamp(state, -threshold, threshold)  # type: ignore[arg-type] # float or Tensor
         near = torch.sub(state, scaled_dual, alpha=2)  # the codes minus the dual
-        ridge = _solve_ridge(constant, matrix, source, gram, near)
+        if gram is not None:
+            ridge = torch.addmm(constant, near, matrix)
+        else:
+            ridge = torch.addmm(constant + near, near @ source, matrix, alpha=-1)
         state = torch.lerp(state, ridge + scaled_dual, _RELAXATION)
         if iteration % _STEPS_PER_CHECK and iteration != max_iter:
             continue
@@ -218,14 +221,6 @@ def _ridge(
         return correlation @ inverse, rho * inverse
     matrix = inverse @ source.T
     return (correlation - (correlation @ source) @ matrix) / rho, matrix
-
-
-def _solve_ridge(
-    constant: Tensor, matrix: Tensor, source: Tensor, gram: Tensor | None, near: Tensor
-) -> Tensor:
-    if gram is not None:
-        return torch.addmm(constant, near, matrix)
-    return torch.addmm(constant + near, near @ source, matrix, alpha=-1)
 
 
 def _balance(ridge: Tensor, codes: Tensor, previous_codes: Tensor, scaled_dual: Tensor) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -31,12 +32,8 @@ from skdidan.pipeline.steps import (
 __all__ = ["AdaptationPipeline", "make_adaptation_pipeline"]
 
 
-def _last_step_has(method: str) -> Callable[[AdaptationPipeline], bool]:
-    def check(pipeline: AdaptationPipeline) -> bool:
-        getattr(pipeline._last, method)  # raises an AttributeError that says why it is missing
-        return True
-
-    return check
+def _last_step_has(method: str) -> Callable[[AdaptationPipeline], Any]:
+    return attrgetter(f"_last.{method}")  # raises an AttributeError that says why it is missing
 
 
 def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
@@ -233,9 +230,8 @@ class AdaptationPipeline(GroupedEstimator):
         score : float
             The score; accuracy for a classifier.
         """
-        if sample_weight is None:
-            return self._last_step(X, "score", sample_domain, y)
-        return self._last_step(X, "score", sample_domain, y, sample_weight=sample_weight)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self._last_step(X, "score", sample_domain, y, **weights)
 
     @available_if(_last_step_transforms)
     def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> Any:
@@ -313,10 +309,10 @@ class AdaptationPipeline(GroupedEstimator):
 
     def __getitem__(self, index: int | str | slice) -> Any:
         """Return a step by its position or name, or a pipeline of a slice of the steps."""
+        if isinstance(index, str):
+            return self.named_steps[index]
         if not isinstance(index, slice):
-            return (
-                self.named_steps[index] if isinstance(index, str) else self._current_steps[index][1]
-            )
+            return self._current_steps[index][1]
         part = AdaptationPipeline(self.steps[index], memory=self.memory, verbose=self.verbose)
         if hasattr(self, "steps_"):
             part.steps_ = self.steps_[index]
@@ -361,7 +357,7 @@ class AdaptationPipeline(GroupedEstimator):
         fitted = []
         for number, (name, step) in enumerate(self.steps):
             if not is_passthrough(step):
-                with self._timed(name):
+                with self._timed(number, name):
                     if transforms or number < len(self) - 1:
                         with_target = number < end
                         step, domains = fit_step(step, domains, self.memory, with_target)
@@ -391,13 +387,12 @@ class AdaptationPipeline(GroupedEstimator):
         return call(X, *args, **kwargs, **source_path(call, sample_domain))
 
     @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
+    def _timed(self, number: int, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
         if self.verbose:
             seconds = time.perf_counter() - start
-            number = [other for other, _ in self.steps].index(name) + 1
-            print(f"[AdaptationPipeline] step {number} of {len(self)}, {name}: {seconds:.1f} s")
+            print(f"[AdaptationPipeline] step {number + 1} of {len(self)}, {name}: {seconds:.1f} s")
 
     def __sklearn_tags__(self) -> Tags:
         return get_tags(Pipeline(named_pairs(self.steps)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.linalg
@@ -19,7 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_sample_domain, source_path
-from skdidan.estimators import GroupedEstimator, check_rows, validate_domains
+from skdidan.estimators import GroupedEstimator, check_rows
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.pipeline.steps import check_reach, fit_last, last_step, send_through
 
@@ -27,7 +27,6 @@ __all__ = ["RefinedClassifier"]
 
 _LEAST = 1e-3  # probability of a class that a classifier rules out
 _TOL = 1e-4  # change of a probability
-_CHECKS: dict[str, Any] = {"allow_nd": True, "dtype": (np.float64, np.float32), "padding": True}
 
 
 class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
@@ -82,10 +81,8 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         Number of iterations.
     classes_ : ndarray, shape (n_classes,)
         The classes of the source.
-    n_features_in_ : int
-        Size of a row's first axis: features, or bins of a spectrogram.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, or of bins of a spectrogram, and names of the columns of data frames.
 
     Notes
     -----
@@ -115,6 +112,8 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
     >>> round(float(np.mean(before == y)), 2), round(float(classifier.score(X_tgt, y)), 2)
     (0.65, 1.0)
     """
+
+    _checks: ClassVar = {"allow_nd": True, "dtype": (np.float64, np.float32), "padding": True}
 
     def __init__(
         self,
@@ -146,9 +145,6 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
                 "estimator must be a classifier with predict_proba; got "
                 f"{self.estimator!r}. sklearn.calibration.CalibratedClassifierCV adds it."
             )
-
-    def _check_domains(self, domains: Domains) -> Domains:
-        return validate_domains(self, domains, **_CHECKS)
 
     def _fit(self, domains: Domains) -> None:
         estimator = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
@@ -199,7 +195,7 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
             Columns in the order of `classes_`.
         """
         check_is_fitted(self)
-        X = check_rows(self, X, **_CHECKS)
+        X = check_rows(self, X, **self._checks)
         numbers, is_target = None, np.ones(len(X), dtype=bool)
         if sample_domain is not None:
             numbers = check_sample_domain(X, sample_domain)
@@ -241,15 +237,14 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         features : ndarray of float32, shape (n_samples, n_features_out)
             The inputs of the output layer.
         """
-        last, Z = send_through(self.estimator_, check_rows(self, X, **_CHECKS))
+        last, Z = send_through(self.estimator_, check_rows(self, X, **self._checks))
         return last.embed(Z)
 
     def _predict_unrefined(self, X: Any, sample_domain: Any = None) -> NDArray[np.float64]:
         predict = self.estimator_.predict_proba
+        found = predict(X, **source_path(predict, sample_domain))
         # A copy, because the refined rows are written into it.
-        probabilities = np.array(
-            predict(X, **source_path(predict, sample_domain)), dtype=np.float64
-        )
+        probabilities = np.array(found, dtype=np.float64)
         if not np.isfinite(probabilities).all():
             row = np.argwhere(~np.isfinite(probabilities))[0][0]
             raise ValueError(

@@ -211,8 +211,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         Returns
         -------
         features : ndarray of float, shape (n_samples, n_features_out)
-            Mean of the inputs of the output layer of a network, or of the inputs of any other
-            classifier.
+            Mean inputs of the output layer of a network, or of any other classifier.
 
         Raises
         ------
@@ -245,8 +244,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
     ) -> tuple[list[Any], NDArray[np.int64]]:
         """List the windows of all recordings, and the number of the recording of each.
 
-        If judged, windows without sound are left out where a recording has others. Errors name the
-        place of a recording.
+        If judged, windows without sound are left out where a recording has others.
         """
         recordings = waveform_rows(X)
         if isinstance(recordings[0], np.ndarray):

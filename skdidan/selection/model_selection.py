@@ -76,8 +76,7 @@ class TargetScorer:
     Start with "adaptation" [predictions, embeddings], which is "balance*centroid" and was chosen by
     experiments, see :doc:`/research/selection`. It is high if the predictions on the target use all
     classes and follow the classes of the source in the embeddings. It ignores confidence, which
-    some methods train for. One class is worst, 0. If the target is known to be mostly of one class,
-    use "centroid".
+    some methods train for. One class is worst, 0. For a target mostly of one class, use "centroid".
 
     Criteria that cannot be negative may be multiplied, as in "source*balance". "oracle" is the UAR
     on the target by its labels, with a warning: an upper bound to report beside the others.
@@ -192,8 +191,7 @@ class TargetScorer:
             If the labels differ from the rows in number or from the predictions in type, the
             embeddings are not finite, or a domain has too few rows.
         TypeError
-            If the estimator lacks probabilities or scores that a criterion needs, or the embeddings
-            are sparse.
+            If embeddings are sparse, or probabilities or scores for a criterion are missing.
         """
         trial = Trial(estimator, X, y, self.X_tgt, y_tgt=self.y_tgt, random_state=self.random_state)
         if isinstance(self.criterion, str):

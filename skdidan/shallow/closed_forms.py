@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, OneToOneFeatureMixin
 from sklearn.utils.extmath import svd_flip
 
 from skdidan.domains import Domains
-from skdidan.estimators import DomainTransformer, validate_domains
+from skdidan.estimators import DomainTransformer
 from skdidan.parameters import check_boolean, check_count, check_fraction
 from skdidan.shallow.eigenproblems import centre_rows, power_of_two, thin_svd
 
@@ -43,15 +43,14 @@ class DomainMaps(DomainTransformer):
 class _Alignment(DomainMaps):
     """Maps that ``_align`` learns from the rows of both domains."""
 
+    _checks: ClassVar = {**DomainMaps._checks, "min_source": 2}
+
     def _fit(self, domains: Domains) -> None:
         X_src, _, X_tgt = domains
         X_tgt = X_src if X_tgt is None else X_tgt
         if len(X_tgt) < 2:
             raise ValueError("The target has 1 sample(s), but its variance needs at least two.")
         self._align(X_src.astype(np.float64), X_tgt.astype(np.float64))
-
-    def _check_domains(self, domains: Domains) -> Domains:
-        return validate_domains(self, domains, dtype=(np.float64, np.float32), min_source=2)
 
     @abstractmethod
     def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,11 +127,8 @@ def _leading_singular_vectors(
     start = np.random.default_rng(0).standard_normal(size)
     if size > _DENSE_SIZE and 4 * n_leading < size and square(start).any():
         operator = LinearOperator((size, size), matvec=square, dtype=np.float64)
-        try:
+        with suppress(ArpackNoConvergence):
             squares, V = eigsh(operator, k=n_leading, which="LA", v0=start)
-        except ArpackNoConvergence:
-            pass
-        else:
             order = np.argsort(-squares, kind="stable")
             squares, V = squares[order], V[:, order]
             # In the square, the noise of one factor is multiplied by the norm of the other.

@@ -36,9 +36,8 @@ class JDA(TCA):
     Parameters
     ----------
     n_components : int, default=None
-        Number of components. None takes 32, or as many as the data allow if that is fewer: the
-        number of rows of both domains and, for the linear and poly kernels, the dimension of their
-        feature space.
+        Number of components. None takes 32, but at most the number of rows of both domains and, for
+        the linear and poly kernels, the dimension of their feature space.
     kernel : {"linear", "poly", "rbf", "precomputed"}, default="linear"
         ``k(x, z) = x' z``, ``(gamma x' z + coef0)^degree`` or ``exp(-gamma ||x - z||^2)``. With
         "precomputed", each row holds its kernel values with the n rows of the fit: source rows
@@ -62,12 +61,10 @@ class JDA(TCA):
         regularisation :math:`\lambda` has :math:`\beta = b / (1 - b)` and
         :math:`\mu = \lambda / (1 - b)`.
     estimator : classifier, default=None
-        Predicts the labels of the target from the components. None takes the nearest neighbour, as
-        the paper does.
+        Predicts the target's labels from the components. None takes the paper's nearest neighbour.
     max_iter : int > 0, default=10
-        Maximum number of iterations. Stops early once the pseudo-labels repeat those of any earlier
-        iteration. Each iteration costs as much as `TCA`; for thousands of rows and a poly or rbf
-        kernel, use `n_landmarks`.
+        Maximum number of iterations. Stops once the pseudo-labels repeat those of any earlier one.
+        Each costs as much as `TCA`; for thousands of rows and poly or rbf, use `n_landmarks`.
 
     Attributes
     ----------
@@ -78,11 +75,9 @@ class JDA(TCA):
     eigenvalues_ : ndarray of float, shape (n_components,)
         Eigenvalues of the last iteration, in descending order.
     components_ : ndarray of float, shape (n_components, n_features) or (n_components, n_landmarks)
-        Directions in the space of the features or of the landmarks; only with the linear kernel or
-        landmarks.
+        Directions in the space of the features or landmarks; only with the linear kernel or these.
     weights_ : ndarray of float, shape (n, n_components)
-        :math:`W`, one row per row of `X_fit_` or per column of a precomputed kernel; only with
-        these.
+        :math:`W`, a row per row of `X_fit_` or column of a precomputed kernel; only with these.
     X_fit_ : ndarray of float, shape (n, n_features)
         Source rows, then target rows; only with an exact poly or rbf kernel.
     landmarks_ : Nystroem
@@ -152,6 +147,7 @@ class JDA(TCA):
         n_source, n_target = domains.n_source, domains.n_target
         marginal = marginal_contrast(n_source, n_target)
         self.pseudo_labels_: NDArray[Any] | None = None
+        estimator = KNeighborsClassifier(1) if self.estimator is None else self.estimator
         seen: list[NDArray[Any]] = []
         contrasts = marginal
         for iteration in range(1, self.max_iter + 1):
@@ -160,10 +156,7 @@ class JDA(TCA):
             if iteration == self.max_iter or not n_target:
                 break
             Z_src, Z_tgt = solution.Z[:n_source], solution.Z[n_source:]
-            classifier = (
-                KNeighborsClassifier(1) if self.estimator is None else clone(self.estimator)
-            )
-            y_tgt = classifier.fit(Z_src, domains.y_src).predict(Z_tgt)
+            y_tgt = clone(estimator).fit(Z_src, domains.y_src).predict(Z_tgt)
             if any(np.array_equal(y_tgt, earlier) for earlier in seen):
                 break
             seen.append(y_tgt)

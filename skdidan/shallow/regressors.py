@@ -278,22 +278,19 @@ class JIASL(_LinearClassifier):
     regression on the source. Each iteration then predicts the target labels with the current map,
     solves for the codes :math:`W` and :math:`V`, and solves for the map.
 
-    Only the abstract of the paper [1]_ was available. It describes sparse reconstruction for the
-    marginal and the conditional distributions under a linear regression; the objective above is our
-    interpretation.
+    Only the abstract of [1]_ was available. It describes sparse reconstruction for the marginal and
+    conditional distributions under a linear regression. The objective is our interpretation.
 
     Parameters
     ----------
     trade_off : float >= 0, default=1.0
         Weight :math:`\lambda` of the reconstruction; 0 gives a regression on the source.
     sparsity : float > 0, default=0.01
-        Penalty weight :math:`\tau` of the codes. Larger values reconstruct a target row from fewer
-        source rows.
+        Penalty weight :math:`\tau` of the codes: the larger, the fewer source rows per target row.
     alpha : float > 0, default=0.01
         Weight :math:`\mu` of the sparsity penalty on the map. Larger values keep fewer features.
     max_iter : int > 0, default=20
-        Maximum number of iterations. Stops early once the pseudo-labels repeat and the objective
-        has converged.
+        Maximum number of iterations. Stops once pseudo-labels repeat and the objective converges.
     tol : float > 0, default=1e-5
         Tolerance of each map: its duality gap is at most 100 times this share of the total variance
         of the one-hot labels. Also the relative decrease of the objective at convergence.

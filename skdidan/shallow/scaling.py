@@ -16,7 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_missing, check_sample_domain, n_rows, open_target
-from skdidan.estimators import DomainEstimator, check_finite, check_rows, validate_domains
+from skdidan.estimators import DomainEstimator, check_finite, check_rows
 from skdidan.reporting import warn_caller
 
 __all__ = ["CorpusScaler"]
@@ -82,6 +82,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
            [ 2.]])
     """
 
+    _checks: ClassVar = {"allow_nd": True, "dtype": (np.float64, np.float32), "padding": True}
     # Fit and transform request the same, because fit_transform has one request for both. Groups go
     # to the splitter of a search, unless set_fit_request requests them.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": None, "groups": False}
@@ -190,8 +191,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
             domain, the number of the corpus of each row.
         groups : sequence, of n_samples entries, optional
             Group of each row. A group that `fit` saw in the same corpus keeps its statistics. A new
-            group gets those of its rows in `X`, or of its corpus if these rows hold a single value
-            per feature.
+            group gets those of its rows in `X`, or of its corpus if it has one value per feature.
 
         Returns
         -------
@@ -210,7 +210,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
             If a new group is too small for statistics of its own.
         """
         check_is_fitted(self)
-        X = check_rows(self, X, allow_nd=True, dtype=(np.float64, np.float32), padding=True)
+        X = check_rows(self, X, **self._checks)
         if X.ndim != self.ndim_:
             raise ValueError(f"X must have {self.ndim_} axes, as in fit; got shape {X.shape}.")
         if sample_domain is None:
@@ -240,8 +240,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         return scaled
 
     def _check_domains(self, domains: Domains) -> Domains:
-        dtype = (np.float64, np.float32)
-        domains = validate_domains(self, domains, allow_nd=True, dtype=dtype, padding=True)
+        domains = super()._check_domains(domains)
         if domains.X_src.ndim > 3:
             raise ValueError(
                 "X must be of shape (n_source, n_features) or (n_source, n_bins, n_frames); "
@@ -308,19 +307,17 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
 
 def _group_names(groups: Any, n: int, parameter: str = "groups") -> NDArray[np.object_]:
     """Return one group per row, or None (the whole corpus) for each row if there are no groups."""
-    names = np.full(n, None, dtype=object)
     if groups is None:
-        return names
+        return np.full(n, None, dtype=object)
     if n_rows(groups) != n:
         raise ValueError(f"{parameter} must have one entry per row: {n_rows(groups)} != {n}.")
     check_missing(groups, parameter)
-    values = np.asarray(groups, dtype=object)
-    if values.ndim != 1:
+    names = np.asarray(groups, dtype=object)
+    if names.ndim != 1:
         raise ValueError(
             f"{parameter} must be one-dimensional, with one name per row; got shape "
-            f"{values.shape}. Join several names of a row into one string."
+            f"{names.shape}. Join several names of a row into one string."
         )
-    names[:] = values
     return names
 
 

@@ -76,10 +76,8 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
     speakers_ : ndarray of int, shape (n_target, n_clusterings)
         Cluster of each target row in each clustering. Empty without at least
         two target rows, which then stay as they are.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        Names of the columns; only for data frames.
+    n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
+        Number of features, and names of the columns of data frames.
 
     See Also
     --------
@@ -97,8 +95,7 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
 
     Examples
     --------
-    Two speakers, whose offset in the second feature is far larger than the difference of the
-    emotions in the first.
+    Two speakers differ far more in the second feature than the two emotions do in the first.
 
     >>> import numpy as np
     >>> from skdidan import SpeakerScaler

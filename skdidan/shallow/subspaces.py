@@ -65,17 +65,15 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
     Parameters
     ----------
     n_components : int, default=None
-        Number of components. None takes 32, or as many as the data allow if that is fewer: the
-        number of rows of both domains and, for the linear and poly kernels, the dimension of their
-        feature space.
+        Number of components. None takes 32, but at most the number of rows of both domains and, for
+        the linear and poly kernels, the dimension of their feature space.
     kernel : {"linear", "poly", "rbf", "precomputed"}, default="linear"
         ``k(x, z) = x' z``, ``(gamma x' z + coef0)^degree`` or ``exp(-gamma ||x - z||^2)``. With
         "precomputed", each row holds its kernel values with the n rows of the fit: source rows
         first, then target rows; with `sample_domain`, in the order of the stacked rows.
     gamma : float > 0, default=None
         Scale of the poly and rbf kernels. None takes one over the variance of the rows of both
-        domains, summed over the features; the mean squared distance of two rows is then
-        ``2 / gamma``.
+        domains, summed over features: the mean squared distance of two rows is then ``2 / gamma``.
     degree : int > 0, default=3
         Degree of the poly kernel.
     coef0 : float >= 0, default=1.0
@@ -97,11 +95,9 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
         The :math:`\lambda`, in descending order. The objective at the solution is
         :math:`n \sum_i 1 / \lambda_i`.
     components_ : ndarray of float, shape (n_components, n_features) or (n_components, n_landmarks)
-        Directions in the space of the features or of the landmarks; only with the linear kernel or
-        landmarks.
+        Directions in the space of the features or landmarks; only with the linear kernel or these.
     weights_ : ndarray of float, shape (n, n_components)
-        :math:`W`, one row per row of `X_fit_` or per column of a precomputed kernel; only with
-        these.
+        :math:`W`, a row per row of `X_fit_` or column of a precomputed kernel; only with these.
     X_fit_ : ndarray of float, shape (n, n_features)
         Source rows, then target rows; only with an exact poly or rbf kernel.
     landmarks_ : Nystroem
@@ -138,9 +134,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
     (`sample_domain`). A `sklearn.pipeline.Pipeline` does not know the domains: its classifier would
     also learn from the rows and labels of the target.
 
-    If the domains have equal means, as after `CorpusScaler`, the linear kernel gives
-    :math:`K e = 0`: the components are those of a whitened PCA of all rows, for any `mu`. Use the
-    rbf kernel in that case.
+    If the domains have equal means, as after `CorpusScaler`, use the rbf kernel: the linear one has
+    :math:`K e = 0`, and its components are those of a whitened PCA of all rows, for any `mu`.
 
     Without a target the first term vanishes. For a centred kernel, such as the linear one on
     centred features, the components are then those of kernel PCA, scaled to unit variance.
@@ -188,7 +183,21 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
 
     def _fit(self, domains: Domains) -> None:
         self._find_components(self._solver(domains), domains)
-        self._warn_about_zeros()
+        # Centring always removes one dimension from the n rows.
+        n_components, n_rows = self._n_features_out, domains.n_source + domains.n_target
+        n_real = np.count_nonzero(self.eigenvalues_)
+        if n_real < min(n_components, n_rows - 1):
+            cause = (
+                "The precomputed kernel has a lower rank: use"
+                if self.kernel == "precomputed"
+                else "The features are few, constant, collinear or of very different scales: scale "
+                "them first, or use"
+            )
+            warn_caller(
+                f"Only {n_real} of {n_components} {type(self).__name__} components are "
+                f"non-negligible; the others are set to zero. {cause} fewer components.",
+                UserWarning,
+            )
 
     def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
         if hasattr(self, "landmarks_"):
@@ -219,7 +228,6 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
                 f"row; got {len(rows)} rows and {rows.shape[1]} columns."
             )
         self._n_features_out = self._count_components(*rows.shape)
-        self._n_rows = len(rows)
         power_of_two(self, rows, limit=SQUARABLE)
         if self.kernel == "linear":
             return self._linear_solver(rows)
@@ -233,6 +241,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             columns = slice(None) if domains.order is None else np.argsort(domains.order)
             return self._make_solver(rows, lambda W: (W[columns], rows @ W))
         self.gamma_ = self.gamma or kernel_scale(rows)
+        self._kernel_params = {"gamma": self.gamma_, "degree": self.degree, "coef0": self.coef0}
         # Far from zero, the differences of rows would drown in rounding errors.
         self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
         longest = rows[np.square(rows).sum(axis=1).argmax()][None]
@@ -246,7 +255,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             self.kernel,
             n_components=min(self.n_landmarks, len(rows)),
             random_state=check_random_state(self.random_state),
-            **self._kernel_params(),
+            **self._kernel_params,
         )
         return self._linear_solver(self.landmarks_.fit_transform(rows - self.centre_))
 
@@ -284,31 +293,9 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
 
         return solve
 
-    def _warn_about_zeros(self) -> None:
-        n_components = self._n_features_out
-        # Centring always removes one dimension from the n rows.
-        expected, n_real = min(n_components, self._n_rows - 1), np.count_nonzero(self.eigenvalues_)
-        if n_real < expected:
-            cause = (
-                "The precomputed kernel has a lower rank: use"
-                if self.kernel == "precomputed"
-                else "The features are few, constant, collinear or of very different scales: scale "
-                "them first, or use"
-            )
-            warn_caller(
-                f"Only {n_real} of {n_components} {type(self).__name__} components are "
-                f"non-negligible; the others are set to zero. {cause} fewer components.",
-                UserWarning,
-            )
-
     def _kernel(self, A: NDArray[Any], B: NDArray[Any]) -> NDArray[Any]:
         A, B = A - self.centre_, B - self.centre_
-        return pairwise_kernels(A, B, metric=self.kernel, **self._kernel_params())
-
-    def _kernel_params(self) -> dict[str, Any]:
-        if self.kernel == "rbf":
-            return {"gamma": self.gamma_}
-        return {"gamma": self.gamma_, "degree": self.degree, "coef0": self.coef0}
+        return pairwise_kernels(A, B, metric=self.kernel, filter_params=True, **self._kernel_params)
 
     def _check_parameters(self) -> None:
         check_option("kernel", self.kernel, _KERNELS)

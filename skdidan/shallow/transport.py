@@ -43,8 +43,7 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
 
     A source row becomes the mean of the target rows, weighted by the mass they receive from it:
     :math:`n_s \sum_j \gamma_{ij} x^t_j`. A new source row, given to ``transform`` with
-    `sample_domain`, moves by the same vector as the nearest source row of the fit [3]_. Target rows
-    do not change.
+    `sample_domain`, moves by the vector of the nearest source row [3]_. Target rows do not change.
 
     The solver is POT [2]_: ``pip install skdidan[ot]``.
 
@@ -62,9 +61,8 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
     metric : {"sqeuclidean", "euclidean", "cityblock"}, default="sqeuclidean"
         Distance between two rows.
     norm : {"median", "max"} or None, default="median"
-        Divisor of the costs, so that `reg` and `reg_cl` need not depend on the scale and the number
-        of features. If the median is zero, it is the median of the positive costs. None does not
-        divide.
+        Divisor of the costs, which frees `reg` and `reg_cl` from the scale and number of features.
+        If the median is zero, it is the median of the positive costs. None does not divide.
     max_iter : int > 0, default=None
         Maximum number of iterations. None takes 100,000 for "emd", else 1,000. "sinkhorn_lpl1" runs
         Sinkhorn ten times with at most this many iterations each.

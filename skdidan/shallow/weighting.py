@@ -161,8 +161,7 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         A classifier whose ``fit`` takes ``sample_weight``. None takes
         `sklearn.linear_model.LogisticRegression`.
     weighting : estimator, default=None
-        An estimator whose ``fit(X_src, y_src, X_tgt)`` sets ``weights_``, one weight per source
-        row. None takes `KMM`.
+        Its ``fit(X_src, y_src, X_tgt)`` sets ``weights_``, one per source row. None takes `KMM`.
 
     Attributes
     ----------
@@ -225,8 +224,7 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         y : ndarray, shape (n_samples,)
             The predicted classes.
         """
-        rows = self._check_rows(X)
-        return self.estimator_.predict(rows)
+        return self._call("predict", X)
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[np.floating]:
@@ -242,8 +240,7 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         probabilities : ndarray of float, shape (n_samples, n_classes)
             Columns in the order of `classes_`.
         """
-        rows = self._check_rows(X)
-        return self.estimator_.predict_proba(rows)
+        return self._call("predict_proba", X)
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[np.floating]:
@@ -259,12 +256,11 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
         scores : ndarray of float, shape (n_samples,) or (n_samples, n_classes)
             Scores in the shape that the classifier returns.
         """
-        rows = self._check_rows(X)
-        return self.estimator_.decision_function(rows)
+        return self._call("decision_function", X)
 
-    def _check_rows(self, X: Any) -> NDArray[Any]:
+    def _call(self, method: str, X: Any) -> NDArray[Any]:
         check_is_fitted(self)
-        return check_rows(self, X)
+        return getattr(self.estimator_, method)(check_rows(self, X))
 
     def _weigh(self, X_src: Any, y_src: Any, X_tgt: Any) -> NDArray[Any]:
         weighting = KMM() if self.weighting is None else clone(self.weighting, safe=False)
