@@ -15,7 +15,6 @@ from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
 from skdidan.audio.recordings import AudioTransformer
-from skdidan.audio.rows import BadRow
 from skdidan.audio.speech_models import SpeechEncoder, SpeechModel
 from skdidan.parameters import check_count, check_option, check_positive
 from skdidan.torch_state import find_device
@@ -53,7 +52,7 @@ def _pool(windows: list[_Window], pooling: str) -> NDArray[np.float64]:
 
 
 def _blocks(recordings: Iterator[Any], n_windows: int) -> Iterator[list[Any]]:
-    """Group recordings, lists of windows or `BadRow`, into blocks of at least `n_windows`."""
+    """Group recordings, lists of windows or exceptions, into blocks of at least `n_windows`."""
     block: list[Any] = []
     for recording in recordings:
         block.append(recording)
@@ -208,9 +207,9 @@ class Embeddings(AudioTransformer):
         return partial(model.cut, max_duration=self.max_duration), partial(self._embed, encoder)
 
     def _embed(self, encoder: SpeechEncoder, recordings: Iterator[Any]) -> Iterator[Any]:
-        """Yield the row of each recording, which comes as a list of windows; pass on `BadRow`."""
+        """Yield the row of each recording, which comes as a list of windows; pass on errors."""
         for block in _blocks(recordings, _BATCHES_PER_BLOCK * self.batch_size):
-            good = [n for n, recording in enumerate(block) if not isinstance(recording, BadRow)]
+            good = [n for n, recording in enumerate(block) if isinstance(recording, list)]
             owners = [n for n in good for _ in block[n]]
             parts: dict[int, list[_Window]] = {n: [] for n in good}
             windows = chain.from_iterable(block[n] for n in good)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import re
@@ -13,7 +14,7 @@ from typing import Any
 
 from skdidan.audio.files import Segment
 from skdidan.audio.paths import explain_absence
-from skdidan.domains import check_missing
+from skdidan.domains import check_missing, to_python
 
 __all__ = ["cut_segments", "read_csv", "read_frame", "strip", "take_columns"]
 
@@ -43,8 +44,7 @@ def read_frame(frame: Any) -> Columns:
     names = list(getattr(frame, "column_names", frame.columns))
     if hasattr(frame, "iloc"):
         return [(str(name), list(frame.iloc[:, n])) for n, name in enumerate(names)]
-    columns = [(name, frame[name]) for name in names]
-    return [(name, list(getattr(cells, "to_pylist", cells.__iter__)())) for name, cells in columns]
+    return [(name, to_python(frame[name])) for name in names]
 
 
 def read_csv(path: Path, where: str, delimiter: str | None, encoding: str) -> Columns:
@@ -80,31 +80,17 @@ def read_csv(path: Path, where: str, delimiter: str | None, encoding: str) -> Co
 
 def _split_rows(text: str, delimiter: str, where: str) -> list[list[str]]:
     """Return the stripped cells of each row."""
-    import pandas as pd
-
-    width = 1 + max((line.count(delimiter) for line in text.splitlines()), default=0)
+    # pandas would rename repeated columns, and shift or cut longer rows. Quotes after a blank are
+    # recognised only if blanks are skipped.
+    lines, skips = io.StringIO(text, newline=""), delimiter != " "
     try:
-        table = pd.read_csv(
-            io.StringIO(text, newline=""),
-            sep=delimiter,
-            # With a header, pandas would rename repeated columns, and shift or cut longer rows.
-            header=None,
-            names=range(width),
-            index_col=False,
-            dtype=str,
-            keep_default_na=False,
-            skip_blank_lines=False,
-            # Quotes after a blank are recognised only if blanks are skipped.
-            skipinitialspace=delimiter != " ",
-            engine="python",  # the engine in C reads '"a"b' as 'ab'
-        )
-    except pd.errors.ParserError as error:
+        rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=skips, strict=True))
+    except csv.Error as error:
         raise ValueError(
             f"{where} is not a valid CSV file: {error}. Close each quote, and double those within "
             "a cell."
         ) from error
-    # Cells behind the end of a row are NaN.
-    return [[cell.strip() for cell in row if isinstance(cell, str)] for row in table.to_numpy()]
+    return [[cell.strip() for cell in row] for row in rows]
 
 
 def _read_text(path: Path, where: str, encoding: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from skdidan.audio.cropping import Sound
+from skdidan.audio.cropping import find_parts
 from skdidan.audio.files import Segment, read_window, split_channels
 from skdidan.audio.paths import explain_absence, find_path
 from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults, examples
@@ -91,8 +92,8 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     elif channel != "mix":
         rows = [Segment(file, channel=channel) for file in rows]
     if check:
-        # In search of no sound, so that no waveform is held.
-        rows = list(_attempt(lambda row: read_window(row, 16_000, Sound(())), rows, reasons))
+        keep = partial(find_parts, bounds=())  # so that no waveform is held
+        rows = list(_attempt(lambda row: read_window(row, 16_000, keep), rows, reasons))
     unusable = ""
     if reasons:
         unusable = (
