@@ -13,21 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Blocks", "Keeper", "Window", "center", "find_parts", "loudest", "whole"]
+__all__ = ["Blocks", "Floats", "Keeper", "Window", "center", "find_parts", "loudest", "whole"]
 
-Blocks = Iterator[NDArray[np.float32]]
+Floats = NDArray[np.float32]
+Blocks = Iterator[Floats]
 Keeper = Callable[[Blocks, int], NDArray[Any]]
 
 _SLACK = 10_000  # samples by which the centre may lie off the expected one
 
 
-def whole(blocks: Blocks, n_expected: int = 0) -> NDArray[np.float32]:
+def whole(blocks: Blocks, n_expected: int = 0) -> Floats:
     """Keep the whole waveform."""
     kept = list(blocks)
     return kept[0] if len(kept) == 1 else np.concatenate(kept)
 
 
-def loudest(blocks: Blocks, n_samples: int) -> NDArray[np.float32]:
+def loudest(blocks: Blocks, n_samples: int) -> Floats:
     r"""Keep the first window of the highest energy, :math:`\sum_t x_t^2`."""
     # The samples at which a window may still begin, and the energy of the waveform up to each of
     # them, and up to the end of the last.
@@ -48,7 +49,7 @@ def loudest(blocks: Blocks, n_samples: int) -> NDArray[np.float32]:
     return tail if window is None else window
 
 
-def center(blocks: Blocks, n_expected: int, n_samples: int) -> NDArray[np.float32]:
+def center(blocks: Blocks, n_expected: int, n_samples: int) -> Floats:
     """Keep the window in the middle."""
     first = max(0, (n_expected - n_samples) // 2 - _SLACK)
     last = first + n_samples + 2 * _SLACK
@@ -89,7 +90,7 @@ class Window:
     n_samples: int
     crop: str
 
-    def __call__(self, blocks: Blocks, n_expected: int) -> NDArray[np.float32]:
+    def __call__(self, blocks: Blocks, n_expected: int) -> Floats:
         """Keep the window of one waveform."""
         if self.crop == "center":
             return center(blocks, n_expected, self.n_samples)

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from numbers import Integral
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
+from skdidan.audio.cropping import Floats
 from skdidan.audio.recordings import AudioTransformer
+from skdidan.audio.rows import Convert
 from skdidan.audio.speech_models import SpeechEncoder, SpeechModel
 from skdidan.parameters import check_count, check_option, check_positive
 from skdidan.torch_state import find_device
@@ -27,21 +29,13 @@ _HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 _BATCHES_PER_BLOCK = 4
 
 
-class _Window(NamedTuple):
-    """Statistics of each hidden unit over the frames of a window."""
-
-    n_frames: int
-    mean: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    maximum: NDArray[np.float64]
-
-
-def _describe(frames: NDArray[np.float32]) -> _Window:
+def _describe(frames: Floats) -> tuple[Any, ...]:
+    """Return the number of frames, and the mean, variance and maximum of each hidden unit."""
     values = frames.astype(np.float64)
-    return _Window(len(values), values.mean(axis=0), values.var(axis=0), values.max(axis=0))
+    return len(values), values.mean(axis=0), values.var(axis=0), values.max(axis=0)
 
 
-def _pool(windows: list[_Window], pooling: str) -> NDArray[np.float64]:
+def _pool(windows: list[tuple[Any, ...]], pooling: str) -> NDArray[np.float64]:
     """Combine the statistics of the windows of a recording."""
     n_frames, means, variances, maxima = (np.array(values) for values in zip(*windows, strict=True))
     weights = n_frames / n_frames.sum()
@@ -199,9 +193,7 @@ class Embeddings(AudioTransformer):
         # No more recordings than jobs, since the next ones may be long.
         return effective_n_jobs(self.n_jobs or 1)
 
-    def _stages(
-        self,
-    ) -> tuple[Callable[[NDArray[np.float32]], Any], Callable[[Iterator[Any]], Iterator[Any]]]:
+    def _stages(self) -> tuple[Convert, Callable[[Iterator[Any]], Iterator[Any]]]:
         model = self._speech_model()
         encoder = model.load(self.layer, find_device(self.device))
         return partial(model.cut, max_duration=self.max_duration), partial(self._embed, encoder)
@@ -211,7 +203,7 @@ class Embeddings(AudioTransformer):
         for block in _blocks(recordings, _BATCHES_PER_BLOCK * self.batch_size):
             good = [n for n, recording in enumerate(block) if isinstance(recording, list)]
             owners = [n for n in good for _ in block[n]]
-            parts: dict[int, list[_Window]] = {n: [] for n in good}
+            parts: dict[int, list[Any]] = {n: [] for n in good}
             windows = chain.from_iterable(block[n] for n in good)
             for k, hidden in encoder.encode(list(windows), self.batch_size):
                 parts[owners[k]].append(_describe(hidden))

@@ -15,7 +15,7 @@ import numpy as np
 import soxr  # type: ignore[import-untyped] # it has no types
 from numpy.typing import NDArray
 
-from skdidan.audio.cropping import Blocks, Keeper, find_parts, whole
+from skdidan.audio.cropping import Blocks, Floats, Keeper, find_parts, whole
 from skdidan.audio.decoders import BLOCK as _BLOCK
 from skdidan.audio.decoders import TOLERANCE, AudioFile, open_audio
 from skdidan.domains import is_missing
@@ -145,7 +145,7 @@ def check_path(name: str, path: str | os.PathLike[str]) -> str:
 
 def read_audio(
     path: str | os.PathLike[str], *, sample_rate: int = 16_000, channel: int | str = "mix"
-) -> NDArray[np.float32]:
+) -> Floats:
     """Read an audio file as a mono waveform at a given sample rate.
 
     Channels are averaged, unless one is chosen. A file of another rate is then resampled (soxr,
@@ -348,7 +348,7 @@ def _check_samples(blocks: Blocks, name: str) -> Blocks:
         )
 
 
-def _to_float(row: NDArray[Any]) -> NDArray[np.float32]:
+def _to_float(row: NDArray[Any]) -> Floats:
     if row.dtype == np.uint8:
         # In unsigned 8-bit audio, zero is in the middle of the range.
         row = (row - 128.0) / 128.0

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdidan.audio.cache import RowCache, make_cache_folder
-from skdidan.audio.cropping import Window, whole
-from skdidan.audio.rows import read_rows, row_name, waveform_rows
+from skdidan.audio.cropping import Floats, Window, whole
+from skdidan.audio.rows import Convert, read_rows, row_name, waveform_rows
 from skdidan.parameters import check_count, check_option
 from skdidan.reporting import warn_caller
 
@@ -238,14 +238,12 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         """Return how many rows may be read before the first of them is finished; None is all."""
         return None
 
-    def _converter(self) -> Callable[[NDArray[np.float32]], Any]:
+    def _converter(self) -> Convert:
         """Return the function from a waveform to its row."""
         # Not abstract: a subclass may define `_stages` in its place, as `Embeddings` does.
         raise NotImplementedError(f"{type(self).__name__} must define _converter.")
 
-    def _stages(
-        self,
-    ) -> tuple[Callable[[NDArray[np.float32]], Any], Callable[[Iterator[Any]], Iterator[Any]]]:
+    def _stages(self) -> tuple[Convert, Callable[[Iterator[Any]], Iterator[Any]]]:
         """Return the function of each job, and that from the iterator of results to one of rows.
 
         The second keeps the order and passes on exceptions. By default the results are the rows.
@@ -310,10 +308,10 @@ class AudioLoader(AudioTransformer):
     (1, (16000,))
     """
 
-    def _converter(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    def _converter(self) -> Convert:
         return np.asarray
 
-    def _stack(self, features: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    def _stack(self, features: list[Floats]) -> list[Floats]:
         return features
 
     def _rows(self, X: Any) -> list[Any]:

@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
-from skdidan.audio.cropping import Keeper, whole
+from skdidan.audio.cropping import Floats, Keeper, whole
 from skdidan.audio.files import Segment, check_path, file_name, read_window
 from skdidan.domains import open_target, to_python
 
-__all__ = ["read_rows", "row_name", "waveform_rows"]
+__all__ = ["Convert", "read_rows", "row_name", "waveform_rows"]
+
+#: From a waveform to its row, or to what makes the row.
+Convert = Callable[[Floats], Any]
 
 _INTEGERS = ("uint8", "int8", "int16", "int32")
 _LARGEST_BATCH = 32  # rows in a task
@@ -122,7 +125,7 @@ def row_name(row: Any, number: int) -> str:
 
 
 def read_rows(
-    function: Callable[[NDArray[np.float32]], Any],
+    function: Convert,
     rows: Mapping[int, Any],
     *,
     sample_rate: int,
@@ -137,7 +140,7 @@ def read_rows(
     Each job reads a row and applies the function, so that the waveforms of a corpus are never in
     memory together. Each block of rows is a new round of jobs.
     """
-    apply = delayed(partial(_apply, function, sample_rate=sample_rate, keep=keep))
+    apply = delayed(partial(_apply, function, sample_rate, keep))
     block_size = block_size or len(rows)
     # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
     # while processes would each import the package first. parallel_config overrides the hint.
@@ -167,13 +170,7 @@ def read_rows(
                     getattr(results, "close", list)()
 
 
-def _apply(
-    function: Callable[[NDArray[np.float32]], Any],
-    number: int,
-    row: Any,
-    sample_rate: int,
-    keep: Keeper,
-) -> Any:
+def _apply(function: Convert, sample_rate: int, keep: Keeper, number: int, row: Any) -> Any:
     """Return ``function(waveform)``, or the exception if the row cannot be read."""
     try:
         waveform = read_window(row, sample_rate, keep, row_name(row, number))

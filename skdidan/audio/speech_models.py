@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from skdidan.audio.cropping import Floats
 from skdidan.torch_state import own_generators, plain_mode
 
 __all__ = ["SpeechEncoder", "SpeechModel"]
@@ -46,7 +46,8 @@ class SpeechModel:
                 f"model; save_pretrained of each writes it: {error}"
             ) from error
         extractor = type(self.extractor).__name__
-        is_encoder = extractor == "WhisperFeatureExtractor" or not self.config.is_encoder_decoder
+        self.is_whisper = extractor == "WhisperFeatureExtractor"
+        is_encoder = self.is_whisper or not self.config.is_encoder_decoder
         if extractor not in _EXTRACTORS or not is_encoder:
             raise ValueError(
                 f"model={self.name!r} is of type {self.config.model_type!r}, with a {extractor}; "
@@ -56,7 +57,6 @@ class SpeechModel:
         self.sample_rate: int = self.extractor.sampling_rate
         self.n_layers: int = self.config.num_hidden_layers  # without layer 0
         self.hidden_size: int = self.config.hidden_size
-        self.is_whisper = extractor == "WhisperFeatureExtractor"
         self.pads = self.is_whisper and pad
         self.masks_padding = bool(
             self.config.model_type in _MASKING
@@ -65,7 +65,7 @@ class SpeechModel:
             and not getattr(self.config, "conv_pos_batch_norm", False)
         )
 
-    def cut(self, waveform: NDArray[np.float32], max_duration: float) -> list[NDArray[np.float32]]:
+    def cut(self, waveform: Floats, max_duration: float) -> list[Floats]:
         """Normalise a waveform for the model and cut it into windows of equal length."""
         longest = round(max_duration * self.sample_rate)
         if self.is_whisper:
@@ -110,9 +110,7 @@ class SpeechEncoder:
         cuts = model.is_whisper and not model.pads
         self._positions: Any = network.embed_positions.weight if cuts else None
 
-    def encode(
-        self, windows: list[NDArray[np.float32]], batch_size: int
-    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def encode(self, windows: list[Floats], batch_size: int) -> Iterator[tuple[int, Floats]]:
         """Yield the number of each window, in the order of their lengths, and its hidden states.
 
         They have the shape (n_frames, hidden_size), without frames of padding, and do not depend on
@@ -124,7 +122,7 @@ class SpeechEncoder:
             for n, frames in zip(batch, hidden, strict=True):
                 yield n, frames[: self._n_frames(len(windows[n]), len(frames))]
 
-    def _forward(self, windows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def _forward(self, windows: list[Floats]) -> Floats:
         device = self._network.device
         with (
             own_generators(),  # some versions of transformers draw numbers that they do not use
@@ -137,7 +135,11 @@ class SpeechEncoder:
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
             inputs = {k: v.to(device) for k, v in self._inputs(windows).items()}
             if self._positions is not None:
-                self._cut_positions(inputs["input_features"].shape[-1] // 2)
+                # A Whisper takes fewer frames with as many of its first positional embeddings.
+                n_positions = inputs["input_features"].shape[-1] // 2
+                positions = torch.nn.Embedding.from_pretrained(self._positions[:n_positions])
+                self._network.embed_positions = positions
+                self._network.config.max_source_positions = n_positions
             outputs = self._network(**inputs, output_hidden_states=True)
             # In some versions of transformers, the last of hidden_states is taken before the final
             # normalisation.
@@ -151,7 +153,7 @@ class SpeechEncoder:
                 )
             return (sum(states) / len(states)).cpu().numpy()
 
-    def _inputs(self, windows: list[NDArray[np.float32]]) -> dict[str, torch.Tensor]:
+    def _inputs(self, windows: list[Floats]) -> dict[str, torch.Tensor]:
         extractor = self._model.extractor
         if self._model.is_whisper:
             padding = "max_length" if self._model.pads else "longest"
@@ -171,12 +173,6 @@ class SpeechEncoder:
             row[: len(window)], valid[: len(window)] = window, 1
         inputs = {"input_values": torch.from_numpy(padded)}
         return inputs if mask.all() else inputs | {"attention_mask": torch.from_numpy(mask)}
-
-    def _cut_positions(self, n_positions: int) -> None:
-        """Let a Whisper take `n_positions` frames, with its first positional embeddings."""
-        positions = torch.nn.Embedding.from_pretrained(self._positions[:n_positions])
-        self._network.embed_positions = positions
-        self._network.config.max_source_positions = n_positions
 
     def _n_frames(self, n_samples: int, n_computed: int) -> int:
         """Count the frames of a window that are not padding."""
