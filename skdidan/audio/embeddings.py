@@ -201,11 +201,10 @@ class Embeddings(AudioTransformer):
     def _embed(self, encoder: SpeechEncoder, recordings: Iterator[Any]) -> Iterator[Any]:
         """Yield the row of each recording, which comes as a list of windows; pass on errors."""
         for block in _blocks(recordings, _BATCHES_PER_BLOCK * self.batch_size):
-            good = [n for n, recording in enumerate(block) if isinstance(recording, list)]
-            owners = [n for n in good for _ in block[n]]
+            good = {n: windows for n, windows in enumerate(block) if isinstance(windows, list)}
+            owners = [n for n, windows in good.items() for _ in windows]
             parts: dict[int, list[Any]] = {n: [] for n in good}
-            windows = chain.from_iterable(block[n] for n in good)
-            for k, hidden in encoder.encode(list(windows), self.batch_size):
+            for k, hidden in encoder.encode(list(chain(*good.values())), self.batch_size):
                 parts[owners[k]].append(_describe(hidden))
             rows = {n: _pool(part, self.pooling).astype(np.float32) for n, part in parts.items()}
             for n in range(len(block)):

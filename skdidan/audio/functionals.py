@@ -115,17 +115,10 @@ def _track_pitch(waveform: Floats, sample_rate: int) -> Doubles:
     """Compute F0 [Hz] of every frame by YIN, shape (n_frames,)."""
     _, hop_length, _ = _frame_lengths(sample_rate)
     frame_length = 2 * next_fast_len(round(1.5 * sample_rate / _F0_MIN))
+    lengths: dict[str, Any] = {"frame_length": frame_length, "hop_length": hop_length}
     tracked = [
-        librosa.yin(
-            part,
-            fmin=_F0_MIN,
-            fmax=_F0_MAX,
-            sr=sample_rate,
-            frame_length=frame_length,
-            hop_length=hop_length,
-            center=False,
-        )
-        for part in _parts(waveform, frame_length, hop_length)
+        librosa.yin(part, fmin=_F0_MIN, fmax=_F0_MAX, sr=sample_rate, center=False, **lengths)
+        for part in _parts(waveform, **lengths)
     ]
     return np.concatenate(tracked)
 

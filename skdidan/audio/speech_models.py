@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from skdidan.audio.cropping import Floats
 from skdidan.torch_state import own_generators, plain_mode
@@ -166,13 +167,11 @@ class SpeechEncoder:
                     return_tensors="pt",
                 )
             )
-        longest = max(len(window) for window in windows)
-        padded = np.full((len(windows), longest), extractor.padding_value, dtype=np.float32)
-        mask = np.zeros((len(windows), longest), dtype=np.int64)
-        for row, valid, window in zip(padded, mask, windows, strict=True):
-            row[: len(window)], valid[: len(window)] = window, 1
-        inputs = {"input_values": torch.from_numpy(padded)}
-        return inputs if mask.all() else inputs | {"attention_mask": torch.from_numpy(mask)}
+        rows = [torch.from_numpy(window) for window in windows]
+        values = pad_sequence(rows, batch_first=True, padding_value=extractor.padding_value)
+        mask = pad_sequence([torch.ones(len(row), dtype=torch.int64) for row in rows], True)
+        inputs = {"input_values": values}
+        return inputs if mask.all() else inputs | {"attention_mask": mask}
 
     def _n_frames(self, n_samples: int, n_computed: int) -> int:
         """Count the frames of a window that are not padding."""

@@ -83,8 +83,7 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     files = audio.recordings()
     if not files:
         raise ValueError(audio.describe_absence("audio", f"files as {AS_AUDIO}"))
-    for path in set(audio.files) - set(files):
-        audio.faults[str(path)] = _SAME_STEM
+    audio.faults |= {str(path): _SAME_STEM for path in set(audio.files) - set(files)}
     rows: list[Any] = [str(file) for file in files]
     reasons: dict[str, str] = {}
     if channel == "split":
@@ -134,10 +133,8 @@ class AudioFiles:
         self.unreadable = [
             path for path in self.with_suffix(UNREADABLE) if path.with_suffix("") not in stems
         ]
-        broken = [str(path) for path in self._paths if not os.path.exists(path)]
-        self.faults.update(dict.fromkeys(broken, _BROKEN))
-        for path in self.unreadable:
-            self.faults[str(path)] = UNREADABLE[path.suffix.lower()]
+        self.faults |= {str(path): _BROKEN for path in self._paths if not os.path.exists(path)}
+        self.faults |= {str(path): UNREADABLE[path.suffix.lower()] for path in self.unreadable}
 
     def _walk(self) -> Iterator[Path]:
         def note(error: OSError) -> None:
