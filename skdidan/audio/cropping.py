@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Blocks", "Floats", "Keeper", "Window", "center", "find_parts", "loudest", "whole"]
+__all__ = [
+    *("Blocks", "Bounds", "Floats", "Keeper", "Window"),
+    *("center", "find_parts", "loudest", "whole"),
+]
 
 Floats = NDArray[np.float32]
 Blocks = Iterator[Floats]
+Bounds = Sequence[tuple[int, int]]  # first sample and end of each part
 Keeper = Callable[[Blocks, int], NDArray[Any]]
 
 _SLACK = 10_000  # samples by which the centre may lie off the expected one
@@ -62,9 +66,7 @@ def center(blocks: Blocks, n_expected: int, n_samples: int) -> Floats:
     return np.concatenate(kept)[start : start + n_samples]
 
 
-def find_parts(
-    blocks: Blocks, n_expected: int, bounds: Sequence[tuple[int, int]]
-) -> NDArray[np.bool_]:
+def find_parts(blocks: Blocks, n_expected: int, bounds: Bounds) -> NDArray[np.bool_]:
     """Tell which parts hold sound: samples neither all zero nor all the same.
 
     Parts are given by first sample and end; without any, the samples are checked and forgotten.

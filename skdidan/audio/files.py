@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -15,7 +14,7 @@ import numpy as np
 import soxr  # type: ignore[import-untyped] # it has no types
 from numpy.typing import NDArray
 
-from skdidan.audio.cropping import Blocks, Floats, Keeper, find_parts, whole
+from skdidan.audio.cropping import Blocks, Bounds, Floats, Keeper, find_parts, whole
 from skdidan.audio.decoders import BLOCK as _BLOCK
 from skdidan.audio.decoders import TOLERANCE, AudioFile, open_audio
 from skdidan.domains import is_missing
@@ -205,8 +204,8 @@ def read_audio(
     ((16000,), dtype('float32'))
     """
     if channel != "mix":
-        whole = path if isinstance(path, Segment) else Segment(path)
-        path = replace(whole, channel=channel)
+        segment = path if isinstance(path, Segment) else Segment(path)
+        path = replace(segment, channel=channel)
     return read_window(path, check_count("sample_rate", sample_rate))
 
 
@@ -307,9 +306,7 @@ def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
         return file.samplerate, *_span(file, path, name)
 
 
-def find_sound(
-    recording: Any, bounds: Sequence[tuple[int, int]], name: str = ""
-) -> NDArray[np.bool_]:
+def find_sound(recording: Any, bounds: Bounds, name: str = "") -> NDArray[np.bool_]:
     """Find the parts with sound; bounds are first samples and ends, at the recording's own rate."""
     return read_window(recording, None, partial(find_parts, bounds=bounds), name)
 

@@ -148,12 +148,9 @@ def read_rows(
     n_shares = _SHARES * effective_n_jobs(n_jobs or 1)
     # Backends such as multiprocessing return lists.
     has_generators = get_active_backend(prefer="threads")[0].supports_return_generator
-    parallel = Parallel(
-        n_jobs=n_jobs,
-        prefer="threads",
-        return_as="generator" if has_generators else "list",
-        batch_size=max(1, min(_LARGEST_BATCH, block_size // n_shares)),
-    )
+    return_as = "generator" if has_generators else "list"
+    batch_size = max(1, min(_LARGEST_BATCH, block_size // n_shares))
+    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as=return_as, batch_size=batch_size)
     with parallel, tqdm(total=len(rows), unit="clip", disable=not verbose) as bar:
         queue = iter(rows.items())
         while block := list(islice(queue, block_size)):

@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,9 +34,8 @@ class SpeechModel:
 
     def __init__(self, model: str | os.PathLike[str], pad: bool = False) -> None:
         self.name = os.path.expanduser(os.fspath(model))
-        self.is_folder = Path(self.name).is_dir()
         transformers = _import_transformers()
-        options = {"local_files_only": self.is_folder}
+        self._options = options = {"local_files_only": os.path.isdir(self.name)}
         try:
             self.config = transformers.AutoConfig.from_pretrained(self.name, **options)
             self.extractor = transformers.AutoFeatureExtractor.from_pretrained(self.name, **options)
@@ -85,10 +83,7 @@ class SpeechModel:
             # Loading draws random weights first, even if all are found.
             with own_generators(), plain_mode():
                 network, report = _import_transformers().AutoModel.from_pretrained(
-                    self.name,
-                    config=self.config,
-                    local_files_only=self.is_folder,
-                    output_loading_info=True,
+                    self.name, config=self.config, output_loading_info=True, **self._options
                 )
         except Exception as error:  # from torch, pickle or safetensors
             raise ValueError(
@@ -158,14 +153,12 @@ class SpeechEncoder:
         extractor = self._model.extractor
         if self._model.is_whisper:
             padding = "max_length" if self._model.pads else "longest"
-            return dict(
-                extractor(
-                    windows,
-                    padding=padding,
-                    pad_to_multiple_of=2 * extractor.hop_length,
-                    sampling_rate=extractor.sampling_rate,
-                    return_tensors="pt",
-                )
+            return extractor(
+                windows,
+                padding=padding,
+                pad_to_multiple_of=2 * extractor.hop_length,
+                sampling_rate=extractor.sampling_rate,
+                return_tensors="pt",
             )
         rows = [torch.from_numpy(window) for window in windows]
         values = pad_sequence(rows, batch_first=True, padding_value=extractor.padding_value)
