@@ -42,8 +42,9 @@ def loudest(blocks: Blocks, n_samples: int) -> Floats:
         tail = np.concatenate([tail, block])
         if len(tail) < n_samples:
             continue
-        new = np.square(tail[len(energy) - 1 :], dtype=np.float64)
-        energy = np.append(energy[:-1], np.cumsum(np.append(energy[-1:], new)))
+        last = len(energy) - 1
+        energy = np.append(energy, np.square(tail[last:], dtype=np.float64))
+        np.cumsum(energy[last:], out=energy[last:])
         gains = energy[n_samples:] - energy[:-n_samples]
         start = int(np.argmax(gains))
         if gains[start] > highest:

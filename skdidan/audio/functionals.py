@@ -35,22 +35,16 @@ _N_TOGETHER = 3_000  # frames described at once, half a minute
 _N_MELS, _N_MFCC = 26, 12
 _F0_MIN, _F0_MAX, _F0_REFERENCE = 60.0, 500.0, 27.5
 _DESCRIPTORS = (
-    "energy_db",
-    "zero_crossing_rate",
-    "centroid_hz",
-    "slope_db_per_octave",
-    "flux_db",
+    *("energy_db", "zero_crossing_rate"),
+    *("centroid_hz", "slope_db_per_octave", "flux_db"),
     *(f"mfcc{i}" for i in range(1, _N_MFCC + 1)),
 )
 _STATISTICS = ("mean", "std", "p10", "p50", "p90")
 _DELTA_STATISTICS = ("delta_std", "absolute_delta_p90")
 _PITCH = (
     *(f"f0_semitone_{statistic}" for statistic in _STATISTICS),
-    "f0_semitone_absolute_delta_mean",
-    "f0_semitone_delta_std",
-    "voiced_fraction",
-    "voiced_segments_per_s",
-    "voiced_segment_s_mean",
+    *("f0_semitone_absolute_delta_mean", "f0_semitone_delta_std"),
+    *("voiced_fraction", "voiced_segments_per_s", "voiced_segment_s_mean"),
 )
 _LIGHT_NAMES = (
     *(f"{name}_{stat}" for stat in _STATISTICS + _DELTA_STATISTICS for name in _DESCRIPTORS),

@@ -232,9 +232,7 @@ def from_audformat(
 
 def _locate(files: Sequence[Any], root: Any, where: str) -> list[Any]:
     """Return paths or segments with their paths as on disk, below a folder if not absolute."""
-    if root is not None and (
-        not isinstance(root, str | os.PathLike) or isinstance(os.fspath(root), bytes)
-    ):
+    if not isinstance(root, str | os.PathLike | None) or isinstance(os.fspath(root or ""), bytes):
         raise TypeError(f"root must be a folder, as a path, or None; got {root!r}.")
     given = os.path.expanduser(os.fspath(root or ""))
     folder = find_path(given) or given
