@@ -1,15 +1,16 @@
 """Windows of a waveform that arrives in blocks, against the whole waveform in NumPy."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from skdidan.audio.cropping import Center, Loudest, Whole, Window
+from skdidan.audio import cropping
 
 
-def kept(keeper, waveform, block):
-    for start in range(0, len(waveform), block):
-        keeper.add(waveform[start : start + block])
-    return keeper.result()
+def kept(keep, waveform, block):
+    starts = range(0, len(waveform), block)
+    return keep(iter([waveform[start : start + block] for start in starts]))
 
 
 def loudest(waveform, n_samples):
@@ -35,31 +36,36 @@ def waveform(request):
 
 def test_windows_do_not_depend_on_the_blocks(waveform):
     for block in BLOCKS:
-        np.testing.assert_array_equal(kept(Whole(), waveform, block), waveform)
-        np.testing.assert_array_equal(kept(Loudest(300), waveform, block), loudest(waveform, 300))
+        np.testing.assert_array_equal(kept(cropping.whole, waveform, block), waveform)
+        keep = partial(cropping.loudest, n_samples=300)
+        np.testing.assert_array_equal(kept(keep, waveform, block), loudest(waveform, 300))
         for error in (-1000, -1, 0, 1, 1000):  # of the expected length
-            keeper = Center(300, max(0, len(waveform) + error))
-            np.testing.assert_array_equal(kept(keeper, waveform, block), center(waveform, 300))
+            n_expected = max(0, len(waveform) + error)
+            keep = partial(cropping.center, n_samples=300, n_expected=n_expected)
+            np.testing.assert_array_equal(kept(keep, waveform, block), center(waveform, 300))
 
 
 def test_of_windows_alike_the_first_is_the_loudest():
     waveform = np.tile(np.float32([1, 2, 3, 4]), 50)
     for block in (1, 5, 64, 200):
-        np.testing.assert_array_equal(kept(Loudest(2), waveform, block), [3, 4])
+        keep = partial(cropping.loudest, n_samples=2)
+        np.testing.assert_array_equal(kept(keep, waveform, block), [3, 4])
     ramp = np.concatenate([np.zeros(100), np.ones(20), np.zeros(100), np.ones(20)]).astype("f")
     ramp[110] = 0.5
     for block in (1, 33, 240):
-        np.testing.assert_array_equal(kept(Loudest(20), ramp, block), np.ones(20))
+        keep = partial(cropping.loudest, n_samples=20)
+        np.testing.assert_array_equal(kept(keep, ramp, block), np.ones(20))
 
 
 def test_center_of_a_long_waveform():
     waveform = np.arange(400_000, dtype=np.float32)
     for error in (-20_000, 20_000):
-        window = kept(Center(300, len(waveform) + error), waveform, 4096)
+        keep = partial(cropping.center, n_samples=300, n_expected=len(waveform) + error)
+        window = kept(keep, waveform, 4096)
         np.testing.assert_array_equal(window, np.arange(199_850, 200_150))
 
 
 @pytest.mark.parametrize(("crop", "cropped"), [("loudest", loudest), ("center", center)])
 def test_window_names_its_keeper(waveform, crop, cropped):
-    keeper = Window(300, crop).keeper(len(waveform))
-    np.testing.assert_array_equal(kept(keeper, waveform, 64), cropped(waveform, 300))
+    keep = partial(cropping.Window(300, crop), n_expected=len(waveform))
+    np.testing.assert_array_equal(kept(keep, waveform, 64), cropped(waveform, 300))

@@ -18,6 +18,7 @@ from skdidan.corpora.emotion_folders import load_audio_folder
 from skdidan.corpora.faults import CorpusWarning
 from skdidan.corpora.manifests import from_audformat, load_manifest
 
+AUDIO = {"audio/b.wav": "1", "audio/a.flac": "2"}
 FIELDS = {"files", "emotion", "speaker", "sex", "name", "DESCR"}
 
 
@@ -46,6 +47,12 @@ def quietly(load, *args, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return load(*args, **options)
+
+
+def test_quoted_cells_may_hold_line_breaks_and_delimiters(manifest):
+    rows = [f'{file},fear,"not\nsure, ""s0""",{speaker}' for file, speaker in AUDIO.items()]
+    path = manifest('file,emotion,"first\nthought",speaker', *rows)
+    assert load_manifest(path).speaker.tolist() == list(AUDIO.values())
 
 
 def test_manifest_is_read_in_its_order_and_beside_its_files(manifest, monkeypatch):

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from numbers import Integral
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
+from skdidan.audio.cropping import Floats
 from skdidan.audio.recordings import AudioTransformer
-from skdidan.audio.rows import BadRow
+from skdidan.audio.rows import Convert
 from skdidan.audio.speech_models import SpeechEncoder, SpeechModel
 from skdidan.parameters import check_count, check_option, check_positive
 from skdidan.torch_state import find_device
@@ -28,21 +29,13 @@ _HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 _BATCHES_PER_BLOCK = 4
 
 
-class _Window(NamedTuple):
-    """Statistics of each hidden unit over the frames of a window."""
-
-    n_frames: int
-    mean: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    maximum: NDArray[np.float64]
-
-
-def _describe(frames: NDArray[np.float32]) -> _Window:
+def _describe(frames: Floats) -> tuple[Any, ...]:
+    """Return the number of frames, and the mean, variance and maximum of each hidden unit."""
     values = frames.astype(np.float64)
-    return _Window(len(values), values.mean(axis=0), values.var(axis=0), values.max(axis=0))
+    return len(values), values.mean(axis=0), values.var(axis=0), values.max(axis=0)
 
 
-def _pool(windows: list[_Window], pooling: str) -> NDArray[np.float64]:
+def _pool(windows: list[tuple[Any, ...]], pooling: str) -> NDArray[np.float64]:
     """Combine the statistics of the windows of a recording."""
     n_frames, means, variances, maxima = (np.array(values) for values in zip(*windows, strict=True))
     weights = n_frames / n_frames.sum()
@@ -53,7 +46,7 @@ def _pool(windows: list[_Window], pooling: str) -> NDArray[np.float64]:
 
 
 def _blocks(recordings: Iterator[Any], n_windows: int) -> Iterator[list[Any]]:
-    """Group recordings, lists of windows or `BadRow`, into blocks of at least `n_windows`."""
+    """Group recordings, lists of windows or exceptions, into blocks of at least `n_windows`."""
     block: list[Any] = []
     for recording in recordings:
         block.append(recording)
@@ -200,21 +193,18 @@ class Embeddings(AudioTransformer):
         # No more recordings than jobs, since the next ones may be long.
         return effective_n_jobs(self.n_jobs or 1)
 
-    def _stages(
-        self,
-    ) -> tuple[Callable[[NDArray[np.float32]], Any], Callable[[Iterator[Any]], Iterator[Any]]]:
+    def _stages(self) -> tuple[Convert, Callable[[Iterator[Any]], Iterator[Any]]]:
         model = self._speech_model()
         encoder = model.load(self.layer, find_device(self.device))
         return partial(model.cut, max_duration=self.max_duration), partial(self._embed, encoder)
 
     def _embed(self, encoder: SpeechEncoder, recordings: Iterator[Any]) -> Iterator[Any]:
-        """Yield the row of each recording, which comes as a list of windows; pass on `BadRow`."""
+        """Yield the row of each recording, which comes as a list of windows; pass on errors."""
         for block in _blocks(recordings, _BATCHES_PER_BLOCK * self.batch_size):
-            good = [n for n, recording in enumerate(block) if not isinstance(recording, BadRow)]
-            owners = [n for n in good for _ in block[n]]
-            parts: dict[int, list[_Window]] = {n: [] for n in good}
-            windows = chain.from_iterable(block[n] for n in good)
-            for k, hidden in encoder.encode(list(windows), self.batch_size):
+            good = {n: windows for n, windows in enumerate(block) if isinstance(windows, list)}
+            owners = [n for n, windows in good.items() for _ in windows]
+            parts: dict[int, list[Any]] = {n: [] for n in good}
+            for k, hidden in encoder.encode(list(chain(*good.values())), self.batch_size):
                 parts[owners[k]].append(_describe(hidden))
             rows = {n: _pool(part, self.pooling).astype(np.float32) for n, part in parts.items()}
             for n in range(len(block)):

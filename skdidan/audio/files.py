@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,18 +14,19 @@ import numpy as np
 import soxr  # type: ignore[import-untyped] # it has no types
 from numpy.typing import NDArray
 
-from skdidan.audio.cropping import Selection, Sound, Whole
-from skdidan.audio.decoders import BLOCK, TOLERANCE, AudioFile, open_audio
+from skdidan.audio.cropping import Blocks, Bounds, Floats, Keeper, find_parts, whole
+from skdidan.audio.decoders import BLOCK as _BLOCK
+from skdidan.audio.decoders import TOLERANCE, AudioFile, open_audio
+from skdidan.domains import is_missing
 from skdidan.parameters import check_count
 
 __all__ = [
-    *("Segment", "SilentAudioError", "audio_span", "channel_of", "check_path", "convert_window"),
-    *("file_name", "find_sound", "read_audio", "read_window", "split_channels"),
+    *("Segment", "SilentAudioError", "audio_span", "channel_of", "check_path", "file_name"),
+    *("find_sound", "read_audio", "read_window", "split_channels"),
 ]
 
 _LOWEST_RATE = 1000  # Hz
 _LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast to float by far
-_BLOCK = BLOCK
 
 
 class SilentAudioError(ValueError):
@@ -99,11 +101,8 @@ class Segment:
                 "channel must be 'mix', the average of all, or the number of a channel, from 0; "
                 f"got {channel!r}. find_audio(..., channel='split') lists one segment per channel."
             )
-        # The only way to set attributes of a frozen dataclass.
-        object.__setattr__(self, "file", check_path("file", file))
-        object.__setattr__(self, "start", start)
-        object.__setattr__(self, "end", end)
-        object.__setattr__(self, "channel", channel)
+        # A frozen dataclass refuses to set attributes.
+        vars(self).update(file=check_path("file", file), start=start, end=end, channel=channel)
 
     def __fspath__(self) -> str:
         return self.file
@@ -120,7 +119,7 @@ class Segment:
 
 def _seconds(name: str, time: Any) -> float | None:
     """Return a time in seconds; None for None, NaN and NaT."""
-    if time is None or type(time).__name__ in ("NaTType", "NAType") or time != time:
+    if is_missing(time):
         return None
     if isinstance(time, np.timedelta64):
         return float(time / np.timedelta64(1, "s"))
@@ -145,7 +144,7 @@ def check_path(name: str, path: str | os.PathLike[str]) -> str:
 
 def read_audio(
     path: str | os.PathLike[str], *, sample_rate: int = 16_000, channel: int | str = "mix"
-) -> NDArray[np.float32]:
+) -> Floats:
     """Read an audio file as a mono waveform at a given sample rate.
 
     Channels are averaged, unless one is chosen. A file of another rate is then resampled (soxr,
@@ -205,9 +204,9 @@ def read_audio(
     ((16000,), dtype('float32'))
     """
     if channel != "mix":
-        whole = path if isinstance(path, Segment) else Segment(path)
-        path = replace(whole, channel=channel)
-    return read_window(path, check_count("sample_rate", sample_rate), None)
+        segment = path if isinstance(path, Segment) else Segment(path)
+        path = replace(segment, channel=channel)
+    return read_window(path, check_count("sample_rate", sample_rate))
 
 
 def channel_of(row: Any) -> int | str:
@@ -222,18 +221,22 @@ def split_channels(path: str) -> list[Segment]:
 
 
 def read_window(
-    path: str | os.PathLike[str], sample_rate: int | None, window: Selection | None = None
+    recording: Any, sample_rate: int | None, keep: Keeper = whole, name: str = ""
 ) -> NDArray[Any]:
-    """Read a file block by block, check every sample and keep a window, or all.
+    """Read a file, or convert a waveform, block by block: check every sample and keep a part.
 
-    A `sample_rate` of None is that of the file. `Sound` in place of a window gives booleans.
+    A `sample_rate` of None is that of the file. `name` is that of a waveform in errors.
     """
-    file_path, name = check_path("path", path), file_name(path)
-    with open_audio(file_path, name) as file:
+    if isinstance(recording, np.ndarray):
+        starts = range(0, len(recording), _BLOCK)
+        floats = (_to_float(recording[start : start + _BLOCK]) for start in starts)
+        return _collect(_check_samples(floats, name), len(recording), keep, name)
+    path, name = check_path("path", recording), file_name(recording)
+    with open_audio(path, name) as file:
         rate = file.samplerate
         if file.frames and (cut := file.missing_part()):
             raise ValueError(f"{name} is truncated: {cut}.")
-        first, last = _span(file, path, name)
+        first, last = _span(file, recording, name)
         n_frames, sample_rate = last - first, sample_rate or rate
         if rate < _LOWEST_RATE:
             raise ValueError(
@@ -242,10 +245,10 @@ def read_window(
         if 0 < 2 * n_frames * sample_rate < rate:  # less than half a sample
             raise ValueError(f"{name} is too short: it holds 0 samples at {sample_rate} Hz.")
         file.skip_frames(first)
-        blocks = _check_samples(_mono_blocks(file, n_frames, channel_of(path), name), name)
+        blocks = _check_samples(_mono_blocks(file, n_frames, channel_of(recording), name), name)
         if rate != sample_rate:
             blocks = _resample(blocks, rate, sample_rate)
-        part = _collect(blocks, round(n_frames * sample_rate / rate), window, name)
+        part = _collect(blocks, round(n_frames * sample_rate / rate), keep, name)
         # Damage in the middle of an Ogg file is known only now.
         if cut := file.missing_part():
             raise ValueError(f"{name} is damaged: {cut}.")
@@ -275,9 +278,7 @@ def _span(file: AudioFile, path: str | os.PathLike[str], name: str) -> tuple[int
     return first, last
 
 
-def _mono_blocks(
-    file: AudioFile, n_frames: int, channel: int | str, name: str
-) -> Iterator[NDArray[np.float32]]:
+def _mono_blocks(file: AudioFile, n_frames: int, channel: int | str, name: str) -> Blocks:
     """Yield the next frames, of one channel or averaged."""
     n_left, size = n_frames, max(1, _BLOCK // file.channels)
     while n_left:
@@ -289,14 +290,10 @@ def _mono_blocks(
                 f"{name} is truncated: it holds {n_frames - n_left} of {n_frames} frames."
             )
         n_left -= len(frames)
-        if channel != "mix":
-            frames = frames[:, [channel]]
-        yield frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
+        yield frames.mean(axis=1) if channel == "mix" else frames[:, channel].copy()
 
 
-def _resample(
-    blocks: Iterator[NDArray[np.float32]], rate: int, sample_rate: int
-) -> Iterator[NDArray[np.float32]]:
+def _resample(blocks: Blocks, rate: int, sample_rate: int) -> Blocks:
     stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
     yield from map(stream.resample_chunk, blocks)
     yield stream.resample_chunk(np.empty(0, dtype=np.float32), last=True)
@@ -309,38 +306,20 @@ def audio_span(path: str | os.PathLike[str]) -> tuple[int, int, int]:
         return file.samplerate, *_span(file, path, name)
 
 
-def find_sound(
-    recording: Any, bounds: Sequence[tuple[int, int]], name: str = ""
-) -> NDArray[np.bool_]:
+def find_sound(recording: Any, bounds: Bounds, name: str = "") -> NDArray[np.bool_]:
     """Find the parts with sound; bounds are first samples and ends, at the recording's own rate."""
-    if isinstance(recording, np.ndarray):
-        return convert_window(recording, name, Sound(bounds))
-    return read_window(recording, None, Sound(bounds))
+    return read_window(recording, None, partial(find_parts, bounds=bounds), name)
 
 
-def convert_window(row: NDArray[Any], name: str, window: Selection | None = None) -> NDArray[Any]:
-    """Convert a waveform block by block, check every sample and keep a window, or all."""
-    blocks = (_to_float(row[i : i + _BLOCK]) for i in range(0, len(row), _BLOCK))
-    return _collect(_check_samples(blocks, name), len(row), window, name)
+def _collect(blocks: Blocks, n_expected: int, keep: Keeper, name: str) -> NDArray[Any]:
+    """Keep a part of the blocks, or all."""
+    filled = (block for block in blocks if block.size)  # else the resampler waits for more
+    for first in filled:
+        return keep(chain([first], filled), n_expected)
+    raise ValueError(f"{name} is empty: it holds 0 samples.")
 
 
-def _collect(
-    blocks: Iterator[NDArray[np.float32]], n_expected: int, window: Selection | None, name: str
-) -> NDArray[Any]:
-    """Keep a window of the blocks, or all."""
-    keeper, n_samples = Whole() if window is None else window.keeper(n_expected), 0
-    for block in blocks:
-        if block.size:  # else the resampler waits for more
-            keeper.add(block)
-            n_samples += block.size
-    if not n_samples:
-        raise ValueError(f"{name} is empty: it holds 0 samples.")
-    return keeper.result()
-
-
-def _check_samples(
-    blocks: Iterator[NDArray[np.float32]], name: str
-) -> Iterator[NDArray[np.float32]]:
+def _check_samples(blocks: Blocks, name: str) -> Blocks:
     """Pass on all blocks; raise an error for NaN, too loud or silent samples after the last."""
     n_samples, n_bad, lowest, highest = 0, 0, math.inf, -math.inf
     for block in blocks:
@@ -366,7 +345,7 @@ def _check_samples(
         )
 
 
-def _to_float(row: NDArray[Any]) -> NDArray[np.float32]:
+def _to_float(row: NDArray[Any]) -> Floats:
     if row.dtype == np.uint8:
         # In unsigned 8-bit audio, zero is in the middle of the range.
         row = (row - 128.0) / 128.0

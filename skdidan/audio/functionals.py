@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import locale
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -13,11 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct, next_fast_len
 
+from skdidan.audio.cropping import Floats
 from skdidan.audio.recordings import AudioTransformer
+from skdidan.audio.rows import Convert
 from skdidan.audio.stft import load_librosa
 from skdidan.parameters import check_option
 
 __all__ = ["Functionals"]
+
+Doubles = NDArray[np.float64]
 
 # The names in papers, and those of the opensmile package.
 _OPENSMILE_SETS = {
@@ -31,22 +35,16 @@ _N_TOGETHER = 3_000  # frames described at once, half a minute
 _N_MELS, _N_MFCC = 26, 12
 _F0_MIN, _F0_MAX, _F0_REFERENCE = 60.0, 500.0, 27.5
 _DESCRIPTORS = (
-    "energy_db",
-    "zero_crossing_rate",
-    "centroid_hz",
-    "slope_db_per_octave",
-    "flux_db",
+    *("energy_db", "zero_crossing_rate"),
+    *("centroid_hz", "slope_db_per_octave", "flux_db"),
     *(f"mfcc{i}" for i in range(1, _N_MFCC + 1)),
 )
 _STATISTICS = ("mean", "std", "p10", "p50", "p90")
 _DELTA_STATISTICS = ("delta_std", "absolute_delta_p90")
 _PITCH = (
     *(f"f0_semitone_{statistic}" for statistic in _STATISTICS),
-    "f0_semitone_absolute_delta_mean",
-    "f0_semitone_delta_std",
-    "voiced_fraction",
-    "voiced_segments_per_s",
-    "voiced_segment_s_mean",
+    *("f0_semitone_absolute_delta_mean", "f0_semitone_delta_std"),
+    *("voiced_fraction", "voiced_segments_per_s", "voiced_segment_s_mean"),
 )
 _LIGHT_NAMES = (
     *(f"{name}_{stat}" for stat in _STATISTICS + _DELTA_STATISTICS for name in _DESCRIPTORS),
@@ -60,9 +58,7 @@ def _frame_lengths(sample_rate: int) -> tuple[int, int, int]:
     return win_length, round(0.01 * sample_rate), 1 << (win_length - 1).bit_length()
 
 
-def _parts(
-    waveform: NDArray[np.float32], frame_length: int, hop_length: int
-) -> Iterator[NDArray[np.float32]]:
+def _parts(waveform: Floats, frame_length: int, hop_length: int) -> Iterator[Floats]:
     """Yield the samples of some frames, centred on multiples of the hop, with padding for them."""
     n_frames = 1 + len(waveform) // hop_length
     for first in range(0, n_frames, _N_TOGETHER):
@@ -72,10 +68,8 @@ def _parts(
         yield np.pad(part, (max(0, -start), max(0, stop - len(waveform))))
 
 
-def _measure_frames(
-    waveform: NDArray[np.float32], sample_rate: int, bank: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute energy, zero-crossing rate, centroid and mel-band powers of every frame."""
+def _describe_frames(waveform: Floats, sample_rate: int, bank: Floats) -> Doubles:
+    """Compute the _DESCRIPTORS of every frame, shape (n_descriptors, n_frames)."""
     win_length, hop_length, n_fft = _frame_lengths(sample_rate)
     frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft)
     measures, bands = [], []
@@ -98,56 +92,38 @@ def _measure_frames(
             ]
         )
         bands.append(bank @ power)
-    return np.concatenate(measures, axis=1), np.concatenate(bands, axis=1)
-
-
-def _describe_frames(
-    waveform: NDArray[np.float32], sample_rate: int, bank: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Compute the _DESCRIPTORS of every frame, shape (n_descriptors, n_frames)."""
-    measures, bands = _measure_frames(waveform, sample_rate, bank)
-    bands = librosa.power_to_db(bands, top_db=60.0)
-    frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=_frame_lengths(sample_rate)[2])
+    levels = librosa.power_to_db(np.concatenate(bands, axis=1), top_db=60.0)
     octaves = np.log2(bank @ frequencies / bank.sum(axis=1))
     octaves -= octaves.mean()
     return np.stack(
         [
-            *measures,
-            octaves @ bands / (octaves @ octaves),
-            np.abs(np.diff(bands, axis=1, prepend=bands[:, :1])).mean(axis=0),
-            *dct(bands, axis=0, norm="ortho")[1 : _N_MFCC + 1],
+            *np.concatenate(measures, axis=1),
+            octaves @ levels / (octaves @ octaves),
+            np.abs(np.diff(levels, axis=1, prepend=levels[:, :1])).mean(axis=0),
+            *dct(levels, axis=0, norm="ortho")[1 : _N_MFCC + 1],
         ]
     )
 
 
-def _track_pitch(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+def _track_pitch(waveform: Floats, sample_rate: int) -> Doubles:
     """Compute F0 [Hz] of every frame by YIN, shape (n_frames,)."""
     _, hop_length, _ = _frame_lengths(sample_rate)
     frame_length = 2 * next_fast_len(round(1.5 * sample_rate / _F0_MIN))
+    lengths: dict[str, Any] = {"frame_length": frame_length, "hop_length": hop_length}
     tracked = [
-        librosa.yin(
-            part,
-            fmin=_F0_MIN,
-            fmax=_F0_MAX,
-            sr=sample_rate,
-            frame_length=frame_length,
-            hop_length=hop_length,
-            center=False,
-        )
-        for part in _parts(waveform, frame_length, hop_length)
+        librosa.yin(part, fmin=_F0_MIN, fmax=_F0_MAX, sr=sample_rate, center=False, **lengths)
+        for part in _parts(waveform, **lengths)
     ]
     return np.concatenate(tracked)
 
 
-def _statistics(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _statistics(values: Doubles) -> Doubles:
     """Compute the _STATISTICS over the last axis, stacked along a new first axis."""
     percentiles = np.percentile(values, (10, 50, 90), axis=-1)
     return np.stack([values.mean(axis=-1), values.std(axis=-1), *percentiles])
 
 
-def _delta_statistics(
-    values: NDArray[np.float64], active: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _delta_statistics(values: Doubles, active: NDArray[np.bool_]) -> Doubles:
     """Compute the _DELTA_STATISTICS of neighbouring active frames; zeros if there are none."""
     deltas = np.diff(values, axis=1)[:, active[1:] & active[:-1]]
     if not deltas.size:
@@ -155,9 +131,7 @@ def _delta_statistics(
     return np.stack([deltas.std(axis=1), np.percentile(np.abs(deltas), 90, axis=1)])
 
 
-def _describe_pitch(
-    f0: NDArray[np.float64], voiced: NDArray[np.bool_], n_active: int, hop: float
-) -> NDArray[np.float64]:
+def _describe_pitch(f0: Doubles, voiced: NDArray[np.bool_], n_active: int, hop: float) -> Doubles:
     """Compute the _PITCH features from F0 [Hz] and the hop [s]; zeros if no frame is voiced."""
     described = np.zeros(len(_PITCH))
     if not voiced.any():
@@ -173,9 +147,7 @@ def _describe_pitch(
     return described
 
 
-def _light(
-    waveform: NDArray[np.float32], sample_rate: int, bank: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _light(waveform: Floats, sample_rate: int, bank: Floats) -> Floats:
     _, hop_length, n_fft = _frame_lengths(sample_rate)
     # An offset would add to the energy of pauses, and keep the waveform from crossing zero.
     # In place: it is a copy of the caller's waveform, and may last an hour.
@@ -199,7 +171,7 @@ def _light(
     ).astype(np.float32)
 
 
-def _smile_row(waveform: NDArray[np.float32], smile: Any, sample_rate: int) -> NDArray[np.float32]:
+def _smile_row(waveform: Floats, smile: Any, sample_rate: int) -> Floats:
     shortest = round(_SHORTEST_FOR_OPENSMILE * sample_rate)
     waveform = np.pad(waveform, (0, max(0, shortest - len(waveform))))
     return smile.process_signal(waveform, sample_rate).to_numpy(np.float32)[0]
@@ -315,7 +287,7 @@ class Functionals(AudioTransformer):
         names = _LIGHT_NAMES if light else _make_smile(self.feature_set).feature_names
         return np.asarray(names, dtype=object)
 
-    def _converter(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    def _converter(self) -> Convert:
         if self.feature_set != "light":
             smile = _make_smile(self.feature_set)
             return partial(_smile_row, smile=smile, sample_rate=self.sample_rate)

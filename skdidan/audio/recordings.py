@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdidan.audio.cache import RowCache, make_cache_folder
-from skdidan.audio.cropping import Window
-from skdidan.audio.rows import BadRow, read_rows, row_name, waveform_rows
+from skdidan.audio.cropping import Floats, Window, whole
+from skdidan.audio.rows import Convert, read_rows, row_name, waveform_rows
 from skdidan.parameters import check_count, check_option
 from skdidan.reporting import warn_caller
 
@@ -181,25 +181,25 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
             convert,
             rows,
             sample_rate=self.sample_rate,
-            window=window,
+            keep=window or whole,
             n_jobs=self.n_jobs,
             block_size=self._block_size(),
             verbose=self.verbose,
         )
         with closing(results):
             for number, row in zip(rows, finish(results), strict=True):
-                if not isinstance(row, BadRow) and not np.isfinite(row).all():
-                    row = BadRow(number, self._not_finite(row_name(rows[number], number), row))
-                if not isinstance(row, BadRow):
+                if not isinstance(row, Exception) and not np.isfinite(row).all():
+                    row = self._not_finite(row_name(rows[number], number), row)
+                if not isinstance(row, Exception):
                     features[number] = row
                     store(number, row)
                 elif self.on_error == "raise":
-                    row.error.add_note(
+                    row.add_note(
                         'on_error="warn" replaces all such rows by silence and reports them.'
                     )
-                    raise row.error
+                    raise row
                 else:
-                    bad[number] = str(row.error)
+                    bad[number] = str(row)
         if bad:
             n_samples = self.sample_rate if window is None else window.n_samples
             silence = np.zeros(min(n_samples, self.sample_rate), dtype=np.float32)
@@ -238,17 +238,15 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         """Return how many rows may be read before the first of them is finished; None is all."""
         return None
 
-    def _converter(self) -> Callable[[NDArray[np.float32]], Any]:
+    def _converter(self) -> Convert:
         """Return the function from a waveform to its row."""
         # Not abstract: a subclass may define `_stages` in its place, as `Embeddings` does.
         raise NotImplementedError(f"{type(self).__name__} must define _converter.")
 
-    def _stages(
-        self,
-    ) -> tuple[Callable[[NDArray[np.float32]], Any], Callable[[Iterator[Any]], Iterator[Any]]]:
+    def _stages(self) -> tuple[Convert, Callable[[Iterator[Any]], Iterator[Any]]]:
         """Return the function of each job, and that from the iterator of results to one of rows.
 
-        The second keeps the order and passes on each `BadRow`. By default the results are the rows.
+        The second keeps the order and passes on exceptions. By default the results are the rows.
         """
         return self._converter(), iter
 
@@ -310,10 +308,10 @@ class AudioLoader(AudioTransformer):
     (1, (16000,))
     """
 
-    def _converter(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    def _converter(self) -> Convert:
         return np.asarray
 
-    def _stack(self, features: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    def _stack(self, features: list[Floats]) -> list[Floats]:
         return features
 
     def _rows(self, X: Any) -> list[Any]:

@@ -8,7 +8,6 @@ import warnings
 from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Set
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from numbers import Real
@@ -21,23 +20,18 @@ from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
-from skdidan.audio.cropping import Window
-from skdidan.audio.files import Segment, check_path, convert_window, file_name, read_window
+from skdidan.audio.cropping import Floats, Keeper, whole
+from skdidan.audio.files import Segment, check_path, file_name, read_window
 from skdidan.domains import open_target, to_python
 
-__all__ = ["BadRow", "read_rows", "row_name", "waveform_rows"]
+__all__ = ["Convert", "read_rows", "row_name", "waveform_rows"]
+
+#: From a waveform to its row, or to what makes the row.
+Convert = Callable[[Floats], Any]
 
 _INTEGERS = ("uint8", "int8", "int16", "int32")
 _LARGEST_BATCH = 32  # rows in a task
 _SHARES = 8  # tasks per job at least, so that no job runs out of work early
-
-
-@dataclass(frozen=True)
-class BadRow:
-    """A row that cannot be used, by its number in `X` from 0, and the reason."""
-
-    number: int
-    error: Exception
 
 
 def waveform_rows(X: Any) -> list[Any]:
@@ -131,21 +125,22 @@ def row_name(row: Any, number: int) -> str:
 
 
 def read_rows(
-    function: Callable[[NDArray[np.float32]], Any],
+    function: Convert,
     rows: Mapping[int, Any],
     *,
     sample_rate: int,
-    window: Window | None = None,
+    keep: Keeper = whole,
     n_jobs: int | None = None,
     block_size: int | None = None,
     verbose: int = 0,
 ) -> Generator[Any]:
     """Read rows and apply a function to each waveform, in parallel; yield the results in order.
 
+    The result of a row that cannot be read is the exception.
     Each job reads a row and applies the function, so that the waveforms of a corpus are never in
     memory together. Each block of rows is a new round of jobs.
     """
-    apply = delayed(partial(_apply, function, sample_rate=sample_rate, window=window))
+    apply = delayed(partial(_apply, function, sample_rate, keep))
     block_size = block_size or len(rows)
     # Threads: the decoder, the resampler and the Fourier transform release the interpreter lock,
     # while processes would each import the package first. parallel_config overrides the hint.
@@ -153,12 +148,9 @@ def read_rows(
     n_shares = _SHARES * effective_n_jobs(n_jobs or 1)
     # Backends such as multiprocessing return lists.
     has_generators = get_active_backend(prefer="threads")[0].supports_return_generator
-    parallel = Parallel(
-        n_jobs=n_jobs,
-        prefer="threads",
-        return_as="generator" if has_generators else "list",
-        batch_size=max(1, min(_LARGEST_BATCH, block_size // n_shares)),
-    )
+    return_as = "generator" if has_generators else "list"
+    batch_size = max(1, min(_LARGEST_BATCH, block_size // n_shares))
+    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as=return_as, batch_size=batch_size)
     with parallel, tqdm(total=len(rows), unit="clip", disable=not verbose) as bar:
         queue = iter(rows.items())
         while block := list(islice(queue, block_size)):
@@ -175,19 +167,10 @@ def read_rows(
                     getattr(results, "close", list)()
 
 
-def _apply(
-    function: Callable[[NDArray[np.float32]], Any],
-    number: int,
-    row: Any,
-    sample_rate: int,
-    window: Window | None,
-) -> Any:
-    """Return ``function(waveform)``, or a `BadRow` if the row cannot be read."""
+def _apply(function: Convert, sample_rate: int, keep: Keeper, number: int, row: Any) -> Any:
+    """Return ``function(waveform)``, or the exception if the row cannot be read."""
     try:
-        if isinstance(row, np.ndarray):
-            waveform = convert_window(row, row_name(row, number), window)
-        else:
-            waveform = read_window(row, sample_rate, window)
+        waveform = read_window(row, sample_rate, keep, row_name(row, number))
     except (OSError, ValueError) as error:
-        return BadRow(number, error)
+        return error
     return function(waveform)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 from scipy.signal import get_window
 
-from skdidan.audio.cropping import Window
+from skdidan.audio.cropping import Floats, Window
 from skdidan.audio.recordings import AudioTransformer
+from skdidan.audio.rows import Convert
 from skdidan.audio.stft import count_stft_frames, load_librosa, stft_power
 from skdidan.padding import join_rows
 from skdidan.parameters import check_count, check_option, check_positive
@@ -105,7 +105,7 @@ class Spectrogram(AudioTransformer):
         self.amin = amin
         self.top_db = top_db
 
-    def _converter(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    def _converter(self) -> Convert:
         load_librosa()
         taper = librosa.util.pad_center(get_window("hann", self.win_length), size=self.n_fft)
         return partial(self._convert, taper=taper, bank=self._filter_bank())
@@ -124,7 +124,7 @@ class Spectrogram(AudioTransformer):
         n_frames = count_stft_frames(n_samples, self.n_fft, self.hop_length)
         return np.empty((n_rows, self._n_bins(), n_frames), dtype=np.float32)
 
-    def _stack(self, features: Any) -> NDArray[np.float32]:
+    def _stack(self, features: Any) -> Floats:
         if self.duration is None:
             return join_rows([clip[np.newaxis] for clip in features])
         return features
@@ -132,20 +132,15 @@ class Spectrogram(AudioTransformer):
     def _n_bins(self) -> int:
         return 1 + self.n_fft // 2
 
-    def _filter_bank(self) -> NDArray[np.float32] | None:
+    def _filter_bank(self) -> Floats | None:
         return None
 
-    def _convert(
-        self,
-        waveform: NDArray[np.float32],
-        taper: NDArray[np.float64],
-        bank: NDArray[np.float32] | None,
-    ) -> NDArray[np.float32]:
+    def _convert(self, waveform: Floats, taper: NDArray[np.float64], bank: Floats | None) -> Floats:
         n_samples = self._n_samples() or max(len(waveform), self.n_fft)  # no less makes a frame
         power = stft_power(waveform, n_samples, taper, self.hop_length).T
         return self._from_power(power if bank is None else bank @ power)
 
-    def _from_power(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _from_power(self, power: Floats) -> Floats:
         """Compute ``librosa.power_to_db`` with a reference of 1, in place."""
         np.maximum(power, np.float32(self.amin), out=power)
         np.log10(power, out=power)
@@ -267,7 +262,7 @@ class LogMelSpectrogram(Spectrogram):
     def _n_bins(self) -> int:
         return self.n_mels
 
-    def _filter_bank(self) -> NDArray[np.float32] | None:
+    def _filter_bank(self) -> Floats | None:
         return librosa.filters.mel(
             sr=self.sample_rate,
             n_fft=self.n_fft,
@@ -383,7 +378,7 @@ class MFCC(LogMelSpectrogram):
     def _n_bins(self) -> int:
         return self.n_mfcc
 
-    def _from_power(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _from_power(self, power: Floats) -> Floats:
         return dct(super()._from_power(power), axis=0, type=2, norm="ortho")[: self.n_mfcc]
 
     def _check_parameters(self) -> None:

@@ -7,13 +7,13 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
 
+from skdidan.audio.cropping import Floats
 from skdidan.torch_state import own_generators, plain_mode
 
 __all__ = ["SpeechEncoder", "SpeechModel"]
@@ -34,9 +34,8 @@ class SpeechModel:
 
     def __init__(self, model: str | os.PathLike[str], pad: bool = False) -> None:
         self.name = os.path.expanduser(os.fspath(model))
-        self.is_folder = Path(self.name).is_dir()
         transformers = _import_transformers()
-        options = {"local_files_only": self.is_folder}
+        self._options = options = {"local_files_only": os.path.isdir(self.name)}
         try:
             self.config = transformers.AutoConfig.from_pretrained(self.name, **options)
             self.extractor = transformers.AutoFeatureExtractor.from_pretrained(self.name, **options)
@@ -46,7 +45,8 @@ class SpeechModel:
                 f"model; save_pretrained of each writes it: {error}"
             ) from error
         extractor = type(self.extractor).__name__
-        is_encoder = extractor == "WhisperFeatureExtractor" or not self.config.is_encoder_decoder
+        self.is_whisper = extractor == "WhisperFeatureExtractor"
+        is_encoder = self.is_whisper or not self.config.is_encoder_decoder
         if extractor not in _EXTRACTORS or not is_encoder:
             raise ValueError(
                 f"model={self.name!r} is of type {self.config.model_type!r}, with a {extractor}; "
@@ -56,7 +56,6 @@ class SpeechModel:
         self.sample_rate: int = self.extractor.sampling_rate
         self.n_layers: int = self.config.num_hidden_layers  # without layer 0
         self.hidden_size: int = self.config.hidden_size
-        self.is_whisper = extractor == "WhisperFeatureExtractor"
         self.pads = self.is_whisper and pad
         self.masks_padding = bool(
             self.config.model_type in _MASKING
@@ -65,7 +64,7 @@ class SpeechModel:
             and not getattr(self.config, "conv_pos_batch_norm", False)
         )
 
-    def cut(self, waveform: NDArray[np.float32], max_duration: float) -> list[NDArray[np.float32]]:
+    def cut(self, waveform: Floats, max_duration: float) -> list[Floats]:
         """Normalise a waveform for the model and cut it into windows of equal length."""
         longest = round(max_duration * self.sample_rate)
         if self.is_whisper:
@@ -84,10 +83,7 @@ class SpeechModel:
             # Loading draws random weights first, even if all are found.
             with own_generators(), plain_mode():
                 network, report = _import_transformers().AutoModel.from_pretrained(
-                    self.name,
-                    config=self.config,
-                    local_files_only=self.is_folder,
-                    output_loading_info=True,
+                    self.name, config=self.config, output_loading_info=True, **self._options
                 )
         except Exception as error:  # from torch, pickle or safetensors
             raise ValueError(
@@ -110,9 +106,7 @@ class SpeechEncoder:
         cuts = model.is_whisper and not model.pads
         self._positions: Any = network.embed_positions.weight if cuts else None
 
-    def encode(
-        self, windows: list[NDArray[np.float32]], batch_size: int
-    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def encode(self, windows: list[Floats], batch_size: int) -> Iterator[tuple[int, Floats]]:
         """Yield the number of each window, in the order of their lengths, and its hidden states.
 
         They have the shape (n_frames, hidden_size), without frames of padding, and do not depend on
@@ -124,7 +118,7 @@ class SpeechEncoder:
             for n, frames in zip(batch, hidden, strict=True):
                 yield n, frames[: self._n_frames(len(windows[n]), len(frames))]
 
-    def _forward(self, windows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def _forward(self, windows: list[Floats]) -> Floats:
         device = self._network.device
         with (
             own_generators(),  # some versions of transformers draw numbers that they do not use
@@ -137,7 +131,11 @@ class SpeechEncoder:
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
             inputs = {k: v.to(device) for k, v in self._inputs(windows).items()}
             if self._positions is not None:
-                self._cut_positions(inputs["input_features"].shape[-1] // 2)
+                # A Whisper takes fewer frames with as many of its first positional embeddings.
+                n_positions = inputs["input_features"].shape[-1] // 2
+                positions = torch.nn.Embedding.from_pretrained(self._positions[:n_positions])
+                self._network.embed_positions = positions
+                self._network.config.max_source_positions = n_positions
             outputs = self._network(**inputs, output_hidden_states=True)
             # In some versions of transformers, the last of hidden_states is taken before the final
             # normalisation.
@@ -151,32 +149,22 @@ class SpeechEncoder:
                 )
             return (sum(states) / len(states)).cpu().numpy()
 
-    def _inputs(self, windows: list[NDArray[np.float32]]) -> dict[str, torch.Tensor]:
+    def _inputs(self, windows: list[Floats]) -> dict[str, torch.Tensor]:
         extractor = self._model.extractor
         if self._model.is_whisper:
             padding = "max_length" if self._model.pads else "longest"
-            return dict(
-                extractor(
-                    windows,
-                    padding=padding,
-                    pad_to_multiple_of=2 * extractor.hop_length,
-                    sampling_rate=extractor.sampling_rate,
-                    return_tensors="pt",
-                )
+            return extractor(
+                windows,
+                padding=padding,
+                pad_to_multiple_of=2 * extractor.hop_length,
+                sampling_rate=extractor.sampling_rate,
+                return_tensors="pt",
             )
-        longest = max(len(window) for window in windows)
-        padded = np.full((len(windows), longest), extractor.padding_value, dtype=np.float32)
-        mask = np.zeros((len(windows), longest), dtype=np.int64)
-        for row, valid, window in zip(padded, mask, windows, strict=True):
-            row[: len(window)], valid[: len(window)] = window, 1
-        inputs = {"input_values": torch.from_numpy(padded)}
-        return inputs if mask.all() else inputs | {"attention_mask": torch.from_numpy(mask)}
-
-    def _cut_positions(self, n_positions: int) -> None:
-        """Let a Whisper take `n_positions` frames, with its first positional embeddings."""
-        positions = torch.nn.Embedding.from_pretrained(self._positions[:n_positions])
-        self._network.embed_positions = positions
-        self._network.config.max_source_positions = n_positions
+        rows = [torch.from_numpy(window) for window in windows]
+        values = pad_sequence(rows, batch_first=True, padding_value=extractor.padding_value)
+        mask = pad_sequence([torch.ones(len(row), dtype=torch.int64) for row in rows], True)
+        inputs = {"input_values": values}
+        return inputs if mask.all() else inputs | {"attention_mask": mask}
 
     def _n_frames(self, n_samples: int, n_computed: int) -> int:
         """Count the frames of a window that are not padding."""

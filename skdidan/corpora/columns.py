@@ -13,7 +13,7 @@ from typing import Any
 
 from skdidan.audio.files import Segment
 from skdidan.audio.paths import explain_absence
-from skdidan.domains import check_missing
+from skdidan.domains import check_missing, to_python
 
 __all__ = ["cut_segments", "read_csv", "read_frame", "strip", "take_columns"]
 
@@ -43,8 +43,7 @@ def read_frame(frame: Any) -> Columns:
     names = list(getattr(frame, "column_names", frame.columns))
     if hasattr(frame, "iloc"):
         return [(str(name), list(frame.iloc[:, n])) for n, name in enumerate(names)]
-    columns = [(name, frame[name]) for name in names]
-    return [(name, list(getattr(cells, "to_pylist", cells.__iter__)())) for name, cells in columns]
+    return [(name, to_python(frame[name])) for name in names]
 
 
 def read_csv(path: Path, where: str, delimiter: str | None, encoding: str) -> Columns:
@@ -82,7 +81,9 @@ def _split_rows(text: str, delimiter: str, where: str) -> list[list[str]]:
     """Return the stripped cells of each row."""
     import pandas as pd
 
-    width = 1 + max((line.count(delimiter) for line in text.splitlines()), default=0)
+    # Quoted cells may hold delimiters and line breaks; other cells may hold single quotes.
+    lines = [*text.splitlines(), *re.sub('"[^"]*"', "", text).splitlines()]
+    width = 1 + max((line.count(delimiter) for line in lines), default=0)
     try:
         table = pd.read_csv(
             io.StringIO(text, newline=""),

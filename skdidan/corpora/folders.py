@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from skdidan.audio.cropping import Sound
+from skdidan.audio.cropping import find_parts
 from skdidan.audio.files import Segment, read_window, split_channels
 from skdidan.audio.paths import explain_absence, find_path
 from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults, examples
@@ -82,8 +83,7 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     files = audio.recordings()
     if not files:
         raise ValueError(audio.describe_absence("audio", f"files as {AS_AUDIO}"))
-    for path in set(audio.files) - set(files):
-        audio.faults[str(path)] = _SAME_STEM
+    audio.faults |= {str(path): _SAME_STEM for path in set(audio.files) - set(files)}
     rows: list[Any] = [str(file) for file in files]
     reasons: dict[str, str] = {}
     if channel == "split":
@@ -91,8 +91,8 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     elif channel != "mix":
         rows = [Segment(file, channel=channel) for file in rows]
     if check:
-        # In search of no sound, so that no waveform is held.
-        rows = list(_attempt(lambda row: read_window(row, 16_000, Sound(())), rows, reasons))
+        keep = partial(find_parts, bounds=())  # so that no waveform is held
+        rows = list(_attempt(lambda row: read_window(row, 16_000, keep), rows, reasons))
     unusable = ""
     if reasons:
         unusable = (
@@ -133,10 +133,8 @@ class AudioFiles:
         self.unreadable = [
             path for path in self.with_suffix(UNREADABLE) if path.with_suffix("") not in stems
         ]
-        broken = [str(path) for path in self._paths if not os.path.exists(path)]
-        self.faults.update(dict.fromkeys(broken, _BROKEN))
-        for path in self.unreadable:
-            self.faults[str(path)] = UNREADABLE[path.suffix.lower()]
+        self.faults |= {str(path): _BROKEN for path in self._paths if not os.path.exists(path)}
+        self.faults |= {str(path): UNREADABLE[path.suffix.lower()] for path in self.unreadable}
 
     def _walk(self) -> Iterator[Path]:
         def note(error: OSError) -> None:

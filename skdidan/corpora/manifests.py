@@ -232,9 +232,7 @@ def from_audformat(
 
 def _locate(files: Sequence[Any], root: Any, where: str) -> list[Any]:
     """Return paths or segments with their paths as on disk, below a folder if not absolute."""
-    if root is not None and (
-        not isinstance(root, str | os.PathLike) or isinstance(os.fspath(root), bytes)
-    ):
+    if not isinstance(root, str | os.PathLike | None) or isinstance(os.fspath(root or ""), bytes):
         raise TypeError(f"root must be a folder, as a path, or None; got {root!r}.")
     given = os.path.expanduser(os.fspath(root or ""))
     folder = find_path(given) or given
@@ -275,8 +273,9 @@ def build_corpus(
     report = faults.describe(f"of {where}")
     words = [str(word) for word in rows["emotion"]]
     labels = [canonical_label(word, own) for word in words]
-    unknown = Counter(word for word, label in zip(words, labels, strict=True) if label is None)
-    kept = np.flatnonzero([label is not None for label in labels])
+    is_known = np.array([label is not None for label in labels])
+    kept, odd = np.flatnonzero(is_known), np.flatnonzero(~is_known)
+    unknown = Counter(take_rows(words, odd))
     if not len(kept):
         raise ValueError(
             f"{where} has no known emotion but {tally(unknown)}: pass mapping={{spelling: label}}."
@@ -288,14 +287,7 @@ def build_corpus(
             f"are unknown: {tally(unknown)}. Pass mapping={{spelling: label}} to include them. "
             f"{report}"
         ).rstrip()
-    faults.warn(
-        report,
-        {
-            str(file): f"unknown emotion {word!r}"
-            for file, word, label in zip(rows["file"], words, labels, strict=True)
-            if label is None
-        },
-    )
+    faults.warn(report, {str(rows["file"][row]): f"unknown emotion {words[row]!r}" for row in odd})
     return Bunch(
         files=take_rows(rows["file"], kept),
         emotion=np.array(take_rows(labels, kept)),

@@ -17,18 +17,18 @@ __all__ = ["EXPRESSIONS", "make_speech_corpora"]
 
 
 class Corpus(NamedTuple):
-    """Properties shared by the utterances of a corpus."""
+    """Properties shared by the utterances of a corpus; the defaults are those of the source."""
 
-    foreign: float  # share of Spanish vowels
-    pitch: float  # semitones above the average speaker
-    formants: float  # octaves above the average speaker
-    tempo: float  # syllables per second
-    culture: float  # weight of DIALECT, which is added to EXPRESSIONS
-    level: float  # dB relative to full scale, for neutral speech
-    handling: float  # dB, standard deviation of the recording gain between utterances
-    snr: float  # dB, for neutral speech
-    noise_slope: float  # dB per octave
-    channel: Array  # dB at CHANNEL_HZ
+    foreign: float = 0.0  # share of Spanish vowels
+    pitch: float = 0.0  # semitones above the average speaker
+    formants: float = 0.0  # octaves above the average speaker
+    tempo: float = 4.8  # syllables per second
+    culture: float = 0.0  # weight of DIALECT, which is added to EXPRESSIONS
+    level: float = -26.0  # dB relative to full scale, for neutral speech
+    handling: float = 1.0  # dB, standard deviation of the recording gain between utterances
+    snr: float = 36.0  # dB, for neutral speech
+    noise_slope: float = -4.0  # dB per octave
+    channel: Array = np.array([-3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0])  # dB at CHANNEL_HZ
     variability: float = 0.0  # differences between recordings, in units of UNEVEN_CHANNEL and _SNR
 
 
@@ -265,18 +265,7 @@ VARIATION = Cues(0.8, 0.12, 0.07, 0.8, 0.12, 0.8, 0.25, 0.01)
 UNEVEN_CHANNEL, UNEVEN_SNR = 3.0, 4.0
 
 CHANNEL_HZ = np.array([60.0, 120.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0])
-SOURCE = Corpus(
-    foreign=0.0,
-    pitch=0.0,
-    formants=0.0,
-    tempo=4.8,
-    culture=0.0,
-    level=-26.0,
-    handling=1.0,
-    snr=36.0,
-    noise_slope=-4.0,
-    channel=np.array([-3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0]),
-)
+SOURCE = Corpus()
 TARGET = Corpus(
     foreign=1.0,
     pitch=1.5,
