@@ -611,6 +611,7 @@ LINES = ("file,emotion,speaker", "audio/b.wav,fear,x", "audio/a.flac,joy,y")
         (("sep=,", *LINES), {}),
         (("SEP=;", *(line.replace(",", ";") for line in LINES)), {}),
         (('"sep=;"', *(line.replace(",", ";") for line in LINES)), {"delimiter": ";"}),
+        ((r"sep=\t", *(line.replace(",", "\t") for line in LINES)), {}),
         (("sep=;;;", "", *(line.replace(",", ";") for line in LINES)), {}),
         ((LINES[0], *(f"{line}," for line in LINES[1:])), {}),
         (tuple(f"{line},,," for line in LINES), {}),

@@ -130,3 +130,9 @@ def test_readers_explain_absent_files(root, monkeypatch):
     monkeypatch.setenv("HOME", root)
     with pytest.raises(FileNotFoundError, match=r"does not exist\. Did you mean '.*Bernd\.wav'"):
         read_audio("~/wav/Bernd.wav")
+
+
+def test_a_folder_among_the_files_of_a_table_is_named(root):
+    table = pd.DataFrame({"file": ["wav", BERND], "emotion": ["anger", "fear"]})
+    with pytest.raises(FileNotFoundError, match=r"1 of 2 files .* 'wav' is a folder\.$"):
+        load_manifest(table, root=root, speaker=None)

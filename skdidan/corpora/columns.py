@@ -31,7 +31,7 @@ _TIME = re.compile(
     rf"[+-]?(P[\w.]+|(?:{_NUMBER}\s*[a-zµ]+,?\s*)*(?:[+-]?\d+(?::\d+)?:{_NUMBER})?)", re.IGNORECASE
 )
 # The line that tells Excel the delimiter.
-_SEP = re.compile(r'"?sep=([^\r\n])', re.IGNORECASE)
+_SEP = re.compile(r'"?sep=(\\t|[^\r\n])', re.IGNORECASE)
 
 #: Names and cells of columns; a name may be there several times.
 Columns = list[tuple[str, list[Any]]]
@@ -52,7 +52,7 @@ def read_csv(path: Path, where: str, delimiter: str | None, encoding: str) -> Co
     sep = _SEP.match(text)
     if delimiter is None:
         is_tabbed = path.suffix.lower() in (".tsv", ".tab")
-        delimiter = sep[1] if sep else "\t" if is_tabbed else ","
+        delimiter = sep[1].replace(r"\t", "\t") if sep else "\t" if is_tabbed else ","
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in _NO_DELIMITERS:
         raise ValueError(
             f"delimiter must be a single character, none of {_NO_DELIMITERS!r}; got {delimiter!r}."
