@@ -60,7 +60,7 @@ def _list(folder: str, changed: int) -> dict[str, list[str]]:
 
 def explain_absence(path: str, root: str = "") -> str:
     """Name the file that is meant by a path that leads to none, after a space; or return ""."""
-    if os.path.isdir(os.path.join(root, path)):
+    if path and os.path.isdir(os.path.join(root, path)):
         return f" {path!r} is a folder."
     # Quotes or spaces around it, a URL, a ~ or variable, or folders of another machine before it.
     plain = unquote(re.sub(r"^file:(//(localhost)?)?", "", path.strip(" \t\r\n\"'`<>")))
