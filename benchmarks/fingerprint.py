@@ -46,7 +46,7 @@ def fingerprint(thing, *details):
 
 @cache
 def read(module, name):
-    """Return the code of a definition and what it names, each by its module; None without one."""
+    """Return the code of a definition and the (module, name) of all it uses; None, () if absent."""
     definitions, imports = parse(module)
     if name not in definitions:
         return None, ()

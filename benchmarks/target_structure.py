@@ -8,13 +8,15 @@ every emotion in turn. Target labels select and resample the clips, and score::
 
     OMP_NUM_THREADS=1 python benchmarks/target_structure.py --corpora DIR --shift
 
-``--methods`` also takes variants of DIDAN, each of which lacks a part or has one more (`VARIANTS`).
+``--methods`` also takes variants of DIDAN: without a part, with another, or with one more
+(`VARIANTS`).
 ``--rows DIR`` adds features computed before: a file ``<corpus>.npz`` for each corpus, with the
 arrays "files" (paths relative to the corpus) and one of the name of the features.
 """
 
 import argparse
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -65,14 +67,16 @@ def logistic_regression():
 class OtherReconstruction(DIDANClassifier):
     """DIDAN with another penalty in place of IDA."""
 
-    def __init__(self, *, penalty=LabelsOnly, n_networks=3, max_epochs=60, random_state=None):
+    def __init__(self, *, reconstruction=None, n_networks=3, max_epochs=60, random_state=None):
         super().__init__(n_networks=n_networks, max_epochs=max_epochs, random_state=random_state)
-        self.penalty = penalty
+        self.reconstruction = reconstruction
 
     def _penalty_terms(self, classes):
         terms = super()._penalty_terms(classes)
-        ida = self.penalty(self.sparsity, mean_weight=0, levels=terms["ida"].penalty.levels)
-        return {**terms, "ida": PenaltyTerm(ida, local=True)}
+        weights = {"mean_weight": 0, "label_weight": self.label_weight}
+        levels = terms["ida"].penalty.levels
+        ida = self.reconstruction(self.sparsity, **weights, levels=levels)
+        return {**terms, "ida": replace(terms["ida"], penalty=ida)}
 
 
 class BalancedPredictions(Penalty):
@@ -93,24 +97,24 @@ class BalancedDIDAN(DIDANClassifier):
 
 
 NEURAL = {
-    "source only": (SourceOnlyClassifier, {}),
-    "DAN": (DANClassifier, {}),
-    "DSAN": (DSANClassifier, {}),
-    "JAN": (JANClassifier, {}),
-    "DeepCORAL": (DeepCORALClassifier, {}),
-    "DANN": (DANNClassifier, {}),
-    "CDAN": (CDANClassifier, {}),
-    "MCC": (MCCClassifier, {}),
-    "DIDAN": (DIDANClassifier, {}),
-    "LIDAN": (LIDANClassifier, {}),
+    "source only": SourceOnlyClassifier,
+    "DAN": DANClassifier,
+    "DSAN": DSANClassifier,
+    "JAN": JANClassifier,
+    "DeepCORAL": DeepCORALClassifier,
+    "DANN": DANNClassifier,
+    "CDAN": CDANClassifier,
+    "MCC": MCCClassifier,
+    "DIDAN": DIDANClassifier,
+    "LIDAN": LIDANClassifier,
 }
 VARIANTS = {
     "one network": (DIDANClassifier, {"n_networks": 1}),
     "no dropout": (DIDANClassifier, {"network_params": {"dropout": 0.0, "input_dropout": 0.0}}),
     "no means": (DIDANClassifier, {"mean_weight": 0.0}),
     "no labels": (DIDANClassifier, {"label_weight": 0.0}),
-    "no features": (OtherReconstruction, {"penalty": LabelsOnly}),
-    "own predictions": (OtherReconstruction, {"penalty": SelfTraining}),
+    "no features": (OtherReconstruction, {"reconstruction": LabelsOnly}),
+    "own predictions": (OtherReconstruction, {"reconstruction": SelfTraining}),
     "balanced": (BalancedDIDAN, {}),
 }
 SHALLOW = {
@@ -125,7 +129,7 @@ def make(method, seed):
     if method in SHALLOW:
         *front, last = SHALLOW[method]()
     else:
-        network, params = (NEURAL | VARIANTS)[method]
+        network, params = VARIANTS[method] if method in VARIANTS else (NEURAL[method], {})
         params = {"n_networks": 3, "max_epochs": 30, "random_state": seed, **params}
         *front, last = [network(**params)]
     return make_adaptation_pipeline(*front, RefinedClassifier(last))

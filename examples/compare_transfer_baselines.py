@@ -1,8 +1,8 @@
 """Compare transfer methods that train on one corpus and recognise emotions in another.
 
-By default the corpora are synthetic. They are shifted by half more than usual, and no two of their
-recordings have the same channel and noise. As on real corpora, no few features then tell the
-emotions apart. With real corpora::
+By default the corpora are synthetic, with ``shift=1.5`` and ``variability=1.0``: each recording has
+its own channel and noise, and a few features are not enough to tell the emotions apart, as on real
+corpora. With real corpora::
 
     python examples/compare_transfer_baselines.py --source emodb --target casia --corpora DIR
 

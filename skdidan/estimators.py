@@ -46,11 +46,13 @@ _ROW = "row {} of X".format
 class DomainEstimator(BaseEstimator, ABC):
     """Base of all estimators that are fitted to a source and a target.
 
-    A subclass learns in ``_fit(domains)``. It may override ``_check_parameters``, and ``_checks``,
-    the options of `validate_domains`, if its features are not finite matrices of double precision.
+    A subclass learns in ``_fit(domains)``. It may override ``_check_parameters``; ``_checks``, the
+    options of `check_rows`, if its features are not finite matrices of double precision; and
+    ``_min_source``, the least number of source rows.
     """
 
     _checks: ClassVar[dict[str, Any]] = {}
+    _min_source: ClassVar[int] = 1
     # Pipelines and searches of scikit-learn then pass these on by default.
     __metadata_request__fit: ClassVar[dict[str, Any]] = {"X_tgt": True, "sample_domain": True}
 
@@ -118,7 +120,7 @@ class DomainEstimator(BaseEstimator, ABC):
 
     def _check_domains(self, domains: Domains) -> Domains:
         """Convert both domains to arrays that `_fit` can use."""
-        return validate_domains(self, domains, **self._checks)
+        return validate_domains(self, domains, min_source=self._min_source, **self._checks)
 
 
 class GroupedEstimator(DomainEstimator):
@@ -231,7 +233,7 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
             entry per row, or if a result is too large for its type.
         """
         check_is_fitted(self)
-        rows = check_rows(self, X, dtype=(np.float64, np.float32))
+        rows = check_rows(self, X, **self._checks)
         is_source = np.zeros(len(rows), dtype=bool)
         if sample_domain is not None:
             is_source = check_sample_domain(rows, sample_domain) >= 0
@@ -254,18 +256,20 @@ def validate_domains(
     estimator: Any,
     domains: Domains,
     *,
+    allow_nd: bool = False,
+    dtype: Any = np.float64,
+    padding: bool = False,
     min_source: int = 1,
     wants_target: bool = True,
-    **checks: Any,
 ) -> Domains:
     """Convert both domains to finite numeric arrays of one feature shape.
 
     Labels are checked if the tags of the estimator require them. Sets ``n_features_in_`` and, for
-    data frames, ``feature_names_in_``. Warns with `NoTargetWarning` if there is no target. `checks`
-    are options of `check_rows`.
+    data frames, ``feature_names_in_``. Warns with `NoTargetWarning` if there is no target.
     """
     X, y, X_tgt = domains
     source, target = domains.places()
+    checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "padding": padding}
     options: dict[str, Any] = {"reset": True, "ensure_min_samples": min_source, **checks}
     if get_tags(estimator).target_tags.required:
         check_kinds(y)
@@ -378,7 +382,7 @@ def _validate_target(
     try:
         X_tgt = X_tgt if hasattr(X_tgt, "shape") else np.asarray(X_tgt)
         shape = X_tgt.shape[1:]
-        has_equal_bins = checks.get("padding") and len(shape) == 2 and shape[:1] == row_shape[:-1]
+        has_equal_bins = checks["padding"] and len(shape) == 2 and shape[:1] == row_shape[:-1]
         if shape == row_shape or has_equal_bins:
             return check_rows(estimator, X_tgt, place=place, **checks)
     except ValueError as error:

@@ -376,6 +376,18 @@ class TestSelection:
         assert not set(speakers[held_out]) & set(speakers[train])
 
 
+def test_variants_of_didan_have_the_terms_that_are_told(benchmark):
+    target_structure = benchmark("target_structure")
+    X, y = np.random.default_rng(0).normal(size=(24, 6)), np.array(list("abc") * 8)
+    quick, terms = {"n_networks": 1, "max_epochs": 1, "random_state": 0}, {}
+    for name, (network, params) in target_structure.VARIANTS.items():
+        terms[name] = network(**{**quick, **params}).fit(X, y, X + 1).history_[0]
+    assert terms["no features"]["ida_features"] == 0
+    assert "mean_distance" not in terms["no means"] and "prior" in terms["balanced"]
+    assert "ida_labels" not in terms["no labels"]
+    assert terms["own predictions"]["ida_labels"] != terms["one network"]["ida_labels"]
+
+
 def test_resampled_targets_have_the_shares_that_are_told(benchmark):
     target_structure = benchmark("target_structure")
     y = np.repeat(["anger", "fear", "joy"], [30, 40, 50])

@@ -202,7 +202,9 @@ def test_nothing_to_compare(task):
 # What a run takes from its caller
 
 
-@pytest.mark.parametrize(("n_jobs", "backend"), [(1, "loky"), (2, "loky"), (2, "threading")])
+@pytest.mark.parametrize(
+    ("n_jobs", "backend"), [(1, "loky"), (2, "loky"), (2, "threading"), (2, "multiprocessing")]
+)
 def test_settings_of_the_caller_reach_each_run_on_any_backend(task, n_jobs, backend):
     before = torch.get_num_threads()
     with joblib.parallel_config(backend=backend), sklearn.config_context(transform_output="pandas"):

@@ -162,6 +162,7 @@ class TestLIDAN:
         classifier = LIDANClassifier(**QUICK).fit(*domains[:3])
         assert list(classifier.net_.module_.embedding) == ["fc1", "fc2", "fc3"]
         assert classifier.embed(domains[2]).shape[1] == 128
+        assert LIDANClassifier().n_networks == DIDANClassifier().n_networks == 3
 
     def test_without_labels_it_is_didan_on_three_layers(self, domains):
         reference = DIDANClassifier(

@@ -233,7 +233,7 @@ def test_compare_example(tmp_path, monkeypatch, capsys, features):
         assert method in table
     lines = (tmp_path / f"synthetic-synthetic-{features}.csv").read_text().splitlines()
     assert lines[0] == "task,method,oracle,seed,uar,war,seconds,error"
-    assert len(lines) == 10
+    assert len(lines) == 11
     assert n_colours(tmp_path / f"synthetic-synthetic-{features}.png") > 5
 
 

@@ -573,3 +573,13 @@ def test_parameters_out_of_range(params, match):
     X_src, X_tgt = make_domains()
     with pytest.raises(ValueError, match=match):
         TCA(**params).fit(X_src, X_tgt=X_tgt)
+
+
+@pytest.mark.parametrize("method", [TCA, JDA])
+def test_a_kernel_that_is_set_after_the_fit_waits_for_the_next_one(method):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 3)), list("ab") * 10
+    fitted = method(2, kernel="poly", degree=2).fit(X, y, X + 1)
+    before = fitted.transform(X)
+    fitted.set_params(kernel="rbf", degree=5, coef0=3.0)
+    np.testing.assert_array_equal(fitted.transform(X), before)

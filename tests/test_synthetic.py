@@ -242,6 +242,26 @@ def test_channels_vary_between_recordings_as_told():
     assert np.var(low - high) == pytest.approx(2 * (2 * 3.0) ** 2, rel=0.2)
 
 
+def test_noise_varies_between_recordings_as_told():
+    """Record a tone: its power over that of its neighbours varies as the signal-to-noise ratio."""
+    rng, tone_bin = np.random.default_rng(0), 250
+    tone = np.sin(2 * np.pi * 1000 * np.arange(4000) / 16_000)
+    uneven = SOURCE._replace(variability=2.0)
+    takes = [_record(rng, uneven, Cues(), tone, 16_000) for _ in range(400)]
+    power = np.abs(np.fft.rfft(takes)) ** 2
+    near = [*range(tone_bin - 20, tone_bin), *range(tone_bin + 1, tone_bin + 21)]
+    snr = 10 * np.log10(power[:, tone_bin] / power[:, near].mean(axis=1))
+    assert np.std(snr) == pytest.approx(2 * 4.0, rel=0.15)
+
+
+def test_variability_changes_both_corpora():
+    even, uneven = (
+        make_speech_corpora(4, 4, duration=0.5, variability=v, random_state=0) for v in (0.0, 1.0)
+    )
+    for side in SIDES:
+        assert not np.array_equal(even[f"X_{side}"][0], uneven[f"X_{side}"][0])
+
+
 def test_zero_shift_gives_one_population(twins):
     """A classifier trained on the source is as good on the target as one trained on the target."""
     X_src, X_tgt = features(twins.X_src), features(twins.X_tgt)

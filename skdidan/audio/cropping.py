@@ -21,7 +21,7 @@ __all__ = [
 Floats = NDArray[np.float32]
 Blocks = Iterator[Floats]
 Bounds = Sequence[tuple[int, int]]  # first sample and end of each part
-Keeper = Callable[[Blocks, int], NDArray[Any]]
+Keeper = Callable[[Blocks, int], NDArray[Any]]  # of blocks and the expected number of samples
 
 _SLACK = 10_000  # samples by which the centre may lie off the expected one
 
@@ -32,7 +32,7 @@ def whole(blocks: Blocks, n_expected: int = 0) -> Floats:
     return kept[0] if len(kept) == 1 else np.concatenate(kept)
 
 
-def loudest(blocks: Blocks, n_samples: int) -> Floats:
+def loudest(blocks: Blocks, *, n_samples: int) -> Floats:
     r"""Keep the first window of the highest energy, :math:`\sum_t x_t^2`."""
     # The samples at which a window may still begin, and the energy of the waveform up to each of
     # them, and up to the end of the last.
@@ -54,7 +54,7 @@ def loudest(blocks: Blocks, n_samples: int) -> Floats:
     return tail if window is None else window
 
 
-def center(blocks: Blocks, n_expected: int, n_samples: int) -> Floats:
+def center(blocks: Blocks, n_expected: int, *, n_samples: int) -> Floats:
     """Keep the window in the middle."""
     first = max(0, (n_expected - n_samples) // 2 - _SLACK)
     last = first + n_samples + 2 * _SLACK
@@ -96,5 +96,5 @@ class Window:
     def __call__(self, blocks: Blocks, n_expected: int) -> Floats:
         """Keep the window of one waveform."""
         if self.crop == "center":
-            return center(blocks, n_expected, self.n_samples)
-        return loudest(blocks, self.n_samples)
+            return center(blocks, n_expected, n_samples=self.n_samples)
+        return loudest(blocks, n_samples=self.n_samples)

@@ -101,7 +101,7 @@ class Segment:
                 "channel must be 'mix', the average of all, or the number of a channel, from 0; "
                 f"got {channel!r}. find_audio(..., channel='split') lists one segment per channel."
             )
-        # A frozen dataclass refuses to set attributes.
+        # A frozen dataclass refuses assignments, so write to its dict.
         vars(self).update(file=check_path("file", file), start=start, end=end, channel=channel)
 
     def __fspath__(self) -> str:
@@ -225,7 +225,8 @@ def read_window(
 ) -> NDArray[Any]:
     """Read a file, or convert a waveform, block by block: check every sample and keep a part.
 
-    A `sample_rate` of None is that of the file. `name` is that of a waveform in errors.
+    A `sample_rate` of None is that of the file. A waveform is taken at its own; `name` is its name
+    in errors.
     """
     if isinstance(recording, np.ndarray):
         starts = range(0, len(recording), _BLOCK)
@@ -314,9 +315,9 @@ def find_sound(recording: Any, bounds: Bounds, name: str = "") -> NDArray[np.boo
 def _collect(blocks: Blocks, n_expected: int, keep: Keeper, name: str) -> NDArray[Any]:
     """Keep a part of the blocks, or all."""
     filled = (block for block in blocks if block.size)  # else the resampler waits for more
-    for first in filled:
-        return keep(chain([first], filled), n_expected)
-    raise ValueError(f"{name} is empty: it holds 0 samples.")
+    if (first := next(filled, None)) is None:
+        raise ValueError(f"{name} is empty: it holds 0 samples.")
+    return keep(chain([first], filled), n_expected)
 
 
 def _check_samples(blocks: Blocks, name: str) -> Blocks:

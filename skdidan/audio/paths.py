@@ -59,7 +59,7 @@ def _list(folder: str, changed: int) -> dict[str, list[str]]:
 
 
 def explain_absence(path: str, root: str = "") -> str:
-    """Name the file that is meant by a path that leads to none, after a space; or return ""."""
+    """Explain why a path leads to no file: the file that is meant, a folder, ...; or return ""."""
     if path and os.path.isdir(os.path.join(root, path)):
         return f" {path!r} is a folder."
     # Quotes or spaces around it, a URL, a ~ or variable, or folders of another machine before it.

@@ -26,7 +26,7 @@ from skdidan.domains import open_target, to_python
 
 __all__ = ["Convert", "read_rows", "row_name", "waveform_rows"]
 
-#: From a waveform to its row, or to what makes the row.
+#: Maps a waveform to its row, or to what the second function of `_stages` makes into the row.
 Convert = Callable[[Floats], Any]
 
 _INTEGERS = ("uint8", "int8", "int16", "int32")

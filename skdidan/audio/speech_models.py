@@ -35,10 +35,12 @@ class SpeechModel:
     def __init__(self, model: str | os.PathLike[str], pad: bool = False) -> None:
         self.name = os.path.expanduser(os.fspath(model))
         transformers = _import_transformers()
-        self._options = options = {"local_files_only": os.path.isdir(self.name)}
+        self._options = {"local_files_only": os.path.isdir(self.name)}
         try:
-            self.config = transformers.AutoConfig.from_pretrained(self.name, **options)
-            self.extractor = transformers.AutoFeatureExtractor.from_pretrained(self.name, **options)
+            self.config = transformers.AutoConfig.from_pretrained(self.name, **self._options)
+            self.extractor = transformers.AutoFeatureExtractor.from_pretrained(
+                self.name, **self._options
+            )
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"model={self.name!r} has no configuration or no feature extractor of a speech "
@@ -162,7 +164,9 @@ class SpeechEncoder:
             )
         rows = [torch.from_numpy(window) for window in windows]
         values = pad_sequence(rows, batch_first=True, padding_value=extractor.padding_value)
-        mask = pad_sequence([torch.ones(len(row), dtype=torch.int64) for row in rows], True)
+        mask = pad_sequence(
+            [torch.ones(len(row), dtype=torch.int64) for row in rows], batch_first=True
+        )
         inputs = {"input_values": values}
         return inputs if mask.all() else inputs | {"attention_mask": mask}
 

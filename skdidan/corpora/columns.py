@@ -81,7 +81,7 @@ def _split_rows(text: str, delimiter: str, where: str) -> list[list[str]]:
     """Return the stripped cells of each row."""
     import pandas as pd
 
-    # Quoted cells may hold delimiters and line breaks; other cells may hold single quotes.
+    # Quoted cells may hold delimiters and line breaks; others may hold a lone '"'.
     lines = [*text.splitlines(), *re.sub('"[^"]*"', "", text).splitlines()]
     width = 1 + max((line.count(delimiter) for line in lines), default=0)
     try:

@@ -194,7 +194,8 @@ class _CorpusReader:
             matches = {file: pattern.search(path) for file, path in paths.items()}
             new = {file: match for file, match in matches.items() if match and file not in found}
             found |= {file: best.get(file.stem.lower(), match) for file, match in new.items()}
-            best = {file.stem.lower(): match for file, match in reversed(new.items())} | best
+            for file, match in new.items():
+                best.setdefault(file.stem.lower(), match)
         return found
 
     def _label(self, file: Path, match: re.Match[str]) -> str | None:

@@ -232,7 +232,8 @@ def from_audformat(
 
 def _locate(files: Sequence[Any], root: Any, where: str) -> list[Any]:
     """Return paths or segments with their paths as on disk, below a folder if not absolute."""
-    if not isinstance(root, str | os.PathLike | None) or isinstance(os.fspath(root or ""), bytes):
+    is_path = isinstance(root, str | os.PathLike) and not isinstance(os.fspath(root), bytes)
+    if root is not None and not is_path:
         raise TypeError(f"root must be a folder, as a path, or None; got {root!r}.")
     given = os.path.expanduser(os.fspath(root or ""))
     folder = find_path(given) or given
@@ -273,7 +274,7 @@ def build_corpus(
     report = faults.describe(f"of {where}")
     words = [str(word) for word in rows["emotion"]]
     labels = [canonical_label(word, own) for word in words]
-    is_known = np.array([label is not None for label in labels])
+    is_known = np.array([label is not None for label in labels], dtype=bool)
     kept, odd = np.flatnonzero(is_known), np.flatnonzero(~is_known)
     unknown = Counter(take_rows(words, odd))
     if not len(kept):

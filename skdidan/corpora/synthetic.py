@@ -29,7 +29,7 @@ class Corpus(NamedTuple):
     snr: float = 36.0  # dB, for neutral speech
     noise_slope: float = -4.0  # dB per octave
     channel: Array = np.array([-3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0])  # dB at CHANNEL_HZ
-    variability: float = 0.0  # differences between recordings, in units of UNEVEN_CHANNEL and _SNR
+    variability: float = 0.0  # of channel and noise, in units of UNEVEN_CHANNEL and UNEVEN_SNR
 
 
 def make_speech_corpora(
@@ -76,9 +76,8 @@ def make_speech_corpora(
     variability : float in [0, 2], default=0.0
         Differences between the recordings of a corpus in channel and background noise: the standard
         deviation of the gain at eight frequencies, in units of 3 dB, and of the signal-to-noise
-        ratio, in units of 4 dB. At 0 all recordings of a corpus share both, so that few features
-        tell the emotions apart. At 1 no feature is reliable, as on real corpora, and methods that
-        overfit the source lose their lead.
+        ratio, in units of 4 dB. At 0 all recordings of a corpus share both, and a few features are
+        enough to tell the emotions apart. At 1 no single feature is reliable, as on real corpora.
     random_state : int, RandomState or None, default=None
         Determines every sample of the output.
 

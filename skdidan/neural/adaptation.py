@@ -171,8 +171,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         return True
 
     def _check_domains(self, domains: Domains) -> Domains:
-        checks = {**self._checks, "min_source": 2, "wants_target": self._wants_target()}
-        domains = validate_domains(self, domains, **checks)
+        wanted = self._wants_target()
+        domains = validate_domains(self, domains, min_source=2, wants_target=wanted, **self._checks)
         if domains.X_tgt is None:
             return domains
         return domains.replace(*pad_alike([domains.X_src, domains.X_tgt]))
@@ -346,7 +346,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         check_is_fitted(self)
         X = check_rows(self, X, **self._checks)
         expected, is_spectrogram = self.feature_shape_, X.ndim == 3
-        # Of spectrograms of any length, check_rows has compared the bins.
+        # check_rows has compared the bins already where spectrograms may have any length.
         has_one_shape = expected[-1] is not None or not is_spectrogram
         if has_one_shape and (X.shape[1:] != expected or is_padded(X)):
             hint = ", some of them padded" if is_padded(X) else ""

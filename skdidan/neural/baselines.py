@@ -54,7 +54,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate.
 
@@ -133,7 +133,7 @@ class MCCClassifier(AdaptationClassifier):
         Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and of `MCC`: ``temperature`` of the softmax, by default
-        2.5; for ``loss="squared_error"``, whose outputs differ by about 1, a small one such as 0.2.
+        2.5. With ``loss="squared_error"``, whose outputs differ by about 1, pass one such as 0.2.
     align_on : str or sequence of str, default="auto"
         Layers whose outputs are taken for logits: "logits", which "auto" stands for.
     trade_off : float >= 0, default=1.0
@@ -162,7 +162,7 @@ class MCCClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``mcc``.
 
@@ -229,7 +229,7 @@ class DeepCORALClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``coral``.
 

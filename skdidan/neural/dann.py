@@ -53,7 +53,7 @@ class DANNClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as
         ``domain_adversary``.
@@ -124,7 +124,7 @@ class CDANClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as
         ``conditional_domain_adversary``.

@@ -99,7 +99,7 @@ class DIDANClassifier(AdaptationClassifier):
         "source*information". The weights of the best epoch are restored at the end. By
         default the last epoch counts.
     patience : int > 0, optional
-        Number of epochs without a better score after which training stops; by default it does not.
+        Training stops after this many epochs without a better score; by default it goes on.
     batch_size : int > 0, default=64
         Largest number of rows of each domain in a batch.
     device : str, default="auto"
@@ -301,7 +301,7 @@ class LIDANClassifier(DIDANClassifier):
     Target labels are never known: labels reconstructed from the source stand for them, weighted by
     how far their evidence agrees. Without groups the second layer reconstructs the emotions, too.
 
-    The full text was not at hand: this is a reading of the abstract, not a reproduction.
+    Only the abstract of the paper was at hand: this is a reading of it, not a reproduction.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ class LIDANClassifier(DIDANClassifier):
     trade_off : float >= 0, default=0.3
         Weight :math:`\lambda` of the penalties at the end of training; 0 switches them off.
     sparsity : float > 0, default=0.1
-        Penalty weight of the codes in `IDA`: the higher, the fewer source rows per target row.
+        Penalty weight of the codes in `IDA`. Higher values use fewer source rows per target row.
     mean_weight : float >= 0, default=3.0
         Weight :math:`\gamma` of the distance of the means; 0 leaves it out.
     label_weight : float >= 0, default=1.0
@@ -347,7 +347,7 @@ class LIDANClassifier(DIDANClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and a column for each penalty
         and layer. ``ida_fc2_labels`` and ``ida_fc3_labels`` hold :math:`\tfrac32 \delta L`; a third

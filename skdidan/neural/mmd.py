@@ -49,7 +49,7 @@ class DANClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``mmd``.
 
@@ -116,7 +116,7 @@ class DSANClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``lmmd``.
 
@@ -185,7 +185,7 @@ class JANClassifier(AdaptationClassifier):
     classes_, n_features_in_ : ndarray, int
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, the epoch of its weights.
+        Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``jmmd``.
 

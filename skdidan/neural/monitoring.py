@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,7 +69,6 @@ class NetPredictions(NamedTuple):
         return cls(scores, embeddings, several[0].is_regression)
 
 
-@dataclass(eq=False, repr=False)
 class EpochScores(Callback):
     """Record scores of the network in the history after each epoch.
 
@@ -80,10 +78,13 @@ class EpochScores(Callback):
     It reads class indices `y_idx` of held-out source rows, if `names` has "source", and the target.
     """
 
-    names: list[str]
-    held_out: Tensor
-    y_idx: NDArray[Any]
-    target: Tensor | None
+    def __init__(
+        self, names: list[str], held_out: Tensor, y_idx: NDArray[Any], target: Tensor | None
+    ) -> None:
+        self.names = names
+        self.held_out = held_out
+        self.y_idx = y_idx
+        self.target = target
 
     def on_epoch_end(self, net: AdaptationNet, **kwargs: Any) -> None:
         """Score the network in its present state."""

@@ -159,7 +159,7 @@ class MLP(_FullyConnected):
     hidden : sequence of int, default=(128, 64)
         Units of each hidden layer, all rectified. The last layer gives the features.
     dropout : float in [0, 1), default=0.5
-        Share of units that are dropped in training between a hidden layer and the next layer.
+        Share of the units of each hidden layer that are dropped in training, before the next layer.
     input_dropout : float in [0, 1), default=0.2
         Share of the inputs that are dropped in training.
 
@@ -193,8 +193,15 @@ class _Convolutional(_FullyConnected):
 
     takes_padding = True
 
-    def __init__(self, encoder: nn.Module, *fully_connected: Any) -> None:
-        super().__init__(*fully_connected)
+    def __init__(
+        self,
+        encoder: nn.Module,
+        n_pooled: int,
+        hidden: Sequence[int],
+        n_classes: int,
+        dropout: float,
+    ) -> None:
+        super().__init__(n_pooled, hidden, n_classes, dropout)
         self.encoder = encoder
         # With the channels last, convolutions take about two thirds of the time.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch omits it
@@ -222,8 +229,10 @@ class _Convolutional(_FullyConnected):
         mask = mask[:, : int(mask.sum(dim=1).max())]
         maps = X[:, :, : mask.shape[1]].masked_fill(~mask[:, None], 0.0).unsqueeze(1)
         for layer in self.encoder.children():
-            is_norm = isinstance(layer, nn.BatchNorm2d)
-            maps = _normalise_frames(layer, maps, mask) if is_norm else layer(maps)
+            if isinstance(layer, nn.BatchNorm2d):
+                maps = _normalise_frames(layer, maps, mask)
+            else:
+                maps = layer(maps)
             if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
                 # Frame j of the output is centred on, or starts at, frame j * step.
                 step = layer.stride if isinstance(layer.stride, int) else layer.stride[1]
@@ -252,12 +261,12 @@ class CNN(_Convolutional):
     hidden : sequence of int, default=(128,)
         Units of each fully connected layer. The last layer gives the features.
     dropout : float in [0, 1), default=0.2
-        Share of units that are dropped in training between a fully connected layer and the next.
+        Share of the units of each fully connected layer that are dropped in training.
 
     Raises
     ------
     ValueError
-        If `input_shape` has other than two axes, or `hidden` is empty or not of whole numbers > 0.
+        If `input_shape` does not have two axes, or `hidden` is empty or holds other than counts.
     """
 
     def __init__(
@@ -292,12 +301,12 @@ class VGG11(_Convolutional):
     hidden : sequence of int, default=(512,)
         Units of each fully connected layer. The last layer gives the features.
     dropout : float in [0, 1), default=0.5
-        Share of units that are dropped in training between a fully connected layer and the next.
+        Share of the units of each fully connected layer that are dropped in training.
 
     Raises
     ------
     ValueError
-        If `input_shape` has other than two axes, or `hidden` is empty or not of whole numbers > 0.
+        If `input_shape` does not have two axes, or `hidden` is empty or holds other than counts.
 
     References
     ----------
@@ -330,7 +339,7 @@ def _blocks(channels: Sequence[int], pool_after: Sequence[int]) -> nn.Sequential
     return nn.Sequential(*layers)
 
 
-def _normalise_frames(layer: nn.Module, maps: Tensor, mask: Tensor) -> Tensor:
+def _normalise_frames(layer: nn.BatchNorm2d, maps: Tensor, mask: Tensor) -> Tensor:
     """Normalise the frames of the recordings, and set the padding to zero."""
     by_frame = maps.permute(0, 3, 2, 1)
     frames = layer(by_frame[mask].transpose(1, 2).unsqueeze(-1))

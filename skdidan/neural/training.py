@@ -163,8 +163,7 @@ class AdaptationNet(NeuralNet):
     predict on the CPU.
 
     The module returns `Outputs`, or a tuple of logits and features, and the criterion takes logits
-    and class indices. `penalties` holds a `PenaltyTerm` for each name in the history. The further
-    options are those of skorch, such as `lr`, `max_epochs`, `device` and `callbacks`.
+    and class indices. `penalties` holds a `PenaltyTerm` for each name in the history.
     """
 
     def __init__(
@@ -175,18 +174,24 @@ class AdaptationNet(NeuralNet):
         n_classes: int,
         penalties: dict[str, PenaltyTerm],
         trade_off: float,
+        lr: float,
         weight_decay: float,
+        max_epochs: int,
+        device: str = "cpu",
+        callbacks: Any = None,
         verbose: int = 0,
-        **options: Any,
     ) -> None:
         super().__init__(
             module,
             criterion,
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=weight_decay,
+            lr=lr,
+            max_epochs=max_epochs,
             train_split=None,
+            callbacks=callbacks,
+            device=device,
             verbose=verbose,
-            **options,
         )
         self.n_classes = n_classes
         self.penalties = penalties

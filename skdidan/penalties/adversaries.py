@@ -84,7 +84,7 @@ class DomainAdversary(Penalty):
         return self._cross_entropy(source, target)
 
     def _cross_entropy(self, source: Tensor, target: Tensor, *weights: Tensor) -> Tensor:
-        """Average the losses of the two domains, each a (weighted) mean over its rows."""
+        """Average the mean losses of the domains; `weights` are of source, then target rows."""
         rows = torch.cat([source, target])
         if rows.requires_grad:
             rows.register_hook(torch.neg)  # the reversal of the gradient
@@ -167,8 +167,8 @@ class ConditionalDomainAdversary(DomainAdversary):
     def _penalise(self, source: Tensor, target: Tensor, **memberships: Tensor) -> Tensor:
         if not memberships:
             return self._cross_entropy(source, target)
-        predictions = memberships["source_predictions"], memberships["predictions"]
-        probabilities = [_probabilities(p.detach()) for p in predictions]
+        both = memberships["source_predictions"], memberships["predictions"]
+        probabilities = [_probabilities(p.detach()) for p in both]
         joint = [
             (rows.unsqueeze(2) * classes.unsqueeze(1)).flatten(1)
             for rows, classes in zip((source, target), probabilities, strict=True)

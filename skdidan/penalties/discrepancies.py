@@ -188,8 +188,8 @@ class JMMD(MMD):
     def _penalise(self, source: Tensor, target: Tensor, **memberships: Tensor) -> Tensor:
         kernel = self._kernel(torch.cat([source, target]))
         if memberships:
-            predictions = memberships["source_predictions"], memberships["predictions"]
-            squared = _squared_distances(torch.cat(predictions))
+            both = memberships["source_predictions"], memberships["predictions"]
+            squared = _squared_distances(torch.cat(both))
             kernel = kernel * torch.exp(-squared / self.prediction_width)
         return _discrepancy(kernel, len(source))
 

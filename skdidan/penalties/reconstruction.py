@@ -63,7 +63,8 @@ class IDA(Penalty):
     Parameters
     ----------
     sparsity : float > 0, default=0.1
-        Penalty weight :math:`\tau` of the codes: the higher, the fewer source rows per target row.
+        Penalty weight :math:`\tau` of the codes. Higher values use fewer source rows per target
+        row.
     mean_weight : float >= 0, default=3.0
         Weight :math:`\gamma` of the distance between the means, which the first term ignores;
         0 leaves it out.

@@ -43,7 +43,7 @@ class DomainMaps(DomainTransformer):
 class _Alignment(DomainMaps):
     """Maps that ``_align`` learns from the rows of both domains."""
 
-    _checks: ClassVar = {**DomainMaps._checks, "min_source": 2}
+    _min_source: ClassVar = 2
 
     def _fit(self, domains: Domains) -> None:
         X_src, _, X_tgt = domains

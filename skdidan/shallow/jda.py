@@ -61,10 +61,10 @@ class JDA(TCA):
         regularisation :math:`\lambda` has :math:`\beta = b / (1 - b)` and
         :math:`\mu = \lambda / (1 - b)`.
     estimator : classifier, default=None
-        Predicts the target's labels from the components. None takes the paper's nearest neighbour.
+        Predicts target labels from the components. None takes the nearest neighbour, as the paper.
     max_iter : int > 0, default=10
-        Maximum number of iterations. Stops once the pseudo-labels repeat those of any earlier one.
-        Each costs as much as `TCA`; for thousands of rows and poly or rbf, use `n_landmarks`.
+        Maximum number of iterations. Stops early once the pseudo-labels repeat. Each iteration
+        costs as much as `TCA`. For thousands of rows and a poly or rbf kernel, use `n_landmarks`.
 
     Attributes
     ----------
@@ -75,9 +75,10 @@ class JDA(TCA):
     eigenvalues_ : ndarray of float, shape (n_components,)
         Eigenvalues of the last iteration, in descending order.
     components_ : ndarray of float, shape (n_components, n_features) or (n_components, n_landmarks)
-        Directions in the space of the features or landmarks; only with the linear kernel or these.
+        Directions in the space of features or landmarks; only with the linear kernel or landmarks.
     weights_ : ndarray of float, shape (n, n_components)
-        :math:`W`, a row per row of `X_fit_` or column of a precomputed kernel; only with these.
+        :math:`W`, one row per row of `X_fit_` or per column of a precomputed kernel; only with
+        these.
     X_fit_ : ndarray of float, shape (n, n_features)
         Source rows, then target rows; only with an exact poly or rbf kernel.
     landmarks_ : Nystroem

@@ -279,14 +279,14 @@ class JIASL(_LinearClassifier):
     solves for the codes :math:`W` and :math:`V`, and solves for the map.
 
     Only the abstract of [1]_ was available. It describes sparse reconstruction for the marginal and
-    conditional distributions under a linear regression. The objective is our interpretation.
+    conditional distributions under a linear regression. The objective above is our reading.
 
     Parameters
     ----------
     trade_off : float >= 0, default=1.0
         Weight :math:`\lambda` of the reconstruction; 0 gives a regression on the source.
     sparsity : float > 0, default=0.01
-        Penalty weight :math:`\tau` of the codes: the larger, the fewer source rows per target row.
+        Penalty weight :math:`\tau` of the codes. Higher values use fewer source rows per row.
     alpha : float > 0, default=0.01
         Weight :math:`\mu` of the sparsity penalty on the map. Larger values keep fewer features.
     max_iter : int > 0, default=20

@@ -191,7 +191,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
             domain, the number of the corpus of each row.
         groups : sequence, of n_samples entries, optional
             Group of each row. A group that `fit` saw in the same corpus keeps its statistics. A new
-            group gets those of its rows in `X`, or of its corpus if it has one value per feature.
+            group gets those of its rows in `X`, or of its corpus if its rows hold a single value.
 
         Returns
         -------

@@ -95,9 +95,10 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
         The :math:`\lambda`, in descending order. The objective at the solution is
         :math:`n \sum_i 1 / \lambda_i`.
     components_ : ndarray of float, shape (n_components, n_features) or (n_components, n_landmarks)
-        Directions in the space of the features or landmarks; only with the linear kernel or these.
+        Directions in the space of features or landmarks; only with the linear kernel or landmarks.
     weights_ : ndarray of float, shape (n, n_components)
-        :math:`W`, a row per row of `X_fit_` or column of a precomputed kernel; only with these.
+        :math:`W`, one row per row of `X_fit_` or per column of a precomputed kernel; only with
+        these.
     X_fit_ : ndarray of float, shape (n, n_features)
         Source rows, then target rows; only with an exact poly or rbf kernel.
     landmarks_ : Nystroem
@@ -241,7 +242,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             columns = slice(None) if domains.order is None else np.argsort(domains.order)
             return self._make_solver(rows, lambda W: (W[columns], rows @ W))
         self.gamma_ = self.gamma or kernel_scale(rows)
-        self._kernel_params = {"gamma": self.gamma_, "degree": self.degree, "coef0": self.coef0}
+        params = {"gamma": self.gamma_, "degree": self.degree, "coef0": self.coef0}
+        self._kernel_params = {"metric": self.kernel, **params}
         # Far from zero, the differences of rows would drown in rounding errors.
         self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
         longest = rows[np.square(rows).sum(axis=1).argmax()][None]
@@ -255,7 +257,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             self.kernel,
             n_components=min(self.n_landmarks, len(rows)),
             random_state=check_random_state(self.random_state),
-            **self._kernel_params,
+            **params,
         )
         return self._linear_solver(self.landmarks_.fit_transform(rows - self.centre_))
 
@@ -295,7 +297,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
 
     def _kernel(self, A: NDArray[Any], B: NDArray[Any]) -> NDArray[Any]:
         A, B = A - self.centre_, B - self.centre_
-        return pairwise_kernels(A, B, metric=self.kernel, filter_params=True, **self._kernel_params)
+        return pairwise_kernels(A, B, filter_params=True, **self._kernel_params)
 
     def _check_parameters(self) -> None:
         check_option("kernel", self.kernel, _KERNELS)

@@ -74,7 +74,7 @@ class TJM(TCA):
     eigenvalues_ : ndarray of float, shape (n_components,)
         Eigenvalues of the last iteration, in descending order.
     components_ : ndarray of float, shape (n_components, n_features) or (n_components, n_landmarks)
-        Directions in the space of the features or landmarks; only with the linear kernel or these.
+        Directions in the space of features or landmarks; only with the linear kernel or landmarks.
     weights_ : ndarray of float, shape (n, n_components)
         :math:`\sqrt n\, A`, one row per row of `X_fit_` or per column of a precomputed kernel; only
         with these.

@@ -43,7 +43,7 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
 
     A source row becomes the mean of the target rows, weighted by the mass they receive from it:
     :math:`n_s \sum_j \gamma_{ij} x^t_j`. A new source row, given to ``transform`` with
-    `sample_domain`, moves by the vector of the nearest source row [3]_. Target rows do not change.
+    `sample_domain`, moves like its nearest source row of the fit [3]_. Target rows do not change.
 
     The solver is POT [2]_: ``pip install skdidan[ot]``.
 
