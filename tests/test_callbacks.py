@@ -171,7 +171,9 @@ def test_resuming_a_finished_training_trains_nothing(domains, tmp_path):
     assert len(again.history_) == again.best_epoch_ == 6
 
 
-@pytest.mark.parametrize("make", [DIDANClassifier, partial(DANNClassifier, n_networks=2)])
+@pytest.mark.parametrize(
+    "make", [partial(DIDANClassifier, n_networks=3), partial(DANNClassifier, n_networks=2)]
+)
 @pytest.mark.parametrize("kind", [Checkpoint, TrainEndCheckpoint])
 def test_checkpoints_of_several_networks_are_refused(make, kind, domains, tmp_path):
     checkpoint = kind(dirname=tmp_path)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 
 from skdidan import IDA, DIDANClassifier, LIDANClassifier, Target
 from skdidan.corpora.known import EMOTIONS
@@ -162,7 +163,6 @@ class TestLIDAN:
         classifier = LIDANClassifier(**QUICK).fit(*domains[:3])
         assert list(classifier.net_.module_.embedding) == ["fc1", "fc2", "fc3"]
         assert classifier.embed(domains[2]).shape[1] == 128
-        assert LIDANClassifier().n_networks == DIDANClassifier().n_networks == 3
 
     def test_without_labels_it_is_didan_on_three_layers(self, domains):
         reference = DIDANClassifier(
@@ -187,3 +187,10 @@ class TestLIDAN:
     def test_parameters_out_of_range(self, params, message, domains):
         with pytest.raises(ValueError, match=message):
             LIDANClassifier(**params, **QUICK).fit(*domains[:3])
+
+
+@pytest.mark.parametrize("make", [DIDANClassifier, LIDANClassifier])
+def test_three_networks_are_trained_or_one_that_callbacks_follow(make, domains):
+    quick = {"max_epochs": 1, "random_state": 0}
+    assert len(make(**quick).fit(*domains[:3]).nets_) == 3
+    assert len(make(callbacks=[Callback()], **quick).fit(*domains[:3]).nets_) == 1

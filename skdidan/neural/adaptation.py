@@ -69,7 +69,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
-        Number of networks, trained from different initial weights. Their outputs are averaged.
+        Number of networks, trained from different initial weights. Their outputs are averaged. None
+        takes `default_n_networks`, or 1 if `callbacks` are given.
     validation_fraction, monitor, patience : float, str, int, optional
         Held-out share of the source, score that selects the best epoch ("source", or a key of
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
@@ -92,6 +93,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     penalty_weight: ClassVar[float] = 1.0
     #: Values of "auto", and default arguments of the built-in networks.
     default_loss: ClassVar[str] = "squared_error"
+    default_n_networks: ClassVar[int] = 1
     default_align_on: ClassVar[str | Sequence[str]] = "features"
     default_network_params: ClassVar[Mapping[str, Any]] = {}
 
@@ -108,7 +110,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         max_epochs: int = 60,
-        n_networks: int = 1,
+        n_networks: int | None = 1,
         validation_fraction: float | None = None,
         monitor: str | None = None,
         patience: int | None = None,
@@ -177,6 +179,11 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             return domains
         return domains.replace(*pad_alike([domains.X_src, domains.X_tgt]))
 
+    def _count_networks(self) -> Any:
+        if self.n_networks is not None:
+            return self.n_networks
+        return self.default_n_networks if self.callbacks is None else 1
+
     @plain_mode()
     def _fit(self, domains: Domains) -> None:
         X, y, X_tgt = domains
@@ -184,7 +191,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         has_lengths = is_padded(X) or is_padded(X_tgt)
         shape = (len(X[0]), None) if has_lengths else X.shape[1:]
         device = find_device(self.device)
-        n_seeds = 3 * self.n_networks
+        n_seeds = 3 * self._count_networks()
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_seeds)
         target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
         train, held_out = self._hold_out(y, domains.groups, seeds[2])
@@ -379,11 +386,12 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         check_positive("lr", self.lr)
         check_count("max_epochs", self.max_epochs)
         check_count("batch_size", self.batch_size)
-        check_count("n_networks", self.n_networks)
+        check_count("n_networks", self._count_networks())
         check_not_negative("trade_off", self.trade_off)
         check_not_negative("weight_decay", self.weight_decay)
         find_device(self.device)
-        check_callbacks([] if self.callbacks is None else self.callbacks, self.n_networks)
+        callbacks = [] if self.callbacks is None else self.callbacks
+        check_callbacks(callbacks, self._count_networks())
         self._check_monitoring()
         self._check_penalty_params()
         layers = [self.align_on] if isinstance(self.align_on, str) else self.align_on

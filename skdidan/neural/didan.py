@@ -82,9 +82,10 @@ class DIDANClassifier(AdaptationClassifier):
         Weight decay of AdamW.
     max_epochs : int > 0, default=60
         Number of passes over the larger domain.
-    n_networks : int > 0, default=3
+    n_networks : int > 0, default=None
         Number of networks, trained one after the other from different initial weights. Their
-        outputs are averaged. On embeddings this gained three points, on functionals nothing; see
+        outputs are averaged. None trains three, or one if `callbacks` are given, which follow a
+        single training. On embeddings three gained three points, on functionals nothing; see
         :doc:`/research/ida`.
     validation_fraction : float between 0 and 1, optional
         Share of the source that is held out from training for `monitor`: whole groups, such as
@@ -110,8 +111,8 @@ class DIDANClassifier(AdaptationClassifier):
         other code should draw from these generators meanwhile.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, such as ``GradientNormClipping``, or ``EarlyStopping``
-        with a column of `history_` to monitor. All networks share them, one after the other.
-        ``Checkpoint``, ``TrainEndCheckpoint`` and ``LoadInitState`` need ``n_networks=1``. An
+        with a column of `history_` to monitor. Several networks share them in turn, but
+        ``Checkpoint``, ``TrainEndCheckpoint`` and ``LoadInitState`` are for a single one. An
         ``LRScheduler`` takes the place of the falling learning rate. ``EpochScoring`` and other
         scores are refused: use `monitor`. The names "epoch_scores" and "best_epoch" are taken.
     verbose : int, default=0
@@ -155,6 +156,8 @@ class DIDANClassifier(AdaptationClassifier):
     (60, 60)
     """
 
+    default_n_networks = 3
+
     def __init__(
         self,
         network: str | Callable[..., nn.Module] = "auto",
@@ -171,7 +174,7 @@ class DIDANClassifier(AdaptationClassifier):
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         max_epochs: int = 60,
-        n_networks: int = 3,
+        n_networks: int | None = None,
         validation_fraction: float | None = None,
         monitor: str | None = None,
         patience: int | None = None,
@@ -331,8 +334,9 @@ class LIDANClassifier(DIDANClassifier):
         Learning rate and weight decay of AdamW.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
-    n_networks : int > 0, default=3
-        Number of networks, trained from different initial weights. Their outputs are averaged.
+    n_networks : int > 0, default=None
+        Number of networks, trained from different initial weights. Their outputs are averaged. None
+        trains three, or one if `callbacks` are given.
     validation_fraction, monitor, patience : float, str, int, optional
         Held-out share of the source, score that selects the best epoch ("source", or a key of
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
