@@ -316,6 +316,19 @@ def test_segments_of_mpeg_are_parts_of_the_whole(tmp_path, rate, level, mode):
         np.testing.assert_allclose(segment, expected, rtol=0, atol=1e-6)
 
 
+def test_mpeg_that_counts_no_frames_is_read_to_its_end(tmp_path):
+    """An encoder that is killed leaves the count of 0 that it wrote first."""
+    path = write_mpeg(tmp_path / "noise.mp3", 0.9, "VARIABLE")
+    whole, data = decode(path), bytearray(path.read_bytes())
+    count = data.index(b"Xing") + 8
+    data[count : count + 8] = bytes(8)
+    path.write_bytes(data)
+    assert soundfile.info(path).frames < len(whole) * 0.9
+    found = read_audio(path, sample_rate=RATE)
+    assert len(whole) <= len(found) < len(whole) + 3000  # with what the tag would cut off
+    assert audio_span(path)[2] == len(found)
+
+
 def test_blocks_of_mpeg_make_the_whole(tmp_path, monkeypatch):
     path = write_mpeg(tmp_path / "noise.mp3", 0.9, "VARIABLE")
     for block in (999, 54_321):

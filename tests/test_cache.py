@@ -286,6 +286,14 @@ def test_another_version_of_a_library_computes_anew(memory, computed, monkeypatc
     assert computed() == 6
 
 
+def test_the_cache_may_lie_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    Loudness(memory="~/kept").transform(WAVEFORMS[:1])
+    assert [place.name for place in tmp_path.iterdir()] == ["kept"]
+
+
 @pytest.mark.parametrize("kind", [str, Path, lambda path: f"~/{path.name}"])
 def test_files_that_a_parameter_names_count(memory, tmp_path, computed, monkeypatch, kind):
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -757,3 +757,12 @@ def test_criteria_are_checked_and_shown():
         TargetScorer([], np.zeros((4, 2)))
     shown = repr(TargetScorer("dev", Target(np.zeros((4, 2)))))
     assert shown == "TargetScorer('dev', X_tgt of 4 rows)"
+
+
+@pytest.mark.parametrize("criterion", ["source", "dev", "centroid"])
+def test_hidden_and_missing_labels_of_held_out_rows_are_named(criterion, halves):
+    (X, y), (X_tgt, _) = halves[0], halves[2]
+    classifier = JDAR().fit(X, y, X_tgt)
+    for labels in (np.ma.masked_array(y, mask=np.arange(len(y)) == 3), [*y[:3], None, *y[4:]]):
+        with pytest.raises(ValueError, match=r"y holds 1 missing label\(s\), the first in row 3"):
+            TargetScorer(criterion, X_tgt)(classifier, X, labels)

@@ -192,10 +192,27 @@ def test_windows_of_recordings_can_be_refined():
     assert windowed.predict(waveforms).shape == (8,)
 
 
-@pytest.mark.parametrize("scale", [0.0, 1e-200])
-def test_rows_without_any_variance_are_not_clustered(scale):
+@pytest.mark.parametrize("scale", [1e-200, 1e160])
+def test_the_scale_of_features_changes_nothing(scale):
     X, y = blobs()
-    refined = RefinedClassifier().fit(X, y, scale * X)
+    base = make_adaptation_pipeline(CorpusScaler(), LogisticRegression())
+    expected = RefinedClassifier(base).fit(X, y, X - 1).predict_proba(X - 1)
+    scaled = RefinedClassifier(base).fit(scale * X, y, scale * (X - 1))
+    np.testing.assert_allclose(scaled.predict_proba(scale * (X - 1)), expected, atol=1e-6)
+
+
+def test_parameters_set_after_the_fit_are_checked_and_hold():
+    X, y = blobs()
+    refined = RefinedClassifier().fit(X, y, X)
+    expected = RefinedClassifier(sharpness=0.0).fit(X, y, X).predict_proba(X)
+    np.testing.assert_array_equal(refined.set_params(sharpness=0.0).predict_proba(X), expected)
+    with pytest.raises(ValueError, match="sharpness must be a finite number"):
+        refined.set_params(sharpness=np.nan).predict_proba(X)
+
+
+def test_rows_without_any_variance_are_not_clustered():
+    X, y = blobs()
+    refined = RefinedClassifier().fit(X, y, 0 * X)
     assert refined.means_ is None and refined.n_iter_ == 0
     np.testing.assert_array_equal(refined.predict_proba(X), refined.estimator_.predict_proba(X))
 

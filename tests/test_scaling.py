@@ -324,3 +324,11 @@ def test_blocks_of_rows_are_scaled_as_one(monkeypatch):
     monkeypatch.setattr(scaling, "_BLOCK", 70)
     scaled = CorpusScaler().fit_transform(X, sample_domain=corpora)
     np.testing.assert_allclose(scaled, expected, rtol=1e-12)
+
+
+def test_a_new_group_is_scaled_as_the_fit_was():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    scaler = CorpusScaler().fit(X, X_tgt=X, groups_tgt=np.repeat(["a", "b"], 10))
+    expected = scaler.transform(X, groups=["new"] * 20)
+    scaler.set_params(with_std=False)
+    np.testing.assert_array_equal(scaler.transform(X, groups=["new"] * 20), expected)

@@ -100,7 +100,7 @@ def cache_folder(memory: Any) -> str | None:
         return None
     if not isinstance(location, str | os.PathLike) or not isinstance(os.fspath(location), str):
         raise ValueError(_no_folder(memory))
-    return os.fspath(location)
+    return os.path.expanduser(os.fspath(location))
 
 
 def make_cache_folder(memory: Any) -> None:

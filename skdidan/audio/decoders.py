@@ -39,7 +39,7 @@ _JUNK = 1 << 16  # bytes before the first frame of an MPEG file, of which libmpg
 _GRANULE = 576  # MPEG frames hold once or twice as many; an error discards all that is asked for
 _SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][^\xf0-\xff]")
 # Follows in a first frame that holds the number of frames, which its lowest flag says.
-_COUNT = re.compile(rb"(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f]")
+_COUNT = re.compile(rb"(?:Xing|Info)\0\0\0[\x01\x03\x05\x07\x09\x0b\x0d\x0f](?!\0{4})")
 # By this size of the whole, libsndfile recognises WAV whose size of the samples was never written.
 _NEVER_CLOSED = b"RIFF\x08\0\0\0"
 _MAGIC = 512  # bytes

@@ -106,7 +106,7 @@ def _find_speakers(pattern: Any, names: Sequence[str]) -> list[str]:
             f"speaker must be a regular expression; got {pattern!r}: {error}."
         ) from error
     group = min(finder.groups, 1)
-    speakers = [(match := finder.search(name)) and match[group] for name in names]
+    speakers = [(match := finder.search(name)) and (match[group] or match[0]) for name in names]
     if lost := [name for name, found in zip(names, speakers, strict=True) if not found]:
         raise ValueError(
             f"speaker matches no part of {len(lost)} of {len(names)} files{examples(lost)}; the "

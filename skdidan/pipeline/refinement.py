@@ -164,11 +164,14 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         self._cluster(rows, self._predict_unrefined(domains.X_tgt, numbers))
 
     def _cluster(self, rows: NDArray[np.float64], prior: NDArray[np.float64]) -> None:
+        # Powers of two change no digit, and squares of large or small numbers have no place.
+        self._exponents = np.frexp(np.abs(rows).max(axis=0))[1]
+        rows = np.ldexp(rows, -self._exponents)
         axes = StandardScaler(), PCA(min(self.n_components, *rows.shape), svd_solver="full")
         self._axes = make_pipeline(*axes).set_output(transform="default")
         Z, probabilities = self._axes.fit_transform(rows), prior
-        # Equal rows may differ by rounding once they are centred; tiny ones may have squares of 0.
-        if not (np.ptp(rows, axis=0).any() and np.square(Z).any()):
+        # Equal rows may differ by rounding once they are centred.
+        if not (np.ptp(rows, axis=0).any() and Z.any()):
             return
         while self.n_iter_ < self.max_iter:
             self.n_iter_ += 1
@@ -195,6 +198,7 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
             Columns in the order of `classes_`.
         """
         check_is_fitted(self)
+        self._check_parameters()
         X = check_rows(self, X, **self._checks)
         numbers, is_target = None, np.ones(len(X), dtype=bool)
         if sample_domain is not None:
@@ -203,7 +207,8 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         probabilities = self._predict_unrefined(X, numbers)
         if self.means_ is not None and is_target.any():
             numbers = None if numbers is None else numbers[is_target]
-            Z = self._axes.transform(self._rows(X[is_target], numbers))
+            rows = np.ldexp(self._rows(X[is_target], numbers), -self._exponents)
+            Z = self._axes.transform(rows)
             probabilities[is_target] = self._posterior(Z, probabilities[is_target])
         return probabilities
 

@@ -22,7 +22,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, column_or_1d
 
 from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA
-from skdidan.domains import Target, n_rows, open_target, source_path, takes_target
+from skdidan.domains import (
+    Target,
+    check_missing,
+    n_rows,
+    open_target,
+    plain_labels,
+    source_path,
+    takes_target,
+)
 from skdidan.metrics import uar
 from skdidan.parameters import split_product
 from skdidan.penalties.discrepancies import MMD
@@ -133,7 +141,8 @@ class Trial:
     @cached_property
     def y(self) -> NDArray[Any]:
         """Labels of the held-out source rows, checked against its rows and predictions."""
-        y, n_source = np.asarray(column_or_1d(self.labels)), n_rows(self.source.X)
+        check_missing(self.labels, "y")
+        y, n_source = np.asarray(column_or_1d(plain_labels(self.labels))), n_rows(self.source.X)
         if len(y) != n_source:
             raise ValueError(
                 "y must have one label for each held-out source row; got "

@@ -256,6 +256,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
             names_tgt = _group_names(groups_tgt, domains.n_target, "groups_tgt")
             names = np.concatenate([_group_names(groups, n), names_tgt])
         self.ndim_ = domains.X_src.ndim
+        self._with_mean, self._with_std = self.with_mean, self.with_std  # for new groups, too
         self.scalers_: dict[tuple[int, Any], StandardScaler] = {}
         for X, part in ((domains.X_src, slice(n)), (domains.X_tgt, slice(n, None))):
             numbers, whole = domains.corpora[part], np.full_like(names[part], None)
@@ -263,7 +264,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
                 self.scalers_[key] = self._statistics(X, rows)
 
     def _statistics(self, X: NDArray[Any], rows: list[int]) -> StandardScaler:
-        scaler = StandardScaler(with_mean=self.with_mean, with_std=self.with_std)
+        scaler = StandardScaler(with_mean=self._with_mean, with_std=self._with_std)
         # A global set_output concerns the output of CorpusScaler, not this inner step.
         scaler.set_output(transform="default")
         peaks = [np.nanmax(np.abs(values), axis=0) for _, values in _blocks(X, rows)]
@@ -271,7 +272,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         exponent = np.frexp(np.max(peaks, axis=0))[1]
         for _, values in _blocks(X, rows):
             scaler.partial_fit(np.ldexp(values, -exponent))
-        if self.with_std:
+        if self._with_std:
             is_constant = scaler.scale_ != np.sqrt(scaler.var_)
             scaler.scale_ = np.where(is_constant, 1.0, np.ldexp(scaler.scale_, exponent))
             with np.errstate(over="ignore", under="ignore"):
