@@ -177,21 +177,28 @@ class Domains:
             order=None,
         )
 
-    def stack(self) -> tuple[Any, Any, Any]:
-        """Stack rows, labels and groups, source first; target rows get placeholders."""
+    def stack(self) -> tuple[Any, Any, Any, NDArray[np.int64]]:
+        """Stack rows, labels, groups and corpus numbers; target rows get placeholders.
+
+        The rows are in the caller's order, or source first if the domains were given apart.
+        """
+        X = self.X_src if self.X_tgt is None else _concatenate(self.X_src, self.X_tgt)
         rows = np.arange(len(self.corpora))
+        if self.order is not None:
+            rows = np.argsort(self.order)
+            X = take_rows(X, rows)
         filled = np.where(rows < self.n_source, rows, 0)
         y, groups = (
             None if values is None else take_rows(values, filled)
             for values in (self.y_src, self.groups)
         )
-        X = self.X_src if self.X_tgt is None else _concatenate(self.X_src, self.X_tgt)
-        return X, y, groups
+        return X, y, groups, self.corpora[rows]
 
     def unstack(self, stacked: Any) -> Self:
         """Return a copy with transformed rows of both domains, given in the order of `stack`."""
-        rows = np.split(np.arange(n_rows(stacked)), [self.n_source])
-        return self.replace(*(take_rows(stacked, part) for part in rows))
+        order = np.arange(n_rows(stacked)) if self.order is None else self.order
+        parts = np.split(order, [self.n_source])
+        return self.replace(*(take_rows(stacked, part) for part in parts))
 
     def places(self) -> tuple[Callable[[int], str], Callable[[int], str]]:
         """Return two functions from a row number to its name in errors, such as "row 3 of X"."""
@@ -202,9 +209,7 @@ class Domains:
 
     def restore(self) -> Any:
         """Return the rows of the caller's `X` in the caller's order."""
-        if self.order is None:
-            return self.X_src
-        return take_rows(self.stack()[0], np.argsort(self.order))
+        return self.X_src if self.order is None else self.stack()[0]
 
 
 def split_domains(

@@ -144,7 +144,8 @@ def test_two_plain_domains_are_two_corpora():
 
 def test_unstacking_undoes_stacking_and_labels_and_groups_are_extended():
     domains = Domains.of(X_SRC, Y_SRC, X_TGT, groups=[5, 6, 7])
-    rows, labels, groups = domains.stack()
+    rows, labels, groups, corpora = domains.stack()
+    assert corpora.tolist() == [0, 0, 0, -1, -1]
     again = domains.unstack(rows)
     np.testing.assert_array_equal(again.X_src, X_SRC)
     np.testing.assert_array_equal(again.X_tgt, X_TGT)

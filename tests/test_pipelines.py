@@ -29,6 +29,7 @@ from skdidan import (
     JDAR,
     TCA,
     AdaptationPipeline,
+    AudioWarning,
     CorpusScaler,
     CorrelationAlignment,
     DIDANClassifier,
@@ -835,3 +836,28 @@ def test_memory_is_not_lent_to_a_frozen_transformer(recordings, tmp_path):
     pipeline = make_adaptation_pipeline(*steps, memory=tmp_path).fit(X_src, y_src, X_tgt)
     assert pipeline.predict(X_tgt).shape == (len(X_tgt),)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("steps", [(JDAR(),), (CorpusScaler(), JDAR()), (TCA(2), SVC())])
+@pytest.mark.parametrize("row", [7, 8])  # of the source, of the target
+def test_errors_of_steps_name_rows_as_the_caller_stacked_them(steps, row):
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    X[row, 1] = np.nan
+    y, numbers = np.tile(list("aabb"), 5), np.tile([-1, 0], 10)
+    with pytest.raises(ValueError, match=rf"NaN, first in row {row} of X, column 1"):
+        make_adaptation_pipeline(*steps).fit(X, y, sample_domain=numbers)
+
+
+@pytest.mark.parametrize("row", [4, 5])
+def test_warnings_and_errors_of_audio_name_rows_as_the_caller_stacked_them(row):
+    X = list(np.random.default_rng(0).normal(scale=0.1, size=(6, 8000)))
+    X[row] = np.full(8000, np.nan)
+    y, numbers = list("aabbab"), [0, -1, 0, -1, 0, -1]
+    mel = LogMelSpectrogram(duration=0.5)
+    pipeline = make_adaptation_pipeline(mel, SourceOnlyClassifier(max_epochs=1, use_target=True))
+    with pytest.raises(ValueError, match=f"waveform in row {row} "):
+        pipeline.fit(X, y, sample_domain=numbers)
+    mel.on_error = "warn"
+    with pytest.warns(AudioWarning) as caught:
+        pipeline.fit(X, y, sample_domain=numbers)
+    assert [list(warning.message.rows) for warning in caught] == [[row]]

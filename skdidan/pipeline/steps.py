@@ -16,6 +16,7 @@ from sklearn.utils.validation import has_fit_parameter
 from skdidan.audio.cache import cache_folder
 from skdidan.audio.recordings import AudioTransformer
 from skdidan.domains import Domains, Target, source_path, takes_target
+from skdidan.estimators import DomainEstimator
 
 __all__ = [
     "check_reach",
@@ -163,6 +164,8 @@ def fit_last(name: str, step: Any, domains: Domains, memory: Any = None) -> Any:
 def fit_step(step: Any, domains: Domains, memory: Any, with_target: bool) -> tuple[Any, Domains]:
     """Fit a copy of a transformer and send both domains through it."""
     step = _copy(step, memory)
+    if with_target and domains.order is not None and isinstance(step, AudioTransformer):
+        return step, domains.unstack(step.fit_transform(domains.stack()[0]))
     X, y, _, params = _fit_arguments(step, domains)
     if hasattr(step, "fit_transform"):
         Z = step.fit_transform(X, y, **params)
@@ -181,8 +184,11 @@ def _fit_arguments(step: Any, domains: Domains) -> tuple[Any, Any, Any, dict[str
     X, y, X_tgt = domains
     if X_tgt is None or not takes_target(step):
         return X, y, domains.groups, {}
-    if domains.has_several and _tells_corpora(step):
-        return *domains.stack(), {"sample_domain": domains.corpora}
+    # Rows that the caller stacked stay so, since errors name their numbers.
+    is_stacked = domains.order is not None and isinstance(step, DomainEstimator)
+    if is_stacked or (domains.has_several and _tells_corpora(step)):
+        *stacked, numbers = domains.stack()
+        return *stacked, {"sample_domain": numbers}
     # A wrapper, such as a search, might slice an argument that has a length; a pipeline transforms.
     is_whole = has_fit_parameter(step, "X_tgt") or hasattr(step, "named_steps")
     return X, y, domains.groups, {"X_tgt": X_tgt if is_whole else Target(X_tgt)}
