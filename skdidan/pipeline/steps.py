@@ -164,14 +164,13 @@ def fit_last(name: str, step: Any, domains: Domains, memory: Any = None) -> Any:
 def fit_step(step: Any, domains: Domains, memory: Any, with_target: bool) -> tuple[Any, Domains]:
     """Fit a copy of a transformer and send both domains through it."""
     step = _copy(step, memory)
-    if with_target and domains.order is not None and isinstance(step, AudioTransformer):
-        return step, domains.unstack(step.fit_transform(domains.stack()[0]))
-    X, y, _, params = _fit_arguments(step, domains)
+    by_row = with_target and isinstance(step, AudioTransformer)
+    X, y, _, params = _fit_arguments(step, domains, by_row)
     if hasattr(step, "fit_transform"):
         Z = step.fit_transform(X, y, **params)
     else:
         Z = step.fit(X, y, **params).transform(X)
-    if "sample_domain" in params:
+    if X is not domains.X_src:
         return step, domains.unstack(Z)
     Z_tgt = domains.X_tgt
     if with_target and Z_tgt is not None:
@@ -179,16 +178,21 @@ def fit_step(step: Any, domains: Domains, memory: Any, with_target: bool) -> tup
     return step, domains.replace(Z, Z_tgt)
 
 
-def _fit_arguments(step: Any, domains: Domains) -> tuple[Any, Any, Any, dict[str, Any]]:
-    """Return X, y, groups and the argument by which ``fit`` of a step takes the target, if any."""
+def _fit_arguments(
+    step: Any, domains: Domains, by_row: bool = False
+) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Return X, y, groups and the argument by which ``fit`` of a step takes the target, if any.
+
+    A step that works row by row may be given the rows of both domains as its X.
+    """
     X, y, X_tgt = domains
-    if X_tgt is None or not takes_target(step):
-        return X, y, domains.groups, {}
     # Rows that the caller stacked stay so, since errors name their numbers.
-    is_stacked = domains.order is not None and isinstance(step, DomainEstimator)
+    is_stacked = domains.order is not None and (by_row or isinstance(step, DomainEstimator))
+    if X_tgt is None or not (is_stacked or takes_target(step)):
+        return X, y, domains.groups, {}
     if is_stacked or (domains.has_several and _tells_corpora(step)):
         *stacked, numbers = domains.stack()
-        return *stacked, {"sample_domain": numbers}
+        return *stacked, {} if by_row else {"sample_domain": numbers}
     # A wrapper, such as a search, might slice an argument that has a length; a pipeline transforms.
     is_whole = has_fit_parameter(step, "X_tgt") or hasattr(step, "named_steps")
     return X, y, domains.groups, {"X_tgt": X_tgt if is_whole else Target(X_tgt)}
