@@ -33,6 +33,9 @@ clean:
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
+# librosa compiles at its first import, for half a minute. Two processes that do so at once may
+# store one function's code under the name of another (IndexDataCacheFile.save of numba 0.68).
+	EAGER_IMPORT=1 $(BIN)/python -c "import librosa"
 	touch $@
 
 $(VENV)/.docs: $(INSTALLED)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import features
+from shared import features
 from torch import nn
 
 from skdidan import ConditionalDomainAdversary, DomainAdversary

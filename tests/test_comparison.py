@@ -203,15 +203,22 @@ def test_nothing_to_compare(task):
 
 
 @pytest.mark.parametrize(
-    ("n_jobs", "backend"), [(1, "loky"), (2, "loky"), (2, "threading"), (2, "multiprocessing")]
+    ("n_jobs", "backend", "n_threads"),
+    [
+        (1, "loky", 1),
+        (1, "loky", 3),
+        (2, "loky", 3),
+        (2, "threading", 1),
+        (2, "threading", 3),
+        (2, "multiprocessing", 3),
+    ],
 )
-def test_settings_of_the_caller_reach_each_run_on_any_backend(task, n_jobs, backend):
+def test_settings_of_the_caller_reach_each_run_on_any_backend(task, n_jobs, backend, n_threads):
     before = torch.get_num_threads()
+    more = {} if n_threads == 1 else {"n_threads": n_threads}  # one by default
     with joblib.parallel_config(backend=backend), sklearn.config_context(transform_output="pandas"):
-        records = compare({"a": Settings()}, {"toy": task}, seeds=[0, 1], n_jobs=n_jobs)
-        more = compare({"a": Settings()}, {"toy": task}, n_jobs=n_jobs, n_threads=3)
-    assert {record["y_pred"][0] for record in records} == {"pandas, 1 threads"}
-    assert {record["y_pred"][0] for record in more} == {"pandas, 3 threads"}
+        records = compare({"a": Settings()}, {"toy": task}, seeds=[0, 1], n_jobs=n_jobs, **more)
+    assert {record["y_pred"][0] for record in records} == {f"pandas, {n_threads} threads"}
     assert torch.get_num_threads() == before
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import features, mcc_reference
+from shared import features, mcc_reference
 
 from skdidan import MCC
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
-from conftest import features, mcc_reference, one_hot, own_checks, shifted_blobs
+from shared import features, mcc_reference, one_hot, own_checks, shifted_blobs
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.metrics import recall_score
@@ -268,7 +268,11 @@ def scores_of(classifier, X):
 
 REFITS = {name: make_classifier(name) for name in CLASSIFIERS}
 REFITS |= {name: cls() for name, cls in TRANSFORMERS.items()}
-REFITS |= {"kmm": KMM(), "chain": make_adaptation_pipeline(CorpusScaler(), TCA(2))}
+REFITS |= {
+    "optimal_transport": OptimalTransport(method="emd"),
+    "kmm": KMM(),
+    "chain": make_adaptation_pipeline(CorpusScaler(), TCA(2)),
+}
 
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])

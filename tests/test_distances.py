@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import features, mean_distance_reference
+from shared import features, mean_distance_reference
 
 from skdidan import CORAL, MeanDistance
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
-from conftest import shifted_blobs
 from scipy.sparse import csr_matrix
+from shared import shifted_blobs
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - makes the import below

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.linalg
-from conftest import own_checks
 from scipy.sparse.linalg import ArpackNoConvergence
+from shared import own_checks
 from sklearn.base import clone
 from sklearn.decomposition import PCA, KernelPCA
 from sklearn.linear_model import LogisticRegression
