@@ -417,7 +417,8 @@ def _check_clusters(embeddings: Any, predicted: Any) -> tuple[NDArray[Any], NDAr
             "embeddings must have one row for each prediction; got shapes "
             f"{rows.shape} and {y_idx.shape}."
         )
-    return rows, y_idx
+    # A power of two changes no digit, and squares of large or small numbers would have no place.
+    return np.ldexp(rows, -np.frexp(np.abs(rows).max())[1]), y_idx
 
 
 #: Criteria of predictions on the target, by their names; higher is better. They take objects with

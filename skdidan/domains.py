@@ -12,7 +12,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
-from sklearn.utils import column_or_1d
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
@@ -22,6 +21,7 @@ __all__ = [
     "Domains",
     "NoTargetWarning",
     "Target",
+    "check_groups",
     "check_kinds",
     "check_missing",
     "check_sample_domain",
@@ -116,14 +116,13 @@ class Domains:
     ) -> Self:
         """Separate source and target, given in either of the two call shapes."""
         X, X_tgt = open_target(X), open_target(X_tgt, "X_tgt")
-        for name, values in (("y", y), ("groups", groups)):
-            if values is not None and n_rows(values) != n_rows(X):
-                raise ValueError(f"{name} and X differ in length: {n_rows(values)} != {n_rows(X)}.")
-        names = None if groups is None else column_or_1d(plain_labels(groups))
+        if y is not None and n_rows(y) != n_rows(X):
+            raise ValueError(f"y and X differ in length: {n_rows(y)} != {n_rows(X)}.")
         if sample_domain is None:
             _check_not_empty(X, X_tgt)
             _check_not_marks(X, X_tgt)
             counts = [n_rows(X), 0 if X_tgt is None else n_rows(X_tgt)]
+            names = None if groups is None else check_groups(groups, counts[0])
             return cls(X, plain_labels(y), X_tgt, np.repeat([_SOURCE, _TARGET], counts), names)
         if X_tgt is not None:
             raise ValueError(
@@ -137,7 +136,8 @@ class Domains:
         _check_not_empty(X, X_tgt, ": sample_domain marks no {} row")
         # Whatever stands for target rows is dropped first: it may have turned numbers into objects.
         y = None if y is None else plain_labels(take_rows(y, source))
-        return cls(X, y, X_tgt, corpora[order], None if names is None else names[source], order)
+        names = None if groups is None else check_groups(groups, len(order), rows=source)
+        return cls(X, y, X_tgt, corpora[order], names, order)
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.X_src, self.y_src, self.X_tgt))
@@ -375,15 +375,34 @@ def check_missing(labels: Any, name: str, place: Callable[[int], str] = "row {}"
         )
 
 
-def check_kinds(labels: Any) -> None:
+def check_kinds(labels: Any, name: str = "y") -> None:
     """Raise a TypeError for labels of several types, or of one that scikit-learn does not know."""
     values = plain_labels(labels)
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "O":
         kinds = sorted({type(value).__name__ for value in values})
         raise TypeError(
-            f"y must hold text alone, or numbers alone; got {' and '.join(kinds)}. Convert all "
-            "labels, as by list(map(str, y))."
+            f"{name} must hold text alone, or numbers alone; got {' and '.join(kinds)}. Convert "
+            f"all entries, as by list(map(str, {name}))."
         )
+
+
+def check_groups(
+    groups: Any, n: int, name: str = "groups", rows: NDArray[np.intp] | None = None
+) -> NDArray[Any]:
+    """Return the group of each of n rows, or of some of them, as numbers or text."""
+    if n_rows(groups) != n:
+        raise ValueError(f"{name} must have one entry per row: {n_rows(groups)} != {n}.")
+    values = plain_labels(groups)
+    if np.ndim(values) != 1:
+        raise ValueError(
+            f"{name} must be one-dimensional, with one name per row; got shape "
+            f"{np.shape(values)}. Join several names of a row into one string."
+        )
+    rows = np.arange(n) if rows is None else rows
+    values = plain_labels(values[rows])
+    check_missing(values, name, lambda n: f"row {rows[n]}")
+    check_kinds(values, name)
+    return values
 
 
 def is_missing(value: Any) -> bool:

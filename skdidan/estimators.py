@@ -99,10 +99,8 @@ class DomainEstimator(BaseEstimator, ABC):
         try:
             self._check_parameters()
             given = Domains.of(*domains, **more)
-            source, _ = given.places()
             if is_classifier(self) or get_tags(self).target_tags.required:
-                check_missing(given.y_src, "y of the source", source)
-            check_missing(given.groups, "groups", source)
+                check_missing(given.y_src, "y of the source", given.places()[0])
             learnt = {name for name in before if name.endswith("_")} - self.get_params(False).keys()
             for name in learnt:
                 delattr(self, name)
@@ -326,6 +324,8 @@ def check_finite(
     estimator: Any, X: NDArray[Any], place: _Place = _ROW, padding: bool = False
 ) -> None:
     """Raise a ValueError that names the first entry that is NaN, but no padding, or infinite."""
+    if not X.size:
+        raise ValueError(f"X has rows of shape {X.shape[1:]}, which hold nothing.")
     has_frames = padding and X.ndim == 3
     if has_frames:
         count_frames(X, place)

@@ -236,6 +236,14 @@ def test_a_fit_to_huge_features_is_finite_or_says_to_scale_them(name, params, do
             assert np.isfinite(classifier.predict_proba(X_tgt)).all()
 
 
+@pytest.mark.parametrize("far", [lambda X: X * 1e-50, lambda X: X + 1e12], ids=["small", "offset"])
+def test_rows_that_single_precision_makes_the_same_are_told(far, domains):
+    X_src, y_src, X_tgt, _ = domains
+    with pytest.warns(UserWarning, match="same in single precision.* Scale the features") as caught:
+        DIDANClassifier(**QUICK).fit(far(X_src), y_src, far(X_tgt))
+    assert caught[0].filename == __file__
+
+
 def test_features_that_overflow_are_not_returned(domains):
     X_src, y_src, X_tgt, _ = domains
 
@@ -294,6 +302,8 @@ class TestNetworks:
     def test_parameters_that_do_not_fit(self, domains):
         with pytest.raises(TypeError, match=r"does not fit MLP: .*'depth'"):
             DIDANClassifier(network_params={"depth": 3}, **QUICK).fit(*domains[:3])
+        with pytest.raises(ValueError, match=r"network_params must be a dict .*; got 'deep'"):
+            DIDANClassifier(network_params="deep", **QUICK).fit(*domains[:3])
 
 
 class TinyNetwork(nn.Module):

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils import Bunch
 
 from skdidan import (
     JDA,
@@ -24,8 +25,10 @@ from skdidan import (
     LogMelSpectrogram,
     NoTargetWarning,
     Target,
+    compare,
     make_adaptation_pipeline,
     split_domains,
+    suggest_trade_off,
 )
 from skdidan.domains import (
     Domains,
@@ -161,9 +164,48 @@ def test_parts_of_rows_keep_their_labels_corpora_and_groups():
     assert tuple(windows)[::2] == (list("AABC"), list("DE"))
 
 
+def cross_validated_by_speakers(X, y, X_tgt, groups):
+    task = Bunch(X_src=X_tgt, y_src=y, X_tgt=X, y_tgt=y, speaker_tgt=groups)
+    oracles = {"jdar": JDAR()}
+    return compare({}, {"toy": task}, oracles=oracles, seeds=[0], error_score="raise")
+
+
+TAKES_GROUPS = {
+    "network": lambda X, y, X_tgt, groups: DIDANClassifier().fit(X, y, X_tgt, groups=groups),
+    "scaler": lambda X, y, X_tgt, groups: CorpusScaler().fit(X, y, X_tgt, groups=groups),
+    "groups_tgt": lambda X, y, X_tgt, groups: CorpusScaler().fit(X_tgt, y, X, groups_tgt=groups),
+    "folds": lambda X, y, X_tgt, groups: suggest_trade_off(JDAR(), X, y, X_tgt, groups=groups),
+    "oracle": cross_validated_by_speakers,
+}
+WRONG_GROUPS = {
+    "None": (["ann", None] * 4, ValueError, r"4 missing label\(s\), the first in row 1"),
+    "NaN": (["ann", np.nan] * 4, ValueError, r"4 missing label\(s\), the first in row 1"),
+    "masked": (np.ma.array(range(8), mask=[0, 1] * 4), ValueError, "the first in row 1"),
+    "several types": (["ann", 1] * 4, TypeError, "must hold text alone, or numbers alone"),
+    "two names": ([["ann", "a"], ["bob", "b"]] * 4, ValueError, r"got shape \(8, 2\)"),
+    "too few": (["ann"], ValueError, "must have one entry per row: 1 != 8"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_GROUPS)
+@pytest.mark.parametrize("name", TAKES_GROUPS)
+def test_groups_that_name_no_speaker_of_each_row(name, wrong):
+    groups, error, match = WRONG_GROUPS[wrong]
+    X, y = np.arange(16.0).reshape(8, 2) % 7, ["anger", "fear"] * 4
+    with pytest.raises(error, match=match):
+        TAKES_GROUPS[name](X, y, X + 1, groups)
+
+
 def test_groups_of_the_wrong_length():
-    with pytest.raises(ValueError, match="groups and X differ in length: 1 != 5"):
+    with pytest.raises(ValueError, match="groups must have one entry per row: 1 != 5"):
         Domains.of(STACKED, sample_domain=DOMAIN, groups=["ann"])
+
+
+@pytest.mark.parametrize("shape", [(8, 0), (8, 16, 0), (8, 0, 16)])
+@pytest.mark.parametrize("estimator", [CorpusScaler(), DIDANClassifier()], ids=["scaler", "net"])
+def test_rows_that_hold_nothing(estimator, shape):
+    with pytest.raises(ValueError, match=r"hold nothing|0 feature\(s\)"):
+        estimator.fit(np.ones(shape), ["anger", "fear"] * 4, np.ones(shape))
 
 
 def test_target_given_twice():
@@ -261,7 +303,7 @@ def test_continuous_labels():
 @pytest.mark.parametrize(
     "y, match",
     [
-        (["anger", 1, "anger"], "got int and str. Convert all labels, as by"),
+        (["anger", 1, "anger"], "got int and str. Convert all entries, as by"),
         ([Decimal(1), Decimal(2), Decimal(1)], "text alone, or numbers alone; got Decimal"),
         ({0: "anger", 1: "fear", 2: "fear"}, "got a dict, whose entries have no positions"),
         ({"anger", "fear", "joy"}, "got a set, whose entries have no positions"),
@@ -458,7 +500,7 @@ def test_missing_labels_in_an_array_of_numbers(dtype):
 
 
 def test_missing_groups_are_named():
-    with pytest.raises(ValueError, match=r"groups holds 1 missing .*the first in row 2 of X"):
+    with pytest.raises(ValueError, match=r"groups holds 1 missing .*the first in row 2"):
         groups = [None, "p", None, None, "q"]
         DIDANClassifier().fit(STACKED, list("tabtc"), sample_domain=DOMAIN, groups=groups)
 

@@ -102,6 +102,7 @@ def apply(transformer, path):
 BAD_FILES = {
     "missing.wav": (FileNotFoundError, "does not exist"),
     "directory.wav": (FileNotFoundError, "is a directory"),
+    "pipe.wav": (FileNotFoundError, "is a pipe or a device: write what it holds to a file"),
     "dead_link.wav": (FileNotFoundError, r"is a link to '.*gone\.wav', which is not a file"),
     f"{'long' * 64}.wav": (FileNotFoundError, "does not exist"),
     "forbidden.wav": (PermissionError, "cannot be read: permission denied"),
@@ -137,6 +138,7 @@ def bad_files(tmp_path, monkeypatch):
     """Write a file of every kind of misbehaviour and map its name to its path."""
     files = {name: tmp_path / name for name in BAD_FILES}
     files["directory.wav"].mkdir()
+    os.mkfifo(files["pipe.wav"])
     files["dead_link.wav"].symlink_to(tmp_path / "gone.wav")
     forbid(write(files["forbidden.wav"], noise()), monkeypatch)
     for extension in ("wav", "mp3"):

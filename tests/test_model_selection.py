@@ -259,13 +259,23 @@ class TestValues:
         trial.source, trial.target, trial.labels = source, target, source.predicted
         assert CRITERIA["centroid"](trial) == 0.75
 
-    def test_scaling_both_domains_does_not_change_the_nearest_class_means(self, halves):
+    @pytest.mark.parametrize("exponent", [-700, 7, 530])
+    def test_the_scale_of_the_embeddings_changes_no_score(self, halves, exponent):
+        """Squares of the largest and the smallest have no place in double precision."""
+
+        class OfScaledRows(LogisticRegression):
+            def fit(self, X, y):
+                return super().fit(np.ldexp(X, -exponent), y)
+
+            def decision_function(self, X):
+                return super().decision_function(np.ldexp(X, -exponent))
+
         train, held_out, (X_tgt, _) = halves
-        plain = make_pipeline(StandardScaler(), LogisticRegression()).fit(*train)
-        scaled = make_pipeline(StandardScaler(), LogisticRegression()).fit(100 * train[0], train[1])
-        value = score("centroid", plain, held_out, X_tgt)
-        held_out = 100 * held_out[0], held_out[1]
-        assert score("centroid", scaled, held_out, 100 * X_tgt) == pytest.approx(value)
+        expected = score(HONEST, LogisticRegression().fit(*train), held_out, X_tgt)
+        scaled = OfScaledRows().fit(np.ldexp(train[0], exponent), train[1])
+        held_out = np.ldexp(held_out[0], exponent), held_out[1]
+        found = score(HONEST, scaled, held_out, np.ldexp(X_tgt, exponent))
+        assert found == pytest.approx(expected, rel=1e-9)
 
     def test_atc_estimates_the_accuracy_without_a_shift(self):
         rng = np.random.default_rng(0)
@@ -711,15 +721,17 @@ class TestSuggestTradeOff:
             suggest(None)
         with pytest.raises(ValueError, match="trade_offs must hold at least one value; got none"):
             suggest(X_tgt, trade_offs=[])
+        with pytest.raises(ValueError, match="trade_offs must be a finite number of at least 0"):
+            suggest(X_tgt, trade_offs="weak")
         with pytest.raises(ValueError, match="at least two different values; got 1"):
             suggest(X_tgt, groups=["ann"] * 60)
-        with pytest.raises(ValueError, match="groups and X differ in length: 3 != 60"):
+        with pytest.raises(ValueError, match="groups must have one entry per row: 3 != 60"):
             suggest(X_tgt, groups=["ann"] * 3)
 
     def test_a_failing_fit_is_reported(self):
         X_src, y_src, X_tgt, _ = shifted_blobs(60, 60)
-        with pytest.raises(ValueError, match="trade_off must be"):
-            suggest_trade_off(JDAR(), X_src, y_src, X_tgt, trade_offs=[-1.0])
+        with pytest.raises(ValueError, match="alpha must be"):
+            suggest_trade_off(JDAR(alpha=-1), X_src, y_src, X_tgt)
 
 
 class TestOracle:

@@ -255,7 +255,7 @@ def test_groups_that_leave_no_row_of_a_class_are_refused():
     classifier = DANClassifier(validation_fraction=0.3, monitor="source", **QUICK)
     with pytest.raises(ValueError, match=r"holds out all rows of .*: their groups are too few"):
         classifier.fit(X_src, y_src, X_tgt, groups=y_src)
-    with pytest.raises(ValueError, match="groups and X differ in length: 5 != 30"):
+    with pytest.raises(ValueError, match="groups must have one entry per row: 5 != 30"):
         classifier.fit(X_src, y_src, X_tgt, groups=y_src[:5])
 
 

@@ -579,7 +579,7 @@ def test_rows_must_be_recordings():
         windowed().fit(np.zeros((6, 3, 4)), Y_SRC)
     with pytest.raises(ValueError, match="y and X differ in length: 6 != 5"):
         windowed().fit(X_SRC[1:], Y_SRC)
-    with pytest.raises(ValueError, match="groups and X differ in length: 2 != 6"):
+    with pytest.raises(ValueError, match="groups must have one entry per row: 2 != 6"):
         windowed().fit(X_SRC, Y_SRC, groups=[1, 2])
 
 

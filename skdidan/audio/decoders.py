@@ -223,6 +223,7 @@ def _no_file(path: str, name: str) -> OSError:
         return FileNotFoundError(f"{name} is a link to {os.readlink(path)!r}, which is not a file.")
     try:
         os.stat(path)
+        return FileNotFoundError(f"{name} is a pipe or a device: write what it holds to a file.")
     except PermissionError:
         return PermissionError(f"{name} cannot be read: permission to open its folder is denied.")
     except (OSError, ValueError):  # a ValueError for an impossible name

@@ -32,6 +32,7 @@ from skdidan.parameters import (
     check_positive,
     check_share,
 )
+from skdidan.reporting import warn_caller
 from skdidan.torch_state import copy_to_cpu, find_device, own_generators, plain_mode
 
 __all__ = ["AdaptationClassifier"]
@@ -175,6 +176,12 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     def _check_domains(self, domains: Domains) -> Domains:
         wanted = self._wants_target()
         domains = validate_domains(self, domains, min_source=2, wants_target=wanted, **self._checks)
+        if all(np.array_equal(row, domains.X_src[0]) for row in domains.X_src):
+            warn_caller(
+                "All rows of the source are the same in single precision, in which networks "
+                "compute: they will predict one class. Scale the features first (CorpusScaler).",
+                UserWarning,
+            )
         if domains.X_tgt is None:
             return domains
         return domains.replace(*pad_alike([domains.X_src, domains.X_tgt]))
@@ -383,6 +390,11 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
 
     def _check_parameters(self) -> None:
         check_option("loss", self.loss, ["auto", *LOSSES])
+        if not isinstance(self.network_params, Mapping | None):
+            raise ValueError(
+                "network_params must be a dict of arguments of network; got "
+                f"{self.network_params!r}."
+            )
         check_positive("lr", self.lr)
         check_count("max_epochs", self.max_epochs)
         check_count("batch_size", self.batch_size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
-from skdidan.domains import take_rows, takes_target
+from skdidan.domains import check_groups, take_rows, takes_target
 from skdidan.metrics import uar, war
 from skdidan.parameters import check_count
 from skdidan.reporting import warn_caller
@@ -104,12 +104,14 @@ def compare(
     >>> records[0]["method"], records[0]["uar"]
     ('scaled', 1.0)
     """
-    if not isinstance(seeds, Iterable):
-        raise ValueError(f"seeds must be a list of seeds or a range; got {seeds!r}.")
+    seeds = list(seeds) if isinstance(seeds, Iterable) else seeds
+    is_list = isinstance(seeds, list)
+    if not is_list or not all(isinstance(seed, Integral) and 0 <= seed < 2**32 for seed in seeds):
+        raise ValueError(f"seeds must be a list of whole numbers below 2**32; got {seeds!r}.")
     if error_score != "raise" and not isinstance(error_score, Real):
         raise ValueError(f"error_score must be 'raise' or a number; got {error_score!r}.")
     check_count("n_threads", n_threads)
-    seeds, groups = list(seeds), {False: methods, True: oracles or {}}
+    groups = {False: methods, True: oracles or {}}
     _check_names({"methods": methods, "oracles": groups[True], "tasks": tasks})
     if not seeds or not tasks or not (methods or oracles):
         raise ValueError("compare needs at least one method or oracle, one task and one seed.")
@@ -195,6 +197,8 @@ def _run(
 def _cross_predict(method: Any, task: Any, seed: int) -> NDArray[Any]:
     """Predict the target by cross-validation, by speaker if there are several, else by class."""
     y, speakers = np.asarray(task.y_tgt), task.get("speaker_tgt")
+    if speakers is not None:
+        speakers = check_groups(speakers, len(y), "speaker_tgt")
     n_speakers = 0 if speakers is None else len(np.unique(speakers))
     if n_speakers > 1:
         folds = GroupKFold(min(_N_FOLDS, n_speakers)).split(y, y, speakers)

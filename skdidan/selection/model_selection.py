@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.utils import column_or_1d
 
-from skdidan.domains import Domains, Target, n_rows, open_target
+from skdidan.domains import Target, check_groups, n_rows, open_target
+from skdidan.parameters import check_not_negative
 from skdidan.selection.trials import Trial, check_criterion
 
 __all__ = ["TargetScorer", "suggest_trade_off"]
@@ -269,12 +270,12 @@ def suggest_trade_off(
         )
     if check_criterion(criterion) == ["oracle"]:
         raise ValueError("criterion='oracle' reads target labels: use any other criterion.")
-    values = np.atleast_1d(np.asarray(trade_offs, dtype=float)).tolist()
+    values = [check_not_negative("trade_offs", value) for value in np.atleast_1d(trade_offs)]
     if not values:
         raise ValueError("trade_offs must hold at least one value; got none.")
     split: dict[str, Any] = {}
     if groups is not None:
-        split["groups"] = Domains.of(X_src, groups=groups).groups
+        split["groups"] = check_groups(groups, n_rows(open_target(X_src)))
         n_groups = len(np.unique(split["groups"]))
         if n_groups < 2:
             raise ValueError(f"groups must hold at least two different values; got {n_groups}.")

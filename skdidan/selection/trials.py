@@ -165,10 +165,13 @@ class Trial:
         """Domain of each row of the stacked embeddings."""
         return np.repeat([False, True], [len(rows) for rows in self.embeddings])
 
-    @property
+    @cached_property
     def embeddings(self) -> list[NDArray[np.float64]]:
-        """Embeddings of the source and of the target."""
-        return [self.source.embeddings, self.target.embeddings]
+        """Embeddings of the source and of the target, both divided by one power of two."""
+        parts = [self.source.embeddings, self.target.embeddings]
+        # It changes no digit, and squares of large or small numbers would have no place.
+        exponent = np.frexp(max(np.abs(rows).max() for rows in parts))[1]
+        return [np.ldexp(rows, -exponent) for rows in parts]
 
     @cached_property
     def centred_embeddings(self) -> list[NDArray[np.float64]]:

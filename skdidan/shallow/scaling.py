@@ -15,7 +15,7 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdidan.domains import Domains, check_missing, check_sample_domain, n_rows, open_target
+from skdidan.domains import Domains, check_groups, check_sample_domain, n_rows, open_target
 from skdidan.estimators import DomainEstimator, check_finite, check_rows
 from skdidan.reporting import warn_caller
 
@@ -310,16 +310,7 @@ def _group_names(groups: Any, n: int, parameter: str = "groups") -> NDArray[np.o
     """Return one group per row, or None (the whole corpus) for each row if there are no groups."""
     if groups is None:
         return np.full(n, None, dtype=object)
-    if n_rows(groups) != n:
-        raise ValueError(f"{parameter} must have one entry per row: {n_rows(groups)} != {n}.")
-    check_missing(groups, parameter)
-    names = np.asarray(groups, dtype=object)
-    if names.ndim != 1:
-        raise ValueError(
-            f"{parameter} must be one-dimensional, with one name per row; got shape "
-            f"{names.shape}. Join several names of a row into one string."
-        )
-    return names
+    return check_groups(groups, n, parameter).astype(object)
 
 
 def _parts(numbers: NDArray[Any], names: NDArray[np.object_]) -> dict[tuple[int, Any], list[int]]:
