@@ -280,10 +280,13 @@ def _concatenate(X_src: Any, X_tgt: Any) -> Any:
 
 def n_rows(X: Any) -> int:
     """Count the rows of an array, a data frame or a list."""
+    given = X
     if not hasattr(X, "shape") and not hasattr(X, "__len__"):
         X = np.asarray(X)
     if isinstance(X, str | bytes) or getattr(X, "shape", None) == ():
-        raise TypeError(f"Expected a sequence with one entry per row; got the single entry {X!r}.")
+        raise TypeError(
+            f"Expected a sequence with one entry per row; got the single entry {given!r}."
+        )
     if isinstance(X, Mapping | Set) and not hasattr(X, "shape"):
         raise TypeError(
             f"Expected a sequence with one entry per row; got a {type(X).__name__}, whose entries "
