@@ -280,19 +280,15 @@ def _concatenate(X_src: Any, X_tgt: Any) -> Any:
 
 def n_rows(X: Any) -> int:
     """Count the rows of an array, a data frame or a list."""
-    given = X
-    if not hasattr(X, "shape") and not hasattr(X, "__len__"):
-        X = np.asarray(X)
-    if isinstance(X, str | bytes) or getattr(X, "shape", None) == ():
-        raise TypeError(
-            f"Expected a sequence with one entry per row; got the single entry {given!r}."
-        )
+    rows = X if hasattr(X, "shape") or hasattr(X, "__len__") else np.asarray(X)
+    if isinstance(X, str | bytes) or getattr(rows, "shape", None) == ():
+        raise TypeError(f"Expected a sequence with one entry per row; got the single entry {X!r}.")
     if isinstance(X, Mapping | Set) and not hasattr(X, "shape"):
         raise TypeError(
             f"Expected a sequence with one entry per row; got a {type(X).__name__}, whose entries "
             "have no positions. Pass a list in the order of the rows."
         )
-    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+    return int(rows.shape[0]) if hasattr(rows, "shape") else len(rows)
 
 
 def take_rows(X: Any, rows: NDArray[Any]) -> Any:
