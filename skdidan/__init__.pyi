@@ -4,6 +4,7 @@ from . import criteria as criteria
 from . import domains as domains
 from . import neural as neural
 from . import penalties as penalties
+from . import persistence as persistence
 from . import pipeline as pipeline
 from . import selection as selection
 from . import shallow as shallow
@@ -16,6 +17,7 @@ from .metrics import uar as uar
 from .metrics import war as war
 from .neural import *
 from .penalties import *
+from .persistence import *
 from .pipeline import *
 from .selection import *
 from .shallow import *

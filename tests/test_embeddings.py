@@ -522,8 +522,8 @@ def test_a_name_goes_to_the_hub(folder, monkeypatch):
     with pytest.raises(ValueError, match="has no configuration"):
         Embeddings(folder).transform(CLIPS)
     assert asked == [
-        ("some/model", {"local_files_only": False}),
-        (folder, {"local_files_only": True}),
+        ("some/model", {"local_files_only": False, "trust_remote_code": False}),
+        (folder, {"local_files_only": True, "trust_remote_code": False}),
     ]
 
 

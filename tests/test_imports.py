@@ -22,6 +22,7 @@ WINGS = {
     "corpora": {"audio"},
     "pipeline": {"audio"},
     "selection": {"penalties", "pipeline"},
+    "persistence": {"neural"},
     "tables": {"penalties", "shallow", "neural"},
 }
 # Frameworks that a wing, or a module, can be used without.

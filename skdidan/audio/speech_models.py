@@ -35,7 +35,11 @@ class SpeechModel:
     def __init__(self, model: str | os.PathLike[str], pad: bool = False) -> None:
         self.name = os.path.expanduser(os.fspath(model))
         transformers = _import_transformers()
-        self._options = {"local_files_only": os.path.isdir(self.name)}
+        # Otherwise transformers would ask on the terminal whether to run code of a model.
+        self._options = {
+            "local_files_only": os.path.isdir(self.name),
+            "trust_remote_code": False,
+        }
         try:
             self.config = transformers.AutoConfig.from_pretrained(self.name, **self._options)
             self.extractor = transformers.AutoFeatureExtractor.from_pretrained(

@@ -206,6 +206,14 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         watched = torch.tensor(X[held_out], device=device), y_idx[held_out]
         loss = LOSSES[self.default_loss if self.loss == "auto" else self.loss]
         weight = self._class_weights(classes, y[train])
+        defaults = self.default_network_params if isinstance(self.network, str) else {}
+        self._recipe = {
+            "network": self.network,
+            "params": {**defaults, **(self.network_params or {})},
+            "input_shape": X.shape[1:],
+            "n_classes": len(classes),
+            "has_lengths": has_lengths,
+        }
         self.nets_: list[AdaptationNet] = []
         for batch_seed, weight_seed, _ in seeds.reshape(-1, 3):
             rng = np.random.default_rng(batch_seed)
@@ -213,7 +221,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             monitoring = self._monitoring(*watched, target)
             with own_generators(int(weight_seed), device):  # for initial weights and dropout
                 net = AdaptationNet(
-                    self._module(X.shape[1:], len(classes), has_lengths=has_lengths),
+                    make_network(**self._recipe),
                     loss(weight=weight),
                     n_classes=len(classes),
                     penalties={} if X_tgt is None else self._penalty_terms(classes),
@@ -380,13 +388,6 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         state: dict[str, Any] = super().__getstate__()
         # A callback may keep weights on the GPU. The net has its own way of leaving it.
         return {k: value if k == "nets_" else copy_to_cpu(value) for k, value in state.items()}
-
-    def _module(
-        self, input_shape: tuple[int, ...], n_classes: int, *, has_lengths: bool
-    ) -> nn.Module:
-        defaults = self.default_network_params if isinstance(self.network, str) else {}
-        params = {**defaults, **(self.network_params or {})}
-        return make_network(self.network, params, input_shape, n_classes, has_lengths=has_lengths)
 
     def _check_parameters(self) -> None:
         check_option("loss", self.loss, ["auto", *LOSSES])

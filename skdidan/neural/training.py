@@ -18,7 +18,10 @@ from skdidan.neural.batches import Batch, PairedBatches
 from skdidan.neural.networks import Outputs
 from skdidan.torch_state import copy_to_cpu, find_device
 
-__all__ = ["LOSSES", "AdaptationNet", "PenaltyTerm", "SquaredError", "cooldown", "ramp"]
+__all__ = [
+    *("LOSSES", "AdaptationNet", "PenaltyTerm", "SquaredError"),
+    *("check_callbacks", "cooldown", "load_net", "ramp"),
+]
 
 
 class SquaredError(nn.Module):
@@ -217,8 +220,11 @@ class AdaptationNet(NeuralNet):
     def __reduce__(self) -> Any:
         """Keep what prediction needs, on the CPU: where it is loaded, a GPU may be missing."""
         module, criterion = copy_to_cpu((self.module_, self.criterion_))
-        params = {name: getattr(self, name) for name in _SAVED}
-        return _load, (type(self), params, module, criterion)
+        return load_net, (type(self), self.options(), module, criterion)
+
+    def options(self) -> dict[str, Any]:
+        """Return the parameters that prediction, and a copy, need."""
+        return {name: getattr(self, name) for name in _SAVED}
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Begin an epoch in the history, and set its learning rate."""
@@ -349,7 +355,10 @@ class AdaptationNet(NeuralNet):
 _SAVED = ("n_classes", "trade_off", "lr", "weight_decay", "max_epochs", "device", "verbose")
 
 
-def _load(cls: type[AdaptationNet], params: dict[str, Any], *modules: nn.Module) -> AdaptationNet:
+def load_net(
+    cls: type[AdaptationNet], params: dict[str, Any], *modules: nn.Module
+) -> AdaptationNet:
+    """Make a net of a trained module and its criterion, as pickles and copies do."""
     try:
         find_device(params["device"])
     except ValueError:  # on another machine

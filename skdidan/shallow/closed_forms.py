@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,8 +136,10 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
         self._whitening = self._root(source, -0.5)
         self._colouring = self._root(target, 0.5)
 
-    def _root(self, centred: NDArray[Any], exponent: float) -> _Root:
-        """Raise the shrunk covariance matrix of centred rows to a power."""
+    def _root(
+        self, centred: NDArray[Any], exponent: float
+    ) -> tuple[float, NDArray[Any], NDArray[Any]]:
+        """Raise the shrunk covariance matrix of centred rows to a power, for `_multiply`."""
         scale = power_of_two(self, centred)
         rows = centred / scale
         n, n_features = rows.shape
@@ -155,10 +157,10 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
         is_real = values > values.max() * n_features * np.finfo(float).eps
         powers = np.where(is_real, values, 1.0) ** exponent * is_real * scale ** (2 * exponent)
         outside = powers[-1] if len(values) <= n_features else 0.0
-        return _Root(outside, axes, powers[:-1] - outside)
+        return outside, axes, powers[:-1] - outside
 
     def _align_covariance(self, X: NDArray[Any]) -> NDArray[Any]:
-        return self._colouring.multiply(self._whitening.multiply(X))
+        return _multiply(_multiply(X, *self._whitening), *self._colouring)
 
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:
         if not self.with_mean:
@@ -166,16 +168,11 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
         return self._align_covariance(X - self.mean_source_) + self.mean_target_
 
 
-class _Root(NamedTuple):
-    """The symmetric matrix ``outside I + axes diag(gains) axes'``."""
-
-    outside: float
-    axes: NDArray[Any]  # orthonormal, (n_features, rank)
-    gains: NDArray[Any]
-
-    def multiply(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Multiply rows by the matrix."""
-        return self.outside * X + (X @ self.axes * self.gains) @ self.axes.T
+def _multiply(
+    X: NDArray[Any], outside: float, axes: NDArray[Any], gains: NDArray[Any]
+) -> NDArray[Any]:
+    """Multiply rows by ``outside I + axes diag(gains) axes'``; axes are (n_features, rank)."""
+    return outside * X + (X @ axes * gains) @ axes.T
 
 
 def _ledoit_wolf_weight(rows: NDArray[Any], values: NDArray[Any]) -> float:

@@ -1,0 +1,5 @@
+"""Fitted estimators in files that run no code when they are loaded."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,2 @@
+from .saving import load as load
+from .saving import save as save

@@ -1,0 +1,346 @@
+"""Turn fitted estimators into trees of JSON with arrays beside them, and back."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import re
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any, ClassVar
+
+import numpy as np
+import safetensors.torch
+import skops.io
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from torch import nn
+
+import skdidan
+from skdidan.neural.adaptation import AdaptationClassifier
+from skdidan.neural.networks import make_network
+from skdidan.neural.training import LOSSES, AdaptationNet, load_net
+from skdidan.persistence.archive import ArchiveReader, ArchiveWriter
+from skdidan.torch_state import own_generators, plain_mode
+
+__all__ = ["Decoder", "Encoder", "UnsafeFileError"]
+
+_TAG = "~"
+_PUBLIC = frozenset(dir(skdidan))
+_NOT_PLAIN = ("builtins", "numpy", "skorch", "torch")  # modules of values without a plain state
+_SEQUENCES = {"tuple": tuple, "set": set, "frozenset": frozenset}
+# Classes of scikit-learn, whose modules run nothing when they are imported.
+_SKLEARN = re.compile(
+    r"sklearn(\.(?!tests|conftest|experimental|externals)_?[a-z][a-z_]*)+\._?[A-Z]\w*"
+)
+
+
+class UnsafeFileError(ValueError):
+    """A whole file that this version, or this caller, does not load."""
+
+
+class _NotEncodable(TypeError):
+    """A value has no place in a file."""
+
+
+class Encoder:
+    """Encodes values; arrays, weights and parts become members of the archive."""
+
+    def __init__(self, writer: ArchiveWriter) -> None:
+        self._writer = writer
+        self._seen: dict[int, tuple[Any, dict[str, Any]]] = {}  # arrays, which estimators share
+
+    def encode(self, value: Any, place: str) -> Any:
+        """Return the tree of a value; `place` names it in errors."""
+        kind = type(value)
+        if value is None or kind in (bool, int, str):
+            return value
+        if kind is float:
+            return value if math.isfinite(value) else {_TAG: "float", "value": repr(value)}
+        if kind is list:
+            return self._encode_all(value, place)
+        if kind is dict:
+            if all(type(key) is str for key in value) and _TAG not in value:
+                return {k: self.encode(v, f"{place}[{k!r}]") for k, v in value.items()}
+            return {_TAG: "dict", "items": self._encode_all(map(list, value.items()), place)}
+        for tag, sequence in _SEQUENCES.items():
+            if kind is sequence:
+                items = value if sequence is tuple else sorted(value, key=repr)
+                return {_TAG: tag, "items": self._encode_all(items, place)}
+        if isinstance(value, np.generic) and value.dtype.kind in "biufU":
+            item = self.encode(value.item(), place)
+            return {_TAG: "scalar", "dtype": value.dtype.str, "value": item}
+        if isinstance(value, np.ndarray):
+            return self._encode_array(value, place)
+        if isinstance(value, np.dtype):
+            return {_TAG: "dtype", "value": value.str}
+        if isinstance(value, slice):
+            parts = [value.start, value.stop, value.step]
+            return {_TAG: "slice", "items": self._encode_all(parts, place)}
+        if isinstance(value, np.random.RandomState):
+            _, keys, *rest = value.get_state(legacy=True)
+            return {_TAG: "RandomState", "state": self._encode_all([keys, *rest], place)}
+        if sparse.issparse(value):
+            rows: Any = sparse.csr_array(value)  # type: ignore[call-overload] # any sparse container
+            parts = [rows.data, rows.indices, rows.indptr, list(rows.shape)]
+            return {_TAG: "csr", "items": self._encode_all(parts, place)}
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        if isinstance(value, BaseEstimator):
+            return self._encode_estimator(value, place)
+        if isinstance(value, type) or inspect.isroutine(value) or isinstance(value, np.ufunc):
+            return {_TAG: "import", "name": self._importable(value, place)}
+        if kind.__module__.startswith(_NOT_PLAIN) or not hasattr(value, "__dict__"):
+            raise _NotEncodable(
+                f"{place} holds {value!r:.200}, which cannot be saved. Set it to None, or to a "
+                "plain value, by set_params."
+            )
+        return self._encode_object(value, "object", place)
+
+    def _encode_all(self, values: Iterable[Any], place: str) -> list[Any]:
+        return [self.encode(value, f"{place}[{n}]") for n, value in enumerate(values)]
+
+    def _encode_array(self, values: NDArray[Any], place: str) -> dict[str, Any]:
+        if values.dtype.kind == "O":
+            items = self._encode_all(values.ravel().tolist(), place)
+            return {_TAG: "objects", "shape": list(values.shape), "items": items}
+        if id(values) not in self._seen:
+            member = self._writer.add_array(values)
+            shape, dtype = list(values.shape), values.dtype.str
+            tree = {_TAG: "array", "member": member, "shape": shape, "dtype": dtype}
+            self._seen[id(values)] = values, tree
+        return self._seen[id(values)][1]
+
+    def _encode_estimator(self, value: BaseEstimator, place: str) -> dict[str, Any]:
+        name = _full_name(type(value))
+        if isinstance(value, AdaptationClassifier) and hasattr(value, "nets_"):
+            state = {key: part for key, part in vars(value).items() if key != "nets_"}
+            nets = [self._encode_net(net) for net in value.nets_]
+            return {**self._encode_object(value, "network", place, state), "nets": nets}
+        if not name.startswith("sklearn."):
+            return self._encode_object(value, "estimator", place)
+        # scikit-learn's own, as a tree. Compiled parts, such as those of trees, are left to skops.
+        n_members = len(self._writer.members)
+        try:
+            return self._encode_object(value, "estimator", place, value.__getstate__())
+        except _NotEncodable as error:
+            try:
+                content = skops.io.dumps(value)
+            except Exception:  # skops has errors of many kinds for what it does not know
+                raise error from None
+            members = list(self._writer.members)[n_members:]
+            for member in members:
+                del self._writer.members[member]
+            self._seen = {k: v for k, v in self._seen.items() if v[1]["member"] not in members}
+            return {_TAG: "skops", "member": self._writer.add("parts", "skops", content)}
+
+    def _encode_object(
+        self, value: Any, tag: str, place: str, state: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        state = vars(value) if state is None else state
+        name = self._importable(type(value), place)
+        where = f"{place}." if place else ""
+        tree = {
+            key: None if key == "memory" else self.encode(part, f"{where}{key}")
+            for key, part in state.items()
+        }
+        return {_TAG: tag, "class": name, "state": tree}
+
+    def _importable(self, value: Any, place: str) -> str:
+        """Return the name of a class or function by which it can be imported."""
+        name = _full_name(value)
+        try:
+            is_found = _find(name) is value
+        except (ImportError, AttributeError, ValueError):
+            is_found = False
+        if not is_found or name.startswith("__main__."):
+            raise _NotEncodable(
+                f"{place or 'estimator'} holds {value!r:.200}, which no other program can import: "
+                "define it in a module, by a name of its own."
+            )
+        return name
+
+    def _encode_net(self, net: AdaptationNet) -> dict[str, Any]:
+        tensors = {f"module.{k}": v for k, v in net.module_.state_dict().items()}
+        tensors |= {f"criterion.{k}": v for k, v in net.criterion_.state_dict().items()}
+        content = safetensors.torch.save({k: v.cpu().contiguous() for k, v in tensors.items()})
+        loss = next(name for name, cls in LOSSES.items() if type(net.criterion_) is cls)
+        member = self._writer.add("weights", "safetensors", content)
+        return {"options": net.options(), "loss": loss, "member": member}
+
+
+class Decoder:
+    """Builds values from trees. It imports and runs nothing that is not trusted."""
+
+    def __init__(self, reader: ArchiveReader, trusted: Iterable[str]) -> None:
+        self._reader = reader
+        self._trusted = set(trusted)
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    def decode(self, tree: Any) -> Any:
+        """Return the value of a tree."""
+        if isinstance(tree, list):
+            return [self.decode(item) for item in tree]
+        if not isinstance(tree, dict):
+            return tree
+        if _TAG not in tree:
+            return {key: self.decode(item) for key, item in tree.items()}
+        tag = tree[_TAG]
+        if tag not in self._DECODERS:
+            raise ValueError(f"it holds a value of kind {tag!r}")
+        return self._DECODERS[tag](self, tree)
+
+    def untrusted(self, tree: Any) -> set[str]:
+        """Return the names that decoding would import, and that are neither known nor trusted."""
+        if isinstance(tree, list):
+            return set().union(*map(self.untrusted, tree))
+        if not isinstance(tree, dict):
+            return set()
+        found = set().union(*(self.untrusted(item) for item in tree.values()))
+        if tree.get(_TAG) == "skops":
+            part = self._reader.read_part(tree["member"])
+            found |= set(skops.io.get_untrusted_types(data=part))
+        name = tree.get("class", tree.get("name")) if _TAG in tree else None
+        if isinstance(name, str) and not _is_known(name):
+            found.add(name)
+        return found - self._trusted
+
+    def _sequence(self, tree: dict[str, Any]) -> Any:
+        return _SEQUENCES[tree[_TAG]](self.decode(tree["items"]))
+
+    def _array(self, tree: dict[str, Any]) -> NDArray[Any]:
+        member = tree["member"]
+        if member not in self._arrays:
+            shape = tuple(tree["shape"])
+            self._arrays[member] = self._reader.read_array(member, shape, tree["dtype"])
+        return self._arrays[member]
+
+    def _objects(self, tree: dict[str, Any]) -> NDArray[Any]:
+        values = np.empty(len(tree["items"]), dtype=object)
+        values[:] = self.decode(tree["items"])
+        return values.reshape(tree["shape"])
+
+    def _random_state(self, tree: dict[str, Any]) -> np.random.RandomState:
+        state = np.random.RandomState(0)
+        state.set_state(("MT19937", *self.decode(tree["state"])))
+        return state
+
+    def _csr(self, tree: dict[str, Any]) -> Any:
+        data, indices, indptr, shape = self.decode(tree["items"])
+        rows = sparse.csr_array((data, indices, indptr), shape=tuple(shape))
+        rows.check_format(full_check=True)
+        return rows
+
+    def _import(self, tree: dict[str, Any]) -> Any:
+        return self._find(tree["name"])
+
+    def _find(self, name: str) -> Any:
+        if not _is_known(name) and name not in self._trusted:
+            raise ValueError(f"{name} is not trusted")
+        return _find(name)
+
+    def _object(self, tree: dict[str, Any]) -> Any:
+        name = tree["class"]
+        cls = self._find(name)
+        # No constructor is called, and of scikit-learn no class that it only imports is taken.
+        is_its_own = name.startswith("sklearn.") and cls.__module__.startswith("sklearn.")
+        is_estimator = isinstance(cls, type) and issubclass(cls, BaseEstimator)
+        if not isinstance(cls, type) or not (is_estimator or is_its_own or name in self._trusted):
+            raise ValueError(f"{name} is no estimator")
+        value: Any = object.__new__(cls)
+        state = self.decode(tree["state"])
+        if "memory" in state:  # a file of strangers must not write anywhere
+            state["memory"] = None
+        if is_estimator and is_its_own:
+            value.__setstate__(state)  # warns of another version of scikit-learn
+        else:
+            vars(value).update(state)
+        return value
+
+    def _network(self, tree: dict[str, Any]) -> AdaptationClassifier:
+        classifier = self._object(tree)
+        if not isinstance(classifier, AdaptationClassifier):
+            raise ValueError(f"{tree['class']} has no networks")
+        with plain_mode():
+            classifier.nets_ = [self._net(net, classifier._recipe) for net in tree["nets"]]
+        return classifier
+
+    def _net(self, tree: dict[str, Any], recipe: dict[str, Any]) -> AdaptationNet:
+        tensors = safetensors.torch.load(self._reader.read(tree["member"]))
+        weights = {
+            part: {k[len(part) + 1 :]: v for k, v in tensors.items() if k.startswith(f"{part}.")}
+            for part in ("module", "criterion")
+        }
+        network = recipe["network"]
+        if isinstance(network, str) or _full_name(network).startswith("skdidan."):
+            # Without memory at first: the sizes of the layers may be those of a hostile file.
+            with torch.device("meta"):
+                _check_weights(make_network(**recipe), weights["module"])
+        with own_generators(0):
+            module = make_network(**recipe)
+        _check_weights(module, weights["module"])
+        criterion = LOSSES[tree["loss"]](weight=weights["criterion"]["weight"])
+        module.load_state_dict(weights["module"])
+        return load_net(AdaptationNet, dict(tree["options"]), module, criterion)
+
+    def _skops(self, tree: dict[str, Any]) -> Any:
+        part = self._reader.read_part(tree["member"])
+        return skops.io.loads(part, trusted=sorted(self._trusted))
+
+    _DECODERS: ClassVar[dict[str, Callable[[Any, dict[str, Any]], Any]]] = {
+        **dict.fromkeys(_SEQUENCES, _sequence),
+        "float": lambda _, tree: float(tree["value"]),
+        "dict": lambda self, tree: dict(map(tuple, self.decode(tree["items"]))),
+        "scalar": lambda self, tree: np.dtype(tree["dtype"]).type(self.decode(tree["value"])),
+        "dtype": lambda _, tree: np.dtype(tree["value"]),
+        "slice": lambda self, tree: slice(*self.decode(tree["items"])),
+        "array": _array,
+        "objects": _objects,
+        "RandomState": _random_state,
+        "csr": _csr,
+        "import": _import,
+        "object": _object,
+        "estimator": _object,
+        "network": _network,
+        "skops": _skops,
+    }
+
+
+def _check_weights(module: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Raise a ValueError unless the weights are those of the module by name, shape and type."""
+    expected, found = (
+        {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in state.items()}
+        for state in (module.state_dict(), weights)
+    )
+    if expected != found:
+        raise ValueError("the weights do not fit the network")
+
+
+def _full_name(value: Any) -> str:
+    module = getattr(value, "__module__", None) or "numpy"
+    # Classes of the package are saved by the names that users import.
+    name = getattr(value, "__qualname__", getattr(value, "__name__", ""))
+    is_public = module.startswith("skdidan.") and name in _PUBLIC
+    return f"skdidan.{name}" if is_public else f"{module}.{name}"
+
+
+def _is_known(name: str) -> bool:
+    """Tell whether a name may be imported from any file: ours, and estimators of scikit-learn."""
+    if name.startswith("numpy."):
+        return isinstance(getattr(np, name.removeprefix("numpy."), None), np.ufunc)
+    package, _, public = name.partition(".")
+    if package == "skdidan":
+        return public in _PUBLIC and isinstance(getattr(skdidan, public), type)
+    return _SKLEARN.fullmatch(name) is not None
+
+
+def _find(name: str) -> Any:
+    """Import a class or function by its full name."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(import_module(module), attribute)
+    except ImportError as error:
+        raise ValueError(f"{name} cannot be imported: {error}") from error

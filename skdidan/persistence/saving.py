@@ -1,0 +1,146 @@
+"""Save a fitted estimator in a file without pickle, and load it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+import skdidan
+from skdidan.persistence.archive import ArchiveReader, ArchiveWriter, write_atomically
+from skdidan.persistence.encoding import Decoder, Encoder, UnsafeFileError
+
+__all__ = ["load", "save"]
+
+_FORMAT = 1
+_LIBRARIES = ("scikit-learn", "torch", "numpy", "scipy", "skops", "safetensors")
+
+
+def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
+    """Save a fitted estimator in a file that runs no code when it is loaded.
+
+    The file is a zip archive: parameters and learnt values as JSON, arrays as .npy without pickle,
+    weights of networks as safetensors, and compiled parts of scikit-learn, such as decision trees,
+    as skops writes them. It is written under a temporary name and renamed, so that after a crash
+    there is the old file or the new one.
+
+    Neither data of the fit, nor the optimiser, nor `memory` is saved. Whatever device a network was
+    trained on, it can be loaded without it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A classifier, transformer or pipeline, of skdidan or scikit-learn. Of a search, save
+        ``best_estimator_``.
+    path : str or path-like
+        The file to write, in a folder that exists. An existing file is replaced.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is none, or holds a value that cannot be saved, such as a callback or a
+        function without a name.
+    NotFittedError
+        If `estimator` has not been fitted.
+    OSError
+        If the file cannot be written.
+
+    See Also
+    --------
+    load : Load such a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from skdidan import JDAR, load, save
+    >>> X = np.random.default_rng(0).normal(size=(20, 3))
+    >>> jdar = JDAR().fit(X, np.where(X[:, 0] > 0, "anger", "fear"), X + 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "jdar.skdidan")
+    ...     save(jdar, path)
+    ...     loaded = load(path)
+    >>> bool((loaded.predict(X) == jdar.predict(X)).all())
+    True
+    """
+    if not isinstance(estimator, BaseEstimator):
+        raise TypeError(
+            f"estimator must be one of skdidan or scikit-learn; got {estimator!r:.200}."
+        )
+    if hasattr(estimator, "best_estimator_"):
+        raise TypeError(
+            "estimator must not be a search, which holds the results of all its fits: save its "
+            "best_estimator_."
+        )
+    check_is_fitted(estimator)
+    writer = ArchiveWriter()
+    tree = Encoder(writer).encode(estimator, type(estimator).__name__)
+    versions = {"skdidan": skdidan.__version__} | {name: version(name) for name in _LIBRARIES}
+    index = {"format": _FORMAT, "versions": versions, "estimator": tree}
+    write_atomically(os.fspath(path), writer.content(index))
+
+
+def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
+    """Load an estimator that `save` has written.
+
+    Nothing in the file is run. Only classes of skdidan, estimators of scikit-learn and universal
+    functions of NumPy are imported; others, such as a network of your own, if they are `trusted`.
+    No array is larger than the file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    trusted : iterable of str, default=()
+        Full names of other classes and functions that the file may use, such as
+        "my_project.networks.MyNetwork". The error without them lists those that are needed.
+
+    Returns
+    -------
+    estimator : estimator
+        It predicts what the saved one predicts. `memory` is None, so that nothing is written.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, was not written by `save` or by a newer version of skdidan, or needs
+        names that are not `trusted`.
+    OSError
+        If the file cannot be read.
+
+    See Also
+    --------
+    save : Write such a file; with an example.
+    """
+    if isinstance(trusted, str):
+        raise TypeError(f"trusted must be a list of names; got {trusted!r}.")
+    with open(path, "rb") as file:
+        content = file.read()
+    name = os.fspath(path)
+    try:
+        reader = ArchiveReader(content)
+        number = reader.index["format"]
+        if type(number) is int and number > _FORMAT:
+            raise UnsafeFileError(
+                f"{name!r} has format {number}, of a newer version of skdidan than this one, which "
+                f"reads up to {_FORMAT}: update skdidan."
+            )
+        tree, decoder = reader.index["estimator"], Decoder(reader, trusted)
+        if needed := sorted(decoder.untrusted(tree)):
+            raise UnsafeFileError(
+                f"{name!r} uses {needed}, whose code would run. If you trust this code and who "
+                "made the file, pass these names as trusted=[...]."
+            )
+        estimator = decoder.decode(tree)
+        if not isinstance(estimator, BaseEstimator):
+            raise ValueError("it holds no estimator")
+    except UnsafeFileError:
+        raise
+    except Exception as error:  # a damaged or hostile file causes errors of all kinds
+        raise ValueError(f"{name!r} is not a whole file of skdidan.save: {error}") from error
+    return estimator

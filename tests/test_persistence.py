@@ -1,0 +1,484 @@
+"""Saved estimators: the same predictions, no code that runs, no file that is half written."""
+
+import copy
+import io
+import json
+import os
+import pickle
+import random
+import signal
+import time
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from shared import shifted_blobs
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
+from sklearn.svm import SVC
+from skorch.callbacks import EarlyStopping
+
+from skdidan import (
+    JDAR,
+    CorpusScaler,
+    DIDANClassifier,
+    Functionals,
+    LogMelSpectrogram,
+    RefinedClassifier,
+    SourceOnlyClassifier,
+    SpeakerScaler,
+    Target,
+    WindowedClassifier,
+    load,
+    make_adaptation_pipeline,
+    save,
+)
+from skdidan.tables import CLASSIFIERS, TRANSFORMERS
+
+QUICK = {"max_epochs": 1, "n_networks": 1, "random_state": 0}
+DATA = Path(__file__).with_name("data")
+X_SRC, Y_SRC, X_TGT, _ = shifted_blobs(60, 90)
+RNG = np.random.default_rng(0)
+SPECTRA = RNG.normal(size=(24, 16, 20)).astype(np.float32)
+WAVEFORMS = [0.1 * RNG.normal(size=16_000) for _ in range(12)]
+LABELS = np.array(["anger", "fear"] * 12)
+TREE = "sklearn.tree._tree.Tree"
+
+
+def classifier(name):
+    cls = CLASSIFIERS[name]
+    return cls(**QUICK) if hasattr(cls, "embed") else cls()
+
+
+def logmel():
+    return make_adaptation_pipeline(LogMelSpectrogram(duration=1), DIDANClassifier(**QUICK))
+
+
+def refined():
+    network = RefinedClassifier(DIDANClassifier(**QUICK))
+    return make_adaptation_pipeline(Functionals(), CorpusScaler(), SpeakerScaler(), network)
+
+
+ON_ROWS = {name: lambda name=name: classifier(name) for name in CLASSIFIERS} | TRANSFORMERS
+ON_ROWS |= {
+    "optimal_transport": lambda: TRANSFORMERS["optimal_transport"](method="emd"),
+    "several networks": lambda: DIDANClassifier(n_networks=2, max_epochs=1, monitor="information"),
+    "scikit-learn inside": lambda: make_adaptation_pipeline(
+        CorpusScaler(),
+        make_pipeline(FunctionTransformer(np.tanh), CalibratedClassifierCV(SVC(), ensemble=False)),
+    ),
+    "transformers of scikit-learn": lambda: make_adaptation_pipeline(
+        QuantileTransformer(n_quantiles=9), LogisticRegression()
+    ),
+    "in a plain pipeline": lambda: make_pipeline(StandardScaler(), SourceOnlyClassifier(**QUICK)),
+    "compiled": lambda: RandomForestClassifier(3, random_state=0),
+}
+ON_SPECTRA = {"cnn": lambda: DIDANClassifier(**QUICK)}
+ON_WAVEFORMS = {
+    "pipeline": logmel,
+    "windows": lambda: WindowedClassifier(logmel(), window=0.5, hop=0.25),
+    "refined": refined,
+}
+
+
+def fitted(name):
+    """Return a fitted estimator, and rows to predict."""
+    if name in ON_SPECTRA:
+        return ON_SPECTRA[name]().fit(SPECTRA, LABELS, SPECTRA + 1), SPECTRA
+    if name in ON_WAVEFORMS:
+        return ON_WAVEFORMS[name]().fit(WAVEFORMS, LABELS[:12], WAVEFORMS), WAVEFORMS
+    estimator = ON_ROWS[name]()
+    # scikit-learn's own estimators take no target.
+    target = () if name in ("compiled", "in a plain pipeline") else (X_TGT,)
+    return estimator.fit(X_SRC, Y_SRC, *target), X_TGT
+
+
+def outputs(estimator, X):
+    """Return what each method makes of rows."""
+    methods = "predict", "predict_proba", "decision_function", "transform", "embed"
+    return {name: getattr(estimator, name)(X) for name in methods if hasattr(estimator, name)}
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys() and found
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+@pytest.mark.parametrize("name", [*ON_ROWS, *ON_SPECTRA, *ON_WAVEFORMS])
+def test_loaded_estimators_predict_the_same(name, tmp_path):
+    """Bit for bit, as do pickles and copies; the file holds little beside the weights."""
+    estimator, X = fitted(name)
+    expected = outputs(estimator, X)
+    path = tmp_path / "model.skdidan"
+    save(estimator, path)
+    loaded = load(path, trusted=[TREE] if name == "compiled" else [])
+    assert type(loaded) is type(estimator)
+    for other in (loaded, pickle.loads(pickle.dumps(estimator)), copy.deepcopy(estimator)):
+        assert_same(outputs(other, X), expected)
+    save(loaded, tmp_path / "again.skdidan")
+    size = path.stat().st_size
+    assert abs((tmp_path / "again.skdidan").stat().st_size - size) < 100
+    assert size <= 1.2 * len(pickle.dumps(estimator)) + 50_000
+    assert [file.name for file in tmp_path.glob("*.tmp")] == []
+
+
+def test_the_size_is_that_of_the_weights(tmp_path):
+    network = DIDANClassifier(network_params={"hidden": (400, 400)}, **QUICK)
+    save(network.fit(X_SRC, Y_SRC, X_TGT), tmp_path / "model")
+    n_bytes = sum(4 * part.numel() for part in network.net_.module_.state_dict().values())
+    assert (tmp_path / "model").stat().st_size <= 1.2 * n_bytes + 50_000
+
+
+def test_a_file_of_the_first_format_is_read():
+    """Its predictions were stored when it was written."""
+    loaded = load(DATA / "format1.skdidan")
+    expected = json.loads((DATA / "format1.json").read_text())
+    np.testing.assert_allclose(loaded.predict_proba(X_TGT[:5]), expected, atol=1e-5)
+
+
+def test_loaded_estimators_can_be_fitted_again(tmp_path):
+    estimator = make_adaptation_pipeline(CorpusScaler(), DIDANClassifier(**QUICK))
+    expected = estimator.fit(X_SRC, Y_SRC, X_TGT).predict_proba(X_TGT)
+    save(estimator, tmp_path / "model")
+    again = load(tmp_path / "model").fit(X_SRC, Y_SRC, X_TGT)
+    np.testing.assert_array_equal(again.predict_proba(X_TGT), expected)
+
+
+def test_the_folder_of_a_cache_is_not_saved(tmp_path):
+    pipeline = logmel().set_params(memory=tmp_path / "cache")
+    pipeline.fit(WAVEFORMS, LABELS[:12], WAVEFORMS)
+    save(pipeline, tmp_path / "model")
+    params = load(tmp_path / "model").get_params()
+    assert [params[name] for name in params if name.endswith("memory")] == [None, None]
+
+
+def test_a_device_that_is_not_there_is_replaced_by_the_cpu(tmp_path):
+    members = saved_members(DIDANClassifier(**QUICK).fit(X_SRC, Y_SRC, X_TGT), tmp_path)
+    index = json.loads(members["estimator.json"])
+    index["estimator"]["nets"][0]["options"]["device"] = "cuda:7"
+    loaded = load(write_members(tmp_path, {**members, "estimator.json": json.dumps(index)}))
+    assert loaded.net_.device == "cpu" and loaded.predict(X_TGT).shape == (90,)
+
+
+# What cannot be saved
+
+
+def test_what_cannot_be_saved_is_named(tmp_path):
+    def fit(**params):
+        return DIDANClassifier(**{**QUICK, **params}).fit(X_SRC, Y_SRC, X_TGT)
+
+    watched = SourceOnlyClassifier(callbacks=[EarlyStopping("train_loss")], **QUICK)
+    cases = {
+        "DIDANClassifier.callbacks.* holds <skorch.callbacks.training.EarlyStopping": fit(
+            callbacks=[EarlyStopping("train_loss")]
+        ),
+        "which no other program can import": fit(network=lambda shape, n: Pair(shape, n)),
+        r"AdaptationPipeline\.steps.*callbacks": make_adaptation_pipeline(
+            CorpusScaler(), watched
+        ).fit(X_SRC, Y_SRC, X_TGT),
+        r"Pipeline\.steps.*callbacks": make_pipeline(watched).fit(X_SRC, Y_SRC),
+        "must not be a search.*save its best_estimator_": GridSearchCV(
+            JDAR(), {"trade_off": [1.0]}
+        ).fit(X_SRC, Y_SRC, X_tgt=Target(X_TGT)),
+        "must be one of skdidan or scikit-learn; got 'model'": "model",
+    }
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        save(make_adaptation_pipeline(CorpusScaler(), JDAR()), tmp_path / "model")
+    (tmp_path / "model").write_text("the old file")
+    for match, estimator in cases.items():
+        with pytest.raises(TypeError, match=match):
+            save(estimator, tmp_path / "model")
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+    assert (tmp_path / "model").read_text() == "the old file"
+
+
+class Pair(torch.nn.Module):
+    """A network of the caller's."""
+
+    def __init__(self, input_shape, n_classes):
+        super().__init__()
+        self.hidden, self.output = torch.nn.Linear(input_shape[0], 4), torch.nn.Linear(4, n_classes)
+
+    def forward(self, X):
+        """Return logits and features."""
+        features = self.hidden(X)
+        return self.output(features), features
+
+
+class Doubled(FunctionTransformer):
+    """A transformer of the caller's."""
+
+    def transform(self, X):
+        return 2 * np.asarray(X)
+
+
+def test_code_of_the_caller_is_imported_only_if_trusted(tmp_path):
+    network = DIDANClassifier(network=Pair, **QUICK)
+    pipeline = make_adaptation_pipeline(Doubled(), network).fit(X_SRC, Y_SRC, X_TGT)
+    save(pipeline, tmp_path / "model")
+    names = ["test_persistence.Doubled", "test_persistence.Pair"]
+    for trusted in ([], names[:1]):
+        with pytest.raises(
+            ValueError, match=r"uses \['test_persistence.*pass these names"
+        ) as caught:
+            load(tmp_path / "model", trusted=trusted)
+        assert all((name in str(caught.value)) == (name not in trusted) for name in names)
+    assert_same(outputs(load(tmp_path / "model", trusted=names), X_TGT), outputs(pipeline, X_TGT))
+    with pytest.raises(TypeError, match="trusted must be a list of names"):
+        load(tmp_path / "model", trusted="test_persistence.Pair")
+
+
+# Files that are damaged or hostile
+
+
+def saved_members(estimator, folder):
+    """Save in a folder, and return the content of the file by member."""
+    save(estimator, folder / "model")
+    with zipfile.ZipFile(folder / "model") as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write_members(folder, members, compression=zipfile.ZIP_STORED):
+    path = folder / "model"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.fixture(scope="module")
+def network():
+    return make_adaptation_pipeline(
+        CorpusScaler(), DIDANClassifier(network_params={"hidden": (8, 4)}, **QUICK)
+    ).fit(X_SRC, Y_SRC, X_TGT)
+
+
+class Payload:
+    """Writes a file when it is unpickled."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("ran"),)
+
+
+def object_array():
+    stream = io.BytesIO()
+    np.save(stream, np.array([Payload()], dtype=object), allow_pickle=True)
+    return stream.getvalue()
+
+
+def huge_array():
+    stream = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": (10**13,)}
+    np.lib.format.write_array_header_1_0(stream, header)
+    return stream.getvalue() + bytes(8)
+
+
+def of_class(name, tag="estimator"):
+    return {"~": tag, "class": name, "state": {}}
+
+
+def change(index, *path, value):
+    """Set an entry deep in the index."""
+    *front, last = path
+    for key in front:
+        index = index[key]
+    index[last] = value
+
+
+def hostile_files(members):
+    """Return members of hostile files and what is said of each."""
+    array = next(name for name in members if name.endswith(".npy"))
+    weights = next(name for name in members if name.endswith(".safetensors"))
+    plain = json.loads(members["estimator.json"])
+
+    def indexed(value):
+        return {**members, "estimator.json": json.dumps({**plain, "estimator": value})}
+
+    def network(key, value):
+        index = json.loads(members["estimator.json"])
+        change(index, *NETWORK, *key, value=value)
+        return {**members, "estimator.json": json.dumps(index)}
+
+    tensors = safetensors.torch.load(members[weights])
+    wide = {name: torch.cat([tensor, tensor]) for name, tensor in tensors.items()}
+    double = {name: tensor.double() for name, tensor in tensors.items()}
+    return {
+        "pickle": ({**members, array: object_array()}, "claims shape"),
+        "huge array": ({**members, array: huge_array()}, "claims shape"),
+        "other array": ({**members, array: members[array][:-8]}, "claims shape"),
+        "no magic": ({**members, array: b"abc"}, "not a whole file"),
+        "outside": ({**members, "../evil": b""}, "a member '../evil'"),
+        "absolute": ({**members, "/tmp/evil": b""}, "a member '/tmp/evil'"),
+        "no index": ({array: members[array]}, "estimator.json"),
+        "deep": ({**members, "estimator.json": "[" * 10**5}, "not a whole file"),
+        "no JSON": ({**members, "estimator.json": "{"}, "not a whole file"),
+        "no estimator": (indexed([1, 2]), "no estimator"),
+        "unknown kind": (indexed({"~": "code"}), "of kind 'code'"),
+        "function": (indexed({"~": "import", "name": "os.system"}), r"uses \['os.system'\]"),
+        "class": (indexed(of_class("subprocess.Popen")), r"uses \['subprocess.Popen'\]"),
+        "object": (indexed(of_class("skdidan.Target", "object")), "is no estimator"),
+        "module": (indexed(of_class("skdidan.audio")), r"uses \['skdidan.audio'\]"),
+        "private": (indexed(of_class("skdidan.selection.trials.Trial")), "uses"),
+        "tests": (indexed(of_class("sklearn.tests.test_base.K")), "uses"),
+        "sklearn": (indexed(of_class("sklearn.svm.Nothing")), "not a whole file"),
+        "no network": (indexed({**of_class("skdidan.JDAR", "network"), "nets": []}), "no networks"),
+        "wide": ({**members, weights: safetensors.torch.save(wide)}, "weights do not fit"),
+        "double": ({**members, weights: safetensors.torch.save(double)}, "weights do not fit"),
+        "no weights": ({**members, weights: safetensors.torch.save({})}, "not a whole file"),
+        "header": ({**members, weights: b"\xff" * 7 + b"\x7f" + b"{}"}, "not a whole file"),
+        "huge layer": (network(["params", "hidden"], [10**9, 4]), "weights do not fit"),
+        "huge input": (network(["input_shape"], [10**10]), "weights do not fit"),
+        "classes": (network(["n_classes"], 10**9), "weights do not fit"),
+        "own network": (network(["network"], {"~": "import", "name": "os.abort"}), "uses"),
+    }
+
+
+NETWORK = "estimator", "state", "steps_", 1, "items", 1, "state", "_recipe"
+
+
+def test_hostile_files_run_nothing_and_take_no_memory(network, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    members = saved_members(network, tmp_path)
+    for name, (content, match) in hostile_files(members).items():
+        path = write_members(tmp_path, content)
+        tracemalloc.start()
+        try:
+            with pytest.raises(ValueError, match=match):
+                load(path)
+        finally:
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        assert peak < 10 * path.stat().st_size + 10**6, name
+    assert not Path("ran").exists()
+
+
+def test_bombs_copies_and_newer_formats_are_refused(network, tmp_path):
+    members = saved_members(network, tmp_path)
+    bomb = {**members, "arrays/99.npy": bytes(10**7)}
+    with pytest.raises(ValueError, match="compressed, or larger than the file"):
+        load(write_members(tmp_path, bomb, zipfile.ZIP_DEFLATED))
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        path = write_members(tmp_path, members)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("estimator.json", "{}")
+    with pytest.raises(ValueError, match="several of its members have one name"):
+        load(path)
+    index = json.loads(members["estimator.json"])
+    newer = {**members, "estimator.json": json.dumps({**index, "format": 99})}
+    with pytest.raises(ValueError, match=r"has format 99, of a newer version .* update skdidan"):
+        load(write_members(tmp_path, newer))
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "nothing")
+
+
+def test_a_part_of_skops_is_checked_like_the_file(tmp_path):
+    forest = RandomForestClassifier(2, random_state=0).fit(X_SRC, Y_SRC)
+    members = saved_members(forest, tmp_path)
+    part = next(name for name in members if name.endswith(".skops"))
+    with pytest.raises(ValueError, match=r"uses \['sklearn.tree._tree.Tree'\]"):
+        load(write_members(tmp_path, members))
+    with zipfile.ZipFile(io.BytesIO(members[part])) as inner:
+        parts = {name: inner.read(name) for name in inner.namelist()}
+    array = next(name for name in parts if name.endswith(".npy"))
+    for content in ({**parts, array: huge_array()}, {**parts, array: object_array()}):
+        stream = io.BytesIO(write_members(tmp_path, content).read_bytes())
+        path = write_members(tmp_path, {**members, part: stream.getvalue()})
+        with pytest.raises(ValueError, match="claims shape"):
+            load(path, trusted=[TREE])
+
+
+def mutated(content, rng):
+    """Flip a bit, cut, overwrite or delete somewhere."""
+    content, at = bytearray(content), rng.randrange(len(content))
+    kind = rng.randrange(4)
+    if kind == 0:
+        content[at] ^= 1 << rng.randrange(8)
+    elif kind == 1:
+        del content[at:]
+    elif kind == 2:
+        content[at : at + 8] = rng.randbytes(8)
+    else:
+        del content[at : at + rng.randrange(1, 60)]
+    return bytes(content)
+
+
+@pytest.mark.parametrize("n_files", [200, pytest.param(2000, marks=pytest.mark.slow)])
+def test_mutated_files_are_refused_or_predict_the_same(network, tmp_path, n_files):
+    """Of the file as it is, or of a member under a right checksum."""
+    members, expected = saved_members(network, tmp_path), outputs(network, X_TGT)
+    content = (tmp_path / "model").read_bytes()
+    rng, n_refused = random.Random(0), 0
+    for n in range(n_files):
+        if n % 2:
+            name = rng.choice(sorted(members))
+            path = write_members(tmp_path, {**members, name: mutated(members[name], rng)})
+        else:
+            path = tmp_path / "model"
+            path.write_bytes(mutated(content, rng))
+        try:
+            loaded = load(path)
+        except ValueError:
+            n_refused += 1
+        else:
+            if not n % 2:
+                assert_same(outputs(loaded, X_TGT), expected)
+    assert n_refused > n_files / 2
+
+
+# Half a file
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize("n_kills", [20, pytest.param(100, marks=pytest.mark.slow)])
+def test_a_killed_writer_leaves_the_old_file_or_the_new_one(network, tmp_path, n_kills):
+    path, other = tmp_path / "model", JDAR().fit(X_SRC, Y_SRC, X_TGT)
+    save(network, path)
+    for n in range(n_kills):
+        child = os.fork()
+        if not child:
+            while True:
+                save((other, network)[n % 2], path)
+        time.sleep(random.Random(n).uniform(0, 0.01))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        loaded = load(path)
+        expected = network if type(loaded) is type(network) else other
+        np.testing.assert_array_equal(loaded.predict(X_TGT), expected.predict(X_TGT))
+
+
+def test_an_error_of_the_disk_leaves_the_old_file(network, tmp_path, monkeypatch):
+    save(network, tmp_path / "model")
+    before = (tmp_path / "model").read_bytes()
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    for function in ("fsync", "replace"):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+            patch.setattr(os, function, full)
+            save(JDAR().fit(X_SRC, Y_SRC, X_TGT), tmp_path / "model")
+        assert [file.name for file in tmp_path.iterdir()] == ["model"]
+        assert (tmp_path / "model").read_bytes() == before
+
+
+def test_the_same_estimator_makes_the_same_file(network, tmp_path):
+    for name in ("one", "two"):
+        save(network, tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_nothing_global_changes(network, tmp_path):
+    before = torch.get_rng_state()
+    save(network, tmp_path / "model")
+    load(tmp_path / "model")
+    assert torch.equal(torch.get_rng_state(), before)
