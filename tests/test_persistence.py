@@ -164,9 +164,9 @@ def test_the_folder_of_a_cache_is_not_saved(tmp_path):
 
 def test_a_device_that_is_not_there_is_replaced_by_the_cpu(tmp_path):
     members = saved_members(DIDANClassifier(**QUICK).fit(X_SRC, Y_SRC, X_TGT), tmp_path)
-    index = json.loads(members["estimator.json"])
+    index = json.loads(members["index.json"])
     index["estimator"]["nets"][0]["options"]["device"] = "cuda:7"
-    loaded = load(write_members(tmp_path, {**members, "estimator.json": json.dumps(index)}))
+    loaded = load(write_members(tmp_path, {**members, "index.json": json.dumps(index)}))
     assert loaded.net_.device == "cpu" and loaded.predict(X_TGT).shape == (90,)
 
 
@@ -299,15 +299,15 @@ def hostile_files(members):
     """Return members of hostile files and what is said of each."""
     array = next(name for name in members if name.endswith(".npy"))
     weights = next(name for name in members if name.endswith(".safetensors"))
-    plain = json.loads(members["estimator.json"])
+    plain = json.loads(members["index.json"])
 
     def indexed(value):
-        return {**members, "estimator.json": json.dumps({**plain, "estimator": value})}
+        return {**members, "index.json": json.dumps({**plain, "estimator": value})}
 
     def network(key, value):
-        index = json.loads(members["estimator.json"])
+        index = json.loads(members["index.json"])
         change(index, *NETWORK, *key, value=value)
-        return {**members, "estimator.json": json.dumps(index)}
+        return {**members, "index.json": json.dumps(index)}
 
     tensors = safetensors.torch.load(members[weights])
     wide = {name: torch.cat([tensor, tensor]) for name, tensor in tensors.items()}
@@ -319,9 +319,9 @@ def hostile_files(members):
         "no magic": ({**members, array: b"abc"}, "not a whole file"),
         "outside": ({**members, "../evil": b""}, "a member '../evil'"),
         "absolute": ({**members, "/tmp/evil": b""}, "a member '/tmp/evil'"),
-        "no index": ({array: members[array]}, "estimator.json"),
-        "deep": ({**members, "estimator.json": "[" * 10**5}, "not a whole file"),
-        "no JSON": ({**members, "estimator.json": "{"}, "not a whole file"),
+        "no index": ({array: members[array]}, "index.json"),
+        "deep": ({**members, "index.json": "[" * 10**5}, "not a whole file"),
+        "no JSON": ({**members, "index.json": "{"}, "not a whole file"),
         "no estimator": (indexed([1, 2]), "no estimator"),
         "unknown kind": (indexed({"~": "code"}), "of kind 'code'"),
         "function": (indexed({"~": "import", "name": "os.system"}), r"uses \['os.system'\]"),
@@ -370,11 +370,11 @@ def test_bombs_copies_and_newer_formats_are_refused(network, tmp_path):
     with pytest.warns(UserWarning, match="Duplicate name"):
         path = write_members(tmp_path, members)
         with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr("estimator.json", "{}")
+            archive.writestr("index.json", "{}")
     with pytest.raises(ValueError, match="several of its members have one name"):
         load(path)
-    index = json.loads(members["estimator.json"])
-    newer = {**members, "estimator.json": json.dumps({**index, "format": 99})}
+    index = json.loads(members["index.json"])
+    newer = {**members, "index.json": json.dumps({**index, "format": 99})}
     with pytest.raises(ValueError, match=r"has format 99, of a newer version .* update skdidan"):
         load(write_members(tmp_path, newer))
     with pytest.raises(FileNotFoundError):

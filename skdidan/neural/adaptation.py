@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +23,7 @@ from torch import nn
 from skdidan.domains import Domains
 from skdidan.estimators import GroupedEstimator, check_rows, validate_domains
 from skdidan.neural.batches import PairedBatches
+from skdidan.neural.checkpoints import Checkpoint, check_checkpoint
 from skdidan.neural.monitoring import SOURCE, EpochScores, NetPredictions, check_monitor
 from skdidan.neural.networks import make_network
 from skdidan.neural.training import LOSSES, AdaptationNet, PenaltyTerm, check_callbacks
@@ -77,6 +80,9 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
+    checkpoint : str or path-like, optional
+        File that keeps the state of the training after each epoch. The same call of `fit`, after a
+        kill, goes on from there and ends with the same weights; see the user guide.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -120,6 +126,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         random_state: int | np.random.RandomState | None = None,
         callbacks: list[Any] | None = None,
         verbose: int = 0,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> None:
         self.network = network
         self.network_params = network_params
@@ -140,6 +147,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         self.random_state = random_state
         self.callbacks = callbacks
         self.verbose = verbose
+        self.checkpoint = checkpoint
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
         """Return the penalties by their names in the history, for the sorted source classes."""
@@ -201,6 +209,10 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         n_seeds = 3 * self._count_networks()
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_seeds)
         target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
+        checkpoint = None
+        if (path := check_checkpoint(self.checkpoint, self.callbacks)) is not None:
+            checkpoint = Checkpoint(path, self._facts(domains), seeds)
+            seeds = np.array(checkpoint.seeds)
         train, held_out = self._hold_out(y, domains.groups, seeds[2])
         source = torch.tensor(X[train], device=device), torch.tensor(y_idx[train], device=device)
         watched = torch.tensor(X[held_out], device=device), y_idx[held_out]
@@ -215,10 +227,12 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             "has_lengths": has_lengths,
         }
         self.nets_: list[AdaptationNet] = []
-        for batch_seed, weight_seed, _ in seeds.reshape(-1, 3):
+        for number, (batch_seed, weight_seed, _) in enumerate(seeds.reshape(-1, 3)):
             rng = np.random.default_rng(batch_seed)
             batches = PairedBatches(source[0], target, source[1], self.batch_size, rng)
-            monitoring = self._monitoring(*watched, target)
+            callbacks = [*self._monitoring(*watched, target), *(self.callbacks or [])]
+            if checkpoint is not None:  # last, since it keeps the state of the others
+                callbacks.append(checkpoint.callback(number))
             with own_generators(int(weight_seed), device):  # for initial weights and dropout
                 net = AdaptationNet(
                     make_network(**self._recipe),
@@ -230,9 +244,13 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                     weight_decay=self.weight_decay,
                     max_epochs=self.max_epochs,
                     device=str(device),
-                    callbacks=[*monitoring, *(self.callbacks or [])],
+                    callbacks=callbacks,
                     verbose=self.verbose,
-                ).fit(batches, None)
+                )
+                if checkpoint is None:
+                    net.fit(batches, None)
+                else:
+                    checkpoint.train(number, net, batches)
             self.nets_.append(net)
         self.classes_, self.feature_shape_ = classes, shape
         history = self.net_.history.to_list()
@@ -243,6 +261,20 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
             for epoch in history
         ]
+
+    def _facts(self, domains: Domains) -> dict[str, Any]:
+        """Return what a training depends on, by the names that errors have for it."""
+        params = self.get_params(deep=False)
+        for name in ("checkpoint", "device", "verbose"):
+            del params[name]
+        if not isinstance(self.random_state, Integral):
+            del params["random_state"]  # the seeds that it gave are in the file
+        X, y, X_tgt = domains
+        return {
+            "set of parameters": params,
+            "source": (X, y, domains.groups),
+            "target": X_tgt,
+        }
 
     @property
     def net_(self) -> AdaptationNet:
@@ -403,6 +435,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         check_not_negative("trade_off", self.trade_off)
         check_not_negative("weight_decay", self.weight_decay)
         find_device(self.device)
+        check_checkpoint(self.checkpoint, self.callbacks)
         callbacks = [] if self.callbacks is None else self.callbacks
         check_callbacks(callbacks, self._count_networks())
         self._check_monitoring()

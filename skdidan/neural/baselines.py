@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,6 +46,9 @@ class SourceOnlyClassifier(AdaptationClassifier):
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
+    checkpoint : str or path-like, optional
+        File that keeps the state of the training after each epoch. The same call of `fit`, after a
+        kill, goes on from there and ends with the same weights; see the user guide.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -89,6 +93,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
         random_state: int | np.random.RandomState | None = None,
         callbacks: list[Any] | None = None,
         verbose: int = 0,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(
             network,
@@ -108,6 +113,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
             random_state=random_state,
             callbacks=callbacks,
             verbose=verbose,
+            checkpoint=checkpoint,
         )
         self.use_target = use_target
 
@@ -153,6 +159,9 @@ class MCCClassifier(AdaptationClassifier):
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
+    checkpoint : str or path-like, optional
+        File that keeps the state of the training after each epoch. The same call of `fit`, after a
+        kill, goes on from there and ends with the same weights; see the user guide.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -220,6 +229,9 @@ class DeepCORALClassifier(AdaptationClassifier):
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
+    checkpoint : str or path-like, optional
+        File that keeps the state of the training after each epoch. The same call of `fit`, after a
+        kill, goes on from there and ends with the same weights; see the user guide.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -74,11 +74,24 @@ class PairedBatches:
         self.batch_size = batch_size
         self.n_largest = max(len(self.source), len(self.target))
         self.n_batches = -(-self.n_largest // batch_size)
+        self._rng = rng
         self._source_orders = _Orders(len(self.source), rng)
         self._target_orders = _Orders(len(self.target), rng)
 
     def __len__(self) -> int:
         return self.n_batches
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return what decides the next batches: the generator, and rows that are still to come."""
+        rest = {"source": self._source_orders.rest, "target": self._target_orders.rest}
+        orders = {name: torch.from_numpy(rows) for name, rows in rest.items()}
+        return dict(self._rng.bit_generator.state), orders
+
+    def set_state(self, generator: dict[str, Any], orders: dict[str, Tensor]) -> None:
+        """Go on where another object gave this `state`."""
+        self._rng.bit_generator.state = generator
+        self._source_orders.rest = orders["source"].numpy()
+        self._target_orders.rest = orders["target"].numpy()
 
     def __iter__(self) -> Iterator[Batch]:
         ends = np.arange(1, self.n_batches + 1) * self.n_largest // self.n_batches

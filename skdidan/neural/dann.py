@@ -44,6 +44,9 @@ class DANNClassifier(AdaptationClassifier):
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
+    checkpoint : str or path-like, optional
+        File that keeps the state of the training after each epoch. The same call of `fit`, after a
+        kill, goes on from there and ends with the same weights; see the user guide.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -115,6 +118,9 @@ class CDANClassifier(AdaptationClassifier):
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
+    checkpoint : str or path-like, optional
+        File that keeps the state of the training after each epoch. The same call of `fit`, after a
+        kill, goes on from there and ends with the same weights; see the user guide.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.

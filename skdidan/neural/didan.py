@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -117,6 +118,10 @@ class DIDANClassifier(AdaptationClassifier):
         scores are refused: use `monitor`. The names "epoch_scores" and "best_epoch" are taken.
     verbose : int, default=0
         1 prints a line per epoch.
+    checkpoint : str or path-like, optional
+        File that keeps the state of the training after each epoch. If the process is killed, the
+        same call of `fit` goes on from there. On a CPU it ends with the same weights, bit for bit,
+        as a training that nothing has stopped. `callbacks` keep no state, so they are refused.
 
     Attributes
     ----------
@@ -183,6 +188,7 @@ class DIDANClassifier(AdaptationClassifier):
         random_state: int | np.random.RandomState | None = None,
         callbacks: list[Any] | None = None,
         verbose: int = 0,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(
             network,
@@ -203,6 +209,7 @@ class DIDANClassifier(AdaptationClassifier):
             random_state=random_state,
             callbacks=callbacks,
             verbose=verbose,
+            checkpoint=checkpoint,
         )
         self.sparsity = sparsity
         self.mean_weight = mean_weight
@@ -342,6 +349,9 @@ class LIDANClassifier(DIDANClassifier):
         ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
     device, random_state, verbose : str, int, int, default="auto", None, 0
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
+    checkpoint : str or path-like, optional
+        File that keeps the state of the training after each epoch. The same call of `fit`, after a
+        kill, goes on from there and ends with the same weights; see the user guide.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.

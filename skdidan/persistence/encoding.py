@@ -20,10 +20,10 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 import skdidan
+from skdidan.archive import ArchiveReader, ArchiveWriter
 from skdidan.neural.adaptation import AdaptationClassifier
 from skdidan.neural.networks import make_network
 from skdidan.neural.training import LOSSES, AdaptationNet, load_net
-from skdidan.persistence.archive import ArchiveReader, ArchiveWriter
 from skdidan.torch_state import own_generators, plain_mode
 
 __all__ = ["Decoder", "Encoder", "UnsafeFileError"]

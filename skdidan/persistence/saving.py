@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 import skdidan
-from skdidan.persistence.archive import ArchiveReader, ArchiveWriter, write_atomically
+from skdidan.archive import ArchiveReader, ArchiveWriter, write_atomically
 from skdidan.persistence.encoding import Decoder, Encoder, UnsafeFileError
 
 __all__ = ["load", "save"]

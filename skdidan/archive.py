@@ -1,4 +1,4 @@
-"""The file of a saved estimator: a zip archive of JSON, arrays, weights and parts of skops."""
+"""A file without pickle: a zip archive of JSON, arrays, weights and parts of skops."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 __all__ = ["ArchiveReader", "ArchiveWriter", "write_atomically"]
 
-_INDEX = "estimator.json"
-_MEMBER = re.compile(r"estimator\.json|(arrays|weights|parts)/\d{1,9}\.(npy|safetensors|skops)")
+_INDEX = "index.json"
+_MEMBER = re.compile(r"index\.json|(arrays|weights|parts)/\d{1,9}\.(npy|safetensors|skops)")
 # Booleans, numbers, text and times. Others hold objects of Python, or records of several parts.
 _KINDS = "biufcSUmM"
 
@@ -46,7 +46,7 @@ class ArchiveWriter:
     def content(self, index: dict[str, Any]) -> bytes:
         """Return the archive with its index."""
         stream = io.BytesIO()
-        text = json.dumps(index, allow_nan=False).encode()
+        text = json.dumps(index).encode()
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
             for name, content in {_INDEX: text, **self.members}.items():
                 # The time of writing is left out: the same estimator makes the same file.

@@ -1,0 +1,210 @@
+"""Keep the state of a training in a file after each epoch, and go on from it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import joblib
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from skorch.callbacks import Callback, EarlyStopping
+from skorch.history import History
+from torch import Tensor
+
+from skdidan.archive import ArchiveReader, ArchiveWriter, write_atomically
+from skdidan.neural.batches import PairedBatches
+from skdidan.neural.training import AdaptationNet
+
+__all__ = ["Checkpoint", "check_checkpoint"]
+
+_FORMAT = 1
+# Of skorch's early stopping, beside the weights of the best epoch.
+_STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_")
+
+
+class Checkpoint:
+    """The states of the networks of one fit, in one file that is replaced after each epoch.
+
+    Parameters
+    ----------
+    path : str
+        The file. If it is there, the fit goes on from it.
+    facts : dict of str to object
+        Parameters and data of the fit. A file of a fit with others is refused.
+    seeds : ndarray of int
+        Seeds of the networks; those in the file take their place.
+    """
+
+    def __init__(self, path: str, facts: dict[str, Any], seeds: NDArray[Any]) -> None:
+        self._path = path
+        self._facts = {name: _hash(name, fact) for name, fact in facts.items()}
+        self.seeds: list[int] = seeds.tolist()
+        self._states: list[dict[str, Any]] = []  # by network: what is JSON, and the tensors
+        self._tensors: list[dict[str, Tensor]] = []
+        if os.path.exists(path):
+            self._read()
+
+    def callback(self, number: int) -> tuple[str, Callback]:
+        """Return the callback that restores a network when its training begins, and keeps it."""
+        return "checkpoint", _KeepState(self, number)
+
+    def train(self, number: int, net: AdaptationNet, batches: PairedBatches) -> None:
+        """Train a network, the `number`-th from 0, unless it was trained to the end before."""
+        if number < len(self._states) and self._states[number]["done"]:
+            self.restore(number, net.initialize())
+        else:
+            net.fit(batches, None)
+            self.keep(number, net)
+
+    def keep(self, number: int, net: AdaptationNet, batches: PairedBatches | None = None) -> None:
+        """Write the state of a network; without batches, that after its training."""
+        tensors = _named("module", net.module_.state_dict())
+        state: dict[str, Any] = {"done": batches is None, "history": _plain(net.history.to_list())}
+        stopping = _stopping(net)
+        if stopping is not None:
+            state["stopping"] = _plain({name: getattr(stopping, name) for name in _STOPPING})
+        if batches is not None:
+            state["batches"], orders = batches.state()
+            tensors |= _named("orders", orders) | _named("penalties", net.penalties_.state_dict())
+            for number_, values in net.optimizer_.state_dict()["state"].items():
+                tensors |= _named(f"optimizer.{number_}", values)
+            tensors["random"] = torch.default_generator.get_state()
+            if torch.device(net.device).type == "cuda":
+                tensors["random_cuda"] = torch.cuda.get_rng_state(net.device)
+            if stopping is not None:
+                tensors |= _named("best", stopping.best_model_weights_ or {})
+        del self._states[number:], self._tensors[number:]
+        self._states.append(state)
+        self._tensors.append(tensors)
+        self._write()
+
+    def restore(
+        self, number: int, net: AdaptationNet, batches: PairedBatches | None = None
+    ) -> None:
+        """Bring a net that has just been made into the state that was kept, if there is one."""
+        if number >= len(self._states):
+            return
+        state, tensors = self._states[number], self._tensors[number]
+        net.module_.load_state_dict(_part("module", tensors))
+        net.history = History(state["history"])
+        stopping = _stopping(net)
+        if stopping is not None:
+            vars(stopping).update(state["stopping"])
+            stopping.best_model_weights_ = _part("best", tensors) or None
+        if batches is not None:
+            batches.set_state(state["batches"], _part("orders", tensors))
+            net.penalties_.load_state_dict(_part("penalties", tensors))
+            optimizer = net.optimizer_.state_dict()
+            numbers = optimizer["param_groups"][0]["params"]
+            optimizer["state"] = {n: _part(f"optimizer.{n}", tensors) for n in numbers}
+            net.optimizer_.load_state_dict(optimizer)
+            torch.default_generator.set_state(tensors["random"])
+            if "random_cuda" in tensors:
+                torch.cuda.set_rng_state(tensors["random_cuda"], net.device)
+
+    def _write(self) -> None:
+        writer = ArchiveWriter()
+        members = [
+            writer.add("weights", "safetensors", safetensors.torch.save(_copies(tensors)))
+            for tensors in self._tensors
+        ]
+        index = {
+            "checkpoint": _FORMAT,
+            "facts": self._facts,
+            "seeds": self.seeds,
+            "networks": self._states,
+            "members": members,
+        }
+        write_atomically(self._path, writer.content(index))
+
+    def _read(self) -> None:
+        try:
+            with open(self._path, "rb") as file:
+                reader = ArchiveReader(file.read())
+            index = reader.index
+            if index["checkpoint"] != _FORMAT:
+                raise ValueError(f"it has format {index['checkpoint']}")
+            tensors = [safetensors.torch.load(reader.read(name)) for name in index["members"]]
+            facts, seeds, states = index["facts"], index["seeds"], index["networks"]
+        except Exception as error:  # what is no such file causes errors of all kinds
+            raise ValueError(
+                f"checkpoint={self._path!r} is no whole file of a training: {error}. Remove it, or "
+                "name another file."
+            ) from error
+        if differing := [name for name, fact in self._facts.items() if facts.get(name) != fact]:
+            raise ValueError(
+                f"checkpoint={self._path!r} holds a training with another "
+                f"{' and '.join(differing)}. Remove it, or name another file."
+            )
+        self.seeds, self._states, self._tensors = seeds, states, tensors
+
+
+class _KeepState(Callback):
+    """Restores a network when its training begins, and keeps it after each epoch."""
+
+    def __init__(self, checkpoint: Checkpoint, number: int) -> None:
+        self.checkpoint = checkpoint
+        self.number = number
+
+    def on_train_begin(self, net: AdaptationNet, X: Any = None, **kwargs: Any) -> None:
+        """Restore the state, if there is one."""
+        self.checkpoint.restore(self.number, net, X)
+
+    def on_epoch_end(self, net: AdaptationNet, dataset_train: Any = None, **kwargs: Any) -> None:
+        """Keep the state."""
+        self.checkpoint.keep(self.number, net, dataset_train)
+
+
+def check_checkpoint(path: Any, callbacks: Any) -> str | None:
+    """Return the path of the parameter `checkpoint`, or raise an error that names it."""
+    if path is None:
+        return None
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise ValueError(f"checkpoint must be the path of a file, or None; got {path!r}.")
+    path = os.path.abspath(os.path.expanduser(os.fspath(path)))
+    if os.path.isdir(path) or not os.path.isdir(os.path.dirname(path)):
+        raise ValueError(f"checkpoint must be a file in a folder that exists; got {path!r}.")
+    if callbacks:
+        raise ValueError(
+            "checkpoint keeps no state of callbacks: set callbacks=None, or use those of skorch, "
+            "Checkpoint and LoadInitState."
+        )
+    return path
+
+
+def _hash(name: str, fact: Any) -> str:
+    try:
+        return joblib.hash(fact)
+    except Exception as error:  # what cannot be pickled causes errors of many kinds
+        raise ValueError(f"checkpoint needs {name} that can be pickled: {error}") from error
+
+
+def _stopping(net: AdaptationNet) -> Any:
+    """Return the callback that keeps the best epoch, if there is one."""
+    found = (callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping))
+    return next(found, None)
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers of NumPy as those of Python, which JSON can hold."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return value.item() if hasattr(value, "item") else value
+
+
+def _named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def _part(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    start = f"{prefix}."
+    return {k.removeprefix(start): tensor for k, tensor in tensors.items() if k.startswith(start)}
+
+
+def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors of memory of their own, as safetensors asks for."""
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}

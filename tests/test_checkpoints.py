@@ -1,0 +1,128 @@
+"""A training that is killed goes on, and ends as if nothing had happened."""
+
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+from shared import shifted_blobs
+from skorch.callbacks import PrintLog
+
+from skdidan import CDANClassifier, DANClassifier, DIDANClassifier, SourceOnlyClassifier
+from skdidan.neural.checkpoints import Checkpoint
+
+X_SRC, Y_SRC, X_TGT, _ = shifted_blobs(60, 90)
+FITS = {
+    "several networks": (DIDANClassifier, {"n_networks": 2}),
+    "a discriminator": (CDANClassifier, {}),
+    "the best epoch": (DANClassifier, {"monitor": "information", "n_networks": 2}),
+    "held-out rows and a stop": (
+        SourceOnlyClassifier,
+        {"monitor": "source", "validation_fraction": 0.25, "patience": 2, "lr": 0.01},
+    ),
+    "a seed drawn": (DIDANClassifier, {"n_networks": 1, "random_state": None}),
+}
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+
+
+def make(name, **params):
+    cls, own = FITS[name]
+    return cls(**{"max_epochs": 6, "batch_size": 32, "random_state": 0, **own, **params})
+
+
+def in_child(function):
+    """Run a function in a forked process and return the signal that ended it, if one did."""
+    child = os.fork()
+    if not child:
+        try:
+            function()
+        finally:
+            os._exit(0)
+    return os.WTERMSIG(os.waitpid(child, 0)[1])
+
+
+def assert_same(found, expected):
+    assert len(found.nets_) == len(expected.nets_)
+    for net, other in zip(found.nets_, expected.nets_, strict=True):
+        state = other.module_.state_dict()
+        for name, tensor in net.module_.state_dict().items():
+            assert np.array_equal(tensor, state[name]), name
+    np.testing.assert_array_equal(found.predict_proba(X_TGT), expected.predict_proba(X_TGT))
+    columns = [{**epoch, "dur": 0} for epoch in expected.history_]
+    assert [{**epoch, "dur": 0} for epoch in found.history_] == columns
+    assert getattr(found, "best_epoch_", 0) == getattr(expected, "best_epoch_", 0)
+
+
+@needs_fork
+@pytest.mark.parametrize("name", FITS)
+def test_killed_after_each_epoch_it_ends_with_the_same_weights(name, tmp_path, monkeypatch):
+    expected = make(name).fit(X_SRC, Y_SRC, X_TGT)
+    keep, classifier = Checkpoint.keep, make(name, checkpoint=tmp_path / "training")
+
+    def keep_and_die(*args):
+        keep(*args)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    n_kills = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "keep", keep_and_die)
+        while in_child(lambda: classifier.fit(X_SRC, Y_SRC, X_TGT)) == signal.SIGKILL:
+            n_kills += 1
+    assert n_kills >= 4
+    found = classifier.fit(X_SRC, Y_SRC, X_TGT)
+    if name == "a seed drawn":  # which is in the file
+        expected = make(name, checkpoint=tmp_path / "training").fit(X_SRC, Y_SRC, X_TGT)
+    assert_same(found, expected)
+
+
+@needs_fork
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_killed_at_any_moment_it_ends_with_the_same_weights(seed, tmp_path):
+    classifier = make("several networks", checkpoint=tmp_path / "training", max_epochs=20)
+    rng = random.Random(seed)
+    for _ in range(10):
+        child = os.fork()
+        if not child:
+            classifier.fit(X_SRC, Y_SRC, X_TGT)
+            os._exit(0)
+        time.sleep(rng.uniform(0, 0.3))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    found = classifier.fit(X_SRC, Y_SRC, X_TGT)
+    assert_same(found, make("several networks", max_epochs=20).fit(X_SRC, Y_SRC, X_TGT))
+
+
+def test_other_parameters_and_data_are_refused(tmp_path):
+    path = tmp_path / "training"
+    classifier = make("a discriminator", checkpoint=path).fit(X_SRC, Y_SRC, X_TGT)
+    assert_same(classifier, make("a discriminator").fit(X_SRC, Y_SRC, X_TGT))
+    other = make("a discriminator", checkpoint=path, lr=0.1)
+    for match, fit in {
+        "another set of parameters": lambda: other.fit(X_SRC, Y_SRC, X_TGT),
+        "another source": lambda: classifier.fit(X_SRC, Y_SRC[::-1], X_TGT),
+        "another target": lambda: classifier.fit(X_SRC, Y_SRC, X_TGT[:-1]),
+    }.items():
+        with pytest.raises(ValueError, match=f"{match}. Remove it, or name another file"):
+            fit()
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="is no whole file of a training"):
+        classifier.fit(X_SRC, Y_SRC, X_TGT)
+
+
+def test_what_is_no_file_for_a_checkpoint(tmp_path):
+    cases = {
+        "must be the path of a file, or None; got 3": {"checkpoint": 3},
+        "must be a file in a folder that exists": {"checkpoint": tmp_path / "none" / "training"},
+        "must be a file in a folder that exists; got ": {"checkpoint": tmp_path},
+        "keeps no state of callbacks": {"checkpoint": tmp_path / "x", "callbacks": [PrintLog()]},
+        "needs set of parameters that can be pickled": {
+            "checkpoint": tmp_path / "x",
+            "network": lambda shape, n_classes: None,
+        },
+    }
+    for match, params in cases.items():
+        with pytest.raises(ValueError, match=match):
+            make("a discriminator", **params).fit(X_SRC, Y_SRC, X_TGT)
