@@ -324,7 +324,7 @@ def check_finite(
     estimator: Any, X: NDArray[Any], place: _Place = _ROW, padding: bool = False
 ) -> None:
     """Raise a ValueError that names the first entry that is NaN, but no padding, or infinite."""
-    if X.ndim > 2 and not X.size:
+    if not X.size:
         raise ValueError(f"X has rows of shape {X.shape[1:]}, which hold nothing.")
     has_frames = padding and X.ndim == 3
     if has_frames:

@@ -159,7 +159,7 @@ class TestPrecomputedKernel:
 
     @pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, np.ndarray.tolist])
     def test_stacked_domains_in_a_pipeline(self, container):
-        """Columns are in the order of the rows, in each method of a pipeline."""
+        """A pipeline sorts the columns like the rows, in each of its methods."""
         estimator = JDA(4, mu=0.5)  # the only one that needs labels
         X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
         y = np.r_[np.where(X[:40, 0] > 0, "anger", "neutral"), np.full(25, "zzz")]
@@ -172,6 +172,7 @@ class TestPrecomputedKernel:
             for tca, rows in ((self.computed(estimator), X), (self.precomputed(estimator), K))
         )
         assert precomputed.classes_.tolist() == ["anger", "neutral"]
+        assert computed.columns_ is None and (np.diff(domain[precomputed.columns_]) <= 0).all()
         expected = computed.decision_function(make_domains(seed=1)[1])
         np.testing.assert_allclose(precomputed.decision_function(K_new), expected, atol=1e-5)
         np.testing.assert_allclose(
@@ -179,6 +180,7 @@ class TestPrecomputedKernel:
             computed[:-1].transform(make_domains(seed=1)[1]),
             atol=1e-6,
         )
+        assert precomputed[1:].columns_ is None
         np.testing.assert_allclose(
             precomputed[:-1].fit_transform(K, sample_domain=domain, y=y),
             computed[:-1].fit_transform(X, sample_domain=domain, y=y),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import Any, Self
@@ -64,6 +65,9 @@ class AdaptationPipeline(GroupedEstimator):
     ----------
     steps_ : list of (str, estimator)
         The fitted steps; indexing the pipeline gives these.
+    columns_ : ndarray of int, shape (n_samples,), or None
+        Order of the columns of a precomputed kernel: source, then target. None without
+        `sample_domain`, or if the first step takes no kernel.
     classes_ : ndarray, shape (n_classes,)
         The classes, if the last step is a classifier.
     n_features_in_, feature_names_in_ : int, ndarray of str
@@ -112,7 +116,14 @@ class AdaptationPipeline(GroupedEstimator):
         check_steps(self.steps, self.get_params(deep=False))
 
     def _check_domains(self, domains: Domains) -> Domains:
-        return domains  # for the steps to check
+        """Bring the columns of a kernel of stacked rows into the order of the rows."""
+        if (columns := self._columns(domains)) is None:
+            return domains
+        X_src, X_tgt = (_take_columns(X, columns) for X in (domains.X_src, domains.X_tgt))
+        return replace(domains, X_src=X_src, X_tgt=X_tgt)
+
+    def _columns(self, domains: Domains) -> NDArray[Any] | None:
+        return domains.order if get_tags(self).input_tags.pairwise else None
 
     def _fit(self, domains: Domains) -> None:
         self._fit_steps(domains, transforms=False)
@@ -305,6 +316,7 @@ class AdaptationPipeline(GroupedEstimator):
         part = AdaptationPipeline(self.steps[index], memory=self.memory, verbose=self.verbose)
         if hasattr(self, "steps_"):
             part.steps_ = self.steps_[index]
+            part.columns_ = self.columns_ if 0 in range(len(self))[index] else None
         return part
 
     @property
@@ -352,7 +364,7 @@ class AdaptationPipeline(GroupedEstimator):
                     else:
                         step = fit_last(name, step, domains, self.memory)
             fitted.append((name, step))
-        self.steps_ = fitted
+        self.steps_, self.columns_ = fitted, self._columns(domains)
         return domains
 
     def _front(self, X: Any, sample_domain: ArrayLike | None) -> Any:
@@ -361,6 +373,7 @@ class AdaptationPipeline(GroupedEstimator):
         X = open_target(X)
         if sample_domain is not None:
             check_sample_domain(X, sample_domain)
+        X = _take_columns(X, self.columns_)
         for _, step in self.steps_[:-1]:
             if not is_passthrough(step):
                 X = step.transform(X, **source_path(step.transform, sample_domain))
@@ -419,3 +432,10 @@ def make_adaptation_pipeline(
     AdaptationPipeline(steps=[('corpusscaler', CorpusScaler()), ('svc', SVC())])
     """
     return AdaptationPipeline(make_pipeline(*steps).steps, memory=memory, verbose=verbose)
+
+
+def _take_columns(X: Any, columns: NDArray[Any] | None) -> Any:
+    """Order the columns of a kernel; other shapes are left for the first step to refuse."""
+    if columns is None or np.shape(X)[1:] != columns.shape:
+        return X
+    return X.iloc[:, columns] if hasattr(X, "iloc") else np.asarray(X)[:, columns]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from inspect import signature
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from skdidan.audio.cache import cache_folder
@@ -152,7 +154,7 @@ def lend_memory(step: Any, copy: Any, memory: Any) -> None:
 def fit_last(name: str, step: Any, domains: Domains, memory: Any = None) -> Any:
     """Fit a copy of the last step."""
     step = _copy(step, memory)
-    X, y, groups, params = _fit_arguments(step, domains)
+    X, y, groups, params = _fit_arguments(step, _sort_like_columns(step, domains))
     if groups is not None:
         taken = signature(step.fit).parameters.values()
         if not any(p.name == "groups" or p.kind is p.VAR_KEYWORD for p in taken):
@@ -164,6 +166,7 @@ def fit_last(name: str, step: Any, domains: Domains, memory: Any = None) -> Any:
 def fit_step(step: Any, domains: Domains, memory: Any, with_target: bool) -> tuple[Any, Domains]:
     """Fit a copy of a transformer and send both domains through it."""
     step = _copy(step, memory)
+    order, domains = domains.order, _sort_like_columns(step, domains)
     by_row = with_target and isinstance(step, AudioTransformer)
     X, y, _, params = _fit_arguments(step, domains, by_row)
     if hasattr(step, "fit_transform"):
@@ -171,11 +174,17 @@ def fit_step(step: Any, domains: Domains, memory: Any, with_target: bool) -> tup
     else:
         Z = step.fit(X, y, **params).transform(X)
     if X is not domains.X_src:
-        return step, domains.unstack(Z)
+        return step, replace(domains.unstack(Z), order=order)
     Z_tgt = domains.X_tgt
     if with_target and Z_tgt is not None:
         Z_tgt = step.transform(Z_tgt)
-    return step, domains.replace(Z, Z_tgt)
+    return step, replace(domains.replace(Z, Z_tgt), order=order)
+
+
+def _sort_like_columns(step: Any, domains: Domains) -> Domains:
+    """Keep the rows of a kernel source first, as its columns are, whatever the caller's order."""
+    is_kernel = isinstance(step, DomainEstimator) and get_tags(step).input_tags.pairwise
+    return replace(domains, order=None) if is_kernel else domains
 
 
 def _fit_arguments(
@@ -186,7 +195,7 @@ def _fit_arguments(
     A step that works row by row may be given the rows of both domains as its X.
     """
     X, y, X_tgt = domains
-    # Rows that the caller stacked stay so: errors name their numbers, and so do a kernel's columns.
+    # Rows that the caller stacked stay so, since errors name their numbers.
     is_stacked = domains.order is not None and (by_row or isinstance(step, DomainEstimator))
     if X_tgt is None or not (is_stacked or takes_target(step)):
         return X, y, domains.groups, {}
