@@ -358,7 +358,9 @@ def plain_labels(labels: Any) -> Any:
     if all(isinstance(value, str) for value in values):
         return np.array([str.__str__(value) for value in values])  # the text of members of an Enum
     if all(isinstance(value, Real | np.bool_) and value == value for value in values):
-        return np.array(values.tolist())
+        numbers = np.array(values.tolist())
+        # Large integers beside others become floats, of which several may be the same.
+        return numbers if numbers.tolist() == values.tolist() else values
     return values
 
 
@@ -374,24 +376,26 @@ def check_missing(labels: Any, name: str, place: Callable[[int], str] = "row {}"
         )
 
 
-def check_kinds(labels: Any, name: str = "y") -> None:
+def check_kinds(labels: Any) -> None:
     """Raise a TypeError for labels of several types, or of one that scikit-learn does not know."""
     values = plain_labels(labels)
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "O":
         kinds = sorted({type(value).__name__ for value in values})
         raise TypeError(
-            f"{name} must hold text alone, or numbers alone; got {' and '.join(kinds)}. Convert "
-            f"all entries, as by list(map(str, {name}))."
+            "y must hold text alone, or numbers of up to 64 bits alone; got "
+            f"{' and '.join(kinds)}. Convert all labels, as by list(map(str, y))."
         )
 
 
 def check_groups(
     groups: Any, n: int, name: str = "groups", rows: NDArray[np.intp] | None = None
 ) -> NDArray[Any]:
-    """Return the group of each of n rows, or of some of them, as numbers or text."""
+    """Return the group of each of n rows, or of some of them, as numbers, times or text."""
     if n_rows(groups) != n:
         raise ValueError(f"{name} must have one entry per row: {n_rows(groups)} != {n}.")
     values = plain_labels(groups)
+    if np.shape(values) == (n, 1):
+        values = np.asarray(values)[:, 0]
     if np.ndim(values) != 1:
         raise ValueError(
             f"{name} must be one-dimensional, with one name per row; got shape "
@@ -400,8 +404,8 @@ def check_groups(
     rows = np.arange(n) if rows is None else rows
     values = plain_labels(values[rows])
     check_missing(values, name, lambda n: f"row {rows[n]}")
-    check_kinds(values, name)
-    return values
+    # Objects of any other types, which may have no order, are told apart by how they are written.
+    return values if values.dtype.kind != "O" else np.array(list(map(repr, values)))
 
 
 def is_missing(value: Any) -> bool:

@@ -324,7 +324,7 @@ def check_finite(
     estimator: Any, X: NDArray[Any], place: _Place = _ROW, padding: bool = False
 ) -> None:
     """Raise a ValueError that names the first entry that is NaN, but no padding, or infinite."""
-    if not X.size:
+    if X.ndim > 2 and 0 in X.shape[1:]:
         raise ValueError(f"X has rows of shape {X.shape[1:]}, which hold nothing.")
     has_frames = padding and X.ndim == 3
     if has_frames:

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from datetime import date
 from decimal import Decimal
 from enum import Enum
 from itertools import product
@@ -181,7 +182,6 @@ WRONG_GROUPS = {
     "None": (["ann", None] * 4, ValueError, r"4 missing label\(s\), the first in row 1"),
     "NaN": (["ann", np.nan] * 4, ValueError, r"4 missing label\(s\), the first in row 1"),
     "masked": (np.ma.array(range(8), mask=[0, 1] * 4), ValueError, "the first in row 1"),
-    "several types": (["ann", 1] * 4, TypeError, "must hold text alone, or numbers alone"),
     "two names": ([["ann", "a"], ["bob", "b"]] * 4, ValueError, r"got shape \(8, 2\)"),
     "too few": (["ann"], ValueError, "must have one entry per row: 1 != 8"),
 }
@@ -194,6 +194,25 @@ def test_groups_that_name_no_speaker_of_each_row(name, wrong):
     X, y = np.arange(16.0).reshape(8, 2) % 7, ["anger", "fear"] * 4
     with pytest.raises(error, match=match):
         TAKES_GROUPS[name](X, y, X + 1, groups)
+
+
+UNUSUAL_GROUPS = {
+    "several types": ["1", 1, "1", 1],
+    "dates": [date(2026, 1, day) for day in (1, 2, 1, 2)],
+    "members of an Enum": [*Enum("Speaker", "ANN BOB")] * 2,
+    "decimals": [Decimal(1), Decimal(2)] * 2,
+    "large integers": [2**63, 2**63 + 1] * 2,
+    "integers of all sizes": [-1, 2**64, -1, 2**64],
+    "a column": [["ann"], ["bob"], ["ann"], ["bob"]],
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL_GROUPS)
+def test_groups_of_any_type_are_told_apart(name):
+    found = Domains.of([[0.0]] * 4, groups=UNUSUAL_GROUPS[name]).groups
+    assert np.unique(found, return_inverse=True)[1].tolist() in ([0, 1, 0, 1], [1, 0, 1, 0])
+    scaler = CorpusScaler().fit(X_SRC[[0, 1, 2, 1]], X_tgt=X_TGT, groups=UNUSUAL_GROUPS[name])
+    assert len(scaler.scalers_) == 4  # two groups and two corpora
 
 
 def test_groups_of_the_wrong_length():
@@ -303,8 +322,8 @@ def test_continuous_labels():
 @pytest.mark.parametrize(
     "y, match",
     [
-        (["anger", 1, "anger"], "got int and str. Convert all entries, as by"),
-        ([Decimal(1), Decimal(2), Decimal(1)], "text alone, or numbers alone; got Decimal"),
+        (["anger", 1, "anger"], "got int and str. Convert all labels, as by"),
+        ([Decimal(1), Decimal(2), Decimal(1)], "numbers of up to 64 bits alone; got Decimal"),
         ({0: "anger", 1: "fear", 2: "fear"}, "got a dict, whose entries have no positions"),
         ({"anger", "fear", "joy"}, "got a set, whose entries have no positions"),
     ],

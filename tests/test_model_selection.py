@@ -517,7 +517,7 @@ class TestInput:
         assert score("entropy", estimator, (X, None), X_tgt) < 0  # needs no labels
 
     def test_a_target_without_rows_is_refused(self):
-        with pytest.raises(TypeError, match="one entry per row; got the single entry 'a"):
+        with pytest.raises(TypeError, match="must hold a row for each target clip; got 'a"):
             TargetScorer("source", "a.wav")
 
     @pytest.mark.parametrize("criterion", ["information", "mano"])
@@ -717,7 +717,7 @@ class TestSuggestTradeOff:
             suggest(X_tgt, criterion=["dev"])
         with pytest.raises(ValueError, match=r"criterion='oracle' reads target labels: use any"):
             suggest(X_tgt, criterion="oracle")
-        with pytest.raises(TypeError, match="one entry per row; got the single entry None"):
+        with pytest.raises(TypeError, match="must hold a row for each target clip; got None"):
             suggest(None)
         with pytest.raises(ValueError, match="trade_offs must hold at least one value; got none"):
             suggest(X_tgt, trade_offs=[])

@@ -206,7 +206,7 @@ def test_missing_groups(missing):
     "groups, shape",
     [
         ([("a", 1), ("b", 2)], r"\(2, 2\)"),
-        (pd.DataFrame({"speaker": ["a", "b"]}), r"\(2, 1\)"),
+        (pd.DataFrame({"speaker": ["a", "b"], "take": [1, 2]}), r"\(2, 2\)"),
     ],
 )
 def test_groups_of_the_wrong_shape(groups, shape):

@@ -184,7 +184,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     def _check_domains(self, domains: Domains) -> Domains:
         wanted = self._wants_target()
         domains = validate_domains(self, domains, min_source=2, wants_target=wanted, **self._checks)
-        if all(np.array_equal(row, domains.X_src[0]) for row in domains.X_src):
+        if all(np.array_equal(row, domains.X_src[0], equal_nan=True) for row in domains.X_src):
             warn_caller(
                 "All rows of the source are the same in single precision, in which networks "
                 "compute: they will predict one class. Scale the features first (CorpusScaler).",

@@ -104,10 +104,9 @@ def compare(
     >>> records[0]["method"], records[0]["uar"]
     ('scaled', 1.0)
     """
-    seeds = list(seeds) if isinstance(seeds, Iterable) else seeds
-    is_list = isinstance(seeds, list)
-    if not is_list or not all(isinstance(seed, Integral) and 0 <= seed < 2**32 for seed in seeds):
-        raise ValueError(f"seeds must be a list of whole numbers below 2**32; got {seeds!r}.")
+    given, seeds = seeds, list(seeds) if isinstance(seeds, Iterable) else [None]
+    if not all(isinstance(seed, Integral) and 0 <= seed < 2**32 for seed in seeds):
+        raise ValueError(f"seeds must be whole numbers from 0 to 2**32 - 1; got {given!r}.")
     if error_score != "raise" and not isinstance(error_score, Real):
         raise ValueError(f"error_score must be 'raise' or a number; got {error_score!r}.")
     check_count("n_threads", n_threads)

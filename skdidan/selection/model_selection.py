@@ -156,7 +156,10 @@ class TargetScorer:
                 "y_tgt, the target labels, must be given for criterion='oracle' and only for it; "
                 f"got criterion={criterion!r} and y_tgt={'None' if y_tgt is None else 'labels'}."
             )
-        n_target = n_rows(open_target(X_tgt))
+        try:
+            n_target = n_rows(open_target(X_tgt))
+        except TypeError:
+            raise TypeError(f"X_tgt must hold a row for each target clip; got {X_tgt!r}.") from None
         if y_tgt is not None and (n_labels := len(column_or_1d(y_tgt))) != n_target:
             raise ValueError(
                 "y_tgt must have one label for each row of X_tgt; got "

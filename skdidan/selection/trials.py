@@ -167,11 +167,11 @@ class Trial:
 
     @cached_property
     def embeddings(self) -> list[NDArray[np.float64]]:
-        """Embeddings of the source and of the target, both divided by one power of two."""
+        """Embeddings of the source and of the target, each column divided by a power of two."""
         parts = [self.source.embeddings, self.target.embeddings]
         # It changes no digit, and squares of large or small numbers would have no place.
-        exponent = np.frexp(max(np.abs(rows).max() for rows in parts))[1]
-        return [np.ldexp(rows, -exponent) for rows in parts]
+        exponents = np.frexp(np.abs(np.concatenate(parts)).max(axis=0))[1]
+        return [np.ldexp(rows, -exponents) for rows in parts]
 
     @cached_property
     def centred_embeddings(self) -> list[NDArray[np.float64]]:
