@@ -29,6 +29,7 @@ __all__ = [
     "n_rows",
     "open_target",
     "plain_labels",
+    "sortable_groups",
     "source_path",
     "split_domains",
     "take_rows",
@@ -116,7 +117,7 @@ class Domains:
     ) -> Self:
         """Separate source and target, given in either of the two call shapes."""
         X, X_tgt = open_target(X), open_target(X_tgt, "X_tgt")
-        if y is not None and n_rows(y) != n_rows(X):
+        if y is not None and n_rows(y, "y") != n_rows(X):
             raise ValueError(f"y and X differ in length: {n_rows(y)} != {n_rows(X)}.")
         if sample_domain is None:
             _check_not_empty(X, X_tgt)
@@ -278,15 +279,16 @@ def _concatenate(X_src: Any, X_tgt: Any) -> Any:
     return join_rows([X_src, X_tgt]) if hasattr(X_src, "shape") else [*X_src, *X_tgt]
 
 
-def n_rows(X: Any) -> int:
-    """Count the rows of an array, a data frame or a list."""
+def n_rows(X: Any, name: str = "X") -> int:
+    """Count the rows of an array, a data frame or a list; errors call it `name`."""
     rows = X if hasattr(X, "shape") or hasattr(X, "__len__") else np.asarray(X)
+    wanted = f"{name} must be a sequence with one entry per row; got"
     if isinstance(X, str | bytes) or getattr(rows, "shape", None) == ():
-        raise TypeError(f"Expected a sequence with one entry per row; got the single entry {X!r}.")
+        raise TypeError(f"{wanted} the single entry {X!r}.")
     if isinstance(X, Mapping | Set) and not hasattr(X, "shape"):
         raise TypeError(
-            f"Expected a sequence with one entry per row; got a {type(X).__name__}, whose entries "
-            "have no positions. Pass a list in the order of the rows."
+            f"{wanted} a {type(X).__name__}, whose entries have no positions. Pass a list in the "
+            "order of the rows."
         )
     return int(rows.shape[0]) if hasattr(rows, "shape") else len(rows)
 
@@ -390,8 +392,8 @@ def check_kinds(labels: Any) -> None:
 def check_groups(
     groups: Any, n: int, name: str = "groups", rows: NDArray[np.intp] | None = None
 ) -> NDArray[Any]:
-    """Return the group of each of n rows, or of some of them, as numbers, times or text."""
-    if n_rows(groups) != n:
+    """Return one group per row, or per selected row; raise a ValueError that names `name`."""
+    if n_rows(groups, name) != n:
         raise ValueError(f"{name} must have one entry per row: {n_rows(groups)} != {n}.")
     values = plain_labels(groups)
     if np.shape(values) == (n, 1):
@@ -403,9 +405,16 @@ def check_groups(
         )
     rows = np.arange(n) if rows is None else rows
     values = plain_labels(values[rows])
-    check_missing(values, name, lambda n: f"row {rows[n]}")
-    # Objects of any other types, which may have no order, are told apart by how they are written.
-    return values if values.dtype.kind != "O" else np.array(list(map(repr, values)))
+    check_missing(values, name, lambda row: f"row {rows[row]}")
+    return values
+
+
+def sortable_groups(groups: NDArray[Any]) -> NDArray[Any]:
+    """Return groups that splitters of scikit-learn can sort: those of any other type as numbers."""
+    if groups.dtype.kind != "O":
+        return groups
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault(group, len(numbers)) for group in groups])
 
 
 def is_missing(value: Any) -> bool:

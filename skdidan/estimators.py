@@ -287,9 +287,27 @@ def validate_domains(
             "To adapt, use fit(X_src, y_src, X_tgt), or stacked data with sample_domain.",
             NoTargetWarning,
         )
+    _warn_of_constants(estimator, domains.X_src, X, "source")
     if X_tgt is not None:
         X_tgt = _validate_target(estimator, X_tgt, X.shape[1:], target, checks)
+        _warn_of_constants(estimator, domains.X_tgt, X_tgt, "target")
     return replace(domains, X_src=X, y_src=y, X_tgt=X_tgt)
+
+
+def _warn_of_constants(estimator: Any, given: Any, X: NDArray[Any], domain: str) -> None:
+    """Warn of features that vary, but are constant in the single precision of a network."""
+    if X.dtype != np.float32 or X.ndim != 2 or getattr(given, "dtype", None) == np.float32:
+        return
+    values = np.asarray(given, dtype=np.float64)
+    varies = np.ptp(values, axis=0) > 1e-13 * np.abs(values).max(axis=0)  # by more than rounding
+    lost = np.flatnonzero(varies & (np.ptp(X, axis=0) == 0))
+    if lost.size:
+        warn_caller(
+            f"{lost.size} of {X.shape[1]} features of the {domain}, the first in column {lost[0]}, "
+            f"are constant in the single precision of {type(estimator).__name__}. Scale the "
+            "features first (CorpusScaler).",
+            UserWarning,
+        )
 
 
 def check_rows(
@@ -325,7 +343,9 @@ def check_finite(
 ) -> None:
     """Raise a ValueError that names the first entry that is NaN, but no padding, or infinite."""
     if X.ndim > 2 and 0 in X.shape[1:]:
-        raise ValueError(f"X has rows of shape {X.shape[1:]}, which hold nothing.")
+        raise ValueError(
+            f"X has rows of shape {X.shape[1:]}, without any bin or frame. Drop these recordings."
+        )
     has_frames = padding and X.ndim == 3
     if has_frames:
         count_frames(X, place)

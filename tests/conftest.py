@@ -1,33 +1,17 @@
 """Fixtures: small shifted domains to adapt to, and corpora on disk.
 
-The package is imported where it is needed: the process that hands out the tests needs none of it.
+The package is imported inside the fixtures: the process that hands out the tests needs none of it.
 """
-
-import os
 
 import numpy as np
 import pytest
 import soundfile
 
-WARNINGS = (
-    "AudioWarning",
-    "corpora.CorpusWarning",
-    "domains.NoTargetWarning",
-    "SparseCodesWarning",
-)
-
-
-def pytest_configure(config):
-    """Turn warnings of the package into errors in the processes that run tests."""
-    if "PYTEST_XDIST_WORKER" in os.environ or not config.getoption("numprocesses", None):
-        for category in WARNINGS:
-            config.addinivalue_line("filterwarnings", f"error::skdidan.{category}")
-
 
 @pytest.fixture
 def domains():
     """Three emotions as three blobs in six dimensions; the target is shifted and larger."""
-    from shared import shifted_blobs
+    from references import shifted_blobs
 
     return shifted_blobs(n_source=60, n_target=90)
 

@@ -29,7 +29,7 @@ def blocks():
 def copy(tmp_path):
     """Copy the package and its contract tests, and follow the page."""
     shutil.copytree(PACKAGE, tmp_path / "skdidan", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("conftest.py", "shared.py", "test_contracts.py"):
+    for name in ("conftest.py", "references.py", "test_contracts.py"):
         shutil.copy(Path(__file__).with_name(name), tmp_path)
     for file, code in blocks():
         if file.startswith("skdidan/"):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from shared import features
+from references import features
 from torch import nn
 
 from skdidan import ConditionalDomainAdversary, DomainAdversary

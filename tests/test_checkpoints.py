@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from shared import shifted_blobs
+from references import shifted_blobs
 from skorch.callbacks import PrintLog
 
 from skdidan import CDANClassifier, DANClassifier, DIDANClassifier, SourceOnlyClassifier

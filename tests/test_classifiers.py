@@ -54,7 +54,8 @@ class TestNeural:
         """The first one is the network that is trained alone."""
         X_src, y_src, X_tgt, _ = domains
         one, three = (
-            NEURAL[name](**{**QUICK, "n_networks": n}).fit(X_src, y_src, X_tgt) for n in (1, 3)
+            NEURAL[name](**{**QUICK, "n_networks": n, "loss": "log_loss"}).fit(X_src, y_src, X_tgt)
+            for n in (1, 3)
         )
         rows = torch.tensor(X_tgt, dtype=torch.float32)
         logits, features = zip(*(net.outputs(rows)[:2] for net in three.nets_), strict=True)
@@ -236,12 +237,17 @@ def test_a_fit_to_huge_features_is_finite_or_says_to_scale_them(name, params, do
             assert np.isfinite(classifier.predict_proba(X_tgt)).all()
 
 
+@pytest.mark.parametrize("domain", ["source", "target"])
 @pytest.mark.parametrize("far", [lambda X: X * 1e-50, lambda X: X + 1e12], ids=["small", "offset"])
-def test_rows_that_single_precision_makes_the_same_are_told(far, domains):
+def test_features_that_are_constant_in_single_precision_are_warned_of(far, domain, domains):
     X_src, y_src, X_tgt, _ = domains
-    with pytest.warns(UserWarning, match="same in single precision.* Scale the features") as caught:
-        DIDANClassifier(**QUICK).fit(far(X_src), y_src, far(X_tgt))
-    assert caught[0].filename == __file__
+    changed = X_src if domain == "source" else X_tgt
+    changed[:, 2] = far(changed[:, 2])
+    changed[:, 3] = 0.1 + 1e-17 * changed[:, 3]  # rounding
+    match = f"1 of 6 features of the {domain}, the first in column 2, are constant in the single"
+    with pytest.warns(UserWarning, match=match) as caught:
+        DIDANClassifier(**QUICK).fit(X_src, y_src, X_tgt)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_features_that_overflow_are_not_returned(domains):

@@ -383,3 +383,75 @@ def test_invalid_arguments_and_errors_of_a_method():
         ),
     ):
         compare({"knn": KNeighborsClassifier(1)}, {"toy": dict(broken)}, seeds=[7])
+
+
+# A folder of results
+
+
+class Counted(Spy):
+    """Fails with odd seeds until it is mended, if it is asked to."""
+
+    mended = False
+
+    def __init__(self, random_state=None, fails=False):
+        self.random_state = random_state
+        self.fails = fails
+
+    def fit(self, X, y, X_tgt=None):
+        if self.fails and self.random_state % 2 and not Counted.mended:
+            raise ValueError("an odd seed")
+        return super().fit(X, y, X_tgt)
+
+
+def same(found, expected):
+    """Tell whether records are the same, but for the time."""
+    keys = ("task", "method", "oracle", "seed", "uar", "war", "error")
+    return all(
+        [one[key] for key in keys] == [other[key] for key in keys]
+        and np.array_equal(one["y_pred"], other["y_pred"])
+        for one, other in zip(found, expected, strict=True)
+    )
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_only_missing_runs_are_done(task, tmp_path, n_jobs):
+    folder, methods = tmp_path / "results", {"a": Counted()}
+    with joblib.parallel_config(backend="threading"):
+        run = partial(compare, tasks={"toy": task}, results=folder, n_jobs=n_jobs)
+        first = run(methods, seeds=[0, 1])
+        assert len(Spy.calls) == 2 and len(list(folder.iterdir())) == 2
+        assert same(run(methods, seeds=[0, 1]), first) and len(Spy.calls) == 2
+        more = run({**methods, "b": Counted(fails=True)}, seeds=[0, 1, 2])
+        assert len(Spy.calls) == 2 + 1 + 2
+        assert same([r for r in more if r["method"] == "a" and r["seed"] < 2], first)
+        other = Bunch(**{**task, "X_tgt": np.asarray(task.X_tgt) + 1})
+        compare(methods, {"toy": other}, seeds=[0], results=folder)
+        run(methods, seeds=[0], n_threads=2)
+    assert len(Spy.calls) == 7  # other data, other threads
+
+
+def test_failed_runs_are_tried_again(task, tmp_path, monkeypatch):
+    run = partial(compare, {"a": Counted(fails=True)}, {"toy": task}, seeds=[0, 1])
+    with pytest.warns(FitFailedWarning, match="an odd seed"):
+        run(results=tmp_path)
+    monkeypatch.setattr(Counted, "mended", True)
+    records = run(results=tmp_path)
+    assert len(Spy.calls) == 2 and [record["error"] for record in records] == [None, None]
+
+
+def test_what_is_no_folder_of_results(task, tmp_path):
+    run = partial(compare, tasks={"toy": task}, seeds=[0])
+    (tmp_path / "file").write_text("")
+    for folder, match in (
+        (3, "a folder, or None; got 3"),
+        (tmp_path / "file", "a folder to write to"),
+    ):
+        with pytest.raises(ValueError, match=f"results must be {match}"):
+            run({"a": Counted()}, results=folder)
+    with pytest.raises(ValueError, match="that can be pickled; 'a' on 'toy' cannot"):
+        run({"a": Counted(fails=lambda: None)}, results=tmp_path)
+    run({"a": Counted()}, results=tmp_path)
+    (record,) = tmp_path.glob("*.json")
+    record.write_text("{}")
+    with pytest.raises(ValueError, match="is no record: remove it"):
+        run({"a": Counted()}, results=tmp_path)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from shared import features, mcc_reference
+from references import features, mcc_reference
 
 from skdidan import MCC
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
-from shared import features, mcc_reference, one_hot, own_checks, shifted_blobs
+from references import features, mcc_reference, one_hot, own_checks, shifted_blobs
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.metrics import recall_score

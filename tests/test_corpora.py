@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from shared import real_corpus
+from references import real_corpus
 
 from skdidan import CorpusWarning, find_audio, load_audio_folder, load_corpus, read_audio
 from skdidan.corpora.faults import SUFFIXES as ALL_SUFFIXES

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from shared import features, one_hot
+from references import features, one_hot
 
 from skdidan import JMMD, LMMD, MMD
 

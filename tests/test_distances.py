@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from shared import features, mean_distance_reference
+from references import features, mean_distance_reference
 
 from skdidan import CORAL, MeanDistance
 

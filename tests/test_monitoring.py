@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sklearn
 import torch
-from shared import shifted_blobs
+from references import shifted_blobs
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from skorch.callbacks import Callback, EarlyStopping
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from shared import features, mean_distance_reference, one_hot
+from references import features, mean_distance_reference, one_hot
 from sklearn.linear_model import Lasso
 
 from skdidan import IDA

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.linalg
+from references import own_checks
 from scipy.sparse.linalg import ArpackNoConvergence
-from shared import own_checks
 from sklearn.base import clone
 from sklearn.decomposition import PCA, KernelPCA
 from sklearn.linear_model import LogisticRegression
@@ -188,6 +188,25 @@ class TestPrecomputedKernel:
         )
         restored = pickle.loads(pickle.dumps(precomputed))
         np.testing.assert_array_equal(restored.predict(K_new), precomputed.predict(K_new))
+
+    def test_a_step_that_is_left_out_may_come_first(self):
+        X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])
+        order = np.random.default_rng(0).permutation(65)
+        X, domain, y = X[order], domain[order], order % 3
+        fitted = [
+            make_adaptation_pipeline("passthrough", tca, LogisticRegression()).fit(
+                rows, y, sample_domain=domain
+            )
+            for tca, rows in (
+                (self.computed(TCA(4)), X),
+                (self.precomputed(TCA(4)), rbf_kernel(X, gamma=self.GAMMA)),
+            )
+        ]
+        np.testing.assert_allclose(
+            fitted[1].decision_function(rbf_kernel(X, gamma=self.GAMMA)),
+            fitted[0].decision_function(X),
+            atol=1e-5,
+        )
 
     def test_a_plain_pipeline_learns_the_labels_of_the_target(self):
         X, domain = np.vstack(make_domains()), np.repeat([1, -1], [40, 25])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from shared import real_corpus
+from references import real_corpus
 from sklearn.utils import Bunch
 
 from skdidan import CorpusScaler, Segment, SourceOnlyClassifier, make_adaptation_pipeline

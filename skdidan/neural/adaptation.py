@@ -6,7 +6,6 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,14 +16,13 @@ from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from skdidan.domains import Domains
+from skdidan.domains import Domains, sortable_groups
 from skdidan.estimators import GroupedEstimator, check_rows, validate_domains
 from skdidan.neural.batches import PairedBatches
-from skdidan.neural.checkpoints import Checkpoint, check_checkpoint
-from skdidan.neural.monitoring import SOURCE, EpochScores, NetPredictions, check_monitor
+from skdidan.neural.checkpoints import check_checkpoint, open_checkpoint
+from skdidan.neural.monitoring import SOURCE, NetPredictions, check_monitor, monitor_callbacks
 from skdidan.neural.networks import make_network
 from skdidan.neural.training import LOSSES, AdaptationNet, PenaltyTerm, check_callbacks
 from skdidan.padding import is_padded, pad_alike
@@ -35,7 +33,6 @@ from skdidan.parameters import (
     check_positive,
     check_share,
 )
-from skdidan.reporting import warn_caller
 from skdidan.torch_state import copy_to_cpu, find_device, own_generators, plain_mode
 
 __all__ = ["AdaptationClassifier"]
@@ -184,12 +181,6 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     def _check_domains(self, domains: Domains) -> Domains:
         wanted = self._wants_target()
         domains = validate_domains(self, domains, min_source=2, wants_target=wanted, **self._checks)
-        if all(np.array_equal(row, domains.X_src[0], equal_nan=True) for row in domains.X_src):
-            warn_caller(
-                "All rows of the source are the same in single precision, in which networks "
-                "compute: they will predict one class. Scale the features first (CorpusScaler).",
-                UserWarning,
-            )
         if domains.X_tgt is None:
             return domains
         return domains.replace(*pad_alike([domains.X_src, domains.X_tgt]))
@@ -209,9 +200,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         n_seeds = 3 * self._count_networks()
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_seeds)
         target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
-        checkpoint = None
-        if (path := check_checkpoint(self.checkpoint, self.callbacks)) is not None:
-            checkpoint = Checkpoint(path, self._facts(domains), seeds)
+        checkpoint = open_checkpoint(self, domains, seeds)
+        if checkpoint is not None:
             seeds = np.array(checkpoint.seeds)
         train, held_out = self._hold_out(y, domains.groups, seeds[2])
         source = torch.tensor(X[train], device=device), torch.tensor(y_idx[train], device=device)
@@ -230,7 +220,9 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         for number, (batch_seed, weight_seed, _) in enumerate(seeds.reshape(-1, 3)):
             rng = np.random.default_rng(batch_seed)
             batches = PairedBatches(source[0], target, source[1], self.batch_size, rng)
-            callbacks = [*self._monitoring(*watched, target), *(self.callbacks or [])]
+            patience = self.patience or self.max_epochs
+            monitoring = monitor_callbacks(self.monitor, patience, *watched, target)
+            callbacks = [*monitoring, *(self.callbacks or [])]
             if checkpoint is not None:  # last, since it keeps the state of the others
                 callbacks.append(checkpoint.callback(number))
             with own_generators(int(weight_seed), device):  # for initial weights and dropout
@@ -262,20 +254,6 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             for epoch in history
         ]
 
-    def _facts(self, domains: Domains) -> dict[str, Any]:
-        """Return what a training depends on, by the names that errors have for it."""
-        params = self.get_params(deep=False)
-        for name in ("checkpoint", "device", "verbose"):
-            del params[name]
-        if not isinstance(self.random_state, Integral):
-            del params["random_state"]  # the seeds that it gave are in the file
-        X, y, X_tgt = domains
-        return {
-            "set of parameters": params,
-            "source": (X, y, domains.groups),
-            "target": X_tgt,
-        }
-
     @property
     def net_(self) -> AdaptationNet:
         """The first of `nets_`."""
@@ -286,6 +264,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         if self.validation_fraction is None:
             return slice(None), slice(0)  # which copy nothing
         splitter = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
+        groups = None if groups is None else sortable_groups(groups)
         split = splitter(1, test_size=self.validation_fraction, random_state=seed)
         try:
             train, held_out = next(split.split(y, y, groups))
@@ -301,24 +280,6 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 "their groups are too few. Lower it, or pass no groups."
             )
         return train, held_out
-
-    def _monitoring(
-        self, held_out: torch.Tensor, y_idx: NDArray[Any], target: torch.Tensor | None
-    ) -> list[tuple[str, Any]]:
-        """Return the callbacks that score each epoch and keep the best."""
-        if self.monitor is None:
-            return []
-        names = check_monitor(self.monitor)
-        if target is None and names != [SOURCE]:
-            raise ValueError(
-                f"monitor={self.monitor!r} needs a target in training (SourceOnlyClassifier has "
-                f"one with use_target=True); without one, take monitor={SOURCE!r}."
-            )
-        patience = self.patience or self.max_epochs
-        best = EarlyStopping(
-            "monitor", patience=patience, threshold=0, lower_is_better=False, load_best=True
-        )
-        return [("epoch_scores", EpochScores(names, held_out, y_idx, target)), ("best_epoch", best)]
 
     def _class_weights(self, classes: NDArray[Any], y: NDArray[Any]) -> torch.Tensor:
         weights = compute_class_weight(self.class_weight, classes=classes, y=y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from typing import Any
 
 import joblib
@@ -14,10 +15,11 @@ from skorch.history import History
 from torch import Tensor
 
 from skdidan.archive import ArchiveReader, ArchiveWriter, write_atomically
+from skdidan.domains import Domains
 from skdidan.neural.batches import PairedBatches
 from skdidan.neural.training import AdaptationNet
 
-__all__ = ["Checkpoint", "check_checkpoint"]
+__all__ = ["Checkpoint", "check_checkpoint", "open_checkpoint"]
 
 _FORMAT = 1
 # Of skorch's early stopping, beside the weights of the best epoch.
@@ -155,6 +157,20 @@ class _KeepState(Callback):
     def on_epoch_end(self, net: AdaptationNet, dataset_train: Any = None, **kwargs: Any) -> None:
         """Keep the state."""
         self.checkpoint.keep(self.number, net, dataset_train)
+
+
+def open_checkpoint(classifier: Any, domains: Domains, seeds: NDArray[Any]) -> Checkpoint | None:
+    """Return the checkpoint of a fit to domains, or None if the classifier has none."""
+    path = check_checkpoint(classifier.checkpoint, classifier.callbacks)
+    if path is None:
+        return None
+    left_out = {"checkpoint", "device", "verbose"}
+    if not isinstance(classifier.random_state, Integral):
+        left_out.add("random_state")  # the seeds that it gave are in the file
+    params = {k: v for k, v in classifier.get_params(deep=False).items() if k not in left_out}
+    X, y, X_tgt = domains
+    source = X, y, domains.groups
+    return Checkpoint(path, {"set of parameters": params, "source": source, "target": X_tgt}, seeds)
 
 
 def check_checkpoint(path: Any, callbacks: Any) -> str | None:

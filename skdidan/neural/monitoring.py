@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from torch import Tensor
 
 from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA
@@ -18,7 +18,7 @@ from skdidan.neural.training import AdaptationNet, SquaredError
 from skdidan.parameters import split_product
 from skdidan.simplex import project_on_simplex
 
-__all__ = ["SOURCE", "EpochScores", "NetPredictions", "check_monitor"]
+__all__ = ["SOURCE", "EpochScores", "NetPredictions", "check_monitor", "monitor_callbacks"]
 
 SOURCE = "source"  # UAR on the held-out source
 
@@ -103,6 +103,24 @@ class EpochScores(Callback):
         """Drop the data, so that a fitted classifier does not hold it."""
         # A slice alone would keep the memory of all rows.
         self.held_out, self.target = self.held_out[:0].clone(), None
+
+
+def monitor_callbacks(
+    monitor: str | None, patience: int, held_out: Tensor, y_idx: NDArray[Any], target: Tensor | None
+) -> list[tuple[str, Callback]]:
+    """Return the callbacks that score each epoch and keep the best; none without a monitor."""
+    if monitor is None:
+        return []
+    names = check_monitor(monitor)
+    if target is None and names != [SOURCE]:
+        raise ValueError(
+            f"monitor={monitor!r} needs a target in training (SourceOnlyClassifier has one with "
+            f"use_target=True); without one, take monitor={SOURCE!r}."
+        )
+    best = EarlyStopping(
+        "monitor", patience=patience, threshold=0, lower_is_better=False, load_best=True
+    )
+    return [("epoch_scores", EpochScores(names, held_out, y_idx, target)), ("best_epoch", best)]
 
 
 def check_monitor(monitor: Any) -> list[str]:

@@ -395,7 +395,9 @@ class AdaptationPipeline(GroupedEstimator):
             print(f"[AdaptationPipeline] step {number + 1} of {len(self)}, {name}: {seconds:.1f} s")
 
     def __sklearn_tags__(self) -> Tags:
-        return get_tags(Pipeline(named_pairs(self.steps)))
+        # The first step that is not left out says what the rows may be.
+        steps = [pair for pair in named_pairs(self.steps) if not is_passthrough(pair[1])]
+        return get_tags(Pipeline(steps or named_pairs(self.steps)))
 
     def _repr_html_(self) -> str:
         return estimator_html_repr(Pipeline(self._current_steps))

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Tags, assert_all_finite
+from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -250,7 +250,12 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         found = predict(X, **source_path(predict, sample_domain))
         # A copy, because the refined rows are written into it.
         probabilities = np.array(found, dtype=np.float64)
-        assert_all_finite(probabilities, input_name="probabilities of estimator")
+        if not np.isfinite(probabilities).all():
+            row = np.argwhere(~np.isfinite(probabilities))[0][0]
+            raise ValueError(
+                f"{self.estimator_!r} predicts {probabilities[row].tolist()} for row {row}, "
+                "which are no probabilities."
+            )
         return probabilities
 
     def _rows(self, X: NDArray[Any], sample_domain: Any = None) -> NDArray[np.float64]:

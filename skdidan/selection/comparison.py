@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
@@ -18,10 +19,11 @@ from sklearn.utils import Bunch
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
-from skdidan.domains import check_groups, take_rows, takes_target
+from skdidan.domains import check_groups, n_rows, sortable_groups, take_rows, takes_target
 from skdidan.metrics import uar, war
 from skdidan.parameters import check_count
 from skdidan.reporting import warn_caller
+from skdidan.selection.results import ResultFolder
 from skdidan.torch_state import limit_threads
 
 __all__ = ["check_records", "compare", "format_summary", "row_title", "summarise"]
@@ -40,6 +42,7 @@ def compare(
     n_jobs: int | None = None,
     n_threads: int = 1,
     error_score: float | str = math.nan,
+    results: str | os.PathLike[str] | None = None,
     verbose: int = 0,
 ) -> list[dict[str, Any]]:
     """Fit every method on every task with every seed, and score it on the target.
@@ -67,6 +70,11 @@ def compare(
     error_score : "raise" or float, default=nan
         Score of a run that fails. "raise" raises its error, as is done in any case with a warning
         that a filter turns into an error.
+    results : str or path-like, optional
+        Folder that keeps the record of each finished run, so that the same call, after a kill or
+        with further methods, tasks and seeds, does only what is missing. A run is known by its
+        names, its seed, the parameters of its method, the arrays and paths of its task, and the
+        version of skdidan. Runs that failed are tried again.
     verbose : int, default=0
         Whether to show a progress bar.
 
@@ -125,16 +133,16 @@ def compare(
     has_generators = get_active_backend()[0].supports_return_generator
     parallel = Parallel(n_jobs, return_as="generator_unordered" if has_generators else "list")
     records: list[dict[str, Any]] = []
+    options = n_threads, error_score, None if results is None else ResultFolder(results)
     try:
         with limit_threads(n_threads):  # around runs in threads, which restore what they find
-            options = n_threads, error_score
-            results = parallel(
+            done = parallel(
                 delayed(_run)(
                     groups[run["oracle"]][run["method"]], tasks[run["task"]], run, *options
                 )
                 for run in runs
             )
-            for record in tqdm(results, total=len(runs), disable=not verbose, desc="compare"):
+            for record in tqdm(done, total=len(runs), disable=not verbose, desc="compare"):
                 records.append(record)
                 if record["error"]:
                     text = "{method!r} failed on {task!r}, seed {seed}, and scores {uar}: {error}"
@@ -165,12 +173,23 @@ def _check_names(arguments: dict[str, Any]) -> None:
                 f"Task {name!r} must be a Bunch with {', '.join(_TASK_KEYS)}, as cross_corpus_task "
                 f"returns it; it lacks {', '.join(missing)}."
             )
+        if (speakers := task.get("speaker_tgt")) is not None:
+            check_groups(speakers, n_rows(task["y_tgt"]), f"speaker_tgt of task {name!r}")
 
 
 def _run(
-    method: Any, task: Any, run: dict[str, Any], n_threads: int, error_score: float | str
+    method: Any,
+    task: Any,
+    run: dict[str, Any],
+    n_threads: int,
+    error_score: float | str,
+    results: ResultFolder | None,
 ) -> dict[str, Any]:
     """Return the record of a run; add a note that names it to an error that is raised."""
+    if results is not None:
+        file = results.path(run, method, task, n_threads)
+        if (kept := results.read(file, run)) is not None:
+            return kept
     start, seed, task = time.perf_counter(), run["seed"], Bunch(**task)
     scores, y_pred, failure = dict.fromkeys(["uar", "war"], error_score), None, None
     try:
@@ -190,14 +209,17 @@ def _run(
         # The text alone: not every error can be sent to another process.
         y_pred, failure = None, f"{type(error).__name__}: {error}"
     seconds = time.perf_counter() - start
-    return {**run, **scores, "seconds": seconds, "y_pred": y_pred, "error": failure}
+    record = {**run, **scores, "seconds": seconds, "y_pred": y_pred, "error": failure}
+    if results is not None:
+        results.write(file, record)
+    return record
 
 
 def _cross_predict(method: Any, task: Any, seed: int) -> NDArray[Any]:
     """Predict the target by cross-validation, by speaker if there are several, else by class."""
     y, speakers = np.asarray(task.y_tgt), task.get("speaker_tgt")
     if speakers is not None:
-        speakers = check_groups(speakers, len(y), "speaker_tgt")
+        speakers = sortable_groups(check_groups(speakers, len(y)))
     n_speakers = 0 if speakers is None else len(np.unique(speakers))
     if n_speakers > 1:
         folds = GroupKFold(min(_N_FOLDS, n_speakers)).split(y, y, speakers)

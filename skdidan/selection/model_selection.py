@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.utils import column_or_1d
 
-from skdidan.domains import Target, check_groups, n_rows, open_target
+from skdidan.domains import Target, check_groups, n_rows, open_target, sortable_groups
 from skdidan.parameters import check_not_negative
 from skdidan.selection.trials import Trial, check_criterion
 
@@ -156,10 +156,7 @@ class TargetScorer:
                 "y_tgt, the target labels, must be given for criterion='oracle' and only for it; "
                 f"got criterion={criterion!r} and y_tgt={'None' if y_tgt is None else 'labels'}."
             )
-        try:
-            n_target = n_rows(open_target(X_tgt))
-        except TypeError:
-            raise TypeError(f"X_tgt must hold a row for each target clip; got {X_tgt!r}.") from None
+        n_target = n_rows(open_target(X_tgt), "X_tgt")
         if y_tgt is not None and (n_labels := len(column_or_1d(y_tgt))) != n_target:
             raise ValueError(
                 "y_tgt must have one label for each row of X_tgt; got "
@@ -270,12 +267,13 @@ def suggest_trade_off(
         )
     if check_criterion(criterion) == ["oracle"]:
         raise ValueError("criterion='oracle' reads target labels: use any other criterion.")
-    values = [check_not_negative("trade_offs", value) for value in np.atleast_1d(trade_offs)]
+    given = trade_offs if np.ndim(trade_offs) else [trade_offs]
+    values = [check_not_negative("trade_offs", value) for value in given]
     if not values:
         raise ValueError("trade_offs must hold at least one value; got none.")
     split: dict[str, Any] = {}
     if groups is not None:
-        split["groups"] = check_groups(groups, n_rows(open_target(X_src)))
+        split["groups"] = sortable_groups(check_groups(groups, n_rows(open_target(X_src))))
         n_groups = len(np.unique(split["groups"]))
         if n_groups < 2:
             raise ValueError(f"groups must hold at least two different values; got {n_groups}.")

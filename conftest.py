@@ -1,0 +1,15 @@
+"""Warnings of the package are errors in tests and in the examples of the docs."""
+
+WARNINGS = (
+    "AudioWarning",
+    "corpora.CorpusWarning",
+    "domains.NoTargetWarning",
+    "SparseCodesWarning",
+)
+
+
+def pytest_configure(config):
+    """Add them in the processes that run tests; the one that hands these out needs no import."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        for category in WARNINGS:
+            config.addinivalue_line("filterwarnings", f"error::skdidan.{category}")

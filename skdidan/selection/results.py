@@ -1,0 +1,66 @@
+"""Keep the records of finished runs in a folder, so that a comparison can go on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+
+import skdidan
+from skdidan.archive import write_atomically
+
+__all__ = ["ResultFolder"]
+
+_KEPT = ("uar", "war", "seconds")
+
+
+class ResultFolder:
+    """A folder with a JSON file for each run, whose name is a hash of all that decides the run."""
+
+    def __init__(self, folder: Any) -> None:
+        if not isinstance(folder, str | os.PathLike):
+            raise ValueError(f"results must be a folder, or None; got {folder!r}.")
+        self._folder = os.path.abspath(os.path.expanduser(os.fspath(folder)))
+        try:
+            os.makedirs(self._folder, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"results must be a folder to write to: {error}") from error
+
+    def path(self, run: Mapping[str, Any], method: Any, task: Mapping[str, Any], *more: Any) -> str:
+        """Return the file of a run; its task counts by paths of files, not by their contents."""
+        decides = skdidan.__version__, dict(run), clone(method), dict(task), *more
+        try:
+            name = joblib.hash(decides)
+        except Exception as error:  # what cannot be pickled causes errors of many kinds
+            raise ValueError(
+                f"results needs methods and tasks that can be pickled; {run['method']!r} on "
+                f"{run['task']!r} cannot: {error}"
+            ) from error
+        return os.path.join(self._folder, f"{name}.json")
+
+    def read(self, path: str, run: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the record of a run, or None if it has not been finished."""
+        if not os.path.exists(path):
+            return None
+        try:
+            with open(path, encoding="utf-8") as file:
+                stored = json.load(file)
+            y_pred = np.array(stored["y_pred"], dtype=stored["dtype"])
+            kept = {name: stored[name] for name in _KEPT}
+            return {**run, **kept, "y_pred": y_pred, "error": None}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"results holds {path!r}, which is no record: remove it.") from error
+
+    def write(self, path: str, record: Mapping[str, Any]) -> None:
+        """Keep the record of a run, unless it failed: a failed run is tried again."""
+        if record["error"] is None:
+            y_pred = np.asarray(record["y_pred"])
+            kept = {name: float(record[name]) for name in _KEPT}
+            named = {name: str(record[name]) for name in ("task", "method", "seed")}
+            content = {**named, **kept, "y_pred": y_pred.tolist(), "dtype": y_pred.dtype.str}
+            write_atomically(path, json.dumps(content).encode())
