@@ -522,6 +522,7 @@ def test_a_warning_holds_all_files_that_it_counts(grow, load):
         grow(f"joy/{n:02}a01Wb.mp4")
         break_links(root, f"joy/{n:02}a01Na.wav")
         (root / f"joy/{n:02}a01Ta.wav").touch()
+        os.mkfifo(root / f"joy/{n:02}a01Aa.wav")
     with pytest.warns(CorpusWarning) as caught:
         assert len(names_of(load(root))) == 11
     (warning,) = caught
@@ -529,6 +530,7 @@ def test_a_warning_holds_all_files_that_it_counts(grow, load):
         "Wa.wav": "a Git LFS pointer, not audio",
         "Wb.mp4": "videos",
         "Na.wav": "broken links",
+        "Aa.wav": "pipes or devices",
         "Ta.wav": "empty",
     }
     assert warning.message.reasons == {

@@ -17,6 +17,7 @@ from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults
 __all__ = ["AudioFiles", "check_folder", "find_audio"]
 
 _BROKEN = Fault("broken links", "fetch the files or repair the links")
+_PIPE = Fault("pipes or devices", "write what they hold to files")
 _CLOSED = Fault("cannot be opened", "check the permissions", kind="folder(s)")
 _SAME_STEM = Fault("the same name as another file, but for the suffix", "rename files that differ")
 
@@ -133,7 +134,9 @@ class AudioFiles:
         self.unreadable = [
             path for path in self.with_suffix(UNREADABLE) if path.with_suffix("") not in stems
         ]
-        self.faults |= {str(path): _BROKEN for path in self._paths if not os.path.exists(path)}
+        for path in self._paths:
+            if not os.path.isfile(path):
+                self.faults[str(path)] = _PIPE if os.path.exists(path) else _BROKEN
         self.faults |= {str(path): UNREADABLE[path.suffix.lower()] for path in self.unreadable}
 
     def _walk(self) -> Iterator[Path]:
