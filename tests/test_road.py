@@ -352,13 +352,17 @@ def test_two_folders_are_asked_for(monkeypatch, arguments):
         runpy.run_path(str(ROOT / "examples" / "two_folders.py"))
 
 
-def test_readme_example_runs(capsys):
+def test_readme_example_runs(capsys, tmp_path, monkeypatch):
     block = readme_block("## A first example")
     namespace = {}
     exec(block, namespace)
     score = float(capsys.readouterr().out.split()[-1])
     said = re.search(r"It prints a UAR \(unweighted average recall\) of (0\.\d\d)\.", README)
     assert score == pytest.approx(float(said[1]), abs=0.05)  # other machines round otherwise
+    monkeypatch.chdir(tmp_path)
+    namespace["X_tgt"] = namespace["corpora"].X_tgt
+    exec(readme_block("## Save and load"), namespace)
+    assert capsys.readouterr().out.strip() == str(namespace["predicted"][:5])
 
 
 @pytest.mark.slow
