@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
-from sklearn.utils import Tags, get_tags
+from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -97,6 +97,7 @@ class DomainEstimator(BaseEstimator, ABC):
         """Call `fit` with checked domains; after an error the estimator is as before."""
         before = dict(vars(self))
         try:
+            _check_seed(self)
             self._check_parameters()
             given = Domains.of(*domains, **more)
             if is_classifier(self) or get_tags(self).target_tags.required:
@@ -119,6 +120,17 @@ class DomainEstimator(BaseEstimator, ABC):
     def _check_domains(self, domains: Domains) -> Domains:
         """Convert both domains to arrays that `_fit` can use."""
         return validate_domains(self, domains, min_source=self._min_source, **self._checks)
+
+
+def _check_seed(estimator: Any) -> None:
+    seed = getattr(estimator, "random_state", None)
+    try:
+        check_random_state(seed)
+    except ValueError as error:
+        raise ValueError(
+            "random_state must be None, a whole number from 0 to 2**32 - 1 or a "
+            f"numpy.random.RandomState; got {seed!r}."
+        ) from error
 
 
 class GroupedEstimator(DomainEstimator):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence, Set
-from numbers import Integral, Real
+from numbers import Integral, Rational, Real
 from typing import Any
 
 __all__ = [
@@ -12,12 +12,17 @@ __all__ = [
     "check_count",
     "check_counts",
     "check_fraction",
+    "check_jobs",
     "check_not_negative",
     "check_option",
     "check_positive",
     "check_share",
+    "check_verbose",
+    "check_whole",
     "split_product",
 ]
+
+_LARGEST = 2**53  # beyond which floats miss whole numbers
 
 
 def check_boolean(name: str, value: Any) -> bool:
@@ -29,9 +34,31 @@ def check_boolean(name: str, value: Any) -> bool:
 
 def check_count(name: str, value: Any) -> int:
     """Return `value` as a whole number of at least 1, or raise a ValueError."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+    if check_whole(name, value, "a whole number of at least 1") < 1:
         raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
     return int(value)
+
+
+def check_whole(name: str, value: Any, kind: str = "a whole number") -> int:
+    """Return `value` as a whole number, or raise a ValueError that asks for its `kind`."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise ValueError(f"{name} must be {kind}; got {value!r}.")
+    number = int(value)
+    if abs(number) > _LARGEST:
+        raise ValueError(f"{name} must not exceed 2**53; got {value!r}.")
+    return number
+
+
+def check_verbose(value: Any) -> int:
+    """Return `verbose`, a whole number or a boolean, as a number, or raise a ValueError."""
+    return int(value) if isinstance(value, bool) else check_whole("verbose", value)
+
+
+def check_jobs(name: str, value: Any) -> int | None:
+    """Return `value` if it is a number of parallel jobs as in joblib, or raise a ValueError."""
+    if value is not None and not check_whole(name, value, "a whole number but 0, or None"):
+        raise ValueError(f"{name} must be a whole number but 0, or None; got {value!r}.")
+    return value
 
 
 def check_counts(name: str, values: Any) -> tuple[int, ...]:
@@ -69,8 +96,12 @@ def check_option(name: str, value: Any, options: Collection[str]) -> str:
 
 
 def _check_number(name: str, value: Any, is_in_range: Callable[[], bool], kind: str) -> float:
-    is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or not is_in_range():
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        check_whole(name, value)
+    # NumPy does not compute with fractions.
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    is_number = is_number and (isinstance(value, Integral) or not isinstance(value, Rational))
+    if not is_number or not math.isfinite(value) or not is_in_range():
         raise ValueError(f"{name} must be {kind}; got {value!r}.")
     return float(value)
 

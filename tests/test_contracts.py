@@ -4,6 +4,7 @@ import copy
 import inspect
 import pickle
 import re
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -22,11 +23,15 @@ from torch import nn
 import skdidan
 from skdidan import (
     KMM,
+    MFCC,
     TCA,
     AdaptationClassifier,
     CorpusScaler,
+    Functionals,
+    LogMelSpectrogram,
     NoTargetWarning,
     OptimalTransport,
+    RefinedClassifier,
     Target,
     make_adaptation_pipeline,
 )
@@ -722,3 +727,47 @@ def test_each_penalty_works_in_a_loop_by_hand(name):
     assert aligned[1] > 0.9
     # An adversary's loss is the discriminator's: deceived, it is larger.
     assert aligned[0] > 1.2 * alone[0] if name in ADVERSARIES else aligned[0] < 0.8 * alone[0]
+
+
+# Parameters
+
+NONSENSE = {
+    "None": None,
+    "-1": -1,
+    "1e9": 1e9,
+    "NaN": float("nan"),
+    "text": "nonsense",
+    "object": object(),
+    "fraction": Fraction(1, 2),
+    "large": 10**30,
+    "list": [1, "a"],
+    "bytes": b"x",
+}
+WAVEFORMS = [0.1 * np.sin(np.arange(4000) * pitch) for pitch in (0.1, 0.2, 0.3, 0.4)]
+ON_WAVEFORMS = {cls.__name__: cls() for cls in (LogMelSpectrogram, MFCC, Functionals)}
+SWEPT = {name: make_classifier(name) for name in CLASSIFIERS}
+SWEPT |= {name: cls() for name, cls in TRANSFORMERS.items()}
+SWEPT |= ON_WAVEFORMS | {"kmm": KMM(), "refined": RefinedClassifier()}
+
+
+@pytest.mark.parametrize(
+    "value", [n if n == "object" else pytest.param(n, marks=pytest.mark.slow) for n in NONSENSE]
+)
+@pytest.mark.parametrize("name", SWEPT)
+def test_a_parameter_without_sense_is_named(name, value, domains, tmp_path, monkeypatch):
+    """Every value either works, or is refused by an error that names its parameter."""
+    monkeypatch.chdir(tmp_path)  # text may be a path
+    X_src, y_src, X_tgt, _ = domains
+    data = (X_src, y_src, X_tgt)
+    if name in ON_WAVEFORMS:
+        data = (WAVEFORMS, ["anger", "fear"] * 2, WAVEFORMS)
+    for parameter in SWEPT[name].get_params(deep=False):
+        estimator = clone(SWEPT[name]).set_params(**{parameter: NONSENSE[value]})
+        try:
+            estimator.fit(*data)
+            if name in ON_WAVEFORMS:
+                estimator.transform(WAVEFORMS)
+        except (FloatingPointError, TypeError, ValueError) as error:
+            assert parameter in str(error), (parameter, error)
+        else:
+            assert value != "object", parameter

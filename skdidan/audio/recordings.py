@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from skdidan.audio.cache import RowCache, make_cache_folder
 from skdidan.audio.cropping import Floats, Window, whole
 from skdidan.audio.rows import Convert, read_rows, row_name, waveform_rows
-from skdidan.parameters import check_count, check_option
+from skdidan.parameters import check_count, check_jobs, check_option, check_verbose
 from skdidan.reporting import warn_caller
 
 __all__ = ["AudioLoader", "AudioTransformer", "AudioWarning"]
@@ -226,6 +226,8 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         check_count("sample_rate", self.sample_rate)
         check_option("on_error", self.on_error, ("raise", "warn"))
+        check_jobs("n_jobs", self.n_jobs)
+        check_verbose(self.verbose)
 
     def _rows(self, X: Any) -> list[Any]:
         return waveform_rows(X)

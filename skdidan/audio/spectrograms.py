@@ -16,9 +16,11 @@ from skdidan.audio.recordings import AudioTransformer
 from skdidan.audio.rows import Convert
 from skdidan.audio.stft import count_stft_frames, load_librosa, stft_power
 from skdidan.padding import join_rows
-from skdidan.parameters import check_count, check_option, check_positive
+from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
 
 __all__ = ["MFCC", "LogMelSpectrogram", "Spectrogram"]
+
+_DAY = 24 * 3600  # seconds
 
 
 class Spectrogram(AudioTransformer):
@@ -168,6 +170,8 @@ class Spectrogram(AudioTransformer):
                 f"duration must cover at least n_fft samples; got {self.duration} s = {n_samples} "
                 f"samples < {self.n_fft}."
             )
+        if self.duration is not None and self.duration > _DAY:
+            raise ValueError(f"duration must not exceed a day, {_DAY} s; got {self.duration} s.")
         check_option("crop", self.crop, ("loudest", "center"))
 
 
@@ -275,6 +279,9 @@ class LogMelSpectrogram(Spectrogram):
         super()._check_parameters()
         check_count("n_mels", self.n_mels)
         nyquist = self.sample_rate / 2
+        check_not_negative("fmin", self.fmin)
+        if self.fmax is not None:
+            check_positive("fmax", self.fmax)
         fmax = nyquist if self.fmax is None else self.fmax
         if not 0 <= self.fmin < fmax <= nyquist:
             raise ValueError(

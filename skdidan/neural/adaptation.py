@@ -32,6 +32,7 @@ from skdidan.parameters import (
     check_option,
     check_positive,
     check_share,
+    check_verbose,
 )
 from skdidan.torch_state import copy_to_cpu, find_device, own_generators, plain_mode
 
@@ -395,6 +396,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         check_count("n_networks", self._count_networks())
         check_not_negative("trade_off", self.trade_off)
         check_not_negative("weight_decay", self.weight_decay)
+        check_verbose(self.verbose)
         find_device(self.device)
         check_checkpoint(self.checkpoint, self.callbacks)
         callbacks = [] if self.callbacks is None else self.callbacks

@@ -13,6 +13,7 @@ from torch import nn
 from skdidan.domains import Domains
 from skdidan.neural.adaptation import AdaptationClassifier
 from skdidan.neural.training import PenaltyTerm
+from skdidan.parameters import check_boolean
 from skdidan.penalties.confusion import MCC
 from skdidan.penalties.distances import CORAL
 
@@ -119,6 +120,10 @@ class SourceOnlyClassifier(AdaptationClassifier):
 
     def _wants_target(self) -> bool:
         return self.use_target
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_boolean("use_target", self.use_target)
 
     def _fit(self, domains: Domains) -> None:
         super()._fit(domains if self.use_target else domains.replace(domains.X_src, None))

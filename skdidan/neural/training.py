@@ -280,9 +280,12 @@ class AdaptationNet(NeuralNet):
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"Training diverged in epoch {len(self.history)}: {name} is {value}. Scale the "
-                f"features (CorpusScaler), or lower lr={self.lr} or trade_off={self.trade_off}."
+                f"features (CorpusScaler), or lower {self._causes()}."
             )
         self.history.record_batch(name, value)
+
+    def _causes(self) -> str:
+        return f"lr={self.lr}, weight_decay={self.weight_decay} or trade_off={self.trade_off}"
 
     def partial_fit(
         self, X: Any, y: None = None, classes: None = None, **fit_params: Any
@@ -297,7 +300,7 @@ class AdaptationNet(NeuralNet):
         if not bool(self.outputs(X.source[:256]).logits.isfinite().all()):
             raise FloatingPointError(
                 "Training diverged in its last step: the outputs are not finite. Lower "
-                f"lr={self.lr} or trade_off={self.trade_off}."
+                f"{self._causes()}."
             )
         self.notify("on_train_end", X=X, y=y)
         return self

@@ -139,7 +139,7 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         check_positive("ridge", self.ridge)
         check_count("max_iter", self.max_iter)
         if self.estimator is not None and not (
-            is_classifier(self.estimator) and hasattr(self.estimator, "predict_proba")
+            hasattr(self.estimator, "predict_proba") and is_classifier(self.estimator)
         ):
             raise TypeError(
                 "estimator must be a classifier with predict_proba; got "

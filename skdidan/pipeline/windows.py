@@ -288,7 +288,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         return [(start, min(start + size, n_samples)) for start in [*range(0, last, step), last]]
 
     def _check_parameters(self) -> None:
-        if not is_classifier(self.estimator):
+        if not (hasattr(self.estimator, "fit") and is_classifier(self.estimator)):
             raise TypeError(
                 "estimator must be a classifier, or a pipeline or search that ends in one; got "
                 f"{self.estimator!r}."

@@ -195,11 +195,6 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
     def _fit(self, domains: Domains) -> None:
         X_src, y_src, X_tgt = domains
         classifier = clone(self._default())
-        if not has_fit_parameter(classifier, "sample_weight"):
-            raise TypeError(
-                "The fit method of estimator must take sample_weight; that of "
-                f"{type(classifier).__name__} does not."
-            )
         has_target = X_tgt is not None
         self.weights_ = self._weigh(X_src, y_src, X_tgt) if has_target else np.ones(len(X_src))
         lost = sorted({*y_src.tolist()} - {*y_src[self.weights_ != 0].tolist()})
@@ -273,6 +268,14 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
                 f"row, such as KMM(); got {self.weighting!r}."
             )
         return weights
+
+    def _check_parameters(self) -> None:
+        estimator = self._default()
+        if not (hasattr(estimator, "fit") and has_fit_parameter(estimator, "sample_weight")):
+            raise TypeError(
+                "The fit method of estimator must take sample_weight; that of "
+                f"{type(estimator).__name__} does not."
+            )
 
     def _default(self) -> Any:
         return LogisticRegression() if self.estimator is None else self.estimator
