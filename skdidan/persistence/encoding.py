@@ -31,10 +31,11 @@ __all__ = ["Decoder", "Encoder", "UnsafeFileError"]
 _TAG = "~"
 _PUBLIC = frozenset(dir(skdidan))
 _NOT_PLAIN = ("builtins", "numpy", "skorch", "torch")  # modules of values without a plain state
+_SCALARS = "biufU"
 _SEQUENCES = {"tuple": tuple, "set": set, "frozenset": frozenset}
 # Classes of scikit-learn, whose modules run nothing when they are imported.
 _SKLEARN = re.compile(
-    r"sklearn(\.(?!tests|conftest|experimental|externals)_?[a-z][a-z_]*)+\._?[A-Z]\w*"
+    r"sklearn(\.(?!tests|conftest|datasets|experimental|externals|_testing|_mocking)_?[a-z][a-z_]*)+\._?[A-Z]\w*"
 )
 
 
@@ -70,7 +71,7 @@ class Encoder:
             if kind is sequence:
                 items = value if sequence is tuple else sorted(value, key=repr)
                 return {_TAG: tag, "items": self._encode_all(items, place)}
-        if isinstance(value, np.generic) and value.dtype.kind in "biufU":
+        if isinstance(value, np.generic) and value.dtype.kind in _SCALARS:
             item = self.encode(value.item(), place)
             return {_TAG: "scalar", "dtype": value.dtype.str, "value": item}
         if isinstance(value, np.ndarray):
@@ -195,17 +196,19 @@ class Decoder:
 
     def untrusted(self, tree: Any) -> set[str]:
         """Return the names that decoding would import, and that are neither known nor trusted."""
-        if isinstance(tree, list):
-            return set().union(*map(self.untrusted, tree))
-        if not isinstance(tree, dict):
-            return set()
-        found = set().union(*(self.untrusted(item) for item in tree.values()))
-        if tree.get(_TAG) == "skops":
-            part = self._reader.read_part(tree["member"])
-            found |= set(skops.io.get_untrusted_types(data=part))
-        name = tree.get("class", tree.get("name")) if _TAG in tree else None
-        if isinstance(name, str) and not _is_known(name):
-            found.add(name)
+        found, parts = set(), [tree]
+        while parts:
+            part = parts.pop()
+            if isinstance(part, list):
+                parts += (item for item in part if isinstance(item, dict | list))
+            elif isinstance(part, dict):
+                parts += (item for item in part.values() if isinstance(item, dict | list))
+                if part.get(_TAG) == "skops":
+                    content = self._reader.read_part(part["member"])
+                    found.update(skops.io.get_untrusted_types(data=content))
+                name = part.get("class", part.get("name")) if _TAG in part else None
+                if isinstance(name, str) and not _is_known(name):
+                    found.add(name)
         return found - self._trusted
 
     def _sequence(self, tree: dict[str, Any]) -> Any:
@@ -217,6 +220,12 @@ class Decoder:
             shape = tuple(tree["shape"])
             self._arrays[member] = self._reader.read_array(member, shape, tree["dtype"])
         return self._arrays[member]
+
+    def _scalar(self, tree: dict[str, Any]) -> Any:
+        dtype = np.dtype(tree["dtype"])
+        if dtype.kind not in _SCALARS:  # a void of a number would take as many bytes
+            raise ValueError(f"it holds a scalar of type {dtype}")
+        return dtype.type(self.decode(tree["value"]))
 
     def _objects(self, tree: dict[str, Any]) -> NDArray[Any]:
         values = np.empty(len(tree["items"]), dtype=object)
@@ -274,6 +283,9 @@ class Decoder:
             part: {k[len(part) + 1 :]: v for k, v in tensors.items() if k.startswith(f"{part}.")}
             for part in ("module", "criterion")
         }
+        sizes = [value for value in recipe["params"].values() if isinstance(value, list | tuple)]
+        if any(len(value) > len(tensors) for value in sizes):  # each is a layer with a weight
+            raise ValueError("the weights do not fit the network")
         network = recipe["network"]
         if isinstance(network, str) or _full_name(network).startswith("skdidan."):
             # Without memory at first: the sizes of the layers may be those of a hostile file.
@@ -294,7 +306,7 @@ class Decoder:
         **dict.fromkeys(_SEQUENCES, _sequence),
         "float": lambda _, tree: float(tree["value"]),
         "dict": lambda self, tree: dict(map(tuple, self.decode(tree["items"]))),
-        "scalar": lambda self, tree: np.dtype(tree["dtype"]).type(self.decode(tree["value"])),
+        "scalar": _scalar,
         "dtype": lambda _, tree: np.dtype(tree["value"]),
         "slice": lambda self, tree: slice(*self.decode(tree["items"])),
         "array": _array,
