@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.format import read_array, read_array_header_1_0, read_magic, write_array
 from numpy.typing import NDArray
 
-__all__ = ["ArchiveReader", "ArchiveWriter", "write_atomically"]
+__all__ = ["ArchiveReader", "ArchiveWriter", "check_part", "write_atomically"]
 
 _INDEX = "index.json"
 _MEMBER = re.compile(r"index\.json|(arrays|weights|parts)/\d{1,9}\.(npy|safetensors|skops)")
@@ -86,12 +86,19 @@ class ArchiveReader:
     def read_part(self, name: str) -> bytes:
         """Return an archive of skops within this one, of which the same is asked."""
         content = self.read(name)
-        with zipfile.ZipFile(io.BytesIO(content)) as part:
-            _check_members(part, len(content))
-            for member in part.namelist():
-                if member.endswith(".npy"):
-                    _check_array(part.read(member), records=True)
+        check_part(content)
         return content
+
+
+def check_part(content: bytes) -> None:
+    """Raise a ValueError unless an archive of skops holds JSON and arrays alone."""
+    with zipfile.ZipFile(io.BytesIO(content)) as part:
+        _check_members(part, len(content))
+        for member in part.namelist():
+            if member.endswith(".npy"):
+                _check_array(part.read(member), records=True)
+            elif member != "schema.json":  # sparse matrices are compressed
+                raise ValueError(f"a part of it holds a member {member!r}")
 
 
 def _check_members(archive: zipfile.ZipFile, size: int) -> None:

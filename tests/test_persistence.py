@@ -80,6 +80,7 @@ ON_ROWS |= {
         QuantileTransformer(n_quantiles=9), LogisticRegression()
     ),
     "in a plain pipeline": lambda: make_pipeline(StandardScaler(), SourceOnlyClassifier(**QUICK)),
+    "calibrated": lambda: CalibratedClassifierCV(LogisticRegression(), cv=2),
     "compiled": lambda: RandomForestClassifier(3, random_state=0),
 }
 ON_SPECTRA = {"cnn": lambda: DIDANClassifier(**QUICK)}
@@ -98,7 +99,7 @@ def fitted(name):
         return ON_WAVEFORMS[name]().fit(WAVEFORMS, LABELS[:12], WAVEFORMS), WAVEFORMS
     estimator = ON_ROWS[name]()
     # scikit-learn's own estimators take no target.
-    target = () if name in ("compiled", "in a plain pipeline") else (X_TGT,)
+    target = () if name in ("calibrated", "compiled", "in a plain pipeline") else (X_TGT,)
     return estimator.fit(X_SRC, Y_SRC, *target), X_TGT
 
 
@@ -309,6 +310,10 @@ def hostile_files(members):
         change(index, *NETWORK, *key, value=value)
         return {**members, "index.json": json.dumps(index)}
 
+    copies = json.loads(members["index.json"])
+    classifier = copies["estimator"]["state"]["steps_"][1]["items"][1]
+    classifier["nets"] = classifier["nets"] * 1000
+    copied = {**members, "index.json": json.dumps(copies)}
     tensors = safetensors.torch.load(members[weights])
     wide = {name: torch.cat([tensor, tensor]) for name, tensor in tensors.items()}
     double = {name: tensor.double() for name, tensor in tensors.items()}
@@ -332,6 +337,36 @@ def hostile_files(members):
         "tests": (indexed(of_class("sklearn.tests.test_base.K")), "uses"),
         "sklearn": (indexed(of_class("sklearn.svm.Nothing")), "not a whole file"),
         "testing": (indexed(of_class("sklearn.utils._testing.TempMemmap")), "uses"),
+        "callback": (indexed(of_class("sklearn.utils.Bunch", "object")), "is no estimator|uses"),
+        "foreign": (
+            network(["network"], {"~": "import", "name": "sklearn.base.Path"}),
+            "is not trusted|not a whole file",
+        ),
+        "called": (
+            network(["network"], of_class("sklearn.svm._classes.SVC")),
+            "its network is not trusted",
+        ),
+        "class called": (
+            network(["network"], {"~": "import", "name": "sklearn.svm._classes.SVC"}),
+            "its network is not trusted",
+        ),
+        "list of state": (
+            indexed({**of_class("skdidan.JDAR"), "state": [["memory", "/tmp"]]}),
+            "a state that is none",
+        ),
+        "address": (
+            indexed({**of_class("skdidan.JDAR"), "state": {"__array_interface__": 1}}),
+            "a state that is none",
+        ),
+        "scalar of an object": (
+            indexed({"~": "scalar", "dtype": "<f8", "value": of_class("skdidan.JDAR")}),
+            "scalar without a value",
+        ),
+        "position": (
+            indexed({"~": "RandomState", "state": [1, 10**9, 0, 0.0]}),
+            "RandomState without a state",
+        ),
+        "csr": (indexed({"~": "csr", "items": [1, 2, 3, [1, 1]]}), "sparse array without arrays"),
         "void": (indexed({"~": "scalar", "dtype": "V8", "value": 10**9}), "scalar of type"),
         "no network": (indexed({**of_class("skdidan.JDAR", "network"), "nets": []}), "no networks"),
         "wide": ({**members, weights: safetensors.torch.save(wide)}, "weights do not fit"),
@@ -340,6 +375,7 @@ def hostile_files(members):
         "header": ({**members, weights: b"\xff" * 7 + b"\x7f" + b"{}"}, "not a whole file"),
         "huge layer": (network(["params", "hidden"], [10**9, 4]), "weights do not fit"),
         "many layers": (network(["params", "hidden"], [1] * 10**5), "weights do not fit"),
+        "copies": (copied, "twice"),
         "huge input": (network(["input_shape"], [10**10]), "weights do not fit"),
         "classes": (network(["n_classes"], 10**9), "weights do not fit"),
         "own network": (network(["network"], {"~": "import", "name": "os.abort"}), "uses"),
@@ -393,10 +429,14 @@ def test_a_part_of_skops_is_checked_like_the_file(tmp_path):
     with zipfile.ZipFile(io.BytesIO(members[part])) as inner:
         parts = {name: inner.read(name) for name in inner.namelist()}
     array = next(name for name in parts if name.endswith(".npy"))
-    for content in ({**parts, array: huge_array()}, {**parts, array: object_array()}):
+    for content in (
+        {**parts, array: huge_array()},
+        {**parts, array: object_array()},
+        {**parts, "x.npz": b""},
+    ):
         stream = io.BytesIO(write_members(tmp_path, content).read_bytes())
         path = write_members(tmp_path, {**members, part: stream.getvalue()})
-        with pytest.raises(ValueError, match="claims shape"):
+        with pytest.raises(ValueError, match=r"claims shape|a member 'x.npz'"):
             load(path, trusted=[TREE])
 
 

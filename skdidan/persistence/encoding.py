@@ -20,9 +20,9 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 import skdidan
-from skdidan.archive import ArchiveReader, ArchiveWriter
+from skdidan.archive import ArchiveReader, ArchiveWriter, check_part
 from skdidan.neural.adaptation import AdaptationClassifier
-from skdidan.neural.networks import make_network
+from skdidan.neural.networks import NETWORKS, make_network
 from skdidan.neural.training import LOSSES, AdaptationNet, load_net
 from skdidan.torch_state import own_generators, plain_mode
 
@@ -30,7 +30,10 @@ __all__ = ["Decoder", "Encoder", "UnsafeFileError"]
 
 _TAG = "~"
 _PUBLIC = frozenset(dir(skdidan))
-_NOT_PLAIN = ("builtins", "numpy", "skorch", "torch")  # modules of values without a plain state
+# Modules of values that are no estimators, and whose state would not be safe to restore.
+_NOT_PLAIN = ("builtins.", "numpy.", "sklearn.", "skorch.", "torch.")
+# Classes of scikit-learn that are no estimators, but hold nothing except estimators.
+_HOLDERS = ("sklearn.calibration._CalibratedClassifier",)
 _SCALARS = "biufU"
 _SEQUENCES = {"tuple": tuple, "set": set, "frozenset": frozenset}
 # Classes of scikit-learn, whose modules run nothing when they are imported.
@@ -94,7 +97,8 @@ class Encoder:
             return self._encode_estimator(value, place)
         if isinstance(value, type) or inspect.isroutine(value) or isinstance(value, np.ufunc):
             return {_TAG: "import", "name": self._importable(value, place)}
-        if kind.__module__.startswith(_NOT_PLAIN) or not hasattr(value, "__dict__"):
+        is_plain = not _full_name(kind).startswith(_NOT_PLAIN) or _full_name(kind) in _HOLDERS
+        if not is_plain or not hasattr(value, "__dict__"):
             raise _NotEncodable(
                 f"{place} holds {value!r:.200}, which cannot be saved. Set it to None, or to a "
                 "plain value, by set_params."
@@ -130,6 +134,7 @@ class Encoder:
         except _NotEncodable as error:
             try:
                 content = skops.io.dumps(value)
+                check_part(content)
             except Exception:  # skops has errors of many kinds for what it does not know
                 raise error from None
             members = list(self._writer.members)[n_members:]
@@ -180,6 +185,7 @@ class Decoder:
         self._reader = reader
         self._trusted = set(trusted)
         self._arrays: dict[str, NDArray[Any]] = {}
+        self._used: set[str] = set()  # weights and parts, of which each belongs in one place
 
     def decode(self, tree: Any) -> Any:
         """Return the value of a tree."""
@@ -225,7 +231,10 @@ class Decoder:
         dtype = np.dtype(tree["dtype"])
         if dtype.kind not in _SCALARS:  # a void of a number would take as many bytes
             raise ValueError(f"it holds a scalar of type {dtype}")
-        return dtype.type(self.decode(tree["value"]))
+        value = self.decode(tree["value"])
+        if type(value) not in (bool, int, float, str):
+            raise ValueError("it holds a scalar without a value")
+        return dtype.type(value)
 
     def _objects(self, tree: dict[str, Any]) -> NDArray[Any]:
         values = np.empty(len(tree["items"]), dtype=object)
@@ -234,11 +243,17 @@ class Decoder:
 
     def _random_state(self, tree: dict[str, Any]) -> np.random.RandomState:
         state = np.random.RandomState(0)
-        state.set_state(("MT19937", *self.decode(tree["state"])))
+        keys, position, *rest = self.decode(tree["state"])
+        if not isinstance(keys, np.ndarray) or not 0 <= position <= len(keys):
+            raise ValueError("it holds a RandomState without a state")
+        state.set_state(("MT19937", keys, position, *rest))
         return state
 
     def _csr(self, tree: dict[str, Any]) -> Any:
-        data, indices, indptr, shape = self.decode(tree["items"])
+        *arrays, shape = self.decode(tree["items"])
+        if any(not isinstance(part, np.ndarray) for part in arrays):
+            raise ValueError("it holds a sparse array without arrays")
+        data, indices, indptr = arrays
         rows = sparse.csr_array((data, indices, indptr), shape=tuple(shape))
         rows.check_format(full_check=True)
         return rows
@@ -247,27 +262,39 @@ class Decoder:
         return self._find(tree["name"])
 
     def _find(self, name: str) -> Any:
-        if not _is_known(name) and name not in self._trusted:
+        if name in self._trusted:
+            return _find(name)
+        value = _find(name) if _is_known(name) else None
+        # Not what a module of scikit-learn only imports, such as a class that opens files.
+        is_own = isinstance(value, type) and value.__module__.startswith(("sklearn.", "skdidan."))
+        if not is_own and not isinstance(value, np.ufunc):
             raise ValueError(f"{name} is not trusted")
-        return _find(name)
+        return value
 
     def _object(self, tree: dict[str, Any]) -> Any:
-        name = tree["class"]
+        name, state = tree["class"], self.decode(tree["state"])
         cls = self._find(name)
-        # No constructor is called, and of scikit-learn no class that it only imports is taken.
-        is_its_own = name.startswith("sklearn.") and cls.__module__.startswith("sklearn.")
         is_estimator = isinstance(cls, type) and issubclass(cls, BaseEstimator)
-        if not isinstance(cls, type) or not (is_estimator or is_its_own or name in self._trusted):
+        if not isinstance(cls, type) or not (is_estimator or name in {*_HOLDERS, *self._trusted}):
             raise ValueError(f"{name} is no estimator")
-        value: Any = object.__new__(cls)
-        state = self.decode(tree["state"])
+        # NumPy asks some attributes of this form for addresses in memory.
+        if type(state) is not dict or any(not key.isidentifier() or "__" in key for key in state):
+            raise ValueError(f"{name} has a state that is none")
+        value: Any = object.__new__(cls)  # without calling a constructor
         if "memory" in state:  # a file of strangers must not write anywhere
             state["memory"] = None
-        if is_estimator and is_its_own:
+        if is_estimator and name.startswith("sklearn."):
             value.__setstate__(state)  # warns of another version of scikit-learn
         else:
             vars(value).update(state)
         return value
+
+    def _use(self, member: str) -> str:
+        """Return the name of a member that has not been used yet: copies would take memory."""
+        if member in self._used:
+            raise ValueError(f"it uses {member} twice")
+        self._used.add(member)
+        return member
 
     def _network(self, tree: dict[str, Any]) -> AdaptationClassifier:
         classifier = self._object(tree)
@@ -278,7 +305,7 @@ class Decoder:
         return classifier
 
     def _net(self, tree: dict[str, Any], recipe: dict[str, Any]) -> AdaptationNet:
-        tensors = safetensors.torch.load(self._reader.read(tree["member"]))
+        tensors = safetensors.torch.load(self._reader.read(self._use(tree["member"])))
         weights = {
             part: {k[len(part) + 1 :]: v for k, v in tensors.items() if k.startswith(f"{part}.")}
             for part in ("module", "criterion")
@@ -287,7 +314,10 @@ class Decoder:
         if any(len(value) > len(tensors) for value in sizes):  # each is a layer with a weight
             raise ValueError("the weights do not fit the network")
         network = recipe["network"]
-        if isinstance(network, str) or _full_name(network).startswith("skdidan."):
+        is_own = isinstance(network, str) or network in NETWORKS.values()
+        if not is_own and _full_name(network) not in self._trusted:
+            raise ValueError("its network is not trusted")
+        if is_own:
             # Without memory at first: the sizes of the layers may be those of a hostile file.
             with torch.device("meta"):
                 _check_weights(make_network(**recipe), weights["module"])
@@ -299,8 +329,12 @@ class Decoder:
         return load_net(AdaptationNet, dict(tree["options"]), module, criterion)
 
     def _skops(self, tree: dict[str, Any]) -> Any:
-        part = self._reader.read_part(tree["member"])
-        return skops.io.loads(part, trusted=sorted(self._trusted))
+        part = self._reader.read_part(self._use(tree["member"]))
+        value = skops.io.loads(part, trusted=sorted(self._trusted))
+        if isinstance(value, BaseEstimator):
+            names = [name for name in value.get_params() if name.split("__")[-1] == "memory"]
+            value.set_params(**dict.fromkeys(names))
+        return value
 
     _DECODERS: ClassVar[dict[str, Callable[[Any, dict[str, Any]], Any]]] = {
         **dict.fromkeys(_SEQUENCES, _sequence),

@@ -130,6 +130,8 @@ def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
                 f"{name!r} has format {number}, of a newer version of skdidan than this one, which "
                 f"reads up to {_FORMAT}: update skdidan."
             )
+        if type(number) is not int or number < 1:
+            raise ValueError(f"it has format {number!r:.20}")
         tree, decoder = reader.index["estimator"], Decoder(reader, trusted)
         if needed := sorted(decoder.untrusted(tree)):
             raise UnsafeFileError(
