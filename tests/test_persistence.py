@@ -366,6 +366,7 @@ def hostile_files(members):
             indexed({"~": "RandomState", "state": [1, 10**9, 0, 0.0]}),
             "RandomState without a state",
         ),
+        "collisions": (indexed({"~": "set", "items": [2**61 - 1]}), "a key beyond"),
         "csr": (indexed({"~": "csr", "items": [1, 2, 3, [1, 1]]}), "sparse array without arrays"),
         "void": (indexed({"~": "scalar", "dtype": "V8", "value": 10**9}), "scalar of type"),
         "no network": (indexed({**of_class("skdidan.JDAR", "network"), "nets": []}), "no networks"),

@@ -218,7 +218,13 @@ class Decoder:
         return found - self._trusted
 
     def _sequence(self, tree: dict[str, Any]) -> Any:
-        return _SEQUENCES[tree[_TAG]](self.decode(tree["items"]))
+        items = self.decode(tree["items"])
+        return _SEQUENCES[tree[_TAG]](_check_keys(items) if tree[_TAG] != "tuple" else items)
+
+    def _dict(self, tree: dict[str, Any]) -> dict[Any, Any]:
+        items = self.decode(tree["items"])
+        _check_keys([key for key, _ in items])
+        return dict(map(tuple, items))
 
     def _array(self, tree: dict[str, Any]) -> NDArray[Any]:
         member = tree["member"]
@@ -339,7 +345,7 @@ class Decoder:
     _DECODERS: ClassVar[dict[str, Callable[[Any, dict[str, Any]], Any]]] = {
         **dict.fromkeys(_SEQUENCES, _sequence),
         "float": lambda _, tree: float(tree["value"]),
-        "dict": lambda self, tree: dict(map(tuple, self.decode(tree["items"]))),
+        "dict": _dict,
         "scalar": _scalar,
         "dtype": lambda _, tree: np.dtype(tree["value"]),
         "slice": lambda self, tree: slice(*self.decode(tree["items"])),
@@ -353,6 +359,13 @@ class Decoder:
         "network": _network,
         "skops": _skops,
     }
+
+
+def _check_keys(keys: list[Any]) -> list[Any]:
+    """Refuse numbers of which many can have one hash: a set of them would take hours."""
+    if any(isinstance(key, int | float) and abs(key) > 2**53 for key in keys):
+        raise ValueError("it holds a key beyond 2**53")
+    return keys
 
 
 def _check_weights(module: nn.Module, weights: dict[str, torch.Tensor]) -> None:
