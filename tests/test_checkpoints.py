@@ -112,6 +112,25 @@ def test_other_parameters_and_data_are_refused(tmp_path):
         classifier.fit(X_SRC, Y_SRC, X_TGT)
 
 
+@pytest.mark.parametrize("name", ["several networks", "the best epoch"])
+def test_ctrl_c_while_the_state_is_kept_ends_no_training(name, tmp_path, monkeypatch):
+    """Callbacks of skorch interrupt after an epoch to end a training; a user does not."""
+    keep, n_kept = Checkpoint.keep, []
+    classifier = make(name, checkpoint=tmp_path / "training")
+
+    def interrupted(*args):
+        keep(*args)
+        n_kept.append(1)
+        if len(n_kept) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoint, "keep", interrupted)
+        classifier.fit(X_SRC, Y_SRC, X_TGT)
+    found = classifier.fit(X_SRC, Y_SRC, X_TGT)
+    assert_same(found, make(name).fit(X_SRC, Y_SRC, X_TGT))
+
+
 def test_what_is_no_file_for_a_checkpoint(tmp_path):
     cases = {
         "must be the path of a file, or None; got 3": {"checkpoint": 3},

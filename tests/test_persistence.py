@@ -430,14 +430,16 @@ def test_a_part_of_skops_is_checked_like_the_file(tmp_path):
     with zipfile.ZipFile(io.BytesIO(members[part])) as inner:
         parts = {name: inner.read(name) for name in inner.namelist()}
     array = next(name for name in parts if name.endswith(".npy"))
+    address = json.loads(parts["schema.json"]) | {"__array_interface__": {}}
     for content in (
+        {**parts, "schema.json": json.dumps(address)},
         {**parts, array: huge_array()},
         {**parts, array: object_array()},
         {**parts, "x.npz": b""},
     ):
         stream = io.BytesIO(write_members(tmp_path, content).read_bytes())
         path = write_members(tmp_path, {**members, part: stream.getvalue()})
-        with pytest.raises(ValueError, match=r"claims shape|a member 'x.npz'"):
+        with pytest.raises(ValueError, match=r"claims shape|a member 'x.npz'|attribute __array"):
             load(path, trusted=[TREE])
 
 

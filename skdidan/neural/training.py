@@ -312,7 +312,8 @@ class AdaptationNet(NeuralNet):
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
             except KeyboardInterrupt as interrupt:
-                if method_name != "on_epoch_end":
+                # Ctrl-C while the state is scored or kept is no end of the training.
+                if method_name != "on_epoch_end" or name in ("epoch_scores", "checkpoint"):
                     raise
                 raise _TrainingEnd from interrupt
             except (KeyError, ValueError, SkorchException) as error:

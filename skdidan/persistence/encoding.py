@@ -243,8 +243,12 @@ class Decoder:
         return dtype.type(value)
 
     def _objects(self, tree: dict[str, Any]) -> NDArray[Any]:
-        values = np.empty(len(tree["items"]), dtype=object)
-        values[:] = self.decode(tree["items"])
+        items = self.decode(tree["items"])
+        if type(items) is not list:
+            raise ValueError("it holds objects that are no list")
+        values = np.empty(len(items), dtype=object)
+        for n, item in enumerate(items):
+            values[n] = item
         return values.reshape(tree["shape"])
 
     def _random_state(self, tree: dict[str, Any]) -> np.random.RandomState:
