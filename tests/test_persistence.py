@@ -155,6 +155,16 @@ def test_loaded_estimators_can_be_fitted_again(tmp_path):
     np.testing.assert_array_equal(again.predict_proba(X_TGT), expected)
 
 
+def test_numbers_of_numpy_are_saved_and_the_file_of_a_training_is_not(tmp_path):
+    path = tmp_path / "training"
+    params = {"max_epochs": np.int64(1), "lr": np.float32(1e-3), "checkpoint": path}
+    network = DIDANClassifier(**{**QUICK, **params}).fit(X_SRC, Y_SRC, X_TGT)
+    save(network, tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert_same(outputs(loaded, X_TGT), outputs(network, X_TGT))
+    assert loaded.max_epochs == 1 and loaded.checkpoint is None
+
+
 def test_the_folder_of_a_cache_is_not_saved(tmp_path):
     pipeline = logmel().set_params(memory=tmp_path / "cache")
     pipeline.fit(WAVEFORMS, LABELS[:12], WAVEFORMS)

@@ -35,6 +35,7 @@ _NOT_PLAIN = ("builtins.", "numpy.", "sklearn.", "skorch.", "torch.")
 # Classes of scikit-learn that are no estimators, but hold nothing except estimators.
 _HOLDERS = ("sklearn.calibration._CalibratedClassifier",)
 _SCALARS = "biufU"
+_WRITTEN = {"memory", "checkpoint"}  # parameters that are paths to write to
 _SEQUENCES = {"tuple": tuple, "set": set, "frozenset": frozenset}
 # Classes of scikit-learn, whose modules run nothing when they are imported.
 _SKLEARN = re.compile(
@@ -150,7 +151,7 @@ class Encoder:
         name = self._importable(type(value), place)
         where = f"{place}." if place else ""
         tree = {
-            key: None if key == "memory" else self.encode(part, f"{where}{key}")
+            key: None if key in _WRITTEN else self.encode(part, f"{where}{key}")
             for key, part in state.items()
         }
         return {_TAG: tag, "class": name, "state": tree}
@@ -175,7 +176,8 @@ class Encoder:
         content = safetensors.torch.save({k: v.cpu().contiguous() for k, v in tensors.items()})
         loss = next(name for name, cls in LOSSES.items() if type(net.criterion_) is cls)
         member = self._writer.add("weights", "safetensors", content)
-        return {"options": net.options(), "loss": loss, "member": member}
+        options = {k: v.item() if hasattr(v, "item") else v for k, v in net.options().items()}
+        return {"options": options, "loss": loss, "member": member}
 
 
 class Decoder:
@@ -291,8 +293,7 @@ class Decoder:
         if type(state) is not dict or any(not key.isidentifier() or "__" in key for key in state):
             raise ValueError(f"{name} has a state that is none")
         value: Any = object.__new__(cls)  # without calling a constructor
-        if "memory" in state:  # a file of strangers must not write anywhere
-            state["memory"] = None
+        state |= dict.fromkeys(_WRITTEN & state.keys())  # a stranger's file must not write anywhere
         if is_estimator and name.startswith("sklearn."):
             value.__setstate__(state)  # warns of another version of scikit-learn
         else:
@@ -320,7 +321,7 @@ class Decoder:
             part: {k[len(part) + 1 :]: v for k, v in tensors.items() if k.startswith(f"{part}.")}
             for part in ("module", "criterion")
         }
-        sizes = [value for value in recipe["params"].values() if isinstance(value, list | tuple)]
+        sizes = [value for value in recipe["params"].values() if hasattr(value, "__len__")]
         if any(len(value) > len(tensors) for value in sizes):  # each is a layer with a weight
             raise ValueError("the weights do not fit the network")
         network = recipe["network"]
