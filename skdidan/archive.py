@@ -1,4 +1,7 @@
-"""A file without pickle: a zip archive of JSON, arrays, weights and parts of skops."""
+"""Files without pickle: zip archives of JSON, arrays, weights and parts of skops.
+
+Also how files are written at once, and how a value becomes part of a file's name or content.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,20 @@ import math
 import os
 import re
 import zipfile
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO
 from uuid import uuid4
 
+import joblib
 import numpy as np
 from numpy.lib.format import read_array, read_array_header_1_0, read_magic, write_array
 from numpy.typing import NDArray
 
-__all__ = ["ArchiveReader", "ArchiveWriter", "check_part", "write_atomically"]
+__all__ = [
+    *("ArchiveReader", "ArchiveWriter", "check_part"),
+    *("hash_value", "replaced_file", "write_atomically"),
+]
 
 _INDEX = "index.json"
 _MEMBER = re.compile(r"index\.json|(arrays|weights|parts)/\d{1,9}\.(npy|safetensors|skops)")
@@ -46,7 +54,7 @@ class ArchiveWriter:
     def content(self, index: dict[str, Any]) -> bytes:
         """Return the archive with its index."""
         stream = io.BytesIO()
-        text = json.dumps(index).encode()
+        text = json.dumps(index, default=_number).encode()
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
             for name, content in {_INDEX: text, **self.members}.items():
                 # The time of writing is left out: the same estimator makes the same file.
@@ -128,23 +136,49 @@ def _check_array(content: bytes, *, records: bool = False) -> tuple[tuple[int, .
     return shape, dtype
 
 
-def write_atomically(path: str, content: bytes) -> None:
-    """Write a file under a temporary name, bring it to the disk, and rename it."""
+@contextmanager
+def replaced_file(path: str, *, synced: bool = True) -> Iterator[BinaryIO]:
+    """Open a file under a temporary name, which becomes `path` once it is whole.
+
+    A synced file is on the disk before it takes the name, and the name before this returns.
+    """
     folder, name = os.path.split(os.path.abspath(path))
     temporary = os.path.join(folder, f".{name[:100]}.{uuid4().hex}.tmp")
     try:
         with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            yield file
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             os.remove(temporary)
         raise
-    if os.name == "posix":  # the new name, too
+    if synced and os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def write_atomically(path: str, content: bytes) -> None:
+    """Write a synced file, which is there as a whole or not at all."""
+    with replaced_file(path) as file:
+        file.write(content)
+
+
+def hash_value(value: Any, refusal: str) -> str:
+    """Hash a value of any type; if it cannot be pickled, raise a ValueError with the refusal."""
+    try:
+        return joblib.hash(value)
+    except Exception as error:  # what cannot be pickled causes errors of many kinds
+        raise ValueError(f"{refusal}: {error}") from error
+
+
+def _number(value: Any) -> Any:
+    """Return a number of NumPy as one of Python, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"JSON cannot hold {value!r:.200}")

@@ -1,4 +1,4 @@
-"""What tests share beside fixtures: small domains, references, checks of scikit-learn."""
+"""Small domains, references and checks of scikit-learn, which several tests share."""
 
 import os
 from pathlib import Path

@@ -165,6 +165,15 @@ def test_numbers_of_numpy_are_saved_and_the_file_of_a_training_is_not(tmp_path):
     assert loaded.max_epochs == 1 and loaded.checkpoint is None
 
 
+def test_arrays_keep_their_layout(tmp_path):
+    """Products of matrices round by it."""
+    scaler = StandardScaler().fit(X_SRC)
+    for order in ("C", "F"):
+        scaler.mean_ = np.ones((2, 3), order=order)
+        save(scaler, tmp_path / "model")
+        assert load(tmp_path / "model").mean_.flags[f"{order}_CONTIGUOUS"]
+
+
 def test_the_folder_of_a_cache_is_not_saved(tmp_path):
     pipeline = logmel().set_params(memory=tmp_path / "cache")
     pipeline.fit(WAVEFORMS, LABELS[:12], WAVEFORMS)
@@ -470,7 +479,7 @@ def mutated(content, rng):
 
 @pytest.mark.parametrize("n_files", [200, pytest.param(2000, marks=pytest.mark.slow)])
 def test_mutated_files_are_refused_or_predict_the_same(network, tmp_path, n_files):
-    """Of the file as it is, or of a member under a right checksum."""
+    """Mutate the file as it is, or a member under a right checksum."""
     members, expected = saved_members(network, tmp_path), outputs(network, X_TGT)
     content = (tmp_path / "model").read_bytes()
     rng, n_refused = random.Random(0), 0

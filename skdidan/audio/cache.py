@@ -8,13 +8,13 @@ from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-from uuid import uuid4
 
 import joblib
 import numpy as np
 from numpy.lib.format import read_array, write_array
 from numpy.typing import NDArray
 
+from skdidan.archive import replaced_file
 from skdidan.reporting import warn_caller
 
 __all__ = ["RowCache", "cache_folder", "make_cache_folder"]
@@ -73,13 +73,10 @@ class RowCache:
         """Store a row. If that fails, warn and store no more rows."""
         if self._folder is None or key is None or not self._writes:
             return
-        # A temporary name first, so that no reader meets half a file.
-        temporary = os.path.join(self._folder, f"{uuid4().hex}.tmp")
         try:
             os.makedirs(self._folder, exist_ok=True)  # another process may empty the cache
-            with open(temporary, "xb") as file:
+            with replaced_file(os.path.join(self._folder, f"{key}.npy"), synced=False) as file:
                 write_array(file, values, allow_pickle=False)
-            os.replace(temporary, os.path.join(self._folder, f"{key}.npy"))
         except FileNotFoundError:
             pass  # another process has just emptied the cache: the next row makes the folder anew
         except OSError as error:
@@ -88,9 +85,6 @@ class RowCache:
                 f"memory={self._location!r} cannot be written to; rows are computed, but not "
                 f"stored: {error}"
             )
-        finally:
-            with suppress(OSError):
-                os.remove(temporary)
 
 
 def cache_folder(memory: Any) -> str | None:

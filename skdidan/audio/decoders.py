@@ -223,12 +223,11 @@ def _no_file(path: str, name: str) -> OSError:
         return FileNotFoundError(f"{name} is a link to {os.readlink(path)!r}, which is not a file.")
     try:
         os.stat(path)
-        return FileNotFoundError(f"{name} is a pipe or a device: write what it holds to a file.")
     except PermissionError:
         return PermissionError(f"{name} cannot be read: permission to open its folder is denied.")
     except (OSError, ValueError):  # a ValueError for an impossible name
-        pass
-    return FileNotFoundError(f"{name} does not exist.{explain_absence(path)}")
+        return FileNotFoundError(f"{name} does not exist.{explain_absence(path)}")
+    return FileNotFoundError(f"{name} is a pipe or a device: write what it holds to a file.")
 
 
 def _uncounted(path: str) -> int | None:

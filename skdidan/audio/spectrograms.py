@@ -283,7 +283,7 @@ class LogMelSpectrogram(Spectrogram):
         if self.fmax is not None:
             check_positive("fmax", self.fmax)
         fmax = nyquist if self.fmax is None else self.fmax
-        if not 0 <= self.fmin < fmax <= nyquist:
+        if not self.fmin < fmax <= nyquist:
             raise ValueError(
                 "fmin and fmax must satisfy 0 <= fmin < fmax <= sample_rate / 2; got "
                 f"fmin={self.fmin!r}, fmax={self.fmax!r}, sample_rate / 2 = {nyquist}."

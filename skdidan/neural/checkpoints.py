@@ -6,18 +6,17 @@ import os
 from numbers import Integral
 from typing import Any
 
-import joblib
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import EarlyStopping
 from skorch.history import History
 from torch import Tensor
 
-from skdidan.archive import ArchiveReader, ArchiveWriter, write_atomically
+from skdidan.archive import ArchiveReader, ArchiveWriter, hash_value, write_atomically
 from skdidan.domains import Domains
 from skdidan.neural.batches import PairedBatches
-from skdidan.neural.training import AdaptationNet
+from skdidan.neural.training import AdaptationNet, Observer
+from skdidan.tensors import group_of, named, pack, unpack
 
 __all__ = ["Checkpoint", "check_checkpoint", "open_checkpoint"]
 
@@ -41,14 +40,17 @@ class Checkpoint:
 
     def __init__(self, path: str, facts: dict[str, Any], seeds: NDArray[Any]) -> None:
         self._path = path
-        self._facts = {name: _hash(name, fact) for name, fact in facts.items()}
+        self._facts = {
+            name: hash_value(fact, f"checkpoint needs {name} that can be pickled")
+            for name, fact in facts.items()
+        }
         self.seeds: list[int] = seeds.tolist()
         self._states: list[dict[str, Any]] = []  # by network: what is JSON, and the tensors
         self._tensors: list[dict[str, Tensor]] = []
         if os.path.exists(path):
             self._read()
 
-    def callback(self, number: int) -> tuple[str, Callback]:
+    def callback(self, number: int) -> tuple[str, Observer]:
         """Return the callback that restores a network when its training begins, and keeps it."""
         return "checkpoint", _KeepState(self, number)
 
@@ -62,21 +64,21 @@ class Checkpoint:
 
     def keep(self, number: int, net: AdaptationNet, batches: PairedBatches | None = None) -> None:
         """Write the state of a network; without batches, that after its training."""
-        tensors = _named("module", net.module_.state_dict())
-        state: dict[str, Any] = {"done": batches is None, "history": _plain(net.history.to_list())}
+        tensors = named("module", net.module_.state_dict())
+        state: dict[str, Any] = {"done": batches is None, "history": net.history.to_list()}
         stopping = _stopping(net)
         if stopping is not None:
-            state["stopping"] = _plain({name: getattr(stopping, name) for name in _STOPPING})
+            state["stopping"] = {name: getattr(stopping, name) for name in _STOPPING}
         if batches is not None:
             state["batches"], orders = batches.state()
-            tensors |= _named("orders", orders) | _named("penalties", net.penalties_.state_dict())
-            for number_, values in net.optimizer_.state_dict()["state"].items():
-                tensors |= _named(f"optimizer.{number_}", values)
+            tensors |= named("orders", orders) | named("penalties", net.penalties_.state_dict())
+            for index, values in net.optimizer_.state_dict()["state"].items():
+                tensors |= named(f"optimizer.{index}", values)
             tensors["random"] = torch.default_generator.get_state()
             if torch.device(net.device).type == "cuda":
                 tensors["random_cuda"] = torch.cuda.get_rng_state(net.device)
             if stopping is not None:
-                tensors |= _named("best", stopping.best_model_weights_ or {})
+                tensors |= named("best", stopping.best_model_weights_ or {})
         del self._states[number:], self._tensors[number:]
         self._states.append(state)
         self._tensors.append(tensors)
@@ -89,18 +91,18 @@ class Checkpoint:
         if number >= len(self._states):
             return
         state, tensors = self._states[number], self._tensors[number]
-        net.module_.load_state_dict(_part("module", tensors))
+        net.module_.load_state_dict(group_of("module", tensors))
         net.history = History(state["history"])
         stopping = _stopping(net)
         if stopping is not None:
             vars(stopping).update(state["stopping"])
-            stopping.best_model_weights_ = _part("best", tensors) or None
+            stopping.best_model_weights_ = group_of("best", tensors) or None
         if batches is not None:
-            batches.set_state(state["batches"], _part("orders", tensors))
-            net.penalties_.load_state_dict(_part("penalties", tensors))
+            batches.set_state(state["batches"], group_of("orders", tensors))
+            net.penalties_.load_state_dict(group_of("penalties", tensors))
             optimizer = net.optimizer_.state_dict()
             numbers = optimizer["param_groups"][0]["params"]
-            optimizer["state"] = {n: _part(f"optimizer.{n}", tensors) for n in numbers}
+            optimizer["state"] = {n: group_of(f"optimizer.{n}", tensors) for n in numbers}
             net.optimizer_.load_state_dict(optimizer)
             torch.default_generator.set_state(tensors["random"])
             if "random_cuda" in tensors:
@@ -108,10 +110,7 @@ class Checkpoint:
 
     def _write(self) -> None:
         writer = ArchiveWriter()
-        members = [
-            writer.add("weights", "safetensors", safetensors.torch.save(_copies(tensors)))
-            for tensors in self._tensors
-        ]
+        members = [writer.add("weights", "safetensors", pack(tensors)) for tensors in self._tensors]
         index = {
             "checkpoint": _FORMAT,
             "facts": self._facts,
@@ -128,7 +127,7 @@ class Checkpoint:
             index = reader.index
             if index["checkpoint"] != _FORMAT:
                 raise ValueError(f"it has format {index['checkpoint']}")
-            tensors = [safetensors.torch.load(reader.read(name)) for name in index["members"]]
+            tensors = [unpack(reader.read(name)) for name in index["members"]]
             facts, seeds, states = index["facts"], index["seeds"], index["networks"]
         except Exception as error:  # what is no such file causes errors of all kinds
             raise ValueError(
@@ -143,7 +142,7 @@ class Checkpoint:
         self.seeds, self._states, self._tensors = seeds, states, tensors
 
 
-class _KeepState(Callback):
+class _KeepState(Observer):
     """Restores a network when its training begins, and keeps it after each epoch."""
 
     def __init__(self, checkpoint: Checkpoint, number: int) -> None:
@@ -190,37 +189,7 @@ def check_checkpoint(path: Any, callbacks: Any) -> str | None:
     return path
 
 
-def _hash(name: str, fact: Any) -> str:
-    try:
-        return joblib.hash(fact)
-    except Exception as error:  # what cannot be pickled causes errors of many kinds
-        raise ValueError(f"checkpoint needs {name} that can be pickled: {error}") from error
-
-
 def _stopping(net: AdaptationNet) -> Any:
     """Return the callback that keeps the best epoch, if there is one."""
     found = (callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping))
     return next(found, None)
-
-
-def _plain(value: Any) -> Any:
-    """Return numbers of NumPy as those of Python, which JSON can hold."""
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    return value.item() if hasattr(value, "item") else value
-
-
-def _named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
-
-
-def _part(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    start = f"{prefix}."
-    return {k.removeprefix(start): tensor for k, tensor in tensors.items() if k.startswith(start)}
-
-
-def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors of memory of their own, as safetensors asks for."""
-    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}

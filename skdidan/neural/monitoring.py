@@ -14,7 +14,7 @@ from torch import Tensor
 
 from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA
 from skdidan.metrics import uar
-from skdidan.neural.training import AdaptationNet, SquaredError
+from skdidan.neural.training import AdaptationNet, Observer, SquaredError
 from skdidan.parameters import split_product
 from skdidan.simplex import project_on_simplex
 
@@ -69,7 +69,7 @@ class NetPredictions(NamedTuple):
         return cls(scores, embeddings, several[0].is_regression)
 
 
-class EpochScores(Callback):
+class EpochScores(Observer):
     """Record scores of the network in the history after each epoch.
 
     The column ``monitor_<name>`` holds each factor of the monitor, and ``monitor`` their product;

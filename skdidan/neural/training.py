@@ -19,7 +19,7 @@ from skdidan.neural.networks import Outputs
 from skdidan.torch_state import copy_to_cpu, find_device
 
 __all__ = [
-    *("LOSSES", "AdaptationNet", "PenaltyTerm", "SquaredError"),
+    *("LOSSES", "AdaptationNet", "Observer", "PenaltyTerm", "SquaredError"),
     *("check_callbacks", "cooldown", "load_net", "ramp"),
 ]
 
@@ -148,6 +148,10 @@ def cooldown(epoch: int, n_epochs: int) -> float:
 
 class _TrainingEnd(Exception):
     """A callback requested to end the training."""
+
+
+class Observer(ready.Callback):
+    """Callback that never ends a training: an interrupt in it is the user's Ctrl-C."""
 
 
 class AdaptationNet(NeuralNet):
@@ -312,8 +316,7 @@ class AdaptationNet(NeuralNet):
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
             except KeyboardInterrupt as interrupt:
-                # Ctrl-C while the state is scored or kept is no end of the training.
-                if method_name != "on_epoch_end" or name in ("epoch_scores", "checkpoint"):
+                if method_name != "on_epoch_end" or isinstance(callback, Observer):
                     raise
                 raise _TrainingEnd from interrupt
             except (KeyError, ValueError, SkorchException) as error:

@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
-import safetensors.torch
 import skops.io
 import torch
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from skdidan.archive import ArchiveReader, ArchiveWriter, check_part
 from skdidan.neural.adaptation import AdaptationClassifier
 from skdidan.neural.networks import NETWORKS, make_network
 from skdidan.neural.training import LOSSES, AdaptationNet, load_net
+from skdidan.tensors import group_of, named, pack, unpack
 from skdidan.torch_state import own_generators, plain_mode
 
 __all__ = ["Decoder", "Encoder", "UnsafeFileError"]
@@ -117,6 +117,8 @@ class Encoder:
             member = self._writer.add_array(values)
             shape, dtype = list(values.shape), values.dtype.str
             tree = {_TAG: "array", "member": member, "shape": shape, "dtype": dtype}
+            if not values.flags.c_contiguous and values.flags.f_contiguous:
+                tree["order"] = "F"  # products of matrices round by the layout
             self._seen[id(values)] = values, tree
         return self._seen[id(values)][1]
 
@@ -171,13 +173,11 @@ class Encoder:
         return name
 
     def _encode_net(self, net: AdaptationNet) -> dict[str, Any]:
-        tensors = {f"module.{k}": v for k, v in net.module_.state_dict().items()}
-        tensors |= {f"criterion.{k}": v for k, v in net.criterion_.state_dict().items()}
-        content = safetensors.torch.save({k: v.cpu().contiguous() for k, v in tensors.items()})
+        tensors = named("module", net.module_.state_dict())
+        tensors |= named("criterion", net.criterion_.state_dict())
         loss = next(name for name, cls in LOSSES.items() if type(net.criterion_) is cls)
-        member = self._writer.add("weights", "safetensors", content)
-        options = {k: v.item() if hasattr(v, "item") else v for k, v in net.options().items()}
-        return {"options": options, "loss": loss, "member": member}
+        member = self._writer.add("weights", "safetensors", pack(tensors))
+        return {"options": net.options(), "loss": loss, "member": member}
 
 
 class Decoder:
@@ -220,8 +220,10 @@ class Decoder:
         return found - self._trusted
 
     def _sequence(self, tree: dict[str, Any]) -> Any:
-        items = self.decode(tree["items"])
-        return _SEQUENCES[tree[_TAG]](_check_keys(items) if tree[_TAG] != "tuple" else items)
+        return _SEQUENCES[tree[_TAG]](self.decode(tree["items"]))
+
+    def _set(self, tree: dict[str, Any]) -> Any:
+        return _SEQUENCES[tree[_TAG]](_check_keys(self.decode(tree["items"])))
 
     def _dict(self, tree: dict[str, Any]) -> dict[Any, Any]:
         items = self.decode(tree["items"])
@@ -232,7 +234,8 @@ class Decoder:
         member = tree["member"]
         if member not in self._arrays:
             shape = tuple(tree["shape"])
-            self._arrays[member] = self._reader.read_array(member, shape, tree["dtype"])
+            values = self._reader.read_array(member, shape, tree["dtype"])
+            self._arrays[member] = np.asarray(values, order=tree.get("order", "C"))
         return self._arrays[member]
 
     def _scalar(self, tree: dict[str, Any]) -> Any:
@@ -316,11 +319,8 @@ class Decoder:
         return classifier
 
     def _net(self, tree: dict[str, Any], recipe: dict[str, Any]) -> AdaptationNet:
-        tensors = safetensors.torch.load(self._reader.read(self._use(tree["member"])))
-        weights = {
-            part: {k[len(part) + 1 :]: v for k, v in tensors.items() if k.startswith(f"{part}.")}
-            for part in ("module", "criterion")
-        }
+        tensors = unpack(self._reader.read(self._use(tree["member"])))
+        weights = group_of("module", tensors)
         sizes = [value for value in recipe["params"].values() if hasattr(value, "__len__")]
         if any(len(value) > len(tensors) for value in sizes):  # each is a layer with a weight
             raise ValueError("the weights do not fit the network")
@@ -331,12 +331,12 @@ class Decoder:
         if is_own:
             # Without memory at first: the sizes of the layers may be those of a hostile file.
             with torch.device("meta"):
-                _check_weights(make_network(**recipe), weights["module"])
+                _check_weights(make_network(**recipe), weights)
         with own_generators(0):
             module = make_network(**recipe)
-        _check_weights(module, weights["module"])
-        criterion = LOSSES[tree["loss"]](weight=weights["criterion"]["weight"])
-        module.load_state_dict(weights["module"])
+        _check_weights(module, weights)
+        criterion = LOSSES[tree["loss"]](weight=tensors["criterion.weight"])
+        module.load_state_dict(weights)
         return load_net(AdaptationNet, dict(tree["options"]), module, criterion)
 
     def _skops(self, tree: dict[str, Any]) -> Any:
@@ -348,7 +348,9 @@ class Decoder:
         return value
 
     _DECODERS: ClassVar[dict[str, Callable[[Any, dict[str, Any]], Any]]] = {
-        **dict.fromkeys(_SEQUENCES, _sequence),
+        "tuple": _sequence,
+        "set": _set,
+        "frozenset": _set,
         "float": lambda _, tree: float(tree["value"]),
         "dict": _dict,
         "scalar": _scalar,

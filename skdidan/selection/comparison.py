@@ -133,7 +133,7 @@ def compare(
     has_generators = get_active_backend()[0].supports_return_generator
     parallel = Parallel(n_jobs, return_as="generator_unordered" if has_generators else "list")
     records: list[dict[str, Any]] = []
-    options = n_threads, error_score, None if results is None else ResultFolder(results)
+    options = n_threads, error_score, None if results is None else ResultFolder(results, tasks)
     try:
         with limit_threads(n_threads):  # around runs in threads, which restore what they find
             done = parallel(
@@ -187,7 +187,7 @@ def _run(
 ) -> dict[str, Any]:
     """Return the record of a run; add a note that names it to an error that is raised."""
     if results is not None:
-        file = results.path(run, method, task, n_threads)
+        file = results.path(run, method, n_threads)
         if (kept := results.read(file, run)) is not None:
             return kept
     start, seed, task = time.perf_counter(), run["seed"], Bunch(**task)

@@ -7,22 +7,25 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import joblib
 import numpy as np
 from sklearn.base import clone
 
 import skdidan
-from skdidan.archive import write_atomically
+from skdidan.archive import hash_value, write_atomically
 
 __all__ = ["ResultFolder"]
 
 _KEPT = ("uar", "war", "seconds")
+_NEEDS = "results needs methods and tasks that can be pickled"
 
 
 class ResultFolder:
-    """A folder with a JSON file for each run, whose name is a hash of all that decides the run."""
+    """A folder with a JSON file for each run, whose name is a hash of all that decides the run.
 
-    def __init__(self, folder: Any) -> None:
+    A task counts by the paths of its files, not by their contents.
+    """
+
+    def __init__(self, folder: Any, tasks: Mapping[str, Mapping[str, Any]]) -> None:
         if not isinstance(folder, str | os.PathLike):
             raise ValueError(f"results must be a folder, or None; got {folder!r}.")
         self._folder = os.path.abspath(os.path.expanduser(os.fspath(folder)))
@@ -30,18 +33,16 @@ class ResultFolder:
             os.makedirs(self._folder, exist_ok=True)
         except OSError as error:
             raise ValueError(f"results must be a folder to write to: {error}") from error
+        self._tasks = {  # once, since they may hold all recordings
+            name: hash_value(dict(task), f"{_NEEDS}; the task {name!r} cannot")
+            for name, task in tasks.items()
+        }
 
-    def path(self, run: Mapping[str, Any], method: Any, task: Mapping[str, Any], *more: Any) -> str:
-        """Return the file of a run; its task counts by paths of files, not by their contents."""
-        decides = skdidan.__version__, dict(run), clone(method), dict(task), *more
-        try:
-            name = joblib.hash(decides)
-        except Exception as error:  # what cannot be pickled causes errors of many kinds
-            raise ValueError(
-                f"results needs methods and tasks that can be pickled; {run['method']!r} on "
-                f"{run['task']!r} cannot: {error}"
-            ) from error
-        return os.path.join(self._folder, f"{name}.json")
+    def path(self, run: Mapping[str, Any], method: Any, *more: Any) -> str:
+        """Return the file of a run."""
+        decides = skdidan.__version__, dict(run), clone(method), self._tasks[run["task"]], *more
+        refusal = f"{_NEEDS}; {run['method']!r} on {run['task']!r} cannot"
+        return os.path.join(self._folder, f"{hash_value(decides, refusal)}.json")
 
     def read(self, path: str, run: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the record of a run, or None if it has not been finished."""
