@@ -22,7 +22,7 @@ from skdidan.domains import Domains, sortable_groups
 from skdidan.estimators import GroupedEstimator, check_rows, validate_domains
 from skdidan.neural.batches import PairedBatches
 from skdidan.neural.checkpoints import check_checkpoint, open_checkpoint
-from skdidan.neural.monitoring import SOURCE, NetPredictions, check_monitor, monitor_callbacks
+from skdidan.neural.monitoring import NetPredictions, check_monitoring, monitor_callbacks
 from skdidan.neural.networks import make_network
 from skdidan.neural.training import LOSSES, AdaptationNet, PenaltyTerm, check_callbacks
 from skdidan.padding import is_padded, pad_alike
@@ -31,7 +31,6 @@ from skdidan.parameters import (
     check_not_negative,
     check_option,
     check_positive,
-    check_share,
     check_verbose,
 )
 from skdidan.torch_state import copy_to_cpu, find_device, own_generators, plain_mode
@@ -207,8 +206,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         train, held_out = self._hold_out(y, domains.groups, seeds[2])
         source = torch.tensor(X[train], device=device), torch.tensor(y_idx[train], device=device)
         watched = torch.tensor(X[held_out], device=device), y_idx[held_out]
-        loss = LOSSES[self.default_loss if self.loss == "auto" else self.loss]
-        weight = self._class_weights(classes, y[train])
+        weights = self._class_weights(classes, y[train])
         defaults = self.default_network_params if isinstance(self.network, str) else {}
         self._recipe = {
             "network": self.network,
@@ -227,19 +225,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             if checkpoint is not None:  # last, since it keeps the state of the others
                 callbacks.append(checkpoint.callback(number))
             with own_generators(int(weight_seed), device):  # for initial weights and dropout
-                net = AdaptationNet(
-                    make_network(**self._recipe),
-                    loss(weight=weight),
-                    n_classes=len(classes),
-                    penalties={} if X_tgt is None else self._penalty_terms(classes),
-                    trade_off=self.trade_off,
-                    lr=self.lr,
-                    weight_decay=self.weight_decay,
-                    max_epochs=self.max_epochs,
-                    device=str(device),
-                    callbacks=callbacks,
-                    verbose=self.verbose,
-                )
+                net = self._make_net(classes, weights, callbacks, has_target=target is not None)
                 if checkpoint is None:
                     net.fit(batches, None)
                 else:
@@ -254,6 +240,30 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
             for epoch in history
         ]
+
+    def _make_net(
+        self,
+        classes: NDArray[Any],
+        weights: torch.Tensor,
+        callbacks: list[Any],
+        *,
+        has_target: bool,
+    ) -> AdaptationNet:
+        """Return a network before its training, for the sorted classes and their weights."""
+        loss = LOSSES[self.default_loss if self.loss == "auto" else self.loss]
+        return AdaptationNet(
+            make_network(**self._recipe),
+            loss(weight=weights),
+            n_classes=len(classes),
+            penalties=self._penalty_terms(classes) if has_target else {},
+            trade_off=self.trade_off,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            max_epochs=self.max_epochs,
+            device=str(find_device(self.device)),
+            callbacks=callbacks,
+            verbose=self.verbose,
+        )
 
     @property
     def net_(self) -> AdaptationNet:
@@ -401,7 +411,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         check_checkpoint(self.checkpoint, self.callbacks)
         callbacks = [] if self.callbacks is None else self.callbacks
         check_callbacks(callbacks, self._count_networks())
-        self._check_monitoring()
+        check_monitoring(self.monitor, self.validation_fraction, self.patience)
         self._check_penalty_params()
         layers = [self.align_on] if isinstance(self.align_on, str) else self.align_on
         is_names = isinstance(layers, Sequence) and all(isinstance(name, str) for name in layers)
@@ -424,20 +434,6 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             )
         with own_generators():  # a penalty may draw initial weights
             self._make_penalty()  # which checks the values
-
-    def _check_monitoring(self) -> None:
-        factors = [] if self.monitor is None else check_monitor(self.monitor)
-        if self.validation_fraction is not None:
-            check_share("validation_fraction", self.validation_fraction)
-        if self.patience is not None:
-            check_count("patience", self.patience)
-        if (SOURCE in factors) != (self.validation_fraction is not None):
-            raise ValueError(
-                "monitor='source', or a product with it, and validation_fraction go together; got "
-                f"monitor={self.monitor!r} and validation_fraction={self.validation_fraction}."
-            )
-        if self.patience is not None and not factors:
-            raise ValueError(f"patience={self.patience} needs a monitor, such as 'information'.")
 
 
 _BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history

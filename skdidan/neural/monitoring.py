@@ -15,10 +15,10 @@ from torch import Tensor
 from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA
 from skdidan.metrics import uar
 from skdidan.neural.training import AdaptationNet, Observer, SquaredError
-from skdidan.parameters import split_product
+from skdidan.parameters import check_count, check_share, split_product
 from skdidan.simplex import project_on_simplex
 
-__all__ = ["SOURCE", "EpochScores", "NetPredictions", "check_monitor", "monitor_callbacks"]
+__all__ = ["SOURCE", "EpochScores", "NetPredictions", "check_monitoring", "monitor_callbacks"]
 
 SOURCE = "source"  # UAR on the held-out source
 
@@ -111,7 +111,7 @@ def monitor_callbacks(
     """Return the callbacks that score each epoch and keep the best; none without a monitor."""
     if monitor is None:
         return []
-    names = check_monitor(monitor)
+    names = _factors(monitor)
     if target is None and names != [SOURCE]:
         raise ValueError(
             f"monitor={monitor!r} needs a target in training (SourceOnlyClassifier has one with "
@@ -123,6 +123,22 @@ def monitor_callbacks(
     return [("epoch_scores", EpochScores(names, held_out, y_idx, target)), ("best_epoch", best)]
 
 
-def check_monitor(monitor: Any) -> list[str]:
-    """Return the factors of a monitor, or raise a ValueError."""
+def check_monitoring(monitor: Any, validation_fraction: Any, patience: Any) -> None:
+    """Raise a ValueError unless the parameters of these names go together."""
+    names = [] if monitor is None else _factors(monitor)
+    if validation_fraction is not None:
+        check_share("validation_fraction", validation_fraction)
+    if patience is not None:
+        check_count("patience", patience)
+    if (SOURCE in names) != (validation_fraction is not None):
+        raise ValueError(
+            "monitor='source', or a product with it, and validation_fraction go together; got "
+            f"monitor={monitor!r} and validation_fraction={validation_fraction}."
+        )
+    if patience is not None and monitor is None:
+        raise ValueError(f"patience={patience} needs a monitor, such as 'information'.")
+
+
+def _factors(monitor: Any) -> list[str]:
+    """Return the names that a monitor multiplies, or raise a ValueError."""
     return split_product("monitor", monitor, {SOURCE, *TARGET_CRITERIA}, {SOURCE, *NOT_NEGATIVE})
