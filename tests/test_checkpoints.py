@@ -107,6 +107,9 @@ def test_other_parameters_and_data_are_refused(tmp_path):
     }.items():
         with pytest.raises(ValueError, match=f"{match}. Remove it, or name another file"):
             fit()
+    rate = classifier.get_params()["lr"]
+    same = make("a discriminator", checkpoint=path, lr=np.float64(rate))
+    assert_same(same.fit(X_SRC, Y_SRC, X_TGT), classifier)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match="is no whole file of a training"):
         classifier.fit(X_SRC, Y_SRC, X_TGT)

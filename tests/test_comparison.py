@@ -1,5 +1,7 @@
 """Comparison: data seen by methods and oracles, scores, and tables."""
 
+import json
+import os
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -292,6 +294,7 @@ def test_a_run_that_fails_is_a_record(task, problem, n_jobs):
     assert (good["uar"], good["error"]) == (0.5, None)
     assert np.isnan([bad["uar"], bad["war"]]).all() and bad["y_pred"] is None
     assert bad["error"] == failure and bad["seconds"] >= 0
+    assert ", in fit\n" in bad["traceback"] and bad["traceback"] in str(warned[0].message)
     with pytest.warns(FitFailedWarning, match="scores 0"):
         bad, _ = compare(methods, {"toy": task}, seeds=[0], error_score=0)
     assert (bad["uar"], bad["war"]) == (0, 0)
@@ -445,13 +448,27 @@ def test_what_is_no_folder_of_results(task, tmp_path):
     for folder, match in (
         (3, "a folder, or None; got 3"),
         (tmp_path / "file", "a folder to write to"),
+        ("", "a folder, or None; got ''"),
     ):
         with pytest.raises(ValueError, match=f"results must be {match}"):
             run({"a": Counted()}, results=folder)
     with pytest.raises(ValueError, match="that can be pickled; 'a' on 'toy' cannot"):
         run({"a": Counted(fails=lambda: None)}, results=tmp_path)
     run({"a": Counted()}, results=tmp_path)
-    (record,) = tmp_path.glob("*.json")
-    record.write_text("{}")
-    with pytest.raises(ValueError, match="is no record: remove it"):
-        run({"a": Counted()}, results=tmp_path)
+    (file,) = tmp_path.glob("*.json")
+    record = json.loads(file.read_text())
+    for wrong in ({}, [], {**record, "y_pred": ["a"]}, {**record, "uar": "high"}):
+        file.write_text(json.dumps(wrong))
+        with pytest.raises(ValueError, match="is no record: remove it"):
+            run({"a": Counted()}, results=tmp_path)
+
+
+def test_a_full_disk_costs_no_run(task, tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.warns(UserWarning, match="results lacks records, .* No space left") as warned:
+        records = compare({"a": Counted()}, {"toy": task}, seeds=[0, 1], results=tmp_path)
+    assert len(warned) == 1 and [record["uar"] for record in records] == [0.5, 0.5]
+    assert not list(tmp_path.iterdir())

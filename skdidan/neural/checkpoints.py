@@ -6,6 +6,7 @@ import os
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch.callbacks import EarlyStopping
@@ -166,7 +167,11 @@ def open_checkpoint(classifier: Any, domains: Domains, seeds: NDArray[Any]) -> C
     left_out = {"checkpoint", "device", "verbose"}
     if not isinstance(classifier.random_state, Integral):
         left_out.add("random_state")  # the seeds that it gave are in the file
-    params = {k: v for k, v in classifier.get_params(deep=False).items() if k not in left_out}
+    params = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in classifier.get_params(deep=False).items()
+        if name not in left_out
+    }
     X, y, X_tgt = domains
     source = X, y, domains.groups
     return Checkpoint(path, {"set of parameters": params, "source": source, "target": X_tgt}, seeds)

@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 import skdidan
 from skdidan.archive import ArchiveReader, ArchiveWriter, write_atomically
-from skdidan.persistence.encoding import Decoder, Encoder, UnsafeFileError
+from skdidan.persistence.decoding import Decoder, UnsafeFileError
+from skdidan.persistence.encoding import Encoder
 
 __all__ = ["load", "save"]
 
@@ -25,8 +26,9 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
 
     The file is a zip archive: parameters and learnt values as JSON, arrays as .npy without pickle,
     weights of networks as safetensors, and compiled parts of scikit-learn, such as decision trees,
-    as skops writes them. It is written under a temporary name and renamed, so that after a crash
-    there is the old file or the new one.
+    as skops writes them. It is loaded once before it is written, so that no file is left that `load`
+    refuses. It is written under a temporary name and renamed, so that after a crash there is the
+    old file or the new one.
 
     Neither data of the fit, nor the optimiser, nor `memory` is saved. Whatever device a network was
     trained on, it can be loaded without it.
@@ -78,18 +80,27 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
             "best_estimator_."
         )
     check_is_fitted(estimator)
-    writer = ArchiveWriter()
-    tree = Encoder(writer).encode(estimator, type(estimator).__name__)
+    name, writer = type(estimator).__name__, ArchiveWriter()
+    try:
+        tree = Encoder(writer).encode(estimator, name)
+    except RecursionError as error:
+        raise TypeError(f"{name} holds itself, or is too deep to be saved.") from error
     versions = {"skdidan": skdidan.__version__} | {name: version(name) for name in _LIBRARIES}
-    index = {"format": _FORMAT, "versions": versions, "estimator": tree}
-    write_atomically(os.fspath(path), writer.content(index))
+    content = writer.content({"format": _FORMAT, "versions": versions, "estimator": tree})
+    try:
+        reader = ArchiveReader(content)
+        names = Decoder(reader, ()).untrusted(tree)
+        Decoder(reader, names).decode(reader.index["estimator"])
+    except Exception as error:  # of the code of the caller, too
+        raise TypeError(f"{name} cannot be saved, for it could not be loaded: {error}") from error
+    write_atomically(os.fspath(path), content)
 
 
 def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
     """Load an estimator that `save` has written.
 
-    Nothing in the file is run. Only classes of skdidan, estimators of scikit-learn and universal
-    functions of NumPy are imported; others, such as a network of your own, if they are `trusted`.
+    Nothing in the file is run. Only classes of skdidan, estimators of scikit-learn, types of numbers
+    and universal functions of NumPy are imported; others, such as a network of your own, if they are `trusted`.
     No array is larger than the file.
 
     Parameters

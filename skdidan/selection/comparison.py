@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from traceback import format_exc
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,8 @@ def compare(
     -------
     records : list of dict
         One for each task, method and seed, in this order: ``task, method, oracle`` (bool), ``seed,
-        uar, war, seconds``, the predictions ``y_pred`` and ``error``. If a run failed, ``error``
-        says why and ``y_pred`` is None; otherwise ``error`` is None.
+        uar, war, seconds``, the predictions ``y_pred``, ``error`` and ``traceback``. If a run
+        failed, the last two say why and ``y_pred`` is None; otherwise these two are None.
 
     Raises
     ------
@@ -98,7 +99,9 @@ def compare(
     Warns
     -----
     FitFailedWarning
-        For each run that fails.
+        At the end, for each run that failed, with its traceback.
+    UserWarning
+        If records could not be written to `results`.
 
     Examples
     --------
@@ -133,6 +136,7 @@ def compare(
     has_generators = get_active_backend()[0].supports_return_generator
     parallel = Parallel(n_jobs, return_as="generator_unordered" if has_generators else "list")
     records: list[dict[str, Any]] = []
+    unkept = None
     options = n_threads, error_score, None if results is None else ResultFolder(results, tasks)
     try:
         with limit_threads(n_threads):  # around runs in threads, which restore what they find
@@ -143,10 +147,15 @@ def compare(
                 for run in runs
             )
             for record in tqdm(done, total=len(runs), disable=not verbose, desc="compare"):
+                unkept = record.pop("unkept", None) or unkept
                 records.append(record)
-                if record["error"]:
-                    text = "{method!r} failed on {task!r}, seed {seed}, and scores {uar}: {error}"
-                    warn_caller(text.format(**record), FitFailedWarning)
+        if unkept:
+            warn_caller(f"results lacks records, which could not be written: {unkept}")
+        for record in records:
+            if record["error"]:
+                text = "{method!r} failed on {task!r}, seed {seed}, and scores {uar}: {error}"
+                text = f"{text.format(**record)}\n{record['traceback']}"
+                warn_caller(text, FitFailedWarning)
         if all(record["error"] for record in records):
             raise ValueError(
                 f"All runs failed. error_score='raise' shows where: {records[0]['error']}"
@@ -188,10 +197,11 @@ def _run(
     """Return the record of a run; add a note that names it to an error that is raised."""
     if results is not None:
         file = results.path(run, method, n_threads)
-        if (kept := results.read(file, run)) is not None:
+        if (kept := results.read(file, run, n_rows(task["y_tgt"]))) is not None:
             return kept
     start, seed, task = time.perf_counter(), run["seed"], Bunch(**task)
-    scores, y_pred, failure = dict.fromkeys(["uar", "war"], error_score), None, None
+    record = {**run, "uar": error_score, "war": error_score, "seconds": math.nan}
+    record |= dict.fromkeys(["y_pred", "error", "traceback"])
     try:
         with limit_threads(n_threads):
             if run["oracle"]:
@@ -199,7 +209,7 @@ def _run(
             else:
                 y_pred = _fit_predict(method, seed, task.X_src, task.y_src, task.X_tgt)
         uar_score = uar(task.y_tgt, y_pred, labels=task.get("classes"))
-        scores = {"uar": uar_score, "war": war(task.y_tgt, y_pred)}
+        record |= {"uar": uar_score, "war": war(task.y_tgt, y_pred), "y_pred": y_pred}
     except Exception as error:
         if error_score == "raise" or isinstance(error, Warning):
             error.add_note(
@@ -207,11 +217,13 @@ def _run(
             )
             raise
         # The text alone: not every error can be sent to another process.
-        y_pred, failure = None, f"{type(error).__name__}: {error}"
-    seconds = time.perf_counter() - start
-    record = {**run, **scores, "seconds": seconds, "y_pred": y_pred, "error": failure}
+        record |= {"error": f"{type(error).__name__}: {error}", "traceback": format_exc()}
+    record["seconds"] = time.perf_counter() - start
     if results is not None:
-        results.write(file, record)
+        try:
+            results.write(file, record)
+        except OSError as error:  # a full disk costs no run
+            record["unkept"] = str(error)
     return record
 
 

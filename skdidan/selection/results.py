@@ -26,7 +26,7 @@ class ResultFolder:
     """
 
     def __init__(self, folder: Any, tasks: Mapping[str, Mapping[str, Any]]) -> None:
-        if not isinstance(folder, str | os.PathLike):
+        if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
             raise ValueError(f"results must be a folder, or None; got {folder!r}.")
         self._folder = os.path.abspath(os.path.expanduser(os.fspath(folder)))
         try:
@@ -44,16 +44,18 @@ class ResultFolder:
         refusal = f"{_NEEDS}; {run['method']!r} on {run['task']!r} cannot"
         return os.path.join(self._folder, f"{hash_value(decides, refusal)}.json")
 
-    def read(self, path: str, run: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the record of a run, or None if it has not been finished."""
+    def read(self, path: str, run: Mapping[str, Any], n_rows: int) -> dict[str, Any] | None:
+        """Return the record of a run on so many rows, or None if it has not been finished."""
         if not os.path.exists(path):
             return None
         try:
             with open(path, encoding="utf-8") as file:
                 stored = json.load(file)
             y_pred = np.array(stored["y_pred"], dtype=stored["dtype"])
-            kept = {name: stored[name] for name in _KEPT}
-            return {**run, **kept, "y_pred": y_pred, "error": None}
+            if y_pred.shape != (n_rows,):
+                raise ValueError(f"it has predictions of shape {y_pred.shape}")
+            kept = {name: float(stored[name]) for name in _KEPT}
+            return {**run, **kept, "y_pred": y_pred, "error": None, "traceback": None}
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"results holds {path!r}, which is no record: remove it.") from error
 
