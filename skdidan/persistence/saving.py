@@ -26,9 +26,9 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
 
     The file is a zip archive: parameters and learnt values as JSON, arrays as .npy without pickle,
     weights of networks as safetensors, and compiled parts of scikit-learn, such as decision trees,
-    as skops writes them. It is loaded once before it is written, so that no file is left that `load`
-    refuses. It is written under a temporary name and renamed, so that after a crash there is the
-    old file or the new one.
+    as skops writes them. It is loaded once before it is written, so that `load` refuses no file.
+    It is written under a temporary name and renamed, so that after a crash there is the old file
+    or the new one.
 
     Neither data of the fit, nor the optimiser, nor `memory` is saved. Whatever device a network was
     trained on, it can be loaded without it.
@@ -99,9 +99,9 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
     """Load an estimator that `save` has written.
 
-    Nothing in the file is run. Only classes of skdidan, estimators of scikit-learn, types of numbers
-    and universal functions of NumPy are imported; others, such as a network of your own, if they are `trusted`.
-    No array is larger than the file.
+    Nothing in the file is run. Only classes of skdidan, estimators of scikit-learn, and types of
+    numbers and universal functions of NumPy are imported; others, such as a network of your own,
+    if they are `trusted`. No array is larger than the file.
 
     Parameters
     ----------
