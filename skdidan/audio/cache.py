@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import suppress
 from functools import cache
@@ -51,12 +50,10 @@ class RowCache:
         if self._folder is None:
             return None
         if isinstance(row, np.ndarray):
-            digest = hashlib.sha256(row.dtype.str.encode())
-            digest.update(np.ascontiguousarray(row).data)
-            return digest.hexdigest()
+            return joblib.hash(np.ascontiguousarray(row))
         with suppress(OSError, ValueError):  # a ValueError for an impossible name
             part = [getattr(row, name, None) for name in ("start", "end", "channel")]
-            return _digest(_stamp(os.fspath(row)), part)
+            return joblib.hash([_stamp(os.fspath(row)), part])
         return None
 
     def read(self, key: str | None) -> NDArray[Any] | None:
@@ -131,7 +128,7 @@ def _setting_key(transformer: Any) -> str | None:
             return None
         if isinstance(value, str):
             setting += _stamps(os.path.expanduser(value))
-    return _digest(*setting)[:32]
+    return joblib.hash(setting)
 
 
 def _stamps(place: str) -> list[str]:
@@ -155,7 +152,3 @@ def _versions() -> tuple[str, ...]:
         with suppress(PackageNotFoundError):  # an extra
             versions.append(f"{name} {version(name)}")
     return tuple(versions)
-
-
-def _digest(*parts: Any) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
