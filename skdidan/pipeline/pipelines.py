@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import Any, Self
@@ -117,13 +116,9 @@ class AdaptationPipeline(GroupedEstimator):
 
     def _check_domains(self, domains: Domains) -> Domains:
         """Bring the columns of a kernel of stacked rows into the order of the rows."""
-        if (columns := self._columns(domains)) is None:
-            return domains
-        X_src, X_tgt = (_take_columns(X, columns) for X in (domains.X_src, domains.X_tgt))
-        return replace(domains, X_src=X_src, X_tgt=X_tgt)
-
-    def _columns(self, domains: Domains) -> NDArray[Any] | None:
-        return domains.order if get_tags(self).input_tags.pairwise else None
+        self.columns_ = domains.order if get_tags(self).input_tags.pairwise else None
+        parts = (_take_columns(X, self.columns_) for X in (domains.X_src, domains.X_tgt))
+        return domains.replace(*parts)
 
     def _fit(self, domains: Domains) -> None:
         self._fit_steps(domains, transforms=False)
@@ -247,11 +242,9 @@ class AdaptationPipeline(GroupedEstimator):
         Z : array-like, of n_samples rows
             The transformed rows.
         """
-        check_is_fitted(self)
-        Z, last = self._front(X, sample_domain), self.steps_[-1][1]
-        if is_passthrough(last):
-            return Z
-        return last.transform(Z, **source_path(last.transform, sample_domain))
+        if is_passthrough(self._last):
+            return self._front(X, sample_domain)
+        return self._last_step(X, "transform", sample_domain)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the columns that come out of the chain.
@@ -359,12 +352,11 @@ class AdaptationPipeline(GroupedEstimator):
             if not is_passthrough(step):
                 with self._timed(number, name):
                     if transforms or number < len(self) - 1:
-                        with_target = number < end
-                        step, domains = fit_step(step, domains, self.memory, with_target)
+                        step, domains = fit_step(step, domains, self.memory, number < end)
                     else:
                         step = fit_last(name, step, domains, self.memory)
             fitted.append((name, step))
-        self.steps_, self.columns_ = fitted, self._columns(domains)
+        self.steps_ = fitted
         return domains
 
     def _front(self, X: Any, sample_domain: ArrayLike | None) -> Any:
