@@ -23,6 +23,7 @@ from skdidan.estimators import DomainEstimator
 __all__ = [
     "check_reach",
     "check_steps",
+    "find_parameters",
     "fit_last",
     "fit_step",
     "is_passthrough",
@@ -106,11 +107,13 @@ def last_step(estimator: Any) -> Any:
 
 def scores_pairs(estimator: Any) -> bool:
     """Tell whether a classifier has one score per pair of classes (as an SVC by "ovo")."""
+    return "ovo" in find_parameters(estimator, "decision_function_shape").values()
+
+
+def find_parameters(estimator: Any, name: str) -> dict[str, Any]:
+    """Return the parameters of this name in an estimator and in all estimators inside it."""
     params = estimator.get_params() if hasattr(estimator, "get_params") else {}
-    return any(
-        name.split("__")[-1] == "decision_function_shape" and value == "ovo"
-        for name, value in params.items()
-    )
+    return {path: value for path, value in params.items() if path.split("__")[-1] == name}
 
 
 def send_through(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import compress
 from numbers import Real
@@ -25,6 +25,7 @@ from skdidan.pipeline.pipelines import AdaptationPipeline
 from skdidan.pipeline.refinement import RefinedClassifier
 from skdidan.pipeline.steps import (
     check_reach,
+    find_parameters,
     fit_last,
     last_step,
     scores_pairs,
@@ -301,26 +302,20 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
                 f"hop must not exceed window, or parts of a recording would lie in none; got "
                 f"{self.hop} > {self.window} s."
             )
-        for name, duration in self._numbers("duration"):
-            if duration < self.window:
+        for name, duration in find_parameters(self.estimator, "duration").items():
+            if isinstance(duration, Real) and duration < self.window:
                 raise ValueError(
                     "window must not exceed the duration of the spectrograms, which would crop it; "
                     f"got window={self.window} and {name}={duration} s."
                 )
 
     def _check_rate(self) -> None:
-        for name, rate in self._numbers("sample_rate"):
-            if rate != self.sample_rate:
+        for name, rate in find_parameters(self.estimator, "sample_rate").items():
+            if isinstance(rate, Real) and rate != self.sample_rate:
                 raise ValueError(
                     "sample_rate must equal the sample_rate of the transformer; got "
                     f"sample_rate={self.sample_rate} and {name}={rate} Hz."
                 )
-
-    def _numbers(self, parameter: str) -> Iterator[tuple[str, float]]:
-        """Yield name and value of each numeric parameter of the steps with this name."""
-        for name, value in self.estimator.get_params().items():
-            if name.split("__")[-1] == parameter and isinstance(value, Real):
-                yield name, float(value)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -352,6 +347,5 @@ def _embeddings(last: Any, Z: Any) -> NDArray[Any]:
 
 def _refuses_silence(estimator: Any) -> bool:
     """Tell whether audio transformers in an estimator raise an error for silence."""
-    params = estimator.get_params().items()
-    settings = [value for name, value in params if name.split("__")[-1] == "on_error"]
+    settings = find_parameters(estimator, "on_error").values()
     return bool(settings) and all(value == "raise" for value in settings)

@@ -13,6 +13,7 @@ from sklearn.utils import column_or_1d
 
 from skdidan.domains import Target, check_groups, n_rows, open_target, sortable_groups
 from skdidan.parameters import check_not_negative
+from skdidan.pipeline.steps import find_parameters
 from skdidan.selection.trials import Trial, check_criterion
 
 __all__ = ["TargetScorer", "suggest_trade_off"]
@@ -259,7 +260,7 @@ def suggest_trade_off(
     >>> suggest_trade_off(JDAR(), X, y, X + 1, trade_offs=[0.1, 1.0])
     1.0
     """
-    names = [name for name in estimator.get_params() if name.split("__")[-1] == "trade_off"]
+    names = list(find_parameters(estimator, "trade_off"))
     if len(names) != 1:
         raise ValueError(
             "estimator must have one parameter trade_off, its own or that of a step; got "
