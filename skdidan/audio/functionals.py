@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import locale
 from collections.abc import Iterator
 from functools import partial
@@ -18,6 +17,7 @@ from skdidan.audio.recordings import AudioTransformer
 from skdidan.audio.rows import Convert
 from skdidan.audio.stft import load_librosa
 from skdidan.parameters import check_option
+from skdidan.reporting import import_extra
 
 __all__ = ["Functionals"]
 
@@ -178,13 +178,8 @@ def _smile_row(waveform: Floats, smile: Any, sample_rate: int) -> Floats:
 
 
 def _make_smile(feature_set: str) -> Any:
-    try:
-        opensmile = importlib.import_module("opensmile")
-    except ImportError as error:
-        raise ImportError(
-            f"feature_set={feature_set!r} needs the opensmile package, whose licence is for "
-            "research: pip install skdidan[opensmile]"
-        ) from error
+    need = f"feature_set={feature_set!r} needs the opensmile package, whose licence is for research"
+    opensmile = import_extra("opensmile", "opensmile", need)
     point = locale.localeconv()["decimal_point"]
     if point != ".":
         raise ValueError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from skdidan.audio.cropping import Floats
+from skdidan.reporting import import_extra
 from skdidan.torch_state import own_generators, plain_mode
 
 __all__ = ["SpeechEncoder", "SpeechModel"]
@@ -23,6 +23,7 @@ _SHORTEST = 0.1  # seconds; one frame takes 25 ms, and some models need several
 # ones carry it into valid frames.
 _MASKING = {"hubert", "unispeech", "unispeech-sat", "wav2vec2", "wavlm"}
 _FOR_TRAINING = {"masked_spec_embed"}  # weights not used in evaluation mode
+_TRANSFORMERS = "transformers", "transformers", "Embeddings needs the transformers package"
 _EXTRACTORS = {"Wav2Vec2FeatureExtractor", "WhisperFeatureExtractor"}
 
 
@@ -34,7 +35,7 @@ class SpeechModel:
 
     def __init__(self, model: str | os.PathLike[str], pad: bool = False) -> None:
         self.name = os.path.expanduser(os.fspath(model))
-        transformers = _import_transformers()
+        transformers = import_extra(*_TRANSFORMERS)
         # Otherwise transformers would ask on the terminal whether to run code of a model.
         self._options = {
             "local_files_only": os.path.isdir(self.name),
@@ -88,7 +89,7 @@ class SpeechModel:
         try:
             # Loading draws random weights first, even if all are found.
             with own_generators(), plain_mode():
-                network, report = _import_transformers().AutoModel.from_pretrained(
+                network, report = import_extra(*_TRANSFORMERS).AutoModel.from_pretrained(
                     self.name, config=self.config, output_loading_info=True, **self._options
                 )
         except Exception as error:  # from torch, pickle or safetensors
@@ -192,12 +193,3 @@ def _batches(lengths: Sequence[int], batch_size: int, mixed: bool) -> Iterator[l
     for _, run in groupby(order, key=lambda n: mixed or lengths[n]):
         while batch := list(islice(run, batch_size)):
             yield batch
-
-
-def _import_transformers() -> Any:
-    try:
-        return importlib.import_module("transformers")
-    except ImportError as error:
-        raise ImportError(
-            "Embeddings needs the transformers package: pip install skdidan[transformers]"
-        ) from error

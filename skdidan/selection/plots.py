@@ -11,6 +11,7 @@ from scipy.sparse import issparse, sparray
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sklearn.utils.multiclass import unique_labels
 
+from skdidan.reporting import import_extra
 from skdidan.selection.comparison import check_records, row_title, summarise
 
 if TYPE_CHECKING:
@@ -191,10 +192,7 @@ def plot_reconstruction(
 def _axes(ax: Axes | None) -> Axes:
     if ax is not None:
         return ax
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("Plots need matplotlib: pip install skdidan[plots].") from error
+    plt = import_extra("matplotlib.pyplot", "plots", "Plots need matplotlib")
     if not plt.get_fignums():
         plt.figure(layout="constrained")  # leaves room for long names
     return plt.gca()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import warnings
 from functools import partial
@@ -16,7 +15,7 @@ from sklearn.utils import Tags
 
 from skdidan.domains import Domains
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
-from skdidan.reporting import warn_caller
+from skdidan.reporting import import_extra, warn_caller
 from skdidan.shallow.closed_forms import DomainMaps
 from skdidan.shallow.eigenproblems import power_of_two
 
@@ -168,12 +167,7 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         return costs / (scale or 1.0)
 
     def _couple(self, costs: NDArray[Any], y_src: Any) -> NDArray[Any]:
-        try:
-            ot: Any = importlib.import_module("ot")
-        except ImportError as error:
-            raise ImportError(
-                "OptimalTransport needs the POT package: pip install skdidan[ot]"
-            ) from error
+        ot = import_extra("ot", "ot", "OptimalTransport needs the POT package")
         a, b = (np.full(n, 1 / n) for n in costs.shape)
         max_iter = self.max_iter or _MAX_ITER[self.method]
         with warnings.catch_warnings():
