@@ -39,14 +39,14 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
 
     def _fit(self, domains: Domains) -> None:
         X_src, y_src, X_tgt = domains
-        scale = power_of_two(self, *([X_src] if X_tgt is None else [X_src, X_tgt]))
-        X_src, X_tgt = X_src / scale, None if X_tgt is None else X_tgt / scale
+        X_tgt = X_src[:0] if X_tgt is None else X_tgt
+        scale = power_of_two(self, X_src, X_tgt)
+        X_src, X_tgt = X_src / scale, X_tgt / scale
         # The map of the scaled rows is longer by `scale`. A huge penalty gives zeros in any case.
         self._alpha = min(self.alpha / scale, 1e100)
         self.classes_, y_idx = np.unique(y_src, return_inverse=True)
         mean, labels = X_src.mean(axis=0), np.eye(len(self.classes_))[y_idx]
-        source, prior = X_src - mean, labels.mean(axis=0)
-        target = None if X_tgt is None else X_tgt - mean
+        source, target, prior = X_src - mean, X_tgt - mean, labels.mean(axis=0)
         root = len(source) ** 0.5
         self.objective_: list[Any] = []
         self.pseudo_labels_: NDArray[Any] | None = None
@@ -88,13 +88,13 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
 
     @abstractmethod
     def _map(
-        self, source: _Array, y_idx: _Array, target: Any, prior: _Array, regression: _Equations
+        self, source: _Array, y_idx: _Array, target: _Array, prior: _Array, regression: _Equations
     ) -> _Array:
         """Find P, and set `objective_`, `n_iter_` and `pseudo_labels_`.
 
-        The mean of the source is subtracted from the rows of both domains. `y_idx` holds the class
-        indices of the source, `prior` the share of each class, and `regression` both sides of the
-        equations of the regression on the source.
+        The mean of the source is subtracted from the rows of both domains; without a target, it has
+        no rows. `y_idx` holds the class indices of the source, `prior` the share of each class, and
+        `regression` both sides of the equations of the regression on the source.
         """
 
     def decision_function(self, X: Any) -> NDArray[np.floating]:
@@ -237,13 +237,12 @@ class JDAR(_LinearClassifier):
         self.tol = tol
 
     def _map(
-        self, source: _Array, y_idx: _Array, target: Any, prior: _Array, regression: _Equations
+        self, source: _Array, y_idx: _Array, target: _Array, prior: _Array, regression: _Equations
     ) -> _Array:
-        n_target = 0 if target is None else len(target)
-        rows = source if target is None else np.concatenate([source, target])
-        marginal = contrasts = marginal_contrast(len(source), n_target)
+        rows = np.concatenate([source, target])
+        marginal = contrasts = marginal_contrast(len(source), len(target))
         P = np.zeros((source.shape[1], len(prior)))
-        y_idx_tgt = None
+        y_idx_tgt = np.empty(0, dtype=int)
         for iteration in range(1, self.max_iter + 1):
             self.n_iter_ = iteration
             differences = self.trade_off**0.5 * contrasts.T @ rows
@@ -251,10 +250,10 @@ class JDAR(_LinearClassifier):
             B = np.concatenate([regression[1], np.zeros((len(differences), len(prior)))])
             P = self._regress(A, B, P)
             self.objective_.append(_regression_objective(A, B, self._alpha, P))
-            if iteration == self.max_iter or target is None:
+            if iteration == self.max_iter or not len(target):
                 break
             predicted = (target @ P + prior).argmax(axis=1)
-            if y_idx_tgt is not None and np.array_equal(predicted, y_idx_tgt):
+            if np.array_equal(predicted, y_idx_tgt):
                 break
             y_idx_tgt, self.pseudo_labels_ = predicted, self.classes_[predicted]
             contrasts = np.hstack([marginal, conditional_contrasts(y_idx, y_idx_tgt)])
@@ -358,17 +357,17 @@ class JIASL(_LinearClassifier):
         check_positive("sparsity", self.sparsity)
 
     def _map(
-        self, source: _Array, y_idx: _Array, target: Any, prior: _Array, regression: _Equations
+        self, source: _Array, y_idx: _Array, target: _Array, prior: _Array, regression: _Equations
     ) -> _Array:
         A, B = regression
         P = self._regress(A, B, np.zeros((source.shape[1], len(prior))))
-        if target is None:
+        if not len(target):
             self.n_iter_ = 1
             return P
         share = self.trade_off / len(target)
         all_pairs = np.ones((len(target), len(source)), dtype=bool)
         W = V = np.zeros(all_pairs.shape)
-        y_idx_tgt = None
+        y_idx_tgt = np.empty(0, dtype=int)
 
         def objective(P: NDArray[Any], W: NDArray[Any], V: NDArray[Any]) -> float:
             errors = [np.square((target - codes @ source) @ P).sum() for codes in (W, V)]
@@ -379,7 +378,7 @@ class JIASL(_LinearClassifier):
         for iteration in range(1, self.max_iter + 1):
             self.n_iter_ = iteration
             predicted = (target @ P + prior).argmax(axis=1)
-            repeats = y_idx_tgt is not None and np.array_equal(predicted, y_idx_tgt)
+            repeats = np.array_equal(predicted, y_idx_tgt)
             y_idx_tgt, self.pseudo_labels_ = predicted, self.classes_[predicted]
             same_class = y_idx_tgt[:, None] == y_idx
             V = V * same_class
