@@ -50,11 +50,13 @@ class _Alignment(DomainMaps):
         X_tgt = X_src if X_tgt is None else X_tgt
         if len(X_tgt) < 2:
             raise ValueError("The target has 1 sample(s), but its variance needs at least two.")
-        self._align(X_src.astype(np.float64), X_tgt.astype(np.float64))
+        self.mean_source_, source = centre_rows(self, X_src.astype(np.float64))
+        self.mean_target_, target = centre_rows(self, X_tgt.astype(np.float64))
+        self._align(source, target)
 
     @abstractmethod
-    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
-        """Learn the maps from rows of double precision; without a target, `X_tgt` is the source."""
+    def _align(self, source: NDArray[Any], target: NDArray[Any]) -> None:
+        """Learn the maps from centred rows; without a target, `target` is the source."""
 
 
 class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
@@ -130,9 +132,7 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
         """The map of the source, without the means."""
         return self._align_covariance(np.eye(len(self.mean_source_)))
 
-    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
-        self.mean_source_, source = centre_rows(self, X_src)
-        self.mean_target_, target = centre_rows(self, X_tgt)
+    def _align(self, source: NDArray[Any], target: NDArray[Any]) -> None:
         self._whitening = self._root(source, -0.5)
         self._colouring = self._root(target, 0.5)
 
@@ -191,27 +191,25 @@ class _PrincipalAlignment(_Alignment):
     def __init__(self, n_components: int | None = None) -> None:
         self.n_components = n_components
 
-    def _principal_axes(
-        self, X_src: NDArray[Any], X_tgt: NDArray[Any]
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the orthonormal axes of each domain in columns, and set the means."""
-        limit = min(len(X_src) - 1, len(X_tgt) - 1, X_src.shape[1])
+    def _principal_axes(self, *domains: NDArray[Any]) -> list[NDArray[Any]]:
+        """Return the orthonormal axes of each domain in columns."""
+        n_source, n_target = map(len, domains)
+        n_features = domains[0].shape[1]
+        limit = min(n_source - 1, n_target - 1, n_features)
         n_components = min(_DEFAULT_COMPONENTS, limit)
         if self.n_components is not None:
             n_components = check_count("n_components", self.n_components)
         if n_components > limit:
             raise ValueError(
-                f"n_components must be below n_source={len(X_src)} and n_target={len(X_tgt)}, and "
-                f"at most n_features={X_src.shape[1]}; got {self.n_components}. Use at most "
+                f"n_components must be below n_source={n_source} and n_target={n_target}, and "
+                f"at most n_features={n_features}; got {self.n_components}. Use at most "
                 f"{limit}, or None."
             )
-        self.mean_source_, source = centre_rows(self, X_src)
-        self.mean_target_, target = centre_rows(self, X_tgt)
         axes = []
-        for centred in (source, target):
+        for centred in domains:
             U, _, Vt = thin_svd(centred / power_of_two(self, centred))
             axes.append(svd_flip(U, Vt, u_based_decision=False)[1][:n_components].T)
-        return axes[0], axes[1]
+        return axes
 
 
 class SubspaceAlignment(ClassNamePrefixFeaturesOutMixin, _PrincipalAlignment):
@@ -257,8 +255,8 @@ class SubspaceAlignment(ClassNamePrefixFeaturesOutMixin, _PrincipalAlignment):
     ((50, 2), (40, 2))
     """
 
-    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
-        P_s, P_t = self._principal_axes(X_src, X_tgt)
+    def _align(self, source: NDArray[Any], target: NDArray[Any]) -> None:
+        P_s, P_t = self._principal_axes(source, target)
         self.source_components_ = (P_s @ (P_s.T @ P_t)).T
         self.components_ = P_t.T
         self._n_features_out = P_t.shape[1]
@@ -326,8 +324,8 @@ class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
     ((50, 5), (40, 5))
     """
 
-    def _align(self, X_src: NDArray[Any], X_tgt: NDArray[Any]) -> None:
-        P_s, P_t = self._principal_axes(X_src, X_tgt)
+    def _align(self, source: NDArray[Any], target: NDArray[Any]) -> None:
+        P_s, P_t = self._principal_axes(source, target)
         U, cosines, Vt = thin_svd(P_s.T @ P_t)
         starts = P_s @ U
         residuals = P_t @ Vt.T - starts * cosines
