@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
@@ -29,10 +29,6 @@ from skdidan.pipeline.steps import (
 )
 
 __all__ = ["AdaptationPipeline", "make_adaptation_pipeline"]
-
-
-def _last_step_has(method: str) -> Callable[[AdaptationPipeline], Any]:
-    return attrgetter(f"_last.{method}")  # raises an AttributeError that says why it is missing
 
 
 def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
@@ -142,7 +138,7 @@ class AdaptationPipeline(GroupedEstimator):
         fit = partial(self._fit_steps, transforms=True)
         return self._learn(fit, X, y, X_tgt, sample_domain=sample_domain).restore()
 
-    @available_if(_last_step_has("predict"))
+    @available_if(attrgetter("_last.predict"))
     def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Predict the labels of rows of the target.
 
@@ -160,7 +156,7 @@ class AdaptationPipeline(GroupedEstimator):
         """
         return self._last_step(X, "predict", sample_domain)
 
-    @available_if(_last_step_has("predict_proba"))
+    @available_if(attrgetter("_last.predict_proba"))
     def predict_proba(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Return the probability of each class for rows of the target.
 
@@ -176,7 +172,7 @@ class AdaptationPipeline(GroupedEstimator):
         """
         return self._last_step(X, "predict_proba", sample_domain)
 
-    @available_if(_last_step_has("predict_proba"))
+    @available_if(attrgetter("_last.predict_proba"))
     def predict_log_proba(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Return the logarithm of `predict_proba`, from the last step itself if it has one."""
         if hasattr(self._last, "predict_log_proba"):
@@ -184,7 +180,7 @@ class AdaptationPipeline(GroupedEstimator):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X, sample_domain=sample_domain))
 
-    @available_if(_last_step_has("decision_function"))
+    @available_if(attrgetter("_last.decision_function"))
     def decision_function(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Return the decision values of rows of the target.
 
@@ -200,7 +196,7 @@ class AdaptationPipeline(GroupedEstimator):
         """
         return self._last_step(X, "decision_function", sample_domain)
 
-    @available_if(_last_step_has("score"))
+    @available_if(attrgetter("_last.score"))
     def score(
         self,
         X: Any,
