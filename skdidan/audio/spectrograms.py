@@ -280,9 +280,7 @@ class LogMelSpectrogram(Spectrogram):
         check_count("n_mels", self.n_mels)
         nyquist = self.sample_rate / 2
         check_not_negative("fmin", self.fmin)
-        if self.fmax is not None:
-            check_positive("fmax", self.fmax)
-        fmax = nyquist if self.fmax is None else self.fmax
+        fmax = nyquist if self.fmax is None else check_positive("fmax", self.fmax)
         if not self.fmin < fmax <= nyquist:
             raise ValueError(
                 "fmin and fmax must satisfy 0 <= fmin < fmax <= sample_rate / 2; got "

@@ -178,8 +178,7 @@ class IDA(Penalty):
             atoms, rows = _directions(source), _directions(target)
             codes = sparse_codes(atoms, rows, self.sparsity, tol=self.tol)
             residual = mse_loss(codes @ atoms, rows, reduction="sum")
-            l1 = codes.abs().sum()
-            terms = {"features": (residual + 2 * self.sparsity * l1) / len(rows)}
+            terms = {"features": (residual + 2 * self.sparsity * codes.abs().sum()) / len(rows)}
             if self.mean_weight:
                 terms["means"] = self.mean_weight * MeanDistance()(source, target)
             if self.label_weight and memberships:
