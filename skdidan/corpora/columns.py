@@ -8,6 +8,7 @@ import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from collections.abc import Iterable, Mapping
 from datetime import time
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,7 @@ def read_csv(path: Path, where: str, delimiter: str | None, encoding: str) -> Co
             f"{where} has a single column, {names[0]!r}: {delimiter!r} is not its delimiter. Pass "
             "delimiter=..."
         )
-    return [
-        (name, [row[n] if n < len(row) else "" for row in rows])
-        for n, name in enumerate(names)
-        if name
-    ]
+    return [(name, cells) for name, *cells in zip_longest(names, *rows, fillvalue="") if name]
 
 
 def _split_rows(text: str, delimiter: str, where: str) -> list[list[str]]:
