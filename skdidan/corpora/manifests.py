@@ -22,7 +22,6 @@ from skdidan.emotions import canonical_label, check_mapping
 __all__ = ["build_corpus", "from_audformat", "load_manifest"]
 
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
-_SEGMENTED = ["file", "start", "end"]
 
 
 def load_manifest(
@@ -128,10 +127,7 @@ def load_manifest(
         )
     columns = {"file": file, "emotion": emotion, "speaker": speaker, "sex": sex}
     rows = take_columns(table, {**columns, "start": start, "end": end}, where)
-    if "start" in rows or "end" in rows:
-        starts, ends = (rows.get(part, [None] * len(rows["file"])) for part in ("start", "end"))
-        rows["file"] = cut_segments(rows["file"], starts, ends, where)
-    rows["file"] = _locate(rows["file"], root, where)
+    rows["file"] = _locate(rows, root, where)
     return build_corpus(rows, mapping, name or "manifest", where)
 
 
@@ -212,7 +208,7 @@ def from_audformat(
     if type(table).__module__.split(".")[0] == "audformat":
         table = table.get()
     levels = list(getattr(getattr(table, "index", None), "names", []))
-    if levels not in (["file"], _SEGMENTED):
+    if levels not in (["file"], ["file", "start", "end"]):
         raise TypeError(
             "table must have an index of audformat, with the level file or the levels file, start "
             f"and end; got a {type(table).__name__} with the levels {levels}."
@@ -222,16 +218,18 @@ def from_audformat(
     columns = {"emotion": emotion, "speaker": speaker, "sex": sex}
     rows = take_columns(read_frame(frame), columns, where)
     index = frame.index.to_frame()
-    rows["file"] = [strip(path) for path in index["file"]]
+    rows |= {level: [strip(cell) for cell in index[level]] for level in levels}
     check_missing(rows["file"], f"level 'file' of {where}")
-    if levels == _SEGMENTED:
-        rows["file"] = cut_segments(rows["file"], index["start"], index["end"], where)
-    rows["file"] = _locate(rows["file"], root, where)
+    rows["file"] = _locate(rows, root, where)
     return build_corpus(rows, mapping, name or "audformat", where)
 
 
-def _locate(files: Sequence[Any], root: Any, where: str) -> list[Any]:
-    """Return paths or segments with their paths as on disk, below a folder if not absolute."""
+def _locate(rows: Mapping[str, list[Any]], root: Any, where: str) -> list[Any]:
+    """Return paths, or segments if there are times, as on disk, below a folder if not absolute."""
+    files = rows["file"]
+    if "start" in rows or "end" in rows:
+        starts, ends = (rows.get(part, [None] * len(files)) for part in ("start", "end"))
+        files = cut_segments(files, starts, ends, where)
     is_path = isinstance(root, str | os.PathLike) and not isinstance(os.fspath(root), bytes)
     if root is not None and not is_path:
         raise TypeError(f"root must be a folder, as a path, or None; got {root!r}.")
