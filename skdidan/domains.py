@@ -156,8 +156,7 @@ class Domains:
     @property
     def has_several(self) -> bool:
         """True if the source or the target has several corpora."""
-        parts = np.split(self.corpora, [self.n_source])
-        return any(len(np.unique(part)) > 1 for part in parts)
+        return any(len(np.unique(part)) > 1 for part in np.split(self.corpora, [self.n_source]))
 
     def replace(self, X_src: Any, X_tgt: Any) -> Self:
         """Return a copy with transformed rows, one per former row."""

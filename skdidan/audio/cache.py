@@ -39,8 +39,7 @@ class RowCache:
         is_fitted = getattr(transformer, "_is_fitted", False)
         self._writes = not is_fitted or os.path.exists(self._location or "")
         if self._location is not None and (setting := _setting_key(transformer)):
-            name = f"{type(transformer).__name__}-{setting}"
-            self._folder = os.path.join(self._location, name)
+            self._folder = os.path.join(self._location, f"{type(transformer).__name__}-{setting}")
 
     def key(self, row: Any) -> str | None:
         """Return the key of a path, `Segment` or waveform; None if it cannot be stored.

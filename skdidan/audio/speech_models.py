@@ -169,9 +169,8 @@ class SpeechEncoder:
             )
         rows = [torch.from_numpy(window) for window in windows]
         values = pad_sequence(rows, batch_first=True, padding_value=extractor.padding_value)
-        mask = pad_sequence(
-            [torch.ones(len(row), dtype=torch.int64) for row in rows], batch_first=True
-        )
+        ones = [torch.ones(len(row), dtype=torch.int64) for row in rows]
+        mask = pad_sequence(ones, batch_first=True)
         inputs = {"input_values": values}
         return inputs if mask.all() else inputs | {"attention_mask": mask}
 

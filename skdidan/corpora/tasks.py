@@ -235,9 +235,8 @@ def _choose_classes(
 
 def _class_names(classes: Any) -> set[str]:
     """Return the wanted classes as strings; they may be given as numbers."""
-    names = None
-    if isinstance(classes, Iterable) and not isinstance(classes, str):
-        names = list(classes)  # a generator can be read only once
+    is_several = isinstance(classes, Iterable) and not isinstance(classes, str)
+    names = list(classes) if is_several else None  # a generator can be read only once
     if names is None or any(np.ndim(name) for name in names):
         raise TypeError(f"classes must be a sequence of class names; got {classes!r}.")
     return {str(name) for name in names}

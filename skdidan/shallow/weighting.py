@@ -327,7 +327,6 @@ def _lowest_vertex(slope: NDArray[Any], upper: float, bounds: _Bounds) -> NDArra
     order = np.argsort(slope, kind="stable")
     # The sum must reach the lower bound; beyond it, only negative slopes lower the function.
     total = min(max(bounds[0], upper * np.count_nonzero(slope < 0)), bounds[1])
-    filled = np.clip(total - upper * np.arange(len(slope)), 0, upper)
     vertex = np.empty_like(slope)
-    vertex[order] = filled
+    vertex[order] = np.clip(total - upper * np.arange(len(slope)), 0, upper)
     return vertex
