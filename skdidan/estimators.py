@@ -315,7 +315,6 @@ def _warn_of_constants(estimator: Any, given: Any, X: NDArray[Any], domain: str)
             f"{lost.size} of {X.shape[1]} features of the {domain}, the first in column {lost[0]}, "
             f"are constant in the single precision of {type(estimator).__name__}. Scale the "
             "features first (CorpusScaler).",
-            UserWarning,
         )
 
 

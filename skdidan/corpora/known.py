@@ -172,8 +172,7 @@ class _CorpusReader:
             speaker = spellings.setdefault(speaker.lower(), speaker)
             sex = match.groupdict().get("sex") or speaker
             sex = self.corpus.sex.get(sex.lower(), "unknown")
-            utterance = (file, label, speaker, sex)
-            taken = utterances.setdefault(self._identity(match), utterance)[0]
+            taken = utterances.setdefault(self._identity(match), (file, label, speaker, sex))[0]
             same_suffix = taken != file and taken.suffix.lower() == file.suffix.lower()
             if same_suffix and sample(taken) != sample(file):
                 audio.faults[str(file)] = _NAMESAKE._replace(detail=audio.name(taken))

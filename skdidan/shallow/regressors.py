@@ -57,13 +57,11 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
             warn_caller(
                 f"All coefficients of {type(self).__name__} are zero, so each row gets the same "
                 "class. Scale the features first (CorpusScaler), or lower alpha.",
-                UserWarning,
             )
         if not self._converged:
             warn_caller(
                 f"A map of {type(self).__name__} did not converge in {_MAX_SWEEPS} sweeps over the "
                 "features. Scale them first (CorpusScaler), or raise alpha or tol.",
-                UserWarning,
             )
 
     def _regress(self, A: NDArray[Any], B: NDArray[Any], start: NDArray[Any]) -> NDArray[Any]:

@@ -235,7 +235,6 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
             warn_caller(
                 f"The new groups {too_small} have one row each and are scaled by the statistics of "
                 "their corpus. Pass more rows of these groups, or no groups.",
-                UserWarning,
             )
         return scaled
 

@@ -197,7 +197,6 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             warn_caller(
                 f"Only {n_real} of {n_components} {type(self).__name__} components are "
                 f"non-negligible; the others are set to zero. {cause} fewer components.",
-                UserWarning,
             )
 
     def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:

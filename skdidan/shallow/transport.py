@@ -214,7 +214,6 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
             warn_caller(
                 f"OptimalTransport did not converge in max_iter={max_iter} iterations; increase "
                 f"{cures}.",
-                UserWarning,
             )
 
     def _map_source(self, X: NDArray[Any]) -> NDArray[Any]:

@@ -132,7 +132,6 @@ class KMM(DomainEstimator):
             warn_caller(
                 f"KMM did not converge in max_iter={self.max_iter} iterations: the relative gap "
                 f"{gap / scale:.1e} exceeds tol={self.tol:.1e}. Increase max_iter or tol.",
-                UserWarning,
             )
 
     def _check_parameters(self) -> None:
