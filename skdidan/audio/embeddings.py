@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,7 @@ from skdidan.audio.cropping import Floats
 from skdidan.audio.recordings import AudioTransformer
 from skdidan.audio.rows import Convert
 from skdidan.audio.speech_models import SpeechEncoder, SpeechModel
-from skdidan.parameters import check_count, check_option, check_positive
+from skdidan.parameters import check_count, check_option, check_positive, check_whole
 from skdidan.torch_state import find_device
 
 __all__ = ["Embeddings"]
@@ -235,9 +234,8 @@ class Embeddings(AudioTransformer):
             raise FileNotFoundError(
                 f"model={os.fspath(model)!r} is neither a folder nor a possible name on the hub."
             )
-        is_number = isinstance(self.layer, Integral) and not isinstance(self.layer, bool)
-        if not is_number and self.layer != "mean":
-            raise ValueError(f"layer must be a whole number or 'mean'; got {self.layer!r}.")
+        if self.layer != "mean":
+            check_whole("layer", self.layer, "a whole number or 'mean'")
         check_option("pooling", self.pooling, _POOLINGS)
         if check_positive("max_duration", self.max_duration) < _SHORTEST_WINDOW:
             raise ValueError(

@@ -148,8 +148,7 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
         y : ndarray, shape (n_samples,)
             The class of the highest score, for each row.
         """
-        scores = self.decision_function(X)
-        y_idx = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(int)
+        y_idx = self._scores(X).argmax(axis=1)
         return self.classes_[y_idx]
 
     def _check_parameters(self) -> None:

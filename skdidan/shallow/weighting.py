@@ -194,8 +194,7 @@ class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
     def _fit(self, domains: Domains) -> None:
         X_src, y_src, X_tgt = domains
         classifier = clone(self._default())
-        has_target = X_tgt is not None
-        self.weights_ = self._weigh(X_src, y_src, X_tgt) if has_target else np.ones(len(X_src))
+        self.weights_ = np.ones(len(X_src)) if X_tgt is None else self._weigh(X_src, y_src, X_tgt)
         lost = sorted({*y_src.tolist()} - {*y_src[self.weights_ != 0].tolist()})
         if lost:
             raise ValueError(
