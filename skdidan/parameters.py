@@ -14,6 +14,7 @@ __all__ = [
     "check_fraction",
     "check_jobs",
     "check_not_negative",
+    "check_number",
     "check_option",
     "check_positive",
     "check_share",
@@ -70,22 +71,22 @@ def check_counts(name: str, values: Any) -> tuple[int, ...]:
 
 def check_positive(name: str, value: Any) -> float:
     """Return `value` as a finite number above 0, or raise a ValueError."""
-    return _check_number(name, value, lambda: value > 0, "a finite number above 0")
+    return check_number(name, value, lambda: value > 0, "a finite number above 0")
 
 
 def check_not_negative(name: str, value: Any) -> float:
     """Return `value` as a finite number of at least 0, or raise a ValueError."""
-    return _check_number(name, value, lambda: value >= 0, "a finite number of at least 0")
+    return check_number(name, value, lambda: value >= 0, "a finite number of at least 0")
 
 
 def check_fraction(name: str, value: Any) -> float:
     """Return `value` as a number from 0 to 1, or raise a ValueError."""
-    return _check_number(name, value, lambda: 0 <= value <= 1, "a number from 0 to 1")
+    return check_number(name, value, lambda: 0 <= value <= 1, "a number from 0 to 1")
 
 
 def check_share(name: str, value: Any) -> float:
     """Return `value` as a number above 0 and below 1, or raise a ValueError."""
-    return _check_number(name, value, lambda: 0 < value < 1, "a number between 0 and 1")
+    return check_number(name, value, lambda: 0 < value < 1, "a number between 0 and 1")
 
 
 def check_option(name: str, value: Any, options: Collection[str]) -> str:
@@ -95,7 +96,8 @@ def check_option(name: str, value: Any, options: Collection[str]) -> str:
     return value
 
 
-def _check_number(name: str, value: Any, is_in_range: Callable[[], bool], kind: str) -> float:
+def check_number(name: str, value: Any, is_in_range: Callable[[], bool], kind: str) -> float:
+    """Return `value` as a finite number in range, or raise a ValueError that names its `kind`."""
     if isinstance(value, Integral) and not isinstance(value, bool):
         check_whole(name, value)
     # NumPy does not compute with fractions.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import scipy.fft
 from sklearn.utils import Bunch, check_random_state
 
 from skdidan.corpora.synthesis import Array, Cues, Rng, Speaker, speak
-from skdidan.parameters import check_count
+from skdidan.parameters import check_count, check_number, check_whole
 
 __all__ = ["EXPRESSIONS", "make_speech_corpora"]
 
@@ -130,10 +129,13 @@ def make_speech_corpora(
     check_count("n_target", n_target)
     check_count("n_speakers_source", n_speakers_source)
     check_count("n_speakers_target", n_speakers_target)
-    _check_number("duration", duration, Real, 0.5, np.inf)
-    _check_number("sample_rate", sample_rate, Integral, 8000, 48000)
-    _check_number("shift", shift, Real, 0, 2)
-    _check_number("variability", variability, Real, 0, 2)
+    check_number("duration", duration, lambda: duration >= 0.5, "a number >= 0.5")
+    kind = "a whole number from 8000 to 48000"
+    check_whole("sample_rate", sample_rate, kind)
+    check_number("sample_rate", sample_rate, lambda: 8000 <= sample_rate <= 48000, kind)
+    kind = "a number from 0 to 2"
+    check_number("shift", shift, lambda: 0 <= shift <= 2, kind)
+    check_number("variability", variability, lambda: 0 <= variability <= 2, kind)
     classes = _check_emotions(emotions)
 
     # One random stream per corpus, so that the size of one does not change the other.
@@ -159,14 +161,6 @@ def make_speech_corpora(
         corpora[f"y_{side}"] = np.array([emotion for emotion, _ in plan])
         corpora[f"speaker_{side}"] = np.array([speaker.name for _, speaker in plan])
     return corpora
-
-
-def _check_number(name: str, value: Any, kind: type, low: float, high: float) -> None:
-    noun = "a whole number" if kind is Integral else "a number"
-    bounds = f">= {low}" if high == np.inf else f"from {low} to {high}"
-    is_number = isinstance(value, kind) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high or not np.isfinite(value):
-        raise ValueError(f"{name} must be {noun} {bounds}; got {value!r}.")
 
 
 def _check_emotions(emotions: Sequence[str]) -> list[str]:
