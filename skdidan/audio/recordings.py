@@ -162,8 +162,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         features = self._allocate(len(rows))
         missing = {}
         for number, key in enumerate(keys):
-            stored = cache.read(key)
-            if stored is None:
+            if (stored := cache.read(key)) is None:
                 missing[number] = rows[number]
             else:
                 features[number] = stored
