@@ -232,7 +232,7 @@ def test_compare_example(tmp_path, monkeypatch, capsys, features):
     for method in ("SVM", "TCA + SVM", "source only", "DAN", "DeepCORAL", "LIDAN", "(oracle)"):
         assert method in table
     lines = (tmp_path / f"synthetic-synthetic-{features}.csv").read_text().splitlines()
-    assert lines[0] == "task,method,oracle,seed,uar,war,seconds,error"
+    assert lines[0] == "task,method,oracle,seed,uar,war,seconds,error,traceback"
     assert len(lines) == 11
     assert n_colours(tmp_path / f"synthetic-synthetic-{features}.png") > 5
 
