@@ -48,11 +48,12 @@ class DomainEstimator(BaseEstimator, ABC):
 
     A subclass learns in ``_fit(domains)``. It may override ``_check_parameters``; ``_checks``, the
     options of `check_rows`, if its features are not finite matrices of double precision; and
-    ``_min_source``, the least number of source rows.
+    ``_min_source``, the least number of source rows; ``_kept``, what the next fit may begin with.
     """
 
     _checks: ClassVar[dict[str, Any]] = {}
     _min_source: ClassVar[int] = 1
+    _kept: ClassVar[frozenset[str]] = frozenset()
     # Pipelines and searches of scikit-learn then pass these on by default.
     __metadata_request__fit: ClassVar[dict[str, Any]] = {"X_tgt": True, "sample_domain": True}
 
@@ -103,7 +104,7 @@ class DomainEstimator(BaseEstimator, ABC):
             if is_classifier(self) or get_tags(self).target_tags.required:
                 check_missing(given.y_src, "y of the source", given.places()[0])
             learnt = {name for name in before if name.endswith("_")} - self.get_params(False).keys()
-            for name in learnt:
+            for name in learnt - self._kept:
                 delattr(self, name)
             return fit(self._check_domains(given))
         except BaseException:
@@ -180,12 +181,14 @@ class GroupedEstimator(DomainEstimator):
             If a parameter, a step or a row has the wrong type, or if `groups` is given and the
             classifier does not take it.
         FloatingPointError
-            If the training of a network diverges.
+            If the training of a network diverges before an epoch with a finite loss is over.
 
         Warns
         -----
         NoTargetWarning
             If no target is given: each estimator that takes one then uses the source alone.
+        ConvergenceWarning
+            If the training of a network diverges later. The last weights with a finite loss stay.
         """
         self._learn(self._fit, X, y, X_tgt, sample_domain=sample_domain, groups=groups)
         return self

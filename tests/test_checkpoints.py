@@ -1,4 +1,4 @@
-"""A training that is killed goes on, and ends as if nothing had happened."""
+"""Trainings that are killed or interrupted, and those that begin where another one was."""
 
 import os
 import random
@@ -8,9 +8,17 @@ import time
 import numpy as np
 import pytest
 from references import shifted_blobs
-from skorch.callbacks import PrintLog
+from sklearn.base import clone
+from skorch.callbacks import Callback, PrintLog
 
-from skdidan import CDANClassifier, DANClassifier, DIDANClassifier, SourceOnlyClassifier
+from skdidan import (
+    CDANClassifier,
+    DANClassifier,
+    DIDANClassifier,
+    SourceOnlyClassifier,
+    load,
+    save,
+)
 from skdidan.neural.checkpoints import Checkpoint
 
 X_SRC, Y_SRC, X_TGT, _ = shifted_blobs(60, 90)
@@ -132,6 +140,91 @@ def test_ctrl_c_while_the_state_is_kept_ends_no_training(name, tmp_path, monkeyp
         classifier.fit(X_SRC, Y_SRC, X_TGT)
     found = classifier.fit(X_SRC, Y_SRC, X_TGT)
     assert_same(found, make(name).fit(X_SRC, Y_SRC, X_TGT))
+
+
+# Ctrl-C and fits that begin at the weights of another
+
+
+class Interrupt(Callback):
+    """Presses Ctrl-C in a batch, counted over all networks."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def on_batch_begin(self, net, **kwargs):
+        self.at -= 1
+        if self.at == 0:
+            raise KeyboardInterrupt
+
+
+N_BATCHES = 3  # of an epoch: 90 target rows in batches of 32
+
+
+@pytest.mark.parametrize(
+    ("at", "n_networks", "n_epochs"),
+    [(2 * N_BATCHES, 1, 1), (2 * N_BATCHES + 1, 1, 2), (6 * N_BATCHES + 2, 1, 6), (24, 2, 1)],
+)
+def test_ctrl_c_keeps_what_is_trained(at, n_networks, n_epochs):
+    """In an epoch, between two, in the first epoch of the second network, and later in it."""
+    whole = make("several networks").fit(X_SRC, Y_SRC, X_TGT)
+    params = {"callbacks": [Interrupt(at)], "n_networks": 2}
+    match = f"kept: {n_epochs} of 6 epochs of network {n_networks} of 2"
+    with pytest.warns(UserWarning, match=match):
+        found = make("several networks", on_interrupt="keep", **params).fit(X_SRC, Y_SRC, X_TGT)
+    assert len(found.nets_) == n_networks and len(found.nets_[-1].history) == n_epochs
+    losses = [epoch["train_loss"] for epoch in whole.history_]
+    assert [epoch["train_loss"] for epoch in found.history_] == losses[: len(found.history_)]
+    assert np.isfinite(found.predict_proba(X_TGT)).all()
+    for on_interrupt, moment in (("raise", at), ("keep", 2)):  # before an epoch is over
+        params["callbacks"] = [Interrupt(moment)]
+        classifier = make("several networks", on_interrupt=on_interrupt, **params)
+        with pytest.raises(KeyboardInterrupt):
+            classifier.fit(X_SRC, Y_SRC, X_TGT)
+        assert not hasattr(classifier, "nets_")
+
+
+def test_a_fit_that_was_interrupted_and_kept_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    classifier = make("the best epoch", checkpoint=tmp_path / "training", on_interrupt="keep")
+    keep, n_kept = Checkpoint.keep, []
+
+    def interrupted(*args):
+        keep(*args)
+        n_kept.append(1)
+        if len(n_kept) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.warns(UserWarning, match="kept: 3 of 6 epochs"):
+        patch.setattr(Checkpoint, "keep", interrupted)
+        classifier.fit(X_SRC, Y_SRC, X_TGT)
+    assert classifier.best_epoch_ <= 3
+    assert_same(
+        classifier.fit(X_SRC, Y_SRC, X_TGT), make("the best epoch").fit(X_SRC, Y_SRC, X_TGT)
+    )
+
+
+@pytest.mark.parametrize("name", ["several networks", "a discriminator"])
+def test_a_warm_start_begins_at_the_weights_of_the_fit_before(name):
+    expected = make(name).fit(X_SRC, Y_SRC, X_TGT)
+    still = clone(expected).set_params(warm_start=True).fit(X_SRC, Y_SRC, X_TGT)
+    assert_same(still, expected)  # nothing to begin with
+    still.set_params(lr=1e-30, weight_decay=0).fit(X_SRC, Y_SRC, X_TGT + 1)
+    np.testing.assert_array_equal(still.predict_proba(X_TGT), expected.predict_proba(X_TGT))
+    cold = clone(still).set_params(warm_start=False).fit(X_SRC, Y_SRC, X_TGT)
+    assert np.abs(cold.predict_proba(X_TGT) - expected.predict_proba(X_TGT)).max() > 0.01
+
+
+def test_a_warm_start_without_the_weights_it_needs(tmp_path):
+    fitted = make("several networks", warm_start=True).fit(X_SRC, Y_SRC, X_TGT)
+    before = fitted.predict_proba(X_TGT)
+    other = np.char.add(Y_SRC.astype(str), "!")
+    with pytest.raises(ValueError, match=r"needs the classes and networks .*; got \['.*!'\] and 2"):
+        fitted.fit(X_SRC, other, X_TGT)
+    with pytest.raises(ValueError, match="network and the number of features of the fit before"):
+        fitted.fit(X_SRC[:, 1:], Y_SRC, X_TGT[:, 1:])
+    np.testing.assert_array_equal(fitted.predict_proba(X_TGT), before)
+    save(fitted, tmp_path / "model")
+    again = load(tmp_path / "model").set_params(lr=1e-30, weight_decay=0)
+    np.testing.assert_array_equal(again.fit(X_SRC, Y_SRC, X_TGT).predict_proba(X_TGT), before)
 
 
 def test_what_is_no_file_for_a_checkpoint(tmp_path):

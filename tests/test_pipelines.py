@@ -36,6 +36,7 @@ from skdidan import (
     Functionals,
     LogMelSpectrogram,
     NoTargetWarning,
+    RefinedClassifier,
     SourceOnlyClassifier,
     SubspaceAlignment,
     Target,
@@ -861,3 +862,20 @@ def test_warnings_and_errors_of_audio_name_rows_as_the_caller_stacked_them(row):
     with pytest.warns(AudioWarning) as caught:
         pipeline.fit(X, y, sample_domain=numbers)
     assert [list(warning.message.rows) for warning in caught] == [[row]]
+
+
+@pytest.mark.parametrize("wrap", [lambda pipeline: pipeline, RefinedClassifier])
+def test_a_warm_start_reaches_the_network_inside(domains, wrap):
+    """By parameters of the step, in the copy that the fit before has trained."""
+    X_src, y_src, X_tgt, _ = domains
+    network = DIDANClassifier(n_networks=1, max_epochs=2, random_state=0)
+    steps = make_adaptation_pipeline(CorpusScaler(), RefinedClassifier(network))
+    model = wrap(steps).fit(X_src, y_src, X_tgt)
+    expected = model.predict_proba(X_tgt)
+    names = {name.rpartition("__")[0]: name for name in model.get_params() if name.endswith("lr")}
+    (place,) = names
+    still = {f"{place}__lr": 1e-30, f"{place}__weight_decay": 0}
+    cold = clone(model).set_params(**still).fit(X_src, y_src, X_tgt).predict_proba(X_tgt)
+    assert np.abs(cold - expected).max() > 0.01
+    model.set_params(**still, **{f"{place}__warm_start": True}).fit(X_src, y_src, X_tgt)
+    np.testing.assert_array_equal(model.predict_proba(X_tgt), expected)

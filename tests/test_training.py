@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -111,6 +112,43 @@ def test_weights_of_a_penalty_are_trained_with_the_network():
 def test_divergence_in_the_last_step_is_an_error():
     with pytest.raises(FloatingPointError, match="diverged in its last step: the outputs"):
         net(lr=1e30, max_epochs=1).fit(batches(n_source=8, n_target=8), None)
+
+
+class Breaks(nn.Module):
+    """Distance of the means that is infinite from a call on."""
+
+    def __init__(self, n_calls):
+        super().__init__()
+        self.n_calls = n_calls
+
+    def forward(self, source, target):
+        self.n_calls -= 1
+        scale = 1.0 if self.n_calls >= 0 else torch.inf
+        return scale * (source.mean(dim=0) - target.mean(dim=0)).square().sum()
+
+
+@pytest.mark.parametrize("within", [0, 1])
+def test_divergence_keeps_the_last_epoch_with_a_finite_loss(within):
+    """In the first batch of an epoch its weights are to blame, later only those of the epoch."""
+    n_batches = sum(1 for _ in batches())
+    assert n_batches > 1
+    penalties = {"x": PenaltyTerm(Breaks(3 * n_batches + within))}
+    torch.manual_seed(0)
+    match = rf"epoch 4: x is inf. Scale .* or lower lr=.* The weights of epoch {2 + within} are"
+    with pytest.warns(ConvergenceWarning, match=match):
+        found = net(penalties, max_epochs=6).fit(batches(), None)
+    weights = []
+
+    class Keep(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            weights.append({k: v.clone() for k, v in net.module_.state_dict().items()})
+
+    torch.manual_seed(0)
+    net({"x": PenaltyTerm(Breaks(99))}, max_epochs=6, callbacks=[Keep()]).fit(batches(), None)
+    torch.testing.assert_close(found.module_.state_dict(), weights[1 + within], rtol=0, atol=0)
+    assert len(found.history) == 2 + within
+    with pytest.raises(FloatingPointError, match="in epoch 1: x is inf"):
+        net({"x": PenaltyTerm(Breaks(1))}).fit(batches(), None)
 
 
 def test_learning_rate_falls_in_the_last_epochs():

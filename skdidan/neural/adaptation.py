@@ -12,27 +12,33 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import assert_all_finite, check_random_state
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skdidan.domains import Domains, sortable_groups
+from skdidan.domains import Domains
 from skdidan.estimators import GroupedEstimator, check_rows, validate_domains
 from skdidan.neural.batches import PairedBatches
-from skdidan.neural.checkpoints import check_checkpoint, open_checkpoint
+from skdidan.neural.checkpoints import (
+    check_checkpoint,
+    find_starts,
+    load_start,
+    open_checkpoint,
+)
 from skdidan.neural.monitoring import NetPredictions, check_monitoring, monitor_callbacks
 from skdidan.neural.networks import make_network
+from skdidan.neural.source import class_weights, hold_out
 from skdidan.neural.training import LOSSES, AdaptationNet, PenaltyTerm, check_callbacks
 from skdidan.padding import is_padded, pad_alike
 from skdidan.parameters import (
+    check_boolean,
     check_count,
     check_not_negative,
     check_option,
     check_positive,
     check_verbose,
 )
+from skdidan.reporting import warn_caller
 from skdidan.torch_state import copy_to_cpu, find_device, own_generators, plain_mode
 
 __all__ = ["AdaptationClassifier"]
@@ -80,6 +86,9 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
         kill, goes on from there and ends with the same weights; see the user guide.
+    warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
+        Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
+        whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -91,6 +100,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     """
 
     _checks: ClassVar = {"allow_nd": True, "dtype": np.float32, "padding": True}
+    _kept: ClassVar = frozenset({"classes_", "nets_"})
     #: Class of the penalty, its column in `history_`, and its weight within the sum of penalties.
     penalty: ClassVar[type[nn.Module] | None] = None
     penalty_name: ClassVar[str] = "penalty"
@@ -124,6 +134,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         callbacks: list[Any] | None = None,
         verbose: int = 0,
         checkpoint: str | os.PathLike[str] | None = None,
+        warm_start: bool = False,
+        on_interrupt: str = "raise",
     ) -> None:
         self.network = network
         self.network_params = network_params
@@ -145,6 +157,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         self.callbacks = callbacks
         self.verbose = verbose
         self.checkpoint = checkpoint
+        self.warm_start = warm_start
+        self.on_interrupt = on_interrupt
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
         """Return the penalties by their names in the history, for the sorted source classes."""
@@ -203,10 +217,10 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         checkpoint = open_checkpoint(self, domains, seeds)
         if checkpoint is not None:
             seeds = np.array(checkpoint.seeds)
-        train, held_out = self._hold_out(y, domains.groups, seeds[2])
+        train, held_out = hold_out(self.validation_fraction, y, domains.groups, seeds[2])
         source = torch.tensor(X[train], device=device), torch.tensor(y_idx[train], device=device)
         watched = torch.tensor(X[held_out], device=device), y_idx[held_out]
-        weights = self._class_weights(classes, y[train])
+        weights = class_weights(self.class_weight, classes, y[train])
         defaults = self.default_network_params if isinstance(self.network, str) else {}
         self._recipe = {
             "network": self.network,
@@ -215,7 +229,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             "n_classes": len(classes),
             "has_lengths": has_lengths,
         }
-        self.nets_: list[AdaptationNet] = []
+        nets: list[AdaptationNet] = []
+        starts = find_starts(self, classes, n_seeds // 3)
         for number, (batch_seed, weight_seed, _) in enumerate(seeds.reshape(-1, 3)):
             rng = np.random.default_rng(batch_seed)
             batches = PairedBatches(source[0], target, source[1], self.batch_size, rng)
@@ -226,11 +241,26 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 callbacks.append(checkpoint.callback(number))
             with own_generators(int(weight_seed), device):  # for initial weights and dropout
                 net = self._make_net(classes, weights, callbacks, has_target=target is not None)
-                if checkpoint is None:
-                    net.fit(batches, None)
-                else:
-                    checkpoint.train(number, net, batches)
-            self.nets_.append(net)
+                if starts:
+                    load_start(net.module, starts[number])
+                try:
+                    if checkpoint is None:
+                        net.fit(batches, None)
+                    else:
+                        checkpoint.train(number, net, batches)
+                except KeyboardInterrupt:  # in the first epoch of the network
+                    if self.on_interrupt == "raise" or not nets:
+                        raise
+                    break
+            nets.append(net)
+            if net.is_interrupted:
+                break
+        if number >= len(nets) or nets[-1].is_interrupted:
+            warn_caller(
+                f"The fit was interrupted, and is kept: {len(nets[-1].history)} of "
+                f"{self.max_epochs} epochs of network {len(nets)} of {len(seeds) // 3}."
+            )
+        self.nets_ = nets
         self.classes_, self.feature_shape_ = classes, shape
         history = self.net_.history.to_list()
         if self.monitor is not None:
@@ -262,6 +292,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             max_epochs=self.max_epochs,
             device=str(find_device(self.device)),
             callbacks=callbacks,
+            on_interrupt=self.on_interrupt,
             verbose=self.verbose,
         )
 
@@ -269,37 +300,6 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     def net_(self) -> AdaptationNet:
         """The first of `nets_`."""
         return self.nets_[0]
-
-    def _hold_out(self, y: NDArray[Any], groups: NDArray[Any] | None, seed: int) -> tuple[Any, Any]:
-        """Return indices of the rows to train on, and of those that are held out."""
-        if self.validation_fraction is None:
-            return slice(None), slice(0)  # which copy nothing
-        splitter = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
-        groups = None if groups is None else sortable_groups(groups)
-        split = splitter(1, test_size=self.validation_fraction, random_state=seed)
-        try:
-            train, held_out = next(split.split(y, y, groups))
-        except ValueError as error:
-            kind = "rows" if groups is None else f"{len(np.unique(groups))} groups"
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} cannot be held out of {len(y)} "
-                f"rows by {kind}: {error}"
-            ) from error
-        if lost := sorted(set(y.tolist()) - set(y[train].tolist())):
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} holds out all rows of {lost}: "
-                "their groups are too few. Lower it, or pass no groups."
-            )
-        return train, held_out
-
-    def _class_weights(self, classes: NDArray[Any], y: NDArray[Any]) -> torch.Tensor:
-        weights = compute_class_weight(self.class_weight, classes=classes, y=y)
-        if not (np.isfinite(weights) & (weights > 0)).all():
-            raise ValueError(
-                f"class_weight must give each class a finite number above 0; got "
-                f"{dict(zip(classes.tolist(), weights.tolist(), strict=True))}."
-            )
-        return torch.tensor(weights, dtype=torch.float32)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the class of each row.
@@ -409,6 +409,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         check_verbose(self.verbose)
         find_device(self.device)
         check_checkpoint(self.checkpoint, self.callbacks)
+        check_boolean("warm_start", self.warm_start)
+        check_option("on_interrupt", self.on_interrupt, ["raise", "keep"])
         callbacks = [] if self.callbacks is None else self.callbacks
         check_callbacks(callbacks, self._count_networks())
         check_monitoring(self.monitor, self.validation_fraction, self.patience)

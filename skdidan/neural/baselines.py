@@ -50,6 +50,9 @@ class SourceOnlyClassifier(AdaptationClassifier):
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
         kill, goes on from there and ends with the same weights; see the user guide.
+    warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
+        Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
+        whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -95,6 +98,8 @@ class SourceOnlyClassifier(AdaptationClassifier):
         callbacks: list[Any] | None = None,
         verbose: int = 0,
         checkpoint: str | os.PathLike[str] | None = None,
+        warm_start: bool = False,
+        on_interrupt: str = "raise",
     ) -> None:
         super().__init__(
             network,
@@ -115,6 +120,8 @@ class SourceOnlyClassifier(AdaptationClassifier):
             callbacks=callbacks,
             verbose=verbose,
             checkpoint=checkpoint,
+            warm_start=warm_start,
+            on_interrupt=on_interrupt,
         )
         self.use_target = use_target
 
@@ -167,6 +174,9 @@ class MCCClassifier(AdaptationClassifier):
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
         kill, goes on from there and ends with the same weights; see the user guide.
+    warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
+        Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
+        whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -237,6 +247,9 @@ class DeepCORALClassifier(AdaptationClassifier):
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
         kill, goes on from there and ends with the same weights; see the user guide.
+    warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
+        Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
+        whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.

@@ -1,4 +1,4 @@
-"""Keep the state of a training in a file after each epoch, and go on from it."""
+"""Begin a training where another one was: that of a file, or the fit before."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from skorch.callbacks import EarlyStopping
 from skorch.history import History
-from torch import Tensor
+from torch import Tensor, nn
 
 from skdidan.archive import ArchiveReader, ArchiveWriter, hash_value, write_atomically
 from skdidan.domains import Domains
@@ -19,7 +19,7 @@ from skdidan.neural.batches import PairedBatches
 from skdidan.neural.training import AdaptationNet, Observer
 from skdidan.tensors import group_of, named, pack, unpack
 
-__all__ = ["Checkpoint", "check_checkpoint", "open_checkpoint"]
+__all__ = ["Checkpoint", "check_checkpoint", "find_starts", "load_start", "open_checkpoint"]
 
 _FORMAT = 1
 # Of skorch's early stopping, beside the weights of the best epoch.
@@ -61,7 +61,8 @@ class Checkpoint:
             self.restore(number, net.initialize())
         else:
             net.fit(batches, None)
-            self.keep(number, net)
+            if not net.is_interrupted:
+                self.keep(number, net)
 
     def keep(self, number: int, net: AdaptationNet, batches: PairedBatches | None = None) -> None:
         """Write the state of a network; without batches, that after its training."""
@@ -164,7 +165,7 @@ def open_checkpoint(classifier: Any, domains: Domains, seeds: NDArray[Any]) -> C
     path = check_checkpoint(classifier.checkpoint, classifier.callbacks)
     if path is None:
         return None
-    left_out = {"checkpoint", "device", "verbose"}
+    left_out = {"checkpoint", "device", "on_interrupt", "verbose"}
     if not isinstance(classifier.random_state, Integral):
         left_out.add("random_state")  # the seeds that it gave are in the file
     params = {
@@ -175,6 +176,30 @@ def open_checkpoint(classifier: Any, domains: Domains, seeds: NDArray[Any]) -> C
     X, y, X_tgt = domains
     source = X, y, domains.groups
     return Checkpoint(path, {"set of parameters": params, "source": source, "target": X_tgt}, seeds)
+
+
+def find_starts(classifier: Any, classes: NDArray[Any], n_networks: int) -> list[AdaptationNet]:
+    """Return the networks of the fit before, if this one begins at their weights."""
+    if not classifier.warm_start or not hasattr(classifier, "nets_"):
+        return []
+    before, nets = classifier.classes_, list(classifier.nets_)
+    if len(nets) != n_networks or not np.array_equal(before, classes):
+        raise ValueError(
+            f"warm_start=True needs the classes and networks of the fit before, {before.tolist()} "
+            f"and {len(nets)}; got {classes.tolist()} and {n_networks}. Set warm_start=False."
+        )
+    return nets
+
+
+def load_start(module: nn.Module, start: AdaptationNet) -> None:
+    """Give a network the weights of a trained one."""
+    try:
+        module.load_state_dict(start.module_.state_dict())
+    except RuntimeError as error:  # other names or shapes
+        raise ValueError(
+            "warm_start=True needs the network and the number of features of the fit before. Set "
+            f"warm_start=False. {error}"
+        ) from error
 
 
 def check_checkpoint(path: Any, callbacks: Any) -> str | None:

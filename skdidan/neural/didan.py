@@ -122,6 +122,9 @@ class DIDANClassifier(AdaptationClassifier):
         File that keeps the state of the training after each epoch. If the process is killed, the
         same call of `fit` goes on from there. On a CPU it ends with the same weights, bit for bit,
         as a training that nothing has stopped. `callbacks` keep no state, so they are refused.
+    warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
+        Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
+        whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
 
     Attributes
     ----------
@@ -189,6 +192,8 @@ class DIDANClassifier(AdaptationClassifier):
         callbacks: list[Any] | None = None,
         verbose: int = 0,
         checkpoint: str | os.PathLike[str] | None = None,
+        warm_start: bool = False,
+        on_interrupt: str = "raise",
     ) -> None:
         super().__init__(
             network,
@@ -210,6 +215,8 @@ class DIDANClassifier(AdaptationClassifier):
             callbacks=callbacks,
             verbose=verbose,
             checkpoint=checkpoint,
+            warm_start=warm_start,
+            on_interrupt=on_interrupt,
         )
         self.sparsity = sparsity
         self.mean_weight = mean_weight
@@ -352,6 +359,9 @@ class LIDANClassifier(DIDANClassifier):
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
         kill, goes on from there and ends with the same weights; see the user guide.
+    warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
+        Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
+        whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.

@@ -43,6 +43,9 @@ class DANClassifier(AdaptationClassifier):
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
         kill, goes on from there and ends with the same weights; see the user guide.
+    warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
+        Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
+        whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -113,6 +116,9 @@ class DSANClassifier(AdaptationClassifier):
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
         kill, goes on from there and ends with the same weights; see the user guide.
+    warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
+        Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
+        whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -185,6 +191,9 @@ class JANClassifier(AdaptationClassifier):
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
         kill, goes on from there and ends with the same weights; see the user guide.
+    warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
+        Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
+        whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.

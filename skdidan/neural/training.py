@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch import callbacks as ready
 from skorch.exceptions import SkorchException
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from skdidan.neural.batches import Batch, PairedBatches
 from skdidan.neural.networks import Outputs
+from skdidan.reporting import warn_caller
 from skdidan.torch_state import copy_to_cpu, find_device
 
 __all__ = [
@@ -166,6 +168,9 @@ class AdaptationNet(NeuralNet):
     follows `cooldown`, unless an ``LRScheduler`` among the callbacks sets it. Pass `PairedBatches`
     as ``X`` to ``fit``. It trains up to `max_epochs` in the history, which a callback may load.
 
+    Where a loss or an output is not finite, the weights of the last epoch with a finite loss are
+    kept, with a warning. With `on_interrupt` "keep", Ctrl-C ends the training if an epoch is over.
+
     Pickles and copies hold the module and the criterion alone. Where the device is not there, they
     predict on the CPU.
 
@@ -186,6 +191,7 @@ class AdaptationNet(NeuralNet):
         max_epochs: int,
         device: str = "cpu",
         callbacks: Any = None,
+        on_interrupt: str = "raise",
         verbose: int = 0,
     ) -> None:
         super().__init__(
@@ -204,6 +210,12 @@ class AdaptationNet(NeuralNet):
         self.penalties = penalties
         self.trade_off = trade_off
         self.weight_decay = weight_decay
+        self.on_interrupt = on_interrupt
+        self.is_interrupted = False  # and kept, by Ctrl-C
+        # Numbers of epochs and weights after them: after the last one, and the last whose loss is
+        # known to be finite.
+        self._last: tuple[int, dict[str, Tensor]] | None = None
+        self._finite: tuple[int, dict[str, Tensor]] | None = None
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         """Return callbacks that time the epochs and average the loss terms."""
@@ -267,6 +279,8 @@ class AdaptationNet(NeuralNet):
             for part, value in zip(term.names(name), values, strict=True):
                 self._record(part, value)
                 loss = loss + trade_off * term.weight * value
+        if self._last is not None:
+            self._finite, self._last = self._last, None
         loss.backward()
         return {"loss": loss, "y_pred": outputs.logits}
 
@@ -298,16 +312,42 @@ class AdaptationNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
-        with suppress(_TrainingEnd):
-            self.fit_loop(X, y, max(self.max_epochs - len(self.history), 0), **fit_params)
-        # The recorded terms of a step precede its update, so the last update is still unchecked.
-        if not bool(self.outputs(X.source[:256]).logits.isfinite().all()):
-            raise FloatingPointError(
-                "Training diverged in its last step: the outputs are not finite. Lower "
-                f"{self._causes()}."
-            )
+        self._remember()
+        try:
+            with suppress(_TrainingEnd):
+                self.fit_loop(X, y, max(self.max_epochs - len(self.history), 0), **fit_params)
+            # The recorded terms of a step precede its update, so the last one is still unchecked.
+            if not bool(self.outputs(X.source[:256]).logits.isfinite().all()):
+                raise FloatingPointError(
+                    "Training diverged in its last step: the outputs are not finite. Lower "
+                    f"{self._causes()}."
+                )
+        except KeyboardInterrupt:
+            n_epochs = sum("train_loss" in epoch for epoch in self.history)
+            if self.on_interrupt == "raise" or n_epochs == 0:
+                raise
+            self.is_interrupted = True
+            del self.history[n_epochs:]
+        except FloatingPointError as error:
+            if self._finite is None:
+                raise
+            n_epochs, weights = self._finite
+            self.module_.load_state_dict(weights)
+            del self.history[n_epochs:]
+            warn_caller(f"{error} The weights of epoch {n_epochs} are kept.", ConvergenceWarning)
         self.notify("on_train_end", X=X, y=y)
+        self._last = self._finite = None
         return self
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Remember the weights."""
+        super().on_epoch_end(net, **kwargs)
+        self._remember()
+
+    def _remember(self) -> None:
+        if self.history:
+            state = self.module_.state_dict()
+            self._last = len(self.history), {name: part.clone() for name, part in state.items()}
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks; those of skorch interrupt after an epoch to end the training."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -160,6 +161,9 @@ class Decoder:
         if type(state) is not dict or not all(is_attribute(cls, key) for key in state):
             raise ValueError(f"{name} has a state that is none")
         value: Any = object.__new__(cls)  # without calling a constructor
+        if name.startswith("skdidan."):  # parameters that the version of the file did not have
+            params = inspect.signature(cls).parameters
+            state = {k: p.default for k, p in params.items() if p.default is not p.empty} | state
         state |= dict.fromkeys(WRITTEN & state.keys())  # a stranger's file must not write anywhere
         if hasattr(value, "__setstate__"):  # that of scikit-learn warns of another version
             value.__setstate__(state)

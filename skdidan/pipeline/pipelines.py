@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -99,6 +99,8 @@ class AdaptationPipeline(GroupedEstimator):
     >>> bool(pipeline.score(X_tgt, y_tgt) > 0.9)
     True
     """
+
+    _kept: ClassVar = frozenset({"steps_"})
 
     def __init__(
         self, steps: list[tuple[str, Any]], *, memory: Any = None, verbose: bool = False
@@ -350,7 +352,8 @@ class AdaptationPipeline(GroupedEstimator):
                     if transforms or number < len(self) - 1:
                         step, domains = fit_step(step, domains, self.memory, number < end)
                     else:
-                        step = fit_last(name, step, domains, self.memory)
+                        before = getattr(self, "steps_", [(None, None)])[-1][1]
+                        step = fit_last(name, step, domains, self.memory, before)
             fitted.append((name, step))
         self.steps_ = fitted
         return domains

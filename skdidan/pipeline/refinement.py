@@ -114,6 +114,7 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
     """
 
     _checks: ClassVar = {"allow_nd": True, "dtype": (np.float64, np.float32), "padding": True}
+    _kept: ClassVar = frozenset({"estimator_"})
 
     def __init__(
         self,
@@ -152,7 +153,9 @@ class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
             estimator = self.estimator
         if domains.X_tgt is not None:
             check_reach([("estimator", estimator)])
-        self.estimator_ = fit_last("estimator", estimator, domains)
+        self.estimator_ = fit_last(
+            "estimator", estimator, domains, before=getattr(self, "estimator_", None)
+        )
         self.classes_ = self.estimator_.classes_
         self.means_: Any = None
         self.covariance_: Any = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import replace
 from inspect import signature
 from typing import Any
@@ -154,9 +155,12 @@ def lend_memory(step: Any, copy: Any, memory: Any) -> None:
         copy.set_params(**lent)
 
 
-def fit_last(name: str, step: Any, domains: Domains, memory: Any = None) -> Any:
-    """Fit a copy of the last step."""
+def fit_last(name: str, step: Any, domains: Domains, memory: Any = None, before: Any = None) -> Any:
+    """Fit a copy of the last step; with ``warm_start`` it begins where the one before has ended."""
     step = _copy(step, memory)
+    if type(before) is type(step) and True in find_parameters(step, "warm_start").values():
+        params, step = step.get_params(deep=False), copy(before)
+        vars(step).update(params)  # by set_params a pipeline changes its fitted steps
     X, y, groups, params = _fit_arguments(step, _sort_like_columns(step, domains))
     if groups is not None:
         taken = signature(step.fit).parameters.values()
@@ -211,9 +215,9 @@ def _fit_arguments(
 
 
 def _copy(step: Any, memory: Any) -> Any:
-    copy = clone(step)
-    lend_memory(step, copy, memory)
-    return copy
+    new = clone(step)
+    lend_memory(step, new, memory)
+    return new
 
 
 def _open_chains(estimator: Any) -> list[Any]:

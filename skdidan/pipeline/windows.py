@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import compress
 from numbers import Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -108,6 +108,8 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
     (4, 2)
     """
 
+    _kept: ClassVar = frozenset({"estimator_"})
+
     def __init__(
         self, estimator: Any, *, window: float = 2.0, hop: float = 1.0, sample_rate: int = 16_000
     ) -> None:
@@ -132,7 +134,9 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         if domains.X_tgt is not None:
             windows_tgt, rows_tgt = self._cut(domains.X_tgt, target, judged)
         cut = domains.cut(windows, rows, windows_tgt, rows_tgt)
-        self.estimator_ = fit_last("estimator", self.estimator, cut)
+        self.estimator_ = fit_last(
+            "estimator", self.estimator, cut, before=getattr(self, "estimator_", None)
+        )
         self.classes_ = self.estimator_.classes_
 
     def set_params(self, **params: Any) -> Self:

@@ -1,0 +1,50 @@
+"""What the labelled source gives beside its rows: some held out, and weights of its classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils.class_weight import compute_class_weight
+
+from skdidan.domains import sortable_groups
+
+__all__ = ["class_weights", "hold_out"]
+
+
+def hold_out(
+    share: float | None, y: NDArray[Any], groups: NDArray[Any] | None, seed: int
+) -> tuple[Any, Any]:
+    """Return indices of the rows to train on, and of those that are held out."""
+    if share is None:
+        return slice(None), slice(0)  # which copy nothing
+    splitter = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
+    groups = None if groups is None else sortable_groups(groups)
+    split = splitter(1, test_size=share, random_state=seed)
+    try:
+        train, held_out = next(split.split(y, y, groups))
+    except ValueError as error:
+        kind = "rows" if groups is None else f"{len(np.unique(groups))} groups"
+        raise ValueError(
+            f"validation_fraction={share} cannot be held out of {len(y)} rows by {kind}: {error}"
+        ) from error
+    if lost := sorted(set(y.tolist()) - set(y[train].tolist())):
+        raise ValueError(
+            f"validation_fraction={share} holds out all rows of {lost}: "
+            "their groups are too few. Lower it, or pass no groups."
+        )
+    return train, held_out
+
+
+def class_weights(class_weight: Any, classes: NDArray[Any], y: NDArray[Any]) -> torch.Tensor:
+    """Return the weights of the classes in the loss, by the parameter `class_weight`."""
+    weights = compute_class_weight(class_weight, classes=classes, y=y)
+    if not (np.isfinite(weights) & (weights > 0)).all():
+        raise ValueError(
+            f"class_weight must give each class a finite number above 0; got "
+            f"{dict(zip(classes.tolist(), weights.tolist(), strict=True))}."
+        )
+    return torch.tensor(weights, dtype=torch.float32)
