@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.stats import wilcoxon
 from sklearn.metrics import recall_score
 from sklearn.utils import Bunch
 
-from skdidan import CNN, DANClassifier, DIDANClassifier, LIDANClassifier
+from skdidan import CNN, CorpusScaler, DANClassifier, DIDANClassifier, LIDANClassifier
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -399,3 +400,26 @@ def test_resampled_targets_have_the_shares_that_are_told(benchmark):
         if kind == "one common":
             assert counts.max() / counts.sum() == pytest.approx(0.7, abs=0.01)
     assert seen == [("whole", 3), *[("one common", 3)] * 3, *[("one missing", 2)] * 3]
+
+
+def test_the_calibration_error_is_that_of_the_definition(benchmark):
+    """Three bins: two rows at 0.6, of which one is right, one at 0.9 and one at 1.0, both right."""
+    error = benchmark("calibration").calibration_error
+    confidence, is_right = np.array([0.6, 0.6, 0.9, 1.0]), np.array([True, False, True, True])
+    assert error(confidence, is_right) == pytest.approx((0.2 + 0.1 + 0.0) / 4)
+    assert error(confidence, is_right, 1) == pytest.approx(abs(3 - 3.1) / 4)
+
+
+def test_adapting_again_begins_at_the_first_fit(benchmark, monkeypatch, domains):
+    """A cold fit to the same target is the first fit once more; a warm one goes on from it."""
+    script = benchmark("adapt_again")
+    monkeypatch.setattr(script, "WARM_EPOCHS", [1])
+    monkeypatch.setattr(script, "SpeakerScaler", lambda random_state: CorpusScaler())
+    still = {"n_networks": 1, "max_epochs": 1, "batch_size": 60}
+    monkeypatch.setattr(script, "DIDANClassifier", partial(DIDANClassifier, **still))
+    X_src, y_src, X_tgt, y_tgt = domains
+    results = script.run(X_src, y_src, X_tgt, X_tgt, y_tgt, 0)
+    scores = {name: score for name, (score, _) in results.items()}
+    assert list(scores) == ["stays", "anew", "warm, 1 epochs", "cold, 1 epochs"]
+    assert scores["stays"] == scores["anew"] == scores["cold, 1 epochs"]
+    assert all(seconds >= 0 for _, seconds in results.values())

@@ -24,7 +24,6 @@ from skdidan import (
     uar,
 )
 from skdidan.neural import PairedBatches, adaptation
-from skdidan.neural.adaptation import AdaptationClassifier
 
 QUICK = {"n_networks": 1, "max_epochs": 6, "batch_size": 16, "random_state": 0}
 
@@ -232,13 +231,13 @@ def test_a_routed_search_passes_groups_to_fit_on_request(domains, monkeypatch):
     """GroupKFold leaves the fits 2 and 3 of 5 speakers, and none unless ``fit`` requests groups."""
     X_src, y_src, X_tgt, _ = domains
     speakers, seen = np.repeat(list("abcde"), 12), []
-    hold_out = AdaptationClassifier._hold_out
+    hold_out = adaptation.hold_out
 
-    def note(self, y, groups, seed):
+    def note(share, y, groups, seed):
         seen.append(groups)
-        return hold_out(self, y, groups, seed)
+        return hold_out(share, y, groups, seed)
 
-    monkeypatch.setattr(AdaptationClassifier, "_hold_out", note)
+    monkeypatch.setattr(adaptation, "hold_out", note)
     params = {**QUICK, "max_epochs": 1, "validation_fraction": 0.3, "monitor": "source"}
     for asks in (False, True):
         seen.clear()

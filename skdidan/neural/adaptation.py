@@ -19,6 +19,7 @@ from torch import nn
 from skdidan.domains import Domains
 from skdidan.estimators import GroupedEstimator, check_rows, validate_domains
 from skdidan.neural.batches import PairedBatches
+from skdidan.neural.calibration import fit_temperature
 from skdidan.neural.checkpoints import (
     check_checkpoint,
     find_starts,
@@ -89,13 +90,16 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
         Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
         whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    calibration : {"temperature"}, optional
+        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
+        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
 
     Attributes
     ----------
-    classes_, nets_, net_, history_, best_epoch_, n_features_in_
+    classes_, nets_, net_, history_, best_epoch_, temperature_, n_features_in_
         As in `DIDANClassifier`.
     """
 
@@ -136,6 +140,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         checkpoint: str | os.PathLike[str] | None = None,
         warm_start: bool = False,
         on_interrupt: str = "raise",
+        calibration: str | None = None,
     ) -> None:
         self.network = network
         self.network_params = network_params
@@ -159,6 +164,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.on_interrupt = on_interrupt
+        self.calibration = calibration
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
         """Return the penalties by their names in the history, for the sorted source classes."""
@@ -200,9 +206,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         return domains.replace(*pad_alike([domains.X_src, domains.X_tgt]))
 
     def _count_networks(self) -> Any:
-        if self.n_networks is not None:
-            return self.n_networks
-        return self.default_n_networks if self.callbacks is None else 1
+        default = self.default_n_networks if self.callbacks is None else 1
+        return default if self.n_networks is None else self.n_networks
 
     @plain_mode()
     def _fit(self, domains: Domains) -> None:
@@ -211,8 +216,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         has_lengths = is_padded(X) or is_padded(X_tgt)
         shape = (len(X[0]), None) if has_lengths else X.shape[1:]
         device = find_device(self.device)
-        n_seeds = 3 * self._count_networks()
-        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=n_seeds)
+        n_networks = self._count_networks()
+        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=3 * n_networks)
         target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
         checkpoint = open_checkpoint(self, domains, seeds)
         if checkpoint is not None:
@@ -230,7 +235,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             "has_lengths": has_lengths,
         }
         nets: list[AdaptationNet] = []
-        starts = find_starts(self, classes, n_seeds // 3)
+        starts = find_starts(self, classes, n_networks)
         for number, (batch_seed, weight_seed, _) in enumerate(seeds.reshape(-1, 3)):
             rng = np.random.default_rng(batch_seed)
             batches = PairedBatches(source[0], target, source[1], self.batch_size, rng)
@@ -258,10 +263,13 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         if number >= len(nets) or nets[-1].is_interrupted:
             warn_caller(
                 f"The fit was interrupted, and is kept: {len(nets[-1].history)} of "
-                f"{self.max_epochs} epochs of network {len(nets)} of {len(seeds) // 3}."
+                f"{self.max_epochs} epochs of network {len(nets)} of {n_networks}."
             )
         self.nets_ = nets
         self.classes_, self.feature_shape_ = classes, shape
+        if self.calibration is not None:
+            scores = self._predictions(X[held_out]).scores
+            self.temperature_ = fit_temperature(scores, y_idx[held_out])
         history = self.net_.history.to_list()
         if self.monitor is not None:
             best = dict(self.net_.callbacks_)["best_epoch"]
@@ -314,8 +322,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         y : ndarray, shape (n_samples,)
             Labels out of `classes_`.
         """
-        y_idx = self._predictions(X).predicted
-        return self.classes_[y_idx]
+        return self.classes_[self._predictions(X).predicted]
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Return the outputs of the network, or the mean outputs of several.
@@ -347,7 +354,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             The softmax of the outputs under the log loss. Under the squared error the outputs
             themselves estimate the probabilities, and the nearest distribution to them is
             returned: their Euclidean projection onto the simplex (Duchi et al., 2008, ICML). The
-            outputs of several networks are averaged first.
+            outputs of several networks are averaged first. With `calibration`, the softmax of the
+            outputs over `temperature_`.
         """
         return self._predictions(X).probabilities
 
@@ -386,7 +394,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 f"{X.shape[1:]}{hint}."
             )
         rows = torch.tensor(X, device="cpu")
-        return NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
+        predictions = NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
+        return predictions._replace(temperature=getattr(self, "temperature_", None))
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -413,7 +422,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         check_option("on_interrupt", self.on_interrupt, ["raise", "keep"])
         callbacks = [] if self.callbacks is None else self.callbacks
         check_callbacks(callbacks, self._count_networks())
-        check_monitoring(self.monitor, self.validation_fraction, self.patience)
+        check_monitoring(self.monitor, self.validation_fraction, self.patience, self.calibration)
         self._check_penalty_params()
         layers = [self.align_on] if isinstance(self.align_on, str) else self.align_on
         is_names = isinstance(layers, Sequence) and all(isinstance(name, str) for name in layers)

@@ -53,6 +53,9 @@ class SourceOnlyClassifier(AdaptationClassifier):
     warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
         Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
         whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    calibration : {"temperature"}, optional
+        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
+        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -63,6 +66,8 @@ class SourceOnlyClassifier(AdaptationClassifier):
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
         Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
+    temperature_ : float
+        Of the softmax of `predict_proba`, with `calibration`.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate.
 
@@ -100,6 +105,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
         checkpoint: str | os.PathLike[str] | None = None,
         warm_start: bool = False,
         on_interrupt: str = "raise",
+        calibration: str | None = None,
     ) -> None:
         super().__init__(
             network,
@@ -122,6 +128,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
             checkpoint=checkpoint,
             warm_start=warm_start,
             on_interrupt=on_interrupt,
+            calibration=calibration,
         )
         self.use_target = use_target
 
@@ -177,6 +184,9 @@ class MCCClassifier(AdaptationClassifier):
     warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
         Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
         whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    calibration : {"temperature"}, optional
+        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
+        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -187,6 +197,8 @@ class MCCClassifier(AdaptationClassifier):
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
         Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
+    temperature_ : float
+        Of the softmax of `predict_proba`, with `calibration`.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``mcc``.
 
@@ -250,6 +262,9 @@ class DeepCORALClassifier(AdaptationClassifier):
     warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
         Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
         whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    calibration : {"temperature"}, optional
+        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
+        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -260,6 +275,8 @@ class DeepCORALClassifier(AdaptationClassifier):
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
         Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
+    temperature_ : float
+        Of the softmax of `predict_proba`, with `calibration`.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``coral``.
 

@@ -50,6 +50,9 @@ class DANNClassifier(AdaptationClassifier):
     warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
         Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
         whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    calibration : {"temperature"}, optional
+        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
+        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -60,6 +63,8 @@ class DANNClassifier(AdaptationClassifier):
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
         Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
+    temperature_ : float
+        Of the softmax of `predict_proba`, with `calibration`.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as
         ``domain_adversary``.
@@ -127,6 +132,9 @@ class CDANClassifier(AdaptationClassifier):
     warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
         Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
         whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    calibration : {"temperature"}, optional
+        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
+        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -137,6 +145,8 @@ class CDANClassifier(AdaptationClassifier):
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
         Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
+    temperature_ : float
+        Of the softmax of `predict_proba`, with `calibration`.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as
         ``conditional_domain_adversary``.

@@ -125,6 +125,9 @@ class DIDANClassifier(AdaptationClassifier):
     warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
         Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
         whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    calibration : {"temperature"}, optional
+        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
+        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
 
     Attributes
     ----------
@@ -143,6 +146,8 @@ class DIDANClassifier(AdaptationClassifier):
         :math:`D` without its weight. ``pandas.DataFrame(history_)`` is a table of it.
     best_epoch_ : int
         With `monitor`, the epoch whose weights the first net has kept, counted from 1.
+    temperature_ : float
+        Of the softmax of `predict_proba`, with `calibration`.
     n_features_in_ : int
         Size of a row's first axis: features, or bins of a spectrogram.
 
@@ -194,6 +199,7 @@ class DIDANClassifier(AdaptationClassifier):
         checkpoint: str | os.PathLike[str] | None = None,
         warm_start: bool = False,
         on_interrupt: str = "raise",
+        calibration: str | None = None,
     ) -> None:
         super().__init__(
             network,
@@ -217,6 +223,7 @@ class DIDANClassifier(AdaptationClassifier):
             checkpoint=checkpoint,
             warm_start=warm_start,
             on_interrupt=on_interrupt,
+            calibration=calibration,
         )
         self.sparsity = sparsity
         self.mean_weight = mean_weight
@@ -362,6 +369,9 @@ class LIDANClassifier(DIDANClassifier):
     warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
         Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
         whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    calibration : {"temperature"}, optional
+        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
+        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -372,6 +382,8 @@ class LIDANClassifier(DIDANClassifier):
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
         Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
+    temperature_ : float
+        Of the softmax of `predict_proba`, with `calibration`.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and a column for each penalty
         and layer. ``ida_fc2_labels`` and ``ida_fc3_labels`` hold :math:`\tfrac32 \delta L`; a third

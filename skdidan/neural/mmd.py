@@ -46,6 +46,9 @@ class DANClassifier(AdaptationClassifier):
     warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
         Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
         whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    calibration : {"temperature"}, optional
+        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
+        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -56,6 +59,8 @@ class DANClassifier(AdaptationClassifier):
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
         Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
+    temperature_ : float
+        Of the softmax of `predict_proba`, with `calibration`.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``mmd``.
 
@@ -119,6 +124,9 @@ class DSANClassifier(AdaptationClassifier):
     warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
         Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
         whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    calibration : {"temperature"}, optional
+        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
+        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -129,6 +137,8 @@ class DSANClassifier(AdaptationClassifier):
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
         Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
+    temperature_ : float
+        Of the softmax of `predict_proba`, with `calibration`.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``lmmd``.
 
@@ -194,6 +204,9 @@ class JANClassifier(AdaptationClassifier):
     warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
         Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
         whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    calibration : {"temperature"}, optional
+        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
+        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -204,6 +217,8 @@ class JANClassifier(AdaptationClassifier):
         Classes of the source, and number of features, or of bins of a spectrogram.
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
         Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
+    temperature_ : float
+        Of the softmax of `predict_proba`, with `calibration`.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as ``jmmd``.
 

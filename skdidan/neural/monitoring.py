@@ -14,8 +14,9 @@ from torch import Tensor
 
 from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA
 from skdidan.metrics import uar
+from skdidan.neural.calibration import CALIBRATIONS
 from skdidan.neural.training import AdaptationNet, Observer, SquaredError
-from skdidan.parameters import check_count, check_share, split_product
+from skdidan.parameters import check_count, check_option, check_share, split_product
 from skdidan.simplex import project_on_simplex
 
 __all__ = ["SOURCE", "EpochScores", "NetPredictions", "check_monitoring", "monitor_callbacks"]
@@ -29,6 +30,7 @@ class NetPredictions(NamedTuple):
     scores: NDArray[Any]  # outputs of the network, (n_samples, n_classes)
     embeddings: NDArray[Any]  # inputs of the output layer, (n_samples, n_features), of float32
     is_regression: bool  # the outputs estimate the probabilities, as under the squared error
+    temperature: float | None = None  # which calibrates them
 
     @property
     def n_classes(self) -> int:
@@ -43,6 +45,8 @@ class NetPredictions(NamedTuple):
     @property
     def probabilities(self) -> NDArray[Any]:
         """Softmax of the outputs, or the probabilities nearest to the outputs of a regression."""
+        if self.temperature is not None:
+            return softmax(self.scores / self.temperature, axis=1)
         if self.is_regression:
             return project_on_simplex(self.scores)
         return softmax(self.scores, axis=1)
@@ -123,17 +127,23 @@ def monitor_callbacks(
     return [("epoch_scores", EpochScores(names, held_out, y_idx, target)), ("best_epoch", best)]
 
 
-def check_monitoring(monitor: Any, validation_fraction: Any, patience: Any) -> None:
+def check_monitoring(
+    monitor: Any, validation_fraction: Any, patience: Any, calibration: Any
+) -> None:
     """Raise a ValueError unless the parameters of these names go together."""
     names = [] if monitor is None else _factors(monitor)
+    if calibration is not None:
+        check_option("calibration", calibration, CALIBRATIONS)
     if validation_fraction is not None:
         check_share("validation_fraction", validation_fraction)
     if patience is not None:
         check_count("patience", patience)
-    if (SOURCE in names) != (validation_fraction is not None):
+    needs_rows = SOURCE in names or calibration is not None
+    if needs_rows != (validation_fraction is not None):
         raise ValueError(
-            "monitor='source', or a product with it, and validation_fraction go together; got "
-            f"monitor={monitor!r} and validation_fraction={validation_fraction}."
+            "monitor='source', or a product with it, or calibration, and validation_fraction go "
+            f"together; got monitor={monitor!r}, calibration={calibration!r} and "
+            f"validation_fraction={validation_fraction}."
         )
     if patience is not None and monitor is None:
         raise ValueError(f"patience={patience} needs a monitor, such as 'information'.")
