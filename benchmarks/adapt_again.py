@@ -12,6 +12,7 @@ second fit over that of "anew". Target labels score, and nothing else::
 import argparse
 import itertools
 import time
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -45,13 +46,13 @@ def run(X_src, y_src, X_first, X_second, y_second, seed):
         network = DIDANClassifier(random_state=seed)
         return make_adaptation_pipeline(CorpusScaler(), SpeakerScaler(random_state=seed), network)
 
-    results = {"stays": score(make().fit(X_src, y_src, X_first)), "anew": score(make(), X_second)}
+    first = make().fit(X_src, y_src, X_first)
+    results = {"stays": score(first), "anew": score(make(), X_second)}
     for n_epochs in WARM_EPOCHS:
         for name, starts_warm in (("warm", True), ("cold", False)):
-            model = make().fit(X_src, y_src, X_first)
             params = {"didanclassifier__warm_start": starts_warm}
             params["didanclassifier__max_epochs"] = n_epochs
-            results[f"{name}, {n_epochs} epochs"] = score(model, X_second, **params)
+            results[f"{name}, {n_epochs} epochs"] = score(deepcopy(first), X_second, **params)
     return results
 
 
