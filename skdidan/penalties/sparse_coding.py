@@ -49,7 +49,7 @@ def sparse_codes(
         Rows :math:`F_t` to reconstruct; same type and device as `source`.
     sparsity : float > 0, or Tensor of such, shape (n_target, n_source)
         Penalty weight :math:`\tau` of the codes: one for all, or one for each code. The codes of a
-        target row are all zero if its product with each source row is at most the weight.
+        target row are zero, up to `tol`, if its product with each source row is at most the weight.
     tol : float > 0, default=1e-4
         Relative duality gap at which the solver stops.
     max_iter : int > 0, default=10_000
