@@ -399,8 +399,10 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        # A callback may keep weights on the GPU. The net has its own way of leaving it.
-        return {k: value if k == "nets_" else copy_to_cpu(value) for k, value in state.items()}
+        # A callback may keep weights on the GPU. The net has its own way of leaving it, and what
+        # routing requests holds no weights, but in scikit-learn 1.8 this estimator.
+        kept = ("nets_", "_metadata_request")
+        return {k: value if k in kept else copy_to_cpu(value) for k, value in state.items()}
 
     def _check_parameters(self) -> None:
         check_option("loss", self.loss, ["auto", *LOSSES])
