@@ -5,17 +5,24 @@ BIN := $(VENV)/bin
 # One thread per process: the tests and the demo run two processes instead.
 RUN := OMP_NUM_THREADS=1 $(BIN)/python
 INSTALLED := $(VENV)/.installed
+CONSTRAINTS := constraints.txt
 
-.PHONY: demo test test-all lint types docs clean
+.PHONY: demo test test-all test-min pytest lint types docs clean
 
 demo: $(INSTALLED)
 	$(RUN) examples/compare_transfer_baselines.py --jobs 2
 
-test: lint types
-	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow"
+test: lint types pytest
 
 test-all: lint types
 	$(RUN) -m pytest -n 2 --dist worksteal
+
+# The lowest supported versions, in an environment of their own.
+test-min:
+	$(MAKE) VENV=.venv-min CONSTRAINTS=constraints-min.txt pytest
+
+pytest: $(INSTALLED)
+	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -28,11 +35,11 @@ docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) docs/_build docs/auto_examples docs/generated
+	rm -rf $(VENV) .venv-min docs/_build docs/auto_examples docs/generated
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable ".[test]"
 # librosa compiles at its first import, for half a minute. Two processes that do so at once may
 # store one function's code under the name of another (IndexDataCacheFile.save of numba 0.68).
 	EAGER_IMPORT=1 $(BIN)/python -c "import librosa"
