@@ -7,7 +7,7 @@ RUN := OMP_NUM_THREADS=1 $(BIN)/python
 INSTALLED := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
-.PHONY: demo test test-all test-min pytest lint types docs clean
+.PHONY: demo test test-all test-min pytest lint types audit docs clean
 
 demo: $(INSTALLED)
 	$(RUN) examples/compare_transfer_baselines.py --jobs 2
@@ -30,6 +30,17 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy --num-workers 2
+
+# Known vulnerabilities of the installed packages. PyPI lists PyTorch without the "+cpu" of its CPU
+# build. --strict makes a package an error that cannot be looked up.
+audit: $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) pip-audit
+	$(BIN)/pip list --format freeze --exclude-editable | sed "s/+cpu$$//" > $(VENV)/audit.txt
+	@$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
+		--requirement $(VENV)/audit.txt > $(VENV)/audit.log 2>&1; status=$$?; cat $(VENV)/audit.log; \
+	if [ $$status -ne 0 ] && ! grep -q "^Found " $(VENV)/audit.log; then \
+		echo "The data on vulnerabilities could not be reached: the packages are not audited." >&2; \
+	fi; exit $$status
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going docs docs/_build/html
