@@ -272,8 +272,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             self.temperature_ = fit_temperature(scores, y_idx[held_out])
         history = self.net_.history.to_list()
         if self.monitor is not None:
-            best = dict(self.net_.callbacks_)["best_epoch"]
-            self.best_epoch_ = best.best_epoch_ or len(history)
+            self.best_epoch_ = dict(self.net_.callbacks_)["best_epoch"].best_epoch_ or len(history)
         self.history_ = [
             {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
             for epoch in history
@@ -399,10 +398,9 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        # A callback may keep weights on the GPU. The net has its own way of leaving it, and what
-        # routing requests holds no weights, but in scikit-learn 1.8 this estimator.
-        kept = ("nets_", "_metadata_request")
-        return {k: value if k in kept else copy_to_cpu(value) for k, value in state.items()}
+        # A callback may keep weights on the GPU. Nets leave it themselves; requests hold this object.
+        own = {"nets_", "_metadata_request"}
+        return {k: value if k in own else copy_to_cpu(value) for k, value in state.items()}
 
     def _check_parameters(self) -> None:
         check_option("loss", self.loss, ["auto", *LOSSES])
