@@ -44,6 +44,8 @@ from skdidan.torch_state import copy_to_cpu, find_device, own_generators, plain_
 
 __all__ = ["AdaptationClassifier"]
 
+_BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history
+
 
 class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     """Base of the neural classifiers: a network trained under penalties between the domains.
@@ -321,7 +323,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         y : ndarray, shape (n_samples,)
             Labels out of `classes_`.
         """
-        return self.classes_[self._predictions(X).predicted]
+        y_idx = self._predictions(X).predicted
+        return self.classes_[y_idx]
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Return the outputs of the network, or the mean outputs of several.
@@ -398,7 +401,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        # A callback may keep weights on the GPU. Nets leave it themselves; requests hold this object.
+        # A callback may keep weights on the GPU. Nets leave it alone; requests hold this object.
         own = {"nets_", "_metadata_request"}
         return {k: value if k in own else copy_to_cpu(value) for k, value in state.items()}
 
@@ -445,6 +448,3 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             )
         with own_generators():  # a penalty may draw initial weights
             self._make_penalty()  # which checks the values
-
-
-_BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history
