@@ -23,8 +23,8 @@ from skdidan.neural.calibration import fit_temperature
 from skdidan.neural.checkpoints import (
     check_checkpoint,
     find_starts,
-    load_start,
     open_checkpoint,
+    train_net,
 )
 from skdidan.neural.monitoring import NetPredictions, check_monitoring, monitor_callbacks
 from skdidan.neural.networks import make_network
@@ -248,13 +248,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 callbacks.append(checkpoint.callback(number))
             with own_generators(int(weight_seed), device):  # for initial weights and dropout
                 net = self._make_net(classes, weights, callbacks, has_target=target is not None)
-                if starts:
-                    load_start(net.module, starts[number])
                 try:
-                    if checkpoint is None:
-                        net.fit(batches, None)
-                    else:
-                        checkpoint.train(number, net, batches)
+                    train_net(net, number, batches, starts, checkpoint)
                 except KeyboardInterrupt:  # in the first epoch of the network
                     if self.on_interrupt == "raise" or not nets:
                         raise
@@ -262,17 +257,20 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             nets.append(net)
             if net.is_interrupted:
                 break
-        if number >= len(nets) or nets[-1].is_interrupted:
-            warn_caller(
-                f"The fit was interrupted, and is kept: {len(nets[-1].history)} of "
-                f"{self.max_epochs} epochs of network {len(nets)} of {n_networks}."
-            )
-        self.nets_ = nets
+        self._keep(nets, n_networks)
         self.classes_, self.feature_shape_ = classes, shape
         if self.calibration is not None:
             scores = self._predictions(X[held_out]).scores
             self.temperature_ = fit_temperature(scores, y_idx[held_out])
-        history = self.net_.history.to_list()
+
+    def _keep(self, nets: list[AdaptationNet], n_networks: int) -> None:
+        """Keep trained networks and their history; warn if they are fewer, or one is not done."""
+        self.nets_, history = nets, nets[0].history.to_list()
+        if len(nets) < n_networks or nets[-1].is_interrupted:
+            warn_caller(
+                f"The fit was interrupted, and is kept: {len(nets[-1].history)} of "
+                f"{self.max_epochs} epochs of network {len(nets)} of {n_networks}."
+            )
         if self.monitor is not None:
             self.best_epoch_ = dict(self.net_.callbacks_)["best_epoch"].best_epoch_ or len(history)
         self.history_ = [

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from skorch.callbacks import EarlyStopping
 from skorch.history import History
-from torch import Tensor, nn
+from torch import Tensor
 
 from skdidan.archive import ArchiveReader, ArchiveWriter, hash_value, write_atomically
 from skdidan.domains import Domains
@@ -19,7 +19,7 @@ from skdidan.neural.batches import PairedBatches
 from skdidan.neural.training import AdaptationNet, Observer
 from skdidan.tensors import group_of, named, pack, unpack
 
-__all__ = ["Checkpoint", "check_checkpoint", "find_starts", "load_start", "open_checkpoint"]
+__all__ = ["Checkpoint", "check_checkpoint", "find_starts", "open_checkpoint", "train_net"]
 
 _FORMAT = 1
 # Of skorch's early stopping, beside the weights of the best epoch.
@@ -191,15 +191,26 @@ def find_starts(classifier: Any, classes: NDArray[Any], n_networks: int) -> list
     return nets
 
 
-def load_start(module: nn.Module, start: AdaptationNet) -> None:
-    """Give a network the weights of a trained one."""
-    try:
-        module.load_state_dict(start.module_.state_dict())
-    except RuntimeError as error:  # other names or shapes
-        raise ValueError(
-            "warm_start=True needs the network and the number of features of the fit before. Set "
-            f"warm_start=False. {error}"
-        ) from error
+def train_net(
+    net: AdaptationNet,
+    number: int,
+    batches: PairedBatches,
+    starts: list[AdaptationNet],
+    checkpoint: Checkpoint | None,
+) -> None:
+    """Train a network, the `number`-th from 0, from the weights of a start if there are any."""
+    if starts:
+        try:
+            net.module.load_state_dict(starts[number].module_.state_dict())
+        except RuntimeError as error:  # other names or shapes
+            raise ValueError(
+                "warm_start=True needs the network and the number of features of the fit before. "
+                f"Set warm_start=False. {error}"
+            ) from error
+    if checkpoint is None:
+        net.fit(batches, None)
+    else:
+        checkpoint.train(number, net, batches)
 
 
 def check_checkpoint(path: Any, callbacks: Any) -> str | None:

@@ -151,11 +151,7 @@ def compare(
                 records.append(record)
         if unkept:
             warn_caller(f"results lacks records, which could not be written: {unkept}")
-        for record in records:
-            if record["error"]:
-                text = "{method!r} failed on {task!r}, seed {seed}, and scores {uar}: {error}"
-                text = f"{text.format(**record)}\n{record['traceback']}"
-                warn_caller(text, FitFailedWarning)
+        _warn_of_failures(records)
         if all(record["error"] for record in records):
             raise ValueError(
                 f"All runs failed. error_score='raise' shows where: {records[0]['error']}"
@@ -167,6 +163,13 @@ def compare(
     finally:
         records.sort(key=lambda record: runs.index({name: record[name] for name in _RUN}))
     return records
+
+
+def _warn_of_failures(records: list[dict[str, Any]]) -> None:
+    for record in records:
+        if record["error"]:
+            text = "{method!r} failed on {task!r}, seed {seed}, and scores {uar}: {error}"
+            warn_caller(f"{text.format(**record)}\n{record['traceback']}", FitFailedWarning)
 
 
 def _check_names(arguments: dict[str, Any]) -> None:
