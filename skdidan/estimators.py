@@ -269,21 +269,24 @@ def validate_domains(
     estimator: Any,
     domains: Domains,
     *,
+    allow_nd: bool = False,
+    dtype: Any = np.float64,
+    padding: bool = False,
     min_source: int = 1,
     wants_target: bool = True,
-    **checks: Any,
 ) -> Domains:
-    """Convert both domains to finite numeric arrays of one feature shape, by `check_rows`.
+    """Convert both domains to finite numeric arrays of one feature shape.
 
     Labels are checked if the tags of the estimator require them. Sets ``n_features_in_`` and, for
     data frames, ``feature_names_in_``. Warns with `NoTargetWarning` if there is no target.
     """
     X, y, X_tgt = domains
-    place, place_tgt = domains.places()
-    options = {"place": place, "reset": True, "ensure_min_samples": min_source, **checks}
+    source, target = domains.places()
+    checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "padding": padding}
+    options: dict[str, Any] = {"reset": True, "ensure_min_samples": min_source, **checks}
     if get_tags(estimator).target_tags.required:
         check_kinds(y)
-        X, y = check_rows(estimator, X, y, **options)
+        X, y = check_rows(estimator, X, y, place=source, **options)
         check_classification_targets(y)
         classes = np.unique(y)
         if len(classes) < 2:
@@ -292,7 +295,7 @@ def validate_domains(
                 f"got one class: {classes.tolist()}."
             )
     else:
-        X, y = check_rows(estimator, X, **options), None
+        X, y = check_rows(estimator, X, place=source, **options), None
     if X_tgt is None and wants_target:
         warn_caller(
             f"{type(estimator).__name__} was fitted without a target and uses the source alone. "
@@ -301,7 +304,7 @@ def validate_domains(
         )
     _warn_of_constants(estimator, domains.X_src, X, "source")
     if X_tgt is not None:
-        X_tgt = _validate_target(estimator, X_tgt, X.shape[1:], place=place_tgt, **checks)
+        X_tgt = _validate_target(estimator, X_tgt, X.shape[1:], target, checks)
         _warn_of_constants(estimator, domains.X_tgt, X_tgt, "target")
     return replace(domains, X_src=X, y_src=y, X_tgt=X_tgt)
 
@@ -408,14 +411,14 @@ def _fault(estimator: Any, entry: list[int], what: str, place: _Place) -> str:
 
 
 def _validate_target(
-    estimator: Any, X_tgt: Any, row_shape: tuple[int, ...], padding: bool = False, **checks: Any
+    estimator: Any, X_tgt: Any, row_shape: tuple[int, ...], place: _Place, checks: dict[str, Any]
 ) -> NDArray[Any]:
     try:
         X_tgt = X_tgt if hasattr(X_tgt, "shape") else np.asarray(X_tgt)
         shape = X_tgt.shape[1:]
-        has_equal_bins = padding and len(shape) == 2 and shape[:1] == row_shape[:-1]
+        has_equal_bins = checks["padding"] and len(shape) == 2 and shape[:1] == row_shape[:-1]
         if shape == row_shape or has_equal_bins:
-            return check_rows(estimator, X_tgt, padding=padding, **checks)
+            return check_rows(estimator, X_tgt, place=place, **checks)
     except ValueError as error:
         raise ValueError(f"The target is not valid: {error}") from error
     raise ValueError(
