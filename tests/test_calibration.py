@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from skdidan import DANClassifier, DIDANClassifier
+from skdidan.neural import adaptation
 from skdidan.neural.calibration import fit_temperature
 
 RNG = np.random.default_rng(0)
@@ -39,17 +40,28 @@ def test_scores_that_say_nothing_or_all_have_a_finite_temperature(scores):
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
-def test_held_out_rows_calibrate_and_decide_nothing_else(loss):
-    """Whole groups are held out; the classes that are predicted stay."""
-    groups = np.arange(120) // 4
+def test_held_out_groups_calibrate_and_decide_nothing_else(loss, monkeypatch):
+    """The predicted classes and the training are those of a fit that only holds rows out."""
+    groups, held_out = np.arange(120) // 4, adaptation.hold_out
+    splits = []
+
+    def note(*args):
+        splits.append(held_out(*args))
+        return splits[-1]
+
+    monkeypatch.setattr(adaptation, "hold_out", note)
     model = DIDANClassifier(loss=loss, **PARAMS).fit(X_SRC, Y_SRC, X_TGT, groups=groups)
-    assert 0 < model.temperature_ < np.inf
+    [(train, out)] = splits
+    assert len(out) and not set(groups[train]) & set(groups[out])
+    y_idx = np.searchsorted(model.classes_, Y_SRC[out])
+    assert model.temperature_ == fit_temperature(model.decision_function(X_SRC[out]), y_idx)
     probabilities, scores = model.predict_proba(X_TGT), model.decision_function(X_TGT)
     np.testing.assert_allclose(probabilities, softmax(scores / model.temperature_, axis=1))
     np.testing.assert_array_equal(model.classes_[probabilities.argmax(1)], model.predict(X_TGT))
-    plain = DIDANClassifier(loss=loss, **PARAMS | {"monitor": "source", "calibration": None})
-    plain.fit(X_SRC, Y_SRC, X_TGT, groups=groups)
-    assert not hasattr(plain, "temperature_")
+    params = PARAMS | {"monitor": "source", "calibration": None, "patience": 20}
+    plain = DIDANClassifier(loss=loss, **params).fit(X_SRC, Y_SRC, X_TGT, groups=groups)
+    losses = ([epoch["train_loss"] for epoch in fit.history_] for fit in (model, plain))
+    assert next(losses) == next(losses) and not hasattr(plain, "temperature_")
 
 
 def test_calibration_needs_rows_of_its_own():

@@ -1,5 +1,6 @@
 """Trainings that are killed or interrupted, and those that begin where another one was."""
 
+import copy
 import os
 import random
 import signal
@@ -7,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from references import shifted_blobs
 from sklearn.base import clone
 from skorch.callbacks import Callback, PrintLog
@@ -157,6 +159,17 @@ class Interrupt(Callback):
             raise KeyboardInterrupt
 
 
+class StopAfter(Callback):
+    """Ends the training after so many epochs, as early stopping does."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.n_epochs:
+            raise KeyboardInterrupt
+
+
 N_BATCHES = 3  # of an epoch: 90 target rows in batches of 32
 
 
@@ -174,7 +187,11 @@ def test_ctrl_c_keeps_what_is_trained(at, n_networks, n_epochs):
     assert len(found.nets_) == n_networks and len(found.nets_[-1].history) == n_epochs
     losses = [epoch["train_loss"] for epoch in whole.history_]
     assert [epoch["train_loss"] for epoch in found.history_] == losses[: len(found.history_)]
-    assert np.isfinite(found.predict_proba(X_TGT)).all()
+    stopped = make("several networks", callbacks=[StopAfter(n_epochs)], n_networks=n_networks)
+    stopped.fit(X_SRC, Y_SRC, X_TGT)
+    for net, other in zip(found.nets_[n_networks - 1 :], stopped.nets_[-1:], strict=True):
+        for name, tensor in other.module_.state_dict().items():
+            assert np.array_equal(net.module_.state_dict()[name], tensor), name
     for on_interrupt, moment in (("raise", at), ("keep", 2)):  # before an epoch is over
         params["callbacks"] = [Interrupt(moment)]
         classifier = make("several networks", on_interrupt=on_interrupt, **params)
@@ -217,14 +234,31 @@ def test_a_warm_start_without_the_weights_it_needs(tmp_path):
     fitted = make("several networks", warm_start=True).fit(X_SRC, Y_SRC, X_TGT)
     before = fitted.predict_proba(X_TGT)
     other = np.char.add(Y_SRC.astype(str), "!")
-    with pytest.raises(ValueError, match=r"needs the classes and networks .*; got \['.*!'\] and 2"):
+    with pytest.raises(ValueError, match=r"needs the classes of the fit before.*; got \['.*!'\]"):
         fitted.fit(X_SRC, other, X_TGT)
     with pytest.raises(ValueError, match="network and the number of features of the fit before"):
         fitted.fit(X_SRC[:, 1:], Y_SRC, X_TGT[:, 1:])
     np.testing.assert_array_equal(fitted.predict_proba(X_TGT), before)
     save(fitted, tmp_path / "model")
+    more = load(tmp_path / "model").set_params(n_networks=3, lr=1e-30, weight_decay=0)
+    more.fit(X_SRC, Y_SRC, X_TGT)  # the third begins anew
+    kept = [net.outputs(torch.tensor(X_TGT, dtype=torch.float32)).logits for net in more.nets_]
+    for net, logits in zip(fitted.nets_, kept, strict=False):
+        assert torch.equal(net.outputs(torch.tensor(X_TGT, dtype=torch.float32)).logits, logits)
     again = load(tmp_path / "model").set_params(lr=1e-30, weight_decay=0)
     np.testing.assert_array_equal(again.fit(X_SRC, Y_SRC, X_TGT).predict_proba(X_TGT), before)
+
+
+def test_a_checkpoint_knows_the_weights_that_a_fit_begins_with(tmp_path):
+    """A warm fit is no other one, and cannot be resumed without its start."""
+    expected = make("several networks", warm_start=True).fit(X_SRC, Y_SRC, X_TGT)
+    warm = copy.deepcopy(expected).set_params(checkpoint=tmp_path / "training")
+    expected.fit(X_SRC, Y_SRC, X_TGT)
+    assert_same(copy.deepcopy(warm).fit(X_SRC, Y_SRC, X_TGT), expected)
+    assert_same(copy.deepcopy(warm).fit(X_SRC, Y_SRC, X_TGT), expected)  # from the file
+    cold = clone(warm)
+    with pytest.raises(ValueError, match="a training with another start"):
+        cold.fit(X_SRC, Y_SRC, X_TGT)
 
 
 def test_what_is_no_file_for_a_checkpoint(tmp_path):

@@ -10,6 +10,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skdidan.neural.batches import Batch, PairedBatches
+from skdidan.neural.monitoring import monitor_callbacks
 from skdidan.neural.networks import MLP
 from skdidan.neural.training import AdaptationNet, PenaltyTerm, SquaredError, ramp
 from skdidan.penalties import MeanDistance
@@ -149,6 +150,26 @@ def test_divergence_keeps_the_last_epoch_with_a_finite_loss(within):
     assert len(found.history) == 2 + within
     with pytest.raises(FloatingPointError, match="in epoch 1: x is inf"):
         net({"x": PenaltyTerm(Breaks(1))}).fit(batches(), None)
+
+
+def test_divergence_keeps_the_best_epoch_if_one_is_watched():
+    """Where the outputs are infinite after the last step of an epoch, the score finds it first."""
+    n_batches = sum(1 for _ in batches())
+
+    class Break(Callback):
+        def on_batch_end(self, net, **kwargs):
+            if len(net.history) == 5 and len(net.history[-1]["batches"]) == n_batches:
+                torch.nn.init.constant_(net.module_.output.bias, torch.inf)
+
+    data = batches()
+    watch = monitor_callbacks("information", 9, data.source[:0], np.zeros(0, int), data.target)
+    with pytest.warns(ConvergenceWarning, match="in epoch 5: .* The weights of epoch") as warned:
+        found = net(max_epochs=9, callbacks=[("break", Break()), *watch]).fit(data, None)
+    best = dict(found.callbacks_)["best_epoch"]
+    assert f"epoch {best.best_epoch_} are kept" in str(warned[0].message)
+    assert len(found.history) == best.best_epoch_ <= 4
+    state = found.module_.state_dict()
+    torch.testing.assert_close(state, best.best_model_weights_, rtol=0, atol=0)
 
 
 def test_learning_rate_falls_in_the_last_epochs():

@@ -89,12 +89,13 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
         kill, goes on from there and ends with the same weights; see the user guide.
-    warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
-        Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
-        whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    warm_start : bool, default=False
+        Whether `fit` begins at the weights of the fit before, as for new recordings.
+    on_interrupt : {"raise", "keep"}, default="raise"
+        What Ctrl-C does: raise ``KeyboardInterrupt``, or end the fit and keep the finished epochs.
     calibration : {"temperature"}, optional
-        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
-        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
+        "temperature" divides the outputs by `temperature_` before the softmax of `predict_proba`.
+        It is fitted to held-out rows of the source (Guo et al., 2017): set `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -221,7 +222,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         n_networks = self._count_networks()
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=3 * n_networks)
         target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
-        checkpoint = open_checkpoint(self, domains, seeds)
+        starts = find_starts(self, classes, n_networks)
+        checkpoint = open_checkpoint(self, domains, starts, seeds)
         if checkpoint is not None:
             seeds = np.array(checkpoint.seeds)
         train, held_out = hold_out(self.validation_fraction, y, domains.groups, seeds[2])
@@ -237,7 +239,6 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             "has_lengths": has_lengths,
         }
         nets: list[AdaptationNet] = []
-        starts = find_starts(self, classes, n_networks)
         for number, (batch_seed, weight_seed, _) in enumerate(seeds.reshape(-1, 3)):
             rng = np.random.default_rng(batch_seed)
             batches = PairedBatches(source[0], target, source[1], self.batch_size, rng)

@@ -1,4 +1,4 @@
-"""Begin a training where another one was: that of a file, or the fit before."""
+"""Resume a training from a file, or begin it at the weights of the fit before."""
 
 from __future__ import annotations
 
@@ -160,7 +160,9 @@ class _KeepState(Observer):
         self.checkpoint.keep(self.number, net, dataset_train)
 
 
-def open_checkpoint(classifier: Any, domains: Domains, seeds: NDArray[Any]) -> Checkpoint | None:
+def open_checkpoint(
+    classifier: Any, domains: Domains, starts: list[AdaptationNet], seeds: NDArray[Any]
+) -> Checkpoint | None:
     """Return the checkpoint of a fit to domains, or None if the classifier has none."""
     path = check_checkpoint(classifier.checkpoint, classifier.callbacks)
     if path is None:
@@ -175,20 +177,22 @@ def open_checkpoint(classifier: Any, domains: Domains, seeds: NDArray[Any]) -> C
     }
     X, y, X_tgt = domains
     source = X, y, domains.groups
-    return Checkpoint(path, {"set of parameters": params, "source": source, "target": X_tgt}, seeds)
+    states = (start.module_.state_dict() for start in starts)
+    start = [{name: part.numpy(force=True) for name, part in state.items()} for state in states]
+    facts = {"set of parameters": params, "source": source, "target": X_tgt, "start": start}
+    return Checkpoint(path, facts, seeds)
 
 
 def find_starts(classifier: Any, classes: NDArray[Any], n_networks: int) -> list[AdaptationNet]:
-    """Return the networks of the fit before, if this one begins at their weights."""
+    """Return the networks of the fit before that this one begins with, at most `n_networks`."""
     if not classifier.warm_start or not hasattr(classifier, "nets_"):
         return []
-    before, nets = classifier.classes_, list(classifier.nets_)
-    if len(nets) != n_networks or not np.array_equal(before, classes):
+    if not np.array_equal(classifier.classes_, classes):
         raise ValueError(
-            f"warm_start=True needs the classes and networks of the fit before, {before.tolist()} "
-            f"and {len(nets)}; got {classes.tolist()} and {n_networks}. Set warm_start=False."
+            f"warm_start=True needs the classes of the fit before, {classifier.classes_.tolist()}; "
+            f"got {classes.tolist()}. Set warm_start=False."
         )
-    return nets
+    return list(classifier.nets_[:n_networks])
 
 
 def train_net(
@@ -199,7 +203,7 @@ def train_net(
     checkpoint: Checkpoint | None,
 ) -> None:
     """Train a network, the `number`-th from 0, from the weights of a start if there are any."""
-    if starts:
+    if number < len(starts):
         try:
             net.module.load_state_dict(starts[number].module_.state_dict())
         except RuntimeError as error:  # other names or shapes

@@ -47,12 +47,13 @@ class DANNClassifier(AdaptationClassifier):
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
         kill, goes on from there and ends with the same weights; see the user guide.
-    warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
-        Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
-        whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    warm_start : bool, default=False
+        Whether `fit` begins at the weights of the fit before, as for new recordings.
+    on_interrupt : {"raise", "keep"}, default="raise"
+        What Ctrl-C does: raise ``KeyboardInterrupt``, or end the fit and keep the finished epochs.
     calibration : {"temperature"}, optional
-        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
-        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
+        "temperature" divides the outputs by `temperature_` before the softmax of `predict_proba`.
+        It is fitted to held-out rows of the source (Guo et al., 2017): set `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -64,7 +65,7 @@ class DANNClassifier(AdaptationClassifier):
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
         Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
     temperature_ : float
-        Of the softmax of `predict_proba`, with `calibration`.
+        Temperature of the softmax in `predict_proba`; set if `calibration` is.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as
         ``domain_adversary``.
@@ -129,12 +130,13 @@ class CDANClassifier(AdaptationClassifier):
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
         kill, goes on from there and ends with the same weights; see the user guide.
-    warm_start, on_interrupt : bool, {"raise", "keep"}, default=False, "raise"
-        Whether `fit` begins at the weights of the fit before, for new recordings of the target; and
-        whether Ctrl-C raises its error, or ends the fit with what is trained if an epoch is over.
+    warm_start : bool, default=False
+        Whether `fit` begins at the weights of the fit before, as for new recordings.
+    on_interrupt : {"raise", "keep"}, default="raise"
+        What Ctrl-C does: raise ``KeyboardInterrupt``, or end the fit and keep the finished epochs.
     calibration : {"temperature"}, optional
-        "temperature" makes `predict_proba` the softmax of the outputs over `temperature_`, which
-        fits the held-out rows of the source (Guo et al., 2017). It needs `validation_fraction`.
+        "temperature" divides the outputs by `temperature_` before the softmax of `predict_proba`.
+        It is fitted to held-out rows of the source (Guo et al., 2017): set `validation_fraction`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
         takes the place of the falling learning rate.
@@ -146,7 +148,7 @@ class CDANClassifier(AdaptationClassifier):
     nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
         Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
     temperature_ : float
-        Of the softmax of `predict_proba`, with `calibration`.
+        Temperature of the softmax in `predict_proba`; set if `calibration` is.
     history_ : list of dict
         For each epoch of `net_`: losses, trade-off and learning rate, and the penalty as
         ``conditional_domain_adversary``.

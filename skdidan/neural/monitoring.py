@@ -98,6 +98,7 @@ class EpochScores(Observer):
         others = [name for name in self.names if name != SOURCE]
         if self.target is not None and others:
             target = NetPredictions.of(net, self.target)
+            net.check_outputs(target.scores, f"epoch {len(net.history)}")
             scores |= {name: TARGET_CRITERIA[name](target) for name in others}
         for name, score in scores.items():
             net.history.record(f"monitor_{name}", score)

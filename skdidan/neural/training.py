@@ -212,8 +212,7 @@ class AdaptationNet(NeuralNet):
         self.weight_decay = weight_decay
         self.on_interrupt = on_interrupt
         self.is_interrupted = False  # and kept, by Ctrl-C
-        # Numbers of epochs and weights after them: after the last one, and the last whose loss is
-        # known to be finite.
+        # Number of epochs and weights after them: of the last, and of the last known to be finite.
         self._last: tuple[int, dict[str, Tensor]] | None = None
         self._finite: tuple[int, dict[str, Tensor]] | None = None
 
@@ -312,29 +311,26 @@ class AdaptationNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
-        self._remember()
         try:
             with suppress(_TrainingEnd):
                 self.fit_loop(X, y, max(self.max_epochs - len(self.history), 0), **fit_params)
             # The recorded terms of a step precede its update, so the last one is still unchecked.
-            if not bool(self.outputs(X.source[:256]).logits.isfinite().all()):
-                raise FloatingPointError(
-                    "Training diverged in its last step: the outputs are not finite. Lower "
-                    f"{self._causes()}."
-                )
+            self.check_outputs(self.outputs(X.source[:256]).logits, "its last step")
         except KeyboardInterrupt:
-            n_epochs = sum("train_loss" in epoch for epoch in self.history)
-            if self.on_interrupt == "raise" or n_epochs == 0:
+            kept = self._last or self._finite
+            if self.on_interrupt == "raise" or kept is None:
                 raise
             self.is_interrupted = True
-            del self.history[n_epochs:]
+            self._return_to(*kept)
         except FloatingPointError as error:
             if self._finite is None:
                 raise
-            n_epochs, weights = self._finite
-            self.module_.load_state_dict(weights)
-            del self.history[n_epochs:]
-            warn_caller(f"{error} The weights of epoch {n_epochs} are kept.", ConvergenceWarning)
+            for _, callback in self.callbacks_:
+                if isinstance(callback, ready.EarlyStopping) and callback.best_model_weights_:
+                    self._finite = callback.best_epoch_, callback.best_model_weights_
+            self._return_to(*self._finite)
+            text = f"{error} The weights of epoch {len(self.history)} are kept."
+            warn_caller(text, ConvergenceWarning)
         self.notify("on_train_end", X=X, y=y)
         self._last = self._finite = None
         return self
@@ -342,12 +338,19 @@ class AdaptationNet(NeuralNet):
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Remember the weights."""
         super().on_epoch_end(net, **kwargs)
-        self._remember()
+        state = self.module_.state_dict()
+        self._last = len(self.history), {name: part.clone() for name, part in state.items()}
 
-    def _remember(self) -> None:
-        if self.history:
-            state = self.module_.state_dict()
-            self._last = len(self.history), {name: part.clone() for name, part in state.items()}
+    def check_outputs(self, outputs: Any, when: str) -> None:
+        """Raise a FloatingPointError that says when the training diverged, if an output is."""
+        if not math.isfinite(abs(outputs).sum()):
+            raise FloatingPointError(
+                f"Training diverged in {when}: the outputs are not finite. Lower {self._causes()}."
+            )
+
+    def _return_to(self, n_epochs: int, weights: dict[str, Tensor]) -> None:
+        self.module_.load_state_dict(weights)
+        del self.history[n_epochs:]
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks; those of skorch interrupt after an epoch to end the training."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from copy import copy
+from copy import deepcopy
 from dataclasses import replace
 from inspect import signature
 from typing import Any
@@ -159,7 +159,7 @@ def fit_last(name: str, step: Any, domains: Domains, memory: Any = None, before:
     """Fit a copy of the last step; with ``warm_start`` it begins where the one before has ended."""
     step = _copy(step, memory)
     if type(before) is type(step) and True in find_parameters(step, "warm_start").values():
-        params, step = step.get_params(deep=False), copy(before)
+        params, step = step.get_params(deep=False), deepcopy(before)
         vars(step).update(params)  # by set_params a pipeline changes its fitted steps
     X, y, groups, params = _fit_arguments(step, _sort_like_columns(step, domains))
     if groups is not None:
