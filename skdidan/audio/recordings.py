@@ -162,7 +162,8 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         features = self._allocate(len(rows))
         missing = {}
         for number, key in enumerate(keys):
-            if (stored := cache.read(key)) is None:
+            stored = cache.read(key)
+            if stored is None:
                 missing[number] = rows[number]
             else:
                 features[number] = stored

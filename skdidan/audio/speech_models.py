@@ -159,9 +159,10 @@ class SpeechEncoder:
     def _inputs(self, windows: list[Floats]) -> dict[str, torch.Tensor]:
         extractor = self._model.extractor
         if self._model.is_whisper:
+            padding = "max_length" if self._model.pads else "longest"
             return extractor(
                 windows,
-                padding="max_length" if self._model.pads else "longest",
+                padding=padding,
                 pad_to_multiple_of=2 * extractor.hop_length,
                 sampling_rate=extractor.sampling_rate,
                 return_tensors="pt",

@@ -233,12 +233,13 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             return self._linear_solver(rows)
         if self.kernel == "precomputed":
             noise = max(np.finfo(part.dtype).eps for part in parts) ** 0.5
-            # The rows of stacked data are sorted by domain, but their columns are not.
-            order = np.arange(len(rows)) if domains.order is None else domains.order
-            for batch in gen_batches(len(rows), _BATCH_SIZE):
-                rows[batch] = rows[batch, order]
+            if domains.order is not None:
+                # The rows of stacked data are sorted by domain, but their columns are not.
+                for batch in gen_batches(len(rows), _BATCH_SIZE):
+                    rows[batch] = rows[batch, domains.order]
             _check_kernel(rows, noise)
-            return self._make_solver(rows, lambda W: (W[np.argsort(order)], rows @ W))
+            columns = slice(None) if domains.order is None else np.argsort(domains.order)
+            return self._make_solver(rows, lambda W: (W[columns], rows @ W))
         self.gamma_ = self.gamma or kernel_scale(rows)
         params = {"gamma": self.gamma_, "degree": self.degree, "coef0": self.coef0}
         self._kernel_params = {"metric": self.kernel, **params}
