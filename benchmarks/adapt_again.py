@@ -3,7 +3,8 @@
 Six directed tasks between EmoDB, CASIA and nEMO. The speakers of the target are split into those
 of a first month and those of a second. A pipeline is fitted to the source and the first month, and
 predicts the second: as it is ("stays"), fitted anew to the second ("anew"), or fitted to the second
-from the weights of the first fit (``warm_start=True``), with fewer epochs. Times are those of the
+with fewer epochs, from the weights of the first fit ("warm", ``warm_start=True``) or anew ("cold").
+Times are those of the
 second fit over that of "anew". Target labels score, and nothing else::
 
     OMP_NUM_THREADS=1 python benchmarks/adapt_again.py --corpora DIR

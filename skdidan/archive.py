@@ -138,9 +138,10 @@ def _check_array(content: bytes, *, records: bool = False) -> tuple[tuple[int, .
 
 @contextmanager
 def replaced_file(path: str, *, synced: bool = True) -> Iterator[BinaryIO]:
-    """Open a file under a temporary name, which becomes `path` once it is whole.
+    """Open a temporary file, and rename it to `path` when the block is over.
 
-    A synced file is on the disk before it takes the name, and the name before this returns.
+    With `synced`, the content is on the disk before the file is renamed, and the new name is before
+    the block is left.
     """
     folder, name = os.path.split(os.path.abspath(path))
     temporary = os.path.join(folder, f".{name[:100]}.{uuid4().hex}.tmp")

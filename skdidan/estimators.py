@@ -188,7 +188,10 @@ class GroupedEstimator(DomainEstimator):
         NoTargetWarning
             If no target is given: each estimator that takes one then uses the source alone.
         ConvergenceWarning
-            If the training of a network diverges later. The last weights with a finite loss stay.
+            If the training of a network diverges after an epoch with a finite loss. The weights of
+            the last such epoch, or of the best with `monitor`, are kept.
+        UserWarning
+            If Ctrl-C ends the training of a network with ``on_interrupt="keep"``.
         """
         self._learn(self._fit, X, y, X_tgt, sample_domain=sample_domain, groups=groups)
         return self

@@ -1,4 +1,4 @@
-"""Probabilities that are as often right as they say, on rows that were held out."""
+"""Calibrate probabilities on held-out rows."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def fit_temperature(scores: NDArray[np.float64], y_idx: NDArray[np.int64]) -> fl
     Returns
     -------
     temperature : float
-        Between 1e-3 and 1e3 times the spread of the scores, which the predicted classes do not
-        depend on.
+        Between 1e-3 and 1e3 times the standard deviation of the scores.
 
     References
     ----------

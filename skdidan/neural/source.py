@@ -1,4 +1,4 @@
-"""What the labelled source gives beside its rows: some held out, and weights of its classes."""
+"""Hold out rows of the source, and weigh its classes."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _MAX_KEYS = 10_000  # of one set or dict that are no strings: their hashes are n
 
 
 class UnsafeFileError(ValueError):
-    """A whole file that this version, or this caller, does not load."""
+    """An intact file that needs a newer version, or names that are not trusted."""
 
 
 class Decoder:

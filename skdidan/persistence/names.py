@@ -1,4 +1,4 @@
-"""What files of saved estimators name: kinds of values, classes and attributes."""
+"""Names that files of saved estimators may use: kinds of values, classes and attributes."""
 
 from __future__ import annotations
 
