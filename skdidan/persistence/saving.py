@@ -27,11 +27,11 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     The file is a zip archive: parameters and learnt values as JSON, arrays as .npy without pickle,
     weights of networks as safetensors, and compiled parts of scikit-learn, such as decision trees,
     as skops writes them. It is loaded once before it is written, so that `load` can read it, given
-    the names that it needs. It is written under a temporary name and renamed, so that after a crash there is the old file
-    or the new one.
+    the names that it needs. It is written under a temporary name and renamed, so that after a crash
+    there is the old file or the new one.
 
-    Neither data of the fit, nor the optimiser, nor `memory` and `checkpoint` are saved. Whatever device a network was
-    trained on, it can be loaded without it.
+    Neither data of the fit, nor the optimiser, nor `memory` and `checkpoint` are saved. Whatever
+    device a network was trained on, it can be loaded without it.
 
     Parameters
     ----------
