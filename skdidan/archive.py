@@ -22,14 +22,14 @@ from numpy.lib.format import read_array, read_array_header_1_0, read_magic, writ
 from numpy.typing import NDArray
 
 __all__ = [
-    *("ArchiveReader", "ArchiveWriter", "check_part"),
+    *("KINDS", "ArchiveReader", "ArchiveWriter", "check_part"),
     *("hash_value", "replaced_file", "write_atomically"),
 ]
 
 _INDEX = "index.json"
 _MEMBER = re.compile(r"index\.json|(arrays|weights|parts)/\d{1,9}\.(npy|safetensors|skops)")
 # Booleans, numbers, text and times. Others hold objects of Python, or records of several parts.
-_KINDS = "biufcSUmM"
+KINDS = "biufcSUmM"
 
 
 class ArchiveWriter:
@@ -130,7 +130,7 @@ def _check_array(content: bytes, *, records: bool = False) -> tuple[tuple[int, .
         raise ValueError("an array is not of version 1.0")
     shape, _, dtype = read_array_header_1_0(stream)
     n_bytes = len(content) - stream.tell()
-    is_plain = dtype.kind in _KINDS or (records and not dtype.hasobject)
+    is_plain = dtype.kind in KINDS or (records and not dtype.hasobject)
     if not is_plain or math.prod(shape) * dtype.itemsize != n_bytes:
         raise ValueError(f"an array of {n_bytes} bytes claims shape {shape} and type {dtype}")
     return shape, dtype

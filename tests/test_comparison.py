@@ -457,10 +457,23 @@ def test_what_is_no_folder_of_results(task, tmp_path):
     run({"a": Counted()}, results=tmp_path)
     (file,) = tmp_path.glob("*.json")
     record = json.loads(file.read_text())
-    for wrong in ({}, [], {**record, "y_pred": ["a"]}, {**record, "uar": "high"}):
+    for wrong in ({}, [], {**record, "y_pred": ["a"]}, {**record, "seconds": "x"}):
         file.write_text(json.dumps(wrong))
         with pytest.raises(ValueError, match="is no record: remove it"):
             run({"a": Counted()}, results=tmp_path)
+
+
+def test_stored_predictions_are_scored_again_and_seeds_may_be_of_numpy(task, tmp_path):
+    """Scores in the file are for people to read."""
+    run = partial(compare, {"a": Counted()}, {"toy": task}, results=tmp_path)
+    first = run(seeds=[0])
+    (file,) = tmp_path.glob("*.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "uar": 5, "war": None}))
+    assert same(run(seeds=np.array([0])), first) and len(Spy.calls) == 1
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(ValueError, match="is no record: remove it"):
+        run(seeds=[0])
 
 
 def test_a_full_disk_costs_no_run(task, tmp_path, monkeypatch):

@@ -223,6 +223,9 @@ def test_what_cannot_be_saved_is_named(tmp_path):
         "DIDANClassifier.callbacks.* holds <skorch.callbacks.training.EarlyStopping": fit(
             callbacks=[EarlyStopping("train_loss")]
         ),
+        r"steps\[0\]\[1\].func holds .*lambda": make_adaptation_pipeline(
+            FunctionTransformer(lambda X: X), JDAR()
+        ).fit(X_SRC, Y_SRC, X_TGT),
         "which no other program can import": fit(network=lambda shape, n: Pair(shape, n)),
         r"AdaptationPipeline\.steps.*callbacks": make_adaptation_pipeline(
             CorpusScaler(), watched
@@ -277,6 +280,8 @@ class Mangled:
         np.dtype([("one", int)]),
         np.longdouble(1),
         np.random.default_rng(0),
+        np.random.RandomState(np.random.PCG64(0)),
+        np.array(["one"], dtype=np.dtypes.StringDType()),
         pd.NA,
         pd.Timestamp("2026-01-01"),
         pd.Series([1]),

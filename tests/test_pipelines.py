@@ -15,7 +15,12 @@ from references import own_checks
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone, is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
-from sklearn.ensemble import AdaBoostClassifier, StackingClassifier, VotingClassifier
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -879,3 +884,14 @@ def test_a_warm_start_reaches_the_network_inside(domains, wrap):
     assert np.abs(cold - expected).max() > 0.01
     model.set_params(**still, **{f"{place}__warm_start": True}).fit(X_src, y_src, X_tgt)
     np.testing.assert_array_equal(model.predict_proba(X_tgt), expected)
+
+
+def test_a_warm_start_of_scikit_learn_stays_without_effect(domains):
+    """Its forests would keep their trees, and the classes of these."""
+    X_src, y_src, X_tgt, _ = domains
+    forest = RandomForestClassifier(5, warm_start=True, random_state=0)
+    model = make_adaptation_pipeline(CorpusScaler(), forest)
+    other = np.where(y_src == "anger", "zeal", y_src)
+    expected = clone(model).fit(X_src, other, X_tgt).predict(X_tgt)
+    found = model.fit(X_src, y_src, X_tgt).fit(X_src, other, X_tgt).predict(X_tgt)
+    np.testing.assert_array_equal(found, expected)

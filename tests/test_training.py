@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from skdidan.neural.batches import Batch, PairedBatches
+from skdidan.neural.losses import SquaredError
 from skdidan.neural.monitoring import monitor_callbacks
 from skdidan.neural.networks import MLP
-from skdidan.neural.training import AdaptationNet, PenaltyTerm, SquaredError, ramp
+from skdidan.neural.training import AdaptationNet, PenaltyTerm, ramp
 from skdidan.penalties import MeanDistance
 
 
@@ -170,6 +171,21 @@ def test_divergence_keeps_the_best_epoch_if_one_is_watched():
     assert len(found.history) == best.best_epoch_ <= 4
     state = found.module_.state_dict()
     torch.testing.assert_close(state, best.best_model_weights_, rtol=0, atol=0)
+
+
+def test_a_best_epoch_that_was_the_last_to_explode_is_not_kept():
+    """The loss of an epoch is that before its last update."""
+
+    class Explode(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 4:
+                torch.nn.init.constant_(net.module_.output.bias, torch.nan)
+
+    callbacks = [Explode(), EarlyStopping("train_loss", patience=9, load_best=True)]
+    with pytest.warns(ConvergenceWarning, match="The weights of epoch 3 are kept"):
+        found = net(lr=1e-2, max_epochs=9, callbacks=callbacks).fit(batches(), None)
+    assert len(found.history) == 3
+    assert all(part.isfinite().all() for part in found.module_.state_dict().values())
 
 
 def test_learning_rate_falls_in_the_last_epochs():

@@ -9,6 +9,7 @@ from .dann import DANNClassifier as DANNClassifier
 from .didan import EMOTION_GROUPS as EMOTION_GROUPS
 from .didan import DIDANClassifier as DIDANClassifier
 from .didan import LIDANClassifier as LIDANClassifier
+from .losses import SquaredError as SquaredError
 from .mmd import DANClassifier as DANClassifier
 from .mmd import DSANClassifier as DSANClassifier
 from .mmd import JANClassifier as JANClassifier
@@ -18,6 +19,5 @@ from .networks import VGG11 as VGG11
 from .networks import Outputs as Outputs
 from .networks import frame_mask as frame_mask
 from .training import PenaltyTerm as PenaltyTerm
-from .training import SquaredError as SquaredError
 from .training import cooldown as cooldown
 from .training import ramp as ramp

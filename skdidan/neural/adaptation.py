@@ -26,10 +26,11 @@ from skdidan.neural.checkpoints import (
     open_checkpoint,
     train_net,
 )
+from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import NetPredictions, check_monitoring, monitor_callbacks
 from skdidan.neural.networks import make_network
 from skdidan.neural.source import class_weights, hold_out
-from skdidan.neural.training import LOSSES, AdaptationNet, PenaltyTerm, check_callbacks
+from skdidan.neural.training import AdaptationNet, PenaltyTerm, check_callbacks
 from skdidan.padding import is_padded, pad_alike
 from skdidan.parameters import (
     check_boolean,

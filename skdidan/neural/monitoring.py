@@ -15,7 +15,8 @@ from torch import Tensor
 from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA
 from skdidan.metrics import uar
 from skdidan.neural.calibration import CALIBRATIONS
-from skdidan.neural.training import AdaptationNet, Observer, SquaredError
+from skdidan.neural.losses import SquaredError
+from skdidan.neural.training import AdaptationNet, Observer
 from skdidan.parameters import check_count, check_option, check_share, split_product
 from skdidan.simplex import project_on_simplex
 

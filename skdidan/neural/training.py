@@ -16,46 +16,15 @@ from skorch.exceptions import SkorchException
 from torch import Tensor, nn
 
 from skdidan.neural.batches import Batch, PairedBatches
+from skdidan.neural.losses import SquaredError
 from skdidan.neural.networks import Outputs
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import copy_to_cpu, find_device
 
 __all__ = [
-    *("LOSSES", "AdaptationNet", "Observer", "PenaltyTerm", "SquaredError"),
+    *("AdaptationNet", "Observer", "PenaltyTerm"),
     *("check_callbacks", "cooldown", "load_net", "ramp"),
 ]
-
-
-class SquaredError(nn.Module):
-    r"""Squared error between the outputs and the one-hot labels, weighted by class.
-
-    .. math:: \frac{\sum_i w_{y_i} \|g_i - e_{y_i}\|^2}{\sum_i w_{y_i}}
-
-    Parameters
-    ----------
-    weight : Tensor, shape (n_classes,)
-        Weights :math:`w` of the classes.
-
-    Examples
-    --------
-    >>> import torch
-    >>> loss = SquaredError(torch.ones(2))
-    >>> float(loss(torch.tensor([[1.0, 0.0], [0.5, 0.5]]), torch.tensor([0, 1])))
-    0.25
-    """
-
-    weight: Tensor
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("weight", weight)
-
-    def forward(self, logits: Tensor, y_idx: Tensor) -> Tensor:
-        """Return the loss of outputs (n_samples, n_classes) for class indices (n_samples,)."""
-        one_hot = nn.functional.one_hot(y_idx, logits.shape[1]).to(logits.dtype)
-        weight = self.weight[y_idx]
-        error = (logits - one_hot).square().sum(dim=1)
-        return (weight * error).sum() / weight.sum()
 
 
 # Inputs of a penalty beside the features.
@@ -311,6 +280,7 @@ class AdaptationNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
+        self._remember()  # an epoch that a callback has loaded
         try:
             with suppress(_TrainingEnd):
                 self.fit_loop(X, y, max(self.max_epochs - len(self.history), 0), **fit_params)
@@ -327,7 +297,9 @@ class AdaptationNet(NeuralNet):
                 raise
             for _, callback in self.callbacks_:
                 if isinstance(callback, ready.EarlyStopping) and callback.best_model_weights_:
-                    self._finite = callback.best_epoch_, callback.best_model_weights_
+                    if callback.best_epoch_ <= self._finite[0]:
+                        self._finite = callback.best_epoch_, callback.best_model_weights_
+                    callback.best_epoch_, callback.best_model_weights_ = self._finite
             self._return_to(*self._finite)
             text = f"{error} The weights of epoch {len(self.history)} are kept."
             warn_caller(text, ConvergenceWarning)
@@ -338,8 +310,12 @@ class AdaptationNet(NeuralNet):
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Remember the weights."""
         super().on_epoch_end(net, **kwargs)
-        state = self.module_.state_dict()
-        self._last = len(self.history), {name: part.clone() for name, part in state.items()}
+        self._remember()
+
+    def _remember(self) -> None:
+        state = {name: part.clone() for name, part in self.module_.state_dict().items()}
+        if self.history and all(bool(part.isfinite().all()) for part in state.values()):
+            self._last = len(self.history), state
 
     def check_outputs(self, outputs: Any, when: str) -> None:
         """Raise a FloatingPointError that says when the training diverged, if an output is."""
@@ -438,10 +414,3 @@ def check_callbacks(callbacks: Any, n_networks: int) -> None:
                 f"callbacks hold {kind.__name__}, which would keep the last of {n_networks} "
                 "networks only. Set n_networks=1."
             )
-
-
-#: Classification losses by their names in the parameter `loss` of the classifiers.
-LOSSES: dict[str, type[nn.Module]] = {
-    "log_loss": nn.CrossEntropyLoss,
-    "squared_error": SquaredError,
-}

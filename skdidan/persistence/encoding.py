@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 
-from skdidan.archive import ArchiveWriter, check_part
+from skdidan.archive import KINDS, ArchiveWriter, check_part
 from skdidan.neural.adaptation import AdaptationClassifier
-from skdidan.neural.training import LOSSES, AdaptationNet
+from skdidan.neural.losses import LOSSES
+from skdidan.neural.training import AdaptationNet
 from skdidan.persistence.names import HOLDERS, SPARSE, TAG, WRITTEN, find, full_name, is_attribute
 from skdidan.tensors import named, pack
 
@@ -94,7 +95,10 @@ class Encoder:
         return {TAG: "slice", "items": parts}
 
     def _encode_random_state(self, value: np.random.RandomState, place: str) -> dict[str, Any]:
-        _, *parts = value.get_state(legacy=True)
+        state = value.get_state(legacy=False)
+        if state["bit_generator"] != "MT19937":
+            raise _NotEncodable.at(place, value)
+        parts = [*state["state"].values(), state["has_gauss"], state["gauss"]]  # key and position
         return {TAG: "RandomState", "state": self._encode_all(parts, place)}
 
     def _encode_sparse(self, value: Any, place: str) -> dict[str, Any]:
@@ -106,7 +110,7 @@ class Encoder:
         if values.dtype.kind == "O":
             items = self._encode_all(values.ravel().tolist(), place)
             return {TAG: "objects", "shape": list(values.shape), "items": items}
-        if values.dtype.kind == "V":  # records
+        if values.dtype.kind not in KINDS:  # records, strings of any length
             raise _NotEncodable.at(place, values)
         if id(values) not in self._seen:
             member = self._writer.add_array(values)
@@ -146,6 +150,8 @@ class Encoder:
             try:
                 content = skops.io.dumps(value)
                 check_part(content)
+                for name in skops.io.get_untrusted_types(data=content):
+                    find(name)
             except Exception:  # skops has errors of many kinds for what it does not know
                 raise error from None
             members = list(self._writer.members)[n_members:]

@@ -158,7 +158,7 @@ def lend_memory(step: Any, copy: Any, memory: Any) -> None:
 def fit_last(name: str, step: Any, domains: Domains, memory: Any = None, before: Any = None) -> Any:
     """Fit a copy of the last step; with ``warm_start`` it begins where the one before has ended."""
     step = _copy(step, memory)
-    if type(before) is type(step) and True in find_parameters(step, "warm_start").values():
+    if type(before) is type(step) and _starts_warm(step):
         params, step = step.get_params(deep=False), deepcopy(before)
         vars(step).update(params)  # by set_params a pipeline changes its fitted steps
     X, y, groups, params = _fit_arguments(step, _sort_like_columns(step, domains))
@@ -218,6 +218,17 @@ def _copy(step: Any, memory: Any) -> Any:
     new = clone(step)
     lend_memory(step, new, memory)
     return new
+
+
+def _starts_warm(estimator: Any) -> bool:
+    """Tell whether an estimator of ours begins at its last fit; others may keep old classes."""
+    params = estimator.get_params()
+    owners = (
+        params[path.rpartition("__")[0]] if "__" in path else estimator
+        for path, value in find_parameters(estimator, "warm_start").items()
+        if value is True
+    )
+    return any(isinstance(owner, DomainEstimator) for owner in owners)
 
 
 def _open_chains(estimator: Any) -> list[Any]:

@@ -118,6 +118,7 @@ def compare(
     given, seeds = seeds, list(seeds) if isinstance(seeds, Iterable) else [None]
     if not all(isinstance(seed, Integral) and 0 <= seed < 2**32 for seed in seeds):
         raise ValueError(f"seeds must be whole numbers from 0 to 2**32 - 1; got {given!r}.")
+    seeds = [int(seed) for seed in seeds]
     if error_score != "raise" and not isinstance(error_score, Real):
         raise ValueError(f"error_score must be 'raise' or a number; got {error_score!r}.")
     check_count("n_threads", n_threads)
@@ -201,7 +202,7 @@ def _run(
     if results is not None:
         file = results.path(run, method, n_threads)
         if (kept := results.read(file, run, n_rows(task["y_tgt"]))) is not None:
-            return kept
+            return kept | _score(task, kept["y_pred"])
     start, seed, task = time.perf_counter(), run["seed"], Bunch(**task)
     record = {**run, "uar": error_score, "war": error_score, "seconds": math.nan}
     record |= dict.fromkeys(["y_pred", "error", "traceback"])
@@ -211,8 +212,7 @@ def _run(
                 y_pred = _cross_predict(method, task, seed)
             else:
                 y_pred = _fit_predict(method, seed, task.X_src, task.y_src, task.X_tgt)
-        uar_score = uar(task.y_tgt, y_pred, labels=task.get("classes"))
-        record |= {"uar": uar_score, "war": war(task.y_tgt, y_pred), "y_pred": y_pred}
+        record |= {**_score(task, y_pred), "y_pred": y_pred}
     except Exception as error:
         if error_score == "raise" or isinstance(error, Warning):
             error.add_note(
@@ -228,6 +228,11 @@ def _run(
         except OSError as error:  # a full disk costs no run
             record["unkept"] = str(error)
     return record
+
+
+def _score(task: Mapping[str, Any], y_pred: NDArray[Any]) -> dict[str, float]:
+    y_tgt = task["y_tgt"]
+    return {"uar": uar(y_tgt, y_pred, labels=task.get("classes")), "war": war(y_tgt, y_pred)}
 
 
 def _cross_predict(method: Any, task: Any, seed: int) -> NDArray[Any]:

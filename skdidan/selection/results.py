@@ -45,7 +45,7 @@ class ResultFolder:
         return os.path.join(self._folder, f"{hash_value(decides, refusal)}.json")
 
     def read(self, path: str, run: Mapping[str, Any], n_rows: int) -> dict[str, Any] | None:
-        """Return the record of a run on so many rows, or None if it has not been finished."""
+        """Return the record of a run on so many rows, without scores; None if it is not there."""
         if not os.path.exists(path):
             return None
         try:
@@ -54,9 +54,9 @@ class ResultFolder:
             y_pred = np.array(stored["y_pred"], dtype=stored["dtype"])
             if y_pred.shape != (n_rows,):
                 raise ValueError(f"it has predictions of shape {y_pred.shape}")
-            kept = {name: float(stored[name]) for name in _KEPT}
-            return {**run, **kept, "y_pred": y_pred, "error": None, "traceback": None}
-        except (KeyError, TypeError, ValueError) as error:
+            done = {"seconds": float(stored["seconds"]), "y_pred": y_pred}
+            return {**run, "uar": None, "war": None, **done, "error": None, "traceback": None}
+        except (ArithmeticError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"results holds {path!r}, which is no record: remove it.") from error
 
     def write(self, path: str, record: Mapping[str, Any]) -> None:
