@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import Any, ClassVar, Self
@@ -115,8 +116,10 @@ class AdaptationPipeline(GroupedEstimator):
     def _check_domains(self, domains: Domains) -> Domains:
         """Bring the columns of a kernel of stacked rows into the order of the rows."""
         self.columns_ = domains.order if get_tags(self).input_tags.pairwise else None
-        parts = (_take_columns(X, self.columns_) for X in (domains.X_src, domains.X_tgt))
-        return domains.replace(*parts)
+        if self.columns_ is None:
+            return domains
+        X_src, X_tgt = (_take_columns(X, self.columns_) for X in (domains.X_src, domains.X_tgt))
+        return replace(domains, X_src=X_src, X_tgt=X_tgt)
 
     def _fit(self, domains: Domains) -> None:
         self._fit_steps(domains, transforms=False)
