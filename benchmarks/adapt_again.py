@@ -11,20 +11,16 @@ second fit over that of "anew". Target labels score, and nothing else::
 """
 
 import argparse
-import itertools
 import time
 from copy import deepcopy
-from pathlib import Path
 
 import numpy as np
-from target_structure import CORPORA, load_rows, mean_error
+from target_structure import load_corpora, load_tasks, mean_error
 
 from skdidan import (
     CorpusScaler,
     DIDANClassifier,
     SpeakerScaler,
-    cross_corpus_task,
-    load_corpus,
     make_adaptation_pipeline,
     uar,
 )
@@ -65,22 +61,15 @@ def main():
     parser.add_argument("--rows", help="folder with features computed before")
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args()
-    corpora = {name: load_corpus(name, Path(args.corpora, name)) for name in CORPORA}
-    rows = {name: load_rows(corpus, args.features, args) for name, corpus in corpora.items()}
     scores, seconds = {}, {}
-    for source, target in itertools.permutations(CORPORA, 2):
-        task = cross_corpus_task(corpora[source], corpora[target])
-        rows_of = [
-            rows[name][[corpora[name].files.index(file) for file in files]]
-            for name, files in ((source, task.X_src), (target, task.X_tgt))
-        ]
+    for place, task, X_src, X_tgt in load_tasks(args.features, load_corpora(args), args):
         speakers = sorted(set(task.speaker_tgt))
         is_first = np.isin(task.speaker_tgt, speakers[: len(speakers) // 2])
         y_second = task.y_tgt[~is_first]
         for seed in range(args.seeds):
-            parts = rows_of[1][is_first], rows_of[1][~is_first], y_second
-            for name, result in run(rows_of[0], task.y_src, *parts, seed).items():
-                scores.setdefault(name, {}).setdefault((source, target), []).append(result[0])
+            months = X_tgt[is_first], X_tgt[~is_first], y_second
+            for name, result in run(X_src, task.y_src, *months, seed).items():
+                scores.setdefault(name, {}).setdefault(place, []).append(result[0])
                 seconds.setdefault(name, []).append(result[1])
     anew = np.array([np.mean(values) for values in scores["anew"].values()])
     for name, by_task in scores.items():

@@ -13,14 +13,12 @@ arXiv:2201.04234).
 """
 
 import argparse
-import itertools
-from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
-from target_structure import CORPORA, load_rows, mean_error
+from target_structure import load_corpora, load_tasks, mean_error
 
-from skdidan import CorpusScaler, DIDANClassifier, cross_corpus_task, load_corpus, uar
+from skdidan import CorpusScaler, DIDANClassifier, uar
 
 COLUMNS = "UAR", "accuracy", "confidence", "ECE", "gap", "estimated gap", "kept half"
 
@@ -61,15 +59,8 @@ def main():
     parser.add_argument("--rows", help="folder with features computed before")
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args()
-    corpora = {name: load_corpus(name, Path(args.corpora, name)) for name in CORPORA}
-    rows = {name: load_rows(corpus, args.features, args) for name, corpus in corpora.items()}
     results = {"none": [], "temperature": []}
-    for source, target in itertools.permutations(CORPORA, 2):
-        task = cross_corpus_task(corpora[source], corpora[target])
-        X_src, X_tgt = (
-            rows[name][[corpora[name].files.index(file) for file in files]]
-            for name, files in ((source, task.X_src), (target, task.X_tgt))
-        )
+    for _, task, X_src, X_tgt in load_tasks(args.features, load_corpora(args), args):
         scaler = CorpusScaler()
         X_src, X_tgt = scaler.fit_transform(X_src, task.y_src, X_tgt), scaler.transform(X_tgt)
         values = {name: [] for name in results}

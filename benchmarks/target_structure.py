@@ -153,6 +153,11 @@ def targets(y, shift):
             yield kind, resample(y, kind, emotion, rng)
 
 
+def load_corpora(args):
+    """Return the corpora by name."""
+    return {name: load_corpus(name, Path(args.corpora, name)) for name in CORPORA}
+
+
 def load_rows(corpus, features, args):
     """Return the rows of all clips of a corpus."""
     if features in ("functionals", "eGeMAPSv02"):
@@ -184,21 +189,27 @@ def score_all(X_src, y_src, X_tgt, y_tgt, seed, args):
     return results
 
 
-def run(features, corpora, args):
-    """Print the table of one kind of features; return the UAR of each run."""
+def load_tasks(features, corpora, args):
+    """Yield the name of each task, the task, and the rows of its source and target."""
     rows = {name: load_rows(corpus, features, args) for name, corpus in corpora.items()}
     row_of = {
         name: {file: row for row, file in enumerate(corpus.files)}
         for name, corpus in corpora.items()
     }
-    keys, fits = [], []
     for source, target in itertools.permutations(CORPORA, 2):
         task = cross_corpus_task(corpora[source], corpora[target])
         X_src = rows[source][[row_of[source][file] for file in task.X_src]]
-        X_all = rows[target][[row_of[target][file] for file in task.X_tgt]]
+        X_tgt = rows[target][[row_of[target][file] for file in task.X_tgt]]
+        yield f"{source}>{target}", task, X_src, X_tgt
+
+
+def run(features, corpora, args):
+    """Print the table of one kind of features; return the UAR of each run."""
+    keys, fits = [], []
+    for name, task, X_src, X_all in load_tasks(features, corpora, args):
         for kind, some in targets(task.y_tgt, args.shift):
             for seed in range(args.first_seed, args.first_seed + args.seeds):
-                keys.append((kind, f"{source}>{target}"))
+                keys.append((kind, name))
                 data = X_src, task.y_src, X_all[some], task.y_tgt[some]
                 fits.append(joblib.delayed(score_all)(*data, seed, args))
     scores, lost = {}, {}
@@ -263,7 +274,7 @@ def main():
     args = parser.parse_args()
     if args.reference and args.reference not in args.methods:
         parser.error(f"--reference {args.reference!r} must be one of --methods {args.methods}")
-    corpora = {name: load_corpus(name, Path(args.corpora, name)) for name in CORPORA}
+    corpora = load_corpora(args)
     scores = {}
     for features in args.features:
         scores |= run(features, corpora, args)

@@ -1,4 +1,4 @@
-"""What the page of guarantees says: its tests exist, and nothing of the process is changed."""
+"""The tests on the page of guarantees exist, and nothing of the process is changed."""
 
 import re
 import subprocess

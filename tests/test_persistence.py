@@ -295,7 +295,7 @@ class Mangled:
     ids=lambda value: type(value).__name__,
 )
 def test_values_without_a_place_are_named(value, tmp_path):
-    """What a file cannot hold, or only as something else, is refused by `save`."""
+    """`save` refuses what a file cannot hold, or only as something else."""
     jdar = JDAR().fit(X_SRC, Y_SRC, X_TGT)
     jdar.extra_ = {"values": [value]}
     with pytest.raises(TypeError, match=r"JDAR\.extra_\['values'\]\[0\]|JDAR cannot be saved"):

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skorch.callbacks import EarlyStopping
 from skorch.history import History
 from torch import Tensor
 
@@ -68,7 +67,7 @@ class Checkpoint:
         """Write the state of a network; without batches, that after its training."""
         tensors = named("module", net.module_.state_dict())
         state: dict[str, Any] = {"done": batches is None, "history": net.history.to_list()}
-        stopping = _stopping(net)
+        stopping = next(iter(net.early_stops()), None)
         if stopping is not None:
             state["stopping"] = {name: getattr(stopping, name) for name in _STOPPING}
         if batches is not None:
@@ -95,7 +94,7 @@ class Checkpoint:
         state, tensors = self._states[number], self._tensors[number]
         net.module_.load_state_dict(group_of("module", tensors))
         net.history = History(state["history"])
-        stopping = _stopping(net)
+        stopping = next(iter(net.early_stops()), None)
         if stopping is not None:
             vars(stopping).update(state["stopping"])
             stopping.best_model_weights_ = group_of("best", tensors) or None
@@ -232,9 +231,3 @@ def check_checkpoint(path: Any, callbacks: Any) -> str | None:
             "Checkpoint and LoadInitState."
         )
     return path
-
-
-def _stopping(net: AdaptationNet) -> Any:
-    """Return the callback that keeps the best epoch, if there is one."""
-    found = (callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping))
-    return next(found, None)

@@ -295,11 +295,11 @@ class AdaptationNet(NeuralNet):
         except FloatingPointError as error:
             if self._finite is None:
                 raise
-            for _, callback in self.callbacks_:
-                if isinstance(callback, ready.EarlyStopping) and callback.best_model_weights_:
-                    if callback.best_epoch_ <= self._finite[0]:
-                        self._finite = callback.best_epoch_, callback.best_model_weights_
-                    callback.best_epoch_, callback.best_model_weights_ = self._finite
+            for stopping in self.early_stops():
+                if stopping.best_model_weights_:
+                    if stopping.best_epoch_ <= self._finite[0]:
+                        self._finite = stopping.best_epoch_, stopping.best_model_weights_
+                    stopping.best_epoch_, stopping.best_model_weights_ = self._finite
             self._return_to(*self._finite)
             text = f"{error} The weights of epoch {len(self.history)} are kept."
             warn_caller(text, ConvergenceWarning)
@@ -312,10 +312,14 @@ class AdaptationNet(NeuralNet):
         super().on_epoch_end(net, **kwargs)
         self._remember()
 
+    def early_stops(self) -> list[Any]:
+        """List the callbacks that keep the weights of the best epoch."""
+        return [each for _, each in self.callbacks_ if isinstance(each, ready.EarlyStopping)]
+
     def _remember(self) -> None:
-        state = {name: part.clone() for name, part in self.module_.state_dict().items()}
+        state = self.module_.state_dict()
         if self.history and all(bool(part.isfinite().all()) for part in state.values()):
-            self._last = len(self.history), state
+            self._last = len(self.history), {name: part.clone() for name, part in state.items()}
 
     def check_outputs(self, outputs: Any, when: str) -> None:
         """Raise a FloatingPointError that says when the training diverged, if an output is."""

@@ -166,7 +166,6 @@ class Encoder:
         state = _attributes(value)
         if state is None:
             raise _NotEncodable.at(place, value)
-        where = f"{place}." if place else ""
         tree: dict[str, Any] = {TAG: tag, "class": name, "state": {}}
         for key, part in state.items():
             if key == "_metadata_request":
@@ -177,9 +176,9 @@ class Encoder:
                 }
             elif key != "nets_" or tag != "network":
                 if not is_attribute(type(value), key):
-                    raise _NotEncodable.at(f"{where}{key}", part)
+                    raise _NotEncodable.at(f"{place}.{key}", part)
                 part = None if key in WRITTEN else part
-                tree["state"][key] = self.encode(part, f"{where}{key}")
+                tree["state"][key] = self.encode(part, f"{place}.{key}")
         return tree
 
     def _importable(self, value: Any, place: str) -> str:
@@ -191,7 +190,7 @@ class Encoder:
             is_found = False
         if not is_found or name.startswith("__main__."):
             raise _NotEncodable(
-                f"{place or 'estimator'} holds {value!r:.200}, which no other program can import: "
+                f"{place} holds {value!r:.200}, which no other program can import: "
                 "define it in a module, by a name of its own."
             )
         return name

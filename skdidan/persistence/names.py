@@ -34,8 +34,8 @@ _SKLEARN = re.compile(
 
 
 def full_name(value: Any) -> str:
+    """Return the name of a class or function to import it by: for ours, that of the package."""
     module = getattr(value, "__module__", None) or "numpy"
-    # Classes of the package are saved by the names that users import.
     name = getattr(value, "__qualname__", getattr(value, "__name__", ""))
     is_public = module.startswith("skdidan.") and name in _PUBLIC
     return f"skdidan.{name}" if is_public else f"{module}.{name}"

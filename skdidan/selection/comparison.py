@@ -199,13 +199,13 @@ def _run(
     results: ResultFolder | None,
 ) -> dict[str, Any]:
     """Return the record of a run; add a note that names it to an error that is raised."""
-    if results is not None:
-        file = results.path(run, method, n_threads)
-        if (kept := results.read(file, run, n_rows(task["y_tgt"]))) is not None:
-            return kept | _score(task, kept["y_pred"])
     start, seed, task = time.perf_counter(), run["seed"], Bunch(**task)
     record = {**run, "uar": error_score, "war": error_score, "seconds": math.nan}
     record |= dict.fromkeys(["y_pred", "error", "traceback"])
+    if results is not None:
+        file = results.path(run, method, n_threads)
+        if (kept := results.read(file, n_rows(task.y_tgt))) is not None:
+            return record | kept | _score(task, kept["y_pred"])
     try:
         with limit_threads(n_threads):
             if run["oracle"]:
@@ -230,9 +230,9 @@ def _run(
     return record
 
 
-def _score(task: Mapping[str, Any], y_pred: NDArray[Any]) -> dict[str, float]:
-    y_tgt = task["y_tgt"]
-    return {"uar": uar(y_tgt, y_pred, labels=task.get("classes")), "war": war(y_tgt, y_pred)}
+def _score(task: Bunch, y_pred: NDArray[Any]) -> dict[str, float]:
+    labels = task.get("classes")
+    return {"uar": uar(task.y_tgt, y_pred, labels=labels), "war": war(task.y_tgt, y_pred)}
 
 
 def _cross_predict(method: Any, task: Any, seed: int) -> NDArray[Any]:

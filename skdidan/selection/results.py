@@ -44,8 +44,8 @@ class ResultFolder:
         refusal = f"{_NEEDS}; {run['method']!r} on {run['task']!r} cannot"
         return os.path.join(self._folder, f"{hash_value(decides, refusal)}.json")
 
-    def read(self, path: str, run: Mapping[str, Any], n_rows: int) -> dict[str, Any] | None:
-        """Return the record of a run on so many rows, without scores; None if it is not there."""
+    def read(self, path: str, n_rows: int) -> dict[str, Any] | None:
+        """Return what a run on so many rows has kept but its scores; None if it is not there."""
         if not os.path.exists(path):
             return None
         try:
@@ -54,8 +54,7 @@ class ResultFolder:
             y_pred = np.array(stored["y_pred"], dtype=stored["dtype"])
             if y_pred.shape != (n_rows,):
                 raise ValueError(f"it has predictions of shape {y_pred.shape}")
-            done = {"seconds": float(stored["seconds"]), "y_pred": y_pred}
-            return {**run, "uar": None, "war": None, **done, "error": None, "traceback": None}
+            return {"seconds": float(stored["seconds"]), "y_pred": y_pred}
         except (ArithmeticError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"results holds {path!r}, which is no record: remove it.") from error
 
