@@ -1,24 +1,25 @@
-"""Compare the neural methods between EmoDB and CASIA, in both directions.
+"""Compare the neural methods between EmoDB (B), CASIA (C) and nEMO (N), in all six directions.
 
-There are four cells: EmoDB to CASIA and back, each with log-mel spectrograms (CNN) and functionals
-(MLP). The functionals are openSMILE's eGeMAPS if it is installed, else the package's own. All
-methods train one network with the same schedule on the same batches, and otherwise with the default
-parameters of the package. There are two exceptions: LIDAN has three fully connected layers, and
-"source only" gets no target rows. DAN and Deep CORAL are also run with other trade-offs. The
-comparison takes the one that is *best on the target*, so that no baseline is at a disadvantage.
-Target labels select the clips of the shared emotions, and score::
+Each task has two cells: log-mel spectrograms (CNN) and functionals (MLP). The functionals are
+openSMILE's eGeMAPS if it is installed, else the package's own. All methods train one network with
+the same schedule on the same batches, and otherwise with the default parameters of the package.
+There are two exceptions: LIDAN has three fully connected layers, and "source only" gets no target
+rows. DAN and Deep CORAL are also run with other trade-offs. The comparison takes the one that is
+*best on the target*, so that no baseline is at a disadvantage. Target labels select the clips of
+the shared emotions, and score. ``--tasks B→C C→B`` leaves out nEMO::
 
     OMP_NUM_THREADS=1 python benchmarks/cross_corpus.py --corpora DIR --seeds 5 --jobs 2 --bf16
 
 Every run is appended to a CSV file as soon as it ends, with hashes of the code that the method
 reaches and of its data. A second call runs only what is missing. The file keeps runs of other code
 or data, but the tables leave them out. The features are cached. The paired tests are over seeds and
-cells, so they hold for these two corpora only.
+cells, so they hold for these corpora only.
 """
 
 import argparse
 import csv
 import importlib.util
+import itertools
 import os
 import sys
 from fnmatch import fnmatch
@@ -40,13 +41,18 @@ from skdidan import (
     Functionals,
     LIDANClassifier,
     LogMelSpectrogram,
+    MCCClassifier,
     SourceOnlyClassifier,
     cross_corpus_task,
     load_corpus,
     uar,
 )
 
-TASKS = {"B→C": ("emodb", "casia"), "C→B": ("casia", "emodb")}
+CORPORA = {"B": "emodb", "C": "casia", "N": "nemo"}
+TASKS = {
+    f"{source}→{target}": (CORPORA[source], CORPORA[target])
+    for source, target in itertools.permutations(CORPORA, 2)
+}
 EPOCHS = {"logmel": 20, "functionals": 60}
 TRADE_OFFS = (0.3, 1.0, 3.0)
 BASELINES = {"DAN": DANClassifier, "DeepCORAL": DeepCORALClassifier}
@@ -58,6 +64,7 @@ METHODS = {
         for name, classifier in BASELINES.items()
         for trade_off in TRADE_OFFS
     },
+    "MCC": (MCCClassifier, {}),
     "DIDAN": (DIDANClassifier, {}),
     "LIDAN": (LIDANClassifier, {}),
 }
@@ -178,16 +185,18 @@ class Results:
         return np.array([100 * self.scores[features, task, method, seed] for seed in seeds])
 
 
-def compute(results, methods, features, seeds, args, frames_per_step):
+def compute(results, methods, seeds, args):
     """Run everything that is missing, seed by seed, so that all methods advance together."""
     load = joblib.Memory(args.cache, verbose=0).cache(load_features)
-    for kind in features:
+    for kind in args.features:
         transformer = extractor(kind)
         code = fingerprint(type(transformer)), repr(transformer), fingerprint(load_corpus)
-        corpora = {corpus: load(corpus, kind, args.corpora, code) for corpus in TASKS["B→C"]}
+        pairs = {name: TASKS[name] for name in args.tasks}
+        needed = dict.fromkeys(itertools.chain(*pairs.values()))
+        corpora = {corpus: load(corpus, kind, args.corpora, code) for corpus in needed}
         tasks = {
-            name: make_task([corpora[c] for c in pair], frames_per_step)
-            for name, pair in TASKS.items()
+            name: make_task([corpora[c] for c in pair], args.frames_per_step)
+            for name, pair in pairs.items()
         }
         data = {
             name: joblib.hash((*arrays, labels.y_tgt, labels.classes))[:10]
@@ -197,7 +206,7 @@ def compute(results, methods, features, seeds, args, frames_per_step):
             (kind, task, method, seed)
             for seed in seeds
             for method in methods
-            for task in TASKS
+            for task in tasks
             if not results.find(data[task], (kind, task, method, seed))
         ]
         half_precision = results.precision == "bf16"
@@ -209,9 +218,8 @@ def compute(results, methods, features, seeds, args, frames_per_step):
             print(*key, f"{100 * score:.1f}", flush=True, file=sys.stderr)
 
 
-def print_table(results, methods, features, seeds):
+def print_table(results, methods, cells, seeds):
     """Print mean ± standard deviation per cell, and the average with its standard error."""
-    cells = [(kind, task) for kind in features for task in TASKS]
     width = max(map(len, methods))
     print(f"UAR (%), {len(seeds)} seeds, CNN in {results.precision}")
     heads = [f"{kind} {task}".rjust(15) for kind, task in cells]
@@ -227,11 +235,11 @@ def print_table(results, methods, features, seeds):
         print(method.ljust(width), *parts, f"{scores.mean():.2f} ± {error:.2f}".rjust(12))
 
 
-def best_baselines(results, methods, features, seeds):
+def best_baselines(results, methods, cells, seeds):
     """Return source only, and each baseline at the trade-off with the best average."""
 
     def average(method):
-        return np.mean([results.of(k, t, method, seeds) for k in features for t in TASKS])
+        return np.mean([results.of(*cell, method, seeds) for cell in cells])
 
     chosen = [
         max((m for m in methods if m.startswith(f"{name} ")), key=average)
@@ -241,7 +249,7 @@ def best_baselines(results, methods, features, seeds):
     return [m for m in methods if m.startswith("source only")] + chosen
 
 
-def print_tests(results, methods, references, features, seeds):
+def print_tests(results, methods, references, cells, seeds):
     """Print paired differences over cells and seeds, with Wilcoxon's signed-rank test."""
     for method in methods:
         for reference in references:
@@ -249,9 +257,8 @@ def print_tests(results, methods, references, features, seeds):
                 continue
             differences = np.concatenate(
                 [
-                    results.of(kind, task, method, seeds) - results.of(kind, task, reference, seeds)
-                    for kind in features
-                    for task in TASKS
+                    results.of(*cell, method, seeds) - results.of(*cell, reference, seeds)
+                    for cell in cells
                 ]
             )
             error = differences.std(ddof=1) / np.sqrt(len(differences))
@@ -262,18 +269,21 @@ def print_tests(results, methods, references, features, seeds):
             )
 
 
-def parse(description, methods):
-    """Parse the options shared by the cross-corpus benchmarks."""
+def parse(description, methods, **defaults):
+    """Parse the options shared by the cross-corpus benchmarks, some of which have own defaults."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--corpora", default=os.environ.get("SKDIDAN_CORPORA"), metavar="DIR")
     parser.add_argument("--features", nargs="+", choices=sorted(EPOCHS), default=sorted(EPOCHS))
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     names = ", ".join(methods)
     parser.add_argument("--methods", nargs="+", help=f"names or patterns (DAN*) out of {names}")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--bf16", action="store_true", help="convolutions in bfloat16")
+    parser.add_argument("--frames-per-step", type=int, default=1, metavar="N")
     parser.add_argument("--results", type=Path, metavar="CSV")
     parser.add_argument("--cache", default=".cache/benchmarks", metavar="DIR")
+    parser.set_defaults(**defaults)
     args = parser.parse_args()
     if args.corpora is None:
         parser.error("Where are the corpora? Pass --corpora DIR or set SKDIDAN_CORPORA.")
@@ -286,13 +296,13 @@ def main(
     references=None,
     description=__doc__,
     stem="cross_corpus",
-    frames_per_step=1,
+    **defaults,
 ):
     """Run what is missing, then print the table and the tests against the references.
 
     By default the references are the baselines, each at its best trade-off.
     """
-    args = parse(description.split("\n")[0], methods)
+    args = parse(description.split("\n")[0], methods, **defaults)
     if args.methods:
         for pattern in args.methods:
             if not any(fnmatch(method, pattern) for method in methods):
@@ -302,15 +312,16 @@ def main(
     seeds = range(args.seeds)
     path = args.results or Path(__file__).parent / "results" / f"{stem}.csv"
     results = Results(path, methods, "bf16" if args.bf16 else "float32")
-    compute(results, methods, args.features, seeds, args, frames_per_step)
-    print_table(results, methods, args.features, seeds)
+    compute(results, methods, seeds, args)
+    cells = list(itertools.product(args.features, args.tasks))
+    print_table(results, methods, cells, seeds)
     if references is None:
-        references = best_baselines(results, methods, args.features, seeds)
+        references = best_baselines(results, methods, cells, seeds)
     if len(seeds) > 1:
         compared, references = (
             [m for m in names if m in methods] for names in (compared, references)
         )
-        print_tests(results, compared, references, args.features, seeds)
+        print_tests(results, compared, references, cells, seeds)
 
 
 if __name__ == "__main__":

@@ -81,14 +81,15 @@ def score(key, task, half_precision):
 
 
 def real_tasks(kind, args):
-    """Return EmoDB to CASIA and back."""
+    """Return the tasks between real corpora."""
     load = joblib.Memory(args.cache, verbose=0).cache(cross_corpus.load_features)
     transformer = cross_corpus.extractor(kind)
     code = fingerprint(type(transformer)), repr(transformer), fingerprint(cross_corpus.load_corpus)
     tasks = {}
-    for name, pair in cross_corpus.TASKS.items():
+    for name in args.tasks:
+        pair = cross_corpus.TASKS[name]
         domains = [load(corpus, kind, args.corpora, code) for corpus in pair]
-        X_src, y_src, X_tgt, task = cross_corpus.make_task(domains, 2)
+        X_src, y_src, X_tgt, task = cross_corpus.make_task(domains, args.frames_per_step)
         tasks[name] = X_src, y_src, task.speaker_src, X_tgt, task.y_tgt
     return tasks
 
@@ -217,7 +218,7 @@ def print_table(pools):
 
 
 if __name__ == "__main__":
-    options = cross_corpus.parse(__doc__.split("\n")[0], METHODS)
+    options = cross_corpus.parse(__doc__.split("\n")[0], METHODS, frames_per_step=2)
     results_path = options.results or Path(__file__).parent / "results" / "selection.csv"
     by_seed = make_pools(compute(results_path, options))
     print("Chosen by the score on one split of the source; rank correlation and regret")

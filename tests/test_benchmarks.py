@@ -30,6 +30,9 @@ def corpora(corpora_on_disk):
     return corpora_on_disk
 
 
+TASKS = "B→C", "C→B"
+
+
 def call(cross_corpus, monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["cross_corpus", *map(str, arguments)])
     cross_corpus.main()
@@ -41,7 +44,7 @@ def test_runs_are_stored_and_tabulated(benchmark, corpora, tmp_path, monkeypatch
     monkeypatch.setattr(cross_corpus, "EPOCHS", {"functionals": 1, "logmel": 1})
     path = tmp_path / "new/results.csv"
     arguments = ["--corpora", corpora, "--features", "functionals", "--seeds", 2]
-    arguments += ["--methods", "DAN*", "LIDAN", "--results", path]
+    arguments += ["--methods", "DAN*", "LIDAN", "--results", path, "--tasks", *TASKS]
     arguments += ["--cache", tmp_path / "cache"]
     call(cross_corpus, monkeypatch, *arguments)
     first = capsys.readouterr()
@@ -52,8 +55,7 @@ def test_runs_are_stored_and_tabulated(benchmark, corpora, tmp_path, monkeypatch
 
     def of(method):
         """Scores by task and seed."""
-        tasks = cross_corpus.TASKS
-        return np.array([[scores["functionals", t, method, s] for s in "01"] for t in tasks])
+        return np.array([[scores["functionals", t, method, s] for s in "01"] for t in TASKS])
 
     line = next(line for line in first.out.splitlines() if line.startswith("LIDAN "))
     cells = [f"{x.mean():.1f} ± {x.std(ddof=1):.1f}" for x in of("LIDAN")]
@@ -78,13 +80,21 @@ def test_spectrograms_are_run_in_half_precision(benchmark, corpora, tmp_path, mo
     cross_corpus = benchmark("cross_corpus")
     monkeypatch.setattr(cross_corpus, "EPOCHS", {"functionals": 1, "logmel": 1})
     path = tmp_path / "results.csv"
-    arguments = ["--corpora", corpora, "--features", "logmel", "--seeds", 1, "--bf16"]
+    arguments = [
+        "--corpora",
+        corpora,
+        "--features",
+        "logmel",
+        "--seeds",
+        1,
+        "--bf16",
+        "--tasks",
+        *TASKS,
+    ]
     arguments += ["--methods", "LIDAN", "--results", path, "--cache", tmp_path / "cache"]
     call(cross_corpus, monkeypatch, *arguments)
     rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
-    assert [row[2:7] for row in rows] == [
-        ["bf16", "logmel", task, "LIDAN", "0"] for task in cross_corpus.TASKS
-    ]
+    assert [row[2:7] for row in rows] == [["bf16", "logmel", task, "LIDAN", "0"] for task in TASKS]
     networks = []
     for make in (cross_corpus.half_precision_cnn, CNN):
         torch.manual_seed(0)
@@ -105,6 +115,7 @@ def test_the_study_compares_with_all_its_rows(benchmark, corpora, tmp_path, monk
     rows = {name: study.ROWS[name] for name in ("MMD", "means alone", "DIDAN")}
     arguments = ["ida_study", "--corpora", corpora, "--features", "functionals", "--seeds", "2"]
     arguments += ["--results", tmp_path / "study.csv", "--cache", tmp_path / "cache"]
+    arguments += ["--tasks", *TASKS]
     monkeypatch.setattr(sys, "argv", list(map(str, arguments)))
     cross_corpus.main(rows, ("DIDAN",), list(study.ROWS), study.__doc__, "ida_study")
     tests = [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if "pairs" in line]
