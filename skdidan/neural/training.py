@@ -19,7 +19,7 @@ from skdidan.neural.batches import Batch, PairedBatches
 from skdidan.neural.losses import SquaredError
 from skdidan.neural.networks import Outputs
 from skdidan.reporting import warn_caller
-from skdidan.torch_state import copy_to_cpu, find_device
+from skdidan.torch_state import Generators, copy_to_cpu, find_device
 
 __all__ = [
     *("AdaptationNet", "Observer", "PenaltyTerm"),
@@ -184,6 +184,7 @@ class AdaptationNet(NeuralNet):
         # Number of epochs and weights after them: of the last, and of the last known to be finite.
         self._last: tuple[int, dict[str, Tensor]] | None = None
         self._finite: tuple[int, dict[str, Tensor]] | None = None
+        self.generators: Generators | None = None  # that the training draws from
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         """Return callbacks that time the epochs and average the loss terms."""
@@ -279,6 +280,7 @@ class AdaptationNet(NeuralNet):
         """Train; unlike skorch, re-raise KeyboardInterrupt so that Ctrl-C ends a whole search."""
         if not self.initialized_:
             self.initialize()
+        self._give_generators(self.generators)
         self.notify("on_train_begin", X=X, y=y)
         self._remember()  # an epoch that a callback has loaded
         try:
@@ -305,7 +307,13 @@ class AdaptationNet(NeuralNet):
             warn_caller(text, ConvergenceWarning)
         self.notify("on_train_end", X=X, y=y)
         self._last = self._finite = None
+        self._give_generators(None)
         return self
+
+    def _give_generators(self, generators: Generators | None) -> None:
+        for part in (*self.module_.modules(), *self.penalties_.modules()):
+            if hasattr(part, "generators"):
+                part.generators = generators
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Remember the weights."""
