@@ -11,9 +11,11 @@ import pytest
 import torch
 from references import shifted_blobs
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, PrintLog
 
 from skdidan import (
+    AdaptationClassifier,
     CDANClassifier,
     DANClassifier,
     DIDANClassifier,
@@ -34,6 +36,7 @@ FITS = {
     ),
     "a seed drawn": (DIDANClassifier, {"n_networks": 1, "random_state": None}),
 }
+N_BATCHES = 3  # of an epoch: 90 target rows in batches of 32
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 
 
@@ -85,6 +88,48 @@ def test_killed_after_each_epoch_it_ends_with_the_same_weights(name, tmp_path, m
     if name == "a seed drawn":  # which is in the file
         expected = make(name, checkpoint=tmp_path / "training").fit(X_SRC, Y_SRC, X_TGT)
     assert_same(found, expected)
+
+
+class Breaks(torch.nn.Module):
+    """Distance of the means that is infinite from a batch on."""
+
+    def __init__(self, n_batches):
+        super().__init__()
+        self.register_buffer("n_left", torch.tensor(n_batches))
+
+    def forward(self, source, target):
+        self.n_left -= 1
+        scale = 1.0 if self.n_left >= 0 else torch.inf
+        return scale * (source.mean(dim=0) - target.mean(dim=0)).square().sum()
+
+
+class BreakingClassifier(AdaptationClassifier):
+    """Trained under a penalty that becomes infinite."""
+
+    penalty = Breaks
+
+
+def test_a_resumed_training_that_diverges_at_once_keeps_the_weights_of_one_that_was_not(
+    tmp_path, monkeypatch
+):
+    """The weights after the third epoch have an infinite loss, so those of the second are kept."""
+    params = {"penalty_params": {"n_batches": 3 * N_BATCHES}, "batch_size": 32, "random_state": 0}
+    with pytest.warns(ConvergenceWarning, match="The weights of epoch 2 are kept"):
+        expected = BreakingClassifier(**params).fit(X_SRC, Y_SRC, X_TGT)
+    classifier = BreakingClassifier(checkpoint=tmp_path / "training", **params)
+    keep = Checkpoint.keep
+
+    def interrupted(checkpoint, number, net, batches=None):
+        keep(checkpoint, number, net, batches)
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoint, "keep", interrupted)
+        classifier.fit(X_SRC, Y_SRC, X_TGT)
+    with pytest.warns(ConvergenceWarning, match="in epoch 4.*The weights of epoch 2 are kept"):
+        assert_same(classifier.fit(X_SRC, Y_SRC, X_TGT), expected)
+    assert_same(classifier.fit(X_SRC, Y_SRC, X_TGT), expected)  # done, by the file
 
 
 @needs_fork
@@ -168,9 +213,6 @@ class StopAfter(Callback):
     def on_epoch_end(self, net, **kwargs):
         if len(net.history) == self.n_epochs:
             raise KeyboardInterrupt
-
-
-N_BATCHES = 3  # of an epoch: 90 target rows in batches of 32
 
 
 @pytest.mark.parametrize(

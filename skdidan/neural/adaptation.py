@@ -47,6 +47,7 @@ from skdidan.torch_state import copy_to_cpu, draw_from, find_device, plain_mode
 __all__ = ["AdaptationClassifier"]
 
 _BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history
+_LARGEST_RATE = 1e37  # of the steps that AdamW takes in single precision
 
 
 class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
@@ -415,7 +416,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 "network_params must be a dict of arguments of network; got "
                 f"{self.network_params!r}."
             )
-        check_positive("lr", self.lr)
+        if check_positive("lr", self.lr) > _LARGEST_RATE:
+            raise ValueError(f"lr must be at most {_LARGEST_RATE}; got {self.lr!r}.")
         check_count("max_epochs", self.max_epochs)
         check_count("batch_size", self.batch_size)
         check_count("n_networks", self._count_networks())

@@ -76,6 +76,9 @@ class Checkpoint:
             for index, values in net.optimizer_.state_dict()["state"].items():
                 tensors |= named(f"optimizer.{index}", values)
             tensors |= {name: each.get_state() for name, each in _named_generators(net)}
+            if net.finite is not None:
+                state["finite"], finite = net.finite
+                tensors |= named("finite", finite)
             if stopping is not None:
                 tensors |= named("best", stopping.best_model_weights_ or {})
         del self._states[number:], self._tensors[number:]
@@ -98,6 +101,8 @@ class Checkpoint:
             stopping.best_model_weights_ = group_of("best", tensors) or None
         if batches is not None:
             batches.set_state(state["batches"], group_of("orders", tensors))
+            if "finite" in state:
+                net.finite = state["finite"], group_of("finite", tensors)
             net.penalties_.load_state_dict(group_of("penalties", tensors))
             optimizer = net.optimizer_.state_dict()
             numbers = optimizer["param_groups"][0]["params"]

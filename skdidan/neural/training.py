@@ -181,9 +181,9 @@ class AdaptationNet(NeuralNet):
         self.weight_decay = weight_decay
         self.on_interrupt = on_interrupt
         self.is_interrupted = False  # and kept, by Ctrl-C
-        # Number of epochs and weights after them: of the last, and of the last known to be finite.
+        # Number of epochs and weights after them: of the last, and of the last with a finite loss.
         self._last: tuple[int, dict[str, Tensor]] | None = None
-        self._finite: tuple[int, dict[str, Tensor]] | None = None
+        self.finite: tuple[int, dict[str, Tensor]] | None = None
         self.generators: Generators | None = None  # that the training draws from
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
@@ -249,7 +249,7 @@ class AdaptationNet(NeuralNet):
                 self._record(part, value)
                 loss = loss + trade_off * term.weight * value
         if self._last is not None:
-            self._finite, self._last = self._last, None
+            self.finite, self._last = self._last, None
         loss.backward()
         return {"loss": loss, "y_pred": outputs.logits}
 
@@ -289,24 +289,24 @@ class AdaptationNet(NeuralNet):
             # The recorded terms of a step precede its update, so the last one is still unchecked.
             self.check_outputs(self.outputs(X.source[:256]).logits, "its last step")
         except KeyboardInterrupt:
-            kept = self._last or self._finite
+            kept = self._last or self.finite
             if self.on_interrupt == "raise" or kept is None:
                 raise
             self.is_interrupted = True
             self._return_to(*kept)
         except FloatingPointError as error:
-            if self._finite is None:
+            if self.finite is None:
                 raise
             for stopping in self.early_stops():
                 if stopping.best_model_weights_:
-                    if stopping.best_epoch_ <= self._finite[0]:
-                        self._finite = stopping.best_epoch_, stopping.best_model_weights_
-                    stopping.best_epoch_, stopping.best_model_weights_ = self._finite
-            self._return_to(*self._finite)
+                    if stopping.best_epoch_ <= self.finite[0]:
+                        self.finite = stopping.best_epoch_, stopping.best_model_weights_
+                    stopping.best_epoch_, stopping.best_model_weights_ = self.finite
+            self._return_to(*self.finite)
             text = f"{error} The weights of epoch {len(self.history)} are kept."
             warn_caller(text, ConvergenceWarning)
         self.notify("on_train_end", X=X, y=y)
-        self._last = self._finite = None
+        self._last = self.finite = None
         self._give_generators(None)
         return self
 
