@@ -1,11 +1,16 @@
 """The tests on the page of guarantees exist, and nothing of the process is changed."""
 
+import ast
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+
+import skdidan
+from skdidan.reporting import quiet
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "guarantees.rst"
@@ -67,6 +72,40 @@ pairs = {name: (before.get(name), after.get(name)) for name in before | after}
 changed = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 assert not changed, str(changed)[:2000]
 """
+
+
+def test_a_filter_of_ours_leaves_those_of_other_threads():
+    """Blocks that overlap, as in threads, take out their own filters alone."""
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        first, second = quiet(__name__), quiet("elsewhere")
+        first.__enter__()
+        second.__enter__()
+        warnings.filterwarnings("always", "of another thread")
+        expected = [item for item in warnings.filters if "test_guarantees" not in str(item[3])]
+        warnings.warn("never heard", UserWarning, stacklevel=1)
+        first.__exit__(None, None, None)
+        assert warnings.filters == expected
+        warnings.warn("heard", UserWarning, stacklevel=1)
+        second.__exit__(None, None, None)
+        assert warnings.filters == [item for item in expected if "elsewhere" not in str(item[3])]
+    assert [str(warning.message) for warning in heard] == ["heard"]
+
+
+GLOBAL = {"catch_warnings", "filterwarnings", "simplefilter", "resetwarnings", "seterr"}
+GLOBAL |= {"manual_seed", "set_num_threads", "set_default_dtype", "set_rng_state", "setlocale"}
+# torch has one default type and one number of threads; see the module for their locks.
+NEEDED = {"torch_state.py": {"manual_seed", "set_default_dtype", "set_num_threads"}}
+DRAWS = {"rand", "randn", "randint", "randperm", "bernoulli", "multinomial", "normal"}
+OWN = {"RandomState", "Generator", "default_rng"}  # of numpy.random, and no function that draws
+
+
+def test_no_code_switches_or_draws_from_what_threads_share():
+    for path in sorted(Path(skdidan.__file__).parent.rglob("*.py")):
+        nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)]
+        assert {n.attr for n in nodes} & GLOBAL <= NEEDED.get(path.name, set()), path
+        assert {n.attr for n in nodes if ast.unparse(n.value) == "np.random"} <= OWN, path
+        assert not {n.attr for n in nodes if ast.unparse(n.value) == "torch"} & DRAWS, path
 
 
 def test_nothing_of_the_process_is_changed():
