@@ -15,10 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, PrintLog
 
 from skdidan import (
+    CNN,
     AdaptationClassifier,
     CDANClassifier,
     DANClassifier,
     DIDANClassifier,
+    Outputs,
     SourceOnlyClassifier,
     load,
     save,
@@ -38,6 +40,20 @@ FITS = {
 }
 N_BATCHES = 3  # of an epoch: 90 target rows in batches of 32
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+
+
+class TwoLayers(torch.nn.Module):
+    """A network of somebody else, which drops out by torch's global generator."""
+
+    def __init__(self, input_shape, n_classes):
+        super().__init__()
+        n_inputs = int(np.prod(input_shape))
+        self.first = torch.nn.Sequential(torch.nn.Linear(n_inputs, 9), torch.nn.Dropout(0.5))
+        self.output = torch.nn.Linear(9, n_classes)
+
+    def forward(self, X):
+        features = self.first(X.flatten(1)).relu()
+        return Outputs(self.output(features), features)
 
 
 def make(name, **params):
@@ -90,6 +106,37 @@ def test_killed_after_each_epoch_it_ends_with_the_same_weights(name, tmp_path, m
     assert_same(found, expected)
 
 
+def interrupted_after(n_epochs, keep=Checkpoint.keep):
+    """Make a `Checkpoint.keep` after which the user presses Ctrl-C at the end of an epoch."""
+
+    def interrupted(checkpoint, number, net, batches=None):
+        keep(checkpoint, number, net, batches)
+        if len(net.history) == n_epochs:
+            raise KeyboardInterrupt
+
+    return interrupted
+
+
+@pytest.mark.parametrize("network", ["cnn", CNN, TwoLayers])
+def test_each_network_goes_on_from_its_checkpoint(network, tmp_path, monkeypatch):
+    """With means of batches, padding, dropout, and a network of others, with its own dropout."""
+    spectra = np.random.default_rng(0).normal(size=(24, 16, 12)).astype(np.float32)
+    if network is not TwoLayers:
+        spectra[::3, :, 7:] = np.nan  # shorter recordings
+    params = {"max_epochs": 3, "batch_size": 8, "random_state": 0, "monitor": "information"}
+    data = spectra, np.arange(24) % 2, spectra[:20] + 1
+    expected = CDANClassifier(network, **params).fit(*data)
+    classifier = CDANClassifier(network, checkpoint=tmp_path / "training", **params)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoint, "keep", interrupted_after(2))
+        classifier.fit(*data)
+    found = classifier.fit(*data)
+    for name, tensor in expected.net_.module_.state_dict().items():
+        assert torch.equal(found.net_.module_.state_dict()[name], tensor), name
+    assert found.best_epoch_ == expected.best_epoch_
+    np.testing.assert_array_equal(found.predict_proba(spectra), expected.predict_proba(spectra))
+
+
 class Breaks(torch.nn.Module):
     """Distance of the means that is infinite from a batch on."""
 
@@ -117,15 +164,8 @@ def test_a_resumed_training_that_diverges_at_once_keeps_the_weights_of_one_that_
     with pytest.warns(ConvergenceWarning, match="The weights of epoch 2 are kept"):
         expected = BreakingClassifier(**params).fit(X_SRC, Y_SRC, X_TGT)
     classifier = BreakingClassifier(checkpoint=tmp_path / "training", **params)
-    keep = Checkpoint.keep
-
-    def interrupted(checkpoint, number, net, batches=None):
-        keep(checkpoint, number, net, batches)
-        if len(net.history) == 3:
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Checkpoint, "keep", interrupted)
+        patch.setattr(Checkpoint, "keep", interrupted_after(3))
         classifier.fit(X_SRC, Y_SRC, X_TGT)
     with pytest.warns(ConvergenceWarning, match="in epoch 4.*The weights of epoch 2 are kept"):
         assert_same(classifier.fit(X_SRC, Y_SRC, X_TGT), expected)

@@ -114,6 +114,39 @@ def test_nothing_of_the_process_is_changed():
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+THREADS = """
+import numpy as np, torch
+from threadpoolctl import threadpool_limits
+import skdidan
+rng = np.random.default_rng(0)
+y = np.arange(120) % 3
+X, X_tgt = rng.normal(size=(120, 300)), rng.normal(size=(90, 300)) + 0.5
+spectra = rng.normal(size=(48, 40, 60)).astype(np.float32)
+cnn = skdidan.SourceOnlyClassifier(max_epochs=1, random_state=0).fit(spectra, y[:48])
+
+def results():
+    networks = skdidan.DIDANClassifier, skdidan.CDANClassifier
+    fits = [cls(max_epochs=2, n_networks=1, random_state=0).fit(X, y, X_tgt) for cls in networks]
+    fits.append(skdidan.JDAR().fit(X, y, X_tgt))
+    rows = [fit.decision_function(X_tgt) for fit in fits]
+    return [*rows, skdidan.TCA().fit(X, y, X_tgt).transform(X_tgt), cnn.predict_proba(spectra)]
+
+torch.set_num_threads(1)
+with threadpool_limits(1):
+    expected = results()
+torch.set_num_threads(3)
+with threadpool_limits(3):
+    for found, result in zip(results(), expected, strict=True):
+        np.testing.assert_allclose(found, result, rtol=0, atol=1e-5 * np.abs(result).max())
+"""
+
+
+def test_the_number_of_threads_changes_little():
+    """In a process of its own: one with threads of OpenMP cannot fork, as other tests do."""
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 @pytest.mark.parametrize("place", re.findall(r"``(test_\w+\.py(?:::\w+)*)``", PAGE.read_text()))
 def test_the_tests_of_the_page_exist(place):
     file, *names = place.split("::")
