@@ -260,10 +260,10 @@ def _check_not_marks(X: Any, X_tgt: Any) -> None:
 
 
 def _check_not_empty(X_src: Any, X_tgt: Any, hint: str = "") -> None:
-    for name, X in (("source", X_src), ("target", X_tgt)):
-        if X is not None and n_rows(X) == 0:
+    for domain, name, X in (("source", "X", X_src), ("target", "X_tgt", X_tgt)):
+        if X is not None and n_rows(X, name) == 0:
             raise ValueError(
-                f"The {name} has 0 sample(s), but at least one is needed{hint.format(name)}."
+                f"The {domain} has 0 sample(s), but at least one is needed{hint.format(domain)}."
             )
 
 

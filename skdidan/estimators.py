@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -335,6 +335,12 @@ def check_rows(
     An error names the place of the first other entry. `padding` allows what `count_frames` does.
     """
     X = open_target(X)
+    if isinstance(X, Mapping | Set):
+        n_rows(X)  # which says that they have no order
+    dtypes = getattr(X, "dtypes", ()) if hasattr(X, "columns") else [getattr(X, "dtype", None)]
+    for dtype in dtypes:
+        if getattr(dtype, "kind", None) in {"m", "M", "V"}:  # dates, which NumPy would count
+            raise TypeError(f"X holds {dtype}, which is no type of numbers: convert it to floats.")
     # A table of pyarrow has its arrays under "columns".
     names = "column_names" if hasattr(X, "to_pylist") else "columns"
     counts = Counter(getattr(X, names, ()))
@@ -344,13 +350,12 @@ def check_rows(
     try:
         with np.errstate(over="ignore"):  # numbers too large for the type become infinite
             checked = validate_data(estimator, X, *y, ensure_all_finite=False, **checks)
-    except (TypeError, ValueError) as error:
-        if (found := _first_word(X)) is None:
+    except (OverflowError, TypeError, ValueError) as error:
+        if (explained := _explain(estimator, X, error, place)) is None:
             if isinstance(X, np.ndarray) and X.dtype.kind == "f":
                 check_finite(estimator, X, place, padding)  # the error to name first
             raise
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{_fault(estimator, *found, place)}: {error}") from error
+        raise explained from error
     check_finite(estimator, checked[0] if y else checked, place, padding)
     return checked
 
@@ -390,15 +395,28 @@ def check_result(estimator: Any, Z: NDArray[Any]) -> None:
         )
 
 
-def _first_word(X: Any) -> tuple[list[int], str] | None:
-    """Find the first entry of a table that is no number: its row and column, and its text."""
+def _explain(estimator: Any, X: Any, error: Exception, place: _Place) -> Exception | None:
+    """Return an error that names the first entry that is to blame, if there is one."""
+    if (found := _first_odd(X)) is None:
+        return None
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{_fault(estimator, *found, place)}: {error}")
+
+
+def _first_odd(X: Any) -> tuple[list[int], str] | None:
+    """Find the first row of another shape, or entry that is no float: its place, and a text."""
+    shape: tuple[int, ...] = ()
     rows = np.asarray(X, dtype=object) if hasattr(X, "columns") else X
     is_array = isinstance(rows, np.ndarray) and rows.dtype.kind in "OSTU"
     for row, values in enumerate(rows if is_array or isinstance(rows, list | tuple) else ()):
-        for place, value in np.ndenumerate(np.asarray(values, dtype=object)):
+        cells = np.asarray(values, dtype=object)
+        shape = cells.shape if row == 0 else shape
+        if cells.shape != shape:
+            return [row], f"rows of different shapes, {shape} and {cells.shape}"
+        for place, value in np.ndenumerate(cells):
             try:
                 float(value)
-            except (TypeError, ValueError):
+            except (OverflowError, TypeError, ValueError):
                 return [row, *place], "NaN" if is_missing(value) else reprlib.repr(value)
     return None
 
@@ -423,7 +441,8 @@ def _validate_target(
         if shape == row_shape or has_equal_bins:
             return check_rows(estimator, X_tgt, place=place, **checks)
     except ValueError as error:
-        raise ValueError(f"The target is not valid: {error}") from error
+        explained = None if hasattr(X_tgt, "shape") else _explain(estimator, X_tgt, error, place)
+        raise ValueError(f"The target is not valid: {explained or error}") from error
     raise ValueError(
         f"Source and target differ in the shape of a row: {row_shape} != {X_tgt.shape[1:]}."
     )

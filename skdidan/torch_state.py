@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode  # torch's notes import it from there
 
-__all__ = ["copy_to_cpu", "find_device", "limit_threads", "own_generators", "plain_mode"]
+__all__ = [
+    *("Generators", "copy_generator", "copy_to_cpu", "draw_from", "find_device"),
+    *("limit_threads", "new_generators", "own_generators", "plain_mode"),
+]
+
+Generators = dict[str, torch.Generator]  # by type of device; that of the CPU is always there
 
 _CPU = torch.device("cpu")
 _LOCK, _COUNTS_LOCK = threading.RLock(), threading.Lock()
@@ -62,22 +68,57 @@ def plain_mode() -> Iterator[None]:
 
 
 @contextmanager
-def own_generators(seed: int | None = None, device: torch.device = _CPU) -> Iterator[None]:
+def own_generators(seed: int | None = None, device: torch.device = _CPU) -> Iterator[Generators]:
     """Let one thread at a time draw from torch's global generators, and restore them at the end.
 
-    Initial weights and dropout draw from generators of the process, since torch has none of a
-    thread. Blocks in several threads run one after another. Draws of a thread outside of any block
-    still mix with those of a block.
+    Networks, penalties and callbacks of others draw from generators of the process, since torch has
+    none of a thread. Blocks in several threads run one after another. Draws of a thread outside of
+    any block still mix with those of a block.
     """
+    generators = {"cpu": torch.default_generator}
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        generators["cuda"] = torch.cuda.default_generators[index]
     with _LOCK, torch.random.fork_rng([device] if device.type == "cuda" else []):
         if seed is not None:  # not by torch.manual_seed, which seeds all devices
-            torch.default_generator.manual_seed(seed)
-            if device.type == "cuda":
-                state = torch.Generator(device).manual_seed(seed).get_state()
-                torch.cuda.set_rng_state(state, device)
-            elif device.type != "cpu":
+            for generator in generators.values():
+                generator.manual_seed(seed)
+            if device.type not in generators:
                 getattr(torch, device.type).manual_seed(seed)
-        yield
+        yield generators
+
+
+def new_generators(seed: int, device: torch.device = _CPU) -> Generators:
+    """Return generators that nothing else draws from, for the CPU and a device."""
+    return {each.type: torch.Generator(each).manual_seed(seed) for each in (_CPU, device)}
+
+
+def copy_generator(generators: Generators | None) -> torch.Generator:
+    """Return a generator that goes on like that of the CPU, or like torch's global one."""
+    found = torch.default_generator if generators is None else generators["cpu"]
+    return torch.Generator().set_state(found.get_state())
+
+
+class _DrawFrom(TorchDispatchMode):
+    """Gives a generator to all that a thread draws on the CPU."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            kwargs = {**kwargs, "generator": self.generator}
+        return func(*args, **kwargs)
+
+
+def draw_from(generator: torch.Generator) -> AbstractContextManager[Any]:
+    """Let modules of ours that are made in the block draw their initial weights from a generator.
+
+    Each operation takes a little longer, so training draws in another way: see `Dropout`.
+    """
+    return nullcontext() if generator is torch.default_generator else _DrawFrom(generator)
 
 
 _FOUND: list[tuple[int, Any]] = []  # by the first of the blocks that overlap; once for each block

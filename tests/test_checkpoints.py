@@ -11,12 +11,16 @@ import pytest
 import torch
 from references import shifted_blobs
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, PrintLog
 
 from skdidan import (
+    CNN,
+    AdaptationClassifier,
     CDANClassifier,
     DANClassifier,
     DIDANClassifier,
+    Outputs,
     SourceOnlyClassifier,
     load,
     save,
@@ -34,7 +38,22 @@ FITS = {
     ),
     "a seed drawn": (DIDANClassifier, {"n_networks": 1, "random_state": None}),
 }
+N_BATCHES = 3  # of an epoch: 90 target rows in batches of 32
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+
+
+class TwoLayers(torch.nn.Module):
+    """A network of somebody else, which drops out by torch's global generator."""
+
+    def __init__(self, input_shape, n_classes):
+        super().__init__()
+        n_inputs = int(np.prod(input_shape))
+        self.first = torch.nn.Sequential(torch.nn.Linear(n_inputs, 9), torch.nn.Dropout(0.5))
+        self.output = torch.nn.Linear(9, n_classes)
+
+    def forward(self, X):
+        features = self.first(X.flatten(1)).relu()
+        return Outputs(self.output(features), features)
 
 
 def make(name, **params):
@@ -85,6 +104,72 @@ def test_killed_after_each_epoch_it_ends_with_the_same_weights(name, tmp_path, m
     if name == "a seed drawn":  # which is in the file
         expected = make(name, checkpoint=tmp_path / "training").fit(X_SRC, Y_SRC, X_TGT)
     assert_same(found, expected)
+
+
+def interrupted_after(n_epochs, keep=Checkpoint.keep):
+    """Make a `Checkpoint.keep` after which the user presses Ctrl-C at the end of an epoch."""
+
+    def interrupted(checkpoint, number, net, batches=None):
+        keep(checkpoint, number, net, batches)
+        if len(net.history) == n_epochs:
+            raise KeyboardInterrupt
+
+    return interrupted
+
+
+@pytest.mark.parametrize("network", ["cnn", CNN, TwoLayers])
+def test_each_network_goes_on_from_its_checkpoint(network, tmp_path, monkeypatch):
+    """With means of batches, padding, dropout, and a network of others, with its own dropout."""
+    spectra = np.random.default_rng(0).normal(size=(24, 16, 12)).astype(np.float32)
+    if network is not TwoLayers:
+        spectra[::3, :, 7:] = np.nan  # shorter recordings
+    params = {"max_epochs": 3, "batch_size": 8, "random_state": 0, "monitor": "information"}
+    data = spectra, np.arange(24) % 2, spectra[:20] + 1
+    expected = CDANClassifier(network, **params).fit(*data)
+    classifier = CDANClassifier(network, checkpoint=tmp_path / "training", **params)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoint, "keep", interrupted_after(2))
+        classifier.fit(*data)
+    found = classifier.fit(*data)
+    for name, tensor in expected.net_.module_.state_dict().items():
+        assert torch.equal(found.net_.module_.state_dict()[name], tensor), name
+    assert found.best_epoch_ == expected.best_epoch_
+    np.testing.assert_array_equal(found.predict_proba(spectra), expected.predict_proba(spectra))
+
+
+class Breaks(torch.nn.Module):
+    """Distance of the means that is infinite from a batch on."""
+
+    def __init__(self, n_batches):
+        super().__init__()
+        self.register_buffer("n_left", torch.tensor(n_batches))
+
+    def forward(self, source, target):
+        self.n_left -= 1
+        scale = 1.0 if self.n_left >= 0 else torch.inf
+        return scale * (source.mean(dim=0) - target.mean(dim=0)).square().sum()
+
+
+class BreakingClassifier(AdaptationClassifier):
+    """Trained under a penalty that becomes infinite."""
+
+    penalty = Breaks
+
+
+def test_a_resumed_training_that_diverges_at_once_keeps_the_weights_of_one_that_was_not(
+    tmp_path, monkeypatch
+):
+    """The weights after the third epoch have an infinite loss, so those of the second are kept."""
+    params = {"penalty_params": {"n_batches": 3 * N_BATCHES}, "batch_size": 32, "random_state": 0}
+    with pytest.warns(ConvergenceWarning, match="The weights of epoch 2 are kept"):
+        expected = BreakingClassifier(**params).fit(X_SRC, Y_SRC, X_TGT)
+    classifier = BreakingClassifier(checkpoint=tmp_path / "training", **params)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoint, "keep", interrupted_after(3))
+        classifier.fit(X_SRC, Y_SRC, X_TGT)
+    with pytest.warns(ConvergenceWarning, match="in epoch 4.*The weights of epoch 2 are kept"):
+        assert_same(classifier.fit(X_SRC, Y_SRC, X_TGT), expected)
+    assert_same(classifier.fit(X_SRC, Y_SRC, X_TGT), expected)  # done, by the file
 
 
 @needs_fork
@@ -168,9 +253,6 @@ class StopAfter(Callback):
     def on_epoch_end(self, net, **kwargs):
         if len(net.history) == self.n_epochs:
             raise KeyboardInterrupt
-
-
-N_BATCHES = 3  # of an epoch: 90 target rows in batches of 32
 
 
 @pytest.mark.parametrize(

@@ -333,6 +333,7 @@ class TinyNetwork(nn.Module):
             r"loss must be one of \['auto', 'log_loss', 'squared_error'\]; got 'hinge'",
         ),
         ({"lr": 0}, "lr must be a finite number above 0; got 0"),
+        ({"lr": 1e38}, r"lr must be at most 1e\+37; got 1e\+38"),
         ({"lr": "fast"}, "lr must be a finite number above 0; got 'fast'"),
         ({"max_epochs": 2.5}, "max_epochs must be a whole number of at least 1; got 2.5"),
         ({"batch_size": -1}, "batch_size must be a whole number of at least 1; got -1"),

@@ -433,6 +433,20 @@ def test_only_missing_runs_are_done(task, tmp_path, n_jobs):
     assert len(Spy.calls) == 7  # other data, other threads
 
 
+def test_a_generator_that_has_moved_makes_no_other_run(task, tmp_path):
+    """The seed of a run takes its place; one that draws elsewhere in a method counts."""
+    generator = np.random.RandomState(0)
+    method = make_pipeline(Counted(generator))
+    first = compare({"a": method}, {"toy": task}, seeds=[0], results=tmp_path)
+    generator.rand()
+    assert same(compare({"a": method}, {"toy": task}, seeds=[0], results=tmp_path), first)
+    assert len(Spy.calls) == 1 and method[0].random_state is generator
+    compare(
+        {"a": make_pipeline(Counted(fails=generator))}, {"toy": task}, seeds=[0], results=tmp_path
+    )
+    assert len(Spy.calls) == 2
+
+
 def test_failed_runs_are_tried_again(task, tmp_path, monkeypatch):
     run = partial(compare, {"a": Counted(fails=True)}, {"toy": task}, seeds=[0, 1])
     with pytest.warns(FitFailedWarning, match="an odd seed"):

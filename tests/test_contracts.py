@@ -22,17 +22,23 @@ from torch import nn
 
 import skdidan
 from skdidan import (
+    JDAR,
     KMM,
     MFCC,
     TCA,
     AdaptationClassifier,
+    AudioLoader,
+    AudioTransformer,
     CorpusScaler,
+    Embeddings,
     Functionals,
     LogMelSpectrogram,
     NoTargetWarning,
     OptimalTransport,
     RefinedClassifier,
+    Spectrogram,
     Target,
+    WindowedClassifier,
     make_adaptation_pipeline,
 )
 from skdidan.tables import CLASSIFIERS, PENALTIES, TRANSFORMERS
@@ -744,10 +750,21 @@ NONSENSE = {
     "bytes": b"x",
 }
 WAVEFORMS = [0.1 * np.sin(np.arange(4000) * pitch) for pitch in (0.1, 0.2, 0.3, 0.4)]
-ON_WAVEFORMS = {cls.__name__: cls() for cls in (LogMelSpectrogram, MFCC, Functionals)}
+ON_WAVEFORMS = {cls.__name__: cls() for cls in (LogMelSpectrogram, MFCC, Functionals, Spectrogram)}
+ON_WAVEFORMS["windowed"] = WindowedClassifier(
+    make_adaptation_pipeline(Functionals(), JDAR()), window=0.2, hop=0.1
+)
 SWEPT = {name: make_classifier(name) for name in CLASSIFIERS}
 SWEPT |= {name: cls() for name, cls in TRANSFORMERS.items()}
 SWEPT |= ON_WAVEFORMS | {"kmm": KMM(), "refined": RefinedClassifier()}
+SWEPT["pipeline"] = make_adaptation_pipeline(CorpusScaler(), JDAR())
+
+
+def test_every_class_is_swept():
+    """But those that need files, which have tests of their own, and the base classes."""
+    swept = {type(estimator) for estimator in SWEPT.values()}
+    on_files = {AudioLoader, Embeddings}
+    assert set(ESTIMATORS) - swept == {AdaptationClassifier, AudioTransformer} | on_files
 
 
 @pytest.mark.parametrize(
@@ -766,7 +783,8 @@ def test_a_parameter_without_sense_is_named(name, value, domains, tmp_path, monk
         try:
             estimator.fit(*data)
             if name in ON_WAVEFORMS:
-                estimator.transform(WAVEFORMS)
+                method = "transform" if hasattr(estimator, "transform") else "predict"
+                getattr(estimator, method)(WAVEFORMS)
         except (FloatingPointError, TypeError, ValueError) as error:
             assert parameter in str(error), (parameter, error)
         else:

@@ -1,11 +1,16 @@
 """The tests on the page of guarantees exist, and nothing of the process is changed."""
 
+import ast
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+
+import skdidan
+from skdidan.reporting import quiet
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "guarantees.rst"
@@ -69,9 +74,76 @@ assert not changed, str(changed)[:2000]
 """
 
 
+def test_a_filter_of_ours_leaves_those_of_other_threads():
+    """Blocks that overlap, as in threads, take out their own filters alone."""
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        first, second = quiet(__name__), quiet("elsewhere")
+        first.__enter__()
+        second.__enter__()
+        warnings.filterwarnings("always", "of another thread")
+        expected = [item for item in warnings.filters if "test_guarantees" not in str(item[3])]
+        warnings.warn("never heard", UserWarning, stacklevel=1)
+        first.__exit__(None, None, None)
+        assert warnings.filters == expected
+        warnings.warn("heard", UserWarning, stacklevel=1)
+        second.__exit__(None, None, None)
+        assert warnings.filters == [item for item in expected if "elsewhere" not in str(item[3])]
+    assert [str(warning.message) for warning in heard] == ["heard"]
+
+
+GLOBAL = {"catch_warnings", "filterwarnings", "simplefilter", "resetwarnings", "seterr"}
+GLOBAL |= {"manual_seed", "set_num_threads", "set_default_dtype", "set_rng_state", "setlocale"}
+# torch has one default type and one number of threads; see the module for their locks.
+NEEDED = {"torch_state.py": {"manual_seed", "set_default_dtype", "set_num_threads"}}
+DRAWS = {"rand", "randn", "randint", "randperm", "bernoulli", "multinomial", "normal"}
+OWN = {"RandomState", "Generator", "default_rng"}  # of numpy.random, and no function that draws
+
+
+def test_no_code_switches_or_draws_from_what_threads_share():
+    for path in sorted(Path(skdidan.__file__).parent.rglob("*.py")):
+        nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)]
+        assert {n.attr for n in nodes} & GLOBAL <= NEEDED.get(path.name, set()), path
+        assert {n.attr for n in nodes if ast.unparse(n.value) == "np.random"} <= OWN, path
+        assert not {n.attr for n in nodes if ast.unparse(n.value) == "torch"} & DRAWS, path
+
+
 def test_nothing_of_the_process_is_changed():
     """Generators, threads, settings of libraries, filters, environment, handlers of signals."""
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+THREADS = """
+import numpy as np, torch
+from threadpoolctl import threadpool_limits
+import skdidan
+rng = np.random.default_rng(0)
+y = np.arange(120) % 3
+X, X_tgt = rng.normal(size=(120, 300)), rng.normal(size=(90, 300)) + 0.5
+spectra = rng.normal(size=(48, 40, 60)).astype(np.float32)
+cnn = skdidan.SourceOnlyClassifier(max_epochs=1, random_state=0).fit(spectra, y[:48])
+
+def results():
+    networks = skdidan.DIDANClassifier, skdidan.CDANClassifier
+    fits = [cls(max_epochs=2, n_networks=1, random_state=0).fit(X, y, X_tgt) for cls in networks]
+    fits.append(skdidan.JDAR().fit(X, y, X_tgt))
+    rows = [fit.decision_function(X_tgt) for fit in fits]
+    return [*rows, skdidan.TCA().fit(X, y, X_tgt).transform(X_tgt), cnn.predict_proba(spectra)]
+
+torch.set_num_threads(1)
+with threadpool_limits(1):
+    expected = results()
+torch.set_num_threads(3)
+with threadpool_limits(3):
+    for found, result in zip(results(), expected, strict=True):
+        np.testing.assert_allclose(found, result, rtol=0, atol=1e-5 * np.abs(result).max())
+"""
+
+
+def test_the_number_of_threads_changes_little():
+    """In a process of its own: one with threads of OpenMP cannot fork, as other tests do."""
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

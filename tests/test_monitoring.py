@@ -23,6 +23,7 @@ from skdidan import (
     make_adaptation_pipeline,
     uar,
 )
+from skdidan.criteria import TARGET_CRITERIA
 from skdidan.neural import PairedBatches, adaptation
 
 QUICK = {"n_networks": 1, "max_epochs": 6, "batch_size": 16, "random_state": 0}
@@ -40,6 +41,22 @@ class Recorder(Callback):
 
     def on_train_begin(self, net, **kwargs):
         self.outputs_ = []
+
+
+@pytest.mark.parametrize("monitor", [*TARGET_CRITERIA, "source*information"])
+def test_target_labels_choose_no_epoch(monitor, domains):
+    """Whatever stands for the labels of the target, the weights of the same epoch are kept."""
+    X_src, y_src, X_tgt, y_tgt = domains
+    X, marks = np.concatenate([X_src, X_tgt]), np.repeat([0, -1], [len(X_src), len(X_tgt)])
+    share = 0.25 if "source" in monitor else None
+    params = {"monitor": monitor, "validation_fraction": share, "patience": 2, **QUICK}
+    fits = [
+        DIDANClassifier(**params).fit(X, np.concatenate([y_src, labels]), sample_domain=marks)
+        for labels in (y_tgt, y_tgt[::-1], np.full(len(X_tgt), "unknown"))
+    ]
+    for fit in fits[1:]:
+        assert (fit.best_epoch_, len(fit.history_)) == (fits[0].best_epoch_, len(fits[0].history_))
+        assert np.array_equal(fit.decision_function(X_tgt), fits[0].decision_function(X_tgt))
 
 
 @pytest.mark.parametrize(

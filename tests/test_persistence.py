@@ -29,8 +29,13 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -151,6 +156,45 @@ def test_loaded_estimators_predict_the_same(name, tmp_path):
     assert abs((tmp_path / "again.skdidan").stat().st_size - size) < 100
     assert size <= 1.2 * len(pickle.dumps(estimator)) + 50_000
     assert [file.name for file in tmp_path.glob("*.tmp")] == []
+
+
+THRESHOLDS = {
+    "fixed": lambda inner: FixedThresholdClassifier(inner, threshold=0.3),
+    "frozen": lambda inner: FixedThresholdClassifier(FrozenEstimator(inner), threshold=0.3),
+    "sigmoid": lambda inner: CalibratedClassifierCV(inner, cv=2),
+    "isotonic": lambda inner: CalibratedClassifierCV(inner, cv=2, method="isotonic"),
+    "temperature": lambda inner: CalibratedClassifierCV(
+        inner, ensemble=False, method="temperature"
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::skdidan.domains.NoTargetWarning")
+@pytest.mark.parametrize("inner", [JDAR(), SourceOnlyClassifier(**QUICK)], ids=["jdar", "network"])
+@pytest.mark.parametrize("name", THRESHOLDS)
+def test_thresholds_and_calibration_of_scikit_learn_around_ours(name, inner, tmp_path):
+    is_first = (Y_SRC == Y_SRC[0]).astype(int)
+    inner = clone(inner).fit(X_SRC, is_first)
+    estimator = THRESHOLDS[name](inner).fit(X_SRC, is_first)
+    save(estimator, tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert_same(outputs(loaded, X_TGT), outputs(estimator, X_TGT))
+
+
+@pytest.mark.filterwarnings("ignore::skdidan.domains.NoTargetWarning")
+@pytest.mark.parametrize("scoring", ["balanced_accuracy", "f1"])
+def test_a_tuned_threshold_is_saved_as_a_fixed_one(scoring, tmp_path):
+    is_first = (Y_SRC == Y_SRC[0]).astype(int)
+    tuned = TunedThresholdClassifierCV(SourceOnlyClassifier(**QUICK), scoring=scoring, cv=2)
+    tuned.fit(X_SRC, is_first)
+    for estimator in (tuned, make_pipeline(StandardScaler(), tuned).fit(X_SRC, is_first)):
+        with pytest.raises(TypeError, match=r"holds the score.* FixedThresholdClassifier\(Frozen"):
+            save(estimator, tmp_path / "model")
+    frozen = FrozenEstimator(tuned.estimator_)
+    fixed = FixedThresholdClassifier(frozen, threshold=tuned.best_threshold_).fit(X_SRC, is_first)
+    save(fixed, tmp_path / "model")
+    assert 0 < tuned.predict(X_TGT).mean() < 1
+    assert_same(outputs(load(tmp_path / "model"), X_TGT), outputs(tuned, X_TGT))
 
 
 def test_the_size_is_that_of_the_weights(tmp_path):

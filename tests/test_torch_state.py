@@ -16,6 +16,8 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skdidan import DANNClassifier, DIDANClassifier, DomainAdversary, Outputs, SourceOnlyClassifier
+from skdidan.neural.networks import NETWORKS
+from skdidan.neural.training import AdaptationNet
 from skdidan.torch_state import copy_to_cpu, find_device, own_generators
 
 QUICK = {"n_networks": 1, "max_epochs": 3, "batch_size": 16, "random_state": 0}
@@ -123,6 +125,32 @@ def test_threads_do_not_change_the_result(domains):
         together = list(threads.map(scores, makers))
     assert torch.equal(torch.get_rng_state(), before)
     np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("make", [DANNClassifier, DIDANClassifier])
+def test_networks_of_ours_leave_the_global_generator_to_others(
+    make, network, spectrogram_domains, monkeypatch
+):
+    """Others seed it and draw from it between the steps of a fit, and neither notices the other."""
+    X_src, y_src, X_tgt, _ = (part[::5] for part in spectrogram_domains)
+    classifier = make(network, **{**QUICK, "max_epochs": 2})
+    expected = classifier.fit(X_src, y_src, X_tgt).decision_function(X_tgt)
+    step, states = AdaptationNet.train_step_single, []
+
+    def disturbed(*args, **kwargs):
+        torch.manual_seed(len(states))
+        torch.rand(7)
+        states.append(torch.get_rng_state())
+        result = step(*args, **kwargs)
+        assert torch.equal(torch.get_rng_state(), states[-1])
+        return result
+
+    monkeypatch.setattr(AdaptationNet, "train_step_single", disturbed)
+    monkeypatch.setattr(torch.random, "fork_rng", None)  # which would move and restore it
+    found = classifier.fit(X_src, y_src, X_tgt).decision_function(X_tgt)
+    assert len(states) > 1 and torch.equal(torch.get_rng_state(), states[-1])
+    assert np.array_equal(found, expected)
 
 
 def test_seeded_blocks_may_stand_in_each_other():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import reprlib
-import warnings
 from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Set
 from contextlib import suppress
@@ -23,6 +22,7 @@ from tqdm import tqdm
 from skdidan.audio.cropping import Floats, Keeper, whole
 from skdidan.audio.files import Segment, check_path, file_name, read_window
 from skdidan.domains import open_target, to_python
+from skdidan.reporting import quiet
 
 __all__ = ["Convert", "read_rows", "row_name", "waveform_rows"]
 
@@ -162,8 +162,7 @@ def read_rows(
             finally:
                 # If the caller stops early, joblib would warn about unfinished rows. A worker may
                 # just have restored the caller's filters, which can make an error of the warning.
-                with suppress(UserWarning), warnings.catch_warnings():
-                    warnings.simplefilter("ignore", UserWarning)
+                with suppress(UserWarning), quiet("joblib", UserWarning):
                     getattr(results, "close", list)()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from skdidan.audio.cropping import Floats
-from skdidan.reporting import import_extra
+from skdidan.reporting import import_extra, quiet
 from skdidan.torch_state import own_generators, plain_mode
 
 __all__ = ["SpeechEncoder", "SpeechModel"]
@@ -132,10 +131,9 @@ class SpeechEncoder:
             plain_mode(),
             torch.inference_mode(),
             torch.autocast(device.type, enabled=False),
-            warnings.catch_warnings(),
-        ):
             # WavLM of transformers passes two masks of different types to torch.
-            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
+            quiet("torch", UserWarning, "Support for mismatched key_padding_mask"),
+        ):
             inputs = {k: v.to(device) for k, v in self._inputs(windows).items()}
             if self._positions is not None:
                 # A Whisper takes fewer frames with as many of its first positional embeddings.

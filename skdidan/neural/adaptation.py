@@ -26,9 +26,10 @@ from skdidan.neural.checkpoints import (
     open_checkpoint,
     train_net,
 )
+from skdidan.neural.generators import find_generators
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import NetPredictions, check_monitoring, monitor_callbacks
-from skdidan.neural.networks import make_network
+from skdidan.neural.networks import check_layers, make_network
 from skdidan.neural.source import class_weights, hold_out
 from skdidan.neural.training import AdaptationNet, PenaltyTerm, check_callbacks
 from skdidan.padding import is_padded, pad_alike
@@ -41,11 +42,12 @@ from skdidan.parameters import (
     check_verbose,
 )
 from skdidan.reporting import warn_caller
-from skdidan.torch_state import copy_to_cpu, find_device, own_generators, plain_mode
+from skdidan.torch_state import copy_to_cpu, draw_from, find_device, plain_mode
 
 __all__ = ["AdaptationClassifier"]
 
 _BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history
+_LARGEST_RATE = 1e37  # of the steps that AdamW takes in single precision
 
 
 class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
@@ -248,8 +250,10 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             callbacks = [*monitoring, *(self.callbacks or [])]
             if checkpoint is not None:  # last, since it keeps the state of the others
                 callbacks.append(checkpoint.callback(number))
-            with own_generators(int(weight_seed), device):  # for initial weights and dropout
-                net = self._make_net(classes, weights, callbacks, has_target=target is not None)
+            with find_generators(self, int(weight_seed), device) as generators:
+                with draw_from(generators["cpu"]):
+                    net = self._make_net(classes, weights, callbacks, has_target=target is not None)
+                net.generators = generators
                 try:
                     train_net(net, number, batches, starts, checkpoint)
                 except KeyboardInterrupt:  # in the first epoch of the network
@@ -412,7 +416,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 "network_params must be a dict of arguments of network; got "
                 f"{self.network_params!r}."
             )
-        check_positive("lr", self.lr)
+        if check_positive("lr", self.lr) > _LARGEST_RATE:
+            raise ValueError(f"lr must be at most {_LARGEST_RATE}; got {self.lr!r}.")
         check_count("max_epochs", self.max_epochs)
         check_count("batch_size", self.batch_size)
         check_count("n_networks", self._count_networks())
@@ -427,13 +432,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         check_callbacks(callbacks, self._count_networks())
         check_monitoring(self.monitor, self.validation_fraction, self.patience, self.calibration)
         self._check_penalty_params()
-        layers = [self.align_on] if isinstance(self.align_on, str) else self.align_on
-        is_names = isinstance(layers, Sequence) and all(isinstance(name, str) for name in layers)
-        if not is_names or not layers or len(set(layers)) < len(layers):
-            raise ValueError(
-                "align_on must be the name of a layer, or a sequence of different ones; got "
-                f"{self.align_on!r}."
-            )
+        check_layers(self.align_on)
 
     def _check_penalty_params(self) -> None:
         if (params := self.penalty_params) is None:
@@ -446,5 +445,5 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 f"penalty_params must be a dict of arguments of {name}, out of {options}; got "
                 f"{params!r}."
             )
-        with own_generators():  # a penalty may draw initial weights
+        with find_generators(self):  # a penalty may draw initial weights
             self._make_penalty()  # which checks the values

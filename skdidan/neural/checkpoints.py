@@ -75,9 +75,10 @@ class Checkpoint:
             tensors |= named("orders", orders) | named("penalties", net.penalties_.state_dict())
             for index, values in net.optimizer_.state_dict()["state"].items():
                 tensors |= named(f"optimizer.{index}", values)
-            tensors["random"] = torch.default_generator.get_state()
-            if torch.device(net.device).type == "cuda":
-                tensors["random_cuda"] = torch.cuda.get_rng_state(net.device)
+            tensors |= {name: each.get_state() for name, each in _named_generators(net)}
+            if net.finite is not None:
+                state["finite"], finite = net.finite
+                tensors |= named("finite", finite)
             if stopping is not None:
                 tensors |= named("best", stopping.best_model_weights_ or {})
         del self._states[number:], self._tensors[number:]
@@ -100,14 +101,16 @@ class Checkpoint:
             stopping.best_model_weights_ = group_of("best", tensors) or None
         if batches is not None:
             batches.set_state(state["batches"], group_of("orders", tensors))
+            if "finite" in state:
+                net.finite = state["finite"], group_of("finite", tensors)
             net.penalties_.load_state_dict(group_of("penalties", tensors))
             optimizer = net.optimizer_.state_dict()
             numbers = optimizer["param_groups"][0]["params"]
             optimizer["state"] = {n: group_of(f"optimizer.{n}", tensors) for n in numbers}
             net.optimizer_.load_state_dict(optimizer)
-            torch.default_generator.set_state(tensors["random"])
-            if "random_cuda" in tensors:
-                torch.cuda.set_rng_state(tensors["random_cuda"], net.device)
+            for name, generator in _named_generators(net):
+                if name in tensors:  # unless the training goes on on another device
+                    generator.set_state(tensors[name])
 
     def _write(self) -> None:
         writer = ArchiveWriter()
@@ -141,6 +144,11 @@ class Checkpoint:
                 f"{' and '.join(differing)}. Remove it, or name another file."
             )
         self.seeds, self._states, self._tensors = seeds, states, tensors
+
+
+def _named_generators(net: AdaptationNet) -> list[tuple[str, torch.Generator]]:
+    generators = (net.generators or {}).items()
+    return [("random" if kind == "cpu" else f"random_{kind}", each) for kind, each in generators]
 
 
 class _KeepState(Observer):

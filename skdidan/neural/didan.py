@@ -108,8 +108,8 @@ class DIDANClassifier(AdaptationClassifier):
         Device to train on: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
     random_state : int, RandomState or None, default=None
         Seed of initial weights, batches and dropout; None takes one from NumPy's global generator.
-        Torch's global generators are restored after `fit`. Fits in several threads take turns; no
-        other code should draw from these generators meanwhile.
+        Torch's global generators are left alone, unless `network` or `callbacks` are of your own:
+        these draw from them, so no other thread should meanwhile. They are restored after `fit`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, such as ``GradientNormClipping``, or ``EarlyStopping``
         with a column of `history_` to monitor. Several networks share them in turn, but

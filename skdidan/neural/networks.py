@@ -18,8 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from skdidan.parameters import check_counts
+from skdidan.torch_state import Generators
 
-__all__ = ["CNN", "MLP", "NETWORKS", "VGG11", "Outputs", "frame_mask", "make_network"]
+__all__ = [
+    *("CNN", "MLP", "NETWORKS", "VGG11", "Outputs"),
+    *("check_layers", "frame_mask", "make_network"),
+]
 
 
 class Outputs(NamedTuple):
@@ -113,6 +117,20 @@ def frame_mask(X: Tensor) -> Tensor:
     return ~X[:, 0].isnan()
 
 
+class Dropout(nn.Dropout):
+    """Dropout whose draws, in a fit, come from generators of the fit."""
+
+    generators: Generators | None = None
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Drop a share `p` of the entries in training, and scale up the others."""
+        if not self.training or not 0 < self.p < 1 or self.generators is None:
+            return super().forward(X)
+        generator = self.generators[X.device.type]
+        keep = torch.empty_like(X).bernoulli_(1 - self.p, generator=generator)
+        return X * keep.div_(1 - self.p)  # as torch computes it, which takes no generator
+
+
 class _FullyConnected(nn.Module):
     """Rectified fully connected layers "fc1", "fc2", ..., and a linear output layer.
 
@@ -129,7 +147,7 @@ class _FullyConnected(nn.Module):
             raise ValueError("hidden must hold at least one layer; the last gives the features.")
         layers = [nn.Sequential(nn.Linear(*pair), nn.ReLU()) for pair in pairwise(sizes)]
         self.embedding = nn.ModuleDict({f"fc{i}": layer for i, layer in enumerate(layers, 1)})
-        self.dropout, self._n_units = nn.Dropout(dropout), sizes[1:]
+        self.dropout, self._n_units = Dropout(dropout), sizes[1:]
         self.output = nn.Linear(sizes[-1], n_classes)
 
     def _keep(self, X: Tensor) -> list[Tensor]:
@@ -179,7 +197,7 @@ class MLP(_FullyConnected):
         input_dropout: float = 0.2,
     ) -> None:
         super().__init__(math.prod(input_shape), hidden, n_classes, dropout)
-        self.input_dropout = nn.Dropout(input_dropout)
+        self.input_dropout = Dropout(input_dropout)
 
     def forward(self, X: Tensor) -> Outputs:
         """Map rows ``(n_samples, *input_shape)`` to their outputs."""
@@ -358,6 +376,17 @@ def _check_spectrogram(input_shape: Sequence[int]) -> None:
 
 #: Networks by their names in the parameter `network` of the classifiers.
 NETWORKS: dict[str, type[nn.Module]] = {"cnn": CNN, "mlp": MLP, "vgg11": VGG11}
+
+
+def check_layers(align_on: Any) -> None:
+    """Raise a ValueError unless the parameter `align_on` can name layers."""
+    layers = [align_on] if isinstance(align_on, str) else align_on
+    is_names = isinstance(layers, Sequence) and all(isinstance(name, str) for name in layers)
+    if not is_names or not layers or len(set(layers)) < len(layers):
+        raise ValueError(
+            "align_on must be the name of a layer, or a sequence of different ones; got "
+            f"{align_on!r}."
+        )
 
 
 def make_network(

@@ -19,7 +19,7 @@ from skdidan.neural.batches import Batch, PairedBatches
 from skdidan.neural.losses import SquaredError
 from skdidan.neural.networks import Outputs
 from skdidan.reporting import warn_caller
-from skdidan.torch_state import copy_to_cpu, find_device
+from skdidan.torch_state import Generators, copy_to_cpu, find_device
 
 __all__ = [
     *("AdaptationNet", "Observer", "PenaltyTerm"),
@@ -181,9 +181,10 @@ class AdaptationNet(NeuralNet):
         self.weight_decay = weight_decay
         self.on_interrupt = on_interrupt
         self.is_interrupted = False  # and kept, by Ctrl-C
-        # Number of epochs and weights after them: of the last, and of the last known to be finite.
+        # Number of epochs and weights after them: of the last, and of the last with a finite loss.
         self._last: tuple[int, dict[str, Tensor]] | None = None
-        self._finite: tuple[int, dict[str, Tensor]] | None = None
+        self.finite: tuple[int, dict[str, Tensor]] | None = None
+        self.generators: Generators | None = None  # that the training draws from
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         """Return callbacks that time the epochs and average the loss terms."""
@@ -248,7 +249,7 @@ class AdaptationNet(NeuralNet):
                 self._record(part, value)
                 loss = loss + trade_off * term.weight * value
         if self._last is not None:
-            self._finite, self._last = self._last, None
+            self.finite, self._last = self._last, None
         loss.backward()
         return {"loss": loss, "y_pred": outputs.logits}
 
@@ -279,6 +280,7 @@ class AdaptationNet(NeuralNet):
         """Train; unlike skorch, re-raise KeyboardInterrupt so that Ctrl-C ends a whole search."""
         if not self.initialized_:
             self.initialize()
+        self._give_generators(self.generators)
         self.notify("on_train_begin", X=X, y=y)
         self._remember()  # an epoch that a callback has loaded
         try:
@@ -287,25 +289,31 @@ class AdaptationNet(NeuralNet):
             # The recorded terms of a step precede its update, so the last one is still unchecked.
             self.check_outputs(self.outputs(X.source[:256]).logits, "its last step")
         except KeyboardInterrupt:
-            kept = self._last or self._finite
+            kept = self._last or self.finite
             if self.on_interrupt == "raise" or kept is None:
                 raise
             self.is_interrupted = True
             self._return_to(*kept)
         except FloatingPointError as error:
-            if self._finite is None:
+            if self.finite is None:
                 raise
             for stopping in self.early_stops():
                 if stopping.best_model_weights_:
-                    if stopping.best_epoch_ <= self._finite[0]:
-                        self._finite = stopping.best_epoch_, stopping.best_model_weights_
-                    stopping.best_epoch_, stopping.best_model_weights_ = self._finite
-            self._return_to(*self._finite)
+                    if stopping.best_epoch_ <= self.finite[0]:
+                        self.finite = stopping.best_epoch_, stopping.best_model_weights_
+                    stopping.best_epoch_, stopping.best_model_weights_ = self.finite
+            self._return_to(*self.finite)
             text = f"{error} The weights of epoch {len(self.history)} are kept."
             warn_caller(text, ConvergenceWarning)
         self.notify("on_train_end", X=X, y=y)
-        self._last = self._finite = None
+        self._last = self.finite = None
+        self._give_generators(None)
         return self
+
+    def _give_generators(self, generators: Generators | None) -> None:
+        for part in (*self.module_.modules(), *self.penalties_.modules()):
+            if hasattr(part, "generators"):
+                part.generators = generators
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Remember the weights."""

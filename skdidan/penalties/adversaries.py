@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from skdidan.parameters import check_boolean, check_counts
 from skdidan.penalties.base import Penalty, normalise_rows
-from skdidan.torch_state import own_generators, plain_mode
+from skdidan.torch_state import Generators, copy_generator, draw_from, plain_mode
 
 __all__ = ["ConditionalDomainAdversary", "DomainAdversary"]
 
@@ -73,6 +73,8 @@ class DomainAdversary(Penalty):
     True
     """
 
+    generators: Generators | None = None  # of a fit
+
     def __init__(self, hidden: Sequence[int] = (100,)) -> None:
         super().__init__()
         sizes = *check_counts("hidden", hidden), 1
@@ -99,7 +101,7 @@ class DomainAdversary(Penalty):
         first = cast(nn.Linear, self.discriminator[0])
         if is_lazy(first.weight):
             # The CPU's generator gives the same weights on all devices.
-            with own_generators(), plain_mode(), torch.no_grad():
+            with plain_mode(), draw_from(copy_generator(self.generators)), torch.no_grad():
                 self.discriminator(torch.zeros(1, rows.shape[1]))
                 self.discriminator.to(rows)
         n_columns = first.weight.shape[1]

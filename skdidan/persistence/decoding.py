@@ -17,6 +17,7 @@ from torch import nn
 
 from skdidan.archive import ArchiveReader
 from skdidan.neural.adaptation import AdaptationClassifier
+from skdidan.neural.generators import is_ours
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.networks import NETWORKS, make_network
 from skdidan.neural.training import AdaptationNet, load_net
@@ -32,7 +33,7 @@ from skdidan.persistence.names import (
     is_known,
 )
 from skdidan.tensors import group_of, unpack
-from skdidan.torch_state import own_generators, plain_mode
+from skdidan.torch_state import draw_from, own_generators, plain_mode
 
 __all__ = ["Decoder", "UnsafeFileError"]
 
@@ -206,7 +207,7 @@ class Decoder:
             # Without memory at first: the sizes of the layers may be those of a hostile file.
             with torch.device("meta"):
                 _check_weights(make_network(**recipe), weights)
-        with own_generators(0):
+        with draw_from(torch.Generator()) if is_ours(network) else own_generators(0):
             module = make_network(**recipe)
         _check_weights(module, weights)
         criterion = LOSSES[tree["loss"]](weight=tensors["criterion.weight"])

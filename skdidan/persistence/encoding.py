@@ -13,6 +13,7 @@ import numpy as np
 import skops.io
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.model_selection import TunedThresholdClassifierCV
 from sklearn.utils import Bunch
 
 from skdidan.archive import KINDS, ArchiveWriter, check_part
@@ -24,6 +25,11 @@ from skdidan.tensors import named, pack
 
 __all__ = ["Encoder"]
 
+_FIX = (
+    "Save FixedThresholdClassifier(FrozenEstimator(tuned.estimator_), "
+    "threshold=tuned.best_threshold_).fit(X, y) instead, with the pos_label and response_method of "
+    "the tuned one: it predicts the same."
+)
 # Modules of values that are no estimators, and whose state would not be safe to restore.
 _NOT_PLAIN = ("builtins.", "numpy.", "scipy.", "sklearn.", "skorch.", "torch.")
 
@@ -153,6 +159,10 @@ class Encoder:
                 for name in skops.io.get_untrusted_types(data=content):
                     find(name)
             except Exception:  # skops has errors of many kinds for what it does not know
+                if isinstance(value, TunedThresholdClassifierCV):
+                    raise _NotEncodable(
+                        f"{place} holds the score it was tuned by. {_FIX}"
+                    ) from error
                 raise error from None
             members = list(self._writer.members)[n_members:]
             for member in members:

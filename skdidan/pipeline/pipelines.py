@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_sample_domain, open_target, source_path, takes_target
 from skdidan.estimators import GroupedEstimator
+from skdidan.parameters import check_verbose
 from skdidan.pipeline.steps import (
     check_reach,
     check_steps,
@@ -112,6 +113,7 @@ class AdaptationPipeline(GroupedEstimator):
 
     def _check_parameters(self) -> None:
         check_steps(self.steps, self.get_params(deep=False))
+        check_verbose(self.verbose)
 
     def _check_domains(self, domains: Domains) -> Domains:
         """Bring the columns of a kernel of stacked rows into the order of the rows."""

@@ -40,7 +40,12 @@ class ResultFolder:
 
     def path(self, run: Mapping[str, Any], method: Any, *more: Any) -> str:
         """Return the file of a run."""
-        decides = skdidan.__version__, dict(run), clone(method), self._tasks[run["task"]], *more
+        method = clone(method)
+        # The seed of the run takes the place of each `random_state`, so no generator there counts.
+        for name, value in method.get_params().items():
+            if name.split("__")[-1] == "random_state" and isinstance(value, np.random.RandomState):
+                method.set_params(**{name: None})
+        decides = skdidan.__version__, dict(run), method, self._tasks[run["task"]], *more
         refusal = f"{_NEEDS}; {run['method']!r} on {run['task']!r} cannot"
         return os.path.join(self._folder, f"{hash_value(decides, refusal)}.json")
 

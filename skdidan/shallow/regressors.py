@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from typing import Any
 
@@ -16,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdidan.domains import Domains
 from skdidan.estimators import DomainEstimator, check_result, check_rows
 from skdidan.parameters import check_count, check_not_negative, check_positive
-from skdidan.reporting import warn_caller
+from skdidan.reporting import quiet, warn_caller
 from skdidan.shallow.eigenproblems import power_of_two
 from skdidan.shallow.jda import conditional_contrasts
 from skdidan.shallow.subspaces import marginal_contrast
@@ -78,8 +77,7 @@ class _LinearClassifier(ClassifierMixin, DomainEstimator):
             random_state=0,
         )
         lasso.coef_ = start.T.copy()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # in favour of one warning of ours
+        with quiet("sklearn", ConvergenceWarning):  # in favour of one warning of ours
             lasso.fit(A, B)
         self._converged &= lasso.n_iter_ < _MAX_SWEEPS
         return lasso.coef_.T

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ from sklearn.utils import Tags
 
 from skdidan.domains import Domains
 from skdidan.parameters import check_count, check_not_negative, check_option, check_positive
-from skdidan.reporting import import_extra, warn_caller
+from skdidan.reporting import import_extra, quiet, warn_caller
 from skdidan.shallow.closed_forms import DomainMaps
 from skdidan.shallow.eigenproblems import power_of_two
 
@@ -170,9 +169,8 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
         ot = import_extra("ot", "ot", "OptimalTransport needs the POT package")
         a, b = (np.full(n, 1 / n) for n in costs.shape)
         max_iter = self.max_iter or _MAX_ITER[self.method]
-        with warnings.catch_warnings():
-            # POT's warnings name its own parameters, and some concern runs before the last one.
-            warnings.simplefilter("ignore")
+        # POT's warnings name its own parameters, and some concern runs before the last one.
+        with quiet("ot"):
             if self.method == "emd":
                 coupling, log = ot.emd(a, b, costs, numItermax=max_iter, log=True)
                 self.n_iter_, has_converged = None, log["warning"] is None

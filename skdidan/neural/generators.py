@@ -1,0 +1,29 @@
+"""The generators that a fit draws its initial weights and dropout from."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+from skdidan.neural.networks import MLP, NETWORKS
+from skdidan.torch_state import Generators, new_generators, own_generators
+
+__all__ = ["find_generators", "is_ours"]
+
+
+def is_ours(network: Any) -> bool:
+    """Whether a network, by its name or class, is one of this package."""
+    cls = NETWORKS.get(network, MLP) if isinstance(network, str) else network
+    return getattr(cls, "__module__", None) == MLP.__module__
+
+
+def find_generators(
+    classifier: Any, seed: int = 0, device: str | torch.device = "cpu"
+) -> AbstractContextManager[Generators]:
+    """Seed generators for a fit: torch's global ones, in turn, if code of others may draw in it."""
+    is_all_ours = is_ours(classifier.network) and not classifier.callbacks
+    if is_all_ours and type(classifier).__module__.startswith("skdidan."):
+        return nullcontext(new_generators(seed, torch.device(device)))
+    return own_generators(seed, torch.device(device))
