@@ -66,7 +66,9 @@ def test_it_is_a_sequence_of_its_records(comparison):
     assert [run["seed"] for run in comparison[2:4]] == [0, 1]
     assert comparison.tasks == ["near", "far"]
     assert comparison.methods == ["DAN", "DIDAN", "SVM (reference)"]
-    assert repr(comparison) == "Comparison of 3 methods on 2 tasks: 12 runs, 0 failed"
+    assert repr(comparison) == (
+        "Comparison of 2 methods and 1 reference on 2 tasks: 12 runs, 0 failed"
+    )
 
 
 def test_it_can_be_pickled(comparison):

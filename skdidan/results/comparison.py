@@ -13,6 +13,7 @@ from skdidan.parameters import check_count, check_option, check_share, check_who
 from skdidan.results.inference import Interval, paired_tests, score_intervals
 from skdidan.results.notes import write_notes
 from skdidan.results.records import check_metric, check_records, run_title, score_table, titles
+from skdidan.results.report import write_report
 from skdidan.results.score_plots import plot_scores
 from skdidan.results.summaries import summarise_scores, tabulate
 from skdidan.results.tables import Cell
@@ -27,12 +28,11 @@ _RUN = ("task", "method", "oracle", "seed")
 
 
 class Comparison(Sequence[dict[str, Any]]):
-    """Results of `compare`: a sequence of records, with tables, intervals, tests and plots.
+    """Results of `compare`: a sequence of records, with tables, intervals, tests and a report.
 
     Scores are fractions in data frames and percentages in printed tables. Oracles are marked as
-    references: they are trained with target labels, so they are left out of ranks and tests. They
-    train on the target alone, hence they are no upper bounds; `notes` says where a method beats
-    one.
+    references and left out of ranks and tests, since they train with target labels. They see the
+    target alone, so they are no upper bounds; `notes` says where a method beats one.
 
     Parameters
     ----------
@@ -119,11 +119,11 @@ class Comparison(Sequence[dict[str, Any]]):
 
     def __repr__(self) -> str:
         n_failed = sum(record["y_pred"] is None for record in self)
-        counts = _count(len(self.methods), "method"), _count(len(self.tasks), "task")
-        return (
-            f"Comparison of {counts[0]} on {counts[1]}: {_count(len(self), 'run')}, "
-            f"{n_failed} failed"
-        )
+        n_references = len(titles(self._records, oracle=True))
+        references = f" and {_count(n_references, 'reference')}" if n_references else ""
+        methods = _count(len(self.methods) - n_references, "method")
+        runs, tasks = _count(len(self), "run"), _count(len(self.tasks), "task")
+        return f"Comparison of {methods}{references} on {tasks}: {runs}, {n_failed} failed"
 
     def __str__(self) -> str:
         return "\n".join([self.to_text(), *self.notes()])
@@ -339,7 +339,6 @@ class Comparison(Sequence[dict[str, Any]]):
         Returns
         -------
         notes : list of str
-            Sentences; none if there is nothing to say.
         """
         return write_notes(self._records, self.summary(metric), self.tasks)
 
@@ -423,6 +422,28 @@ class Comparison(Sequence[dict[str, Any]]):
         ax : matplotlib Axes, or ndarray of them
         """
         return plot_scores(self, metric=metric, spread=spread, ax=ax)
+
+    def report(self, path: str | os.PathLike[str], *, reference: str | None = None) -> None:
+        """Write one HTML file with tables, figures, tests, settings and the origin of the audio.
+
+        The file needs no other file and no network. It holds the command line, versions, parameters
+        of the methods, and for each corpus the number and a hash of its files.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file to write.
+        reference : str, optional
+            The method that `tests` compares all others with.
+
+        Raises
+        ------
+        ValueError
+            If `reference` is no method.
+        ImportError
+            If matplotlib is not installed.
+        """
+        write_report(self, path, reference)
 
 
 def _count(n: int, noun: str) -> str:
