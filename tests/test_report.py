@@ -10,11 +10,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import Bunch
 
-from skdidan import Comparison, Segment, compare
+from skdidan import Comparison, Segment, compare, cross_corpus_task, load_corpus
 from skdidan.results.settings import hash_audio
 from skdidan.results.task_rows import Origin
 
@@ -143,6 +144,21 @@ def test_unknown_reference(tmp_path):
     with pytest.raises(ValueError, match=r"reference must be one of .*; got 'X'"):
         make_comparison().report(tmp_path / "report.html", reference="X")
     assert not list(tmp_path.iterdir())
+
+
+def test_files_of_a_task_are_counted_and_named(corpora_on_disk, tmp_path):
+    corpora = [load_corpus(name, corpora_on_disk / name) for name in ("emodb", "casia")]
+    task = cross_corpus_task(*corpora)
+    comparison = compare(DummyClassifier(), task, seeds=[0])
+    assert comparison.predictions()["file"].tolist() == list(task.X_tgt)
+    comparison.report(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    data = "".join(Reader(text).texts)
+    for side, corpus, files in zip(
+        ("source", "target"), ("emodb", "casia"), (task.X_src, task.X_tgt), strict=True
+    ):
+        n_files, content = hash_audio(Origin(corpus, len(files), list(files), None))
+        assert f"emodb → casia{side}{corpus}{len(files)}{n_files}{content}" in data
 
 
 class TestHash:

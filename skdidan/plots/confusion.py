@@ -43,8 +43,18 @@ def plot_confusion(
 
     Raises
     ------
+    ValueError
+        If lengths differ, or no class of `labels` is in the data.
     ImportError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from skdidan import plot_confusion
+    >>> ax = plot_confusion(["fear", "joy"], ["fear", "fear"], ax=Figure().subplots())
+    >>> ax.images[0].get_array().tolist()
+    [[1.0, 0.0], [1.0, 0.0]]
     """
     classes = unique_labels(y_true, y_pred) if labels is None else np.asarray(labels)
     counts = confusion_matrix(y_true, y_pred, labels=classes)

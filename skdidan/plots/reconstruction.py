@@ -28,7 +28,7 @@ def plot_reconstruction(
     """Plot which source clips reconstruct each target clip, coloured by emotion.
 
     Each target clip is a bar, stacked from source clips with the largest weight first: positive
-    weights to the right of zero, negative ones to the left.
+    weights to the right of zero, negative ones to the left. Emotions also have patterns.
 
     Parameters
     ----------
@@ -53,6 +53,15 @@ def plot_reconstruction(
         If shapes disagree, `labels` are incomplete or more than nine, or a code is not finite.
     ImportError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from skdidan import plot_reconstruction
+    >>> codes = [[0.7, 0.2, 0.0], [0.0, -0.1, 0.9]]
+    >>> ax = plot_reconstruction(codes, ["fear", "fear", "joy"], ax=Figure().subplots())
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['fear', 'joy']
     """
     weights = np.asarray(codes.toarray() if issparse(codes) else codes, dtype=float)
     y_src = np.asarray(y_src)

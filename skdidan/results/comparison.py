@@ -11,7 +11,7 @@ import pandas as pd
 
 from skdidan.parameters import check_count, check_option, check_share, check_whole
 from skdidan.results.inference import Interval, paired_tests, score_intervals
-from skdidan.results.notes import write_notes
+from skdidan.results.notes import count_noun, write_notes
 from skdidan.results.records import check_metric, check_records, run_title, score_table, titles
 from skdidan.results.report import write_report
 from skdidan.results.score_plots import plot_scores
@@ -50,17 +50,14 @@ class Comparison(Sequence[dict[str, Any]]):
 
     Attributes
     ----------
-    tasks : list of str
-        Names of the tasks.
-    methods : list of str
-        Names of the methods; those of references end in " (reference)".
     settings : dict
         The parameter.
 
     Raises
     ------
     ValueError
-        If a record lacks a key, or its task is not in `tasks`.
+        If a record lacks a key, or its task is not in `tasks`; by the methods, if `metric` is
+        neither "uar" nor "war".
 
     See Also
     --------
@@ -88,6 +85,10 @@ class Comparison(Sequence[dict[str, Any]]):
     | logistic | **100.0** ± 0.0 | 50.0 ± 0.0 | **75.0** ± 0.0 | **1.25** |
     >>> comparison[0]["uar"], len(comparison.predictions())
     (0.5, 160)
+    >>> comparison.tests("constant")[["method", "difference", "p_holm"]].to_dict("records")
+    [{'method': 'logistic', 'difference': 0.25, 'p_holm': 0.5}]
+    >>> comparison.intervals().loc[1, ["score", "low", "high", "n_units"]].tolist()
+    [1.0, 1.0, 1.0, 5.0]
     """
 
     def __init__(
@@ -120,9 +121,9 @@ class Comparison(Sequence[dict[str, Any]]):
     def __repr__(self) -> str:
         n_failed = sum(record["y_pred"] is None for record in self)
         n_references = len(titles(self._records, oracle=True))
-        references = f" and {_count(n_references, 'reference')}" if n_references else ""
-        methods = _count(len(self.methods) - n_references, "method")
-        runs, tasks = _count(len(self), "run"), _count(len(self.tasks), "task")
+        references = f" and {count_noun(n_references, 'reference')}" if n_references else ""
+        methods = count_noun(len(self.methods) - n_references, "method")
+        runs, tasks = count_noun(len(self), "run"), count_noun(len(self.tasks), "task")
         return f"Comparison of {methods}{references} on {tasks}: {runs}, {n_failed} failed"
 
     def __str__(self) -> str:
@@ -444,7 +445,3 @@ class Comparison(Sequence[dict[str, Any]]):
             If matplotlib is not installed.
         """
         write_report(self, path, reference)
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"

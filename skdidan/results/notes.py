@@ -8,7 +8,7 @@ import pandas as pd
 
 from skdidan.results.records import run_title, titles
 
-__all__ = ["write_notes"]
+__all__ = ["count_noun", "write_notes"]
 
 
 def write_notes(
@@ -46,3 +46,8 @@ def _beaten(
             scores = f"{100 * best.max():.1f} > {100 * means[reference]:.1f}"
             notes.append(f"{best.idxmax()} beats {reference} on {task}: {scores}.")
     return notes
+
+
+def count_noun(n: int, noun: str) -> str:
+    """Return a number with its noun, as in "1 run" and "2 runs"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
