@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.sparse import issparse, sparray
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import sparray
 
 from skdidan.plots.drawing import HATCHES, find_axes, find_colours
 
@@ -63,21 +63,7 @@ def plot_reconstruction(
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['fear', 'joy']
     """
-    weights = np.asarray(codes.toarray() if issparse(codes) else codes, dtype=float)
-    y_src = np.asarray(y_src)
-    if y_src.ndim != 1:
-        raise ValueError(f"y_src must be one-dimensional; got shape {y_src.shape}.")
-    if weights.ndim != 2 or weights.shape[1] != len(y_src):
-        raise ValueError(
-            f"codes must have a column for each of {len(y_src)} source clips; got shape "
-            f"{weights.shape}."
-        )
-    if rows is not None and len(rows) != len(weights):
-        raise ValueError(
-            f"rows must have a name for each of {len(weights)} target clips; got {len(rows)}."
-        )
-    if not np.isfinite(weights).all():
-        raise ValueError("codes must be finite; got NaN or infinity.")
+    weights, y_src = _check_codes(codes, y_src, rows)
     present = np.unique(y_src).tolist()
     classes = present if labels is None else list(labels)
     if missing := [label for label in present if label not in classes]:
@@ -107,3 +93,24 @@ def plot_reconstruction(
         entries, emotions, title="source", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False
     )
     return ax
+
+
+def _check_codes(codes: Any, y_src: Any, rows: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return dense codes and labels, or raise a ValueError if they do not fit."""
+    dense = codes.toarray() if hasattr(codes, "toarray") else codes
+    weights: NDArray[Any] = np.asarray(dense, dtype=float)
+    y_src = np.asarray(y_src)
+    if y_src.ndim != 1:
+        raise ValueError(f"y_src must be one-dimensional; got shape {y_src.shape}.")
+    if weights.ndim != 2 or weights.shape[1] != len(y_src):
+        raise ValueError(
+            f"codes must have a column for each of {len(y_src)} source clips; got shape "
+            f"{weights.shape}."
+        )
+    if rows is not None and len(rows) != len(weights):
+        raise ValueError(
+            f"rows must have a name for each of {len(weights)} target clips; got {len(rows)}."
+        )
+    if not np.isfinite(weights).all():
+        raise ValueError("codes must be finite; got NaN or infinity.")
+    return weights, y_src
