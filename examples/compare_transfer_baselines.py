@@ -14,7 +14,6 @@ the features, which are then kept.
 """
 
 import argparse
-import csv
 import importlib.util
 import os
 import tempfile
@@ -51,13 +50,10 @@ from skdidan import (
     WeightedClassifier,
     compare,
     cross_corpus_task,
-    format_summary,
     load_corpus,
     make_adaptation_pipeline,
     make_speech_corpora,
     plot_confusion,
-    plot_scores,
-    summarise,
 )
 
 # Features for the networks, and the number of training epochs.
@@ -144,23 +140,14 @@ def load_task(source, target, corpora):
     return f"{source} → {target}", cross_corpus_task(*loaded)
 
 
-def write_csv(records, path):
-    """Write all runs, without their predictions, to a CSV file."""
-    fields = [name for name in records[0] if name != "y_pred"]
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fields, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(records)
-
-
-def draw(records, task, path):
+def draw(comparison, task, path):
     """Plot all methods, and the confusion matrix of DIDAN (or the last method) for one seed."""
-    n_methods = len({record["method"] for record in records})
+    n_methods = len(comparison.methods)
     figure = Figure(figsize=(11, max(4.5, 0.4 * n_methods)), layout="constrained")
     FigureCanvasAgg(figure)
     bars, matrix = figure.subplots(1, 2, width_ratios=(3, 2))
-    plot_scores(records, ax=bars)
-    methods = [record for record in records if not (record["oracle"] or record["error"])]
+    comparison.plot(ax=bars)
+    methods = [record for record in comparison if not (record["oracle"] or record["error"])]
     shown = next((r for r in methods if r["method"] == "DIDAN"), methods[-1])
     plot_confusion(task.y_tgt, shown["y_pred"], labels=task.classes, ax=matrix)
     matrix.set_title(f"{shown['method']}, seed {shown['seed']}")
@@ -200,15 +187,15 @@ def main():
     )
     with tempfile.TemporaryDirectory() as memory:
         methods, oracles = make_methods(args.features, args.epochs, memory)
-        records = compare(
+        comparison = compare(
             choose(methods, args.methods), {name: task}, oracles=oracles, seeds=range(args.seeds),
             n_jobs=args.jobs, verbose=1,
         )  # fmt: skip
-    print(format_summary(summarise(records)))
+    print(comparison)
     args.output.mkdir(parents=True, exist_ok=True)
     stem = f"{args.source}-{args.target}-{args.features}"
-    write_csv(records, args.output / f"{stem}.csv")
-    draw(records, task, args.output / f"{stem}.png")
+    comparison.to_csv(args.output / f"{stem}.csv")
+    draw(comparison, task, args.output / f"{stem}.png")
     print(f"Written: {args.output / stem}.csv and .png")
 
 

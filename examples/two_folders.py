@@ -12,10 +12,8 @@ from skdidan import (
     SpeakerScaler,
     compare,
     cross_corpus_task,
-    format_summary,
     load_corpus,
     make_adaptation_pipeline,
-    summarise,
 )
 
 emodb, casia = sys.argv[1:] if len(sys.argv) == 3 else sys.exit("usage: two_folders.py EMODB CASIA")
@@ -26,4 +24,4 @@ methods = {
     type(c).__name__: make_adaptation_pipeline(*front, RefinedClassifier(c), memory=".skdidan")
     for c in (SourceOnlyClassifier(n_networks=3), DANClassifier(n_networks=3), DIDANClassifier())
 }
-print(format_summary(summarise(compare(methods, {"EmoDB to CASIA": task}, seeds=range(3)))))
+print(compare(methods, {"EmoDB to CASIA": task}, seeds=range(3)))

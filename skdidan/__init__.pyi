@@ -6,6 +6,8 @@ from . import neural as neural
 from . import penalties as penalties
 from . import persistence as persistence
 from . import pipeline as pipeline
+from . import plots as plots
+from . import results as results
 from . import selection as selection
 from . import shallow as shallow
 from .audio import *
@@ -19,6 +21,8 @@ from .neural import *
 from .penalties import *
 from .persistence import *
 from .pipeline import *
+from .plots import *
+from .results import *
 from .selection import *
 from .shallow import *
 

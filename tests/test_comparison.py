@@ -1,4 +1,4 @@
-"""Comparison: data seen by methods and oracles, scores, and tables."""
+"""The runs of a comparison: data seen by methods and oracles, scores, failures, kept results."""
 
 import json
 import os
@@ -21,8 +21,18 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 from threadpoolctl import threadpool_info
 
-from skdidan import CorpusScaler, NoTargetWarning, plot_scores
-from skdidan.selection.comparison import compare, format_summary, summarise
+from skdidan import (
+    Comparison,
+    CorpusScaler,
+    DANClassifier,
+    NoTargetWarning,
+    RefinedClassifier,
+    leave_one_corpus_out,
+    make_adaptation_pipeline,
+)
+from skdidan.audio import AudioTransformer
+from skdidan.selection.naming import name_methods, name_tasks
+from skdidan.selection.runs import compare
 
 
 class Spy(ClassifierMixin, BaseEstimator):
@@ -144,6 +154,50 @@ def test_lists_and_several_processes_give_the_same_predictions(task):
         assert np.array_equal(first["y_pred"], second["y_pred"])
 
 
+class Slow(AudioTransformer):
+    """Takes its time for each call of transform, and is in one of its own kind."""
+
+    def transform(self, X):
+        return super().transform(X)
+
+    def _converter(self):
+        return lambda waveform: [waveform.mean(), waveform.std()]
+
+    def _stack(self, features):
+        clock.now += 8
+        return np.stack(features)
+
+
+class clock:
+    """Time that only passes when it is told to."""
+
+    now = 0.0
+
+    @staticmethod
+    def perf_counter():
+        return clock.now
+
+
+class SlowFit(Spy):
+    """Takes 3 s to fit."""
+
+    def fit(self, X, y, X_tgt=None):
+        clock.now += 3
+        return super().fit(X, y, X_tgt)
+
+
+def test_the_time_of_features_is_told_apart(task, monkeypatch, tmp_path):
+    """Two calls of the transformer, of 8 s each, and a fit of 3 s."""
+    for module in ("skdidan.selection.runs", "skdidan.stopwatch"):
+        monkeypatch.setattr(f"{module}.time", clock)
+    waves = {name: np.random.default_rng(0).normal(size=(20, 99)) for name in ("X_src", "X_tgt")}
+    method = make_pipeline(Slow(), SlowFit())
+    run = partial(compare, method, Bunch(**{**task, **waves}), seeds=[0], results=tmp_path)
+    for comparison in (run(), run()):  # the second is read from disk
+        (row,) = comparison.to_frame().to_dict("records")
+        assert (row["seconds"], row["feature_seconds"], row["fit_seconds"]) == (19, 16, 3)
+
+
 def test_progress_bar_only_when_verbose(task, capsys):
     compare({"knn": KNeighborsClassifier()}, {"toy": task}, seeds=[0])
     assert capsys.readouterr().err == ""
@@ -156,35 +210,6 @@ def test_the_callers_estimators_stay_unfitted(task):
     compare({"spy": method}, {"toy": task}, seeds=[0])
     assert not hasattr(method, "classes_")
     assert method.random_state == 7
-
-
-def test_summary_and_its_table():
-    """Tasks and oracles stay separate, in the order of the records; one seed has no deviation."""
-
-    def records(task, oracle, *scores):
-        run = {"task": task, "method": "DAN", "oracle": oracle, "seconds": 2.0, "y_pred": None}
-        return [{**run, "seed": n, "uar": x, "war": x / 2} for n, x in enumerate(scores)]
-
-    rows = summarise(
-        [*records("B", False, 0.2, 0.4), *records("B", True, 0.9), *records("A", False, 0.5)]
-    )
-    assert [(row["task"], row["oracle"], row["n_seeds"]) for row in rows] == [
-        ("B", False, 2),
-        ("B", True, 1),
-        ("A", False, 1),
-    ]
-    assert [row["uar"] for row in rows] == pytest.approx([0.3, 0.9, 0.5])
-    assert rows[0]["war_std"] == pytest.approx(0.05 * 2**0.5)
-    assert rows[1]["uar_std"] == 0.0 and rows[0]["seconds"] == 2.0
-    assert summarise([]) == []
-    assert format_summary(rows).splitlines() == [
-        "B                 UAR (%)      WAR (%)  seconds",
-        "DAN           30.0 ± 14.1   15.0 ± 7.1        2",
-        "DAN (oracle)   90.0 ± 0.0   45.0 ± 0.0        2",
-        "",
-        "A                 UAR (%)      WAR (%)  seconds",
-        "DAN            50.0 ± 0.0   25.0 ± 0.0        2",
-    ]
 
 
 def test_seeds_may_come_from_a_generator(task):
@@ -315,51 +340,68 @@ def test_an_error_that_ends_the_runs_has_the_finished_records(task, problem):
     methods = {"spy": Spy(), "bad": Settings(problem=partial(problem, "boom"))}
     with pytest.raises(problem, match="boom") as caught:
         compare(methods, {"toy": task}, seeds=[0], error_score="raise")
-    assert [(record["method"], record["uar"]) for record in caught.value.records] == [("spy", 0.5)]
+    records = caught.value.records
+    assert isinstance(records, Comparison)
+    assert [(record["method"], record["uar"]) for record in records] == [("spy", 0.5)]
     assert "The attribute records has the records of 1 finished runs." in caught.value.__notes__
-
-
-def test_a_method_that_failed_once_has_no_mean(task):
-    one = {"task": "toy", "oracle": False, "seconds": 1.0, "uar": 0.5, "war": 0.25}
-    bad = {**one, "uar": np.nan, "war": np.nan}
-    records = [{**one, "method": "a", "seed": 0}]
-    records += [{**record, "method": "b", "seed": seed} for seed, record in enumerate((one, bad))]
-    good, failed = summarise(records)
-    assert (good["uar"], good["uar_std"], failed["n_seeds"]) == (0.5, 0.0, 2)
-    assert np.isnan([failed[key] for key in ("uar", "uar_std", "war", "war_std")]).all()
-    assert (
-        format_summary([good, failed]).splitlines()[-1].split() == "b nan ± nan nan ± nan 1".split()
-    )
 
 
 # Arguments
 
 
-@pytest.mark.parametrize("name", ["methods", "oracles", "tasks"])
-@pytest.mark.parametrize("wrong", ["one", "list"])
-def test_methods_and_tasks_are_given_by_name(task, name, wrong):
-    one = task if name == "tasks" else Spy()
-    arguments = {"methods": {"spy": Spy()}, "tasks": {"toy": task}}
-    arguments[name] = [one] if wrong == "list" else one
-    with pytest.raises(TypeError, match=f"{name} must be a dict by name, such as .*; got"):
+def test_methods_without_names_are_named_by_their_classes(task):
+    refined = make_adaptation_pipeline(CorpusScaler(), RefinedClassifier(DANClassifier()))
+    assert list(name_methods("methods", Spy())) == ["Spy"]
+    named = name_methods("methods", [Spy(1), refined, Spy(2)])
+    assert list(named) == ["Spy 1", "RefinedClassifier(DANClassifier)", "Spy 2"]
+    assert named["Spy 2"].random_state == 2
+    records = compare([Spy(), KNeighborsClassifier()], task, seeds=[0])
+    assert [record["method"] for record in records] == ["Spy", "KNeighborsClassifier"]
+    assert records.tasks == ["task"]
+
+
+def test_tasks_without_names_are_named_by_their_corpora(task):
+    one = Bunch(**task, source="EmoDB", target="CASIA")
+    assert list(name_tasks(one)) == ["EmoDB → CASIA"]
+    assert list(name_tasks([one, task, one])) == ["EmoDB → CASIA 1", "task", "EmoDB → CASIA 2"]
+    corpus = {"files": ["1", "2"], "emotion": ["fear", "anger"], "speaker": [1, 2]}
+    corpora = {
+        name: Bunch(**{**corpus, "files": [f"{name}{file}" for file in corpus["files"]]})
+        for name in "abc"
+    }
+    names = list(name_tasks(leave_one_corpus_out(corpora)))
+    assert names == ["b + c → a", "a + c → b", "a + b → c"]
+
+
+@pytest.mark.parametrize("argument", ["methods", "oracles"])
+@pytest.mark.parametrize("wrong", [Spy, "Spy", 3, None, [Spy(), "Spy"], {"a": Spy}, [("a", Spy())]])
+def test_what_is_no_method_is_shown(task, argument, wrong):
+    if wrong is None and argument == "oracles":
+        return  # there are none
+    arguments = {"methods": Spy(), "tasks": task, argument: wrong}
+    match = f"{argument} must be estimators in a dict by name, such as .*; got "
+    with pytest.raises(TypeError, match=match):
         compare(**arguments)
 
 
-def test_tables_of_records_and_of_summaries(task):
-    records = compare({"a": Spy(), "b": Spy()}, {"toy": task}, seeds=[0, 1])
-    rows = summarise(records)
-    assert summarise(pd.DataFrame(records)) == rows
-    for given in (records, pd.DataFrame(records), pd.DataFrame(rows)):
-        assert format_summary(given) == format_summary(rows)
-    assert format_summary([]) == ""
+@pytest.mark.parametrize("wrong", [pd.DataFrame({"a": [1]}), np.zeros(3), "EmoDB", 3])
+def test_what_is_no_task_is_shown(wrong):
+    kind = f"a {type(wrong).__name__}" if hasattr(wrong, "shape") else repr(wrong)
+    match = f"tasks must be a task as cross_corpus_task returns it, .*; got {kind}"
+    with pytest.raises(TypeError, match=match):
+        compare(Spy(), wrong)
 
 
-@pytest.mark.parametrize("function", [summarise, format_summary, plot_scores])
-@pytest.mark.parametrize("wrong", [None, "records", {"task": "toy"}, [1], [{"task": "toy"}]])
-def test_what_is_no_record_is_shown(function, wrong):
-    match = "records must be a list of dict or a DataFrame, as from compare, with the keys task, "
-    with pytest.raises(ValueError, match=f"{match}.*; got"):
-        function(wrong)
+def test_frames_may_be_the_features_of_a_task(task):
+    frames = {name: pd.DataFrame(task[name], columns=["f", "g"]) for name in ("X_src", "X_tgt")}
+    (record,) = compare(KNeighborsClassifier(), Bunch(**{**task, **frames}), seeds=[0])
+    (plain,) = compare(KNeighborsClassifier(), task, seeds=[0])
+    assert np.array_equal(record["y_pred"], plain["y_pred"])
+
+
+def test_files_of_a_task_have_one_entry_per_row(task):
+    with pytest.raises(ValueError, match=r"files_tgt of task 'toy' must have .*: 1 != 20"):
+        compare(Spy(), {"toy": Bunch(**task, files_tgt=["a"])})
 
 
 def test_invalid_arguments_and_errors_of_a_method():

@@ -21,7 +21,9 @@ WINGS = {
     "neural": {"penalties"},
     "corpora": {"audio"},
     "pipeline": {"audio"},
-    "selection": {"penalties", "pipeline"},
+    "plots": set(),
+    "results": {"plots"},
+    "selection": {"penalties", "pipeline", "results"},
     "persistence": {"neural"},
     "tables": {"penalties", "shallow", "neural"},
 }
@@ -36,6 +38,9 @@ FORBIDDEN = {
     "neural/batches": {"sklearn", "skorch"},
     "shallow": {"torch", "skorch"},
     "pipeline": {"torch", "skorch"},
+    "plots": {"torch", "skorch"},
+    "results": {"torch", "skorch"},
+    "stopwatch": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "audio/files": {"sklearn", "torch", "skorch"},
     "audio/decoders": {"sklearn", "torch", "skorch"},
     "audio/recordings": {"torch", "skorch"},
@@ -137,12 +142,12 @@ def test_no_private_imports():
     ("line", "fault"),
     [
         ("from skdidan.selection import compare", {"selection"}),
-        ("import skdidan.selection.plots", {"selection"}),
+        ("import skdidan.selection.trials", {"selection"}),
         ("from skdidan import pipeline", {"pipeline"}),
     ],
 )
 def test_climbs_are_found_in_any_form(line, fault, tmp_path):
-    for module in ("audio/bad", "selection/plots", "pipeline/steps"):
+    for module in ("audio/bad", "selection/trials", "pipeline/steps"):
         (tmp_path / module).parent.mkdir(exist_ok=True)
         (tmp_path / f"{module}.py").write_text("")
     (tmp_path / "audio/bad.py").write_text(line)
@@ -177,6 +182,7 @@ def test_importing_loads_no_framework_and_changes_no_setting():
         "import sys, warnings; before = list(warnings.filters); import skdidan; "
         "assert warnings.filters == before; "
         "from skdidan import audio, corpora, neural, penalties, pipeline, selection, shallow; "
+        "from skdidan import plots, results; "
         "heavy = {'torch', 'sklearn', 'skorch', 'librosa', 'matplotlib', 'scipy', 'pandas'}; "
         "print(sorted((heavy | {'transformers'}) & set(sys.modules)))"
     )

@@ -8,8 +8,15 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.sparse import csr_array
 
+from skdidan import Comparison
 from skdidan.corpora.known import EMOTIONS
-from skdidan.selection.plots import plot_confusion, plot_reconstruction, plot_scores
+from skdidan.plots.confusion import plot_confusion
+from skdidan.plots.reconstruction import plot_reconstruction
+from skdidan.results.rank_plots import plot_ranks
+from skdidan.results.score_plots import plot_scores
+
+Y = np.array(list("aabb") * 3)
+TASK = {"X_src": np.zeros((2, 1)), "y_src": ["a", "b"], "X_tgt": np.zeros((12, 1)), "y_tgt": Y}
 
 
 @pytest.fixture
@@ -18,17 +25,24 @@ def ax():
 
 
 def record(method, seed, uar, *, oracle=False, task="B → C"):
-    y_pred = np.array(["anger", "fear"])
+    y_pred = np.where(np.arange(12) < 12 * uar, Y, "c")
     run = {"task": task, "method": method, "oracle": oracle, "seed": seed, "seconds": 1.0}
     return {**run, "uar": uar, "war": uar / 2, "y_pred": y_pred}
 
 
-RECORDS = [
+def comparison(*records):
+    return Comparison(records, {record["task"]: TASK for record in records})
+
+
+RECORDS = comparison(
     record("DAN", 0, 0.3),
     record("DAN", 1, 0.5),
     record("DIDAN", 0, 0.6),
+    record("DIDAN", 1, 0.6),
     record("DAN", 0, 0.8, oracle=True),
-]
+    record("DAN", 1, 0.8, oracle=True),
+)
+TWO = comparison(*RECORDS, *(record(r["method"], r["seed"], 0.5, task="X") for r in RECORDS[:4]))
 
 
 @pytest.mark.parametrize(("metric", "scale"), [("uar", 1.0), ("war", 0.5)])
@@ -37,24 +51,108 @@ def test_bars_are_means_in_percent(ax, metric, scale):
     widths = [bar.get_width() for bar in ax.patches]
     np.testing.assert_allclose(widths, scale * np.array([80, 60, 40]))
     labels = [label.get_text() for label in ax.get_yticklabels()]
-    assert labels == ["DAN (oracle)", "DIDAN", "DAN"]
+    assert labels == ["DAN (reference)", "DIDAN", "DAN"]
     assert ax.get_title() == "B → C"
+    assert [bool(bar.get_hatch()) for bar in ax.patches] == [True, False, False]
 
 
-def test_points_of_a_bar_are_its_seeds(ax):
+def test_points_of_a_bar_are_its_seeds_and_the_line_is_chance(ax):
     plot_scores(RECORDS, ax=ax)
-    points = [line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "."]
-    assert points == [[80.0], [60.0], [30.0, 50.0]]
+    points = [line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "o"]
+    assert points == [[80.0, 80.0], [60.0, 60.0], [30.0, 50.0]]
+    (chance,) = (line for line in ax.lines if line.get_linestyle() == "--")
+    assert chance.get_xdata() == [50.0, 50.0]
 
 
-def test_one_task_at_a_time(ax):
-    with pytest.raises(ValueError, match=r"one task at a time; the records hold \['B → C', 'X'\]"):
-        plot_scores([*RECORDS, record("DAN", 0, 0.1, task="X")], ax=ax)
+def error_bars(ax):
+    """Return the ends of the error bars, from the first bar that was drawn."""
+    return [container.lines[2][0].get_segments()[0][:, 0] for container in ax.containers[::2]]
 
 
-def test_unknown_metric(ax):
-    with pytest.raises(ValueError, match="metric must be 'uar' or 'war'; got 'f1'"):
+def test_error_bars_are_deviations_or_intervals(ax):
+    plot_scores(RECORDS, ax=ax)
+    deviation = 10 * 2**0.5
+    np.testing.assert_allclose(error_bars(ax)[2], [40 - deviation, 40 + deviation])
+    other = Figure().subplots()
+    plot_scores(RECORDS, spread="interval", ax=other)
+    limits = RECORDS.intervals().iloc[0]
+    np.testing.assert_allclose(error_bars(other)[2], [100 * limits["low"], 100 * limits["high"]])
+
+
+def test_each_task_has_a_panel_on_one_scale():
+    panels = Figure().subplots(1, 2)
+    assert plot_scores(TWO, ax=panels).tolist() == panels.tolist()
+    assert [panel.get_title() for panel in panels] == ["B → C", "X"]
+    assert [len(panel.patches) for panel in panels] == [3, 3]
+    assert panels[0].get_xlim() == panels[1].get_xlim()
+    assert [label.get_text() for label in panels[1].get_yticklabels()] == ["", "", ""]
+
+
+def test_panels_of_a_new_figure():
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    (first, second) = plot_scores(TWO)
+    assert first.figure is second.figure and len(first.figure.axes) == 2
+    plt.close(first.figure)
+
+
+def test_a_method_that_failed_has_no_bar(ax):
+    failed = {**record("DAN", 0, np.nan), "y_pred": None}
+    plot_scores(comparison(failed, record("DIDAN", 0, 0.5)), ax=ax)
+    assert "failed" in [text.get_text() for text in ax.texts]
+    assert np.isnan(ax.patches[1].get_width())
+
+
+def test_scores_need_one_axes_for_each_task(ax):
+    with pytest.raises(ValueError, match=r"one axes for each of 2 tasks, .*; got 1"):
+        plot_scores(TWO, ax=ax)
+
+
+def test_unknown_metric_and_spread(ax):
+    with pytest.raises(ValueError, match=r"metric must be one of \['uar', 'war'\]; got 'f1'"):
         plot_scores(RECORDS, metric="f1", ax=ax)
+    with pytest.raises(ValueError, match=r"spread must be one of .*; got 'sd'"):
+        plot_scores(RECORDS, spread="sd", ax=ax)
+
+
+class TestRanks:
+    """Critical-difference diagrams."""
+
+    scores = np.array([[0.9, 0.6, 0.5, 0.1], [0.8, 0.7, 0.6, 0.1], [0.7, 0.8, 0.6, 0.2]])
+
+    def compare(self, n_repeats=1):
+        return comparison(
+            *(
+                record(method, 0, uar, task=f"{task} {n}")
+                for n in range(n_repeats)
+                for task, row in enumerate(self.scores)
+                for method, uar in zip("abcd", row, strict=True)
+            )
+        )
+
+    def test_names_stand_by_their_ranks(self, ax):
+        assert plot_ranks(self.compare(), ax=ax) is ax
+        texts = [text.get_text() for text in ax.texts]
+        assert texts[:4] == ["a  1.33", "b  1.67", "3.00  c", "4.00  d"]
+        ranks = [line.get_xdata()[0] for line in ax.lines[:4]]
+        np.testing.assert_allclose(ranks, [4 / 3, 5 / 3, 3, 4])
+
+    def test_bars_join_what_differs_by_less_than_the_critical_difference(self, ax):
+        """For four methods on nine tasks it is 2.569 sqrt(4 * 5 / (6 * 9)) = 1.56."""
+        plot_ranks(self.compare(3), ax=ax)
+        thick = [line.get_xdata() for line in ax.lines if line.get_linewidth() == 4]
+        groups = [(round(low + 0.04, 2), round(high - 0.04, 2)) for low, high in thick]
+        assert groups == [(1.33, 1.67), (1.67, 3.0), (3.0, 4.0)]
+        assert ax.texts[-1].get_text() == "critical difference 1.56"
+
+    def test_what_cannot_be_ranked(self, ax):
+        with pytest.raises(ValueError, match="two methods and two tasks; got 2 and 1"):
+            plot_ranks(RECORDS, ax=ax)
+        plot_ranks(RECORDS, over="runs", ax=ax)
+        for options in ({"over": "seeds"}, {"alpha": 1}, {"metric": "f1"}):
+            with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
+                plot_ranks(RECORDS, **options, ax=ax)
 
 
 class TestReconstruction:

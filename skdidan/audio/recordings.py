@@ -15,6 +15,7 @@ from skdidan.audio.cropping import Floats, Window, whole
 from skdidan.audio.rows import Convert, read_rows, row_name, waveform_rows
 from skdidan.parameters import check_count, check_jobs, check_option, check_verbose
 from skdidan.reporting import warn_caller
+from skdidan.stopwatch import feature_work
 
 __all__ = ["AudioLoader", "AudioTransformer", "AudioWarning"]
 
@@ -155,6 +156,10 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         UserWarning
             Once per call, if `memory` cannot be written to.
         """
+        with feature_work():
+            return self._transform(X)
+
+    def _transform(self, X: Any) -> Any:
         self._check_parameters()
         rows = self._rows(X)
         cache = RowCache(self)

@@ -1,4 +1,4 @@
-"""Model selection without target labels, comparison of methods, and plots."""
+"""Model selection without target labels, and comparison of methods."""
 
 import lazy_loader as _lazy
 

@@ -1,10 +1,5 @@
-from .comparison import compare as compare
-from .comparison import format_summary as format_summary
-from .comparison import summarise as summarise
 from .model_selection import TargetScorer as TargetScorer
 from .model_selection import suggest_trade_off as suggest_trade_off
-from .plots import plot_confusion as plot_confusion
-from .plots import plot_reconstruction as plot_reconstruction
-from .plots import plot_scores as plot_scores
+from .runs import compare as compare
 from .trials import CRITERIA as CRITERIA
 from .trials import OracleWarning as OracleWarning

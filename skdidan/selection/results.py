@@ -15,7 +15,7 @@ from skdidan.archive import hash_value, write_atomically
 
 __all__ = ["ResultFolder"]
 
-_KEPT = ("uar", "war", "seconds")
+_KEPT = ("uar", "war", "seconds", "feature_seconds")
 _NEEDS = "results needs methods and tasks that can be pickled"
 
 
@@ -59,7 +59,8 @@ class ResultFolder:
             y_pred = np.array(stored["y_pred"], dtype=stored["dtype"])
             if y_pred.shape != (n_rows,):
                 raise ValueError(f"it has predictions of shape {y_pred.shape}")
-            return {"seconds": float(stored["seconds"]), "y_pred": y_pred}
+            times = {name: float(stored[name]) for name in ("seconds", "feature_seconds")}
+            return {**times, "y_pred": y_pred}
         except (ArithmeticError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"results holds {path!r}, which is no record: remove it.") from error
 

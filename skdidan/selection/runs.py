@@ -1,14 +1,14 @@
-"""Compare methods on cross-corpus tasks with several seeds."""
+"""Fit and score methods on cross-corpus tasks with several seeds."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from traceback import format_exc
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from joblib.parallel import get_active_backend
@@ -24,43 +24,50 @@ from skdidan.domains import check_groups, n_rows, sortable_groups, take_rows, ta
 from skdidan.metrics import uar, war
 from skdidan.parameters import check_count
 from skdidan.reporting import warn_caller
+from skdidan.results.comparison import Comparison
+from skdidan.results.settings import describe_methods, describe_session
+from skdidan.results.task_rows import TaskRows
+from skdidan.selection.naming import name_methods, name_tasks
 from skdidan.selection.results import ResultFolder
+from skdidan.stopwatch import measure_features
 from skdidan.torch_state import limit_threads
 
-__all__ = ["check_records", "compare", "format_summary", "row_title", "summarise"]
+__all__ = ["compare"]
 
 _N_FOLDS = 5
 _RUN = ("task", "method", "oracle", "seed")
-_TASK_KEYS = ("X_src", "y_src", "X_tgt", "y_tgt")
+_Methods: TypeAlias = BaseEstimator | Iterable[BaseEstimator] | Mapping[str, BaseEstimator]
 
 
 def compare(
-    methods: Mapping[str, BaseEstimator],
-    tasks: Mapping[str, Any],
+    methods: _Methods,
+    tasks: Mapping[str, Any] | Iterable[Mapping[str, Any]],
     *,
-    oracles: Mapping[str, BaseEstimator] | None = None,
+    oracles: _Methods | None = None,
     seeds: Iterable[int] = (0, 1, 2),
     n_jobs: int | None = None,
     n_threads: int = 1,
     error_score: float | str = math.nan,
     results: str | os.PathLike[str] | None = None,
     verbose: int = 0,
-) -> list[dict[str, Any]]:
+) -> Comparison:
     """Fit every method on every task with every seed, and score it on the target.
 
     Target labels are only used for scoring, and for training the `oracles`.
 
     Parameters
     ----------
-    methods : dict of str to estimator
-        Methods by name. A clone with every ``random_state`` set to the seed is fitted by
-        ``fit(X_src, y_src, X_tgt)``, or without ``X_tgt`` if ``fit`` has no such parameter.
-    tasks : dict of str to Bunch
-        Tasks by name, as from `cross_corpus_task`: ``X_src, y_src, X_tgt, y_tgt``, optionally
-        ``classes`` and ``speaker_tgt``. Several sources are treated as one.
-    oracles : dict of str to estimator, optional
-        Upper bounds, cross-validated *with target labels* within the target. The folds separate
-        speakers if the task names them.
+    methods : estimator, list of estimators, or dict of str to estimator
+        Methods; those without a name get that of their class. A clone with every ``random_state``
+        set to the seed is fitted by ``fit(X_src, y_src, X_tgt)``, or without ``X_tgt`` if ``fit``
+        has no such parameter.
+    tasks : Bunch, iterable of Bunch, or dict of str to Bunch
+        Tasks as from `cross_corpus_task`: ``X_src, y_src, X_tgt, y_tgt``, optionally ``classes``
+        and ``speaker_tgt``, and ``files_src`` and ``files_tgt`` if the rows are features of files.
+        Tasks without a name get those of their corpora. Several sources are treated as one.
+    oracles : estimator, list of estimators, or dict of str to estimator, optional
+        References, cross-validated *with target labels* within the target. The folds separate
+        speakers if the task names them. They train on the target alone, so a method can beat them.
     seeds : iterable of int, default=(0, 1, 2)
         Seeds of the repetitions.
     n_jobs : int, optional
@@ -82,20 +89,19 @@ def compare(
 
     Returns
     -------
-    records : list of dict
-        One for each task, method and seed, in this order: ``task, method, oracle`` (bool), ``seed,
-        uar, war, seconds``, the predictions ``y_pred``, ``error`` and ``traceback``. If a run
-        failed, the last two say why and ``y_pred`` is None; otherwise these two are None.
+    comparison : Comparison
+        Sequence of the records of all runs, with methods for tables, intervals, tests, plots and a
+        report.
 
     Raises
     ------
     ValueError
         If nothing is compared, a task is incomplete, or all runs fail.
     TypeError
-        If methods or tasks are not in a dict by name.
+        If methods or tasks are not what is listed above.
     KeyboardInterrupt
-        By Ctrl-C. The exception has the finished records as its attribute ``records``; so has any
-        other that ends the runs.
+        By Ctrl-C. The exception has a `Comparison` of the finished runs as its attribute
+        ``records``; so has any other that ends the runs.
 
     Warns
     -----
@@ -112,43 +118,74 @@ def compare(
     >>> X, y = np.array([[0.0], [0.1], [1.0], [1.1]] * 5), np.array(["a", "a", "b", "b"] * 5)
     >>> task = Bunch(X_src=X, y_src=y, X_tgt=X + 3, y_tgt=y)
     >>> method = make_adaptation_pipeline(CorpusScaler(), SourceOnlyClassifier(lr=0.01))
-    >>> records = compare({"scaled": method}, {"toy": task}, seeds=[0])
-    >>> records[0]["method"], records[0]["uar"]
-    ('scaled', 1.0)
+    >>> comparison = compare({"scaled": method}, {"toy": task}, seeds=[0, 1])
+    >>> print(comparison.to_markdown())
+    | UAR (%) | toy |
+    |:---|---:|
+    | scaled | 100.0 ± 0.0 |
     """
-    given, seeds = seeds, list(seeds) if isinstance(seeds, Iterable) else [None]
-    if not all(isinstance(seed, Integral) and 0 <= seed < 2**32 for seed in seeds):
-        raise ValueError(f"seeds must be whole numbers from 0 to 2**32 - 1; got {given!r}.")
-    seeds = [int(seed) for seed in seeds]
+    seeds = _check_seeds(seeds)
     if error_score != "raise" and not isinstance(error_score, Real):
         raise ValueError(f"error_score must be 'raise' or a number; got {error_score!r}.")
     check_count("n_threads", n_threads)
-    groups = {False: methods, True: oracles or {}}
-    _check_names({"methods": methods, "oracles": groups[True], "tasks": tasks})
-    if not seeds or not tasks or not (methods or oracles):
-        raise ValueError("compare needs at least one method or oracle, one task and one seed.")
+    groups = {
+        False: name_methods("methods", methods),
+        True: name_methods("oracles", {} if oracles is None else oracles),
+    }
+    named = name_tasks(tasks)
     runs: list[dict[str, Any]] = [
         {"task": task, "method": method, "oracle": oracle, "seed": seed}
-        for task in tasks
+        for task in named
         for oracle, group in groups.items()
         for method in group
         for seed in seeds
     ]
+    if not runs:
+        raise ValueError("compare needs at least one method or oracle, one task and one seed.")
+    options = n_threads, error_score, None if results is None else ResultFolder(results, named)
+    calls = [
+        delayed(_run)(groups[run["oracle"]][run["method"]], named[run["task"]], run, *options)
+        for run in runs
+    ]
+    rows = {name: TaskRows.of(task) for name, task in named.items()}
+    settings = {
+        "seeds": seeds,
+        "n_threads": n_threads,
+        "methods": describe_methods(groups[False], groups[True]),
+        **describe_session(),
+    }
+
+    def ordered(records: list[dict[str, Any]]) -> Comparison:
+        records.sort(key=lambda record: runs.index({name: record[name] for name in _RUN}))
+        return Comparison(records, rows, settings=settings)
+
+    return _collect(calls, ordered, n_jobs, n_threads, verbose)
+
+
+def _check_seeds(given: Any) -> list[int]:
+    seeds: list[Any] = list(given) if isinstance(given, Iterable) else [None]
+    if not all(isinstance(seed, Integral) and 0 <= int(seed) < 2**32 for seed in seeds):
+        raise ValueError(f"seeds must be whole numbers from 0 to 2**32 - 1; got {given!r}.")
+    return [int(seed) for seed in seeds]
+
+
+def _collect(
+    calls: list[Any],
+    ordered: Callable[[list[dict[str, Any]]], Comparison],
+    n_jobs: int | None,
+    n_threads: int,
+    verbose: int,
+) -> Comparison:
+    """Do the runs in parallel; an exception that ends them gets what is finished."""
     # Unordered, so that no record waits for another. Backends such as multiprocessing return lists.
     has_generators = get_active_backend()[0].supports_return_generator
     parallel = Parallel(n_jobs, return_as="generator_unordered" if has_generators else "list")
     records: list[dict[str, Any]] = []
     unkept = None
-    options = n_threads, error_score, None if results is None else ResultFolder(results, tasks)
     try:
         with limit_threads(n_threads):  # around runs in threads, which restore what they find
-            done = parallel(
-                delayed(_run)(
-                    groups[run["oracle"]][run["method"]], tasks[run["task"]], run, *options
-                )
-                for run in runs
-            )
-            for record in tqdm(done, total=len(runs), disable=not verbose, desc="compare"):
+            done = parallel(calls)
+            for record in tqdm(done, total=len(calls), disable=not verbose, desc="compare"):
                 unkept = record.pop("unkept", None) or unkept
                 records.append(record)
         if unkept:
@@ -159,12 +196,10 @@ def compare(
                 f"All runs failed. error_score='raise' shows where: {records[0]['error']}"
             )
     except BaseException as error:
-        vars(error)["records"] = records
+        vars(error)["records"] = ordered(records)
         error.add_note(f"The attribute records has the records of {len(records)} finished runs.")
         raise
-    finally:
-        records.sort(key=lambda record: runs.index({name: record[name] for name in _RUN}))
-    return records
+    return ordered(records)
 
 
 def _warn_of_failures(records: list[dict[str, Any]]) -> None:
@@ -172,23 +207,6 @@ def _warn_of_failures(records: list[dict[str, Any]]) -> None:
         if record["error"]:
             text = "{method!r} failed on {task!r}, seed {seed}, and scores {uar}: {error}"
             warn_caller(f"{text.format(**record)}\n{record['traceback']}", FitFailedWarning)
-
-
-def _check_names(arguments: dict[str, Any]) -> None:
-    for argument, values in arguments.items():
-        if not isinstance(values, Mapping) or set(_TASK_KEYS) & values.keys():
-            raise TypeError(
-                f"{argument} must be a dict by name, such as {{'name': ...}}; got {values!r:.200}."
-            )
-    for name, task in arguments["tasks"].items():
-        known = task if isinstance(task, Mapping) else ()
-        if missing := [key for key in _TASK_KEYS if key not in known]:
-            raise ValueError(
-                f"Task {name!r} must be a Bunch with {', '.join(_TASK_KEYS)}, as cross_corpus_task "
-                f"returns it; it lacks {', '.join(missing)}."
-            )
-        if (speakers := task.get("speaker_tgt")) is not None:
-            check_groups(speakers, n_rows(task["y_tgt"]), f"speaker_tgt of task {name!r}")
 
 
 def _run(
@@ -202,18 +220,18 @@ def _run(
     """Return the record of a run; add a note that names it to an error that is raised."""
     start, seed, task = time.perf_counter(), run["seed"], Bunch(**task)
     record = {**run, "uar": error_score, "war": error_score, "seconds": math.nan}
-    record |= dict.fromkeys(["y_pred", "error", "traceback"])
+    record |= {"feature_seconds": math.nan, **dict.fromkeys(["y_pred", "error", "traceback"])}
     if results is not None:
         file = results.path(run, method, n_threads)
         if (kept := results.read(file, n_rows(task.y_tgt))) is not None:
             return record | kept | _score(task, kept["y_pred"])
     try:
-        with limit_threads(n_threads):
+        with limit_threads(n_threads), measure_features() as features:
             if run["oracle"]:
                 y_pred = _cross_predict(method, task, seed)
             else:
                 y_pred = _fit_predict(method, seed, task.X_src, task.y_src, task.X_tgt)
-        record |= {**_score(task, y_pred), "y_pred": y_pred}
+        record |= {**_score(task, y_pred), "y_pred": y_pred, "feature_seconds": features.seconds}
     except Exception as error:
         if error_score == "raise" or isinstance(error, Warning):
             error.add_note(
@@ -260,83 +278,3 @@ def _fit_predict(method: Any, seed: int, X: Any, y: Any, X_tgt: Any) -> NDArray[
     method.set_params(**dict.fromkeys(names, seed))
     target = {"X_tgt": X_tgt} if takes_target(method) else {}
     return method.fit(X, y, **target).predict(X_tgt)
-
-
-def check_records(records: Any, keys: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """Return records as a list of dict, or raise a ValueError if they lack a key."""
-    rows = records.to_dict("records") if hasattr(records, "iloc") else records
-    is_list = isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows)
-    if not is_list or any(key not in row for row in rows for key in keys):
-        raise ValueError(
-            "records must be a list of dict or a DataFrame, as from compare, with the keys "
-            f"{', '.join(keys)}; got {records!r:.200}."
-        )
-    return rows
-
-
-def summarise(records: Any) -> list[dict[str, Any]]:
-    """Average the records of `compare` over the seeds.
-
-    Parameters
-    ----------
-    records : list of dict or DataFrame
-        Records from `compare`.
-
-    Returns
-    -------
-    rows : list of dict
-        One for each task and method, in the order of the records: ``task, method, oracle,
-        n_seeds, uar, uar_std, war, war_std, seconds``. Standard deviations divide by ``n - 1``, and
-        are zero for a single seed. Scores are NaN if that of a seed is.
-    """
-    import pandas as pd
-
-    def deviation(scores: Any) -> float:
-        return np.std(scores.tolist(), ddof=min(1, len(scores) - 1))
-
-    keys = [*_RUN, "uar", "war", "seconds"]
-    table = pd.DataFrame(check_records(records, keys), columns=keys)
-    summary: Any = table.groupby(["task", "method", "oracle"], sort=False, as_index=False).agg(
-        n_seeds=("seed", "size"),
-        uar=("uar", np.average),  # unlike the mean of pandas it does not leave out NaN
-        uar_std=("uar", deviation),
-        war=("war", np.average),
-        war_std=("war", deviation),
-        seconds=("seconds", "mean"),
-    )
-    return summary.to_dict("records")
-
-
-def format_summary(rows: Any) -> str:
-    """Format the rows of `summarise`, or records of `compare`, as a text table in percent.
-
-    Examples
-    --------
-    >>> row = {"task": "B → C", "method": "DAN", "oracle": False, "n_seeds": 3, "seconds": 4.2}
-    >>> row |= {"uar": 0.4, "uar_std": 0.01, "war": 0.5, "war_std": 0.0}
-    >>> print(format_summary([row]))
-    B → C      UAR (%)      WAR (%)  seconds
-    DAN     40.0 ± 1.0   50.0 ± 0.0        4
-    """
-    import pandas as pd
-
-    rows = check_records(rows, [*_RUN[:3], "uar", "war", "seconds"])
-    if not all({"uar_std", "war_std"} <= row.keys() for row in rows):
-        rows = summarise(rows)
-    cells = pd.DataFrame(index=[row_title(row) for row in rows])
-    for metric in ("uar", "war"):
-        cells[f"{metric.upper()} (%)"] = [
-            f"{100 * row[metric]:.1f} ± {100 * row[f'{metric}_std']:.1f}" for row in rows
-        ]
-    cells["seconds"] = [f"{row['seconds']:.0f}" for row in rows]
-    tasks = pd.Index([row["task"] for row in rows])
-    width = max(map(len, [*cells.index, *tasks]), default=0)
-    return "\n\n".join(
-        block.rename_axis(columns=task.ljust(width)).to_string(col_space=[12, 12, 8])
-        for task, block in cells.groupby(tasks, sort=False)
-    )
-
-
-def row_title(row: dict[str, Any]) -> str:
-    """Return the name of the method in a row, with a mark if it is an oracle."""
-    return f"{row['method']} (oracle)" if row["oracle"] else row["method"]

@@ -1,0 +1,5 @@
+"""Results of a comparison: tables, intervals, tests, plots and a report."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
