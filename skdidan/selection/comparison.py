@@ -21,7 +21,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from skdidan.domains import check_groups, n_rows, sortable_groups, take_rows, takes_target
-from skdidan.metrics import uar, war
+from skdidan.metrics import fill_missing, uar, war
 from skdidan.parameters import check_count
 from skdidan.reporting import warn_caller
 from skdidan.selection.results import ResultFolder
@@ -83,7 +83,8 @@ def compare(
     -------
     records : list of dict
         One for each task, method and seed, in this order: ``task, method, oracle`` (bool), ``seed,
-        uar, war, seconds``, the predictions ``y_pred``, ``error`` and ``traceback``. If a run
+        uar, war, seconds``, the predictions ``y_pred``, ``error`` and ``traceback``. A recording
+        without a predicted label, since it cannot be used, counts as wrong. If a run
         failed, the last two say why and ``y_pred`` is None; otherwise these two are None.
 
     Raises
@@ -230,8 +231,8 @@ def _run(
     return record
 
 
-def _score(task: Bunch, y_pred: NDArray[Any]) -> dict[str, float]:
-    labels = task.get("classes")
+def _score(task: Bunch, y_pred: Any) -> dict[str, float]:
+    labels, y_pred = task.get("classes"), fill_missing(task.y_tgt, y_pred)
     return {"uar": uar(task.y_tgt, y_pred, labels=labels), "war": war(task.y_tgt, y_pred)}
 
 
