@@ -18,11 +18,13 @@ from skdidan import (
     CORPORA,
     CorpusScaler,
     DIDANClassifier,
+    Embeddings,
     Functionals,
     LogMelSpectrogram,
     RefinedClassifier,
     SourceOnlyClassifier,
     SpeakerScaler,
+    WindowedClassifier,
     compare,
     cross_corpus_task,
     load,
@@ -37,6 +39,7 @@ click = pytest.importorskip("click")
 from click.testing import CliRunner  # noqa: E402 # after the check that there is one
 
 from skdidan.cli.app import app  # noqa: E402
+from skdidan.cli.models import make_features  # noqa: E402
 from skdidan.cli.options import METHODS  # noqa: E402
 from skdidan.cli.session import Session, catch  # noqa: E402
 
@@ -245,6 +248,7 @@ def test_a_saved_model_keeps_no_setting_of_the_machine(tmp_path):
 def test_predict_writes_a_row_for_every_file_and_nothing_else(place):
     before = sorted(str(path) for path in place.rglob("*"))
     found = run("predict api.skdidan calls", code=3)
+    assert "17 of 20 recordings have a label: anger " in found.stderr
     assert sorted(str(path) for path in place.rglob("*")) == before
     rows = table(found).set_index("file")
     assert rows.columns.tolist() == ["label", "p_anger", "p_sadness", "error", "warning"]
@@ -427,3 +431,42 @@ def test_only_the_chosen_warnings_are_caught():
         warnings.warn("taken", UserWarning, stacklevel=1)
         warnings.warn("kept", RuntimeWarning, stacklevel=1)
     assert [str(message) for message in caught] == ["taken"]
+
+
+# Windows and embeddings
+
+
+@pytest.mark.parametrize("features", ["functionals", "logmel"])
+def test_recordings_are_cut_into_windows(features, tmp_path):
+    model, method = tmp_path / "windows.skdidan", "-m source_only --epochs 1"
+    line = f"train -s emodb:emodb -t casia {method} --features {features} --window 0.5 -o {model}"
+    run(line)
+    classifier = load(model)
+    assert isinstance(classifier, WindowedClassifier)
+    assert (classifier.window, classifier.hop) == (0.5, 0.25)
+    rows = table(run(f"predict {model} calls", code=3)).set_index("file")
+    files = good(Path("calls"))
+    probabilities = classifier.predict_proba(files)
+    np.testing.assert_allclose(
+        rows.loc[files, ["p_anger", "p_sadness"]], probabilities, rtol=1e-3, atol=1e-6
+    )
+    errors = rows["error"].dropna()
+    assert sorted(errors.index) == sorted(rows.index[rows["label"].isna()])
+    assert "cannot be decoded" in errors["calls/broken.wav"]
+    assert "is silent" in errors["calls/silent.wav"]
+    assert "lasts 0.05 s" in rows["warning"]["calls/short.wav"]
+    run(f"adapt {model} -s emodb:emodb -t casia --epochs 1 -o {tmp_path / 'new.skdidan'}")
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"), [("folder", -1), ("a/b@2", 2), ("a/b@-2", -2), ("a/b@mean", "mean")]
+)
+def test_embeddings_have_a_model_and_a_layer(name, layer):
+    features = make_features(f"embeddings:{name}", n_jobs=2)
+    assert isinstance(features, Embeddings) and features.n_jobs == 2
+    assert (features.model, features.layer) == (name.partition("@")[0], layer)
+
+
+def test_functionals_may_be_a_set_of_opensmile():
+    assert make_features("functionals").feature_set == "light"
+    assert make_features("eGeMAPSv02").feature_set == "eGeMAPSv02"

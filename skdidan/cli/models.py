@@ -52,12 +52,23 @@ def make_classifier(method: str, epochs: int | None, seed: int, *, is_refined: b
     return pipeline.RefinedClassifier(classifier) if refines else classifier
 
 
-def make_model(features: list[Any], classifier: Any, *, has_speakers: bool, seed: int = 0) -> Any:
-    """Chain features, if any, the scalers and a classifier."""
+def make_model(
+    features: list[Any],
+    classifier: Any,
+    *,
+    has_speakers: bool,
+    seed: int = 0,
+    window: float | None = None,
+) -> Any:
+    """Chain features, if any, the scalers and a classifier, perhaps of windows."""
     scalers: list[Any] = [shallow.CorpusScaler()]
     if has_speakers:
         scalers.append(shallow.SpeakerScaler(random_state=seed))
-    return pipeline.make_adaptation_pipeline(*features, *scalers, classifier)
+    model = pipeline.make_adaptation_pipeline(*features, *scalers, classifier)
+    if window is None:
+        return model
+    set_all(model, "duration", window)  # of spectrograms
+    return pipeline.WindowedClassifier(model, window=window, hop=window / 2)
 
 
 def fit_to(model: Any, corpora: list[Any], target: list[Any]) -> Any:

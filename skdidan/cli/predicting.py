@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import click
@@ -63,12 +64,42 @@ def predict(
     files, lost, doubts = find_recordings(paths, channel)
     with catch(audio.AudioWarning, audio.DoubtfulAudioWarning) as caught:
         columns = _predict(estimator, files)
-    errors: dict[int, str] = {}
-    odd = {n: doubts[str(file)] for n, file in enumerate(files) if str(file) in doubts}
-    for warning in caught:
-        (errors if isinstance(warning, audio.AudioWarning) else odd).update(warning.reasons)
+    errors, odd = _sort(files, columns["label"], caught)
+    odd |= {n: doubts[str(file)] for n, file in enumerate(files) if str(file) in doubts}
     session.lose(len(errors) + len(lost))
+    counts = Counter(str(label) for label in columns["label"] if not _is_missing(label))
+    shares = ", ".join(f"{label} {count}" for label, count in sorted(counts.items()))
+    n_files = len(files) + len(lost)
+    session.note(
+        f"{sum(counts.values())} of {n_files} recordings have a label: {shares or 'none'}."
+    )
     write_table(_table(files, columns, errors, odd, lost), out)
+
+
+def _sort(
+    files: list[Any], labels: Any, caught: list[Any]
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Return why files have no label, and what is odd about others, by their numbers.
+
+    Reasons begin with the names of files. Their numbers may be those of windows.
+    """
+    from skdidan.audio.files import file_name
+
+    errors: dict[int, str] = {}
+    odd: dict[int, str] = {}
+    reasons = [text for warning in caught for text in warning.reasons.values()]
+    for n, (file, label) in enumerate(zip(files, labels, strict=True)):
+        name, found = file_name(file), errors if _is_missing(label) else odd
+        for text in reasons:
+            if text.startswith((f"{name} ", f"{name},")):
+                found.setdefault(n, text)
+        if found is errors:
+            errors.setdefault(n, "no window of the recording can be used")
+    return errors, odd
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or label != label
 
 
 def _predict(estimator: Any, files: list[Any]) -> dict[str, Any]:

@@ -56,6 +56,13 @@ skdidan train -s emodb:corpora/emodb -t calls/ --features embeddings:openai/whis
 @options.epochs
 @options.refine
 @options.speakers
+@click.option(
+    "--window",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Cut recordings into windows of this length, as for calls of minutes; predictions are "
+    "averaged over those of a recording.",
+)
 @options.channel
 @options.MAPPING
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
@@ -73,6 +80,7 @@ def train(
     epochs: int | None,
     refine: bool,
     speakers: bool,
+    window: float | None,
     channel: int | str,
     mapping: dict[str, str],
     seed: int,
@@ -88,7 +96,9 @@ def train(
     classifier = make_classifier(method, epochs, seed, is_refined=refine)
     transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
     has_columns = hasattr(transformer, "get_feature_names_out")
-    model = make_model([transformer], classifier, has_speakers=speakers and has_columns, seed=seed)
+    model = make_model(
+        [transformer], classifier, has_speakers=speakers and has_columns, seed=seed, window=window
+    )
     _fit_and_save(
         session, model, _load(session, sources, mapping, emotions, jobs), targets, channel, out
     )
