@@ -470,3 +470,19 @@ def test_embeddings_have_a_model_and_a_layer(name, layer):
 def test_functionals_may_be_a_set_of_opensmile():
     assert make_features("functionals").feature_set == "light"
     assert make_features("eGeMAPSv02").feature_set == "eGeMAPSv02"
+
+
+def test_messages_name_options(tmp_path):
+    (tmp_path / "labels.csv").write_text(
+        f"file,emotion,speaker\n{Path('calls/00.wav').resolve()},Zorn,a\n"
+    )
+    text = run(f"train -s {tmp_path / 'labels.csv'} -t calls -o x", code=1).stderr
+    assert "has no known emotion but 'Zorn' (1): pass --mapping SPELLING=EMOTION." in text
+
+
+def test_a_recording_in_two_formats_has_one_row(tmp_path):
+    waveform, rate = soundfile.read("calls/00.wav")
+    for suffix in ("wav", "flac"):
+        soundfile.write(tmp_path / f"call.{suffix}", waveform, rate)
+    rows = table(run(["predict", "api.skdidan", str(tmp_path)]))
+    assert rows["file"].tolist() == [str(tmp_path / "call.wav")]

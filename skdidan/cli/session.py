@@ -16,6 +16,12 @@ __all__ = ["Command", "Group", "Session", "catch"]
 # Exit codes; click's of a wrong command line is 2.
 _ERROR, _PARTIAL, _INTERRUPTED = 1, 3, 130
 
+# Arguments in messages of the package that are options here.
+_OPTIONS = {
+    "mapping={spelling: label}": "--mapping SPELLING=EMOTION",
+    "trusted=[...]": "--trust NAME",
+}
+
 
 @dataclass
 class Session:
@@ -139,4 +145,8 @@ def _warnings_to(session: Session) -> Iterator[None]:
 
 
 def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+    """Return the first line that is not blank, with options in place of arguments of Python."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    for argument, option in _OPTIONS.items():
+        line = line.replace(argument, option)
+    return line

@@ -91,6 +91,8 @@ def find_recordings(
     paths: Iterable[str], channel: int | str, *, check: bool = False
 ) -> tuple[list[Any], dict[str, str], dict[str, str]]:
     """List recordings below folders; return the reasons of those left out, and of doubts, too."""
+    from skdidan.corpora.folders import SAME_STEM
+
     files: list[Any] = []
     reasons: dict[str, str] = {}
     for path in paths:
@@ -104,7 +106,11 @@ def find_recordings(
         for warning in caught:
             reasons |= warning.reasons
     listed = {str(file) for file in files} | {os.fspath(file) for file in files}
-    lost = {path: reason for path, reason in reasons.items() if path not in listed}
+    lost = {
+        path: reason
+        for path, reason in reasons.items()
+        if path not in listed and reason != SAME_STEM.reason  # listed in another format
+    }
     return files, lost, {path: reason for path, reason in reasons.items() if path in listed}
 
 

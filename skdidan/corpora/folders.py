@@ -15,12 +15,12 @@ from skdidan.audio.gauge import Gauge
 from skdidan.audio.paths import explain_absence, find_path
 from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults, examples
 
-__all__ = ["AudioFiles", "check_folder", "find_audio"]
+__all__ = ["SAME_STEM", "AudioFiles", "check_folder", "find_audio"]
 
 _BROKEN = Fault("broken links", "fetch the files or repair the links")
 _PIPE = Fault("pipes or devices", "write what they hold to files")
 _CLOSED = Fault("cannot be opened", "check the permissions", kind="folder(s)")
-_SAME_STEM = Fault("the same name as another file, but for the suffix", "rename files that differ")
+SAME_STEM = Fault("the same name as another file, but for the suffix", "rename files that differ")
 
 
 def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "mix") -> list[Any]:
@@ -85,7 +85,7 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     files = audio.recordings()
     if not files:
         raise ValueError(audio.describe_absence("audio", f"files as {AS_AUDIO}"))
-    audio.faults |= {str(path): _SAME_STEM for path in set(audio.files) - set(files)}
+    audio.faults |= {str(path): SAME_STEM for path in set(audio.files) - set(files)}
     rows: list[Any] = [str(file) for file in files]
     reasons: dict[str, str] = {}
     if channel == "split":
