@@ -85,17 +85,16 @@ def _sort(
     """
     from skdidan.audio.files import file_name
 
-    errors: dict[int, str] = {}
-    odd: dict[int, str] = {}
-    reasons = [text for warning in caught for text in warning.reasons.values()]
-    for n, (file, label) in enumerate(zip(files, labels, strict=True)):
-        name, found = file_name(file), errors if _is_missing(label) else odd
-        for text in reasons:
-            if text.startswith((f"{name} ", f"{name},")):
-                found.setdefault(n, text)
-        if found is errors:
-            errors.setdefault(n, "no window of the recording can be used")
-    return errors, odd
+    names = {file_name(file): n for n, file in enumerate(files)}
+    found: dict[int, str] = {}
+    for text in (text for warning in caught for text in warning.reasons.values()):
+        begins = (text[:end] for end, sign in enumerate(text) if sign in " ,")
+        number = next((names[begin] for begin in begins if begin in names), None)
+        if number is not None:
+            found.setdefault(number, text)
+    lost = [n for n, label in enumerate(labels) if _is_missing(label)]
+    errors = {n: found.pop(n, "no window of the recording can be used") for n in lost}
+    return errors, found
 
 
 def _is_missing(label: Any) -> bool:
@@ -130,10 +129,6 @@ def _table(
     table = pd.DataFrame({**places, **columns})
     table["error"] = [errors.get(n) for n in range(len(files))]
     table["warning"] = [None if n in errors else odd.get(n) for n in range(len(files))]
-    if not lost:
-        return table
-    rest = pd.DataFrame({"file": list(lost), "error": list(lost.values())}).reindex(
-        columns=table.columns
-    )
-    rows = [*table.astype(object).to_dict("records"), *rest.astype(object).to_dict("records")]
-    return pd.DataFrame(rows, columns=table.columns)
+    rest = [{"file": path, "error": reason} for path, reason in lost.items()]
+    rows = table.astype(object).to_dict("records")
+    return pd.DataFrame([*rows, *rest], columns=table.columns)
