@@ -13,3 +13,5 @@ def pytest_configure(config):
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         for category in WARNINGS:
             config.addinivalue_line("filterwarnings", f"error::skdidan.{category}")
+        # Many files of the tests are a few samples long; test_unusable.py asks for the warning.
+        config.addinivalue_line("filterwarnings", "ignore::skdidan.DoubtfulAudioWarning")

@@ -12,7 +12,7 @@ def wings() -> dict[str, list[str]]:
     """List the modules of each folder; those beside the folders are "ground", but for "tables"."""
     found: dict[str, list[str]] = {"ground": [], "tables": []}
     for path in sorted(PACKAGE.rglob("*.py")):
-        if path.stem != "__init__":
+        if path.stem not in ("__init__", "__main__"):
             beside = "tables" if path.stem == "tables" else "ground"
             wing = path.parent.name if path.parent != PACKAGE else beside
             found.setdefault(wing, []).append(path.stem)

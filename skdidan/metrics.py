@@ -11,9 +11,9 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score, recall_score
 from sklearn.utils import column_or_1d
 
-from skdidan.domains import check_missing
+from skdidan.domains import check_missing, is_missing
 
-__all__ = ["uar", "war"]
+__all__ = ["fill_missing", "uar", "war"]
 
 
 def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None) -> float:
@@ -91,6 +91,17 @@ def war(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     0.75
     """
     return float(accuracy_score(*_check_labels(y_true, y_pred)))
+
+
+def fill_missing(y_true: Any, y_pred: Any) -> Any:
+    """Replace missing predictions, as of unusable recordings, by labels that are wrong."""
+    truth, predicted = list(y_true), list(y_pred)
+    missing = [row for row, label in enumerate(predicted) if is_missing(label)]
+    if not missing:
+        return y_pred
+    for row in missing:
+        predicted[row] = next((label for label in truth if label != truth[row]), None)
+    return predicted
 
 
 def _check_labels(y_true: Any, y_pred: Any) -> tuple[NDArray[Any], NDArray[Any]]:

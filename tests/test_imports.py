@@ -26,7 +26,20 @@ WINGS = {
     "selection": {"penalties", "pipeline", "results"},
     "persistence": {"neural"},
     "tables": {"penalties", "shallow", "neural"},
+    "cli": {
+        "audio",
+        "corpora",
+        "shallow",
+        "neural",
+        "pipeline",
+        "selection",
+        "persistence",
+        "tables",
+    },
+    "__main__": {"cli"},
 }
+# Of no wing of names to import.
+_NO_FOLDER, _NO_NAMES = {"tables", "__main__"}, {"tables", "__main__", "cli"}
 # Frameworks that a wing, or a module, can be used without.
 FORBIDDEN = {
     "parameters": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
@@ -46,6 +59,7 @@ FORBIDDEN = {
     "audio/recordings": {"torch", "skorch"},
     "audio/speech_models": {"sklearn", "skorch", "transformers"},
     "audio": {"skorch", "transformers"},
+    "cli": {"torch", "skorch"},
 }
 
 
@@ -99,7 +113,7 @@ def private_imports(module, root=PACKAGE):
 
 def test_every_wing_has_its_directions():
     folders = {wing_of(module) for module in modules() if "/" in module}
-    assert folders == WINGS.keys() - {"tables"}
+    assert folders == WINGS.keys() - _NO_FOLDER
 
 
 def test_imports_between_wings_point_one_way():
@@ -184,13 +198,22 @@ def test_importing_loads_no_framework_and_changes_no_setting():
         "from skdidan import audio, corpora, neural, penalties, pipeline, selection, shallow; "
         "from skdidan import plots, results; "
         "heavy = {'torch', 'sklearn', 'skorch', 'librosa', 'matplotlib', 'scipy', 'pandas'}; "
-        "print(sorted((heavy | {'transformers'}) & set(sys.modules)))"
+        "print(sorted((heavy | {'transformers', 'click'}) & set(sys.modules)))"
+    )
+    assert printed_by(code) == "[]"
+
+
+def test_the_help_of_the_command_line_loads_no_framework():
+    code = (
+        "import sys, skdidan.cli.app; "
+        "heavy = {'torch', 'sklearn', 'skorch', 'librosa', 'scipy', 'pandas', 'soundfile'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
     assert printed_by(code) == "[]"
 
 
 def test_every_public_name_resolves_in_the_package_and_in_its_wing():
-    folders = [skdidan, *(getattr(skdidan, wing) for wing in WINGS if wing != "tables")]
+    folders = [skdidan, *(getattr(skdidan, wing) for wing in WINGS.keys() - _NO_NAMES)]
     for folder in folders:
         assert folder.__doc__
         assert len(folder.__all__) == len(set(folder.__all__)) > 1

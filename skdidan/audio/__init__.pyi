@@ -4,7 +4,8 @@ from .files import read_audio as read_audio
 from .functionals import Functionals as Functionals
 from .recordings import AudioLoader as AudioLoader
 from .recordings import AudioTransformer as AudioTransformer
-from .recordings import AudioWarning as AudioWarning
+from .reports import AudioWarning as AudioWarning
+from .reports import DoubtfulAudioWarning as DoubtfulAudioWarning
 from .spectrograms import MFCC as MFCC
 from .spectrograms import LogMelSpectrogram as LogMelSpectrogram
 from .spectrograms import Spectrogram as Spectrogram

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from skdidan.audio.cropping import Blocks, Bounds, Floats, Keeper, find_parts, whole
 from skdidan.audio.decoders import BLOCK as _BLOCK
 from skdidan.audio.decoders import TOLERANCE, AudioFile, open_audio
+from skdidan.audio.gauge import Gauge
 from skdidan.domains import is_missing
 from skdidan.parameters import check_count
 
@@ -221,20 +222,26 @@ def split_channels(path: str) -> list[Segment]:
 
 
 def read_window(
-    recording: Any, sample_rate: int | None, keep: Keeper = whole, name: str = ""
+    recording: Any,
+    sample_rate: int | None,
+    keep: Keeper = whole,
+    name: str = "",
+    gauge: Gauge | None = None,
 ) -> NDArray[Any]:
     """Read a file, or convert a waveform, block by block: check every sample and keep a part.
 
     A `sample_rate` of None is that of the file. A waveform is taken at its own; `name` is its name
-    in errors.
+    in errors. A `gauge` measures the whole.
     """
+    gauge = gauge or Gauge()
     if isinstance(recording, np.ndarray):
         starts = range(0, len(recording), _BLOCK)
         floats = (_to_float(recording[start : start + _BLOCK]) for start in starts)
-        return _collect(_check_samples(floats, name), len(recording), keep, name)
+        gauge.rate = sample_rate or 0
+        return _collect(_check_samples(gauge.measure(floats), name), len(recording), keep, name)
     path, name = check_path("path", recording), file_name(recording)
     with open_audio(path, name) as file:
-        rate = file.samplerate
+        rate = gauge.rate = file.samplerate
         if file.frames and (cut := file.missing_part()):
             raise ValueError(f"{name} is truncated: {cut}.")
         first, last = _span(file, recording, name)
@@ -246,7 +253,8 @@ def read_window(
         if 0 < 2 * n_frames * sample_rate < rate:  # less than half a sample
             raise ValueError(f"{name} is too short: it holds 0 samples at {sample_rate} Hz.")
         file.skip_frames(first)
-        blocks = _check_samples(_mono_blocks(file, n_frames, channel_of(recording), name), name)
+        frames = _mono_blocks(file, n_frames, channel_of(recording), name)
+        blocks = _check_samples(gauge.measure(frames), name)
         if rate != sample_rate:
             blocks = _resample(blocks, rate, sample_rate)
         part = _collect(blocks, round(n_frames * sample_rate / rate), keep, name)

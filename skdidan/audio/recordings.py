@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any, ClassVar, Self
 
@@ -12,33 +12,17 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdidan.audio.cache import RowCache, make_cache_folder
 from skdidan.audio.cropping import Floats, Window, whole
+from skdidan.audio.reports import (
+    AudioWarning,
+    DoubtfulAudioWarning,
+    report_doubtful,
+    report_unusable,
+)
 from skdidan.audio.rows import Convert, read_rows, row_name, waveform_rows
 from skdidan.parameters import check_count, check_jobs, check_option, check_verbose
-from skdidan.reporting import warn_caller
 from skdidan.stopwatch import feature_work
 
-__all__ = ["AudioLoader", "AudioTransformer", "AudioWarning"]
-
-_N_NAMED = 5
-
-
-class AudioWarning(UserWarning):
-    """Some recordings could not be used and were replaced by silence.
-
-    They are missing, corrupt, empty or silent, or hold NaN, as may their features. A method that
-    takes a source and a target warns of each separately.
-
-    Parameters
-    ----------
-    message : str
-        The number of these rows, and the reasons of the first few.
-    rows : sequence of int, default=()
-        Their numbers, from 0, in the `X` given; the attribute `rows` is a list of them.
-    """
-
-    def __init__(self, message: str, rows: Sequence[int] = ()) -> None:
-        super().__init__(message)
-        self.rows = list(rows)
+__all__ = ["AudioLoader", "AudioTransformer", "AudioWarning", "DoubtfulAudioWarning"]
 
 
 class AudioTransformer(TransformerMixin, BaseEstimator):
@@ -70,7 +54,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
     >>> class Peak(AudioTransformer):
     ...     def _converter(self):
     ...         return lambda waveform: np.abs(waveform).max(keepdims=True)
-    >>> Peak().fit_transform([[0.1, -0.5, 0.2], [0.0, 0.25]])
+    >>> Peak(sample_rate=10).fit_transform([[0.1, -0.5, 0.2], [0.0, 0.25]])
     array([[0.5 ],
            [0.25]], dtype=float32)
     """
@@ -153,6 +137,8 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         -----
         AudioWarning
             With ``on_error="warn"``, once per call, if rows cannot be used.
+        DoubtfulAudioWarning
+            Once per call, if files that are read are shorter than 0.1 s or below -80 dB.
         UserWarning
             Once per call, if `memory` cannot be written to.
         """
@@ -181,7 +167,9 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
     ) -> None:
         """Compute rows and store each at once; replace bad rows by silence, with a warning."""
         convert, finish = self._stages()
-        window, bad = self._window(), {}
+        window = self._window()
+        bad: dict[int, str] = {}
+        doubts: dict[int, str] = {}
         results = read_rows(
             convert,
             rows,
@@ -190,6 +178,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
             n_jobs=self.n_jobs,
             block_size=self._block_size(),
             verbose=self.verbose,
+            doubts=doubts,
         )
         with closing(results):
             for number, row in zip(rows, finish(results), strict=True):
@@ -211,12 +200,9 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
             (stand_in,) = finish(iter([convert(silence)]))
             for number in bad:
                 features[number] = stand_in.copy()
-            rest = f" And {len(bad) - _N_NAMED} more." if len(bad) > _N_NAMED else ""
-            message = (
-                f"{len(bad)} of {len(features)} rows cannot be used and are replaced by silence. "
-                f"{' '.join(list(bad.values())[:_N_NAMED])}{rest}"
-            )
-            warn_caller(AudioWarning(message, list(bad)))
+            report_unusable(bad, len(features))
+        if doubts:
+            report_doubtful(doubts, len(features))
 
     def _not_finite(self, recording: str, row: NDArray[Any]) -> ValueError:
         """Return the error for features of a recording that are NaN or infinite."""

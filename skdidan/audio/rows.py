@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from skdidan.audio.cropping import Floats, Keeper, whole
 from skdidan.audio.files import Segment, check_path, file_name, read_window
+from skdidan.audio.gauge import Gauge
 from skdidan.domains import open_target, to_python
 from skdidan.reporting import quiet
 
@@ -133,10 +134,12 @@ def read_rows(
     n_jobs: int | None = None,
     block_size: int | None = None,
     verbose: int = 0,
+    doubts: dict[int, str] | None = None,
 ) -> Generator[Any]:
     """Read rows and apply a function to each waveform, in parallel; yield the results in order.
 
-    The result of a row that cannot be read is the exception.
+    The result of a row that cannot be read is the exception. `doubts` gets what is odd about rows
+    that can be read, by their numbers.
     Each job reads a row and applies the function, so that the waveforms of a corpus are never in
     memory together. Each block of rows is a new round of jobs.
     """
@@ -156,8 +159,10 @@ def read_rows(
         while block := list(islice(queue, block_size)):
             results = parallel(apply(number, row) for number, row in block)
             try:
-                for result in results:
+                for (number, _), (result, doubt) in zip(block, results, strict=True):
                     bar.update()
+                    if doubt is not None and doubts is not None:
+                        doubts[number] = doubt
                     yield result
             finally:
                 # If the caller stops early, joblib would warn about unfinished rows. A worker may
@@ -166,10 +171,15 @@ def read_rows(
                     getattr(results, "close", list)()
 
 
-def _apply(function: Convert, sample_rate: int, keep: Keeper, number: int, row: Any) -> Any:
-    """Return ``function(waveform)``, or the exception if the row cannot be read."""
+def _apply(
+    function: Convert, sample_rate: int, keep: Keeper, number: int, row: Any
+) -> tuple[Any, str | None]:
+    """Return ``function(waveform)``, or the exception if the row cannot be read, and a doubt."""
+    name, gauge = row_name(row, number), Gauge()
     try:
-        waveform = read_window(row, sample_rate, keep, row_name(row, number))
+        waveform = read_window(row, sample_rate, keep, name, gauge)
     except (OSError, ValueError) as error:
-        return error
-    return function(waveform)
+        return error, None
+    # Waveforms are the caller's own, as are their lengths and levels.
+    doubt = None if isinstance(row, np.ndarray) else gauge.doubt()
+    return function(waveform), doubt and f"{name} {doubt}."

@@ -1,6 +1,8 @@
 from .emotion_folders import load_audio_folder as load_audio_folder
 from .faults import CorpusWarning as CorpusWarning
 from .folders import find_audio as find_audio
+from .inventory import guess_layout as guess_layout
+from .inventory import inspect_audio as inspect_audio
 from .known import CORPORA as CORPORA
 from .known import EMOTIONS as EMOTIONS
 from .known import load_corpus as load_corpus

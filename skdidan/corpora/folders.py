@@ -11,15 +11,16 @@ from typing import Any
 
 from skdidan.audio.cropping import find_parts
 from skdidan.audio.files import Segment, read_window, split_channels
+from skdidan.audio.gauge import Gauge
 from skdidan.audio.paths import explain_absence, find_path
 from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults, examples
 
-__all__ = ["AudioFiles", "check_folder", "find_audio"]
+__all__ = ["SAME_STEM", "AudioFiles", "check_folder", "find_audio"]
 
 _BROKEN = Fault("broken links", "fetch the files or repair the links")
 _PIPE = Fault("pipes or devices", "write what they hold to files")
 _CLOSED = Fault("cannot be opened", "check the permissions", kind="folder(s)")
-_SAME_STEM = Fault("the same name as another file, but for the suffix", "rename files that differ")
+SAME_STEM = Fault("the same name as another file, but for the suffix", "rename files that differ")
 
 
 def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "mix") -> list[Any]:
@@ -59,8 +60,8 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     CorpusWarning
         Once, if something is left out: broken links, formats that cannot be read, folders that
         cannot be opened, unusable files, or other formats of a recording. Also if listed files are
-        empty, pointers of Git LFS, or copies of or links to others. Its attribute `reasons` holds
-        them all.
+        empty, pointers of Git LFS, or copies of or links to others; with `check`, if they are
+        shorter than 0.1 s or below -80 dB. Its attribute `reasons` holds them all.
 
     See Also
     --------
@@ -84,28 +85,41 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     files = audio.recordings()
     if not files:
         raise ValueError(audio.describe_absence("audio", f"files as {AS_AUDIO}"))
-    audio.faults |= {str(path): _SAME_STEM for path in set(audio.files) - set(files)}
+    audio.faults |= {str(path): SAME_STEM for path in set(audio.files) - set(files)}
     rows: list[Any] = [str(file) for file in files]
     reasons: dict[str, str] = {}
     if channel == "split":
         rows = list(chain.from_iterable(_attempt(split_channels, rows, reasons).values()))
     elif channel != "mix":
         rows = [Segment(file, channel=channel) for file in rows]
+    doubts: dict[str, str] = {}
     if check:
-        keep = partial(find_parts, bounds=())  # so that no waveform is held
-        rows = list(_attempt(lambda row: read_window(row, 16_000, keep), rows, reasons))
+        found = _attempt(_doubt, rows, reasons)
+        rows = list(found)
+        doubts = {str(row): doubt for row, doubt in found.items() if doubt is not None}
     unusable = ""
     if reasons:
         unusable = (
             f"{len(reasons)} of {len(rows) + len(reasons)} audio files below {str(audio.root)!r} "
             f"cannot be used and are left out: {' '.join(list(reasons.values())[:3])}"
         )
+    if doubts:
+        first = ", ".join(f"{row} {doubt}" for row, doubt in [*doubts.items()][:3])
+        listed = f"{len(doubts)} below {str(audio.root)!r} are listed, but hardly speech: {first}."
+        unusable = f"{unusable} {listed}"
     audio.faults.inspect(rows)
-    report = " ".join(filter(None, [audio.report(), unusable]))
+    report = " ".join(filter(None, [audio.report(), unusable.strip()]))
     if not rows:
         raise ValueError(f"root holds no usable audio: {report}")
-    audio.faults.warn(report, reasons)
+    audio.faults.warn(report, {**doubts, **reasons})
     return rows
+
+
+def _doubt(row: Any) -> str | None:
+    """Read a file or segment, and say why it is hardly one of speech."""
+    gauge = Gauge()
+    read_window(row, 16_000, partial(find_parts, bounds=()), gauge=gauge)  # no waveform is held
+    return gauge.doubt()
 
 
 def _attempt(

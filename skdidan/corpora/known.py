@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
+from skdidan.corpora.bunches import CorpusBunch
 from skdidan.corpora.faults import AS_AUDIO, Fault, Faults, sample, tally
 from skdidan.corpora.folders import AudioFiles, check_folder
 from skdidan.corpora.layouts import CORPORA, Corpus, corpus_key
 from skdidan.emotions import EMOTIONS, canonical_label, check_mapping
 
 # Users find the tables here.
-__all__ = ["CORPORA", "EMOTIONS", "load_corpus"]
+__all__ = ["CORPORA", "EMOTIONS", "CorpusReader", "load_corpus"]
 
 _NO_SUFFIX = Fault("they have no suffix", "add that of their format")
 _NAMESAKE = Fault("another file of the same name is taken, but differs", "rename one of them")
@@ -125,13 +126,13 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
         raise ValueError(f"name must be among {sorted(CORPORA)}; got {name!r}.")
     corpus = CORPORA[key]
     folder = check_folder(root, f"the folder of {corpus.title}, with files {corpus.layout}")
-    reader = _CorpusReader(corpus, AudioFiles(folder), check_mapping(mapping))
+    reader = CorpusReader(corpus, AudioFiles(folder), check_mapping(mapping))
     utterances = reader.read()
     if not utterances:
         raise ValueError(reader.describe_absence())
     reader.warn()
     files, emotion, speaker, sex = zip(*utterances, strict=True)
-    return Bunch(
+    return CorpusBunch(
         files=[str(file) for file in files],
         emotion=np.array(emotion),
         speaker=np.array(speaker),
@@ -141,7 +142,7 @@ def load_corpus(name: str, root: str | Path, *, mapping: Mapping[str, str] | Non
     )
 
 
-class _CorpusReader:
+class CorpusReader:
     """Reads the utterances of one corpus, and collects the files that it leaves out."""
 
     def __init__(self, corpus: Corpus, audio: AudioFiles, mapping: Mapping[str, str]) -> None:
@@ -183,6 +184,11 @@ class _CorpusReader:
                 audio.faults.setdefault(str(file), _NO_SUFFIX)
         audio.faults.inspect(utterance[0] for utterance in utterances.values())
         return sorted(utterances.values(), key=lambda utterance: audio.name(utterance[0]))
+
+    def count_known(self) -> int:
+        """Count the audio files that have the name of an utterance with a known emotion."""
+        matches = self._match(self.audio.files)
+        return sum(self._label(file, match) is not None for file, match in matches.items())
 
     def _match(self, files: Sequence[Path]) -> dict[Path, re.Match[str]]:
         """Match the files; among files of one name the match of the earliest pattern is used."""

@@ -14,6 +14,7 @@ from sklearn.utils import Bunch
 
 from skdidan.audio.files import Segment, channel_of
 from skdidan.audio.paths import explain_absence, find_path
+from skdidan.corpora.bunches import CorpusBunch
 from skdidan.corpora.columns import cut_segments, read_csv, read_frame, strip, take_columns
 from skdidan.corpora.faults import Faults, examples, group_by_file, span, tally
 from skdidan.domains import check_missing, take_rows
@@ -287,7 +288,7 @@ def build_corpus(
             f"{report}"
         ).rstrip()
     faults.warn(report, {str(rows["file"][row]): f"unknown emotion {words[row]!r}" for row in odd})
-    return Bunch(
+    return CorpusBunch(
         files=take_rows(rows["file"], kept),
         emotion=np.array(take_rows(labels, kept)),
         speaker=np.array([str(rows["speaker"][row]) for row in kept]),

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.fft
 from sklearn.utils import Bunch, check_random_state
 
+from skdidan.corpora.bunches import TaskBunch
 from skdidan.corpora.synthesis import Array, Cues, Rng, Speaker, speak
 from skdidan.parameters import check_count, check_number, check_whole
 
@@ -140,7 +141,7 @@ def make_speech_corpora(
 
     # One random stream per corpus, so that the size of one does not change the other.
     seeds = check_random_state(random_state).randint(2**31 - 1, size=2)
-    corpora = Bunch(classes=np.array(classes), sample_rate=int(sample_rate), DESCR=DESCR)
+    corpora = TaskBunch(classes=np.array(classes), sample_rate=int(sample_rate), DESCR=DESCR)
     pairs: Any = zip(SOURCE, TARGET, strict=True)
     shifted = Corpus(*(here + shift * (there - here) for here, there in pairs))
     for side, seed, corpus, n, n_speakers in (

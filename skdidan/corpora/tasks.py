@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from skdidan.audio.files import channel_of
+from skdidan.corpora.bunches import TaskBunch
 from skdidan.corpora.faults import examples, group_by_file, span
 from skdidan.corpora.layouts import CORPORA, corpus_key
 from skdidan.domains import check_missing, take_rows
@@ -84,7 +85,7 @@ def cross_corpus_task(source: Bunch, target: Bunch, classes: Iterable[str] | Non
     kept = _choose_classes(corpora, classes, "source and target share")
     parts = {side: _select_rows(corpus, kept) for side, corpus in corpora.items()}
     _check_disjoint({side: files for side, (files, *_) in parts.items()}, "")
-    task = Bunch(classes=np.array(kept))
+    task = TaskBunch(classes=np.array(kept))
     for side, suffix in (("source", "src"), ("target", "tgt")):
         for key, values in zip(("X", "y", "speaker"), parts[side], strict=True):
             task[f"{key}_{suffix}"] = values
@@ -178,7 +179,7 @@ def _multi_source_task(parts: Mapping[str, _Rows], target: str, classes: list[st
     for suffix, rows in (("src", is_source), ("tgt", ~is_source)):
         for key, values in (("X", X), ("y", y), ("speaker", speaker)):
             task[f"{key}_{suffix}"] = take_rows(values, rows)
-    return Bunch(**task, classes=np.array(classes), source=sources, target=target)
+    return TaskBunch(**task, classes=np.array(classes), source=sources, target=target)
 
 
 def _name_corpora(corpora: Any) -> dict[str, Any]:

@@ -17,16 +17,19 @@ from sklearn.utils import Bunch, Tags, estimator_html_repr, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skdidan.audio.reports import collect_unusable
 from skdidan.domains import Domains, check_sample_domain, open_target, source_path, takes_target
 from skdidan.estimators import GroupedEstimator
 from skdidan.parameters import check_verbose
 from skdidan.pipeline.steps import (
     check_reach,
     check_steps,
+    drop_rows,
     fit_last,
     fit_step,
     is_passthrough,
     lend_memory,
+    mark_missing,
     named_pairs,
 )
 
@@ -159,7 +162,9 @@ class AdaptationPipeline(GroupedEstimator):
         Returns
         -------
         y : ndarray, shape (n_samples,)
-            The labels.
+            The labels. With ``on_error="warn"`` of the audio transformer, also if set after `fit`,
+            a recording that cannot be used has no label: None in an array of objects, or NaN if
+            the labels are floats. The reasons are those of the `AudioWarning`.
         """
         return self._last_step(X, "predict", sample_domain)
 
@@ -175,7 +180,7 @@ class AdaptationPipeline(GroupedEstimator):
         Returns
         -------
         probabilities : ndarray of float, shape (n_samples, n_classes)
-            In the order of `classes_`.
+            In the order of `classes_`; NaN for a recording that cannot be used, as in `predict`.
         """
         return self._last_step(X, "predict_proba", sample_domain)
 
@@ -199,7 +204,7 @@ class AdaptationPipeline(GroupedEstimator):
         Returns
         -------
         values : ndarray of float, shape (n_samples,) or (n_samples, n_classes)
-            As the last step gives them.
+            As the last step gives them; NaN for a recording that cannot be used.
         """
         return self._last_step(X, "decision_function", sample_domain)
 
@@ -226,10 +231,16 @@ class AdaptationPipeline(GroupedEstimator):
         Returns
         -------
         score : float
-            The score; accuracy for a classifier.
+            The score; accuracy for a classifier. Recordings that cannot be used, as in `predict`,
+            are left out.
         """
+        with collect_unusable() as bad:
+            Z = self._front(X, sample_domain)
+        if bad:
+            Z, y, sample_weight, sample_domain = drop_rows(bad, Z, y, sample_weight, sample_domain)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return self._last_step(X, "score", sample_domain, y, **weights)
+        call = self.steps_[-1][1].score
+        return call(Z, y, **weights, **source_path(call, sample_domain))
 
     @available_if(_last_step_transforms)
     def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> Any:
@@ -375,12 +386,13 @@ class AdaptationPipeline(GroupedEstimator):
                 X = step.transform(X, **source_path(step.transform, sample_domain))
         return X
 
-    def _last_step(
-        self, X: Any, method: str, sample_domain: ArrayLike | None, *args: Any, **kwargs: Any
-    ) -> Any:
-        X = self._front(X, sample_domain)
+    def _last_step(self, X: Any, method: str, sample_domain: ArrayLike | None) -> Any:
+        """Call a method of the last step; recordings that cannot be used have no result."""
+        with collect_unusable() as bad:
+            X = self._front(X, sample_domain)
         call = getattr(self.steps_[-1][1], method)
-        return call(X, *args, **kwargs, **source_path(call, sample_domain))
+        result = call(X, **source_path(call, sample_domain))
+        return mark_missing(result, bad) if bad and method != "transform" else result
 
     @contextmanager
     def _timed(self, number: int, name: str) -> Iterator[None]:

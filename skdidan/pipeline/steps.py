@@ -9,6 +9,7 @@ from dataclasses import replace
 from inspect import signature
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -18,18 +19,20 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skdidan.audio.cache import cache_folder
 from skdidan.audio.recordings import AudioTransformer
-from skdidan.domains import Domains, Target, source_path, takes_target
+from skdidan.domains import Domains, Target, n_rows, source_path, take_rows, takes_target
 from skdidan.estimators import DomainEstimator
 
 __all__ = [
     "check_reach",
     "check_steps",
+    "drop_rows",
     "find_parameters",
     "fit_last",
     "fit_step",
     "is_passthrough",
     "last_step",
     "lend_memory",
+    "mark_missing",
     "named_pairs",
     "scores_pairs",
     "send_through",
@@ -127,6 +130,26 @@ def send_through(
             front = chain[:-1]
             X = front.transform(X, **source_path(front.transform, sample_domain))
     return last, X
+
+
+def mark_missing(values: Any, rows: Iterable[int]) -> NDArray[Any]:
+    """Return labels that are None, and numbers that are NaN, in rows that could not be used."""
+    values = np.asarray(values)
+    rows = list(rows)
+    if not rows:
+        return values
+    is_number = values.dtype.kind == "f"
+    marked = values.copy() if is_number else values.astype(object)
+    marked[rows] = np.nan if is_number else None
+    return marked
+
+
+def drop_rows(rows: Iterable[int], X: Any, *parts: Any) -> list[Any]:
+    """Leave rows out of X and of other parts, of which some may be None."""
+    kept = np.setdiff1d(np.arange(n_rows(X)), list(rows))
+    if not len(kept):
+        raise ValueError("X holds no recording that can be used, so it has no score.")
+    return [None if part is None else take_rows(part, kept) for part in (X, *parts)]
 
 
 def lend_memory(step: Any, copy: Any, memory: Any) -> None:

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdidan.audio.files import Segment, audio_span, channel_of, find_sound
 from skdidan.audio.rows import waveform_rows
-from skdidan.domains import Domains, check_sample_domain, open_target, source_path
+from skdidan.domains import Domains, check_sample_domain, is_missing, open_target, source_path
 from skdidan.estimators import GroupedEstimator
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipeline.pipelines import AdaptationPipeline
@@ -28,6 +28,7 @@ from skdidan.pipeline.steps import (
     find_parameters,
     fit_last,
     last_step,
+    mark_missing,
     scores_pairs,
     send_through,
     unwrap,
@@ -87,9 +88,9 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
 
     Windows of a file are `Segment` objects. Windows of digital silence, as in a muted pause, are
     left out if a recording has others, unless a transformer replaces silence instead of raising an
-    error (``on_error="warn"``). For this each recording is decoded once before the transformer
-    reads its windows. A file that cannot be read is left whole, and the transformer's error names
-    it; an error of a waveform names its row in `X` or `X_tgt`.
+    error (``on_error="warn"``), and then do not count in predictions. For this each recording is
+    decoded once before the transformer reads its windows. A file that cannot be read is left whole,
+    and the transformer's error names it; an error of a waveform names its row in `X` or `X_tgt`.
 
     Examples
     --------
@@ -161,17 +162,21 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         -------
         y : ndarray, shape (n_samples,)
             Class of the highest mean probability over the windows; without probabilities that of
-            the highest mean score, or else of the most windows.
+            the highest mean score, or else of the most windows. None, or NaN for classes that are
+            floats, if no window can be used, as in `AdaptationPipeline.predict`.
         """
         check_is_fitted(self)
         are_of_pairs = scores_pairs(last_step(self.estimator_))
         for method in ("predict_proba", "decision_function"):
             if _estimator_has(method)(self) and not (are_of_pairs and method[0] == "d"):
-                scores = self._average(method, X, sample_domain)
-                if scores.ndim == 1:
-                    return self.classes_[(scores > 0).astype(int)]
-                return self.classes_[scores.argmax(axis=1)]
-        return self.classes_[self._average("predict", X, sample_domain).argmax(axis=1)]
+                break
+        else:
+            method = "predict"
+        scores = self._average(method, X, sample_domain)
+        if scores.ndim == 1:
+            scores = np.column_stack([-scores, scores])
+        missing = np.flatnonzero(np.isnan(scores).any(axis=1))
+        return mark_missing(self.classes_[scores.argmax(axis=1)], missing)
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
@@ -238,11 +243,7 @@ class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
         else:
             predict = getattr(unwrap(self.estimator_), method)
             values = np.asarray(predict(windows, **source_path(predict, path)))
-        if method == "predict":
-            values = values[:, np.newaxis] == self.classes_
-        starts = np.flatnonzero(np.diff(rows, prepend=-1))
-        sums = np.add.reduceat(values, starts, axis=0, dtype=float)
-        return (sums.T / np.bincount(rows)).T
+        return _average_windows(values, rows, self.classes_ if method == "predict" else None)
 
     def _cut(
         self, X: Any, place: Callable[[int], str], judged: bool
@@ -347,6 +348,22 @@ def _embeddings(last: Any, Z: Any) -> NDArray[Any]:
             "Begin the estimator with an audio transformer, such as Functionals."
         )
     return np.asarray(Z)
+
+
+def _average_windows(
+    values: NDArray[Any], rows: NDArray[np.int64], classes: NDArray[Any] | None
+) -> NDArray[np.float64]:
+    """Average values, or votes for classes, over the usable windows of each recording."""
+    if classes is None:
+        is_usable = ~np.isnan(values.reshape(len(values), -1)).any(axis=1)
+    else:
+        is_usable = np.array([not is_missing(value) for value in values])
+        values = (values[:, np.newaxis] == classes).astype(float)
+    values = np.where(np.expand_dims(is_usable, tuple(range(1, values.ndim))), values, 0.0)
+    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+    sums = np.add.reduceat(values, starts, axis=0, dtype=float)
+    counts = np.bincount(rows, weights=is_usable)
+    return (sums.T / np.where(counts > 0, counts, np.nan)).T
 
 
 def _refuses_silence(estimator: Any) -> bool:

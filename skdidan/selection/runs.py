@@ -21,7 +21,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from skdidan.domains import check_groups, n_rows, sortable_groups, take_rows, takes_target
-from skdidan.metrics import uar, war
+from skdidan.metrics import fill_missing, uar, war
 from skdidan.parameters import check_count
 from skdidan.reporting import warn_caller
 from skdidan.results.comparison import Comparison
@@ -91,7 +91,7 @@ def compare(
     -------
     comparison : Comparison
         Sequence of the records of all runs, with methods for tables, intervals, tests, plots and a
-        report.
+        report. A recording without a predicted label, since it cannot be used, counts as wrong.
 
     Raises
     ------
@@ -249,8 +249,8 @@ def _run(
     return record
 
 
-def _score(task: Bunch, y_pred: NDArray[Any]) -> dict[str, float]:
-    labels = task.get("classes")
+def _score(task: Bunch, y_pred: Any) -> dict[str, float]:
+    labels, y_pred = task.get("classes"), fill_missing(task.y_tgt, y_pred)
     return {"uar": uar(task.y_tgt, y_pred, labels=labels), "war": war(task.y_tgt, y_pred)}
 
 

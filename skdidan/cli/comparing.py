@@ -1,0 +1,185 @@
+"""The commands that compare methods on tasks between corpora."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import click
+import numpy as np
+
+from skdidan import corpora, selection
+from skdidan.cli import options
+from skdidan.cli.models import make_classifier, make_features, make_model
+from skdidan.cli.output import write_table, write_text
+from skdidan.cli.session import Command, Session
+from skdidan.cli.sources import canonical, drop_unusable, load_source
+
+__all__ = ["compare", "report"]
+
+_COMPARE = r"""
+skdidan compare --corpus emodb:corpora/emodb --corpus casia:corpora/casia --jobs 2
+skdidan compare emodb:calls -c emodb:corpora/emodb -c calls.csv -m didan -m mcc \
+    --seeds 5 --results runs --format latex --out table.tex
+"""
+_REPORT = r"""
+skdidan report -c emodb:corpora/emodb -c casia:corpora/casia --results runs --out report.html
+"""
+
+_OPTIONS = (
+    click.argument("tasks", nargs=-1, metavar="[SOURCE:TARGET]..."),
+    click.option(
+        *("-c", "--corpus", "given"),
+        multiple=True,
+        required=True,
+        metavar="CORPUS",
+        help=options.SOURCE,
+    ),
+    click.option(
+        *("-m", "--method", "methods"),
+        multiple=True,
+        type=click.Choice(options.METHODS),
+        metavar="METHOD",
+        default=("source_only", "dan", "didan"),
+        show_default=True,
+        help=f"May be repeated. One of {', '.join(options.METHODS)}.",
+    ),
+    options.features,
+    click.option(
+        "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Repetitions."
+    ),
+    *(options.emotions, options.epochs, options.refine, options.speakers, options.MAPPING),
+    click.option(
+        "--results",
+        metavar="FOLDER",
+        help="Folder that keeps finished runs; a second call goes on.",
+    ),
+    options.cache,
+    options.jobs,
+)
+
+
+def _comparison_options(function: Any) -> Any:
+    """Add the arguments and options that decide a comparison."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@click.command(cls=Command, examples=_COMPARE)
+@_comparison_options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "latex", "markdown"]),
+    default="csv",
+    show_default=True,
+    help="CSV has a row for each run, the others are tables of means and deviations.",
+)
+@options.out("File of the result. Default: standard output.")
+@click.pass_obj
+def compare(session: Session, form: str, out: str | None, **given: Any) -> None:
+    """Compare methods on tasks from one labelled corpus to another.
+
+    A task is SOURCE:TARGET, with the names of two of the --corpus: for NAME:FOLDER the name, for a
+    table or a folder its own name without suffix. Without tasks, all ordered pairs are compared.
+    Labels of the target are used for scores alone. A table of the scores also goes to standard
+    error.
+    """
+    comparison = _compare(session, **given)
+    session.note(comparison.to_text())
+    if form == "csv":
+        write_table(comparison.to_frame(), out)
+    else:
+        write_text(comparison.to_latex() if form == "latex" else comparison.to_markdown(), out)
+
+
+@click.command(cls=Command, examples=_REPORT)
+@_comparison_options
+@click.option("--reference", metavar="METHOD", help="Method that the tests compare others with.")
+@options.out("HTML file to write.", required=True)
+@click.pass_obj
+def report(session: Session, reference: str | None, out: str, **given: Any) -> None:
+    """Compare methods, and write an HTML file of tables, figures, tests, settings and versions.
+
+    The arguments are those of 'skdidan compare'. With the same --results, its runs are taken, and
+    only missing ones are computed. The file needs no other file and no network.
+    """
+    if reference is not None and reference not in given["methods"]:
+        raise click.BadParameter(f"--reference {reference!r} is none of the --method.")
+    _compare(session, **given).report(out, reference=reference)
+
+
+def _compare(
+    session: Session,
+    *,
+    tasks: tuple[str, ...],
+    given: tuple[str, ...],
+    methods: tuple[str, ...],
+    features: str,
+    seeds: int,
+    emotions: list[str] | None,
+    epochs: int | None,
+    refine: bool,
+    speakers: bool,
+    mapping: dict[str, str],
+    results: str | None,
+    cache: str | None,
+    jobs: int | None,
+) -> Any:
+    """Return the comparison of the options."""
+    classifiers = {name: make_classifier(name, epochs, 0, is_refined=refine) for name in methods}
+    transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
+    found = {}
+    for argument in given:
+        corpus = load_source(argument, mapping)
+        found[corpus.name] = drop_unusable(corpus, session, jobs)
+    pairs = _pairs(tasks, list(found))
+    shared = None if emotions is None else canonical(emotions, mapping)
+    rows = {name: _rows(transformer, found[name]) for name in {x for pair in pairs for x in pair}}
+    has_speakers = speakers and hasattr(transformer, "get_feature_names_out")
+    models = {
+        name: make_model([], classifier, has_speakers=has_speakers)
+        for name, classifier in classifiers.items()
+    }
+    named = {
+        f"{source}:{target}": _task(found, rows, source, target, shared) for source, target in pairs
+    }
+    return selection.compare(
+        models, named, seeds=range(seeds), n_jobs=jobs, results=results, verbose=session.progress
+    )
+
+
+def _pairs(tasks: tuple[str, ...], names: list[str]) -> list[tuple[str, str]]:
+    """Return the names of source and target of each task."""
+    if len(names) < 2:
+        raise click.BadParameter("a comparison needs two different --corpus at least.")
+    if not tasks:
+        return list(permutations(names, 2))
+    pairs = []
+    for task in tasks:
+        source, _, target = task.partition(":")
+        if source not in names or target not in names or source == target:
+            text = f"{task!r} is no SOURCE:TARGET of two of {', '.join(names)}."
+            raise click.BadParameter(text)
+        pairs.append((source, target))
+    return pairs
+
+
+def _rows(transformer: Any, corpus: Any) -> dict[Any, Any]:
+    """Compute the features of each file of a corpus once for all tasks."""
+    return dict(zip(corpus.files, transformer.fit_transform(corpus.files), strict=True))
+
+
+def _task(
+    found: dict[str, Any],
+    rows: dict[str, Any],
+    source: str,
+    target: str,
+    emotions: list[str] | None,
+) -> Any:
+    task = corpora.cross_corpus_task(found[source], found[target], emotions)
+    task.files_src, task.files_tgt = task.X_src, task.X_tgt
+    task.X_src = np.stack([rows[source][file] for file in task.X_src])
+    task.X_tgt = np.stack([rows[target][file] for file in task.X_tgt])
+    return task

@@ -1,0 +1,104 @@
+"""Pipelines from the names on the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import numpy as np
+
+from skdidan import audio, neural, pipeline, shallow
+
+__all__ = ["fit_to", "make_classifier", "make_features", "make_model", "set_all", "start_warm"]
+
+_SPECTROGRAMS = {"logmel": "LogMelSpectrogram", "mfcc": "MFCC", "spectrogram": "Spectrogram"}
+_PREFIX = "embeddings:"
+
+
+def make_features(name: str, **options: Any) -> Any:
+    """Return the audio transformer of a name; `options` are those of all audio transformers."""
+    if name in _SPECTROGRAMS:
+        return getattr(audio, _SPECTROGRAMS[name])(**options)
+    if name.startswith(_PREFIX):
+        model, at, layer = name.removeprefix(_PREFIX).partition("@")
+        if not model or (at and not layer.lstrip("-").isdecimal() and layer != "mean"):
+            raise click.BadParameter(f"{name!r} is no {_PREFIX}MODEL@LAYER with a layer such as 2.")
+        number = layer if layer == "mean" else int(layer or -1)
+        return audio.Embeddings(model, number, pooling="mean_std", **options)
+    feature_set = "light" if name == "functionals" else name
+    try:
+        audio.Functionals(feature_set).fit(["a name alone"])  # checks the parameter, reads no file
+    except ValueError as error:
+        known = ["functionals", *_SPECTROGRAMS, f"{_PREFIX}MODEL@LAYER"]
+        text = f"{name!r} is none of {', '.join(known)}, nor a set of openSMILE: {error}"
+        raise click.BadParameter(text) from error
+    return audio.Functionals(feature_set, **options)
+
+
+def make_classifier(method: str, epochs: int | None, seed: int, *, is_refined: bool) -> Any:
+    """Return the classifier of a method, refined by the clusters of the target or not."""
+    from sklearn.linear_model import LogisticRegression
+
+    from skdidan.tables import CLASSIFIERS
+
+    if method == "logistic_regression":
+        classifier: Any = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+    else:
+        classifier = CLASSIFIERS[method]()
+    if epochs is not None:
+        set_all(classifier, "max_epochs", epochs)  # of networks alone
+    set_all(classifier, "random_state", seed)
+    refines = is_refined and hasattr(classifier, "predict_proba")
+    return pipeline.RefinedClassifier(classifier) if refines else classifier
+
+
+def make_model(
+    features: list[Any],
+    classifier: Any,
+    *,
+    has_speakers: bool,
+    seed: int = 0,
+    window: float | None = None,
+) -> Any:
+    """Chain features, if any, the scalers and a classifier, perhaps of windows."""
+    scalers: list[Any] = [shallow.CorpusScaler()]
+    if has_speakers:
+        scalers.append(shallow.SpeakerScaler(random_state=seed))
+    model = pipeline.make_adaptation_pipeline(*features, *scalers, classifier)
+    if window is None:
+        return model
+    set_all(model, "duration", window)  # of spectrograms
+    return pipeline.WindowedClassifier(model, window=window, hop=window / 2)
+
+
+def fit_to(model: Any, corpora: list[Any], target: list[Any]) -> Any:
+    """Fit a model to one or several labelled corpora and the target."""
+    if len(corpora) == 1:
+        return model.fit(corpora[0].files, corpora[0].emotion, target)
+    files = [file for corpus in corpora for file in corpus.files] + target
+    labels = [*np.concatenate([corpus.emotion for corpus in corpora]), *[""] * len(target)]
+    sizes = [*(len(corpus.files) for corpus in corpora), len(target)]
+    numbers = np.repeat([*range(len(corpora)), -1], sizes)
+    return model.fit(files, labels, sample_domain=numbers)
+
+
+def set_all(model: Any, name: str, value: Any, owner: type | None = None) -> list[str]:
+    """Set a parameter of all estimators inside a model, or of those of a class; return paths."""
+    params = {"": model, **model.get_params()}
+    paths = [
+        path
+        for path in params
+        if path.split("__")[-1] == name
+        and (owner is None or isinstance(params[path.rpartition("__")[0]], owner))
+    ]
+    if paths:
+        model.set_params(**dict.fromkeys(paths, value))
+    return paths
+
+
+def start_warm(model: Any, epochs: int | None) -> bool:
+    """Let the networks of a fitted model begin at their weights; tell whether there are any."""
+    paths = set_all(model, "warm_start", True, neural.AdaptationClassifier)
+    if paths and epochs is not None:
+        set_all(model, "max_epochs", epochs, neural.AdaptationClassifier)
+    return bool(paths)

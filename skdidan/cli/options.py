@@ -1,0 +1,108 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = [
+    *("METHODS", "MAPPING", "SOURCE", "TARGET"),
+    *("cache", "channel", "emotions", "epochs", "features", "jobs", "out", "refine", "speakers"),
+]
+
+#: Keys of `skdidan.tables.CLASSIFIERS`, and the plain baseline. Help must not import torch.
+METHODS = (
+    *("cdan", "dan", "dann", "deep_coral", "didan", "dsan", "jan", "jdar", "jiasl", "lidan"),
+    *("logistic_regression", "mcc", "source_only", "weighted"),
+)
+SOURCE = (
+    "Labelled corpus: NAME:FOLDER of a known corpus ('skdidan corpora' lists them), a table with "
+    "the columns file, emotion and speaker (.csv, .tsv), or a folder with one folder per emotion."
+)
+TARGET = "Folder of unlabelled recordings, searched recursively, or a file."
+
+
+def _out(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Check that a file can be written before anything is computed."""
+    if value is not None and not Path(value).absolute().parent.is_dir():
+        raise click.BadParameter(f"the folder of {value!r} does not exist.")
+    return value
+
+
+def _names(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> list[str] | None:
+    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _pairs(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    if odd := [value for value in values if "=" not in value]:
+        raise click.BadParameter(f"{odd[0]!r} is no SPELLING=EMOTION, such as Zorn=anger.")
+    return dict(value.split("=", 1) for value in values)
+
+
+def _channel(context: click.Context, parameter: click.Parameter, value: str) -> int | str:
+    if value in ("mix", "split"):
+        return value
+    if not value.isdecimal():
+        raise click.BadParameter(f"{value!r} is neither mix, split nor the number of a channel.")
+    return int(value)
+
+
+def out(text: str, *, required: bool = False) -> Any:
+    """Return the option of the file to write."""
+    return click.option("-o", "--out", metavar="FILE", required=required, callback=_out, help=text)
+
+
+jobs = click.option(
+    "-j", "--jobs", type=int, default=None, help="Jobs at the same time; -1 is all processors."
+)
+features = click.option(
+    "-f",
+    "--features",
+    default="functionals",
+    show_default=True,
+    metavar="NAME",
+    help="functionals; logmel, mfcc or spectrogram; a set of openSMILE, such as eGeMAPSv02; or "
+    "embeddings:MODEL@LAYER, such as embeddings:openai/whisper-tiny@2 (MODEL is a folder, or is "
+    "downloaded once).",
+)
+cache = click.option("--cache", metavar="FOLDER", help="Folder that keeps features for later runs.")
+channel = click.option(
+    "--channel",
+    default="mix",
+    show_default=True,
+    metavar="mix|split|NUMBER",
+    callback=_channel,
+    help="Mean of the channels of a recording, each channel by itself, or one of them, from 0.",
+)
+emotions = click.option(
+    "--emotions",
+    metavar="A,B,...",
+    callback=_names,
+    help="Emotions of the source to keep. Default: all, or all that are shared.",
+)
+epochs = click.option("--epochs", type=click.IntRange(1), help="Epochs of a network. Default: 60.")
+MAPPING = click.option(
+    "--mapping",
+    multiple=True,
+    metavar="SPELLING=EMOTION",
+    callback=_pairs,
+    help="A spelling of an emotion in file names or tables, such as Zorn=anger. May be repeated.",
+)
+refine = click.option(
+    "--refine/--no-refine",
+    default=True,
+    show_default=True,
+    help="Refine predictions by the clusters of the target (RefinedClassifier).",
+)
+speakers = click.option(
+    "--speakers/--no-speakers",
+    default=True,
+    show_default=True,
+    help="Remove the shifts of the target's speakers (SpeakerScaler); not for spectrograms.",
+)

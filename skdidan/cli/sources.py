@@ -1,0 +1,133 @@
+"""Corpora and recordings that the command line names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from skdidan import corpora
+from skdidan.cli.session import Session, catch
+from skdidan.corpora.layouts import corpus_key
+from skdidan.emotions import canonical_label, check_mapping
+
+__all__ = [
+    *("canonical", "corpus_name", "drop_unusable", "find_recordings", "find_usable"),
+    *("load_source", "select"),
+]
+
+_TABLES = {".csv", ".tsv", ".tab"}
+
+
+def corpus_name(argument: str) -> str | None:
+    """Return the known corpus of NAME:FOLDER, or None; NAME may be the drive of a path."""
+    name, colon, _ = argument.partition(":")
+    key = corpus_key(name)
+    return key if colon and key in corpora.CORPORA else None
+
+
+def load_source(argument: str, mapping: Mapping[str, str]) -> Any:
+    """Load a labelled corpus: NAME:FOLDER, a table, or a folder with one folder per emotion."""
+    if name := corpus_name(argument):
+        return corpora.load_corpus(name, argument.partition(":")[2], mapping=mapping)
+    path = Path(argument).expanduser()
+    if path.suffix.lower() in _TABLES and path.is_file():
+        return corpora.load_manifest(path, mapping=mapping)
+    if not path.is_dir():
+        name, colon, folder = argument.partition(":")
+        if colon and Path(folder).expanduser().is_dir():
+            known = ", ".join(sorted(corpora.CORPORA))
+            raise click.BadParameter(f"{name!r} is no known corpus; there are {known}.")
+        raise click.BadParameter(f"{argument!r} does not exist, and is no NAME:FOLDER.")
+    try:
+        return corpora.load_audio_folder(path, mapping=mapping)
+    except ValueError as error:
+        found = [name for name, _ in corpora.guess_layout(path) if name != "folders"]
+        if found:
+            cure = f"its names are those of {found[0]}: give it as {found[0]}:{argument}"
+            raise click.BadParameter(f"{argument!r} has no folder per emotion; {cure}") from error
+        raise
+
+
+def drop_unusable(corpus: Any, session: Session, n_jobs: int | None) -> Any:
+    """Read the files of a corpus, and leave out those that cannot be used, with a warning."""
+    inventory = corpora.inspect_audio(corpus.files, n_jobs=n_jobs, verbose=session.progress)
+    errors = inventory["error"].dropna()
+    if len(errors):
+        session.lose(len(errors))
+        text = f"{len(errors)} of {len(corpus.files)} recordings of {corpus.name} are left out"
+        session.warn(f"{text}, since they cannot be used. {' '.join(errors[:3])}")
+    return _take(corpus, inventory["error"].isna().to_numpy())
+
+
+def canonical(emotions: Iterable[str], mapping: Mapping[str, str]) -> list[str]:
+    """Return the labels of emotions in any of their spellings; others are labels of one's own."""
+    own = check_mapping(mapping)
+    return [canonical_label(emotion, own) or emotion for emotion in emotions]
+
+
+def select(corpus: Any, emotions: Iterable[str], mapping: Mapping[str, str]) -> Any:
+    """Keep the recordings of some emotions."""
+    asked, known = canonical(emotions, mapping), sorted(set(corpus.emotion.tolist()))
+    if absent := [emotion for emotion in asked if emotion not in known]:
+        raise click.BadParameter(
+            f"{corpus.name} has no {', '.join(absent)}, but {', '.join(known)}.",
+            param_hint="--emotions",
+        )
+    return _take(corpus, np.isin(corpus.emotion, asked))
+
+
+def _take(corpus: Any, is_kept: Any) -> Any:
+    kept = np.flatnonzero(is_kept)
+    parts = {key: corpus[key][kept] for key in ("emotion", "speaker", "sex")}
+    return type(corpus)(**{**corpus, **parts, "files": [corpus.files[row] for row in kept]})
+
+
+def find_recordings(
+    paths: Iterable[str], channel: int | str, *, check: bool = False
+) -> tuple[list[Any], dict[str, str], dict[str, str]]:
+    """List recordings below folders; return the reasons of those left out, and of doubts, too."""
+    from skdidan.corpora.folders import SAME_STEM
+
+    files: list[Any] = []
+    reasons: dict[str, str] = {}
+    for path in paths:
+        with catch(corpora.CorpusWarning) as caught:
+            if os.path.isdir(path):
+                files += corpora.find_audio(path, check=check, channel=channel)
+            elif os.path.isfile(path):
+                files += _single(path, channel)
+            else:
+                raise click.BadParameter(f"{path!r} does not exist.")
+        for warning in caught:
+            reasons |= warning.reasons
+    listed = {str(file) for file in files} | {os.fspath(file) for file in files}
+    lost = {
+        path: reason
+        for path, reason in reasons.items()
+        if path not in listed and reason != SAME_STEM.reason  # listed in another format
+    }
+    return files, lost, {path: reason for path, reason in reasons.items() if path in listed}
+
+
+def _single(path: str, channel: int | str) -> list[Any]:
+    from skdidan.audio.files import Segment, split_channels
+
+    if channel == "split":
+        return list(split_channels(path))
+    return [path] if channel == "mix" else [Segment(path, channel=channel)]
+
+
+def find_usable(paths: Iterable[str], channel: int | str, session: Session) -> list[Any]:
+    """List the recordings below folders that can be used; warn of the others."""
+    files, lost, doubts = find_recordings(paths, channel, check=True)
+    session.lose(len(lost))
+    for found, fate in ((lost, "left out"), (doubts, "used, though doubtful")):
+        if found:
+            first = "; ".join(f"{path}: {reason}" for path, reason in [*found.items()][:3])
+            session.warn(f"{len(found)} target file(s) are {fate}: {first}")
+    return files

@@ -1,0 +1,495 @@
+"""The commands do what the same calls of the package do, and fail with one line."""
+
+import json
+import shlex
+import subprocess
+import sys
+import tomllib
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+import skdidan
+from skdidan import (
+    CORPORA,
+    CorpusScaler,
+    DIDANClassifier,
+    Embeddings,
+    Functionals,
+    LogMelSpectrogram,
+    RefinedClassifier,
+    SourceOnlyClassifier,
+    SpeakerScaler,
+    WindowedClassifier,
+    compare,
+    cross_corpus_task,
+    load,
+    load_corpus,
+    make_adaptation_pipeline,
+    save,
+)
+from skdidan.tables import CLASSIFIERS
+
+click = pytest.importorskip("click")
+from click.testing import CliRunner  # noqa: E402 # after the check that there is one
+
+from skdidan.cli.app import app  # noqa: E402
+from skdidan.cli.models import make_features  # noqa: E402
+from skdidan.cli.options import METHODS  # noqa: E402
+from skdidan.cli.session import Session, catch  # noqa: E402
+
+TRAIN = "--epochs 2 --seed 3 --method didan"
+
+
+def run(line, code=0):
+    """Run a command in this process, and return what it printed."""
+    found = CliRunner().invoke(app, shlex.split(line) if isinstance(line, str) else line)
+    assert found.exit_code == code, found.output
+    return found
+
+
+def table(found):
+    return pd.read_csv(pd.io.common.StringIO(found.stdout))
+
+
+@pytest.fixture(scope="module")
+def place(corpora_on_disk, tmp_path_factory):
+    """Return a folder with the corpora, calls with bad files among them, and a model."""
+    root = tmp_path_factory.mktemp("cli")
+    (root / "emodb").symlink_to(corpora_on_disk / "emodb", target_is_directory=True)
+    (root / "casia").symlink_to(corpora_on_disk / "casia", target_is_directory=True)
+    calls = root / "calls"
+    calls.mkdir()
+    for n, path in enumerate(sorted((corpora_on_disk / "casia").rglob("*.wav"))):
+        waveform, rate = soundfile.read(path)
+        soundfile.write(calls / f"{n:02}.wav", 0.9 * waveform, rate)
+    save(fitted(root, good(calls)), root / "api.skdidan")
+    (calls / "broken.wav").write_text("no audio")
+    soundfile.write(calls / "silent.wav", np.zeros(8000), 8000)
+    soundfile.write(calls / "short.wav", 0.1 * np.sin(np.arange(400)), 8000)
+    (calls / "video.mp4").write_text("a video")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def inside(place, monkeypatch):
+    monkeypatch.chdir(place)
+
+
+def good(calls):
+    return [str(path) for path in sorted(calls.glob("[0-9]*.wav"))]
+
+
+def fitted(root, target):
+    """Fit by Python what `TRAIN` fits on the command line."""
+    emodb = load_corpus("emodb", root / "emodb")
+    classifier = DIDANClassifier(max_epochs=2, random_state=3)
+    front = Functionals(), CorpusScaler(), SpeakerScaler(random_state=3)
+    model = make_adaptation_pipeline(*front, RefinedClassifier(classifier))
+    return model.fit(emodb.files, emodb.emotion, target)
+
+
+# Help
+
+
+@pytest.mark.parametrize("name", app.commands)
+def test_help_shows_examples_of_options_that_exist(name):
+    command = app.commands[name]
+    text = run([name, "--help"]).stdout
+    assert "Examples:" in text and "--debug" in text
+    examples = command.examples.replace("\\\n", " ").strip().splitlines()
+    for example in examples:
+        words = shlex.split(example.partition("|")[0])
+        assert words[:2] == ["skdidan", name] and example.split(" -")[0] in text
+        click.Context(command).command.make_parser(click.Context(command)).parse_args(words[2:])
+
+
+def test_methods_are_those_of_the_tables():
+    assert sorted(METHODS) == sorted([*CLASSIFIERS, "logistic_regression"])
+    assert all(method in " ".join(run("train --help").stdout.split()) for method in METHODS)
+
+
+def test_the_entry_point_and_the_module_run():
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"skdidan": "skdidan.cli:main"}
+    call = [sys.executable, "-m", "skdidan", "--version"]
+    found = subprocess.run(call, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == f"skdidan, version {skdidan.__version__}"
+
+
+def test_without_click_the_error_names_the_cure():
+    code = "import sys; sys.modules['click'] = None; from skdidan.cli import main; main()"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 1
+    cure = "The command line needs the package click: pip install skdidan[cli]"
+    assert found.stderr.strip() == f"skdidan: error: {cure}"
+
+
+# Corpora and features
+
+
+def test_corpora_lists_those_that_are_known():
+    rows = table(run("corpora"))
+    assert rows["name"].tolist() == sorted(CORPORA)
+    assert rows.set_index("name")["recordings"]["emodb"] == 535
+
+
+def test_corpora_describes_a_folder():
+    found = run("corpora emodb")
+    values = table(found).set_index("property")["value"]
+    assert values["layout"] == "emodb (16 files)"
+    assert values["emotions"] == "anger: 8, sadness: 8"
+    assert values["duration [s]"] == "1.00 to 1.00, median 1.00"
+    assert values["sample rates [Hz]"] == "16000: 16" and values["unusable files"] == "0"
+
+
+def test_corpora_lists_unusable_files(tmp_path):
+    out = tmp_path / "files.csv"
+    found = run(f"corpora calls --out {out}", code=3)
+    values = table(found).set_index("property")["value"]
+    assert values["layout"] == "none that is known"
+    assert (values["unusable files"], values["doubtful files"]) == ("3", "1")
+    assert "broken.wav' cannot be decoded" in values["unusable, no. 1"]
+    assert "3 recording(s) could not be used." in found.stderr
+    errors = pd.read_csv(out).set_index("file")["error"].dropna()
+    assert sorted(errors.index) == [
+        f"calls/{name}" for name in ("broken.wav", "silent.wav", "video.mp4")
+    ]
+
+
+def test_extract_writes_the_features_of_the_package():
+    rows = table(run("extract calls --quiet", code=3)).set_index("file")
+    files = good(Path("calls"))
+    features = Functionals()
+    np.testing.assert_allclose(
+        rows.loc[files, features.get_feature_names_out()],
+        features.fit_transform(files),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+    assert rows.loc["calls/silent.wav"].isna().sum() == 129
+    assert "is silent" in rows["error"]["calls/silent.wav"]
+
+
+def test_extract_keeps_labels_and_writes_spectrograms(tmp_path):
+    out = tmp_path / "spectrograms.npz"
+    run(f"extract emodb:emodb --features logmel --out {out}")
+    with np.load(out) as stored:
+        emodb = load_corpus("emodb", "emodb")
+        assert stored["files"].tolist() == emodb.files
+        assert stored["emotion"].tolist() == emodb.emotion.tolist()
+        expected = LogMelSpectrogram().fit_transform(emodb.files)
+        np.testing.assert_array_equal(stored["X"], expected)
+    assert table(run("extract emodb:emodb"))["speaker"].nunique() == 2
+    assert "need --out FILE.npz" in run("extract calls -f mfcc", code=2).stderr
+
+
+# Train, predict and adapt
+
+
+def test_train_makes_the_model_of_the_package(tmp_path, place):
+    out = tmp_path / "model.skdidan"
+    found = run(f"train --source emodb:emodb --target calls {TRAIN} --out {out}", code=3)
+    summary = json.loads(found.stdout)
+    assert summary == {
+        "model": str(out),
+        "emotions": ["anger", "sadness"],
+        "n_source": 16,
+        "n_target": 17,
+    }
+    assert "3 target file(s) are left out: calls/video.mp4" in found.stderr
+    assert "calls/short.wav: lasts 0.05 s" in found.stderr
+    files = good(Path("calls"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = fitted(place, [*files, "calls/short.wav"])
+    np.testing.assert_allclose(
+        load(out).predict_proba(files), expected.predict_proba(files), rtol=1e-5, atol=1e-7
+    )
+
+
+def test_train_takes_several_sources_and_emotions(tmp_path):
+    out = tmp_path / "model.skdidan"
+    line = (
+        f"train -s emodb:emodb -s casia:casia -t calls/00.wav -t calls/01.wav {TRAIN} --no-refine"
+    )
+    run(f"{line} --no-speakers --emotions angry,sad --out {out}")
+    model = load(out)
+    assert [name for name, _ in model.steps] == ["functionals", "corpusscaler", "didanclassifier"]
+    corpora = [load_corpus(name, name) for name in ("emodb", "casia")]
+    X = [*corpora[0].files, *corpora[1].files, "calls/00.wav", "calls/01.wav"]
+    y = [*corpora[0].emotion, *corpora[1].emotion, "none", "none"]
+    pipeline = make_adaptation_pipeline(
+        Functionals(), CorpusScaler(), DIDANClassifier(max_epochs=2, random_state=3)
+    ).fit(X, y, sample_domain=np.repeat([0, 1, -1], [16, 16, 2]))
+    files = good(Path("calls"))
+    np.testing.assert_allclose(
+        model.predict_proba(files), pipeline.predict_proba(files), rtol=1e-5, atol=1e-7
+    )
+
+
+def test_a_saved_model_keeps_no_setting_of_the_machine(tmp_path):
+    out, kept = tmp_path / "model.skdidan", tmp_path / "kept"
+    line = f"train -s emodb:emodb -t casia --method source_only --epochs 1 --cache {kept} --jobs 2"
+    run(f"{line} --features logmel --out {out}")
+    params = load(out).get_params()
+    names = ("memory", "n_jobs", "verbose", "on_error")
+    assert [params[f"logmelspectrogram__{name}"] for name in names] == [None, None, 0, "raise"]
+    assert len(list(kept.rglob("*.npy"))) == 32
+    assert "speakerscaler" not in params  # it has no place among spectrograms
+
+
+def test_predict_writes_a_row_for_every_file_and_nothing_else(place):
+    before = sorted(str(path) for path in place.rglob("*"))
+    found = run("predict api.skdidan calls", code=3)
+    assert "17 of 20 recordings have a label: anger " in found.stderr
+    assert sorted(str(path) for path in place.rglob("*")) == before
+    rows = table(found).set_index("file")
+    assert rows.columns.tolist() == ["label", "p_anger", "p_sadness", "error", "warning"]
+    model, files = load("api.skdidan"), good(Path("calls"))
+    assert rows["label"][files].tolist() == model.predict(files).tolist()
+    probabilities = rows.loc[files, ["p_anger", "p_sadness"]]
+    np.testing.assert_allclose(probabilities, model.predict_proba(files), rtol=1e-4, atol=1e-9)
+    bad = ["calls/broken.wav", "calls/silent.wav", "calls/video.mp4"]
+    assert rows.index[rows["error"].notna()].tolist() == bad
+    assert rows.loc[bad, ["label", "p_anger", "p_sadness"]].isna().all(axis=None)
+    assert rows["warning"].dropna().index.tolist() == ["calls/short.wav"]
+    assert isinstance(rows["label"]["calls/short.wav"], str)
+
+
+def test_predict_takes_files_and_channels(tmp_path):
+    left, right = (soundfile.read(path)[0] for path in good(Path("calls"))[:2])
+    path = tmp_path / "stereo.wav"
+    soundfile.write(path, np.column_stack([left, right]), 16_000)
+    rows = table(run(["predict", "api.skdidan", str(path), "--channel", "split"]))
+    assert rows["channel"].tolist() == [0, 1] and set(rows["file"]) == {str(path)}
+    alone = table(run(["predict", "api.skdidan", *good(Path("calls"))[:2]]))
+    np.testing.assert_allclose(rows["p_anger"], alone["p_anger"], rtol=1e-3, atol=1e-6)
+    second = table(run(["predict", "api.skdidan", str(path), "--channel", "1"]))
+    assert second["channel"].tolist() == [1]
+    text = run("predict api.skdidan calls --channel left", code=2).stderr
+    assert "'left' is neither mix, split nor the number" in text
+
+
+def test_predict_without_probabilities(tmp_path):
+    from sklearn.svm import SVC
+
+    emodb = load_corpus("emodb", "emodb")
+    model = make_adaptation_pipeline(Functionals(), CorpusScaler(), SVC())
+    model.fit(emodb.files, emodb.emotion, good(Path("calls")))
+    save(model, tmp_path / "svc.skdidan")
+    rows = table(run(f"predict {tmp_path / 'svc.skdidan'} calls", code=3))
+    assert rows.columns.tolist() == ["file", "label", "error", "warning"]
+    assert rows["label"].isna().sum() == 3
+
+
+def test_adapt_goes_on_from_the_weights(tmp_path):
+    out = tmp_path / "new.skdidan"
+    files = good(Path("calls"))[:8]
+    targets = " ".join(f"-t {file}" for file in files)
+    run(f"adapt api.skdidan -s emodb:emodb {targets} --epochs 1 -o {out} --quiet")
+    emodb, path = load_corpus("emodb", "emodb"), "refinedclassifier__estimator__"
+    model = load("api.skdidan")
+    model.set_params(**{f"{path}warm_start": True, f"{path}max_epochs": 1})
+    model.fit(emodb.files, emodb.emotion, files)
+    np.testing.assert_allclose(
+        load(out).predict_proba(files), model.predict_proba(files), rtol=1e-5, atol=1e-7
+    )
+    text = run(f"adapt api.skdidan -s nemo:casia -t calls -o {out}", code=1).stderr
+    assert "root holds no file of nEMO" in text
+
+
+def test_adapt_refuses_other_emotions(tmp_path):
+    root = tmp_path / "labelled"
+    for n, path in enumerate(good(Path("calls"))[:4]):
+        place = root / ("happy" if n % 2 else "sad") / f"{n}.wav"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(Path(path).read_bytes())
+    text = run(f"adapt api.skdidan -s {root} -t calls -o {tmp_path / 'x'}", code=1).stderr
+    assert "has the emotions happiness, sadness, but the model knows anger, sadness" in text
+
+
+# Compare
+
+
+def test_compare_gives_the_scores_of_the_package(tmp_path):
+    out, results = tmp_path / "table.csv", tmp_path / "runs"
+    line = "compare emodb:casia -c emodb:emodb -c casia:casia -m source_only --epochs 2 --seeds 2"
+    found = run(f"{line} --results {results} --out {out}")
+    rows = pd.read_csv(out)
+    task = cross_corpus_task(*(load_corpus(name, name) for name in ("emodb", "casia")))
+    features = Functionals()
+    task.X_src, task.X_tgt = features.fit_transform(task.X_src), features.transform(task.X_tgt)
+    classifier = RefinedClassifier(SourceOnlyClassifier(max_epochs=2))
+    method = make_adaptation_pipeline(CorpusScaler(), SpeakerScaler(), classifier)
+    expected = compare({"source_only": method}, {"emodb:casia": task}, seeds=[0, 1]).to_frame()
+    for column in ("task", "method", "seed"):
+        assert rows[column].tolist() == expected[column].tolist()
+    for column in ("uar", "war"):
+        np.testing.assert_allclose(rows[column], expected[column], rtol=0, atol=1e-5)
+    assert "UAR (%)" in found.stderr and len(list(results.iterdir())) == 2
+    times = {path: path.stat().st_mtime_ns for path in results.iterdir()}
+    table = run(f"{line} --results {results} --format markdown --quiet").stdout
+    mean, deviation = 100 * expected["uar"].mean(), 100 * expected["uar"].std()
+    assert table.splitlines()[-1] == f"| source\\_only | {mean:.1f} ± {deviation:.1f} |"
+    html = tmp_path / "report.html"
+    run(f"{line.replace('compare', 'report', 1)} --results {results} --out {html} --quiet")
+    assert {path: path.stat().st_mtime_ns for path in results.iterdir()} == times
+    page = html.read_text(encoding="utf-8")
+    assert f"{mean:.1f}" in page and f"<td>{len(task.y_tgt)}</td>" in page
+    refused = run(f"report -c emodb:emodb -c casia:casia --reference dann --out {html}", code=2)
+    assert "--reference 'dann' is none of the --method" in refused.stderr
+
+
+def test_compare_takes_all_pairs_by_default():
+    line = "compare -c emodb:emodb -c casia:casia -m logistic_regression --seeds 1 --no-speakers"
+    rows = table(run(line))
+    assert rows["task"].tolist() == ["emodb:casia", "casia:emodb"]
+    text = run("compare emodb:nemo -c emodb:emodb -c casia:casia", code=2).stderr
+    assert "'emodb:nemo' is no SOURCE:TARGET of two of emodb, casia." in text
+    assert "two different --corpus" in run("compare -c emodb:emodb", code=2).stderr
+
+
+# Errors and messages
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("train -s emodb -t calls -o x", 2, "give it as emodb:emodb"),
+        ("train -s abc:emodb -t calls -o x", 2, "'abc' is no known corpus; there are casia"),
+        ("train -s absent -t calls -o x", 2, "'absent' does not exist, and is no NAME:FOLDER"),
+        ("train -s emodb:absent -t calls -o x", 1, "does not exist (nothing is downloaded)"),
+        ("train -s emodb:emodb -t absent -o x", 2, "'absent' does not exist"),
+        ("train -s emodb:emodb -t calls -o no/x", 2, "the folder of 'no/x' does not exist"),
+        ("train -s emodb:emodb -t calls -o x -m svm", 2, "'svm' is not one of"),
+        ("train -s emodb:emodb -t calls -o x -f plp", 2, "'plp' is none of functionals, logmel"),
+        ("train -s emodb:emodb -t calls -o x -f embeddings:a@b", 2, "with a layer such as 2"),
+        ("train -s emodb:emodb -t calls -o x --emotions fear", 2, "emodb has no fear, but anger"),
+        ("train -s emodb:emodb -t calls -o x --mapping Zorn", 2, "no SPELLING=EMOTION"),
+        ("predict calls/00.wav calls", 1, "is not a whole file of skdidan.save"),
+        ("predict absent calls", 2, "'absent' does not exist"),
+        ("corpora absent", 1, "does not exist"),
+        ("corpus", 2, "No such command 'corpus'"),
+    ],
+)
+def test_errors_are_one_line(line, code, message):
+    found = run(line, code)
+    assert found.stdout == ""
+    assert message in found.stderr
+    *_, last = found.stderr.strip().splitlines()
+    assert last.startswith("skdidan: error: ")
+    assert not Path("x").exists()
+
+
+def test_debug_shows_the_traceback():
+    found = CliRunner().invoke(app, shlex.split("corpora absent --debug"))
+    assert isinstance(found.exception, NotADirectoryError)
+
+
+def test_a_model_of_rows_is_refused(tmp_path):
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression().fit([[0.0], [1.0]], ["anger", "fear"])
+    save(model, tmp_path / "rows.skdidan")
+    for line in ("predict {} calls", "adapt {} -s emodb:emodb -t calls -o x"):
+        found = run(line.format(tmp_path / "rows.skdidan"), code=1)
+        assert "does not begin with audio features" in found.stderr
+
+
+def test_an_interrupt_has_a_code_of_its_own(monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skdidan.corpora.inventory.read_window", interrupt)
+    assert run("corpora calls", code=130).stderr.strip() == "skdidan: interrupted."
+
+
+def test_unusable_source_recordings_are_left_out(tmp_path):
+    root = tmp_path / "labelled"
+    for n, path in enumerate(good(Path("calls"))):
+        place = root / ("angry" if n % 2 else "sad") / f"{n}.wav"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(Path(path).read_bytes())
+    (root / "sad/broken.wav").write_text("x" * 2000)
+    line = f"train -s {root} -t casia -m logistic_regression -o {tmp_path / 'model'}"
+    found = run(line, code=3)
+    assert "1 of 17 recordings of labelled are left out" in found.stderr
+    assert json.loads(found.stdout)["n_source"] == 16
+
+
+def test_progress_is_for_terminals(monkeypatch, capsys):
+    for is_terminal in (True, False):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda shown=is_terminal: shown)
+        assert Session().progress == int(is_terminal)
+        assert Session(is_quiet=True).progress == 0
+    Session(is_quiet=True).note("nothing")
+    Session(is_quiet=True).warn("\nof two\nlines")
+    assert capsys.readouterr().err == "skdidan: warning: of two\n"
+
+
+def test_only_the_chosen_warnings_are_caught():
+    with pytest.warns(RuntimeWarning, match="kept"), catch(UserWarning) as caught:
+        warnings.warn("taken", UserWarning, stacklevel=1)
+        warnings.warn("kept", RuntimeWarning, stacklevel=1)
+    assert [str(message) for message in caught] == ["taken"]
+
+
+# Windows and embeddings
+
+
+@pytest.mark.parametrize("features", ["functionals", "logmel"])
+def test_recordings_are_cut_into_windows(features, tmp_path):
+    model, method = tmp_path / "windows.skdidan", "-m source_only --epochs 1"
+    line = f"train -s emodb:emodb -t casia {method} --features {features} --window 0.5 -o {model}"
+    run(line)
+    classifier = load(model)
+    assert isinstance(classifier, WindowedClassifier)
+    assert (classifier.window, classifier.hop) == (0.5, 0.25)
+    rows = table(run(f"predict {model} calls", code=3)).set_index("file")
+    files = good(Path("calls"))
+    probabilities = classifier.predict_proba(files)
+    np.testing.assert_allclose(
+        rows.loc[files, ["p_anger", "p_sadness"]], probabilities, rtol=1e-3, atol=1e-6
+    )
+    errors = rows["error"].dropna()
+    assert sorted(errors.index) == sorted(rows.index[rows["label"].isna()])
+    assert "cannot be decoded" in errors["calls/broken.wav"]
+    assert "is silent" in errors["calls/silent.wav"]
+    assert "lasts 0.05 s" in rows["warning"]["calls/short.wav"]
+    run(f"adapt {model} -s emodb:emodb -t casia --epochs 1 -o {tmp_path / 'new.skdidan'}")
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"), [("folder", -1), ("a/b@2", 2), ("a/b@-2", -2), ("a/b@mean", "mean")]
+)
+def test_embeddings_have_a_model_and_a_layer(name, layer):
+    features = make_features(f"embeddings:{name}", n_jobs=2)
+    assert isinstance(features, Embeddings) and features.n_jobs == 2
+    assert (features.model, features.layer) == (name.partition("@")[0], layer)
+
+
+def test_functionals_may_be_a_set_of_opensmile():
+    assert make_features("functionals").feature_set == "light"
+    assert make_features("eGeMAPSv02").feature_set == "eGeMAPSv02"
+
+
+def test_messages_name_options(tmp_path):
+    (tmp_path / "labels.csv").write_text(
+        f"file,emotion,speaker\n{Path('calls/00.wav').resolve()},Zorn,a\n"
+    )
+    text = run(f"train -s {tmp_path / 'labels.csv'} -t calls -o x", code=1).stderr
+    assert "has no known emotion but 'Zorn' (1): pass --mapping SPELLING=EMOTION." in text
+
+
+def test_a_recording_in_two_formats_has_one_row(tmp_path):
+    waveform, rate = soundfile.read("calls/00.wav")
+    for suffix in ("wav", "flac"):
+        soundfile.write(tmp_path / f"call.{suffix}", waveform, rate)
+    rows = table(run(["predict", "api.skdidan", str(tmp_path)]))
+    assert rows["file"].tolist() == [str(tmp_path / "call.wav")]
