@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-PAGE = TESTS.parent / "docs" / "guarantees.rst"
+PAGE = TESTS.parent / "docs" / "reference" / "guarantees.rst"
 SCRIPT = """
 import locale, logging, os, random, signal, sys, tempfile, warnings
 import matplotlib; matplotlib.use("svg")
