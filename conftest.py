@@ -2,6 +2,8 @@
 
 # What `make docs` writes is no source of tests: importing an example would run it.
 collect_ignore_glob = ["docs/auto_examples/*", "docs/generated/*", "docs/reference/generated/*"]
+# The tests are run without the packages of the site.
+collect_ignore = ["docs/mathml.py"]
 
 WARNINGS = (
     "AudioWarning",

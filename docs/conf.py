@@ -41,6 +41,7 @@ autosummary_generate = True
 # The types stand in the docstrings, with shapes and units.
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
 # The class template lists the members.
 numpydoc_show_class_members = False
 
@@ -62,7 +63,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": "plot_",
     "ignore_pattern": r"^(?!plot_)",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery.place",  # the script beside this file
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skdidan",),
     "reference_url": {"skdidan": None},

@@ -5,13 +5,11 @@ math-core converts them while the pages are built. A bundled MathJax would add 2
 """
 
 from docutils import nodes
+from math_core import LatexToMathML
 
 
 def convert(latex: str, *, block: bool) -> str:
     """Return the MathML of a formula."""
-    # Only the build of the pages needs it, but all modules of the folder are imported by the tests.
-    from math_core import LatexToMathML
-
     return LatexToMathML(fancy_error=False).convert_with_local_state(latex, displaystyle=block)
 
 
