@@ -14,6 +14,7 @@ ORDER = (
     "several_sources",
     "save_and_adapt_again",
     "corpus_distance",
+    "invariant_features",
 )
 
 

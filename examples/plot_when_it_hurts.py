@@ -38,9 +38,9 @@ rng = np.random.default_rng(0)
 
 
 def score(rows, known):
-    """Return the UAR on the known emotions of some target rows, not adapted and adapted."""
+    """Adapt to some target rows; return the UAR on all that are known, without and with it."""
     source = np.isin(y_src, list(known))
-    scored = rows[np.isin(y_tgt[rows], list(known))]
+    scored = np.isin(y_tgt, list(known))
     plain = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
     plain.fit(X_src[source], y_src[source])
     adapted = make_adaptation_pipeline(
@@ -61,16 +61,17 @@ def draw_rows(emotion, share, n_rows=80):
 # Change the share of one emotion
 # -------------------------------
 #
-# Each point is the mean over the four emotions, each in turn the frequent or the unknown one.
+# Each point is the mean over two draws and the four emotions, each in turn the frequent or the
+# unknown one.
 
 shares = np.array([0.0, 0.25, 0.5, 0.75, 0.9])
 shifted, opened = [], []
 for share in shares:
-    targets = {emotion: draw_rows(emotion, share) for emotion in EMOTIONS}
+    targets = [(emotion, draw_rows(emotion, share)) for emotion in EMOTIONS for _ in range(2)]
     others = {emotion: [other for other in EMOTIONS if other != emotion] for emotion in EMOTIONS}
-    opened.append(np.mean([score(targets[e], others[e]) for e in EMOTIONS], axis=0))
+    opened.append(np.mean([score(rows, others[emotion]) for emotion, rows in targets], axis=0))
     if share:
-        shifted.append(np.mean([score(targets[e], EMOTIONS) for e in EMOTIONS], axis=0))
+        shifted.append(np.mean([score(rows, EMOTIONS) for _, rows in targets], axis=0))
 
 # %%
 # What it costs
