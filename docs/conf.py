@@ -71,6 +71,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,  # its table loads scripts from the network
     "abort_on_example_error": False,
     "log_level": {"backreference_missing": "debug"},
 }
