@@ -46,7 +46,7 @@ docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) .venv-min docs/_build docs/auto_examples docs/generated
+	rm -rf $(VENV) .venv-min docs/_build docs/auto_examples docs/generated docs/reference/generated
 
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)

@@ -1,5 +1,10 @@
 """Warnings of the package are errors in tests and in the examples of the docs."""
 
+# What `make docs` writes is no source of tests: importing an example would run it.
+collect_ignore_glob = ["docs/auto_examples/*", "docs/generated/*", "docs/reference/generated/*"]
+# The tests are run without the packages of the site.
+collect_ignore = ["docs/mathml.py"]
+
 WARNINGS = (
     "AudioWarning",
     "corpora.CorpusWarning",

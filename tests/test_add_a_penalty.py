@@ -13,7 +13,7 @@ import pytest
 import skdidan
 
 PACKAGE = Path(skdidan.__file__).parent
-PAGE = PACKAGE.parent / "docs" / "add_a_penalty.rst"
+PAGE = PACKAGE.parent / "docs" / "how_to" / "add_a_penalty.rst"
 BLOCK = re.compile(
     r"^ *\.\. code-block:: \w+\n +:caption: (\S+)\n\n((?:      .*\n|\n)+)", flags=re.MULTILINE
 )

@@ -11,7 +11,7 @@ import soundfile
 from skdidan import load, make_speech_corpora
 
 click_testing = pytest.importorskip("click.testing")
-PAGE = Path(__file__).parents[1] / "docs" / "command_line.rst"
+PAGE = Path(__file__).parents[1] / "docs" / "start" / "command_line.rst"
 
 
 def commands():
@@ -58,4 +58,4 @@ def test_the_page_runs_as_it_is_written(folder):
     assert table["label"].isna().sum() == table["error"].notna().sum() == 2
     assert "cannot be decoded" in table["error"]["calls/broken.wav"]
     assert load("june.skdidan").classes_.tolist() == ["anger", "sadness"]
-    assert len(pd.read_csv("table.csv")) == 2 and len(pd.read_csv("features.csv")) == 16
+    assert len(pd.read_csv("table.csv")) == 4 and len(pd.read_csv("features.csv")) == 16

@@ -18,7 +18,7 @@ from skdidan import (
     make_adaptation_pipeline,
 )
 
-PAGE = Path(__file__).parents[1] / "docs" / "follow_a_recording.rst"
+PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "follow_a_recording.rst"
 
 
 def named():

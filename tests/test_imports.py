@@ -222,7 +222,7 @@ def test_every_public_name_resolves_in_the_package_and_in_its_wing():
 
 
 def test_the_reference_lists_all_public_names():
-    page = (PACKAGE.parent / "docs" / "api.rst").read_text(encoding="utf-8")
+    page = (PACKAGE.parent / "docs" / "reference" / "api.rst").read_text(encoding="utf-8")
     listed = [name for name in re.findall(r"^   (\w+)$", page, flags=re.MULTILINE)]
     assert sorted(listed) == sorted(set(skdidan.__all__) - {*WINGS, "criteria", "domains"})
 
@@ -230,7 +230,7 @@ def test_the_reference_lists_all_public_names():
 def texts():
     """Texts of the documentation: pages, README and docstrings."""
     root = PACKAGE.parent
-    written = [root / "README.md", *root.glob("docs/*.rst"), *root.glob("docs/research/*.rst")]
+    written = [root / "README.md", *root.glob("docs/*.rst"), *root.glob("docs/[ehrs]*/*.rst")]
     for path in written:
         yield path.read_text(encoding="utf-8")
     for module in modules():

@@ -46,7 +46,7 @@ class DANNClassifier(AdaptationClassifier):
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
-        kill, goes on from there and ends with the same weights; see the user guide.
+        kill, goes on from there and ends with the same weights: see "Long trainings" in the docs.
     warm_start : bool, default=False
         Whether `fit` begins at the weights of the fit before, as for new recordings.
     on_interrupt : {"raise", "keep"}, default="raise"
@@ -129,7 +129,7 @@ class CDANClassifier(AdaptationClassifier):
         Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
     checkpoint : str or path-like, optional
         File that keeps the state of the training after each epoch. The same call of `fit`, after a
-        kill, goes on from there and ends with the same weights; see the user guide.
+        kill, goes on from there and ends with the same weights: see "Long trainings" in the docs.
     warm_start : bool, default=False
         Whether `fit` begins at the weights of the fit before, as for new recordings.
     on_interrupt : {"raise", "keep"}, default="raise"

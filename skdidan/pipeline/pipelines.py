@@ -56,8 +56,8 @@ class AdaptationPipeline(GroupedEstimator):
     memory : str, path-like or joblib.Memory, default=None
         Folder for the audio transformers among the steps, however deep, that have no `memory` of
         their own: they keep the row of each recording there, so that it is computed once per
-        setting in a search with any folds. No other step is cached. The user guide says when a row
-        is computed again.
+        setting in a search with any folds. No other step is cached. "Save time" in the docs says
+        when a row is computed again.
     verbose : bool, default=False
         Whether to print the time that each step took.
 
