@@ -45,15 +45,6 @@ class BothDirections(IDA):
         return {**terms, "features": (terms["features"] + back) / 2}
 
 
-class LabelsOnly(IDA):
-    """IDA that reconstructs labels, but no features."""
-
-    def terms(self, source, target, labels=None, predictions=None):
-        """Set the term of the features to zero."""
-        terms = super().terms(source, target, labels, predictions)
-        return {**terms, "features": torch.zeros(())}
-
-
 class SelfTraining(IDA):
     """IDA with the network's own sharpened predictions in place of the reconstructed labels."""
 
@@ -65,10 +56,6 @@ class SelfTraining(IDA):
             error = _sharpened_error(merged.detach().clamp_min(0), merged)
             terms["labels"] = self.label_weight * error
         return terms
-
-
-class NoReconstruction(SelfTraining, LabelsOnly):
-    """IDA that reconstructs neither features nor labels."""
 
 
 class LongMemory(IDA):
@@ -170,12 +157,12 @@ ROWS = {
     # DIDAN and its parts.
     "DIDAN": DIDAN,
     "DIDAN, all gradients": variant(ida, local=False),
-    "DIDAN without features": variant(ida, penalty=LabelsOnly),
+    "DIDAN without features": variant(ida, feature_weight=0),
     "DIDAN without means": variant(ida, means=0),
     "DIDAN without groups": (DIDAN[0], {"emotion_groups": None}),
     "DIDAN, own predictions": variant(ida, penalty=SelfTraining),
-    "DIDAN without reconstruction": variant(ida, penalty=NoReconstruction),
-    "MMD and labels only": variant(ida, penalty=LabelsOnly, means=1.0, moments=MMD),
+    "DIDAN without reconstruction": variant(ida, penalty=SelfTraining, feature_weight=0),
+    "MMD and labels only": variant(ida, feature_weight=0, means=1.0, moments=MMD),
     # Leads.
     "DIDAN, MMD for means": variant(ida, means=1.0, moments=MMD),
     "DIDAN, both directions": variant(ida, penalty=BothDirections),

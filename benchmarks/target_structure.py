@@ -3,8 +3,9 @@
 Six directed tasks between EmoDB, CASIA and nEMO. Each classifier is fitted to standardised rows as
 they are, after `SpeakerScaler`, inside `RefinedClassifier`, and with both. Parameters are defaults,
 but every neural method averages three networks of 30 epochs. ``--shift`` also resamples the target:
-70 % of its clips get one emotion ("one common"), or one emotion is left out ("one missing"), for
-every emotion in turn. Target labels select and resample the clips, and score::
+its emotions get the shares of the source ("as source"), 70 % of its clips get one emotion ("one
+common"), or one emotion is left out ("one missing"), for every emotion in turn. Target labels
+select and resample the clips, and score::
 
     OMP_NUM_THREADS=1 python benchmarks/target_structure.py --corpora DIR --shift
 
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from ida_study import LabelsOnly, SelfTraining
+from ida_study import SelfTraining
 from scipy.stats import wilcoxon
 from sklearn.linear_model import LogisticRegression
 
@@ -39,7 +40,6 @@ from skdidan import (
     JANClassifier,
     LIDANClassifier,
     MCCClassifier,
-    PenaltyTerm,
     RefinedClassifier,
     SourceOnlyClassifier,
     SpeakerScaler,
@@ -48,7 +48,6 @@ from skdidan import (
     make_adaptation_pipeline,
     uar,
 )
-from skdidan.penalties.base import Penalty
 
 CORPORA = ("emodb", "casia", "nemo")
 SETTINGS = {
@@ -64,36 +63,17 @@ def logistic_regression():
     return LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
 
 
-class OtherReconstruction(DIDANClassifier):
-    """DIDAN with another penalty in place of IDA."""
+class OwnPredictions(DIDANClassifier):
+    """DIDAN with the network's own predictions in place of the reconstructed labels."""
 
-    def __init__(self, *, reconstruction=None, n_networks=3, max_epochs=60, random_state=None):
+    def __init__(self, *, n_networks=3, max_epochs=60, random_state=0):
         super().__init__(n_networks=n_networks, max_epochs=max_epochs, random_state=random_state)
-        self.reconstruction = reconstruction
 
     def _penalty_terms(self, classes):
         terms = super()._penalty_terms(classes)
-        weights = {"mean_weight": 0, "label_weight": self.label_weight}
         levels = terms["ida"].penalty.levels
-        ida = self.reconstruction(self.sparsity, **weights, levels=levels)
+        ida = SelfTraining(self.sparsity, mean_weight=0, levels=levels)
         return {**terms, "ida": replace(terms["ida"], penalty=ida)}
-
-
-class BalancedPredictions(Penalty):
-    """Squared distance of the mean prediction for the target from equal shares of all classes."""
-
-    uses = ("predictions",)
-
-    def _penalise(self, source, target, predictions):
-        return (predictions.mean(dim=0) - 1 / predictions.shape[1]).square().sum()
-
-
-class BalancedDIDAN(DIDANClassifier):
-    """DIDAN that also asks for equal shares of the classes in the target."""
-
-    def _penalty_terms(self, classes):
-        prior = PenaltyTerm(BalancedPredictions(), weight=10.0)
-        return {**super()._penalty_terms(classes), "prior": prior}
 
 
 NEURAL = {
@@ -113,9 +93,10 @@ VARIANTS = {
     "no dropout": (DIDANClassifier, {"network_params": {"dropout": 0.0, "input_dropout": 0.0}}),
     "no means": (DIDANClassifier, {"mean_weight": 0.0}),
     "no labels": (DIDANClassifier, {"label_weight": 0.0}),
-    "no features": (OtherReconstruction, {"reconstruction": LabelsOnly}),
-    "own predictions": (OtherReconstruction, {"reconstruction": SelfTraining}),
-    "balanced": (BalancedDIDAN, {}),
+    "no features": (DIDANClassifier, {"feature_weight": 0.0}),
+    "own predictions": (OwnPredictions, {}),
+    "uniform prior": (DIDANClassifier, {"target_prior": "uniform"}),
+    "source prior": (DIDANClassifier, {"target_prior": "source"}),
 }
 SHALLOW = {
     "logistic regression": lambda: [logistic_regression()],
@@ -144,11 +125,27 @@ def resample(y, kind, emotion, rng):
     return np.concatenate([chosen, rng.choice(others, n_others, replace=False)])
 
 
-def targets(y, shift):
+def resample_like(y, y_src, rng):
+    """Return as many rows of a target as can have the shares of the source."""
+    emotions = np.unique(y)
+    counts = np.array(
+        [[np.sum(labels == emotion) for emotion in emotions] for labels in (y, y_src)]
+    )
+    shares = counts[1] / counts[1].sum()
+    wanted = (shares * (counts[0] / shares).min() + 1e-9).astype(int)
+    pairs = zip(emotions, wanted, strict=True)
+    rows = [rng.choice(np.flatnonzero(y == e), n, replace=False) for e, n in pairs]
+    return np.concatenate(rows)
+
+
+def targets(y, y_src, shift):
     """Yield the kind and the rows of each target."""
     yield "whole", np.arange(len(y))
+    if not shift:
+        return
+    yield "as source", resample_like(y, y_src, np.random.default_rng(0))
     rng = np.random.default_rng(0)
-    for kind in ("one common", "one missing") if shift else ():
+    for kind in ("one common", "one missing"):
         for emotion in np.unique(y):
             yield kind, resample(y, kind, emotion, rng)
 
@@ -207,7 +204,7 @@ def run(features, corpora, args):
     """Print the table of one kind of features; return the UAR of each run."""
     keys, fits = [], []
     for name, task, X_src, X_all in load_tasks(features, corpora, args):
-        for kind, some in targets(task.y_tgt, args.shift):
+        for kind, some in targets(task.y_tgt, task.y_src, args.shift):
             for seed in range(args.first_seed, args.first_seed + args.seeds):
                 keys.append((kind, name))
                 data = X_src, task.y_src, X_all[some], task.y_tgt[some]

@@ -15,6 +15,7 @@ from .corpora import *
 from .domains import NoTargetWarning as NoTargetWarning
 from .domains import Target as Target
 from .domains import split_domains as split_domains
+from .emotions import EMOTION_GROUPS as EMOTION_GROUPS
 from .metrics import uar as uar
 from .metrics import war as war
 from .neural import *

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["EMOTIONS", "canonical_label", "check_mapping"]
+__all__ = ["EMOTIONS", "EMOTION_GROUPS", "canonical_label", "check_mapping"]
 
 
 def check_mapping(mapping: Any) -> dict[str, str]:
@@ -85,4 +85,24 @@ _SPELLINGS = {
 #: Lower-case spellings of emotions, each with its canonical label.
 EMOTIONS = {
     spelling: label for label, others in _SPELLINGS.items() for spelling in (label, *others)
+}
+
+#: Rough groups of the emotions by the names of the parameter `emotion_groups`, after [1]. The group
+#: of "calm" is this package's own addition.
+#:
+#: [1] Schuller, Vlasenko, Eyben, Wöllmer, Stuhlsatz, Wendemuth, Rigoll (2010). Cross-corpus
+#: acoustic emotion recognition: variances and strategies. IEEE Transactions on Affective Computing
+#: 1(2).
+EMOTION_GROUPS: dict[str, dict[Any, str]] = {
+    name: {emotion: group for group in groups for emotion in groups[group].split()}
+    for name, groups in {
+        "arousal": {
+            "high": "anger fear happiness surprise",
+            "low": "boredom calm disgust neutral sadness",
+        },
+        "valence": {
+            "negative": "anger boredom disgust fear sadness",
+            "positive": "calm happiness neutral surprise",
+        },
+    }.items()
 }

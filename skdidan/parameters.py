@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Collection, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from numbers import Integral, Rational, Real
 from typing import Any
 
 __all__ = [
+    "check_arguments",
     "check_boolean",
     "check_count",
     "check_counts",
@@ -24,6 +26,17 @@ __all__ = [
 ]
 
 _LARGEST = 2**53  # beyond which floats miss whole numbers
+
+
+def check_arguments(name: str, value: Any, function: Callable[..., Any] | None) -> None:
+    """Raise a ValueError unless `value` is a dict of arguments of a function or class."""
+    known = {} if function is None else inspect.signature(function).parameters
+    options = [n for n, p in known.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if not isinstance(value, Mapping) or not value.keys() <= set(options):
+        owner = "the penalty" if function is None else function.__name__
+        raise ValueError(
+            f"{name} must be a dict of arguments of {owner}, out of {options}; got {value!r}."
+        )
 
 
 def check_boolean(name: str, value: Any) -> bool:

@@ -394,9 +394,9 @@ def test_variants_of_didan_have_the_terms_that_are_told(benchmark):
     quick, terms = {"n_networks": 1, "max_epochs": 1, "random_state": 0}, {}
     for name, (network, params) in target_structure.VARIANTS.items():
         terms[name] = network(**{**quick, **params}).fit(X, y, X + 1).history_[0]
-    assert terms["no features"]["ida_features"] == 0
-    assert "mean_distance" not in terms["no means"] and "prior" in terms["balanced"]
-    assert "ida_labels" not in terms["no labels"]
+    for name in ("features", "labels"):
+        assert f"ida_{name}" not in terms[f"no {name}"]
+    assert "mean_distance" not in terms["no means"] and "target_prior" in terms["uniform prior"]
     assert terms["own predictions"]["ida_labels"] != terms["one network"]["ida_labels"]
 
 
@@ -404,13 +404,21 @@ def test_resampled_targets_have_the_shares_that_are_told(benchmark):
     target_structure = benchmark("target_structure")
     y = np.repeat(["anger", "fear", "joy"], [30, 40, 50])
     seen = []
-    for kind, rows in target_structure.targets(y, shift=True):
+    y_src = np.repeat(["anger", "fear", "joy"], [10, 10, 20])
+    for kind, rows in target_structure.targets(y, y_src, shift=True):
         assert len(np.unique(rows)) == len(rows)
         emotions, counts = np.unique(y[rows], return_counts=True)
         seen.append((kind, len(emotions)))
         if kind == "one common":
             assert counts.max() / counts.sum() == pytest.approx(0.7, abs=0.01)
-    assert seen == [("whole", 3), *[("one common", 3)] * 3, *[("one missing", 2)] * 3]
+        if kind == "as source":
+            assert counts.tolist() == [25, 25, 50]
+    assert seen == [
+        ("whole", 3),
+        ("as source", 3),
+        *[("one common", 3)] * 3,
+        *[("one missing", 2)] * 3,
+    ]
 
 
 def test_the_calibration_error_is_that_of_the_definition(benchmark):

@@ -7,18 +7,26 @@ from skorch.callbacks import Callback
 
 from skdidan import IDA, DIDANClassifier, LIDANClassifier, Target
 from skdidan.corpora.known import EMOTIONS
-from skdidan.neural.didan import EMOTION_GROUPS
+from skdidan.emotions import EMOTION_GROUPS
 
 QUICK = {"n_networks": 1, "max_epochs": 3, "batch_size": 16, "random_state": 0}
 
 
-@pytest.mark.parametrize("name", ["mean_weight", "label_weight"])
+@pytest.mark.parametrize("name", ["feature_weight", "mean_weight", "label_weight"])
 def test_terms_of_weight_zero_are_left_out(name, domains):
     classifier = DIDANClassifier(**{name: 0}, **QUICK).fit(*domains[:3])
-    left_out = {"mean_weight": "mean_distance", "label_weight": "ida_labels"}[name]
-    assert left_out not in classifier.history_[0]
+    columns = {"feature": "ida_features", "mean": "mean_distance", "label": "ida_labels"}
+    assert set(columns.values()) - set(classifier.history_[0]) == {columns[name.split("_")[0]]}
     with pytest.raises(ValueError, match=f"{name} must be a finite number of at least 0; got -1"):
         DIDANClassifier(**{name: -1}, **QUICK).fit(*domains[:3])
+
+
+@pytest.mark.parametrize("classifier", [DIDANClassifier, LIDANClassifier])
+def test_without_features_and_labels_the_means_are_left(classifier, domains):
+    weights = {"feature_weight": 0, "label_weight": 0}
+    history = classifier(**weights, **QUICK).fit(*domains[:3]).history_[0]
+    assert not [name for name in history if name.startswith("ida")]
+    assert any(name.startswith("mean_distance") for name in history)
 
 
 @pytest.mark.parametrize("sparsity", [0, -1.0, None])

@@ -54,7 +54,8 @@ def test_ida_of_orthogonal_domains_is_one():
 
 
 def test_repr_names_the_parameters():
-    shown = "IDA(sparsity=0.2, mean_weight=3.0, label_weight=1.0, levels=[[0, 0, 1]], tol=0.1)"
+    weights = "feature_weight=1.0, mean_weight=3.0, label_weight=1.0"
+    shown = f"IDA(sparsity=0.2, {weights}, levels=[[0, 0, 1]], tol=0.1)"
     assert repr(IDA(0.2, levels=[[0, 0, 1]])) == shown
 
 
@@ -128,10 +129,24 @@ class TestIDALabels:
         terms = IDA(0.5, tol=1e-9).terms(source, source, labels, labels)
         assert float(terms["labels"]) == pytest.approx(0, abs=1e-6)
 
-    def test_terms_of_weight_zero_are_left_out(self):
-        ida = IDA(mean_weight=0, label_weight=0)
-        terms = ida.terms(self.source, self.target, self.labels, self.predictions)
-        assert list(terms) == ida.parts == ["features"]
+    @pytest.mark.parametrize("left", ["features", "means", "labels"])
+    def test_terms_of_weight_zero_are_left_out(self, left):
+        inputs = self.source, self.target, self.labels, self.predictions
+        weights = dict.fromkeys(["feature_weight", "mean_weight", "label_weight"], 0)
+        weights[f"{left.removesuffix('s')}_weight"] = 2.0
+        ida = IDA(**weights)
+        terms = ida.terms(*inputs)
+        assert list(terms) == ida.parts == [left]
+        whole = IDA(mean_weight=1.0).terms(*inputs)
+        assert float(terms[left]) == pytest.approx(2 * float(whole[left]), rel=1e-6)
+
+    def test_labels_alone_are_nothing_without_labels(self):
+        ida = IDA(feature_weight=0, mean_weight=0)
+        assert float(ida(self.source, self.target)) == 0
+
+    def test_one_term_must_have_a_weight(self):
+        with pytest.raises(ValueError, match="and label_weight must not all be 0"):
+            IDA(feature_weight=0, mean_weight=0, label_weight=0)
 
     def test_label_error_moves_the_predictions_but_not_the_features(self):
         predictions = self.predictions.clone().requires_grad_()

@@ -6,9 +6,8 @@ from .batches import Batch as Batch
 from .batches import PairedBatches as PairedBatches
 from .dann import CDANClassifier as CDANClassifier
 from .dann import DANNClassifier as DANNClassifier
-from .didan import EMOTION_GROUPS as EMOTION_GROUPS
 from .didan import DIDANClassifier as DIDANClassifier
-from .didan import LIDANClassifier as LIDANClassifier
+from .lidan import LIDANClassifier as LIDANClassifier
 from .losses import SquaredError as SquaredError
 from .mmd import DANClassifier as DANClassifier
 from .mmd import DSANClassifier as DSANClassifier

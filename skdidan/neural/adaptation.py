@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -30,10 +29,12 @@ from skdidan.neural.generators import find_generators
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import NetPredictions, check_monitoring, monitor_callbacks
 from skdidan.neural.networks import check_layers, make_network
+from skdidan.neural.prior import prior_terms
 from skdidan.neural.source import class_weights, hold_out
 from skdidan.neural.training import AdaptationNet, PenaltyTerm, check_callbacks
 from skdidan.padding import is_padded, pad_alike
 from skdidan.parameters import (
+    check_arguments,
     check_boolean,
     check_count,
     check_not_negative,
@@ -73,6 +74,10 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         Layers to align; the penalties of several are averaged. "auto" takes `default_align_on`.
     trade_off : float >= 0, default=1.0
         Weight of the penalties at the end of training; 0 switches them off.
+    target_prior : {"uniform", "source"}, dict, array-like or None, default=None
+        Expected shares of the classes in the target. With them, ten times the squared distance
+        between the mean prediction for the target and the shares joins the penalties, so that no
+        class is given up.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
         Classification loss. "auto" takes `default_loss`.
     class_weight : "balanced", dict or None, default="balanced"
@@ -129,6 +134,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         penalty_params: Mapping[str, Any] | None = None,
         align_on: str | Sequence[str] = "auto",
         trade_off: float = 1.0,
+        target_prior: Any = None,
         loss: str = "auto",
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
@@ -153,6 +159,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         self.penalty_params = penalty_params
         self.align_on = align_on
         self.trade_off = trade_off
+        self.target_prior = target_prior
         self.loss = loss
         self.class_weight = class_weight
         self.lr = lr
@@ -225,6 +232,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         n_networks = self._count_networks()
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=3 * n_networks)
         target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
+        prior = None if target is None else prior_terms(self.target_prior, classes, y)
         starts = find_starts(self, classes, n_networks)
         checkpoint = open_checkpoint(self, domains, starts, seeds)
         if checkpoint is not None:
@@ -252,7 +260,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
                 callbacks.append(checkpoint.callback(number))
             with find_generators(self, int(weight_seed), device) as generators:
                 with draw_from(generators["cpu"]):
-                    net = self._make_net(classes, weights, callbacks, has_target=target is not None)
+                    net = self._make_net(classes, weights, callbacks, prior)
                 net.generators = generators
                 try:
                     train_net(net, number, batches, starts, checkpoint)
@@ -289,16 +297,15 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         classes: NDArray[Any],
         weights: torch.Tensor,
         callbacks: list[Any],
-        *,
-        has_target: bool,
+        prior: dict[str, PenaltyTerm] | None,
     ) -> AdaptationNet:
-        """Return a network before its training, for the sorted classes and their weights."""
+        """Return a network before its training; without a prior it has no penalties."""
         loss = LOSSES[self.default_loss if self.loss == "auto" else self.loss]
         return AdaptationNet(
             make_network(**self._recipe),
             loss(weight=weights),
             n_classes=len(classes),
-            penalties=self._penalty_terms(classes) if has_target else {},
+            penalties={} if prior is None else self._penalty_terms(classes) | prior,
             trade_off=self.trade_off,
             lr=self.lr,
             weight_decay=self.weight_decay,
@@ -431,19 +438,8 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         callbacks = [] if self.callbacks is None else self.callbacks
         check_callbacks(callbacks, self._count_networks())
         check_monitoring(self.monitor, self.validation_fraction, self.patience, self.calibration)
-        self._check_penalty_params()
+        if self.penalty_params is not None:
+            check_arguments("penalty_params", self.penalty_params, self.penalty)
+            with find_generators(self):  # a penalty may draw initial weights
+                self._make_penalty()  # which checks the values
         check_layers(self.align_on)
-
-    def _check_penalty_params(self) -> None:
-        if (params := self.penalty_params) is None:
-            return
-        known = {} if self.penalty is None else inspect.signature(self.penalty).parameters
-        options = [n for n, p in known.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        if not isinstance(params, Mapping) or not params.keys() <= set(options):
-            name = "the penalty" if self.penalty is None else self.penalty.__name__
-            raise ValueError(
-                f"penalty_params must be a dict of arguments of {name}, out of {options}; got "
-                f"{params!r}."
-            )
-        with find_generators(self):  # a penalty may draw initial weights
-            self._make_penalty()  # which checks the values

@@ -164,6 +164,10 @@ class MCCClassifier(AdaptationClassifier):
         Layers whose outputs are taken for logits: "logits", which "auto" stands for.
     trade_off : float >= 0, default=1.0
         Weight of the penalty at the end of training; 0 switches it off.
+    target_prior : {"uniform", "source"}, dict, array-like or None, default=None
+        Expected shares of the classes in the target. With them, ten times the squared distance
+        between the mean prediction for the target and the shares joins the penalties, so that no
+        class is given up.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
         Classification loss: cross-entropy ("auto"), or squared error to the one-hot labels.
     class_weight : "balanced", dict or None, default="balanced"
@@ -243,6 +247,10 @@ class DeepCORALClassifier(AdaptationClassifier):
         stands for, "fc1", "fc2", ..., or "pooled". The penalties of several layers are averaged.
     trade_off : float >= 0, default=1.0
         Weight of the penalty at the end of training; 0 switches it off.
+    target_prior : {"uniform", "source"}, dict, array-like or None, default=None
+        Expected shares of the classes in the target. With them, ten times the squared distance
+        between the mean prediction for the target and the shares joins the penalties, so that no
+        class is given up.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
         Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"

@@ -1,10 +1,10 @@
-"""DIDAN and LIDAN: networks whose target features are reconstructed from source features."""
+"""DIDAN: a network whose target features are reconstructed from source features."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from torch import nn
 
-from skdidan.emotions import EMOTIONS
+from skdidan.emotions import EMOTION_GROUPS, EMOTIONS
 from skdidan.neural.adaptation import AdaptationClassifier
 from skdidan.neural.training import PenaltyTerm
 from skdidan.parameters import check_not_negative, check_option, check_positive
 from skdidan.penalties.distances import MeanDistance
 from skdidan.penalties.reconstruction import IDA
 
-__all__ = ["EMOTION_GROUPS", "DIDANClassifier", "LIDANClassifier"]
+__all__ = ["DIDANClassifier"]
 
 
 class DIDANClassifier(AdaptationClassifier):
@@ -30,7 +30,7 @@ class DIDANClassifier(AdaptationClassifier):
     combinations of source labels. The objective is
 
     .. math::
-        J(G_s, Y_s) + \lambda(t) \bigl( R(F'_s, F'_t) + \gamma D(F_s, F_t)
+        J(G_s, Y_s) + \lambda(t) \bigl( \phi R(F'_s, F'_t) + \gamma D(F_s, F_t)
         + \delta L(G_t) \bigr)
 
     with the classification loss :math:`J` of the outputs :math:`G_s`; the reconstruction error
@@ -63,6 +63,9 @@ class DIDANClassifier(AdaptationClassifier):
     sparsity : float > 0, default=0.1
         Penalty weight of the codes in `IDA`: the higher, the fewer source rows reconstruct a target
         row. Rows have length one, so that all codes are zero from 1 on; search 0.03 to 0.3.
+    feature_weight : float >= 0, default=1.0
+        Weight :math:`\phi` of the reconstructed features; 0 leaves them out, which has lost nothing
+        on our corpora, see :doc:`/research/ida`.
     mean_weight : float >= 0, default=3.0
         Weight :math:`\gamma` of the distance of the means; 0 leaves it out.
     label_weight : float >= 0, default=1.0
@@ -73,6 +76,10 @@ class DIDANClassifier(AdaptationClassifier):
         ``skdidan.corpora.EMOTIONS``, or a dict from each class to the name of its group. A class
         without a group forms its own. Groups that separate no classes, or all of them, add nothing
         and are left out; None leaves out all.
+    target_prior : {"uniform", "source"}, dict, array-like or None, default=None
+        Expected shares of the classes in the target. With them, ten times the squared distance
+        between the mean prediction for the target and the shares joins the penalties, so that no
+        class is given up.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
         Classification loss :math:`J`: squared error to one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
@@ -179,7 +186,9 @@ class DIDANClassifier(AdaptationClassifier):
         network_params: Mapping[str, Any] | None = None,
         align_on: str | Sequence[str] = "auto",
         trade_off: float = 0.3,
+        target_prior: Any = None,
         sparsity: float = 0.1,
+        feature_weight: float = 1.0,
         mean_weight: float = 3.0,
         label_weight: float = 1.0,
         emotion_groups: str | Mapping[Any, Any] | None = "arousal",
@@ -207,6 +216,7 @@ class DIDANClassifier(AdaptationClassifier):
             network_params=network_params,
             align_on=align_on,
             trade_off=trade_off,
+            target_prior=target_prior,
             loss=loss,
             class_weight=class_weight,
             lr=lr,
@@ -227,6 +237,7 @@ class DIDANClassifier(AdaptationClassifier):
             calibration=calibration,
         )
         self.sparsity = sparsity
+        self.feature_weight = feature_weight
         self.mean_weight = mean_weight
         self.label_weight = label_weight
         self.emotion_groups = emotion_groups
@@ -234,6 +245,7 @@ class DIDANClassifier(AdaptationClassifier):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_positive("sparsity", self.sparsity)
+        check_not_negative("feature_weight", self.feature_weight)
         check_not_negative("mean_weight", self.mean_weight)
         check_not_negative("label_weight", self.label_weight)
         if self.emotion_groups is not None and not isinstance(self.emotion_groups, Mapping):
@@ -241,8 +253,16 @@ class DIDANClassifier(AdaptationClassifier):
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
         levels = [*self._rough_levels(classes), list(range(len(classes)))]
-        ida = IDA(self.sparsity, mean_weight=0, label_weight=self.label_weight, levels=levels)
-        return self._on_layers("ida", ida, local=True) | self._mean_terms()
+        ida = self._make_ida(self.label_weight, levels)
+        terms = {} if ida is None else self._on_layers("ida", ida, local=True)
+        return terms | self._mean_terms()
+
+    def _make_ida(self, label_weight: float, levels: list[list[int]] | None) -> IDA | None:
+        """Return the reconstruction of features and labels; None if neither has a weight."""
+        if not self.feature_weight and not label_weight:
+            return None
+        weights = {"feature_weight": self.feature_weight, "label_weight": label_weight}
+        return IDA(self.sparsity, mean_weight=0, levels=levels, **weights)
 
     def _mean_terms(self) -> dict[str, PenaltyTerm]:
         if not self.mean_weight:
@@ -306,145 +326,3 @@ class DIDANClassifier(AdaptationClassifier):
                 )
         ida = IDA(self.sparsity, tol=1e-4)
         return csr_array(ida.codes(torch.from_numpy(source), torch.from_numpy(target)).numpy())
-
-
-class LIDANClassifier(DIDANClassifier):
-    r"""Layer-adapted implicit distribution alignment network (LIDAN).
-
-    `DIDANClassifier` with three reconstruction terms on three successive fully connected layers, as
-    in [1]_. The first layer reconstructs no labels, the second the rough group of emotions of a
-    target row, the third its group and its emotion. The objective is
-
-    .. math::
-        J(G_s, Y_s) + \lambda(t) \Bigl( \tfrac13 \sum_{\ell=1}^{3} \bigl(
-        R_\ell(F'_{s\ell}, F'_{t\ell}) + \gamma D(F_{s\ell}, F_{t\ell}) \bigr)
-        + \tfrac{\delta}{2} \bigl( L_2(G_t) + L_3(G_t) \bigr) \Bigr)
-
-    :math:`L_2` is the error of the target outputs, summed within each group, against the groups
-    reconstructed by the codes of the second layer. :math:`L_3` is the mean of two errors under the
-    codes of the third layer, that of the groups and that of the emotions; see the levels of `IDA`.
-    Target labels are never known: labels reconstructed from the source stand for them, weighted by
-    how far their evidence agrees. Without groups the second layer reconstructs the emotions, too.
-
-    Only the abstract of the paper was at hand: this is a reading of it, not a reproduction.
-
-    Parameters
-    ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
-    network_params : dict, optional
-        Further arguments of the network. One of the package's own gets three fully connected layers
-        of 128 units, unless ``hidden`` is given here.
-    align_on : sequence of three str, default="auto"
-        The layers, from the input to the output; "auto" stands for ("fc1", "fc2", "fc3").
-    trade_off : float >= 0, default=0.3
-        Weight :math:`\lambda` of the penalties at the end of training; 0 switches them off.
-    sparsity : float > 0, default=0.1
-        Penalty weight of the codes in `IDA`. Higher values use fewer source rows per target row.
-    mean_weight : float >= 0, default=3.0
-        Weight :math:`\gamma` of the distance of the means; 0 leaves it out.
-    label_weight : float >= 0, default=1.0
-        Weight :math:`\delta` of the reconstructed labels; 0 leaves them out.
-    emotion_groups : {"arousal", "valence"}, dict or None, default="arousal"
-        Rough groups of the classes: a table of ``skdidan.EMOTION_GROUPS``, or a dict from
-        each class to the name of its group; None for no groups.
-    loss : {"auto", "squared_error", "log_loss"}, default="auto"
-        Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
-    class_weight : "balanced", dict or None, default="balanced"
-        Weights of the source classes in the loss, as in scikit-learn.
-    lr, weight_decay : float, default=1e-3, 1e-4
-        Learning rate and weight decay of AdamW.
-    max_epochs, batch_size : int, default=60, 64
-        Passes over the larger domain, and rows of each domain in a batch.
-    n_networks : int > 0, default=None
-        Number of networks, trained from different initial weights. Their outputs are averaged. None
-        trains three, or one if `callbacks` are given.
-    validation_fraction, monitor, patience : float, str, int, optional
-        Held-out share of the source, score that selects the best epoch ("source", or a key of
-        ``skdidan.criteria.TARGET_CRITERIA``), and epochs without a better score before a stop.
-    device, random_state, verbose : str, int, int, default="auto", None, 0
-        Device to train on, seed of weights, batches and dropout, and 1 for a line per epoch.
-    checkpoint : str or path-like, optional
-        File that keeps the state of the training after each epoch. The same call of `fit`, after a
-        kill, goes on from there and ends with the same weights: see "Long trainings" in the docs.
-    warm_start : bool, default=False
-        Whether `fit` begins at the weights of the fit before, as for new recordings.
-    on_interrupt : {"raise", "keep"}, default="raise"
-        What Ctrl-C does: raise ``KeyboardInterrupt``, or end the fit and keep the finished epochs.
-    calibration : {"temperature"}, optional
-        "temperature" divides the outputs by `temperature_` before the softmax of `predict_proba`.
-        It is fitted to held-out rows of the source (Guo et al., 2017): set `validation_fraction`.
-    callbacks : list of skorch callbacks, optional
-        Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
-        takes the place of the falling learning rate.
-
-    Attributes
-    ----------
-    classes_, n_features_in_ : ndarray, int
-        Classes of the source, and number of features, or of bins of a spectrogram.
-    nets_, net_, best_epoch_ : list of AdaptationNet, AdaptationNet, int
-        Trained skorch nets, the first of them, and, with `monitor`, the epoch that this one kept.
-    temperature_ : float
-        Temperature of the softmax in `predict_proba`; set if `calibration` is.
-    history_ : list of dict
-        For each epoch of `net_`: losses, trade-off and learning rate, and a column for each penalty
-        and layer. ``ida_fc2_labels`` and ``ida_fc3_labels`` hold :math:`\tfrac32 \delta L`; a third
-        of each column goes into the sum.
-
-    References
-    ----------
-    .. [1] Zhao, Zong, Wang, Lian, Lu, Zhao, Zheng (2023). Layer-adapted implicit distribution
-       alignment networks for cross-corpus speech emotion recognition. arXiv:2310.03992.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdidan import LIDANClassifier
-    >>> X = np.random.default_rng(0).normal(size=(60, 4))
-    >>> y = np.where(X[:, 0] > 0, "anger", "neutral")
-    >>> classifier = LIDANClassifier(max_epochs=10, random_state=0).fit(X, y, X + 1)
-    >>> [name for name in classifier.history_[0] if name.startswith("ida")]
-    ['ida_fc1_features', 'ida_fc2_features', 'ida_fc2_labels', 'ida_fc3_features', 'ida_fc3_labels']
-    """
-
-    default_align_on = "fc1", "fc2", "fc3"
-    default_network_params: ClassVar = {"hidden": (128, 128, 128)}
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        if len(self._layers()) != 3:
-            raise ValueError(f"align_on must name three different layers; got {self.align_on!r}.")
-
-    def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
-        classes_alone = [list(range(len(classes)))]
-        rough = self._rough_levels(classes)
-        levels_of_layers = None, rough or classes_alone, rough + classes_alone
-        layers = self._layers()
-        weight = 1 / len(layers)
-        terms = {}
-        for layer, levels in zip(layers, levels_of_layers, strict=True):
-            label_weight = self.label_weight / 2 / weight if levels else 0
-            ida = IDA(self.sparsity, mean_weight=0, label_weight=label_weight, levels=levels)
-            terms[f"ida_{layer}"] = PenaltyTerm(ida, weight, on=layer, local=True)
-        return terms | self._mean_terms()
-
-
-#: Rough groups of the emotions by the names of the parameter `emotion_groups`, after [1]. The group
-#: of "calm" is this package's own addition.
-#:
-#: [1] Schuller, Vlasenko, Eyben, Wöllmer, Stuhlsatz, Wendemuth, Rigoll (2010). Cross-corpus
-#: acoustic emotion recognition: variances and strategies. IEEE Transactions on Affective Computing
-#: 1(2).
-EMOTION_GROUPS: dict[str, dict[Any, str]] = {
-    name: {emotion: group for group in groups for emotion in groups[group].split()}
-    for name, groups in {
-        "arousal": {
-            "high": "anger fear happiness surprise",
-            "low": "boredom calm disgust neutral sadness",
-        },
-        "valence": {
-            "negative": "anger boredom disgust fear sadness",
-            "positive": "calm happiness neutral surprise",
-        },
-    }.items()
-}

@@ -25,6 +25,10 @@ class DANClassifier(AdaptationClassifier):
         stands for, "fc1", "fc2", ..., or "pooled". The penalties of several layers are averaged.
     trade_off : float >= 0, default=1.0
         Weight of the penalty at the end of training; 0 switches it off.
+    target_prior : {"uniform", "source"}, dict, array-like or None, default=None
+        Expected shares of the classes in the target. With them, ten times the squared distance
+        between the mean prediction for the target and the shares joins the penalties, so that no
+        class is given up.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
         Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
@@ -104,6 +108,10 @@ class DSANClassifier(AdaptationClassifier):
         stands for, "fc1", "fc2", ..., or "pooled". The penalties of several layers are averaged.
     trade_off : float >= 0, default=1.0
         Weight of the penalty at the end of training; 0 switches it off.
+    target_prior : {"uniform", "source"}, dict, array-like or None, default=None
+        Expected shares of the classes in the target. With them, ten times the squared distance
+        between the mean prediction for the target and the shares joins the penalties, so that no
+        class is given up.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
         Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"
@@ -185,6 +193,10 @@ class JANClassifier(AdaptationClassifier):
         stands for, "fc1", "fc2", ..., or "pooled". The penalties of several layers are averaged.
     trade_off : float >= 0, default=1.0
         Weight of the penalty at the end of training; 0 switches it off.
+    target_prior : {"uniform", "source"}, dict, array-like or None, default=None
+        Expected shares of the classes in the target. With them, ten times the squared distance
+        between the mean prediction for the target and the shares joins the penalties, so that no
+        class is given up.
     loss : {"auto", "squared_error", "log_loss"}, default="auto"
         Classification loss: squared error to the one-hot labels ("auto"), or cross-entropy.
     class_weight : "balanced", dict or None, default="balanced"

@@ -21,7 +21,7 @@ class IDA(Penalty):
     r"""Implicit distribution alignment: reconstruct target rows sparsely from source rows.
 
     .. math::
-        \mathrm{IDA} = \frac{2}{n_t} \min_W \Bigl( \tfrac12
+        \mathrm{IDA} = \phi \, \frac{2}{n_t} \min_W \Bigl( \tfrac12
         \|\tilde F_t - W \tilde F_s\|_F^2 + \tau \|W\|_1 \Bigr)
         + \gamma \, D(F_s, F_t) + \delta \, L(W^*)
 
@@ -65,6 +65,9 @@ class IDA(Penalty):
     sparsity : float > 0, default=0.1
         Penalty weight :math:`\tau` of the codes. Higher values use fewer source rows per target
         row.
+    feature_weight : float >= 0, default=1.0
+        Weight :math:`\phi` of the reconstruction of the features; 0 leaves it out. Its codes are
+        computed all the same, for the labels.
     mean_weight : float >= 0, default=3.0
         Weight :math:`\gamma` of the distance between the means, which the first term ignores;
         0 leaves it out.
@@ -80,8 +83,8 @@ class IDA(Penalty):
     Raises
     ------
     ValueError
-        If `sparsity` or `tol` is not positive, a weight is negative, or `levels` does not hold
-        sequences of integers of one length.
+        If `sparsity` or `tol` is not positive, a weight is negative or all are 0, or `levels` does
+        not hold sequences of integers of one length.
 
     References
     ----------
@@ -118,6 +121,7 @@ class IDA(Penalty):
         self,
         sparsity: float = 0.1,
         *,
+        feature_weight: float = 1.0,
         mean_weight: float = 3.0,
         label_weight: float = 1.0,
         levels: Sequence[Sequence[int]] | None = None,
@@ -125,10 +129,13 @@ class IDA(Penalty):
     ) -> None:
         super().__init__()
         self.sparsity = check_positive("sparsity", sparsity)
+        self.feature_weight = check_not_negative("feature_weight", feature_weight)
         self.mean_weight = check_not_negative("mean_weight", mean_weight)
         self.label_weight = check_not_negative("label_weight", label_weight)
         self.levels = None if levels is None else _check_levels(levels)
         self.tol = check_positive("tol", tol)
+        if not self.parts:
+            raise ValueError("feature_weight, mean_weight and label_weight must not all be 0.")
         if self.levels is not None:
             groups = one_hot(torch.tensor(self.levels).T)
             self.register_buffer("_groups", groups, persistent=False)
@@ -136,8 +143,9 @@ class IDA(Penalty):
     @property
     def parts(self) -> list[str]:
         """Names of the terms with a positive weight: "features", "means", "labels"."""
-        weights = {"features": 1.0, "means": self.mean_weight, "labels": self.label_weight}
-        return [name for name, weight in weights.items() if weight]
+        weights = self.feature_weight, self.mean_weight, self.label_weight
+        names = "features", "means", "labels"
+        return [name for name, weight in zip(names, weights, strict=True) if weight]
 
     def terms(
         self,
@@ -177,8 +185,11 @@ class IDA(Penalty):
             source, target = at_least_single(source), at_least_single(target)
             atoms, rows = _directions(source), _directions(target)
             codes = sparse_codes(atoms, rows, self.sparsity, tol=self.tol)
-            residual = mse_loss(codes @ atoms, rows, reduction="sum")
-            terms = {"features": (residual + 2 * self.sparsity * codes.abs().sum()) / len(rows)}
+            terms = {}
+            if self.feature_weight:
+                residual = mse_loss(codes @ atoms, rows, reduction="sum")
+                error = (residual + 2 * self.sparsity * codes.abs().sum()) / len(rows)
+                terms["features"] = self.feature_weight * error
             if self.mean_weight:
                 terms["means"] = self.mean_weight * MeanDistance()(source, target)
             if self.label_weight and memberships:
@@ -188,7 +199,7 @@ class IDA(Penalty):
 
     def _penalise(self, source: Tensor, target: Tensor, **memberships: Tensor) -> Tensor:
         terms = self.terms(source, target, **memberships)
-        return torch.stack(list(terms.values())).sum()
+        return torch.stack(list(terms.values())).sum() if terms else source.new_zeros(())
 
     def _at_levels(self, memberships: Tensor) -> Tensor:
         """Add up the columns of each group: shape (n_rows, n_levels, n_groups)."""
