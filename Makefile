@@ -7,7 +7,7 @@ RUN := OMP_NUM_THREADS=1 $(BIN)/python
 INSTALLED := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
-.PHONY: demo test test-all test-min pytest lint types audit docs clean
+.PHONY: demo test test-all test-min pytest lint types audit docs figure clean
 
 demo: $(INSTALLED)
 	$(RUN) examples/compare_transfer_baselines.py --jobs 2
@@ -44,6 +44,12 @@ audit: $(INSTALLED)
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going docs docs/_build/html
+
+# The picture of the README, from an example of the gallery.
+figure: $(INSTALLED)
+	MPLBACKEND=svg $(BIN)/python -W ignore -c "import runpy, matplotlib.pyplot as plt; \
+		runpy.run_path('examples/plot_two_dimensions.py'); \
+		plt.savefig('docs/_static/adaptation.png', dpi=110)"
 
 clean:
 	rm -rf $(VENV) .venv-min docs/_build docs/auto_examples docs/generated docs/reference/generated

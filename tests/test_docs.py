@@ -52,6 +52,13 @@ def test_names_of_other_libraries_are_in_the_inventories():
     assert used and used <= listed, used - listed
 
 
+def test_the_readme_is_short_and_its_files_exist():
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert len(text.split()) <= 600
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert len(links) > 4 and all((DOCS.parent / link).exists() for link in links)
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_in_cells_and_ends_in_a_figure(example):
     text = example.read_text(encoding="utf-8")

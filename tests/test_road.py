@@ -319,20 +319,9 @@ def test_reconstruction_example(tmp_path, monkeypatch, capsys):
     assert n_colours(figure) > 5
 
 
-def readme_block(start):
-    """Return the first block of Python in the README below a heading."""
-    return README.split(start)[1].split("```python")[1].split("```")[0]
-
-
 def test_two_folders_become_a_table(corpora_on_disk, tmp_path, monkeypatch, capsys):
     folders = [str(corpora_on_disk / name) for name in ("emodb", "casia")]
     script = (ROOT / "examples" / "two_folders.py").read_text()
-    code = script[script.index("from skdidan import") :]
-    shown = readme_block("## From two folders to a table")
-    code = "".join(line for line in code.splitlines(True) if "sys.argv" not in line)
-    for name in ("emodb", "casia"):
-        code = code.replace(f" {name})", f' "corpora/{name}")')
-    assert shown.strip() == code.strip()
     assert len(script.splitlines()) < 30
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["two_folders", *folders])
@@ -354,17 +343,11 @@ def test_two_folders_are_asked_for(monkeypatch, arguments):
         runpy.run_path(str(ROOT / "examples" / "two_folders.py"))
 
 
-def test_readme_example_runs(capsys, tmp_path, monkeypatch):
-    block = readme_block("## A first example")
-    namespace = {}
-    exec(block, namespace)
+def test_readme_example_runs(capsys):
+    exec(README.split("```python")[1].split("```")[0], {})
     score = float(capsys.readouterr().out.split()[-1])
-    said = re.search(r"It prints a UAR \(unweighted average recall\) of (0\.\d\d)\.", README)
+    said = re.search(r"It prints a UAR \(unweighted average recall\) of (0\.\d\d);", README)
     assert score == pytest.approx(float(said[1]), abs=0.05)  # other machines round otherwise
-    monkeypatch.chdir(tmp_path)
-    namespace["X_tgt"] = namespace["corpora"].X_tgt
-    exec(readme_block("## Save and load"), namespace)
-    assert capsys.readouterr().out.strip() == str(namespace["predicted"][:5])
 
 
 @pytest.mark.slow
