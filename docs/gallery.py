@@ -5,6 +5,7 @@ ORDER = (
     "waveform_to_input",
     "learning_curves",
     "confusion_matrices",
+    "comparison",
     "reconstruction",
     "when_it_hurts",
     "trade_off",

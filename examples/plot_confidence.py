@@ -24,6 +24,7 @@ from skdidan import (
     Functionals,
     make_adaptation_pipeline,
     make_speech_corpora,
+    plot_calibration,
 )
 
 corpora = make_speech_corpora(
@@ -38,12 +39,6 @@ classifier = DIDANClassifier(
     n_networks=1, calibration="temperature", validation_fraction=0.3, random_state=0
 ).fit(X_src[train], y_src[train], X_tgt, groups=corpora.speaker_src[train])
 
-
-def confidence_and_truth(X, y):
-    """Return the confidence of each row, and whether it is right."""
-    return classifier.predict_proba(X).max(axis=1), classifier.predict(X) == y
-
-
 # %%
 # Two curves
 # ----------
@@ -52,27 +47,25 @@ def confidence_and_truth(X, y):
 # if the least sure are given to a person.
 
 DOMAINS = {
-    "new speakers of the source": (X_src[new], y_src[new], "#0072b2", "o-"),
-    "target": (X_tgt, y_tgt, "#d55e00", "s--"),
+    "new speakers of the source": (X_src[new], y_src[new], "-"),
+    "target": (X_tgt, y_tgt, "--"),
 }
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-left.plot([0.2, 1], [0.2, 1], color="0.6", linestyle=":", label="calibrated")
-for name, (X, y, colour, style) in DOMAINS.items():
-    confidence, is_right = confidence_and_truth(X, y)
-    bins = np.array_split(np.argsort(confidence), 5)  # of equal size
-    points = [(confidence[rows].mean(), is_right[rows].mean()) for rows in bins]
-    left.plot(*np.transpose(points), style, color=colour, label=name)
-    order = np.argsort(-confidence)
+for name, (X, y, style) in DOMAINS.items():
+    probabilities = classifier.predict_proba(X)
+    plot_calibration(y, probabilities, classifier.classes_, n_bins=5, name=name, ax=left)
+    colour = left.lines[-1].get_color()
+    is_right = classifier.predict(X) == y
+    order = np.argsort(-probabilities.max(axis=1))
     kept = np.arange(1, len(order) + 1)
     start = len(order) // 10
     accuracy = 100 * np.cumsum(is_right[order]) / kept
     share = 100 * kept / len(order)
-    right.plot(share[start:], accuracy[start:], style[1:], color=colour, label=name)
-left.set(xlabel="mean confidence", ylabel="accuracy", title="Calibration")
-left.set(xlim=(0.2, 1), ylim=(0, 1))
-right.set(xlabel="share kept (%)", ylabel="accuracy on the kept (%)", title="Keeping the surest")
+    right.plot(share[start:], accuracy[start:], style, color=colour, label=name)
+right.set(
+    xlabel="share kept (%)", ylabel="accuracy on the kept (%)", title="Accuracy of the surest"
+)
 right.set_ylim(0, 102)
-left.legend(loc="upper left")
-for ax in (left, right):
-    ax.grid(alpha=0.3)
+right.legend(loc="lower left")
+right.grid(alpha=0.3)
 plt.show()

@@ -20,6 +20,7 @@ from skdidan import (
     Functionals,
     make_adaptation_pipeline,
     make_speech_corpora,
+    plot_history,
 )
 
 corpora = make_speech_corpora(120, 120, shift=1.5, variability=1.0, random_state=0)
@@ -30,27 +31,21 @@ history = pd.DataFrame(model[-1].history_)
 print(history.columns.tolist())
 
 # %%
-# One panel a term
-# ----------------
+# The terms, and what steers them
+# -------------------------------
 #
-# The lower row holds what steers the terms: the trade-off rises, so that the emotions are learned
-# first and the alignment afterwards, and the learning rate falls over the last 30 % of the epochs.
-# A classification loss that stays high while the penalties fall to nothing means that the features
-# collapse: lower the trade-off.
+# Right: the trade-off rises, so that the emotions are learned first and the alignment afterwards,
+# and the learning rate falls over the last 30 % of the epochs. A classification loss that stays
+# high while the penalties fall to nothing means that the features collapse: lower the trade-off.
 
-TERMS = {
-    "classification_loss": "classification",
-    "ida_features": "reconstruction of features",
-    "mean_distance": "distance of means",
-    "ida_labels": "reconstruction of labels",
-    "trade_off": "trade-off in force",
-    "lr": "learning rate",
-}
-figure, axes = plt.subplots(2, 3, figsize=(10, 5), sharex=True, layout="constrained")
-for ax, (name, title) in zip(axes.flat, TERMS.items(), strict=True):
-    ax.plot(history["epoch"], history[name], color="#0072b2", linewidth=2)
-    ax.set(title=title, ylim=(0, None))
-    ax.grid(alpha=0.3)
-for ax in axes[-1]:
-    ax.set_xlabel("epoch")
+terms = ["classification_loss", "ida_features", "ida_labels", "mean_distance"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+plot_history(model[-1], terms=terms, ax=left)
+left.set_title("Terms of the loss")
+for name, colour, style in (("trade_off", "#0072b2", "-"), ("lr", "#d55e00", "--")):
+    share = history[name] / history[name].max()
+    right.plot(history["epoch"], share, style, color=colour, linewidth=2, label=name)
+right.set(title="Schedules", xlabel="epoch", ylabel="share of the maximum", ylim=(0, 1.05))
+right.legend(loc="lower center")
+right.grid(alpha=0.3)
 plt.show()
