@@ -54,8 +54,8 @@ print(comparison)
 # Tables and tests
 # ----------------
 #
-# ``to_latex()`` makes the same table for a paper. Three tasks and three seeds leave wide errors: the
-# test says whether a difference to DIDAN could be chance.
+# ``to_latex()`` makes the same table for a paper. Three tasks and three seeds leave wide errors:
+# the test says whether a difference to DIDAN could be chance.
 
 print(comparison.to_markdown())
 print(comparison.tests("DIDAN").round(3).to_string())
