@@ -220,6 +220,15 @@ class TestMethodsOfClassifiers:
         held = make_classifier(name).fit(X_src, y_src, Target(X_tgt))
         assert np.array_equal(one, scores_of(held, Target(X_tgt)))
 
+    def test_logarithms_of_probabilities(self, name, domains, recwarn):
+        X_src, y_src, X_tgt, _ = domains
+        classifier = make_classifier(name).fit(X_src, y_src, X_tgt)
+        far = np.vstack([X_tgt, 1e3 * X_tgt])  # where some probabilities are 0
+        log_probabilities = classifier.predict_log_proba(far)
+        np.testing.assert_array_equal(np.exp(log_probabilities) == 0, log_probabilities < -745)
+        np.testing.assert_allclose(np.exp(log_probabilities), classifier.predict_proba(far))
+        assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]
+
     def test_rows_are_predicted_one_by_one_and_in_any_order(self, name, domains):
         X_src, y_src, X_tgt, _ = domains
         classifier = make_classifier(name).fit(X_src, y_src, X_tgt)

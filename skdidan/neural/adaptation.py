@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -42,6 +41,7 @@ from skdidan.parameters import (
     check_positive,
     check_verbose,
 )
+from skdidan.probabilities import ProbabilisticClassifier
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import copy_to_cpu, draw_from, find_device, plain_mode
 
@@ -51,7 +51,7 @@ _BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's o
 _LARGEST_RATE = 1e37  # of the steps that AdamW takes in single precision
 
 
-class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
+class AdaptationClassifier(ProbabilisticClassifier, GroupedEstimator):
     """Base of the neural classifiers: a network trained under penalties between the domains.
 
     A subclass names its penalty in class attributes, as `DANClassifier` does::

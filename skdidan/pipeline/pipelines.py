@@ -32,6 +32,7 @@ from skdidan.pipeline.steps import (
     mark_missing,
     named_pairs,
 )
+from skdidan.probabilities import log_of
 
 __all__ = ["AdaptationPipeline", "make_adaptation_pipeline"]
 
@@ -189,8 +190,7 @@ class AdaptationPipeline(GroupedEstimator):
         """Return the logarithm of `predict_proba`, from the last step itself if it has one."""
         if hasattr(self._last, "predict_log_proba"):
             return self._last_step(X, "predict_log_proba", sample_domain)
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X, sample_domain=sample_domain))
+        return log_of(self.predict_proba(X, sample_domain=sample_domain))
 
     @available_if(attrgetter("_last.decision_function"))
     def decision_function(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
