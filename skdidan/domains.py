@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from inspect import signature
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from sklearn import get_config
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
+from skdidan.labels import check_missing, plain_labels
 from skdidan.padding import join_rows
 
 __all__ = [
@@ -22,19 +23,14 @@ __all__ = [
     "NoTargetWarning",
     "Target",
     "check_groups",
-    "check_kinds",
-    "check_missing",
     "check_sample_domain",
-    "is_missing",
     "n_rows",
     "open_target",
-    "plain_labels",
     "sortable_groups",
     "source_path",
     "split_domains",
     "take_rows",
     "takes_target",
-    "to_python",
 ]
 
 # Corpus numbers if the target is given as X_tgt; sample_domain holds those of stacked data.
@@ -304,11 +300,6 @@ def take_rows(X: Any, rows: NDArray[Any]) -> Any:
     return X[rows] if hasattr(X, "shape") else [X[row] for row in rows]
 
 
-def to_python(rows: Any) -> list[Any]:
-    """List rows, with scalars of pyarrow as objects of Python."""
-    return [row.as_py() if hasattr(row, "as_py") else row for row in rows]
-
-
 def open_target(X: Any, name: str = "X") -> Any:
     """Return the content of a `Target`, and any other object; refuse what a mask hides."""
     while isinstance(X, Target):
@@ -341,53 +332,6 @@ def check_sample_domain(X: Any, sample_domain: ArrayLike) -> NDArray[np.int64]:
     return numbers
 
 
-def plain_labels(labels: Any) -> Any:
-    """Return labels from any container as an array; of objects unless all are numbers or text.
-
-    Masked entries become None. Labels with other than one axis are returned as they are.
-    """
-    if isinstance(labels, np.ma.MaskedArray):
-        hidden, labels = np.ma.getmaskarray(labels), np.array(labels, dtype=object)
-        labels[hidden] = None
-    if labels is None or (isinstance(labels, np.ndarray) and labels.dtype.kind not in "OT"):
-        return labels
-    # By default, NaN among strings would become "nan", and a missing integer would make floats.
-    labels = to_python(labels) if isinstance(labels, list | tuple) else labels
-    values = np.asarray(labels, dtype=object)
-    if values.ndim != 1:
-        return labels
-    if all(isinstance(value, str) for value in values):
-        return np.array([str.__str__(value) for value in values])  # the text of members of an Enum
-    if all(isinstance(value, Real | np.bool_) and value == value for value in values):
-        numbers = np.array(values.tolist())
-        # Large integers beside others become floats, of which several may be the same.
-        return numbers if numbers.tolist() == values.tolist() else values
-    return values
-
-
-def check_missing(labels: Any, name: str, place: Callable[[int], str] = "row {}".format) -> None:
-    """Raise a ValueError for labels that are None, NaN or NA, which would count as a class."""
-    values = plain_labels(labels)
-    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "fOmM":
-        return
-    missing = [row for row, value in enumerate(values) if is_missing(value)]
-    if missing:
-        raise ValueError(
-            f"{name} holds {len(missing)} missing label(s), the first in {place(missing[0])}."
-        )
-
-
-def check_kinds(labels: Any) -> None:
-    """Raise a TypeError for labels of several types, or of one that scikit-learn does not know."""
-    values = plain_labels(labels)
-    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "O":
-        kinds = sorted({type(value).__name__ for value in values})
-        raise TypeError(
-            "y must hold text alone, or numbers of up to 64 bits alone; got "
-            f"{' and '.join(kinds)}. Convert all labels, as by list(map(str, y))."
-        )
-
-
 def check_groups(
     groups: Any, n: int, name: str = "groups", rows: NDArray[np.intp] | None = None
 ) -> NDArray[Any]:
@@ -414,11 +358,6 @@ def sortable_groups(groups: NDArray[Any]) -> NDArray[Any]:
         return groups
     numbers: dict[Any, int] = {}
     return np.array([numbers.setdefault(group, len(numbers)) for group in groups])
-
-
-def is_missing(value: Any) -> bool:
-    """Tell whether a value is None, NaN, NaT or NA."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
 def source_path(method: Callable[..., Any], sample_domain: ArrayLike | None) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdidan.audio.files import Segment, audio_span, channel_of, find_sound
 from skdidan.audio.rows import waveform_rows
-from skdidan.domains import Domains, check_sample_domain, is_missing, open_target, source_path
+from skdidan.domains import Domains, check_sample_domain, open_target, source_path
 from skdidan.estimators import GroupedEstimator
+from skdidan.labels import is_missing
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipeline.pipelines import AdaptationPipeline
 from skdidan.pipeline.refinement import RefinedClassifier
