@@ -9,49 +9,34 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import assert_all_finite, check_random_state
-from sklearn.utils.validation import check_is_fitted
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
 from torch import nn
 
 from skdidan.domains import Domains
-from skdidan.estimators import GroupedEstimator, check_rows, validate_domains
+from skdidan.estimators import validate_domains
 from skdidan.neural.batches import PairedBatches
 from skdidan.neural.calibration import fit_temperature
-from skdidan.neural.checkpoints import (
-    check_checkpoint,
-    find_starts,
-    open_checkpoint,
-    train_net,
-)
+from skdidan.neural.checkpoints import find_starts, open_checkpoint, train_net
+from skdidan.neural.fitted import FittedNetworks
 from skdidan.neural.generators import find_generators
 from skdidan.neural.losses import LOSSES
-from skdidan.neural.monitoring import NetPredictions, check_monitoring, monitor_callbacks
-from skdidan.neural.networks import check_layers, make_network
+from skdidan.neural.monitoring import monitor_callbacks
+from skdidan.neural.networks import make_network
 from skdidan.neural.prior import prior_terms
+from skdidan.neural.settings import check_settings
 from skdidan.neural.source import class_weights, hold_out
-from skdidan.neural.training import AdaptationNet, PenaltyTerm, check_callbacks
+from skdidan.neural.training import AdaptationNet, PenaltyTerm
 from skdidan.padding import is_padded, pad_alike
-from skdidan.parameters import (
-    check_arguments,
-    check_boolean,
-    check_count,
-    check_not_negative,
-    check_option,
-    check_positive,
-    check_verbose,
-)
-from skdidan.probabilities import ProbabilisticClassifier
 from skdidan.reporting import warn_caller
-from skdidan.torch_state import copy_to_cpu, draw_from, find_device, plain_mode
+from skdidan.torch_state import draw_from, find_device, plain_mode
 
 __all__ = ["AdaptationClassifier"]
 
 _BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history
-_LARGEST_RATE = 1e37  # of the steps that AdamW takes in single precision
 
 
-class AdaptationClassifier(ProbabilisticClassifier, GroupedEstimator):
+class AdaptationClassifier(FittedNetworks):
     """Base of the neural classifiers: a network trained under penalties between the domains.
 
     A subclass names its penalty in class attributes, as `DANClassifier` does::
@@ -316,130 +301,5 @@ class AdaptationClassifier(ProbabilisticClassifier, GroupedEstimator):
             verbose=self.verbose,
         )
 
-    @property
-    def net_(self) -> AdaptationNet:
-        """The first of `nets_`."""
-        return self.nets_[0]
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Predict the class of each row.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
-            Rows of the target; spectrograms of any length if those of `fit` differed in length.
-
-        Returns
-        -------
-        y : ndarray, shape (n_samples,)
-            Labels out of `classes_`.
-        """
-        y_idx = self._predictions(X).predicted
-        return self.classes_[y_idx]
-
-    def decision_function(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the outputs of the network, or the mean outputs of several.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
-            Rows of the target domain.
-
-        Returns
-        -------
-        scores : ndarray, shape (n_samples, n_classes) or (n_samples,)
-            The outputs; with two classes, the second output minus the first.
-        """
-        scores = self._predictions(X).scores
-        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Estimate class probabilities.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
-            Rows of the target domain.
-
-        Returns
-        -------
-        probabilities : ndarray, shape (n_samples, n_classes)
-            The softmax of the outputs under the log loss. Under the squared error the outputs
-            themselves estimate the probabilities, and the nearest distribution to them is
-            returned: their Euclidean projection onto the simplex (Duchi et al., 2008, ICML). The
-            outputs of several networks are averaged first. With `calibration`, the softmax of the
-            outputs over `temperature_`.
-        """
-        return self._predictions(X).probabilities
-
-    def embed(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the inputs of the output layer as features, independent of `align_on`.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
-            Rows of either domain.
-
-        Returns
-        -------
-        features : ndarray of float32, shape (n_samples, n_features_out)
-            The features that are aligned by default; those of several networks side by side.
-        """
-        embeddings = self._predictions(X).embeddings
-        assert_all_finite(embeddings, input_name="embed(X)")
-        return embeddings
-
-    def _predictions(self, X: Any) -> NetPredictions:
-        check_is_fitted(self)
-        X = check_rows(self, X, **self._checks)
-        expected, is_spectrogram = self.feature_shape_, X.ndim == 3
-        # check_rows has compared the bins already where spectrograms may have any length.
-        has_one_shape = expected[-1] is not None or not is_spectrogram
-        if has_one_shape and (X.shape[1:] != expected or is_padded(X)):
-            hint = ", some of them padded" if is_padded(X) else ""
-            if is_spectrogram:
-                hint += (
-                    ". All rows of the fit were of one length: give the transformer the same "
-                    "duration as there, or fit on rows of different lengths (duration=None)"
-                )
-            raise ValueError(
-                f"{type(self).__name__} was fitted on rows of shape {expected}; got "
-                f"{X.shape[1:]}{hint}."
-            )
-        rows = torch.tensor(X, device="cpu")
-        predictions = NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
-        return predictions._replace(temperature=getattr(self, "temperature_", None))
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        # A callback may keep weights on the GPU. Nets leave it alone; requests hold this object.
-        own = {"nets_", "_metadata_request"}
-        return {k: value if k in own else copy_to_cpu(value) for k, value in state.items()}
-
     def _check_parameters(self) -> None:
-        check_option("loss", self.loss, ["auto", *LOSSES])
-        if not isinstance(self.network_params, Mapping | None):
-            raise ValueError(
-                "network_params must be a dict of arguments of network; got "
-                f"{self.network_params!r}."
-            )
-        if check_positive("lr", self.lr) > _LARGEST_RATE:
-            raise ValueError(f"lr must be at most {_LARGEST_RATE}; got {self.lr!r}.")
-        check_count("max_epochs", self.max_epochs)
-        check_count("batch_size", self.batch_size)
-        check_count("n_networks", self._count_networks())
-        check_not_negative("trade_off", self.trade_off)
-        check_not_negative("weight_decay", self.weight_decay)
-        check_verbose(self.verbose)
-        find_device(self.device)
-        check_checkpoint(self.checkpoint, self.callbacks)
-        check_boolean("warm_start", self.warm_start)
-        check_option("on_interrupt", self.on_interrupt, ["raise", "keep"])
-        callbacks = [] if self.callbacks is None else self.callbacks
-        check_callbacks(callbacks, self._count_networks())
-        check_monitoring(self.monitor, self.validation_fraction, self.patience, self.calibration)
-        if self.penalty_params is not None:
-            check_arguments("penalty_params", self.penalty_params, self.penalty)
-            with find_generators(self):  # a penalty may draw initial weights
-                self._make_penalty()  # which checks the values
-        check_layers(self.align_on)
+        check_settings(self)
