@@ -24,6 +24,7 @@ __all__ = [
     "Target",
     "check_groups",
     "check_sample_domain",
+    "check_weights",
     "n_rows",
     "open_target",
     "sortable_groups",
@@ -90,6 +91,8 @@ class Domains:
         source and -1 for the target if `X_tgt` was given.
     groups : ndarray, shape (n_source,), or None
         Group of each source row, such as its speaker.
+    weights : ndarray of float, shape (n_source,), or None
+        Weight of each source row in the loss, if given.
     order : ndarray of int, shape (n_source + n_target,), or None
         Indices of the rows, source first, in the caller's stacked `X`; None if `X_tgt` was given.
     """
@@ -99,6 +102,7 @@ class Domains:
     X_tgt: Any
     corpora: NDArray[Any] = field(repr=False)
     groups: NDArray[Any] | None = field(default=None, repr=False)
+    weights: NDArray[np.float64] | None = field(default=None, repr=False)
     order: NDArray[np.intp] | None = field(default=None, repr=False)
 
     @classmethod
@@ -110,6 +114,7 @@ class Domains:
         *,
         sample_domain: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Separate source and target, given in either of the two call shapes."""
         X, X_tgt = open_target(X), open_target(X_tgt, "X_tgt")
@@ -120,7 +125,8 @@ class Domains:
             _check_not_marks(X, X_tgt)
             counts = [n_rows(X), 0 if X_tgt is None else n_rows(X_tgt)]
             names = None if groups is None else check_groups(groups, counts[0])
-            return cls(X, plain_labels(y), X_tgt, np.repeat([_SOURCE, _TARGET], counts), names)
+            corpora = np.repeat([_SOURCE, _TARGET], counts)
+            return cls(X, plain_labels(y), X_tgt, corpora, names).weigh(sample_weight)
         if X_tgt is not None:
             raise ValueError(
                 "The target was given twice: pass X_tgt, or mark its rows in X by sample_domain "
@@ -134,7 +140,8 @@ class Domains:
         # Whatever stands for target rows is dropped first: it may have turned numbers into objects.
         y = None if y is None else plain_labels(take_rows(y, source))
         names = None if groups is None else check_groups(groups, len(order), rows=source)
-        return cls(X, y, X_tgt, corpora[order], names, order)
+        found = cls(X, y, X_tgt, corpora[order], names, order=order)
+        return found.weigh(sample_weight)
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.X_src, self.y_src, self.X_tgt))
@@ -158,6 +165,14 @@ class Domains:
         """Return a copy with transformed rows, one per former row."""
         return replace(self, X_src=X_src, X_tgt=X_tgt)
 
+    def weigh(self, sample_weight: ArrayLike | None, name: str = "sample_weight") -> Self:
+        """Return a copy with weights of the source rows, given for the rows of the caller's `X`."""
+        if sample_weight is None:
+            return replace(self, weights=None)
+        rows = np.arange(self.n_source) if self.order is None else self.order[: self.n_source]
+        n = self.n_source if self.order is None else len(self.order)
+        return replace(self, weights=check_weights(sample_weight, n, rows, name))
+
     def cut(
         self, X_src: Any, source: NDArray[np.intp], X_tgt: Any, target: NDArray[np.intp]
     ) -> Self:
@@ -170,6 +185,7 @@ class Domains:
             X_tgt=X_tgt,
             corpora=np.concatenate([corpora_src[source], corpora_tgt[target]]),
             groups=None if self.groups is None else self.groups[source],
+            weights=None if self.weights is None else self.weights[source],
             order=None,
         )
 
@@ -183,12 +199,14 @@ class Domains:
         if self.order is not None:
             rows = np.argsort(self.order)
             X = take_rows(X, rows)
-        filled = np.where(rows < self.n_source, rows, 0)
-        y, groups = (
-            None if values is None else take_rows(values, filled)
-            for values in (self.y_src, self.groups)
-        )
-        return X, y, groups, self.corpora[rows]
+        return X, self.spread(self.y_src), self.spread(self.groups), self.corpora[rows]
+
+    def spread(self, values: Any) -> Any:
+        """Return values of source rows in the order of `stack`; target rows get placeholders."""
+        if values is None:
+            return None
+        rows = np.arange(len(self.corpora)) if self.order is None else np.argsort(self.order)
+        return take_rows(values, np.where(rows < self.n_source, rows, 0))
 
     def unstack(self, stacked: Any) -> Self:
         """Return a copy with transformed rows of both domains, given in the order of `stack`."""
@@ -349,6 +367,29 @@ def check_groups(
     rows = np.arange(n) if rows is None else rows
     values = plain_labels(values[rows])
     check_missing(values, name, lambda row: f"row {rows[row]}")
+    return values
+
+
+def check_weights(
+    weights: Any, n: int, rows: NDArray[np.intp], name: str = "sample_weight"
+) -> NDArray[np.float64]:
+    """Return the weights of selected rows; raise a ValueError that names `name`."""
+    if n_rows(weights, name) != n:
+        raise ValueError(f"{name} must have one entry per row: {n_rows(weights)} != {n}.")
+    values = np.asarray(plain_labels(weights))
+    if values.ndim != 1:
+        raise ValueError(f"{name} must be one-dimensional; got shape {values.shape}.")
+    try:
+        values = values[rows].astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must hold numbers; got {values[rows][:3].tolist()}...") from None
+    if not (np.isfinite(values) & (values >= 0)).all():
+        row = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))[0]
+        raise ValueError(
+            f"{name} must hold finite numbers of at least 0; got {values[row]} in row {rows[row]}."
+        )
+    if not values.any():
+        raise ValueError(f"{name} is zero in all rows of the source: give one a weight above 0.")
     return values
 
 

@@ -48,7 +48,9 @@ def expected_failures(estimator):
     if isinstance(estimator, AdaptationClassifier):
         return {
             "check_methods_subset_invariance": "in single precision the outputs of one row alone "
-            "and among others, products of matrices of different sizes, agree to 1e-6 but not 1e-7"
+            "and among others, products of matrices of different sizes, agree to 1e-6 but not 1e-7",
+            "check_sample_weight_equivalence_on_dense_data": "rows of other numbers come in other "
+            "batches; test_sample_weight.py compares batches of all rows",
         }
     if isinstance(estimator, OptimalTransport):
         return {
@@ -123,11 +125,12 @@ def test_help_describes_every_parameter():
 
 
 def test_fit_is_documented_in_one_place():
-    """But for the transformers of audio, which learn nothing, and the scaler's own groups."""
+    """But for audio, which learns nothing, and what the scaler, networks and pipelines add."""
     written = {
         next(base for base in cls.__mro__ if "fit" in vars(base)).__name__ for cls in ESTIMATORS
     }
-    assert written == {"AudioTransformer", "CorpusScaler", "DomainEstimator", "GroupedEstimator"}
+    bases = {"AudioTransformer", "DomainEstimator", "GroupedEstimator"}
+    assert written == bases | {"AdaptationClassifier", "AdaptationPipeline", "CorpusScaler"}
 
 
 def stacked(X_src, y_src, X_tgt, filler):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from torch import nn
 
@@ -17,7 +18,7 @@ from skdidan.domains import Domains
 from skdidan.estimators import validate_domains
 from skdidan.neural.batches import PairedBatches
 from skdidan.neural.calibration import fit_temperature
-from skdidan.neural.checkpoints import find_starts, open_checkpoint, train_net
+from skdidan.neural.checkpoints import Checkpoint, find_starts, open_checkpoint, train_net
 from skdidan.neural.fitted import FittedNetworks
 from skdidan.neural.generators import find_generators
 from skdidan.neural.losses import LOSSES
@@ -25,7 +26,7 @@ from skdidan.neural.monitoring import monitor_callbacks
 from skdidan.neural.networks import make_network
 from skdidan.neural.prior import prior_terms
 from skdidan.neural.settings import check_settings
-from skdidan.neural.source import class_weights, hold_out
+from skdidan.neural.source import class_weights, hold_out, row_weights
 from skdidan.neural.training import AdaptationNet, PenaltyTerm
 from skdidan.padding import is_padded, pad_alike
 from skdidan.reporting import warn_caller
@@ -164,6 +165,66 @@ class AdaptationClassifier(FittedNetworks):
         self.on_interrupt = on_interrupt
         self.calibration = calibration
 
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train the networks on a labelled source and an unlabelled target.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features) or (n_source, n_bins, n_frames)
+            The source: features, or spectrograms, padded with frames of NaN after the end of a
+            recording. With `sample_domain`, both domains stacked in any order, of n_samples rows.
+        y : array-like, of as many entries as X
+            Labels of `X`. Entries for target rows are never read.
+        X_tgt : array-like or Target, of n_target rows, optional
+            The unlabelled target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
+        groups : array-like, of as many entries as X, optional
+            Group of each row, such as its speaker. The validation set takes whole groups.
+        sample_weight : array-like of float >= 0, of as many entries as X, optional
+            Weight of each source row in the classification loss, times the weight of its class;
+            "balanced" counts the rows by their weights. A row of weight 0 adds nothing to the loss,
+            but stays in the penalties and in the scores of `monitor` and `calibration`. Entries for
+            target rows are never read.
+
+        Returns
+        -------
+        self : object
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, the domains do not match or are too small, the source
+            has fewer than two classes, or there is NaN other than after the end of a recording.
+        TypeError
+            If a parameter or a row has the wrong type.
+        FloatingPointError
+            If the training diverges before an epoch with a finite loss is over.
+
+        Warns
+        -----
+        NoTargetWarning
+            If no target is given: the network is then trained on the source alone.
+        ConvergenceWarning
+            If the training diverges after an epoch with a finite loss. The weights of the last such
+            epoch, or of the best with `monitor`, are kept.
+        UserWarning
+            If Ctrl-C ends the training with ``on_interrupt="keep"``.
+        """
+        more = {"groups": groups, "sample_weight": sample_weight}
+        self._learn(self._fit, X, y, X_tgt, sample_domain=sample_domain, **more)
+        return self
+
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
         """Return the penalties by their names in the history, for the sorted source classes."""
         return self._on_layers(self.penalty_name, self._make_penalty(), weight=self.penalty_weight)
@@ -223,9 +284,8 @@ class AdaptationClassifier(FittedNetworks):
         if checkpoint is not None:
             seeds = np.array(checkpoint.seeds)
         train, held_out = hold_out(self.validation_fraction, y, domains.groups, seeds[2])
-        source = torch.tensor(X[train], device=device), torch.tensor(y_idx[train], device=device)
-        watched = torch.tensor(X[held_out], device=device), y_idx[held_out]
-        weights = class_weights(self.class_weight, classes, y[train])
+        rows = None if domains.weights is None else domains.weights[train]
+        weights = class_weights(self.class_weight, classes, y[train], rows)
         defaults = self.default_network_params if isinstance(self.network, str) else {}
         self._recipe = {
             "network": self.network,
@@ -234,18 +294,44 @@ class AdaptationClassifier(FittedNetworks):
             "n_classes": len(classes),
             "has_lengths": has_lengths,
         }
+        source = (
+            torch.tensor(X[train], device=device),
+            target,
+            torch.tensor(y_idx[train]).to(device),
+        )
+        batches = partial(
+            PairedBatches, *source, self.batch_size, weights=row_weights(rows, device)
+        )
+        watched = torch.tensor(X[held_out], device=device), y_idx[held_out], target
+        make_net = partial(self._make_net, classes, weights, prior)
+        trained = self._train(seeds.reshape(-1, 3), batches, watched, make_net, starts, checkpoint)
+        self._keep(trained, n_networks)
+        self.classes_, self.feature_shape_ = classes, shape
+        if self.calibration is not None:
+            scores = self._predictions(X[held_out]).scores
+            self.temperature_ = fit_temperature(scores, y_idx[held_out])
+
+    def _train(
+        self,
+        seeds: NDArray[Any],
+        make_batches: Callable[..., PairedBatches],
+        watched: tuple[Any, ...],
+        make_net: Callable[[list[Any]], AdaptationNet],
+        starts: list[AdaptationNet],
+        checkpoint: Checkpoint | None,
+    ) -> list[AdaptationNet]:
+        """Train a network for each row of seeds; Ctrl-C may leave fewer."""
         nets: list[AdaptationNet] = []
-        for number, (batch_seed, weight_seed, _) in enumerate(seeds.reshape(-1, 3)):
-            rng = np.random.default_rng(batch_seed)
-            batches = PairedBatches(source[0], target, source[1], self.batch_size, rng)
-            patience = self.patience or self.max_epochs
-            monitoring = monitor_callbacks(self.monitor, patience, *watched, target)
+        device = find_device(self.device)
+        for number, (batch_seed, weight_seed, _) in enumerate(seeds):
+            batches = make_batches(rng=np.random.default_rng(batch_seed))
+            monitoring = monitor_callbacks(self.monitor, self.patience or self.max_epochs, *watched)
             callbacks = [*monitoring, *(self.callbacks or [])]
             if checkpoint is not None:  # last, since it keeps the state of the others
                 callbacks.append(checkpoint.callback(number))
             with find_generators(self, int(weight_seed), device) as generators:
                 with draw_from(generators["cpu"]):
-                    net = self._make_net(classes, weights, callbacks, prior)
+                    net = make_net(callbacks)
                 net.generators = generators
                 try:
                     train_net(net, number, batches, starts, checkpoint)
@@ -256,11 +342,7 @@ class AdaptationClassifier(FittedNetworks):
             nets.append(net)
             if net.is_interrupted:
                 break
-        self._keep(nets, n_networks)
-        self.classes_, self.feature_shape_ = classes, shape
-        if self.calibration is not None:
-            scores = self._predictions(X[held_out]).scores
-            self.temperature_ = fit_temperature(scores, y_idx[held_out])
+        return nets
 
     def _keep(self, nets: list[AdaptationNet], n_networks: int) -> None:
         """Keep trained networks and their history; warn if they are fewer, or one is not done."""
@@ -281,8 +363,8 @@ class AdaptationClassifier(FittedNetworks):
         self,
         classes: NDArray[Any],
         weights: torch.Tensor,
-        callbacks: list[Any],
         prior: dict[str, PenaltyTerm] | None,
+        callbacks: list[Any],
     ) -> AdaptationNet:
         """Return a network before its training; without a prior it has no penalties."""
         loss = LOSSES[self.default_loss if self.loss == "auto" else self.loss]

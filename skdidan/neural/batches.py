@@ -24,11 +24,14 @@ class Batch(NamedTuple):
         Target rows; empty without a target.
     y_idx : Tensor of int64, shape (n_source,)
         Class indices of the source rows.
+    weights : Tensor of float, shape (n_source,), or None
+        Weights of the source rows in the classification loss.
     """
 
     source: Tensor
     target: Tensor
     y_idx: Tensor
+    weights: Tensor | None = None
 
 
 class PairedBatches:
@@ -50,6 +53,8 @@ class PairedBatches:
         Maximum number of rows of one domain in a batch.
     rng : numpy.random.Generator
         Generator of the orders.
+    weights : Tensor of float, shape (n_source,), or None
+        Weights of the source rows in the classification loss.
 
     Examples
     --------
@@ -67,7 +72,9 @@ class PairedBatches:
         y_idx: Tensor,
         batch_size: int,
         rng: np.random.Generator,
+        weights: Tensor | None = None,
     ) -> None:
+        self.weights = weights
         self.source = source
         self.y_idx = y_idx
         self.target = source[:0] if target is None else target
@@ -98,7 +105,9 @@ class PairedBatches:
         for size in np.diff(ends, prepend=0):
             source_rows = self._source_orders.take(int(size))
             target_rows = self._target_orders.take(int(size))
-            yield Batch(self.source[source_rows], self.target[target_rows], self.y_idx[source_rows])
+            source, y_idx = self.source[source_rows], self.y_idx[source_rows]
+            weights = None if self.weights is None else self.weights[source_rows]
+            yield Batch(source, self.target[target_rows], y_idx, weights)
 
 
 class _Orders:

@@ -183,7 +183,9 @@ def open_checkpoint(
         if name not in left_out
     }
     X, y, X_tgt = domains
-    source = X, y, domains.groups
+    # Without weights as it was before there were any.
+    weights = () if domains.weights is None else (domains.weights,)
+    source = X, y, domains.groups, *weights
     states = (start.module_.state_dict() for start in starts)
     start = [{name: part.numpy(force=True) for name, part in state.items()} for state in states]
     facts = {"set of parameters": params, "source": source, "target": X_tgt, "start": start}

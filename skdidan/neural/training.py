@@ -16,7 +16,7 @@ from skorch.exceptions import SkorchException
 from torch import Tensor, nn
 
 from skdidan.neural.batches import Batch, PairedBatches
-from skdidan.neural.losses import SquaredError
+from skdidan.neural.losses import SquaredError, classification_loss
 from skdidan.neural.networks import Outputs
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import Generators, copy_to_cpu, find_device
@@ -234,7 +234,8 @@ class AdaptationNet(NeuralNet):
         self.history[-1].setdefault("lr", float(self.optimizer_.param_groups[0]["lr"]))
         n_source = len(batch.source)
         outputs = self._outputs(torch.cat([batch.source, batch.target]))
-        loss = self.criterion_(outputs.logits[:n_source], batch.y_idx)
+        logits = outputs.logits[:n_source]
+        loss = classification_loss(self.criterion_, logits, batch.y_idx, batch.weights)
         self._record("classification_loss", loss)
         trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
         self.history.record_batch("trade_off", trade_off)

@@ -1,4 +1,4 @@
+from .makers import make_adaptation_pipeline as make_adaptation_pipeline
 from .pipelines import AdaptationPipeline as AdaptationPipeline
-from .pipelines import make_adaptation_pipeline as make_adaptation_pipeline
 from .refinement import RefinedClassifier as RefinedClassifier
 from .windows import WindowedClassifier as WindowedClassifier
