@@ -57,12 +57,14 @@ def is_passthrough(step: Any) -> bool:
     return step is None or (isinstance(step, str) and step == "passthrough")
 
 
-def check_steps(steps: Any, reserved: Iterable[str]) -> None:
-    """Refuse names and steps that a pipeline cannot use."""
+def check_steps(steps: Any, reserved: Iterable[str], name: str = "steps") -> None:
+    """Refuse names and steps that a pipeline, or a union of `transformers`, cannot use."""
+    are_steps = name == "steps"
     if not named_pairs(steps):
+        kind = "pipeline" if are_steps else "union"
         raise ValueError(
-            f"steps must be a list of (name, estimator), at least one; got {steps!r}. "
-            "make_adaptation_pipeline takes estimators without names."
+            f"{name} must be a list of (name, estimator), at least one; got {steps!r}. "
+            f"make_adaptation_{kind} takes estimators without names."
         )
     names, reserved = [name for name, _ in steps], sorted(reserved)
     for name in names:
@@ -74,7 +76,7 @@ def check_steps(steps: Any, reserved: Iterable[str]) -> None:
     for name, step in steps:
         if isinstance(step, type):
             raise TypeError(f"Step {name!r} is a class; pass an instance of it: {step.__name__}().")
-        needed = ["fit", "transform"] if name != names[-1] else ["fit"]
+        needed = ["fit"] if are_steps and name == names[-1] else ["fit", "transform"]
         missing = [method for method in needed if not hasattr(step, method)]
         if missing and not is_passthrough(step):
             raise TypeError(
