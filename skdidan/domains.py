@@ -17,6 +17,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skdidan.labels import check_missing, plain_labels
 from skdidan.padding import join_rows
+from skdidan.slicing import warn_of_slicing
 
 __all__ = [
     "Domains",
@@ -117,6 +118,7 @@ class Domains:
         sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Separate source and target, given in either of the two call shapes."""
+        is_held = isinstance(X_tgt, Target)
         X, X_tgt = open_target(X), open_target(X_tgt, "X_tgt")
         if y is not None and n_rows(y, "y") != n_rows(X):
             raise ValueError(f"y and X differ in length: {n_rows(y)} != {n_rows(X)}.")
@@ -124,6 +126,8 @@ class Domains:
             _check_not_empty(X, X_tgt)
             _check_not_marks(X, X_tgt)
             counts = [n_rows(X), 0 if X_tgt is None else n_rows(X_tgt)]
+            if not is_held:
+                warn_of_slicing(*counts)
             names = None if groups is None else check_groups(groups, counts[0])
             corpora = np.repeat([_SOURCE, _TARGET], counts)
             return cls(X, plain_labels(y), X_tgt, corpora, names).weigh(sample_weight)
@@ -268,8 +272,8 @@ def _check_not_marks(X: Any, X_tgt: Any) -> None:
     is_vector = isinstance(X_tgt, list | tuple) or len(getattr(X_tgt, "shape", ())) == 1
     if is_vector and len(X_tgt) == n_rows(X) and all(isinstance(mark, Integral) for mark in X_tgt):
         raise ValueError(
-            "X_tgt must hold rows of the target; got whole numbers, one for each row of X. Pass "
-            "sample_domain by its name."
+            "X_tgt must hold rows of the target; got whole numbers, one for each row of X. Did you "
+            "mean sample_domain=? It goes by its name."
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
-from sklearn.utils import Bunch, Tags, estimator_html_repr, get_tags
+from sklearn.utils import Bunch, Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.estimators import GroupedEstimator
@@ -104,8 +104,6 @@ class StepChain(NamedParts, GroupedEstimator):
         steps = [pair for pair in self._parts if not is_passthrough(pair[1])]
         return get_tags(Pipeline(steps or self._parts))
 
-    def _repr_html_(self) -> str:
-        return estimator_html_repr(Pipeline(self._current_parts))
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+    def _sk_visual_block_(self) -> Any:
+        """Show the steps one below the other, as scikit-learn's Pipeline, also inside a search."""
+        return Pipeline(self._current_parts)._sk_visual_block_()

@@ -192,3 +192,8 @@ class AdaptationUnion(NamedParts, TransformerMixin, DomainEstimator):
         if hasattr(self._first, "__sklearn_tags__"):  # which says what the rows may be
             tags.input_tags = get_tags(self._first).input_tags
         return tags
+
+    def _sk_visual_block_(self) -> Any:
+        """Show the transformers side by side, as scikit-learn's FeatureUnion."""
+        parts = [(name, part or "passthrough") for name, part in self._current_parts]
+        return FeatureUnion(parts)._sk_visual_block_()
