@@ -21,9 +21,11 @@ from skdidan.neural.calibration import fit_temperature
 from skdidan.neural.checkpoints import Checkpoint, find_starts, open_checkpoint, train_net
 from skdidan.neural.fitted import FittedNetworks
 from skdidan.neural.generators import find_generators
+from skdidan.neural.initial import load_weights, read_weights
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import monitor_callbacks
 from skdidan.neural.networks import make_network
+from skdidan.neural.optimizers import find_optimizer
 from skdidan.neural.prior import prior_terms
 from skdidan.neural.settings import check_settings
 from skdidan.neural.source import class_weights, hold_out, row_weights
@@ -69,7 +71,15 @@ class AdaptationClassifier(FittedNetworks):
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
-        Learning rate and weight decay of AdamW.
+        Learning rate and weight decay of the optimizer.
+    optimizer, optimizer_params : str or class, dict, default="AdamW", None
+        Optimizer, by its name in ``torch.optim`` or as a class, and its further arguments.
+    schedule : "cooldown" or None, default="cooldown"
+        The learning rate falls linearly over the last 30 % of the epochs, or stays with None. An
+        ``LRScheduler`` among the callbacks replaces it.
+    initial_weights : dict, str or path-like, optional
+        Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
+        ``torch.save`` has written with them. Weights without an entry are drawn.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -91,8 +101,7 @@ class AdaptationClassifier(FittedNetworks):
         "temperature" divides the outputs by `temperature_` before the softmax of `predict_proba`.
         It is fitted to held-out rows of the source (Guo et al., 2017): set `validation_fraction`.
     callbacks : list of skorch callbacks, optional
-        Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
-        takes the place of the falling learning rate.
+        Further callbacks of the training, but none that scores: use `monitor`.
 
     Attributes
     ----------
@@ -125,6 +134,10 @@ class AdaptationClassifier(FittedNetworks):
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
+        optimizer: str | type[torch.optim.Optimizer] = "AdamW",
+        optimizer_params: Mapping[str, Any] | None = None,
+        schedule: str | None = "cooldown",
+        initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         max_epochs: int = 60,
         n_networks: int | None = 1,
         validation_fraction: float | None = None,
@@ -150,6 +163,10 @@ class AdaptationClassifier(FittedNetworks):
         self.class_weight = class_weight
         self.lr = lr
         self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.optimizer_params = optimizer_params
+        self.schedule = schedule
+        self.initial_weights = initial_weights
         self.max_epochs = max_epochs
         self.n_networks = n_networks
         self.validation_fraction = validation_fraction
@@ -368,14 +385,19 @@ class AdaptationClassifier(FittedNetworks):
     ) -> AdaptationNet:
         """Return a network before its training; without a prior it has no penalties."""
         loss = LOSSES[self.default_loss if self.loss == "auto" else self.loss]
+        network = make_network(**self._recipe)
+        load_weights(network, read_weights(self.initial_weights))
         return AdaptationNet(
-            make_network(**self._recipe),
+            network,
             loss(weight=weights),
             n_classes=len(classes),
             penalties={} if prior is None else self._penalty_terms(classes) | prior,
             trade_off=self.trade_off,
             lr=self.lr,
             weight_decay=self.weight_decay,
+            optimizer=find_optimizer(self.optimizer),
+            optimizer_params=self.optimizer_params,
+            schedule=self.schedule,
             max_epochs=self.max_epochs,
             device=str(find_device(self.device)),
             callbacks=callbacks,

@@ -7,9 +7,11 @@ from typing import Any
 
 from skdidan.neural.checkpoints import check_checkpoint
 from skdidan.neural.generators import find_generators
+from skdidan.neural.initial import read_weights
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import check_monitoring
 from skdidan.neural.networks import check_layers
+from skdidan.neural.optimizers import check_optimizer
 from skdidan.neural.training import check_callbacks
 from skdidan.parameters import (
     check_arguments,
@@ -37,11 +39,16 @@ def check_settings(classifier: Any) -> None:
         )
     if check_positive("lr", classifier.lr) > _LARGEST_RATE:
         raise ValueError(f"lr must be at most {_LARGEST_RATE}; got {classifier.lr!r}.")
+    check_not_negative("weight_decay", classifier.weight_decay)
+    optimizer = classifier.optimizer, classifier.optimizer_params
+    check_optimizer(*optimizer, classifier.lr, classifier.weight_decay)
+    if classifier.schedule is not None:
+        check_option("schedule", classifier.schedule, ["cooldown"])
+    read_weights(classifier.initial_weights)
     check_count("max_epochs", classifier.max_epochs)
     check_count("batch_size", classifier.batch_size)
     check_count("n_networks", classifier._count_networks())
     check_not_negative("trade_off", classifier.trade_off)
-    check_not_negative("weight_decay", classifier.weight_decay)
     check_verbose(classifier.verbose)
     find_device(classifier.device)
     check_checkpoint(classifier.checkpoint, classifier.callbacks)

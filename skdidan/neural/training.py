@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -134,8 +134,9 @@ class AdaptationNet(NeuralNet):
 
     The penalty is the weighted sum of its terms. The history holds each term under its own name,
     averaged over the batches of an epoch, and the learning rate of its first batch. The rate
-    follows `cooldown`, unless an ``LRScheduler`` among the callbacks sets it. Pass `PairedBatches`
-    as ``X`` to ``fit``. It trains up to `max_epochs` in the history, which a callback may load.
+    follows `cooldown`, unless `schedule` is None or an ``LRScheduler`` among the callbacks sets it.
+    Pass `PairedBatches` as ``X`` to ``fit``. It trains up to `max_epochs` in the history, which a
+    callback may load.
 
     Where a loss or an output is not finite, the weights of the last epoch with a finite loss are
     kept, with a warning. With `on_interrupt` "keep", Ctrl-C ends the training if an epoch is over.
@@ -158,6 +159,9 @@ class AdaptationNet(NeuralNet):
         lr: float,
         weight_decay: float,
         max_epochs: int,
+        optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW,
+        optimizer_params: Mapping[str, Any] | None = None,
+        schedule: str | None = "cooldown",
         device: str = "cpu",
         callbacks: Any = None,
         on_interrupt: str = "raise",
@@ -166,8 +170,9 @@ class AdaptationNet(NeuralNet):
         super().__init__(
             module,
             criterion,
-            optimizer=torch.optim.AdamW,
+            optimizer=optimizer,
             optimizer__weight_decay=weight_decay,
+            **{f"optimizer__{name}": value for name, value in (optimizer_params or {}).items()},
             lr=lr,
             max_epochs=max_epochs,
             train_split=None,
@@ -179,6 +184,7 @@ class AdaptationNet(NeuralNet):
         self.penalties = penalties
         self.trade_off = trade_off
         self.weight_decay = weight_decay
+        self.schedule = schedule
         self.on_interrupt = on_interrupt
         self.is_interrupted = False  # and kept, by Ctrl-C
         # Number of epochs and weights after them: of the last, and of the last with a finite loss.
@@ -214,7 +220,8 @@ class AdaptationNet(NeuralNet):
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Begin an epoch in the history, and set its learning rate."""
         super().on_epoch_begin(net, **kwargs)
-        if not any(isinstance(callback, ready.LRScheduler) for _, callback in self.callbacks_):
+        has_own = any(isinstance(callback, ready.LRScheduler) for _, callback in self.callbacks_)
+        if self.schedule is not None and not has_own:
             lr = self.lr * cooldown(len(self.history) - 1, self.max_epochs)
             self.optimizer_.param_groups[0]["lr"] = lr
 
