@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from skdidan.neural.callbacks import check_callbacks
 from skdidan.neural.checkpoints import check_checkpoint
 from skdidan.neural.generators import find_generators
 from skdidan.neural.initial import read_weights
@@ -12,7 +13,6 @@ from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import check_monitoring
 from skdidan.neural.networks import check_layers
 from skdidan.neural.optimizers import check_optimizer
-from skdidan.neural.training import check_callbacks
 from skdidan.parameters import (
     check_arguments,
     check_boolean,

@@ -23,9 +23,14 @@ from skdidan.torch_state import Generators, copy_to_cpu, find_device
 
 __all__ = [
     *("AdaptationNet", "Observer", "PenaltyTerm"),
-    *("check_callbacks", "cooldown", "load_net", "ramp"),
+    *("HELD_OUT", "cooldown", "load_net", "ramp"),
 ]
 
+
+HELD_OUT = (
+    "skorch holds no rows out here: to score held-out rows of the source, set validation_fraction "
+    "and monitor='source'; callbacks may watch the column 'monitor'."
+)
 
 # Inputs of a penalty beside the features.
 _PENALTY_INPUTS = ("labels", "predictions", "source_predictions")
@@ -365,7 +370,7 @@ class AdaptationNet(NeuralNet):
                     raise
                 raise ValueError(
                     f"{name} of callbacks has monitor={monitor!r}, which is none of the columns "
-                    f"{columns}. {_HELD_OUT}"
+                    f"{columns}. {HELD_OUT}"
                 ) from error
 
     def evaluation_step(self, batch: Any, training: bool = False) -> tuple[Tensor, Tensor]:
@@ -410,27 +415,3 @@ def load_net(
     except ValueError:  # on another machine
         params["device"] = "cpu"
     return cls(*modules, penalties={}, **params).initialize()
-
-
-_FILES = ready.Checkpoint, ready.TrainEndCheckpoint, ready.LoadInitState
-_HELD_OUT = (
-    "skorch holds no rows out here: to score held-out rows of the source, set validation_fraction "
-    "and monitor='source'; callbacks may watch the column 'monitor'."
-)
-
-
-def check_callbacks(callbacks: Any, n_networks: int) -> None:
-    """Raise an error for callbacks that cannot work here."""
-    for item in callbacks if isinstance(callbacks, list | tuple) else [None]:
-        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
-        kind = callback if isinstance(callback, type) else type(callback)
-        if not issubclass(kind, ready.Callback):
-            raise TypeError(f"callbacks must be a list of callbacks of skorch; got {callbacks!r}.")
-        is_score = issubclass(kind, ready.EpochScoring | ready.BatchScoring)
-        if is_score or not getattr(callback, "on_train", True):
-            raise ValueError(f"callbacks cannot score, but hold {kind.__name__}. {_HELD_OUT}")
-        if n_networks > 1 and issubclass(kind, _FILES):
-            raise ValueError(
-                f"callbacks hold {kind.__name__}, which would keep the last of {n_networks} "
-                "networks only. Set n_networks=1."
-            )
