@@ -16,7 +16,7 @@ from torch import nn
 
 from skdidan.domains import Domains
 from skdidan.estimators import validate_domains
-from skdidan.neural.batches import PairedBatches
+from skdidan.neural.batches import PairedBatches, to_rows
 from skdidan.neural.calibration import fit_temperature
 from skdidan.neural.checkpoints import Checkpoint, find_starts, open_checkpoint, train_net
 from skdidan.neural.fitted import FittedNetworks
@@ -294,7 +294,7 @@ class AdaptationClassifier(FittedNetworks):
         device = find_device(self.device)
         n_networks = self._count_networks()
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=3 * n_networks)
-        target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
+        target = None if X_tgt is None else to_rows(X_tgt, device)
         prior = None if target is None else prior_terms(self.target_prior, classes, y)
         starts = find_starts(self, classes, n_networks)
         checkpoint = open_checkpoint(self, domains, starts, seeds)
@@ -303,22 +303,10 @@ class AdaptationClassifier(FittedNetworks):
         train, held_out = hold_out(self.validation_fraction, y, domains.groups, seeds[2])
         rows = None if domains.weights is None else domains.weights[train]
         weights = class_weights(self.class_weight, classes, y[train], rows)
-        defaults = self.default_network_params if isinstance(self.network, str) else {}
-        self._recipe = {
-            "network": self.network,
-            "params": {**defaults, **(self.network_params or {})},
-            "input_shape": X.shape[1:],
-            "n_classes": len(classes),
-            "has_lengths": has_lengths,
-        }
-        source = (
-            torch.tensor(X[train], device=device),
-            target,
-            torch.tensor(y_idx[train]).to(device),
-        )
-        batches = partial(
-            PairedBatches, *source, self.batch_size, weights=row_weights(rows, device)
-        )
+        self._recipe = self._make_recipe(X.shape[1:], len(classes), has_lengths)
+        source, labels = to_rows(X[train], device), torch.tensor(y_idx[train], device=device)
+        batches = partial(PairedBatches, source, target, labels, self.batch_size)
+        batches = partial(batches, weights=row_weights(rows, device))
         watched = torch.tensor(X[held_out], device=device), y_idx[held_out], target
         make_net = partial(self._make_net, classes, weights, prior)
         trained = self._train(seeds.reshape(-1, 3), batches, watched, make_net, starts, checkpoint)
@@ -327,6 +315,19 @@ class AdaptationClassifier(FittedNetworks):
         if self.calibration is not None:
             scores = self._predictions(X[held_out]).scores
             self.temperature_ = fit_temperature(scores, y_idx[held_out])
+
+    def _make_recipe(
+        self, input_shape: tuple[int, ...], n_classes: int, has_lengths: bool
+    ) -> dict[str, Any]:
+        """Return the arguments of `make_network`."""
+        defaults = self.default_network_params if isinstance(self.network, str) else {}
+        return {
+            "network": self.network,
+            "params": {**defaults, **(self.network_params or {})},
+            "input_shape": input_shape,
+            "n_classes": n_classes,
+            "has_lengths": has_lengths,
+        }
 
     def _train(
         self,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.estimators import GroupedEstimator, check_rows
+from skdidan.neural.batches import ArrayRows
 from skdidan.neural.monitoring import NetPredictions
 from skdidan.neural.training import AdaptationNet
 from skdidan.padding import is_padded
@@ -116,7 +116,7 @@ class FittedNetworks(ProbabilisticClassifier, GroupedEstimator):
                 f"{type(self).__name__} was fitted on rows of shape {expected}; got "
                 f"{X.shape[1:]}{hint}."
             )
-        rows = torch.tensor(X, device="cpu")
+        rows = ArrayRows(X)
         predictions = NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
         return predictions._replace(temperature=getattr(self, "temperature_", None))
 

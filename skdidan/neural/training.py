@@ -15,7 +15,7 @@ from skorch import callbacks as ready
 from skorch.exceptions import SkorchException
 from torch import Tensor, nn
 
-from skdidan.neural.batches import Batch, PairedBatches
+from skdidan.neural.batches import ArrayRows, Batch, PairedBatches
 from skdidan.neural.losses import SquaredError, classification_loss
 from skdidan.neural.networks import Outputs
 from skdidan.reporting import warn_caller
@@ -379,7 +379,7 @@ class AdaptationNet(NeuralNet):
         return logits, features
 
     @torch.no_grad()
-    def outputs(self, X: Tensor, batch_size: int = 256) -> Outputs:
+    def outputs(self, X: Tensor | ArrayRows, batch_size: int = 256) -> Outputs:
         """Evaluate the network on rows (n_samples, ...), and return its outputs on the CPU."""
         self.module_.eval()
         # Half precision would cost digits, and NumPy has no bfloat16.
