@@ -40,6 +40,7 @@ from skdidan import (
     Target,
     WindowedClassifier,
     make_adaptation_pipeline,
+    make_adaptation_union,
 )
 from skdidan.tables import CLASSIFIERS, PENALTIES, TRANSFORMERS
 
@@ -770,6 +771,7 @@ SWEPT = {name: make_classifier(name) for name in CLASSIFIERS}
 SWEPT |= {name: cls() for name, cls in TRANSFORMERS.items()}
 SWEPT |= ON_WAVEFORMS | {"kmm": KMM(), "refined": RefinedClassifier()}
 SWEPT["pipeline"] = make_adaptation_pipeline(CorpusScaler(), JDAR())
+SWEPT["union"] = make_adaptation_union(CorpusScaler(), TCA())
 
 
 def test_every_class_is_swept():
