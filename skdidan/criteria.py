@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 
-from skdidan.domains import check_missing
+from skdidan.labels import check_missing
 from skdidan.parameters import check_positive
 
 __all__ = [

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from inspect import signature
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -15,26 +15,24 @@ from sklearn import get_config
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
+from skdidan.labels import check_missing, plain_labels
 from skdidan.padding import join_rows
+from skdidan.slicing import warn_of_slicing
 
 __all__ = [
     "Domains",
     "NoTargetWarning",
     "Target",
     "check_groups",
-    "check_kinds",
-    "check_missing",
     "check_sample_domain",
-    "is_missing",
+    "check_weights",
     "n_rows",
     "open_target",
-    "plain_labels",
     "sortable_groups",
     "source_path",
     "split_domains",
     "take_rows",
     "takes_target",
-    "to_python",
 ]
 
 # Corpus numbers if the target is given as X_tgt; sample_domain holds those of stacked data.
@@ -94,6 +92,8 @@ class Domains:
         source and -1 for the target if `X_tgt` was given.
     groups : ndarray, shape (n_source,), or None
         Group of each source row, such as its speaker.
+    weights : ndarray of float, shape (n_source,), or None
+        Weight of each source row in the loss, if given.
     order : ndarray of int, shape (n_source + n_target,), or None
         Indices of the rows, source first, in the caller's stacked `X`; None if `X_tgt` was given.
     """
@@ -103,6 +103,7 @@ class Domains:
     X_tgt: Any
     corpora: NDArray[Any] = field(repr=False)
     groups: NDArray[Any] | None = field(default=None, repr=False)
+    weights: NDArray[np.float64] | None = field(default=None, repr=False)
     order: NDArray[np.intp] | None = field(default=None, repr=False)
 
     @classmethod
@@ -114,8 +115,10 @@ class Domains:
         *,
         sample_domain: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Separate source and target, given in either of the two call shapes."""
+        is_held = isinstance(X_tgt, Target)
         X, X_tgt = open_target(X), open_target(X_tgt, "X_tgt")
         if y is not None and n_rows(y, "y") != n_rows(X):
             raise ValueError(f"y and X differ in length: {n_rows(y)} != {n_rows(X)}.")
@@ -123,8 +126,11 @@ class Domains:
             _check_not_empty(X, X_tgt)
             _check_not_marks(X, X_tgt)
             counts = [n_rows(X), 0 if X_tgt is None else n_rows(X_tgt)]
+            if not is_held:
+                warn_of_slicing(*counts)
             names = None if groups is None else check_groups(groups, counts[0])
-            return cls(X, plain_labels(y), X_tgt, np.repeat([_SOURCE, _TARGET], counts), names)
+            corpora = np.repeat([_SOURCE, _TARGET], counts)
+            return cls(X, plain_labels(y), X_tgt, corpora, names).weigh(sample_weight)
         if X_tgt is not None:
             raise ValueError(
                 "The target was given twice: pass X_tgt, or mark its rows in X by sample_domain "
@@ -138,7 +144,8 @@ class Domains:
         # Whatever stands for target rows is dropped first: it may have turned numbers into objects.
         y = None if y is None else plain_labels(take_rows(y, source))
         names = None if groups is None else check_groups(groups, len(order), rows=source)
-        return cls(X, y, X_tgt, corpora[order], names, order)
+        found = cls(X, y, X_tgt, corpora[order], names, order=order)
+        return found.weigh(sample_weight)
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.X_src, self.y_src, self.X_tgt))
@@ -162,6 +169,14 @@ class Domains:
         """Return a copy with transformed rows, one per former row."""
         return replace(self, X_src=X_src, X_tgt=X_tgt)
 
+    def weigh(self, sample_weight: ArrayLike | None, name: str = "sample_weight") -> Self:
+        """Return a copy with weights of the source rows, given for the rows of the caller's `X`."""
+        if sample_weight is None:
+            return replace(self, weights=None)
+        rows = np.arange(self.n_source) if self.order is None else self.order[: self.n_source]
+        n = self.n_source if self.order is None else len(self.order)
+        return replace(self, weights=check_weights(sample_weight, n, rows, name))
+
     def cut(
         self, X_src: Any, source: NDArray[np.intp], X_tgt: Any, target: NDArray[np.intp]
     ) -> Self:
@@ -174,6 +189,7 @@ class Domains:
             X_tgt=X_tgt,
             corpora=np.concatenate([corpora_src[source], corpora_tgt[target]]),
             groups=None if self.groups is None else self.groups[source],
+            weights=None if self.weights is None else self.weights[source],
             order=None,
         )
 
@@ -187,12 +203,14 @@ class Domains:
         if self.order is not None:
             rows = np.argsort(self.order)
             X = take_rows(X, rows)
-        filled = np.where(rows < self.n_source, rows, 0)
-        y, groups = (
-            None if values is None else take_rows(values, filled)
-            for values in (self.y_src, self.groups)
-        )
-        return X, y, groups, self.corpora[rows]
+        return X, self.spread(self.y_src), self.spread(self.groups), self.corpora[rows]
+
+    def spread(self, values: Any) -> Any:
+        """Return values of source rows in the order of `stack`; target rows get placeholders."""
+        if values is None:
+            return None
+        rows = np.arange(len(self.corpora)) if self.order is None else np.argsort(self.order)
+        return take_rows(values, np.where(rows < self.n_source, rows, 0))
 
     def unstack(self, stacked: Any) -> Self:
         """Return a copy with transformed rows of both domains, given in the order of `stack`."""
@@ -254,8 +272,8 @@ def _check_not_marks(X: Any, X_tgt: Any) -> None:
     is_vector = isinstance(X_tgt, list | tuple) or len(getattr(X_tgt, "shape", ())) == 1
     if is_vector and len(X_tgt) == n_rows(X) and all(isinstance(mark, Integral) for mark in X_tgt):
         raise ValueError(
-            "X_tgt must hold rows of the target; got whole numbers, one for each row of X. Pass "
-            "sample_domain by its name."
+            "X_tgt must hold rows of the target; got whole numbers, one for each row of X. Did you "
+            "mean sample_domain=? It goes by its name."
         )
 
 
@@ -304,11 +322,6 @@ def take_rows(X: Any, rows: NDArray[Any]) -> Any:
     return X[rows] if hasattr(X, "shape") else [X[row] for row in rows]
 
 
-def to_python(rows: Any) -> list[Any]:
-    """List rows, with scalars of pyarrow as objects of Python."""
-    return [row.as_py() if hasattr(row, "as_py") else row for row in rows]
-
-
 def open_target(X: Any, name: str = "X") -> Any:
     """Return the content of a `Target`, and any other object; refuse what a mask hides."""
     while isinstance(X, Target):
@@ -341,53 +354,6 @@ def check_sample_domain(X: Any, sample_domain: ArrayLike) -> NDArray[np.int64]:
     return numbers
 
 
-def plain_labels(labels: Any) -> Any:
-    """Return labels from any container as an array; of objects unless all are numbers or text.
-
-    Masked entries become None. Labels with other than one axis are returned as they are.
-    """
-    if isinstance(labels, np.ma.MaskedArray):
-        hidden, labels = np.ma.getmaskarray(labels), np.array(labels, dtype=object)
-        labels[hidden] = None
-    if labels is None or (isinstance(labels, np.ndarray) and labels.dtype.kind not in "OT"):
-        return labels
-    # By default, NaN among strings would become "nan", and a missing integer would make floats.
-    labels = to_python(labels) if isinstance(labels, list | tuple) else labels
-    values = np.asarray(labels, dtype=object)
-    if values.ndim != 1:
-        return labels
-    if all(isinstance(value, str) for value in values):
-        return np.array([str.__str__(value) for value in values])  # the text of members of an Enum
-    if all(isinstance(value, Real | np.bool_) and value == value for value in values):
-        numbers = np.array(values.tolist())
-        # Large integers beside others become floats, of which several may be the same.
-        return numbers if numbers.tolist() == values.tolist() else values
-    return values
-
-
-def check_missing(labels: Any, name: str, place: Callable[[int], str] = "row {}".format) -> None:
-    """Raise a ValueError for labels that are None, NaN or NA, which would count as a class."""
-    values = plain_labels(labels)
-    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "fOmM":
-        return
-    missing = [row for row, value in enumerate(values) if is_missing(value)]
-    if missing:
-        raise ValueError(
-            f"{name} holds {len(missing)} missing label(s), the first in {place(missing[0])}."
-        )
-
-
-def check_kinds(labels: Any) -> None:
-    """Raise a TypeError for labels of several types, or of one that scikit-learn does not know."""
-    values = plain_labels(labels)
-    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "O":
-        kinds = sorted({type(value).__name__ for value in values})
-        raise TypeError(
-            "y must hold text alone, or numbers of up to 64 bits alone; got "
-            f"{' and '.join(kinds)}. Convert all labels, as by list(map(str, y))."
-        )
-
-
 def check_groups(
     groups: Any, n: int, name: str = "groups", rows: NDArray[np.intp] | None = None
 ) -> NDArray[Any]:
@@ -408,17 +374,35 @@ def check_groups(
     return values
 
 
+def check_weights(
+    weights: Any, n: int, rows: NDArray[np.intp], name: str = "sample_weight"
+) -> NDArray[np.float64]:
+    """Return the weights of selected rows; raise a ValueError that names `name`."""
+    if n_rows(weights, name) != n:
+        raise ValueError(f"{name} must have one entry per row: {n_rows(weights)} != {n}.")
+    values = np.asarray(plain_labels(weights))
+    if values.ndim != 1:
+        raise ValueError(f"{name} must be one-dimensional; got shape {values.shape}.")
+    try:
+        values = values[rows].astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must hold numbers; got {values[rows][:3].tolist()}...") from None
+    if not (np.isfinite(values) & (values >= 0)).all():
+        row = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))[0]
+        raise ValueError(
+            f"{name} must hold finite numbers of at least 0; got {values[row]} in row {rows[row]}."
+        )
+    if not values.any():
+        raise ValueError(f"{name} is zero in all rows of the source: give one a weight above 0.")
+    return values
+
+
 def sortable_groups(groups: NDArray[Any]) -> NDArray[Any]:
     """Return groups that splitters of scikit-learn can sort: those of any other type as numbers."""
     if groups.dtype.kind != "O":
         return groups
     numbers: dict[Any, int] = {}
     return np.array([numbers.setdefault(group, len(numbers)) for group in groups])
-
-
-def is_missing(value: Any) -> bool:
-    """Tell whether a value is None, NaN, NaT or NA."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
 def source_path(method: Callable[..., Any], sample_domain: ArrayLike | None) -> dict[str, Any]:

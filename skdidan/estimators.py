@@ -16,16 +16,8 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdidan.domains import (
-    Domains,
-    NoTargetWarning,
-    check_kinds,
-    check_missing,
-    check_sample_domain,
-    is_missing,
-    n_rows,
-    open_target,
-)
+from skdidan.domains import Domains, NoTargetWarning, check_sample_domain, n_rows, open_target
+from skdidan.labels import check_kinds, check_missing, is_missing
 from skdidan.padding import count_frames
 from skdidan.reporting import warn_caller
 

@@ -11,7 +11,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score, recall_score
 from sklearn.utils import column_or_1d
 
-from skdidan.domains import check_missing, is_missing
+from skdidan.labels import check_missing, is_missing
 
 __all__ = ["fill_missing", "uar", "war"]
 

@@ -74,6 +74,7 @@ def mcc_reference(logits, temperature, weights=None):
 # The base classes decide these checks of scikit-learn: they write `fit`, `transform` and `predict`,
 # validate rows and labels, and set the tags.
 DECIDED_BY_BASES = {
+    "check_all_zero_sample_weights_error",
     "check_array_api_input",
     "check_class_weight_classifiers",
     "check_classifier_data_not_an_array",
@@ -106,6 +107,7 @@ DECIDED_BY_BASES = {
     "check_pipeline_consistency",
     "check_positive_only_tag_during_fit",
     "check_requires_y_none",
+    "check_sample_weight_equivalence_on_dense_data",
     "check_supervised_y_2d",
     "check_supervised_y_no_nan",
     "check_transformer_data_not_an_array",

@@ -1,10 +1,14 @@
 """Callbacks of skorch: those that work, those that are refused, and resumed trainings."""
 
+import re
 from functools import partial
+from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 import torch
+from skorch import callbacks as ready
 from skorch.callbacks import (
     BatchScoring,
     Callback,
@@ -83,6 +87,75 @@ def test_callbacks_may_monitor_the_monitor(domains):
     params = {**QUICK, "validation_fraction": 0.3, "monitor": "source", "max_epochs": 60}
     history = DIDANClassifier(callbacks=[stop], **params).fit(*domains[:3]).history_
     assert len(history) < 60 and history[-1]["monitor"] <= history[-2]["monitor"] * (1 + 1e-4)
+
+
+def working(folder):
+    """Callbacks of skorch that the page on long trainings lists, by their names there."""
+    checkpoint = Checkpoint(dirname=folder, monitor="train_loss_best")
+    return {
+        "Checkpoint": checkpoint,
+        "EarlyStopping": EarlyStopping("train_loss"),
+        "EpochTimer": ready.EpochTimer(),
+        "Freezer": ready.Freezer("embedding.*"),
+        "GradientNormClipping": GradientNormClipping(1.0),
+        "Initializer": ready.Initializer("*.weight", fn=torch.nn.init.ones_),
+        "LRScheduler": LRScheduler(ready.WarmRestartLR, min_lr=1e-5, max_lr=1e-2),
+        "LoadInitState": LoadInitState(Checkpoint(dirname=folder)),
+        "MlflowLogger": ready.MlflowLogger(MagicMock(), MagicMock()),
+        "ParamMapper": ready.ParamMapper("*.bias", torch.nn.init.ones_),
+        "PrintLog": ready.PrintLog(),
+        "ProgressBar": ready.ProgressBar(batches_per_epoch="count"),
+        "SacredLogger": ready.SacredLogger(MagicMock()),
+        "TensorBoard": ready.TensorBoard(MagicMock()),
+        "TrainEndCheckpoint": TrainEndCheckpoint(dirname=folder),
+        "Unfreezer": ready.Unfreezer("embedding.*", at=2),
+        "WandbLogger": ready.WandbLogger(MagicMock(), save_model=False),
+    }
+
+
+@pytest.mark.parametrize("name", working(None))
+def test_callbacks_that_the_page_lists_work(name, domains, tmp_path):
+    callback = working(tmp_path)[name]
+    history = SourceOnlyClassifier(callbacks=[callback], **QUICK).fit(*domains[:2]).history_
+    assert len(history) == 6 and history[-1]["train_loss"] > 0
+
+
+def test_the_page_lists_each_callback_of_skorch():
+    page = Path(__file__).parents[1] / "docs/how_to/long_trainings.rst"
+    section = page.read_text().split("\nCallbacks\n---------\n")[1].split("\n---")[0]
+    works, refused = section.split("These cannot work")
+    works, refused = (set(re.findall(r"``([A-Z]\w+)", part)) for part in (works, refused))
+    assert works >= working(None).keys()
+    assert {*works, *refused} >= set(ready.__all__) - {"Callback"}
+    assert {"EpochScoring", "BatchScoring", "PassthroughScoring", "InputShapeSetter"} <= refused
+
+
+def test_what_callbacks_write_down(domains):
+    """The loggers get the columns of the history, and a frozen layer keeps its weights."""
+    writer = MagicMock()
+    callbacks = [ready.TensorBoard(writer), ready.Freezer("embedding.*")]
+    fitted = DANNClassifier(callbacks=callbacks, **QUICK).fit(*domains[:3])
+    tags = {call.kwargs["tag"] for call in writer.add_scalar.call_args_list}
+    assert {"lr", "classification_loss", "domain_adversary"} <= tags
+    first = DANNClassifier(**{**QUICK, "lr": 1e-30, "max_epochs": 1}, weight_decay=0)
+    begun = first.fit(*domains[:3]).net_.module_.state_dict()
+    for name, weights in fitted.net_.module_.state_dict().items():
+        assert torch.equal(weights, begun[name]) == name.startswith("embedding"), name
+
+
+@pytest.mark.parametrize(
+    ("callback", "match"),
+    [
+        (
+            ready.InputShapeSetter(),
+            "hold InputShapeSetter, which is of no use: a network",
+        ),
+        (ready.WandbLogger(MagicMock()), "hold WandbLogger, whose save_model needs .*'valid_loss'"),
+    ],
+)
+def test_callbacks_that_cannot_work_are_refused(callback, match, domains):
+    with pytest.raises(ValueError, match=match):
+        DANNClassifier(callbacks=[callback], **QUICK).fit(*domains[:3])
 
 
 class Rates(Callback):

@@ -240,7 +240,7 @@ def test_target_given_twice():
 
 @pytest.mark.parametrize("container", [list, tuple, np.array, pd.Series])
 def test_sample_domain_in_the_place_of_the_target(container):
-    with pytest.raises(ValueError, match=r"X_tgt must hold rows .* Pass sample_domain by its name"):
+    with pytest.raises(ValueError, match=r"X_tgt must hold rows .* mean sample_domain=\?"):
         Domains.of([[0.0], [1.0], [2.0]], ["a", "b", "?"], container([1, 1, -1]))
 
 

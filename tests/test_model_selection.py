@@ -1,5 +1,6 @@
 """Scorers without target labels: their values, searches with them, and what they refuse."""
 
+import warnings
 from functools import partial, wraps
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import torch
 from references import shifted_blobs
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - makes the import below
 from sklearn.frozen import FrozenEstimator
@@ -19,6 +21,7 @@ from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
     HalvingGridSearchCV,
+    KFold,
     cross_validate,
     learning_curve,
 )
@@ -637,6 +640,35 @@ def test_cross_validation_and_learning_curves_leave_the_target_whole(routing):
         assert n_train.tolist() == [24, 48] and np.isfinite(scores).all()
         with pytest.raises(ValueError, match="the target was sliced to"):
             cross_validate(estimator, X_src, y_src, params={"X_tgt": X_tgt}, **common)
+
+
+SLICED = "X_tgt has 40 rows, as many as the part of the source in a fold"
+
+
+@pytest.mark.parametrize("make", [JDAR, lambda: make_adaptation_pipeline(CorpusScaler(), JDAR())])
+def test_a_target_that_is_sliced_is_a_warning(make):
+    """One for each fold, at the line of the user, and none of the steps in a pipeline."""
+    X_src, y_src, X_tgt, _ = shifted_blobs(60, 60)
+    for fit in (
+        lambda target: GridSearchCV(make(), {}, cv=KFold(3)).fit(X_src, y_src, X_tgt=target),
+        lambda target: cross_validate(make(), X_src, y_src, cv=KFold(3), params={"X_tgt": target}),
+        lambda target: CalibratedClassifierCV(make(), cv=3).fit(X_src, y_src, X_tgt=target),
+    ):
+        with pytest.warns(UserWarning, match=SLICED) as caught:
+            fit(X_tgt)
+        assert len(caught) == 3 and {each.filename for each in caught} == {__file__}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fit(Target(X_tgt))
+
+
+def test_domains_of_equal_size_are_no_warning_without_folds():
+    X_src, y_src, X_tgt, _ = shifted_blobs(60, 60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_adaptation_pipeline(CorpusScaler(), JDAR()).fit(X_src, y_src, X_tgt)
+        other = X_tgt[:50]  # which no search slices
+        GridSearchCV(JDAR(), {}, cv=KFold(3)).fit(X_src, y_src, X_tgt=other)
 
 
 class Recorder(Whole):

@@ -121,9 +121,9 @@ def is_trained_on(monkeypatch):
     trained = []
 
     class Batches(PairedBatches):
-        def __init__(self, source, *args):
+        def __init__(self, source, *args, **params):
             trained[:] = map(tuple, source.numpy())
-            super().__init__(source, *args)
+            super().__init__(source, *args, **params)
 
     monkeypatch.setattr(adaptation, "PairedBatches", Batches)
     return lambda X: np.array([tuple(row) in trained for row in X.astype(np.float32)])

@@ -47,6 +47,7 @@ from skdidan import (
     Target,
     TargetScorer,
     make_adaptation_pipeline,
+    make_adaptation_union,
 )
 from skdidan.audio import spectrograms
 from skdidan.domains import Domains
@@ -408,6 +409,23 @@ def test_display():
     assert "CorpusScaler" in pipeline._repr_html_()
     bundle = pipeline._repr_mimebundle_()
     assert bundle["text/plain"].startswith("AdaptationPipeline(") and "SVC" in bundle["text/html"]
+
+
+def boxes(estimator):
+    """List the names of estimators in the picture that a notebook shows, from the outside in."""
+    return re.findall(r"<label for=[^>]*><div><div>([^<]*)</div>", estimator._repr_html_())
+
+
+def test_the_picture_is_headed_by_its_own_name_and_open_in_a_search():
+    union = make_adaptation_union(CorpusScaler(), PCA(1))
+    pipeline = make_adaptation_pipeline(union, SVC())
+    inner = ["adaptationunion: AdaptationUnion", "CorpusScaler", "PCA", "SVC"]
+    assert boxes(pipeline) == ["AdaptationPipeline", *inner]
+    search = GridSearchCV(pipeline, {})
+    assert boxes(search) == ["GridSearchCV", "estimator: AdaptationPipeline", *inner]
+    assert boxes(RefinedClassifier(pipeline))[1:] == ["estimator: AdaptationPipeline", *inner]
+    fitted = make_adaptation_pipeline(CorpusScaler(), SVC()).fit(X_SRC, Y_SRC, X_TGT)
+    assert ">Fitted<" in fitted._repr_html_() and ">Not fitted<" in pipeline._repr_html_()
 
 
 def test_verbose_prints_the_time_of_each_step(capsys):

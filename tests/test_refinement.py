@@ -128,6 +128,13 @@ def test_rows_of_the_source_are_not_refined():
     np.testing.assert_array_equal(
         refined.predict(X, sample_domain=domain), np.array([0, 1])[mixed.argmax(axis=1)]
     )
+    np.testing.assert_array_equal(refined.predict_log_proba(X, sample_domain=domain), np.log(mixed))
+    expected, weights = mixed.argmax(axis=1) == y, np.arange(len(X))
+    score = refined.score(X, y, weights, sample_domain=domain)
+    assert score == pytest.approx(np.average(expected, weights=weights))
+    pipeline = make_adaptation_pipeline("passthrough", refined).fit(X, y, X + 1)
+    assert pipeline.score(X, y, sample_domain=domain) == expected.mean()
+    assert pipeline.score(X, y) != expected.mean()
 
 
 def test_the_estimator_gets_the_target_if_it_takes_one():

@@ -289,6 +289,11 @@ def test_rows_of_the_source_take_its_path(task):
     scores = classifier.decision_function(X_src, sample_domain=numbers)
     expected = classifier.classes_[(scores > 0).astype(int)]
     np.testing.assert_array_equal(classifier.predict(X_src, sample_domain=numbers), expected)
+    accuracy = np.mean(expected == y_src)
+    assert classifier.score(X_src, y_src, sample_domain=numbers) == accuracy
+    log_probabilities = classifier.predict_log_proba(X_src, sample_domain=numbers)
+    probabilities = classifier.predict_proba(X_src, sample_domain=numbers)
+    np.testing.assert_allclose(np.exp(log_probabilities), probabilities)
     with pytest.raises(ValueError, match="sample_domain and X differ in length: 2 != 16"):
         classifier.predict(X_src, sample_domain=[0, 0])
 

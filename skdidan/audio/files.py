@@ -18,7 +18,7 @@ from skdidan.audio.cropping import Blocks, Bounds, Floats, Keeper, find_parts, w
 from skdidan.audio.decoders import BLOCK as _BLOCK
 from skdidan.audio.decoders import TOLERANCE, AudioFile, open_audio
 from skdidan.audio.gauge import Gauge
-from skdidan.domains import is_missing
+from skdidan.labels import is_missing
 from skdidan.parameters import check_count
 
 __all__ = [

@@ -14,7 +14,7 @@ from typing import Any
 
 from skdidan.audio.files import Segment
 from skdidan.audio.paths import explain_absence
-from skdidan.domains import check_missing, to_python
+from skdidan.labels import check_missing, to_python
 
 __all__ = ["cut_segments", "read_csv", "read_frame", "strip", "take_columns"]
 

@@ -15,7 +15,8 @@ from skdidan.audio.files import channel_of
 from skdidan.corpora.bunches import TaskBunch
 from skdidan.corpora.faults import examples, group_by_file, span
 from skdidan.corpora.layouts import CORPORA, corpus_key
-from skdidan.domains import check_missing, take_rows
+from skdidan.domains import take_rows
+from skdidan.labels import check_missing
 
 __all__ = ["UNLABELLED", "cross_corpus_task", "leave_one_corpus_out"]
 

@@ -5,53 +5,41 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin
-from sklearn.utils import assert_all_finite, check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_random_state
 from torch import nn
 
 from skdidan.domains import Domains
-from skdidan.estimators import GroupedEstimator, check_rows, validate_domains
-from skdidan.neural.batches import PairedBatches
+from skdidan.estimators import validate_domains
+from skdidan.neural.batches import PairedBatches, to_rows
 from skdidan.neural.calibration import fit_temperature
-from skdidan.neural.checkpoints import (
-    check_checkpoint,
-    find_starts,
-    open_checkpoint,
-    train_net,
-)
+from skdidan.neural.checkpoints import Checkpoint, find_starts, open_checkpoint, train_net
+from skdidan.neural.fitted import FittedNetworks
 from skdidan.neural.generators import find_generators
+from skdidan.neural.initial import load_weights, read_weights
 from skdidan.neural.losses import LOSSES
-from skdidan.neural.monitoring import NetPredictions, check_monitoring, monitor_callbacks
-from skdidan.neural.networks import check_layers, make_network
+from skdidan.neural.monitoring import monitor_callbacks
+from skdidan.neural.networks import make_network
+from skdidan.neural.optimizers import find_optimizer
 from skdidan.neural.prior import prior_terms
-from skdidan.neural.source import class_weights, hold_out
-from skdidan.neural.training import AdaptationNet, PenaltyTerm, check_callbacks
+from skdidan.neural.settings import check_settings
+from skdidan.neural.source import class_weights, hold_out, row_weights
+from skdidan.neural.training import AdaptationNet, PenaltyTerm
 from skdidan.padding import is_padded, pad_alike
-from skdidan.parameters import (
-    check_arguments,
-    check_boolean,
-    check_count,
-    check_not_negative,
-    check_option,
-    check_positive,
-    check_verbose,
-)
 from skdidan.reporting import warn_caller
-from skdidan.torch_state import copy_to_cpu, draw_from, find_device, plain_mode
+from skdidan.torch_state import draw_from, find_device, plain_mode
 
 __all__ = ["AdaptationClassifier"]
 
 _BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history
-_LARGEST_RATE = 1e37  # of the steps that AdamW takes in single precision
 
 
-class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
+class AdaptationClassifier(FittedNetworks):
     """Base of the neural classifiers: a network trained under penalties between the domains.
 
     A subclass names its penalty in class attributes, as `DANClassifier` does::
@@ -83,7 +71,15 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
-        Learning rate and weight decay of AdamW.
+        Learning rate and weight decay of the optimizer.
+    optimizer, optimizer_params : str or class, dict, default="AdamW", None
+        Optimizer, by its name in ``torch.optim`` or as a class, and its further arguments.
+    schedule : "cooldown" or None, default="cooldown"
+        The learning rate falls linearly over the last 30 % of the epochs, or stays with None. An
+        ``LRScheduler`` among the callbacks replaces it.
+    initial_weights : dict, str or path-like, optional
+        Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
+        ``torch.save`` has written with them. Weights without an entry are drawn.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -105,8 +101,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         "temperature" divides the outputs by `temperature_` before the softmax of `predict_proba`.
         It is fitted to held-out rows of the source (Guo et al., 2017): set `validation_fraction`.
     callbacks : list of skorch callbacks, optional
-        Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
-        takes the place of the falling learning rate.
+        Further callbacks of the training, but none that scores: use `monitor`.
 
     Attributes
     ----------
@@ -139,6 +134,10 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
+        optimizer: str | type[torch.optim.Optimizer] = "AdamW",
+        optimizer_params: Mapping[str, Any] | None = None,
+        schedule: str | None = "cooldown",
+        initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         max_epochs: int = 60,
         n_networks: int | None = 1,
         validation_fraction: float | None = None,
@@ -164,6 +163,10 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         self.class_weight = class_weight
         self.lr = lr
         self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.optimizer_params = optimizer_params
+        self.schedule = schedule
+        self.initial_weights = initial_weights
         self.max_epochs = max_epochs
         self.n_networks = n_networks
         self.validation_fraction = validation_fraction
@@ -178,6 +181,66 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         self.warm_start = warm_start
         self.on_interrupt = on_interrupt
         self.calibration = calibration
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train the networks on a labelled source and an unlabelled target.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features) or (n_source, n_bins, n_frames)
+            The source: features, or spectrograms, padded with frames of NaN after the end of a
+            recording. With `sample_domain`, both domains stacked in any order, of n_samples rows.
+        y : array-like, of as many entries as X
+            Labels of `X`. Entries for target rows are never read.
+        X_tgt : array-like or Target, of n_target rows, optional
+            The unlabelled target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
+        groups : array-like, of as many entries as X, optional
+            Group of each row, such as its speaker. The validation set takes whole groups.
+        sample_weight : array-like of float >= 0, of as many entries as X, optional
+            Weight of each source row in the classification loss, times the weight of its class;
+            "balanced" counts the rows by their weights. A row of weight 0 adds nothing to the loss,
+            but stays in the penalties and in the scores of `monitor` and `calibration`. Entries for
+            target rows are never read.
+
+        Returns
+        -------
+        self : object
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, the domains do not match or are too small, the source
+            has fewer than two classes, or there is NaN other than after the end of a recording.
+        TypeError
+            If a parameter or a row has the wrong type.
+        FloatingPointError
+            If the training diverges before an epoch with a finite loss is over.
+
+        Warns
+        -----
+        NoTargetWarning
+            If no target is given: the network is then trained on the source alone.
+        ConvergenceWarning
+            If the training diverges after an epoch with a finite loss. The weights of the last such
+            epoch, or of the best with `monitor`, are kept.
+        UserWarning
+            If Ctrl-C ends the training with ``on_interrupt="keep"``.
+        """
+        more = {"groups": groups, "sample_weight": sample_weight}
+        self._learn(self._fit, X, y, X_tgt, sample_domain=sample_domain, **more)
+        return self
 
     def _penalty_terms(self, classes: NDArray[Any]) -> dict[str, PenaltyTerm]:
         """Return the penalties by their names in the history, for the sorted source classes."""
@@ -231,36 +294,62 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         device = find_device(self.device)
         n_networks = self._count_networks()
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=3 * n_networks)
-        target = None if X_tgt is None else torch.tensor(X_tgt, device=device)
+        target = None if X_tgt is None else to_rows(X_tgt, device)
         prior = None if target is None else prior_terms(self.target_prior, classes, y)
         starts = find_starts(self, classes, n_networks)
         checkpoint = open_checkpoint(self, domains, starts, seeds)
         if checkpoint is not None:
             seeds = np.array(checkpoint.seeds)
         train, held_out = hold_out(self.validation_fraction, y, domains.groups, seeds[2])
-        source = torch.tensor(X[train], device=device), torch.tensor(y_idx[train], device=device)
-        watched = torch.tensor(X[held_out], device=device), y_idx[held_out]
-        weights = class_weights(self.class_weight, classes, y[train])
+        rows = None if domains.weights is None else domains.weights[train]
+        weights = class_weights(self.class_weight, classes, y[train], rows)
+        self._recipe = self._make_recipe(X.shape[1:], len(classes), has_lengths)
+        source, labels = to_rows(X[train], device), torch.tensor(y_idx[train], device=device)
+        batches = partial(PairedBatches, source, target, labels, self.batch_size)
+        batches = partial(batches, weights=row_weights(rows, device))
+        watched = torch.tensor(X[held_out], device=device), y_idx[held_out], target
+        make_net = partial(self._make_net, classes, weights, prior)
+        trained = self._train(seeds.reshape(-1, 3), batches, watched, make_net, starts, checkpoint)
+        self._keep(trained, n_networks)
+        self.classes_, self.feature_shape_ = classes, shape
+        if self.calibration is not None:
+            scores = self._predictions(X[held_out]).scores
+            self.temperature_ = fit_temperature(scores, y_idx[held_out])
+
+    def _make_recipe(
+        self, input_shape: tuple[int, ...], n_classes: int, has_lengths: bool
+    ) -> dict[str, Any]:
+        """Return the arguments of `make_network`."""
         defaults = self.default_network_params if isinstance(self.network, str) else {}
-        self._recipe = {
+        return {
             "network": self.network,
             "params": {**defaults, **(self.network_params or {})},
-            "input_shape": X.shape[1:],
-            "n_classes": len(classes),
+            "input_shape": input_shape,
+            "n_classes": n_classes,
             "has_lengths": has_lengths,
         }
+
+    def _train(
+        self,
+        seeds: NDArray[Any],
+        make_batches: Callable[..., PairedBatches],
+        watched: tuple[Any, ...],
+        make_net: Callable[[list[Any]], AdaptationNet],
+        starts: list[AdaptationNet],
+        checkpoint: Checkpoint | None,
+    ) -> list[AdaptationNet]:
+        """Train a network for each row of seeds; Ctrl-C may leave fewer."""
         nets: list[AdaptationNet] = []
-        for number, (batch_seed, weight_seed, _) in enumerate(seeds.reshape(-1, 3)):
-            rng = np.random.default_rng(batch_seed)
-            batches = PairedBatches(source[0], target, source[1], self.batch_size, rng)
-            patience = self.patience or self.max_epochs
-            monitoring = monitor_callbacks(self.monitor, patience, *watched, target)
+        device = find_device(self.device)
+        for number, (batch_seed, weight_seed, _) in enumerate(seeds):
+            batches = make_batches(rng=np.random.default_rng(batch_seed))
+            monitoring = monitor_callbacks(self.monitor, self.patience or self.max_epochs, *watched)
             callbacks = [*monitoring, *(self.callbacks or [])]
             if checkpoint is not None:  # last, since it keeps the state of the others
                 callbacks.append(checkpoint.callback(number))
             with find_generators(self, int(weight_seed), device) as generators:
                 with draw_from(generators["cpu"]):
-                    net = self._make_net(classes, weights, callbacks, prior)
+                    net = make_net(callbacks)
                 net.generators = generators
                 try:
                     train_net(net, number, batches, starts, checkpoint)
@@ -271,11 +360,7 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             nets.append(net)
             if net.is_interrupted:
                 break
-        self._keep(nets, n_networks)
-        self.classes_, self.feature_shape_ = classes, shape
-        if self.calibration is not None:
-            scores = self._predictions(X[held_out]).scores
-            self.temperature_ = fit_temperature(scores, y_idx[held_out])
+        return nets
 
     def _keep(self, nets: list[AdaptationNet], n_networks: int) -> None:
         """Keep trained networks and their history; warn if they are fewer, or one is not done."""
@@ -296,19 +381,24 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
         self,
         classes: NDArray[Any],
         weights: torch.Tensor,
-        callbacks: list[Any],
         prior: dict[str, PenaltyTerm] | None,
+        callbacks: list[Any],
     ) -> AdaptationNet:
         """Return a network before its training; without a prior it has no penalties."""
         loss = LOSSES[self.default_loss if self.loss == "auto" else self.loss]
+        network = make_network(**self._recipe)
+        load_weights(network, read_weights(self.initial_weights))
         return AdaptationNet(
-            make_network(**self._recipe),
+            network,
             loss(weight=weights),
             n_classes=len(classes),
             penalties={} if prior is None else self._penalty_terms(classes) | prior,
             trade_off=self.trade_off,
             lr=self.lr,
             weight_decay=self.weight_decay,
+            optimizer=find_optimizer(self.optimizer),
+            optimizer_params=self.optimizer_params,
+            schedule=self.schedule,
             max_epochs=self.max_epochs,
             device=str(find_device(self.device)),
             callbacks=callbacks,
@@ -316,130 +406,5 @@ class AdaptationClassifier(ClassifierMixin, GroupedEstimator):
             verbose=self.verbose,
         )
 
-    @property
-    def net_(self) -> AdaptationNet:
-        """The first of `nets_`."""
-        return self.nets_[0]
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Predict the class of each row.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
-            Rows of the target; spectrograms of any length if those of `fit` differed in length.
-
-        Returns
-        -------
-        y : ndarray, shape (n_samples,)
-            Labels out of `classes_`.
-        """
-        y_idx = self._predictions(X).predicted
-        return self.classes_[y_idx]
-
-    def decision_function(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the outputs of the network, or the mean outputs of several.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
-            Rows of the target domain.
-
-        Returns
-        -------
-        scores : ndarray, shape (n_samples, n_classes) or (n_samples,)
-            The outputs; with two classes, the second output minus the first.
-        """
-        scores = self._predictions(X).scores
-        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Estimate class probabilities.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
-            Rows of the target domain.
-
-        Returns
-        -------
-        probabilities : ndarray, shape (n_samples, n_classes)
-            The softmax of the outputs under the log loss. Under the squared error the outputs
-            themselves estimate the probabilities, and the nearest distribution to them is
-            returned: their Euclidean projection onto the simplex (Duchi et al., 2008, ICML). The
-            outputs of several networks are averaged first. With `calibration`, the softmax of the
-            outputs over `temperature_`.
-        """
-        return self._predictions(X).probabilities
-
-    def embed(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the inputs of the output layer as features, independent of `align_on`.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
-            Rows of either domain.
-
-        Returns
-        -------
-        features : ndarray of float32, shape (n_samples, n_features_out)
-            The features that are aligned by default; those of several networks side by side.
-        """
-        embeddings = self._predictions(X).embeddings
-        assert_all_finite(embeddings, input_name="embed(X)")
-        return embeddings
-
-    def _predictions(self, X: Any) -> NetPredictions:
-        check_is_fitted(self)
-        X = check_rows(self, X, **self._checks)
-        expected, is_spectrogram = self.feature_shape_, X.ndim == 3
-        # check_rows has compared the bins already where spectrograms may have any length.
-        has_one_shape = expected[-1] is not None or not is_spectrogram
-        if has_one_shape and (X.shape[1:] != expected or is_padded(X)):
-            hint = ", some of them padded" if is_padded(X) else ""
-            if is_spectrogram:
-                hint += (
-                    ". All rows of the fit were of one length: give the transformer the same "
-                    "duration as there, or fit on rows of different lengths (duration=None)"
-                )
-            raise ValueError(
-                f"{type(self).__name__} was fitted on rows of shape {expected}; got "
-                f"{X.shape[1:]}{hint}."
-            )
-        rows = torch.tensor(X, device="cpu")
-        predictions = NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
-        return predictions._replace(temperature=getattr(self, "temperature_", None))
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        # A callback may keep weights on the GPU. Nets leave it alone; requests hold this object.
-        own = {"nets_", "_metadata_request"}
-        return {k: value if k in own else copy_to_cpu(value) for k, value in state.items()}
-
     def _check_parameters(self) -> None:
-        check_option("loss", self.loss, ["auto", *LOSSES])
-        if not isinstance(self.network_params, Mapping | None):
-            raise ValueError(
-                "network_params must be a dict of arguments of network; got "
-                f"{self.network_params!r}."
-            )
-        if check_positive("lr", self.lr) > _LARGEST_RATE:
-            raise ValueError(f"lr must be at most {_LARGEST_RATE}; got {self.lr!r}.")
-        check_count("max_epochs", self.max_epochs)
-        check_count("batch_size", self.batch_size)
-        check_count("n_networks", self._count_networks())
-        check_not_negative("trade_off", self.trade_off)
-        check_not_negative("weight_decay", self.weight_decay)
-        check_verbose(self.verbose)
-        find_device(self.device)
-        check_checkpoint(self.checkpoint, self.callbacks)
-        check_boolean("warm_start", self.warm_start)
-        check_option("on_interrupt", self.on_interrupt, ["raise", "keep"])
-        callbacks = [] if self.callbacks is None else self.callbacks
-        check_callbacks(callbacks, self._count_networks())
-        check_monitoring(self.monitor, self.validation_fraction, self.patience, self.calibration)
-        if self.penalty_params is not None:
-            check_arguments("penalty_params", self.penalty_params, self.penalty)
-            with find_generators(self):  # a penalty may draw initial weights
-                self._make_penalty()  # which checks the values
-        check_layers(self.align_on)
+        check_settings(self)

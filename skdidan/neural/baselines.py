@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -37,7 +38,15 @@ class SourceOnlyClassifier(AdaptationClassifier):
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
-        Learning rate and weight decay of AdamW.
+        Learning rate and weight decay of the optimizer.
+    optimizer, optimizer_params : str or class, dict, default="AdamW", None
+        Optimizer, by its name in ``torch.optim`` or as a class, and its further arguments.
+    schedule : "cooldown" or None, default="cooldown"
+        The learning rate falls linearly over the last 30 % of the epochs, or stays with None. An
+        ``LRScheduler`` among the callbacks replaces it.
+    initial_weights : dict, str or path-like, optional
+        Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
+        ``torch.save`` has written with them. Weights without an entry are drawn.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -58,8 +67,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
         "temperature" divides the outputs by `temperature_` before the softmax of `predict_proba`.
         It is fitted to held-out rows of the source (Guo et al., 2017): set `validation_fraction`.
     callbacks : list of skorch callbacks, optional
-        Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
-        takes the place of the falling learning rate.
+        Further callbacks of the training, but none that scores: use `monitor`.
 
     Attributes
     ----------
@@ -93,6 +101,10 @@ class SourceOnlyClassifier(AdaptationClassifier):
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
+        optimizer: str | type[torch.optim.Optimizer] = "AdamW",
+        optimizer_params: Mapping[str, Any] | None = None,
+        schedule: str | None = "cooldown",
+        initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         max_epochs: int = 60,
         n_networks: int = 1,
         validation_fraction: float | None = None,
@@ -116,6 +128,10 @@ class SourceOnlyClassifier(AdaptationClassifier):
             class_weight=class_weight,
             lr=lr,
             weight_decay=weight_decay,
+            optimizer=optimizer,
+            optimizer_params=optimizer_params,
+            schedule=schedule,
+            initial_weights=initial_weights,
             max_epochs=max_epochs,
             n_networks=n_networks,
             validation_fraction=validation_fraction,
@@ -173,7 +189,15 @@ class MCCClassifier(AdaptationClassifier):
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
-        Learning rate and weight decay of AdamW.
+        Learning rate and weight decay of the optimizer.
+    optimizer, optimizer_params : str or class, dict, default="AdamW", None
+        Optimizer, by its name in ``torch.optim`` or as a class, and its further arguments.
+    schedule : "cooldown" or None, default="cooldown"
+        The learning rate falls linearly over the last 30 % of the epochs, or stays with None. An
+        ``LRScheduler`` among the callbacks replaces it.
+    initial_weights : dict, str or path-like, optional
+        Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
+        ``torch.save`` has written with them. Weights without an entry are drawn.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -194,8 +218,7 @@ class MCCClassifier(AdaptationClassifier):
         "temperature" divides the outputs by `temperature_` before the softmax of `predict_proba`.
         It is fitted to held-out rows of the source (Guo et al., 2017): set `validation_fraction`.
     callbacks : list of skorch callbacks, optional
-        Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
-        takes the place of the falling learning rate.
+        Further callbacks of the training, but none that scores: use `monitor`.
 
     Attributes
     ----------
@@ -256,7 +279,15 @@ class DeepCORALClassifier(AdaptationClassifier):
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
-        Learning rate and weight decay of AdamW.
+        Learning rate and weight decay of the optimizer.
+    optimizer, optimizer_params : str or class, dict, default="AdamW", None
+        Optimizer, by its name in ``torch.optim`` or as a class, and its further arguments.
+    schedule : "cooldown" or None, default="cooldown"
+        The learning rate falls linearly over the last 30 % of the epochs, or stays with None. An
+        ``LRScheduler`` among the callbacks replaces it.
+    initial_weights : dict, str or path-like, optional
+        Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
+        ``torch.save`` has written with them. Weights without an entry are drawn.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -277,8 +308,7 @@ class DeepCORALClassifier(AdaptationClassifier):
         "temperature" divides the outputs by `temperature_` before the softmax of `predict_proba`.
         It is fitted to held-out rows of the source (Guo et al., 2017): set `validation_fraction`.
     callbacks : list of skorch callbacks, optional
-        Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
-        takes the place of the falling learning rate.
+        Further callbacks of the training, but none that scores: use `monitor`.
 
     Attributes
     ----------

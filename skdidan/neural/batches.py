@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from mmap import mmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Batch", "PairedBatches"]
+__all__ = ["ArrayRows", "Batch", "PairedBatches", "to_rows"]
 
 
 class Batch(NamedTuple):
@@ -24,11 +25,46 @@ class Batch(NamedTuple):
         Target rows; empty without a target.
     y_idx : Tensor of int64, shape (n_source,)
         Class indices of the source rows.
+    weights : Tensor of float, shape (n_source,), or None
+        Weights of the source rows in the classification loss.
     """
 
     source: Tensor
     target: Tensor
     y_idx: Tensor
+    weights: Tensor | None = None
+
+
+class ArrayRows:
+    """Rows of an array, such as one on disk, that become tensors where they are taken.
+
+    Only the rows of a batch are then copied, on the CPU.
+    """
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        rows = rows if isinstance(rows, slice) else np.asarray(rows)
+        return torch.tensor(self._array[rows], device="cpu")
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """Yield tensors of so many rows, as the method of a tensor does."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+
+def to_rows(array: NDArray[Any], device: torch.device) -> Tensor | ArrayRows:
+    """Return rows to train on: on the device, or left where they are mapped from a file."""
+    part: Any = array
+    while device.type == "cpu" and part is not None:
+        if isinstance(part, mmap):
+            return ArrayRows(array)
+        part = getattr(part, "base", None)
+    return torch.tensor(array, device=device)
 
 
 class PairedBatches:
@@ -40,9 +76,9 @@ class PairedBatches:
 
     Parameters
     ----------
-    source : Tensor, shape (n_source, ...)
+    source : Tensor or ArrayRows, shape (n_source, ...)
         Source rows.
-    target : Tensor, shape (n_target, ...), or None
+    target : Tensor or ArrayRows, shape (n_target, ...), or None
         Target rows.
     y_idx : Tensor of int64, shape (n_source,)
         Class indices of the source rows.
@@ -50,6 +86,8 @@ class PairedBatches:
         Maximum number of rows of one domain in a batch.
     rng : numpy.random.Generator
         Generator of the orders.
+    weights : Tensor of float, shape (n_source,), or None
+        Weights of the source rows in the classification loss.
 
     Examples
     --------
@@ -62,12 +100,14 @@ class PairedBatches:
 
     def __init__(
         self,
-        source: Tensor,
-        target: Tensor | None,
+        source: Tensor | ArrayRows,
+        target: Tensor | ArrayRows | None,
         y_idx: Tensor,
         batch_size: int,
         rng: np.random.Generator,
+        weights: Tensor | None = None,
     ) -> None:
+        self.weights = weights
         self.source = source
         self.y_idx = y_idx
         self.target = source[:0] if target is None else target
@@ -98,7 +138,9 @@ class PairedBatches:
         for size in np.diff(ends, prepend=0):
             source_rows = self._source_orders.take(int(size))
             target_rows = self._target_orders.take(int(size))
-            yield Batch(self.source[source_rows], self.target[target_rows], self.y_idx[source_rows])
+            source, y_idx = self.source[source_rows], self.y_idx[source_rows]
+            weights = None if self.weights is None else self.weights[source_rows]
+            yield Batch(source, self.target[target_rows], y_idx, weights)
 
 
 class _Orders:

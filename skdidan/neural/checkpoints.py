@@ -15,6 +15,7 @@ from torch import Tensor
 from skdidan.archive import ArchiveReader, ArchiveWriter, hash_value, write_atomically
 from skdidan.domains import Domains
 from skdidan.neural.batches import PairedBatches
+from skdidan.neural.initial import read_weights
 from skdidan.neural.training import AdaptationNet, Observer
 from skdidan.tensors import group_of, named, pack, unpack
 
@@ -174,7 +175,7 @@ def open_checkpoint(
     path = check_checkpoint(classifier.checkpoint, classifier.callbacks)
     if path is None:
         return None
-    left_out = {"checkpoint", "device", "on_interrupt", "verbose"}
+    left_out = {"checkpoint", "device", "initial_weights", "on_interrupt", "verbose"}
     if not isinstance(classifier.random_state, Integral):
         left_out.add("random_state")  # the seeds that it gave are in the file
     params = {
@@ -183,8 +184,12 @@ def open_checkpoint(
         if name not in left_out
     }
     X, y, X_tgt = domains
-    source = X, y, domains.groups
-    states = (start.module_.state_dict() for start in starts)
+    # Without weights as it was before there were any.
+    weights = () if domains.weights is None else (domains.weights,)
+    source = X, y, domains.groups, *weights
+    states = [start.module_.state_dict() for start in starts]
+    if classifier.initial_weights is not None:  # whatever file they are in
+        states.append(read_weights(classifier.initial_weights))
     start = [{name: part.numpy(force=True) for name, part in state.items()} for state in states]
     facts = {"set of parameters": params, "source": source, "target": X_tgt, "start": start}
     return Checkpoint(path, facts, seeds)

@@ -85,9 +85,22 @@ class DIDANClassifier(AdaptationClassifier):
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr : float > 0, default=1e-3
-        Learning rate of AdamW; it falls linearly over the last 30 % of the epochs, see `callbacks`.
+        Learning rate of the optimizer; see `schedule`.
     weight_decay : float >= 0, default=1e-4
-        Weight decay of AdamW.
+        Weight decay of the optimizer.
+    optimizer : str or subclass of torch.optim.Optimizer, default="AdamW"
+        Optimizer, by its name in ``torch.optim`` or as a class. It must take ``lr`` and
+        ``weight_decay``.
+    optimizer_params : dict, optional
+        Further arguments of the optimizer, such as ``{"momentum": 0.9}`` of "SGD".
+    schedule : "cooldown" or None, default="cooldown"
+        The learning rate falls linearly over the last 30 % of the epochs, or stays with None. An
+        ``LRScheduler`` among the callbacks replaces it.
+    initial_weights : dict, str or path-like, optional
+        Pretrained weights of the network, for fine-tuning: tensors or arrays by their names in
+        ``module.state_dict()``, or a file that ``torch.save`` has written with them. All networks
+        begin at these. Weights without an entry, such as those of another output layer, are drawn.
+        With `warm_start`, a second fit begins at the first.
     max_epochs : int > 0, default=60
         Number of passes over the larger domain.
     n_networks : int > 0, default=None
@@ -120,9 +133,9 @@ class DIDANClassifier(AdaptationClassifier):
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, such as ``GradientNormClipping``, or ``EarlyStopping``
         with a column of `history_` to monitor. Several networks share them in turn, but
-        ``Checkpoint``, ``TrainEndCheckpoint`` and ``LoadInitState`` are for a single one. An
-        ``LRScheduler`` takes the place of the falling learning rate. ``EpochScoring`` and other
-        scores are refused: use `monitor`. The names "epoch_scores" and "best_epoch" are taken.
+        ``Checkpoint``, ``TrainEndCheckpoint`` and ``LoadInitState`` are for a single one.
+        ``EpochScoring`` and other scores are refused: use `monitor`. The names "epoch_scores" and
+        "best_epoch" are taken.
     verbose : int, default=0
         1 prints a line per epoch.
     checkpoint : str or path-like, optional
@@ -196,6 +209,10 @@ class DIDANClassifier(AdaptationClassifier):
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
+        optimizer: str | type[torch.optim.Optimizer] = "AdamW",
+        optimizer_params: Mapping[str, Any] | None = None,
+        schedule: str | None = "cooldown",
+        initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         max_epochs: int = 60,
         n_networks: int | None = None,
         validation_fraction: float | None = None,
@@ -221,6 +238,10 @@ class DIDANClassifier(AdaptationClassifier):
             class_weight=class_weight,
             lr=lr,
             weight_decay=weight_decay,
+            optimizer=optimizer,
+            optimizer_params=optimizer_params,
+            schedule=schedule,
+            initial_weights=initial_weights,
             max_epochs=max_epochs,
             n_networks=n_networks,
             validation_fraction=validation_fraction,

@@ -63,7 +63,15 @@ class LIDANClassifier(DIDANClassifier):
     class_weight : "balanced", dict or None, default="balanced"
         Weights of the source classes in the loss, as in scikit-learn.
     lr, weight_decay : float, default=1e-3, 1e-4
-        Learning rate and weight decay of AdamW.
+        Learning rate and weight decay of the optimizer.
+    optimizer, optimizer_params : str or class, dict, default="AdamW", None
+        Optimizer, by its name in ``torch.optim`` or as a class, and its further arguments.
+    schedule : "cooldown" or None, default="cooldown"
+        The learning rate falls linearly over the last 30 % of the epochs, or stays with None. An
+        ``LRScheduler`` among the callbacks replaces it.
+    initial_weights : dict, str or path-like, optional
+        Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
+        ``torch.save`` has written with them. Weights without an entry are drawn.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=None
@@ -85,8 +93,7 @@ class LIDANClassifier(DIDANClassifier):
         "temperature" divides the outputs by `temperature_` before the softmax of `predict_proba`.
         It is fitted to held-out rows of the source (Guo et al., 2017): set `validation_fraction`.
     callbacks : list of skorch callbacks, optional
-        Further callbacks of the training, but none that scores: use `monitor`. An ``LRScheduler``
-        takes the place of the falling learning rate.
+        Further callbacks of the training, but none that scores: use `monitor`.
 
     Attributes
     ----------

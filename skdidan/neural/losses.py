@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-__all__ = ["LOSSES", "SquaredError"]
+__all__ = ["LOSSES", "SquaredError", "classification_loss"]
 
 
 class SquaredError(nn.Module):
@@ -33,10 +34,42 @@ class SquaredError(nn.Module):
 
     def forward(self, logits: Tensor, y_idx: Tensor) -> Tensor:
         """Return the loss of outputs (n_samples, n_classes) for class indices (n_samples,)."""
-        one_hot = nn.functional.one_hot(y_idx, logits.shape[1]).to(logits.dtype)
         weight = self.weight[y_idx]
-        error = (logits - one_hot).square().sum(dim=1)
-        return (weight * error).sum() / weight.sum()
+        return (weight * squared_errors(logits, y_idx)).sum() / weight.sum()
+
+
+def squared_errors(logits: Tensor, y_idx: Tensor) -> Tensor:
+    """Return the squared error of each row to its one-hot label, without weights."""
+    one_hot = nn.functional.one_hot(y_idx, logits.shape[1]).to(logits.dtype)
+    return (logits - one_hot).square().sum(dim=1)
+
+
+def classification_loss(
+    criterion: nn.Module, logits: Tensor, y_idx: Tensor, weights: Tensor | None
+) -> Tensor:
+    r"""Return a loss of `LOSSES` in which each row has a weight beside that of its class.
+
+    .. math:: \frac{\sum_i s_i w_{y_i} \ell_i}{\sum_i s_i w_{y_i}}
+
+    with the weights :math:`s` of the rows and :math:`w` of the classes. It is 0 for a batch whose
+    rows all have weight 0.
+
+    Examples
+    --------
+    The error of the second row, 0.5, has three times the weight.
+
+    >>> loss, logits = SquaredError(torch.ones(2)), torch.tensor([[1.0, 0.0], [0.5, 0.5]])
+    >>> float(classification_loss(loss, logits, torch.tensor([0, 1]), torch.tensor([1.0, 3.0])))
+    0.375
+    """
+    if weights is None:
+        return criterion(logits, y_idx)
+    if isinstance(criterion, SquaredError):
+        losses = squared_errors(logits, y_idx)
+    else:
+        losses = nn.functional.cross_entropy(logits, y_idx, reduction="none")
+    weights = weights * criterion.weight[y_idx]  # type: ignore[index] # a buffer of both losses
+    return (weights * losses).sum() / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
 
 
 #: Classification losses by their names in the parameter `loss` of the classifiers.

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA
 from skdidan.metrics import uar
+from skdidan.neural.batches import ArrayRows
 from skdidan.neural.calibration import CALIBRATIONS
 from skdidan.neural.losses import SquaredError
 from skdidan.neural.training import AdaptationNet, Observer
@@ -53,7 +54,7 @@ class NetPredictions(NamedTuple):
         return softmax(self.scores, axis=1)
 
     @classmethod
-    def of(cls, net: AdaptationNet, X: Tensor) -> NetPredictions:
+    def of(cls, net: AdaptationNet, X: Tensor | ArrayRows) -> NetPredictions:
         """Evaluate a net on rows (n_samples, ...)."""
         outputs = net.outputs(X)
         scores, embeddings = outputs.logits.double(), outputs.features
@@ -84,7 +85,11 @@ class EpochScores(Observer):
     """
 
     def __init__(
-        self, names: list[str], held_out: Tensor, y_idx: NDArray[Any], target: Tensor | None
+        self,
+        names: list[str],
+        held_out: Tensor,
+        y_idx: NDArray[Any],
+        target: Tensor | ArrayRows | None,
     ) -> None:
         self.names = names
         self.held_out = held_out
@@ -112,7 +117,11 @@ class EpochScores(Observer):
 
 
 def monitor_callbacks(
-    monitor: str | None, patience: int, held_out: Tensor, y_idx: NDArray[Any], target: Tensor | None
+    monitor: str | None,
+    patience: int,
+    held_out: Tensor,
+    y_idx: NDArray[Any],
+    target: Tensor | ArrayRows | None,
 ) -> list[tuple[str, Callback]]:
     """Return the callbacks that score each epoch and keep the best; none without a monitor."""
     if monitor is None:

@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from skdidan.domains import sortable_groups
 
-__all__ = ["class_weights", "hold_out"]
+__all__ = ["class_weights", "hold_out", "row_weights"]
 
 
 def hold_out(
@@ -39,12 +39,33 @@ def hold_out(
     return train, held_out
 
 
-def class_weights(class_weight: Any, classes: NDArray[Any], y: NDArray[Any]) -> torch.Tensor:
-    """Return the weights of the classes in the loss, by the parameter `class_weight`."""
+def class_weights(
+    class_weight: Any, classes: NDArray[Any], y: NDArray[Any], rows: NDArray[Any] | None = None
+) -> torch.Tensor:
+    """Return the weights of the classes in the loss, by the parameter `class_weight`.
+
+    With weights of the `rows`, a row counts by its weight in "balanced".
+    """
     weights = compute_class_weight(class_weight, classes=classes, y=y)
+    if rows is not None:
+        sums = np.bincount(np.searchsorted(classes, y), weights=rows, minlength=len(classes))
+        if lost := classes[sums == 0].tolist():
+            raise ValueError(
+                f"sample_weight is 0 in all rows to train on of the class(es) {lost}: drop them, "
+                "or give one of their rows a weight."
+            )
+        if isinstance(class_weight, str):
+            weights = rows.sum() / (len(classes) * sums)
     if not (np.isfinite(weights) & (weights > 0)).all():
         raise ValueError(
             f"class_weight must give each class a finite number above 0; got "
             f"{dict(zip(classes.tolist(), weights.tolist(), strict=True))}."
         )
     return torch.tensor(weights, dtype=torch.float32)
+
+
+def row_weights(rows: NDArray[Any] | None, device: torch.device) -> torch.Tensor | None:
+    """Return weights of rows as a tensor, at most 1: their scale does not count."""
+    if rows is None:
+        return None
+    return torch.tensor(rows / rows.max(), dtype=torch.float32, device=device)

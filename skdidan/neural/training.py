@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,17 +15,22 @@ from skorch import callbacks as ready
 from skorch.exceptions import SkorchException
 from torch import Tensor, nn
 
-from skdidan.neural.batches import Batch, PairedBatches
-from skdidan.neural.losses import SquaredError
+from skdidan.neural.batches import ArrayRows, Batch, PairedBatches
+from skdidan.neural.losses import SquaredError, classification_loss
 from skdidan.neural.networks import Outputs
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import Generators, copy_to_cpu, find_device
 
 __all__ = [
     *("AdaptationNet", "Observer", "PenaltyTerm"),
-    *("check_callbacks", "cooldown", "load_net", "ramp"),
+    *("HELD_OUT", "cooldown", "load_net", "ramp"),
 ]
 
+
+HELD_OUT = (
+    "skorch holds no rows out here: to score held-out rows of the source, set validation_fraction "
+    "and monitor='source'; callbacks may watch the column 'monitor'."
+)
 
 # Inputs of a penalty beside the features.
 _PENALTY_INPUTS = ("labels", "predictions", "source_predictions")
@@ -134,8 +139,9 @@ class AdaptationNet(NeuralNet):
 
     The penalty is the weighted sum of its terms. The history holds each term under its own name,
     averaged over the batches of an epoch, and the learning rate of its first batch. The rate
-    follows `cooldown`, unless an ``LRScheduler`` among the callbacks sets it. Pass `PairedBatches`
-    as ``X`` to ``fit``. It trains up to `max_epochs` in the history, which a callback may load.
+    follows `cooldown`, unless `schedule` is None or an ``LRScheduler`` among the callbacks sets it.
+    Pass `PairedBatches` as ``X`` to ``fit``. It trains up to `max_epochs` in the history, which a
+    callback may load.
 
     Where a loss or an output is not finite, the weights of the last epoch with a finite loss are
     kept, with a warning. With `on_interrupt` "keep", Ctrl-C ends the training if an epoch is over.
@@ -158,6 +164,9 @@ class AdaptationNet(NeuralNet):
         lr: float,
         weight_decay: float,
         max_epochs: int,
+        optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW,
+        optimizer_params: Mapping[str, Any] | None = None,
+        schedule: str | None = "cooldown",
         device: str = "cpu",
         callbacks: Any = None,
         on_interrupt: str = "raise",
@@ -166,8 +175,9 @@ class AdaptationNet(NeuralNet):
         super().__init__(
             module,
             criterion,
-            optimizer=torch.optim.AdamW,
+            optimizer=optimizer,
             optimizer__weight_decay=weight_decay,
+            **{f"optimizer__{name}": value for name, value in (optimizer_params or {}).items()},
             lr=lr,
             max_epochs=max_epochs,
             train_split=None,
@@ -179,6 +189,7 @@ class AdaptationNet(NeuralNet):
         self.penalties = penalties
         self.trade_off = trade_off
         self.weight_decay = weight_decay
+        self.schedule = schedule
         self.on_interrupt = on_interrupt
         self.is_interrupted = False  # and kept, by Ctrl-C
         # Number of epochs and weights after them: of the last, and of the last with a finite loss.
@@ -214,7 +225,8 @@ class AdaptationNet(NeuralNet):
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Begin an epoch in the history, and set its learning rate."""
         super().on_epoch_begin(net, **kwargs)
-        if not any(isinstance(callback, ready.LRScheduler) for _, callback in self.callbacks_):
+        has_own = any(isinstance(callback, ready.LRScheduler) for _, callback in self.callbacks_)
+        if self.schedule is not None and not has_own:
             lr = self.lr * cooldown(len(self.history) - 1, self.max_epochs)
             self.optimizer_.param_groups[0]["lr"] = lr
 
@@ -234,7 +246,8 @@ class AdaptationNet(NeuralNet):
         self.history[-1].setdefault("lr", float(self.optimizer_.param_groups[0]["lr"]))
         n_source = len(batch.source)
         outputs = self._outputs(torch.cat([batch.source, batch.target]))
-        loss = self.criterion_(outputs.logits[:n_source], batch.y_idx)
+        logits = outputs.logits[:n_source]
+        loss = classification_loss(self.criterion_, logits, batch.y_idx, batch.weights)
         self._record("classification_loss", loss)
         trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
         self.history.record_batch("trade_off", trade_off)
@@ -357,7 +370,7 @@ class AdaptationNet(NeuralNet):
                     raise
                 raise ValueError(
                     f"{name} of callbacks has monitor={monitor!r}, which is none of the columns "
-                    f"{columns}. {_HELD_OUT}"
+                    f"{columns}. {HELD_OUT}"
                 ) from error
 
     def evaluation_step(self, batch: Any, training: bool = False) -> tuple[Tensor, Tensor]:
@@ -366,7 +379,7 @@ class AdaptationNet(NeuralNet):
         return logits, features
 
     @torch.no_grad()
-    def outputs(self, X: Tensor, batch_size: int = 256) -> Outputs:
+    def outputs(self, X: Tensor | ArrayRows, batch_size: int = 256) -> Outputs:
         """Evaluate the network on rows (n_samples, ...), and return its outputs on the CPU."""
         self.module_.eval()
         # Half precision would cost digits, and NumPy has no bfloat16.
@@ -402,27 +415,3 @@ def load_net(
     except ValueError:  # on another machine
         params["device"] = "cpu"
     return cls(*modules, penalties={}, **params).initialize()
-
-
-_FILES = ready.Checkpoint, ready.TrainEndCheckpoint, ready.LoadInitState
-_HELD_OUT = (
-    "skorch holds no rows out here: to score held-out rows of the source, set validation_fraction "
-    "and monitor='source'; callbacks may watch the column 'monitor'."
-)
-
-
-def check_callbacks(callbacks: Any, n_networks: int) -> None:
-    """Raise an error for callbacks that cannot work here."""
-    for item in callbacks if isinstance(callbacks, list | tuple) else [None]:
-        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
-        kind = callback if isinstance(callback, type) else type(callback)
-        if not issubclass(kind, ready.Callback):
-            raise TypeError(f"callbacks must be a list of callbacks of skorch; got {callbacks!r}.")
-        is_score = issubclass(kind, ready.EpochScoring | ready.BatchScoring)
-        if is_score or not getattr(callback, "on_train", True):
-            raise ValueError(f"callbacks cannot score, but hold {kind.__name__}. {_HELD_OUT}")
-        if n_networks > 1 and issubclass(kind, _FILES):
-            raise ValueError(
-                f"callbacks hold {kind.__name__}, which would keep the last of {n_networks} "
-                "networks only. Set n_networks=1."
-            )

@@ -6,7 +6,7 @@ import copyreg
 import inspect
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from sklearn.utils import Bunch
 
 from skdidan.archive import KINDS, ArchiveWriter, check_part
 from skdidan.neural.adaptation import AdaptationClassifier
+from skdidan.neural.initial import read_weights
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.training import AdaptationNet
 from skdidan.persistence.names import HOLDERS, SPARSE, TAG, WRITTEN, find, full_name, is_attribute
@@ -188,6 +189,8 @@ class Encoder:
                 if not is_attribute(type(value), key):
                     raise _NotEncodable.at(f"{place}.{key}", part)
                 part = None if key in WRITTEN else part
+                if key == "initial_weights" and isinstance(part, Mapping):
+                    part = {name: values.numpy() for name, values in read_weights(part).items()}
                 tree["state"][key] = self.encode(part, f"{place}.{key}")
         return tree
 

@@ -8,19 +8,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils import Bunch, Tags, estimator_html_repr, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.audio.reports import collect_unusable
 from skdidan.domains import Domains, check_sample_domain, open_target, source_path, takes_target
-from skdidan.estimators import GroupedEstimator
 from skdidan.parameters import check_verbose
+from skdidan.pipeline.chains import StepChain
 from skdidan.pipeline.steps import (
     check_reach,
     check_steps,
@@ -28,19 +27,19 @@ from skdidan.pipeline.steps import (
     fit_last,
     fit_step,
     is_passthrough,
-    lend_memory,
     mark_missing,
-    named_pairs,
+    share_params,
 )
+from skdidan.probabilities import log_of
 
-__all__ = ["AdaptationPipeline", "make_adaptation_pipeline"]
+__all__ = ["AdaptationPipeline"]
 
 
 def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
     return is_passthrough(pipeline._last) or hasattr(pipeline._last, "transform")
 
 
-class AdaptationPipeline(GroupedEstimator):
+class AdaptationPipeline(StepChain):
     """Chain of transformers and a final estimator, fitted to a source and a target.
 
     Both domains go through the steps side by side. A transformer whose ``fit`` takes `X_tgt` is
@@ -105,8 +104,6 @@ class AdaptationPipeline(GroupedEstimator):
     True
     """
 
-    _kept: ClassVar = frozenset({"steps_"})
-
     def __init__(
         self, steps: list[tuple[str, Any]], *, memory: Any = None, verbose: bool = False
     ) -> None:
@@ -126,18 +123,75 @@ class AdaptationPipeline(GroupedEstimator):
         X_src, X_tgt = (_take_columns(X, self.columns_) for X in (domains.X_src, domains.X_tgt))
         return replace(domains, X_src=X_src, X_tgt=X_tgt)
 
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        **params: Any,
+    ) -> Self:
+        """Fit the steps to a labelled source and an unlabelled target.
+
+        Parameters
+        ----------
+        X : array-like or list, of n_source rows
+            The source, in any form that the first step takes: paths, waveforms, spectrograms or
+            features. With `sample_domain`, both domains stacked in any order, of n_samples rows.
+        y : array-like, of as many entries as X
+            Labels of `X`. Entries for target rows are never read.
+        X_tgt : array-like, list or Target, of n_target rows, optional
+            The unlabelled target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
+        groups : array-like, of as many entries as X, optional
+            Group of each row, such as its speaker, for the last step.
+        **params : object
+            Further arguments of ``fit`` of a step, named ``step__argument``, as in scikit-learn. A
+            ``step__sample_weight`` has an entry for each row of `X`; those of target rows are never
+            read.
+
+        Returns
+        -------
+        self : object
+            The fitted pipeline.
+
+        Raises
+        ------
+        ValueError
+            If `steps` or lengths do not match, or as the steps raise it.
+        TypeError
+            If a step lacks a method, or if the step takes no `groups` or no argument of `params`.
+
+        Warns
+        -----
+        NoTargetWarning
+            If no target is given: each step that takes one then uses the source alone.
+        """
+        fit = partial(self._fit_steps, params=params)
+        self._learn(fit, X, y, X_tgt, sample_domain=sample_domain, groups=groups)
+        return self
+
     def _fit(self, domains: Domains) -> None:
-        self._fit_steps(domains, transforms=False)
+        self._fit_steps(domains)
 
     @available_if(_last_step_transforms)
     def fit_transform(
-        self, X: Any, y: Any = None, X_tgt: Any = None, *, sample_domain: ArrayLike | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+        **params: Any,
     ) -> Any:
         """Fit the steps and transform the rows of `X`, for chains of transformers.
 
         Parameters
         ----------
-        X, y, X_tgt, sample_domain
+        X, y, X_tgt, sample_domain, **params
             As in `fit`.
 
         Returns
@@ -145,7 +199,7 @@ class AdaptationPipeline(GroupedEstimator):
         Z : array-like, of n_source or n_samples rows
             The transformed source; with `sample_domain` all rows, in the order of `X`.
         """
-        fit = partial(self._fit_steps, transforms=True)
+        fit = partial(self._fit_steps, transforms=True, params=params)
         return self._learn(fit, X, y, X_tgt, sample_domain=sample_domain).restore()
 
     @available_if(attrgetter("_last.predict"))
@@ -189,8 +243,7 @@ class AdaptationPipeline(GroupedEstimator):
         """Return the logarithm of `predict_proba`, from the last step itself if it has one."""
         if hasattr(self._last, "predict_log_proba"):
             return self._last_step(X, "predict_log_proba", sample_domain)
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X, sample_domain=sample_domain))
+        return log_of(self.predict_proba(X, sample_domain=sample_domain))
 
     @available_if(attrgetter("_last.decision_function"))
     def decision_function(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
@@ -260,102 +313,11 @@ class AdaptationPipeline(GroupedEstimator):
             return self._front(X, sample_domain)
         return self._last_step(X, "transform", sample_domain)
 
-    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
-        """Name the columns that come out of the chain.
-
-        Parameters
-        ----------
-        input_features : array-like of str, shape (n_features,), optional
-            Names of the columns that go in, where `fit` saw none.
-
-        Returns
-        -------
-        names : ndarray of str, shape (n_features_out,)
-            The names.
-        """
-        check_is_fitted(self)
-        return Pipeline(self.steps_).get_feature_names_out(input_features)
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, those of the steps as ``name__parameter``; see scikit-learn."""
-        params = super().get_params(deep=False)
-        if deep:
-            for name, step in named_pairs(self.steps):
-                params[name] = step
-                if hasattr(step, "get_params"):
-                    inner = step.get_params(deep=True)
-                    params |= {f"{name}__{key}": value for key, value in inner.items()}
-        return params
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters: ``name__parameter`` of a step, or a whole step by its name.
-
-        After `fit` the fitted steps get them, too: those read by ``predict`` count at once.
-        """
-        given = dict(params)
-        self.steps = params.pop("steps", self.steps)
-        # A search may replace a step and set its parameters at once: the step comes first.
-        if params.keys() & dict(named_pairs(self.steps)).keys():
-            self.steps = [(name, params.pop(name, step)) for name, step in self.steps]
-        super().set_params(**params)
-        if hasattr(self, "steps_"):
-            self.steps_ = AdaptationPipeline(self._current_steps).set_params(**given).steps
-            own = dict(named_pairs(self.steps))
-            for name, step in named_pairs(self.steps_):
-                lend_memory(own.get(name), step, self.memory)
-        return self
-
-    def set_output(self, *, transform: str | None = None) -> Self:
-        """Set the container of the output of each step: "default", "pandas" or "polars"."""
-        for steps in (self.steps, self._current_steps):
-            Pipeline(steps).set_output(transform=transform)
-        return self
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __getitem__(self, index: int | str | slice) -> Any:
-        """Return a step by its position or name, or a pipeline of a slice of the steps."""
-        if isinstance(index, str):
-            return self.named_steps[index]
-        if not isinstance(index, slice):
-            return self._current_steps[index][1]
-        part = AdaptationPipeline(self.steps[index], memory=self.memory, verbose=self.verbose)
-        if hasattr(self, "steps_"):
-            part.steps_ = self.steps_[index]
-            part.columns_ = self.columns_ if 0 in range(len(self))[index] else None
-        return part
-
-    @property
-    def named_steps(self) -> Bunch:
-        """The steps by name; the fitted ones once there are any."""
-        return Bunch(**dict(self._current_steps))
-
-    @property
-    def classes_(self) -> NDArray[Any]:
-        """The labels of the classes."""
-        return self._last.classes_
-
-    @property
-    def n_features_in_(self) -> int:
-        """The number of features that the first step saw."""
-        return self._current_steps[0][1].n_features_in_
-
-    @property
-    def feature_names_in_(self) -> NDArray[Any]:
-        """The names of the columns that the first step saw."""
-        return self._current_steps[0][1].feature_names_in_
-
-    @property
-    def _current_steps(self) -> list[tuple[str, Any]]:
-        return getattr(self, "steps_", named_pairs(self.steps))
-
-    @property
-    def _last(self) -> Any:
-        return self._current_steps[-1][1] if self._current_steps else None
-
-    def _fit_steps(self, domains: Domains, *, transforms: bool) -> Domains:
+    def _fit_steps(
+        self, domains: Domains, *, transforms: bool = False, params: Any = None
+    ) -> Domains:
         """Fit copies of the steps; transform the target up to the last step that uses it."""
+        given = share_params(self.steps, params or {}, domains)
         if domains.X_tgt is not None:
             check_reach(self.steps)
         takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
@@ -366,10 +328,12 @@ class AdaptationPipeline(GroupedEstimator):
             if not is_passthrough(step):
                 with self._timed(number, name):
                     if transforms or number < len(self) - 1:
-                        step, domains = fit_step(step, domains, self.memory, number < end)
+                        step, domains = fit_step(
+                            step, domains, self.memory, number < end, given[name]
+                        )
                     else:
                         before = getattr(self, "steps_", [(None, None)])[-1][1]
-                        step = fit_last(name, step, domains, self.memory, before)
+                        step = fit_last(name, step, domains, self.memory, before, given[name])
             fitted.append((name, step))
         self.steps_ = fitted
         return domains
@@ -401,47 +365,6 @@ class AdaptationPipeline(GroupedEstimator):
         if self.verbose:
             seconds = time.perf_counter() - start
             print(f"[AdaptationPipeline] step {number + 1} of {len(self)}, {name}: {seconds:.1f} s")
-
-    def __sklearn_tags__(self) -> Tags:
-        # The first step that is not left out says what the rows may be.
-        steps = [pair for pair in named_pairs(self.steps) if not is_passthrough(pair[1])]
-        return get_tags(Pipeline(steps or named_pairs(self.steps)))
-
-    def _repr_html_(self) -> str:
-        return estimator_html_repr(Pipeline(self._current_steps))
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        return {"text/plain": repr(self), "text/html": self._repr_html_()}
-
-
-def make_adaptation_pipeline(
-    *steps: Any, memory: Any = None, verbose: bool = False
-) -> AdaptationPipeline:
-    """Chain transformers and a final estimator for a source and a target.
-
-    Parameters
-    ----------
-    *steps : estimator
-        The steps. Each is named by its class in lower case, and numbered where two are of the same
-        class, as by `sklearn.pipeline.make_pipeline`.
-    memory : str, path or joblib.Memory, default=None
-        Cache folder for the audio transformers; see `AdaptationPipeline`.
-    verbose : bool, default=False
-        Whether to print the time that each step took.
-
-    Returns
-    -------
-    pipeline : AdaptationPipeline
-        The pipeline, not yet fitted.
-
-    Examples
-    --------
-    >>> from sklearn.svm import SVC
-    >>> from skdidan import CorpusScaler, make_adaptation_pipeline
-    >>> make_adaptation_pipeline(CorpusScaler(), SVC())
-    AdaptationPipeline(steps=[('corpusscaler', CorpusScaler()), ('svc', SVC())])
-    """
-    return AdaptationPipeline(make_pipeline(*steps).steps, memory=memory, verbose=verbose)
 
 
 def _take_columns(X: Any, columns: NDArray[Any] | None) -> Any:

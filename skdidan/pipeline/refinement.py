@@ -9,7 +9,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -22,6 +22,7 @@ from skdidan.domains import Domains, check_sample_domain, source_path
 from skdidan.estimators import GroupedEstimator, check_rows
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.pipeline.steps import check_reach, fit_last, last_step, send_through
+from skdidan.probabilities import DomainwiseClassifier
 
 __all__ = ["RefinedClassifier"]
 
@@ -29,7 +30,7 @@ _LEAST = 1e-3  # probability of a class that a classifier rules out
 _TOL = 1e-4  # change of a probability
 
 
-class RefinedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
+class RefinedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimator):
     r"""Refine the predictions of any classifier by the clusters of the target.
 
     Emotions form clusters in a corpus even where a classifier trained on another corpus misplaces

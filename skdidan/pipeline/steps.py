@@ -36,8 +36,11 @@ __all__ = [
     "named_pairs",
     "scores_pairs",
     "send_through",
+    "share_params",
     "unwrap",
 ]
+
+_OWN = {"X", "y", "X_tgt", "sample_domain", "groups"}  # arguments that a pipeline gives each step
 
 
 def named_pairs(steps: Any) -> list[tuple[str, Any]]:
@@ -54,12 +57,14 @@ def is_passthrough(step: Any) -> bool:
     return step is None or (isinstance(step, str) and step == "passthrough")
 
 
-def check_steps(steps: Any, reserved: Iterable[str]) -> None:
-    """Refuse names and steps that a pipeline cannot use."""
+def check_steps(steps: Any, reserved: Iterable[str], name: str = "steps") -> None:
+    """Refuse names and steps that a pipeline, or a union of `transformers`, cannot use."""
+    are_steps = name == "steps"
     if not named_pairs(steps):
+        kind = "pipeline" if are_steps else "union"
         raise ValueError(
-            f"steps must be a list of (name, estimator), at least one; got {steps!r}. "
-            "make_adaptation_pipeline takes estimators without names."
+            f"{name} must be a list of (name, estimator), at least one; got {steps!r}. "
+            f"make_adaptation_{kind} takes estimators without names."
         )
     names, reserved = [name for name, _ in steps], sorted(reserved)
     for name in names:
@@ -71,7 +76,7 @@ def check_steps(steps: Any, reserved: Iterable[str]) -> None:
     for name, step in steps:
         if isinstance(step, type):
             raise TypeError(f"Step {name!r} is a class; pass an instance of it: {step.__name__}().")
-        needed = ["fit", "transform"] if name != names[-1] else ["fit"]
+        needed = ["fit"] if are_steps and name == names[-1] else ["fit", "transform"]
         missing = [method for method in needed if not hasattr(step, method)]
         if missing and not is_passthrough(step):
             raise TypeError(
@@ -178,31 +183,76 @@ def lend_memory(step: Any, copy: Any, memory: Any) -> None:
         copy.set_params(**lent)
 
 
-def fit_last(name: str, step: Any, domains: Domains, memory: Any = None, before: Any = None) -> Any:
+def share_params(
+    steps: list[tuple[str, Any]], params: dict[str, Any], domains: Domains
+) -> dict[str, dict[str, Any]]:
+    """Return the arguments ``step__argument`` of a fit by their step, with checked weights."""
+    shares: dict[str, dict[str, Any]] = {name: {} for name, _ in steps}
+    for path, value in params.items():
+        name, _, key = path.partition("__")
+        if not key or name not in shares:
+            raise TypeError(
+                f"fit got {path!r}, which is neither its argument nor step__argument with a step "
+                f"of {list(shares)}, such as {steps[-1][0]}__{path}."
+            )
+        step = dict(steps)[name]
+        if is_passthrough(step) or key in _OWN or not _takes(step, key):
+            raise TypeError(
+                f"fit got {path!r}, but {step!r}, step {name!r}, takes no {key} in fit."
+            )
+        if _is_weight(key) and value is not None:
+            value = domains.weigh(value, path).weights
+        shares[name][key] = value
+    return shares
+
+
+def _is_weight(key: str) -> bool:
+    return key.rpartition("__")[2] == "sample_weight"
+
+
+def _takes(step: Any, key: str) -> bool:
+    """Tell whether ``fit`` of a step takes an argument, by its name or among others."""
+    taken = signature(step.fit).parameters
+    return key in taken or any(p.kind is p.VAR_KEYWORD for p in taken.values())
+
+
+def fit_last(
+    name: str,
+    step: Any,
+    domains: Domains,
+    memory: Any = None,
+    before: Any = None,
+    params: dict[str, Any] | None = None,
+) -> Any:
     """Fit a copy of the last step; with ``warm_start`` it begins where the one before has ended."""
     step = _copy(step, memory)
     if type(before) is type(step) and _starts_warm(step):
-        params, step = step.get_params(deep=False), deepcopy(before)
-        vars(step).update(params)  # by set_params a pipeline changes its fitted steps
-    X, y, groups, params = _fit_arguments(step, _sort_like_columns(step, domains))
+        settings, step = step.get_params(deep=False), deepcopy(before)
+        vars(step).update(settings)  # by set_params a pipeline changes its fitted steps
+    X, y, groups, more = _fit_arguments(step, _sort_like_columns(step, domains), params)
     if groups is not None:
-        taken = signature(step.fit).parameters.values()
-        if not any(p.name == "groups" or p.kind is p.VAR_KEYWORD for p in taken):
+        if not _takes(step, "groups"):
             raise TypeError(f"groups go to the last step, but {name!r}, {step!r}, takes none.")
-        params["groups"] = groups
-    return step.fit(X, y, **params)
+        more["groups"] = groups
+    return step.fit(X, y, **more)
 
 
-def fit_step(step: Any, domains: Domains, memory: Any, with_target: bool) -> tuple[Any, Domains]:
+def fit_step(
+    step: Any,
+    domains: Domains,
+    memory: Any,
+    with_target: bool,
+    params: dict[str, Any] | None = None,
+) -> tuple[Any, Domains]:
     """Fit a copy of a transformer and send both domains through it."""
     step = _copy(step, memory)
     order, domains = domains.order, _sort_like_columns(step, domains)
     by_row = with_target and isinstance(step, AudioTransformer)
-    X, y, _, params = _fit_arguments(step, domains, by_row)
+    X, y, _, more = _fit_arguments(step, domains, params, by_row)
     if hasattr(step, "fit_transform"):
-        Z = step.fit_transform(X, y, **params)
+        Z = step.fit_transform(X, y, **more)
     else:
-        Z = step.fit(X, y, **params).transform(X)
+        Z = step.fit(X, y, **more).transform(X)
     if X is not domains.X_src:
         return step, replace(domains.unstack(Z), order=order)
     Z_tgt = domains.X_tgt
@@ -218,23 +268,25 @@ def _sort_like_columns(step: Any, domains: Domains) -> Domains:
 
 
 def _fit_arguments(
-    step: Any, domains: Domains, by_row: bool = False
+    step: Any, domains: Domains, params: dict[str, Any] | None = None, by_row: bool = False
 ) -> tuple[Any, Any, Any, dict[str, Any]]:
-    """Return X, y, groups and the argument by which ``fit`` of a step takes the target, if any.
+    """Return X, y, groups, and `params` with that by which ``fit`` of a step takes the target.
 
     A step that works row by row may be given the rows of both domains as its X.
     """
     X, y, X_tgt = domains
+    params = dict(params or {})
     # Rows that the caller stacked stay so, since errors name their numbers.
     is_stacked = domains.order is not None and (by_row or isinstance(step, DomainEstimator))
     if X_tgt is None or not (is_stacked or takes_target(step)):
-        return X, y, domains.groups, {}
+        return X, y, domains.groups, params
     if is_stacked or (domains.has_several and _tells_corpora(step)):
         *stacked, numbers = domains.stack()
-        return *stacked, {} if by_row else {"sample_domain": numbers}
+        params |= {key: domains.spread(params[key]) for key in params if _is_weight(key)}
+        return *stacked, params if by_row else {**params, "sample_domain": numbers}
     # A wrapper, such as a search, might slice an argument that has a length; a pipeline transforms.
     is_whole = has_fit_parameter(step, "X_tgt") or hasattr(step, "named_steps")
-    return X, y, domains.groups, {"X_tgt": X_tgt if is_whole else Target(X_tgt)}
+    return X, y, domains.groups, {**params, "X_tgt": X_tgt if is_whole else Target(X_tgt)}
 
 
 def _copy(step: Any, memory: Any) -> Any:

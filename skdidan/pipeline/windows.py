@@ -11,15 +11,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin, is_classifier
+from sklearn.base import MetaEstimatorMixin, is_classifier
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdidan.audio.files import Segment, audio_span, channel_of, find_sound
 from skdidan.audio.rows import waveform_rows
-from skdidan.domains import Domains, check_sample_domain, is_missing, open_target, source_path
+from skdidan.domains import Domains, check_sample_domain, open_target, source_path
 from skdidan.estimators import GroupedEstimator
+from skdidan.labels import is_missing
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipeline.pipelines import AdaptationPipeline
 from skdidan.pipeline.refinement import RefinedClassifier
@@ -33,6 +34,7 @@ from skdidan.pipeline.steps import (
     send_through,
     unwrap,
 )
+from skdidan.probabilities import DomainwiseClassifier
 
 __all__ = ["WindowedClassifier"]
 
@@ -41,7 +43,7 @@ def _estimator_has(method: str) -> Callable[[WindowedClassifier], bool]:
     return lambda meta: hasattr(getattr(meta, "estimator_", meta.estimator), method)
 
 
-class WindowedClassifier(MetaEstimatorMixin, ClassifierMixin, GroupedEstimator):
+class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimator):
     r"""Classify recordings by windows of fixed length, averaging the predictions.
 
     A recording of :math:`n` samples is cut into

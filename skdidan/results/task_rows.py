@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdidan.archive import hash_value
-from skdidan.domains import check_groups, n_rows, open_target, plain_labels, to_python
+from skdidan.domains import check_groups, n_rows, open_target
+from skdidan.labels import plain_labels, to_python
 
 __all__ = ["Origin", "TaskRows"]
 

@@ -22,15 +22,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, column_or_1d
 
 from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA
-from skdidan.domains import (
-    Target,
-    check_missing,
-    n_rows,
-    open_target,
-    plain_labels,
-    source_path,
-    takes_target,
-)
+from skdidan.domains import Target, n_rows, open_target, source_path, takes_target
+from skdidan.labels import check_missing, plain_labels
 from skdidan.metrics import uar
 from skdidan.parameters import split_product
 from skdidan.penalties.discrepancies import MMD

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, MultiTaskLasso
 from sklearn.utils.validation import check_is_fitted
@@ -15,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdidan.domains import Domains
 from skdidan.estimators import DomainEstimator, check_result, check_rows
 from skdidan.parameters import check_count, check_not_negative, check_positive
+from skdidan.probabilities import ProbabilisticClassifier
 from skdidan.reporting import quiet, warn_caller
 from skdidan.shallow.eigenproblems import power_of_two
 from skdidan.shallow.jda import conditional_contrasts
@@ -33,7 +33,7 @@ _MAX_SWEEPS = 2000
 _GAP = 100
 
 
-class _LinearClassifier(ClassifierMixin, DomainEstimator):
+class _LinearClassifier(ProbabilisticClassifier, DomainEstimator):
     """A linear map from features to one score per class."""
 
     def _fit(self, domains: Domains) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import Tags, get_tags
@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from skdidan.domains import Domains
 from skdidan.estimators import DomainEstimator, check_rows
 from skdidan.parameters import check_count, check_not_negative, check_positive
+from skdidan.probabilities import ProbabilisticClassifier
 from skdidan.reporting import warn_caller
 from skdidan.shallow.eigenproblems import SQUARABLE, power_of_two
 from skdidan.shallow.subspaces import kernel_scale
@@ -151,7 +152,7 @@ def _estimator_has(method: str) -> Any:
     return lambda meta: hasattr(getattr(meta, "estimator_", meta._default()), method)
 
 
-class WeightedClassifier(MetaEstimatorMixin, ClassifierMixin, DomainEstimator):
+class WeightedClassifier(MetaEstimatorMixin, ProbabilisticClassifier, DomainEstimator):
     """Train any classifier on the source, weighted to resemble the target.
 
     Parameters

@@ -1,0 +1,68 @@
+"""Labels from any container: plain arrays, and checks of missing and mixed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+__all__ = ["check_kinds", "check_missing", "is_missing", "plain_labels", "to_python"]
+
+
+def plain_labels(labels: Any) -> Any:
+    """Return labels from any container as an array; of objects unless all are numbers or text.
+
+    Masked entries become None. Labels with other than one axis are returned as they are.
+    """
+    if isinstance(labels, np.ma.MaskedArray):
+        hidden, labels = np.ma.getmaskarray(labels), np.array(labels, dtype=object)
+        labels[hidden] = None
+    if labels is None or (isinstance(labels, np.ndarray) and labels.dtype.kind not in "OT"):
+        return labels
+    # By default, NaN among strings would become "nan", and a missing integer would make floats.
+    labels = to_python(labels) if isinstance(labels, list | tuple) else labels
+    values = np.asarray(labels, dtype=object)
+    if values.ndim != 1:
+        return labels
+    if all(isinstance(value, str) for value in values):
+        return np.array([str.__str__(value) for value in values])  # the text of members of an Enum
+    if all(isinstance(value, Real | np.bool_) and value == value for value in values):
+        numbers = np.array(values.tolist())
+        # Large integers beside others become floats, of which several may be the same.
+        return numbers if numbers.tolist() == values.tolist() else values
+    return values
+
+
+def check_missing(labels: Any, name: str, place: Callable[[int], str] = "row {}".format) -> None:
+    """Raise a ValueError for labels that are None, NaN or NA, which would count as a class."""
+    values = plain_labels(labels)
+    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "fOmM":
+        return
+    missing = [row for row, value in enumerate(values) if is_missing(value)]
+    if missing:
+        raise ValueError(
+            f"{name} holds {len(missing)} missing label(s), the first in {place(missing[0])}."
+        )
+
+
+def check_kinds(labels: Any) -> None:
+    """Raise a TypeError for labels of several types, or of one that scikit-learn does not know."""
+    values = plain_labels(labels)
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "O":
+        kinds = sorted({type(value).__name__ for value in values})
+        raise TypeError(
+            "y must hold text alone, or numbers of up to 64 bits alone; got "
+            f"{' and '.join(kinds)}. Convert all labels, as by list(map(str, y))."
+        )
+
+
+def is_missing(value: Any) -> bool:
+    """Tell whether a value is None, NaN, NaT or NA."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+
+
+def to_python(rows: Any) -> list[Any]:
+    """List rows, with scalars of pyarrow as objects of Python."""
+    return [row.as_py() if hasattr(row, "as_py") else row for row in rows]
