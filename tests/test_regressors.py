@@ -270,14 +270,14 @@ def test_rows_of_which_no_product_is_finite_have_no_exact_codes():
 
 @pytest.mark.parametrize("n_source, n_target", [(20, 50), (50, 20)])
 def test_errors_of_two_reconstructions_in_fewer_rows(n_source, n_target):
-    """Any map of them has the squared length of both errors."""
+    """Any map of them has half of the squared length of both errors."""
     rng = np.random.default_rng(0)
     source, target = rng.normal(size=(n_source, 7)), rng.normal(size=(n_target, 7))
     W, V = rng.normal(size=(2, n_target, n_source)) * (rng.random((2, n_target, n_source)) < 0.2)
     E = _reconstruction_errors(source, target, W, V)
     assert len(E) == n_target + min(n_source, n_target)
     both = np.concatenate([target - W @ source, target - V @ source])
-    np.testing.assert_allclose(E.T @ E, both.T @ both, atol=1e-10)
+    np.testing.assert_allclose(2 * E.T @ E, both.T @ both, atol=1e-10)
 
 
 def proximal_codes(dictionary, row, allowed, sparsity):
