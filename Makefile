@@ -7,7 +7,7 @@ RUN := OMP_NUM_THREADS=1 $(BIN)/python
 INSTALLED := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
 
-.PHONY: demo test test-all test-min pytest lint types audit docs figure clean
+.PHONY: demo test test-all test-min pytest lint types bench audit docs figure clean
 
 demo: $(INSTALLED)
 	$(RUN) examples/compare_transfer_baselines.py --jobs 2
@@ -30,6 +30,10 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy --num-workers 2
+
+# Takes about ten minutes; both sides of a ratio take turns, but a quiet machine is better.
+bench: $(INSTALLED)
+	$(RUN) benchmarks/bench.py --write benchmarks/RESULTS.md
 
 # Known vulnerabilities of the installed packages. PyPI lists PyTorch without the "+cpu" of its CPU
 # build. --strict makes a package an error that cannot be looked up.

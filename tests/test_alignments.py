@@ -8,6 +8,7 @@ from sklearn.covariance import empirical_covariance, ledoit_wolf, shrunk_covaria
 from sklearn.decomposition import PCA
 
 from skdidan import GFK, CorrelationAlignment, SubspaceAlignment
+from skdidan.shallow.eigenproblems import leading_svd
 
 ALIGNMENTS = [
     CorrelationAlignment(),
@@ -42,6 +43,67 @@ def test_more_features_than_rows(alignment):
     assert Z_src.shape == (len(X_src), Z_tgt.shape[1])
     assert np.isfinite(Z_src).all() and np.isfinite(Z_tgt).all()
     np.testing.assert_allclose(alignment.transform(X_tgt[:1]), Z_tgt[:1], atol=1e-12)
+
+
+@pytest.mark.parametrize("n_source, n_target", [(40, 30), (30, 41)])
+@pytest.mark.parametrize("kind", ["full rank", "repeated rows", "small directions"])
+@pytest.mark.parametrize("n_leading", [None, 5])
+def test_decomposition_of_wide_rows(n_source, n_target, kind, n_leading):
+    """The Gram matrix gives the singular values and vectors of LAPACK; tiny ones are left to it."""
+    rng = np.random.default_rng(0)
+    for n in (n_source, n_target):
+        A = rng.normal(size=(n, 200))
+        if kind == "repeated rows":
+            A[n // 2 :] = A[: n - n // 2]
+        if kind == "small directions":
+            A = 10.0 ** -np.arange(n)[:, None] * np.linalg.qr(A.T)[0].T
+        A -= A.mean(axis=0)
+        U, sigma, Vt = leading_svd(A, n_leading)
+        _, all_sigma, all_Vt = np.linalg.svd(A, full_matrices=False)
+        k = len(sigma)
+        assert k == n_leading or (n_leading is None and (all_sigma[k:] < 1e-5 * sigma[0]).all())
+        np.testing.assert_allclose(sigma, all_sigma[:k], rtol=1e-9)
+        np.testing.assert_allclose(U * sigma @ Vt, A @ all_Vt[:k].T @ all_Vt[:k], atol=1e-9)
+        np.testing.assert_allclose(Vt @ Vt.T, np.eye(k), atol=1e-9)
+
+
+@every_alignment
+@pytest.mark.parametrize("n_source, n_target", [(30, 20), (20, 45)])
+def test_wide_rows_are_aligned_as_by_full_matrices(alignment, n_source, n_target):
+    """With 60 features, the maps are those of the formulas with eigenvectors of covariances."""
+    X_src, X_tgt = make_domains(n_source, n_target, 60)
+    alignment = clone(alignment)
+    Z_src, Z_tgt = alignment.fit_transform(X_src, X_tgt=X_tgt), alignment.transform(X_tgt)
+    source, target = X_src - X_src.mean(axis=0), X_tgt - X_tgt.mean(axis=0)
+    if isinstance(alignment, CorrelationAlignment):
+        roots = []
+        for X, exponent in ((X_src, -0.5), (X_tgt, 0.5)):
+            C, _ = ledoit_wolf(X)
+            if alignment.shrinkage != "auto":
+                C = shrunk_covariance(empirical_covariance(X), alignment.shrinkage)
+            values, V = np.linalg.eigh(C)
+            roots.append(V * values**exponent @ V.T)
+        Z = source @ roots[0] @ roots[1] + X_tgt.mean(axis=0)
+        expected = Z if alignment.with_mean else X_src @ roots[0] @ roots[1]
+        np.testing.assert_allclose(Z_src, expected, atol=1e-9 * np.abs(expected).max())
+        return
+    k = min(32, n_source - 1, n_target - 1)
+    P_s, P_t = principal_axes(X_src, k), principal_axes(X_tgt, k)
+    if isinstance(alignment, SubspaceAlignment):
+        expected = target @ P_t
+        signs = np.sign(np.sum(expected * Z_tgt, axis=0))
+        np.testing.assert_allclose(Z_tgt, expected * signs, atol=1e-8)
+        np.testing.assert_allclose(Z_src, source @ P_s @ P_s.T @ P_t * signs, atol=1e-8)
+    else:  # of each pair of principal directions, the kernel has the integral along an arc
+        U, cosines, Vt = np.linalg.svd(P_s.T @ P_t)
+        angles, starts = np.arccos(cosines), P_s @ U
+        ends = (P_t @ Vt.T - starts * cosines) / np.sin(angles)
+        nodes, weights = np.polynomial.legendre.leggauss(30)
+        G = 0.0
+        for t, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+            Phi = starts * np.cos(t * angles) + ends * np.sin(t * angles)
+            G = G + weight * Phi @ Phi.T
+        np.testing.assert_allclose(Z_src @ Z_src.T, source @ G @ source.T, atol=1e-6)
 
 
 @every_alignment

@@ -442,3 +442,48 @@ def test_adapting_again_begins_at_the_first_fit(benchmark, monkeypatch, domains)
     assert list(scores) == ["stays", "anew", "warm, 1 epochs", "cold, 1 epochs"]
     assert scores["stays"] == scores["anew"] == scores["cold, 1 epochs"]
     assert all(seconds >= 0 for _, seconds in results.values())
+
+
+TINY = {
+    "epoch_time": {"rows": 40, "epochs": 2},
+    "growth": {"few": 20, "epochs": 2},
+    "prediction_time": {"rows": 40, "bands": 16, "frames": 20},
+    "codes_time": {"small": 20, "large": 30},
+    "wide_features": {"source": 20, "target": 24, "features": 60},
+    "tca_time": {"rows": 60, "large": 120, "landmarks": 20},
+    "log_mel_time": {"files": 2},
+    "import_time": {"imports": 1},
+}
+
+
+class TestTimings:
+    """The scripts of ``make bench`` on tiny data; no time is asserted."""
+
+    @pytest.mark.parametrize("script", TINY)
+    def test_every_script_runs(self, benchmark, script):
+        rows = list(benchmark(script).measure(repeats=1, **TINY[script]))
+        assert rows and len({row.case for row in rows}) == len(rows)
+        assert all(min(row.ours, row.other, row.ratio) > 0 for row in rows)
+
+    def test_all_scripts_are_in_the_table(self, benchmark, monkeypatch, tmp_path, capsys):
+        bench = benchmark("bench")
+        assert set(bench.SCRIPTS) == set(TINY)
+        row = benchmark("timing").Row("a case", "a limit", 3.0, 2.0, 1.5)
+        monkeypatch.setattr(benchmark("growth"), "measure", lambda repeats: [row] * repeats)
+        path = tmp_path / "RESULTS.md"
+        arguments = ["bench", "--scripts", "growth", "--repeats", "1", "--write", str(path)]
+        monkeypatch.setattr(sys, "argv", arguments)
+        bench.main()
+        assert path.read_text(encoding="utf-8") == capsys.readouterr().out
+        assert path.read_text(encoding="utf-8").endswith("| a case | a limit | 3 | 2 | 1.50 |\n")
+
+    def test_medians_of_turns_without_the_first(self, benchmark):
+        times = {"ours": iter([9.0, 2.0, 4.0, 6.0]), "other": iter([9.0, 1.0, 1.0, 2.0])}
+        row = benchmark("timing").compare("", "", *times, 3, clock=lambda way: next(times[way]))
+        assert row[2:] == (4.0, 1.0, 3.0)
+
+    def test_whole_numbers_of_a_script_are_its_options(self, benchmark):
+        timing = benchmark("timing")
+        measure = benchmark("wide_features").measure
+        values = timing.parse(measure, "Text.", ["--features", "12000"])
+        assert values == {"repeats": 5, "source": 400, "target": 1200, "features": 12000}

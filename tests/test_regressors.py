@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime, minimize
 from sklearn.base import clone
+from sklearn.linear_model import Lasso
 
 from skdidan import JDAR, JIASL, NoTargetWarning
-from skdidan.shallow.regressors import _masked_codes
+from skdidan.shallow import codes as codes_module
+from skdidan.shallow.codes import exact_codes
+from skdidan.shallow.regressors import _masked_codes, _reconstruction_errors
 
 
 def make_domains(n_features=5, seed=0):
@@ -222,6 +225,59 @@ class TestJIASL:
         X_src, y_src, X_tgt, _ = make_domains()
         expected = JDAR(0.0, max_iter=1).fit(X_src, y_src, X_tgt).coef_
         np.testing.assert_allclose(JIASL(0.0).fit(X_src, y_src, X_tgt).coef_, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("n_source, n_columns", [(1, 3), (2, 5), (60, 1), (60, 2), (300, 5)])
+@pytest.mark.parametrize("kind", ["plain", "repeated", "flat"])
+@pytest.mark.parametrize("sparsity", [1e-3, 0.3, 100.0])
+def test_exact_codes_are_those_of_coordinate_descent(n_source, n_columns, kind, sparsity):
+    """Also with repeated and zero rows, and with rows in a plane, as regressed labels are."""
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(size=(n_source, n_columns)), rng.normal(size=(40, n_columns))
+    target[0] = 0
+    if kind == "repeated":
+        source[n_source // 3 :] = source[: n_source - n_source // 3]
+        source[-1] = 0
+    if kind == "flat":
+        source -= source.mean(axis=1, keepdims=True)
+    codes, is_found = exact_codes(source, target, sparsity)
+    assert is_found.all()
+    products = (target - codes @ source) @ source.T
+    assert np.abs(products).max() <= sparsity + 1e-8  # the optimality conditions of the lasso
+    used = codes != 0
+    np.testing.assert_allclose(products[used], np.sign(codes[used]) * sparsity, atol=1e-8)
+    assert used.sum(axis=1).max() <= n_columns
+    lasso = Lasso(sparsity / n_columns, fit_intercept=False, tol=1e-7, max_iter=1_000_000)
+    expected = np.atleast_2d(lasso.fit(source.T, target[:5].T).coef_)
+    np.testing.assert_allclose(codes[:5] @ source, expected @ source, atol=2e-3)
+
+
+def test_codes_that_are_not_found_are_left_to_coordinate_descent(monkeypatch):
+    X_src, _, X_tgt, _ = make_domains()
+    allowed = np.ones((25, 45), dtype=bool)
+    expected = _masked_codes(X_src, X_tgt, allowed, 0.01, np.zeros((25, 45)))
+    monkeypatch.setattr(codes_module, "_STEPS_PER_COLUMN", 0)
+    assert not exact_codes(X_src, X_tgt, 0.01)[1].any()
+    codes = _masked_codes(X_src, X_tgt, allowed, 0.01, np.zeros((25, 45)))
+    np.testing.assert_allclose(codes @ X_src, expected @ X_src, atol=0.02)
+    assert (np.abs(codes) > 0).any(axis=1).all()
+
+
+def test_rows_of_which_no_product_is_finite_have_no_exact_codes():
+    codes, is_found = exact_codes(np.full((3, 2), 1e200), np.full((2, 2), 1e200), 1.0)
+    assert not is_found.any() and not codes.any()
+
+
+@pytest.mark.parametrize("n_source, n_target", [(20, 50), (50, 20)])
+def test_errors_of_two_reconstructions_in_fewer_rows(n_source, n_target):
+    """Any map of them has half of the squared length of both errors."""
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(size=(n_source, 7)), rng.normal(size=(n_target, 7))
+    W, V = rng.normal(size=(2, n_target, n_source)) * (rng.random((2, n_target, n_source)) < 0.2)
+    E = _reconstruction_errors(source, target, W, V)
+    assert len(E) == n_target + min(n_source, n_target)
+    both = np.concatenate([target - W @ source, target - V @ source])
+    np.testing.assert_allclose(2 * E.T @ E, both.T @ both, atol=1e-10)
 
 
 def proximal_codes(dictionary, row, allowed, sparsity):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from sklearn.linear_model import Lasso
 
-from skdidan.penalties.sparse_coding import SparseCodesWarning, sparse_codes
+from skdidan.penalties import sparse_coding
+from skdidan.penalties.sparse_coding import SparseCodesWarning, _takes_gram, sparse_codes
 
 
 def problem(n_target, n_source, n_features, dtype=torch.float64, seed=0):
@@ -99,6 +100,27 @@ def test_solving_with_and_without_the_gram_matrix_agree():
     assert objective(target, source, together, 0.2) == pytest.approx(
         objective(target, source, alone, 0.2), rel=1e-8
     )
+
+
+def test_many_source_rows_are_multiplied_twice_if_that_is_cheaper(monkeypatch):
+    """With more than 512 of them; both ways end within the tolerance of the minimum."""
+    tol = 0.02
+    assert _takes_gram(600, 601, 300) and not _takes_gram(600, 601, 20)
+    target, source = problem(601, 600, 20)
+    sparsity = 0.5 * float((target @ source.T).abs().max())
+    twice = sparse_codes(source, target, sparsity, tol=tol)
+    monkeypatch.setattr(sparse_coding, "_SMALL", 600)
+    once = sparse_codes(source, target, sparsity, tol=tol)
+    torch.testing.assert_close(twice, once, atol=1e-9, rtol=1e-9)  # the same iterations
+    slack = tol * 0.5 * float(target.square().sum())
+    best = objective(target, source, sparse_codes(source, target, sparsity, tol=tol / 4), sparsity)
+    assert best - slack <= objective(target, source, twice, sparsity) <= best + slack
+
+
+@pytest.mark.parametrize("n_rows", [64, 512])
+def test_batches_take_the_gram_matrix(n_rows):
+    """Whatever the number of features, so that the digits of trainings stay."""
+    assert all(_takes_gram(n_rows, n_rows, n_features) for n_features in (1, 30, 128, 4096))
 
 
 def test_zero_and_identical_rows_give_finite_codes():

@@ -13,8 +13,9 @@ from skdidan.neural.batches import Batch, PairedBatches
 from skdidan.neural.losses import SquaredError
 from skdidan.neural.monitoring import monitor_callbacks
 from skdidan.neural.networks import MLP
+from skdidan.neural.terms import LossTerms
 from skdidan.neural.training import AdaptationNet, PenaltyTerm, ramp
-from skdidan.penalties import MeanDistance
+from skdidan.penalties import IDA, MeanDistance
 
 
 def net(penalties=None, *, module=None, max_epochs=2, trade_off=1.0, **params):
@@ -286,6 +287,52 @@ def test_other_data_than_batches_are_left_to_skorch():
     expected = fitted.outputs(torch.zeros(5, 4))
     torch.testing.assert_close(outputs[0], expected.logits)
     torch.testing.assert_close(outputs[1], expected.features)
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_terms_are_read_once_an_epoch_unless_a_callback_watches_batches(is_watched, monkeypatch):
+    """The history is the same."""
+    calls, seen = [], []
+    read = LossTerms.read
+    monkeypatch.setattr(LossTerms, "read", lambda self: calls.append(0) or read(self))
+
+    class Watch(Callback):
+        def on_batch_end(self, net, **kwargs):
+            seen.append(net.history[-1, "batches", -1, "train_loss"])
+
+    torch.manual_seed(0)
+    callbacks = [Watch()] if is_watched else []
+    found = net({"x": PenaltyTerm(MeanDistance())}, max_epochs=3, callbacks=callbacks)
+    found.fit(batches(), None)
+    n_batches = len(batches())
+    assert len(calls) == 3 * (1 + n_batches * is_watched)
+    losses = [loss for epoch in found.history[:, "batches", :, "train_loss"] for loss in epoch]
+    assert len(losses) == 3 * n_batches and seen == losses * is_watched
+    for epoch in found.history:
+        for batch in epoch["batches"]:
+            expected = batch["classification_loss"] + batch["trade_off"] * batch["x"]
+            assert batch["train_loss"] == pytest.approx(expected)
+
+
+def test_a_loss_that_is_not_finite_is_named_before_what_fails_because_of_it():
+    """The solver of IDA refuses features that are not finite: the error names their loss."""
+
+    class Spoil(nn.Module):
+        def forward(self, source, target):
+            return source.sum() * torch.inf
+
+    terms = {"x": PenaltyTerm(Spoil()), "ida": PenaltyTerm(IDA(label_weight=0))}
+    with pytest.raises(FloatingPointError, match=r"in epoch 1: x is (nan|inf)"):
+        net(terms).fit(batches(), None)
+
+
+def test_errors_of_a_penalty_are_raised_as_they_are():
+    class Fails(nn.Module):
+        def forward(self, source, target):
+            raise ValueError("no such thing")
+
+    with pytest.raises(ValueError, match="no such thing"):
+        net({"x": PenaltyTerm(Fails())}).fit(batches(), None)
 
 
 def test_an_interrupt_is_raised_again():

@@ -13,7 +13,7 @@ from torch import nn
 
 from skdidan.domains import Domains
 from skdidan.neural.adaptation import AdaptationClassifier
-from skdidan.neural.training import PenaltyTerm
+from skdidan.neural.terms import PenaltyTerm
 from skdidan.parameters import check_boolean
 from skdidan.penalties.confusion import MCC
 from skdidan.penalties.distances import CORAL

@@ -14,7 +14,7 @@ from torch import nn
 
 from skdidan.emotions import EMOTION_GROUPS, EMOTIONS
 from skdidan.neural.adaptation import AdaptationClassifier
-from skdidan.neural.training import PenaltyTerm
+from skdidan.neural.terms import PenaltyTerm
 from skdidan.parameters import check_not_negative, check_option, check_positive
 from skdidan.penalties.distances import MeanDistance
 from skdidan.penalties.reconstruction import IDA

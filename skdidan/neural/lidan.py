@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from skdidan.neural.didan import DIDANClassifier
-from skdidan.neural.training import PenaltyTerm
+from skdidan.neural.terms import PenaltyTerm
 
 __all__ = ["LIDANClassifier"]
 

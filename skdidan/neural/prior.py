@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from skdidan.neural.training import PenaltyTerm
+from skdidan.neural.terms import PenaltyTerm
 
 __all__ = ["PriorDistance", "expected_shares", "prior_terms"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from skdidan.neural.batches import ArrayRows, Batch, PairedBatches
 from skdidan.neural.losses import SquaredError, classification_loss
 from skdidan.neural.networks import Outputs
+from skdidan.neural.terms import PENALTY_INPUTS, LossTerms, PenaltyTerm, watches_batches
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import Generators, copy_to_cpu, find_device
 
@@ -31,58 +31,6 @@ HELD_OUT = (
     "skorch holds no rows out here: to score held-out rows of the source, set validation_fraction "
     "and monitor='source'; callbacks may watch the column 'monitor'."
 )
-
-# Inputs of a penalty beside the features.
-_PENALTY_INPUTS = ("labels", "predictions", "source_predictions")
-
-
-@dataclass(frozen=True)
-class PenaltyTerm:
-    """One penalty in the training loss.
-
-    Attributes
-    ----------
-    penalty : Module
-        Maps source and target features to a scalar. It also receives, by name, the inputs in its
-        attribute ``uses``: "labels", the one-hot source labels; "predictions", the predicted class
-        probabilities of the target (the outputs under the squared error, otherwise their softmax);
-        "source_predictions", those of the source. If it has ``parts``, its method ``terms`` returns
-        a dict of these. Its weights, if it has any, are trained with the network.
-    weight : float, default=1.0
-        Weight within the sum that the trade-off multiplies.
-    on : str, default="features"
-        Layer of the network to align, see `Outputs.layer`.
-    local : bool, default=False
-        Whether the gradient on that layer stops below the fully connected layers.
-    """
-
-    penalty: nn.Module
-    weight: float = 1.0
-    on: str = "features"
-    local: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the inputs that the penalty uses."""
-        uses = getattr(self.penalty, "uses", ())
-        if isinstance(uses, str) or not set(uses) <= set(_PENALTY_INPUTS):
-            raise ValueError(
-                f"uses of {type(self.penalty).__name__} must be a tuple of names out of "
-                f"{_PENALTY_INPUTS}; got {uses!r}."
-            )
-
-    def names(self, name: str) -> list[str]:
-        """Return the history columns of the penalty called `name`, one for each of its parts."""
-        parts = getattr(self.penalty, "parts", None)
-        return [name] if parts is None else [f"{name}_{part}" for part in parts]
-
-    def values(self, halves: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> list[Tensor]:
-        """Return the parts of the penalty on source and target, in the order of `names`."""
-        used = {name: inputs[name] for name in getattr(self.penalty, "uses", ())}
-        parts: list[str] | None = getattr(self.penalty, "parts", None)
-        if parts is None:
-            return [self.penalty(*halves, **used)]
-        terms = self.penalty.terms(*halves, **used)  # type: ignore[operator] # goes with parts
-        return [terms[part] for part in parts]
 
 
 def ramp(progress: float) -> float:
@@ -196,6 +144,7 @@ class AdaptationNet(NeuralNet):
         self._last: tuple[int, dict[str, Tensor]] | None = None
         self.finite: tuple[int, dict[str, Tensor]] | None = None
         self.generators: Generators | None = None  # that the training draws from
+        self._terms = LossTerms()
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         """Return callbacks that time the epochs and average the loss terms."""
@@ -240,15 +189,38 @@ class AdaptationNet(NeuralNet):
             return dataset
         return super().get_iterator(dataset, training=training)
 
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Take a step for each batch; read the terms at the end, or for callbacks of batches."""
+        if iterator is None:  # skorch's validation
+            return
+        is_watched = watches_batches(self.callbacks_)
+        try:
+            for batch in iterator:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch, **fit_params)
+                self._terms.add(self.history, f"{prefix}_loss", step["loss"])
+                self.history.record_batch(f"{prefix}_batch_size", len(batch.source))
+                if is_watched:
+                    self._read_terms()
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        except Exception:
+            self._read_terms()  # the cause may be a loss that is not finite
+            raise
+        self._read_terms()
+        self.history.record(f"{prefix}_batch_count", len(iterator))
+
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
         """Run one forward and one backward pass for both domains."""
-        self.module_.train()
+        if not self.module_.training:  # for all layers: this takes a while
+            self.module_.train()
         self.history[-1].setdefault("lr", float(self.optimizer_.param_groups[0]["lr"]))
         n_source = len(batch.source)
         outputs = self._outputs(torch.cat([batch.source, batch.target]))
         logits = outputs.logits[:n_source]
         loss = classification_loss(self.criterion_, logits, batch.y_idx, batch.weights)
-        self._record("classification_loss", loss)
+        self._terms.add(self.history, "classification_loss", loss)
         trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
         self.history.record_batch("trade_off", trade_off)
         inputs = self._penalty_inputs(outputs.logits, batch.y_idx)
@@ -259,10 +231,8 @@ class AdaptationNet(NeuralNet):
                 halves[id(layer)] = layer.tensor_split([n_source])
             values = term.values(halves[id(layer)], inputs)
             for part, value in zip(term.names(name), values, strict=True):
-                self._record(part, value)
+                self._terms.add(self.history, part, value)
                 loss = loss + trade_off * term.weight * value
-        if self._last is not None:
-            self.finite, self._last = self._last, None
         loss.backward()
         return {"loss": loss, "y_pred": outputs.logits}
 
@@ -273,16 +243,18 @@ class AdaptationNet(NeuralNet):
         predictions = logits if is_regression else logits.softmax(dim=1)
         labels = nn.functional.one_hot(y_idx, self.n_classes)
         inputs = labels, predictions[len(y_idx) :], predictions[: len(y_idx)]
-        return dict(zip(_PENALTY_INPUTS, inputs, strict=True))
+        return dict(zip(PENALTY_INPUTS, inputs, strict=True))
 
-    def _record(self, name: str, term: Tensor) -> None:
-        value = term.item()
-        if not math.isfinite(value):
+    def _read_terms(self) -> None:
+        """Record the terms; raise a FloatingPointError for the first that is not finite."""
+        failed = self._terms.read()
+        if self._last is not None and not (failed is not None and failed.is_first):
+            self.finite, self._last = self._last, None
+        if failed is not None:
             raise FloatingPointError(
-                f"Training diverged in epoch {len(self.history)}: {name} is {value}. Scale the "
-                f"features (CorpusScaler), or lower {self._causes()}."
+                f"Training diverged in epoch {len(self.history)}: {failed.name} is {failed.value}. "
+                f"Scale the features (CorpusScaler), or lower {self._causes()}."
             )
-        self.history.record_batch(name, value)
 
     def _causes(self) -> str:
         return f"lr={self.lr}, weight_decay={self.weight_decay} or trade_off={self.trade_off}"
@@ -302,6 +274,8 @@ class AdaptationNet(NeuralNet):
             # The recorded terms of a step precede its update, so the last one is still unchecked.
             self.check_outputs(self.outputs(X.source[:256]).logits, "its last step")
         except KeyboardInterrupt:
+            with suppress(FloatingPointError):
+                self._read_terms()
             kept = self._last or self.finite
             if self.on_interrupt == "raise" or kept is None:
                 raise

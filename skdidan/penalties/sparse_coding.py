@@ -16,6 +16,7 @@ __all__ = ["SparseCodesWarning", "sparse_codes"]
 _STEPS_PER_CHECK = 5  # a duality gap costs as much as three steps
 _RELAXATION = 1.6  # section 3.4.3 of Boyd et al. recommends 1.5 to 1.8
 _INITIAL_RHO = 2.0  # times the mean squared length of a source row: fastest to a loose tolerance
+_SMALL = 512  # up to so many source rows, the time of a product is not that of its operations
 _MAX_RHO_CHANGES = 30  # ADMM may not converge while rho keeps changing
 
 
@@ -132,8 +133,7 @@ def _admm(
 ) -> tuple[Tensor, float]:
     """Return the codes and their relative duality gap, NaN if the precision was too low."""
     correlation = target @ source.T
-    # The Gram matrix pays only if it is no larger than the codes or the inputs.
-    gram = source @ source.T if len(source) <= max(len(target), source.shape[1]) else None
+    gram = source @ source.T if _takes_gram(len(source), *target.shape) else None
     energy = torch.linalg.vecdot(target, target)
 
     tiny = torch.finfo(source.dtype).tiny
@@ -167,6 +167,14 @@ def _admm(
             constant, matrix = _ridge(source, gram, correlation, rho)
             threshold = tau / rho
     return codes, relative
+
+
+def _takes_gram(n_source: int, n_target: int, n_features: int) -> bool:
+    """Tell whether to multiply by the Gram matrix of the source instead of the source twice.
+
+    It must be no larger than the codes or the inputs, and must not need more operations.
+    """
+    return n_source <= max(n_target, n_features) and n_source <= max(2 * n_features, _SMALL)
 
 
 def check_matrices(source: Any, target: Any) -> None:

@@ -13,7 +13,7 @@ from sklearn.utils.extmath import svd_flip
 from skdidan.domains import Domains
 from skdidan.estimators import DomainTransformer
 from skdidan.parameters import check_boolean, check_count, check_fraction
-from skdidan.shallow.eigenproblems import centre_rows, power_of_two, thin_svd
+from skdidan.shallow.eigenproblems import centre_rows, leading_svd, power_of_two, thin_svd
 
 __all__ = ["GFK", "CorrelationAlignment", "SubspaceAlignment"]
 
@@ -93,7 +93,8 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
     Without shrinkage, directions in which the source is constant are mapped to zero.
 
     With more features than rows no covariance matrix is formed, and time and memory of `fit` grow
-    linearly with the number of features.
+    linearly with the number of features. The axes then come from the eigenvectors of the products
+    of the rows, unless the smallest eigenvalues are below :math:`10^{-7}` of the largest.
 
     See Also
     --------
@@ -146,7 +147,7 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
         if n > n_features:
             values, axes = np.linalg.eigh(rows.T @ rows / n)
         else:
-            _, sigma, Vt = thin_svd(rows)
+            _, sigma, Vt = leading_svd(rows)
             values, axes = sigma**2 / n, Vt.T
         variance = values.sum() / n_features
         weight = self.shrinkage
@@ -207,8 +208,8 @@ class _PrincipalAlignment(_Alignment):
             )
         axes = []
         for centred in domains:
-            U, _, Vt = thin_svd(centred / power_of_two(self, centred))
-            axes.append(svd_flip(U, Vt, u_based_decision=False)[1][:n_components].T)
+            U, _, Vt = leading_svd(centred / power_of_two(self, centred), n_components)
+            axes.append(svd_flip(U, Vt, u_based_decision=False)[1].T)
         return axes
 
 
@@ -238,6 +239,11 @@ class SubspaceAlignment(ClassNamePrefixFeaturesOutMixin, _PrincipalAlignment):
         The means of the domains.
     n_features_in_, feature_names_in_ : int, ndarray of str, shape (n_features,)
         Number of features, and names of the columns of data frames.
+
+    Notes
+    -----
+    With more features than rows, the axes come from the eigenvectors of the products of the rows,
+    so time grows linearly with the number of features.
 
     References
     ----------

@@ -1,0 +1,108 @@
+"""Terms of the training loss: those that penalties add, and their values until they are read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from skorch.callbacks import Callback
+from torch import Tensor, nn
+
+__all__ = ["PENALTY_INPUTS", "LossTerms", "PenaltyTerm", "watches_batches"]
+
+
+# Inputs of a penalty beside the features.
+PENALTY_INPUTS = ("labels", "predictions", "source_predictions")
+
+
+@dataclass(frozen=True)
+class PenaltyTerm:
+    """One penalty in the training loss.
+
+    Attributes
+    ----------
+    penalty : Module
+        Maps source and target features to a scalar. It also receives, by name, the inputs in its
+        attribute ``uses``: "labels", the one-hot source labels; "predictions", the predicted class
+        probabilities of the target (the outputs under the squared error, otherwise their softmax);
+        "source_predictions", those of the source. If it has ``parts``, its method ``terms`` returns
+        a dict of these. Its weights, if it has any, are trained with the network.
+    weight : float, default=1.0
+        Weight within the sum that the trade-off multiplies.
+    on : str, default="features"
+        Layer of the network to align, see `Outputs.layer`.
+    local : bool, default=False
+        Whether the gradient on that layer stops below the fully connected layers.
+    """
+
+    penalty: nn.Module
+    weight: float = 1.0
+    on: str = "features"
+    local: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the inputs that the penalty uses."""
+        uses = getattr(self.penalty, "uses", ())
+        if isinstance(uses, str) or not set(uses) <= set(PENALTY_INPUTS):
+            raise ValueError(
+                f"uses of {type(self.penalty).__name__} must be a tuple of names out of "
+                f"{PENALTY_INPUTS}; got {uses!r}."
+            )
+
+    def names(self, name: str) -> list[str]:
+        """Return the history columns of the penalty called `name`, one for each of its parts."""
+        parts = getattr(self.penalty, "parts", None)
+        return [name] if parts is None else [f"{name}_{part}" for part in parts]
+
+    def values(self, halves: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> list[Tensor]:
+        """Return the parts of the penalty on source and target, in the order of `names`."""
+        used = {name: inputs[name] for name in getattr(self.penalty, "uses", ())}
+        parts: list[str] | None = getattr(self.penalty, "parts", None)
+        if parts is None:
+            return [self.penalty(*halves, **used)]
+        terms = self.penalty.terms(*halves, **used)  # type: ignore[operator] # goes with parts
+        return [terms[part] for part in parts]
+
+
+class _Term(NamedTuple):
+    batch: dict[str, Any]  # the record of the batch in the history
+    name: str
+    value: Any  # a scalar Tensor, or the number it held
+    is_first: bool  # in the first batch of an epoch
+
+
+class LossTerms:
+    """Terms that wait to be recorded: to read one, a processor waits for the work of a device."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_Term] = []
+
+    def add(self, history: Any, name: str, value: Tensor) -> None:
+        """Keep a term of the current batch of a history."""
+        batches = history[-1]["batches"]
+        self._waiting.append(_Term(batches[-1], name, value.detach(), len(batches) == 1))
+
+    def read(self) -> _Term | None:
+        """Record all terms up to the first that is not finite, which is returned."""
+        terms, self._waiting = self._waiting, []
+        if not terms:
+            return None
+        values = torch.cat([term.value.reshape(1) for term in terms]).tolist()
+        for term, value in zip(terms, values, strict=True):
+            if not math.isfinite(value):
+                return term._replace(value=value)
+            term.batch[term.name] = value
+        return None
+
+
+def watches_batches(callbacks: Iterable[tuple[str, Callback]]) -> bool:
+    """Tell whether a callback may read the terms of a batch before the end of the epoch."""
+    methods = "on_batch_begin", "on_batch_end", "on_grad_computed"
+    return any(
+        getattr(type(callback), method) is not getattr(Callback, method)
+        for _, callback in callbacks
+        for method in methods
+    )
