@@ -1,6 +1,7 @@
 """The site: every page is in the navigation, and its lists and examples agree with the code."""
 
 import re
+import runpy
 from importlib import import_module
 from pathlib import Path
 
@@ -66,3 +67,14 @@ def test_an_example_is_in_cells_and_ends_in_a_figure(example):
     assert line == "=" * len(title)
     assert text.count("\n# %%\n") >= 2
     assert text.rstrip().endswith("plt.show()")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs_and_draws(example, monkeypatch):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.setattr(plt, "show", lambda: None)
+    with plt.rc_context({"backend": "agg"}):
+        runpy.run_path(str(example))
+        assert any(figure.axes for figure in map(plt.figure, plt.get_fignums()))
+        plt.close("all")

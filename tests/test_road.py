@@ -280,11 +280,6 @@ def test_compare_example_asks_where_the_corpora_are(monkeypatch):
         run_example("compare_transfer_baselines", ["--source", "emodb"], monkeypatch)
 
 
-def test_reconstruction_example_wants_two_corpora(monkeypatch):
-    with pytest.raises(SystemExit, match="must both name corpora, or neither"):
-        run_example("plot_reconstruction", ["--source", "emodb", "--corpora", "."], monkeypatch)
-
-
 def test_search_example(monkeypatch, capsys):
     run_example("grid_search", ["--clips", "20", "--epochs", "1"], monkeypatch, **SHORT)
     printed = capsys.readouterr().out
@@ -293,30 +288,6 @@ def test_search_example(monkeypatch, capsys):
     assert scores == sorted(scores, reverse=True)
     *_, adaptation, source = printed.splitlines()
     assert adaptation.startswith("adaptation") and source.startswith("source UAR")
-
-
-def test_selection_example(tmp_path, monkeypatch, capsys):
-    figure = tmp_path / "selection.png"
-    arguments = ["--clips", "40", "--epochs", "2", "--output", str(figure)]
-    run_example("plot_select_without_labels", arguments, monkeypatch, **SHORT)
-    printed = capsys.readouterr().out
-    assert printed.count("regret") == 6
-    assert n_colours(figure) > 5
-
-
-def test_reconstruction_example(tmp_path, monkeypatch, capsys):
-    figure = tmp_path / "codes.png"
-    run_example(
-        "plot_reconstruction",
-        ["--output", str(figure)],
-        monkeypatch,
-        make_speech_corpora=partial(make_speech_corpora, duration=1.0),
-        DIDANClassifier=partial(DIDANClassifier, n_networks=1),
-    )
-    printed = capsys.readouterr().out
-    assert float(printed.split()[1]) > 40
-    assert "of 100 source clips reconstruct a target clip" in printed
-    assert n_colours(figure) > 5
 
 
 def test_two_folders_become_a_table(corpora_on_disk, tmp_path, monkeypatch, capsys):
