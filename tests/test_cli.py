@@ -204,6 +204,7 @@ def test_train_makes_the_model_of_the_package(tmp_path, place):
     }
     assert "3 target file(s) are left out: calls/video.mp4" in found.stderr
     assert "calls/short.wav: lasts 0.05 s" in found.stderr
+    assert "17 recordings are few to find clusters in: compare with --no-refine" in found.stderr
     files = good(Path("calls"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -218,7 +219,7 @@ def test_train_takes_several_sources_and_emotions(tmp_path):
     line = (
         f"train -s emodb:emodb -s casia:casia -t calls/00.wav -t calls/01.wav {TRAIN} --no-refine"
     )
-    run(f"{line} --no-speakers --emotions angry,sad --out {out}")
+    assert "are few" not in run(f"{line} --no-speakers --emotions angry,sad --out {out}").stderr
     model = load(out)
     assert [name for name, _ in model.steps] == ["functionals", "corpusscaler", "didanclassifier"]
     corpora = [load_corpus(name, name) for name in ("emodb", "casia")]

@@ -325,7 +325,7 @@ def test_find_audio_leaves_out_unusable_files_on_request(grow):
         assert find_audio(root, check=True) == [str(root / "b/good.flac")]
     assert len(caught) == 1 and caught[0].filename == __file__
     (root / "b/good.flac").unlink()
-    with pytest.raises(ValueError, match=r"^root holds no usable audio: .* 3 of 3 .*sil"):
+    with pytest.raises(ValueError, match=r"^'.*' holds no usable audio: .* 3 of 3 .*sil"):
         find_audio(root, check=True)
 
 

@@ -108,6 +108,7 @@ def report(session: Session, reference: str | None, out: str, **given: Any) -> N
     if reference is not None and reference not in given["methods"]:
         raise click.BadParameter(f"--reference {reference!r} is none of the --method.")
     _compare(session, **given).report(out, reference=reference)
+    session.note(f"{out} is written.")
 
 
 def _compare(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from skdidan import audio, persistence
+from skdidan import audio, persistence, pipeline
 from skdidan.cli import options
 from skdidan.cli.models import (
     fit_to,
@@ -104,6 +104,8 @@ def train(
     )
 
 
+_FEW = 200  # recordings of a target whose clusters may be chance
+
 _ADAPT = r"""
 skdidan adapt may.skdidan --source emodb:corpora/emodb --target calls/june --out june.skdidan
 """
@@ -188,6 +190,11 @@ def _fit_and_save(
     target = find_usable(targets, channel, session)
     n_source = sum(len(corpus.files) for corpus in corpora)
     session.note(f"Training on {n_source} source and {len(target)} target recordings.")
+    last = getattr(model, "steps", [("", model)])[-1][1]
+    if len(target) < _FEW and isinstance(last, pipeline.RefinedClassifier):
+        session.warn(
+            f"{len(target)} recordings are few to find clusters in: compare with --no-refine."
+        )
     with catch(audio.DoubtfulAudioWarning):  # the search for the recordings has named them
         fit_to(model, corpora, target)
     for name, value in {"memory": None, "n_jobs": None, "verbose": 0}.items():

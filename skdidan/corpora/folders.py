@@ -110,7 +110,7 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     audio.faults.inspect(rows)
     report = " ".join(filter(None, [audio.report(), unusable.strip()]))
     if not rows:
-        raise ValueError(f"root holds no usable audio: {report}")
+        raise ValueError(f"{str(audio.root)!r} holds no usable audio: {report}")
     audio.faults.warn(report, {**doubts, **reasons})
     return rows
 
