@@ -514,6 +514,16 @@ def test_emotion_folders_inside_speaker_folders(grow):
         load_audio_folder(grow("deep/x/y/1.wav") / "deep")
 
 
+def test_a_known_corpus_is_no_folder_per_emotion(tmp_path):
+    for stem in ("03a01Fa", "08a02Wb"):
+        path = tmp_path / "wav" / f"{stem}.wav"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(stem)
+    cure = r"The names of its files are those of emodb: use load_corpus\('emodb', \.\.\.\)\."
+    with pytest.raises(ValueError, match=rf"no known emotion but 'wav' \(2\): .* {cure}"):
+        load_audio_folder(tmp_path)
+
+
 PARTS = [Segment("audio/b.wav", 1, 2.5), Segment("audio/a.flac", 64)]
 TIMES = {
     "seconds": (["1", "64.0"], ["2.5", ""]),

@@ -11,6 +11,7 @@ from sklearn.utils import Bunch
 
 from skdidan.corpora.faults import AS_AUDIO, examples
 from skdidan.corpora.folders import AudioFiles, check_folder
+from skdidan.corpora.inventory import guess_layout
 from skdidan.corpora.manifests import build_corpus
 from skdidan.emotions import canonical_label, check_mapping
 
@@ -93,7 +94,16 @@ def load_audio_folder(
         "sex": ["unknown"] * len(paths),
     }
     name, where = name or audio.root.resolve().name, f"the folder {str(audio.root)!r}"
-    return build_corpus(rows, own, name, where, audio.faults, hint if nested else "")
+    try:
+        return build_corpus(rows, own, name, where, audio.faults, hint if nested else "")
+    except ValueError as error:
+        known = [found for found, _ in guess_layout(root) if found != "folders"]
+        if not known:
+            raise
+        cure = (
+            f"The names of its files are those of {known[0]}: use load_corpus({known[0]!r}, ...)."
+        )
+        raise ValueError(f"{error} {cure}") from error
 
 
 def _find_speakers(pattern: Any, names: Sequence[str]) -> list[str]:
