@@ -51,7 +51,7 @@ def test_critical_difference_of_the_example_in_the_paper():
 
 
 def test_paired_test_by_enumeration():
-    """Of 32 equally likely signs of 1, ..., 5, two are as extreme as these."""
+    """Two of the 32 equally likely signs of 1, ..., 5 are as extreme as these."""
     result = compare_pairs([0.2, 0.4, 0.6, 0.8, 1.0, np.nan], [0.1, 0.2, 0.3, 0.4, 0.5, 0.9])
     signed = [np.dot(range(1, 6), signs) for signs in product([1, -1], repeat=5)]
     assert result.p == pytest.approx(np.mean(np.abs(signed) >= 15)) == 1 / 16

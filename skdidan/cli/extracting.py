@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from skdidan.cli import options
 from skdidan.cli.models import make_features
 from skdidan.cli.output import write_table
 from skdidan.cli.session import Command, Session, catch
-from skdidan.cli.sources import corpus_name, find_recordings, load_source
+from skdidan.cli.sources import TABLES, corpus_name, find_recordings, load_source
 
 __all__ = ["extract"]
 
@@ -58,7 +59,7 @@ def extract(
         raise click.BadParameter("spectrograms need --out FILE.npz.")
     lost: dict[str, str] = {}
     columns: dict[str, Any] = {}
-    if corpus_name(recordings) or recordings.lower().endswith((".csv", ".tsv", ".tab")):
+    if corpus_name(recordings) or Path(recordings).suffix.lower() in TABLES:
         corpus = load_source(recordings, mapping)
         files = corpus.files
         columns = {"emotion": corpus.emotion, "speaker": corpus.speaker}

@@ -84,12 +84,13 @@ def fit_to(model: Any, corpora: list[Any], target: list[Any]) -> Any:
 
 def set_all(model: Any, name: str, value: Any, owner: type | None = None) -> list[str]:
     """Set a parameter of all estimators inside a model, or of those of a class; return paths."""
-    params = {"": model, **model.get_params()}
+    from skdidan.pipeline.steps import find_parameters
+
+    parts = {"": model, **model.get_params()}
     paths = [
         path
-        for path in params
-        if path.split("__")[-1] == name
-        and (owner is None or isinstance(params[path.rpartition("__")[0]], owner))
+        for path in find_parameters(model, name)
+        if owner is None or isinstance(parts[path.rpartition("__")[0]], owner)
     ]
     if paths:
         model.set_params(**dict.fromkeys(paths, value))

@@ -14,6 +14,7 @@ from skdidan.cli.models import set_all
 from skdidan.cli.output import write_table
 from skdidan.cli.session import Command, Session, catch
 from skdidan.cli.sources import find_recordings
+from skdidan.labels import is_missing
 
 __all__ = ["predict"]
 
@@ -67,7 +68,7 @@ def predict(
     errors, odd = _sort(files, columns["label"], caught)
     odd |= {n: doubts[str(file)] for n, file in enumerate(files) if str(file) in doubts}
     session.lose(len(errors) + len(lost))
-    counts = Counter(str(label) for label in columns["label"] if not _is_missing(label))
+    counts = Counter(str(label) for label in columns["label"] if not is_missing(label))
     shares = ", ".join(f"{label} {count}" for label, count in sorted(counts.items()))
     n_files = len(files) + len(lost)
     session.note(
@@ -92,13 +93,9 @@ def _sort(
         number = next((names[begin] for begin in begins if begin in names), None)
         if number is not None:
             found.setdefault(number, text)
-    lost = [n for n, label in enumerate(labels) if _is_missing(label)]
+    lost = [n for n, label in enumerate(labels) if is_missing(label)]
     errors = {n: found.pop(n, "no window of the recording can be used") for n in lost}
     return errors, found
-
-
-def _is_missing(label: Any) -> bool:
-    return label is None or label != label
 
 
 def _predict(estimator: Any, files: list[Any]) -> dict[str, Any]:

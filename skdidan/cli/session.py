@@ -1,4 +1,4 @@
-"""What a command says besides its result: progress, warnings, errors and exit codes."""
+"""Messages of a command beside its result: progress, warnings, errors and exit codes."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ from skdidan.corpora.layouts import corpus_key
 from skdidan.emotions import canonical_label, check_mapping
 
 __all__ = [
-    *("canonical", "corpus_name", "drop_unusable", "find_recordings", "find_usable"),
+    *("TABLES", "canonical", "corpus_name", "drop_unusable", "find_recordings", "find_usable"),
     *("load_source", "select"),
 ]
 
-_TABLES = {".csv", ".tsv", ".tab"}
+TABLES = {".csv", ".tsv", ".tab"}
 
 
 def corpus_name(argument: str) -> str | None:
@@ -35,7 +35,7 @@ def load_source(argument: str, mapping: Mapping[str, str]) -> Any:
     if name := corpus_name(argument):
         return corpora.load_corpus(name, argument.partition(":")[2], mapping=mapping)
     path = Path(argument).expanduser()
-    if path.suffix.lower() in _TABLES and path.is_file():
+    if path.suffix.lower() in TABLES and path.is_file():
         return corpora.load_manifest(path, mapping=mapping)
     if not path.is_dir():
         name, colon, folder = argument.partition(":")

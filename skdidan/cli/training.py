@@ -22,6 +22,7 @@ from skdidan.cli.sources import drop_unusable, find_usable, load_source, select
 
 __all__ = ["adapt", "train"]
 
+_FEW = 200  # recordings of a target whose clusters may be chance
 _sources = click.option(
     "-s", "--source", "sources", multiple=True, required=True, metavar="CORPUS", help=options.SOURCE
 )
@@ -104,8 +105,6 @@ def train(
     )
 
 
-_FEW = 200  # recordings of a target whose clusters may be chance
-
 _ADAPT = r"""
 skdidan adapt may.skdidan --source emodb:corpora/emodb --target calls/june --out june.skdidan
 """
@@ -187,11 +186,12 @@ def _fit_and_save(
     channel: int | str,
     out: str,
 ) -> None:
+    from skdidan.pipeline.steps import last_step
+
     target = find_usable(targets, channel, session)
     n_source = sum(len(corpus.files) for corpus in corpora)
     session.note(f"Training on {n_source} source and {len(target)} target recordings.")
-    last = getattr(model, "steps", [("", model)])[-1][1]
-    if len(target) < _FEW and isinstance(last, pipeline.RefinedClassifier):
+    if len(target) < _FEW and isinstance(last_step(model), pipeline.RefinedClassifier):
         session.warn(
             f"{len(target)} recordings are few to find clusters in: compare with --no-refine."
         )

@@ -308,7 +308,8 @@ class AdaptationClassifier(FittedNetworks):
         batches = partial(PairedBatches, source, target, labels, self.batch_size)
         batches = partial(batches, weights=row_weights(rows, device))
         watched = torch.tensor(X[held_out], device=device), y_idx[held_out], target
-        make_net = partial(self._make_net, classes, weights, prior)
+        initial = read_weights(self.initial_weights)
+        make_net = partial(self._make_net, classes, weights, prior, initial)
         trained = self._train(seeds.reshape(-1, 3), batches, watched, make_net, starts, checkpoint)
         self._keep(trained, n_networks)
         self.classes_, self.feature_shape_ = classes, shape
@@ -382,12 +383,13 @@ class AdaptationClassifier(FittedNetworks):
         classes: NDArray[Any],
         weights: torch.Tensor,
         prior: dict[str, PenaltyTerm] | None,
+        initial: dict[str, torch.Tensor],
         callbacks: list[Any],
     ) -> AdaptationNet:
         """Return a network before its training; without a prior it has no penalties."""
         loss = LOSSES[self.default_loss if self.loss == "auto" else self.loss]
         network = make_network(**self._recipe)
-        load_weights(network, read_weights(self.initial_weights))
+        load_weights(network, initial)
         return AdaptationNet(
             network,
             loss(weight=weights),

@@ -14,7 +14,7 @@ __all__ = ["find_generators", "is_ours"]
 
 
 def is_ours(network: Any) -> bool:
-    """Whether a network, by its name or class, is one of this package."""
+    """Tell whether a network, by its name or class, is one of this package."""
     cls = NETWORKS.get(network, MLP) if isinstance(network, str) else network
     return getattr(cls, "__module__", None) == MLP.__module__
 

@@ -1,4 +1,4 @@
-"""What all plots share: axes to draw into, and colours that a reader can tell apart."""
+"""Parts that all plots share: axes to draw into, and colours that a reader can tell apart."""
 
 from __future__ import annotations
 
