@@ -45,11 +45,13 @@ CLASSIFIERS: dict[str, type[ClassifierMixin]] = {
     "deep_coral": neural.DeepCORALClassifier,
     "didan": neural.DIDANClassifier,
     "dsan": neural.DSANClassifier,
+    "ecan": neural.ECANClassifier,
     "jan": neural.JANClassifier,
     "jdar": shallow.JDAR,
     "jiasl": shallow.JIASL,
     "lidan": neural.LIDANClassifier,
     "mcc": neural.MCCClassifier,
+    "shot": neural.SHOTClassifier,
     "source_only": neural.SourceOnlyClassifier,
     "weighted": shallow.WeightedClassifier,
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from copy import deepcopy
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.linalg
@@ -21,7 +22,13 @@ from sklearn.utils.validation import check_is_fitted
 from skdidan.domains import Domains, check_sample_domain, source_path
 from skdidan.estimators import GroupedEstimator, check_rows
 from skdidan.parameters import check_count, check_not_negative, check_positive
-from skdidan.pipeline.steps import check_reach, fit_last, last_step, send_through
+from skdidan.pipeline.steps import (
+    check_reach,
+    fit_last,
+    last_step,
+    send_through,
+    waits_for_target,
+)
 from skdidan.probabilities import DomainwiseClassifier
 
 __all__ = ["RefinedClassifier"]
@@ -158,14 +165,44 @@ class RefinedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimat
             "estimator", estimator, domains, before=getattr(self, "estimator_", None)
         )
         self.classes_ = self.estimator_.classes_
+        self._refine(domains.X_tgt, domains.corpora[domains.n_source :])
+
+    def _wants_target(self) -> bool:
+        return not waits_for_target(self.estimator)
+
+    @available_if(lambda refined: waits_for_target(refined.estimator))
+    def adapt(self, X_tgt: Any) -> Self:
+        """Adapt the fitted classifier to a new target, without the source, and find its clusters.
+
+        Parameters
+        ----------
+        X_tgt : array-like or Target, shape (n_target, n_features) or (n_target, n_bins, n_frames)
+            The unlabelled target.
+
+        Returns
+        -------
+        self : object
+            The adapted classifier.
+        """
+        check_is_fitted(self)
+        self._check_parameters()
+        X, before = check_rows(self, X_tgt, **self._checks), dict(vars(self))
+        try:
+            self.estimator_ = deepcopy(self.estimator_).adapt(X)
+            self._refine(X)
+        except BaseException:
+            self.__dict__ = before
+            raise
+        return self
+
+    def _refine(self, X_tgt: Any, numbers: Any = None) -> None:
+        """Find the clusters of the target, if there is one."""
         self.means_: Any = None
         self.covariance_: Any = None
         self.n_iter_ = 0
-        if domains.X_tgt is None:
-            return
-        numbers = domains.corpora[domains.n_source :]
-        rows = self._rows(domains.X_tgt, numbers)
-        self._cluster(rows, self._predict_unrefined(domains.X_tgt, numbers))
+        if X_tgt is not None:
+            prior = self._predict_unrefined(X_tgt, numbers)
+            self._cluster(self._rows(X_tgt, numbers), prior)
 
     def _cluster(self, rows: NDArray[np.float64], prior: NDArray[np.float64]) -> None:
         # Powers of two change no digit, and squares of large or small numbers have no place.
