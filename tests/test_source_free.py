@@ -324,6 +324,10 @@ def test_any_length_of_recordings(spectrogram_domains):
     padded[0, :, -3:] = np.nan
     classifier = ECANClassifier(**params).fit(padded, y_src).adapt(X_tgt[:, :, :-2])
     assert np.isfinite(scores(classifier, X_tgt)).all()
+    shorter = X_tgt.copy()
+    shorter[0, :, -3:] = np.nan
+    classifier = SHOTClassifier(**params).fit(X_src, y_src, shorter)
+    assert np.isfinite(scores(classifier, shorter[:, :, :-1])).all()
 
 
 @BOTH
@@ -452,6 +456,7 @@ def test_networks_of_ones_own():
     assert not torch.equal(before.body.weight, after.body.weight)
     with pytest.raises(TypeError, match=r"Own has no torch.nn.Linear of 3 outputs"):
         SHOTClassifier(Own, network_params={"ends": False}, **QUICK).fit(X_SRC, Y_SRC)
+    ECANClassifier(Own, network_params={"ends": False}, **QUICK).fit(X_SRC, Y_SRC, X_TGT)
     named = nn.Module()
     named.output, named.later = nn.Linear(4, 2), nn.Linear(3, 2)
     assert find_output(named, 2) is named.output
@@ -573,6 +578,9 @@ def test_a_pipeline_adapts_each_step_on_its_turn():
         pipeline = chain(SHOTClassifier(**QUICK), PCA(4), "passthrough").fit(X_SRC, Y_SRC)
         before = pipeline.steps_
         assert pipeline.adapt(X_TGT) is pipeline
+    pipeline.set_params(shotclassifier__adaptation_epochs=1).adapt(X_TGT)
+    assert len(pipeline[-1].adaptation_history_) == 1
+    pipeline.set_params(shotclassifier__adaptation_epochs=3).adapt(X_TGT)
     at_once = chain(SHOTClassifier(**QUICK), PCA(4), "passthrough").fit(X_SRC, Y_SRC, X_TGT)
     assert np.array_equal(scores(pipeline), scores(at_once))
     assert pipeline.adapt(X_TGT + 1) and np.allclose(

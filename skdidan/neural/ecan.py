@@ -26,6 +26,8 @@ class ECANObjective(TargetObjective):
         Temperature of both contrasts.
     """
 
+    freezes_output = False
+
     def __init__(
         self,
         neighbour_weight: float = 1.0,
@@ -58,8 +60,8 @@ class ECANObjective(TargetObjective):
 class ECANClassifier(SourceFreeClassifier):
     r"""ECAN: contrastive adaptation of a trained network without its source (after [1]_).
 
-    `fit` trains the network on the source alone, with smoothed labels. `adapt` @FREEZE@
-    trains @LAYERS@ on the target, to minimise
+    `fit` trains the network on the source alone, with smoothed labels. `adapt` trains all its
+    layers on the target, to minimise
 
     .. math:: \underbrace{\sum_k \bar p_k \log \frac{\bar p_k}{\pi_k}}_{\text{diversity}}
               - \frac{\lambda}{n} \sum_i \frac1K \sum_{j \in N(i)} \log
@@ -75,9 +77,8 @@ class ECANClassifier(SourceFreeClassifier):
 
     This is a reading of [1]_; the full text was not at hand. The abstract names the contrast with
     nearest neighbours and the supervised contrast; a public summary names the banks and the sum of
-    three terms. Their formulas, all weights and numbers, the smoothing of labels and the frozen
-    output layer are this package's reading. Several
-    corpora of the source are pooled.
+    three terms. Their formulas, all weights and numbers, the smoothing of labels and the choice to
+    train all layers are this package's reading. Several corpora of the source are pooled.
 
     Parameters
     ----------
@@ -87,11 +88,11 @@ class ECANClassifier(SourceFreeClassifier):
         Further arguments of the network.
     objective_params : dict, optional
         Arguments of `ECANObjective`: the weights ``neighbour_weight`` (:math:`\lambda`) and
-        ``label_weight`` (:math:`\beta`), @W@ by default; ``n_neighbours`` (:math:`K`), 5; and
+        ``label_weight`` (:math:`\beta`), 1 by default; ``n_neighbours`` (:math:`K`), 5; and
         ``temperature`` (:math:`\tau`), 0.1.
     label_smoothing : float in [0, 1), default=0.1
         Share of the label of a source row that is spread evenly over all classes.
-    adaptation_epochs, adaptation_lr : int, float, default=15, 1e-3
+    adaptation_epochs, adaptation_lr : int, float, default=15, 3e-4
         Passes over the target, and learning rate of the adaptation.
     target_prior : {"uniform", "source"}, dict or array-like, default="uniform"
         Expected shares of the classes in the target.

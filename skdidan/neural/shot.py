@@ -119,7 +119,7 @@ class SHOTClassifier(SourceFreeClassifier):
         default.
     label_smoothing : float in [0, 1), default=0.1
         Share of the label of a source row that is spread evenly over all classes.
-    adaptation_epochs, adaptation_lr : int, float, default=15, 1e-3
+    adaptation_epochs, adaptation_lr : int, float, default=15, 3e-4
         Passes over the target, and learning rate of the adaptation.
     target_prior : {"uniform", "source"}, dict or array-like, default="uniform"
         Expected shares of the classes in the target.

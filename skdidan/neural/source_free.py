@@ -28,6 +28,7 @@ from skdidan.neural.target_training import (
     target_batches,
 )
 from skdidan.neural.training import AdaptationNet
+from skdidan.padding import is_padded
 from skdidan.parameters import check_arguments, check_count, check_number, check_positive
 from skdidan.torch_state import find_device, plain_mode
 
@@ -56,7 +57,7 @@ class SourceFreeClassifier(AdaptationClassifier):
         Arguments of the class `objective`.
     label_smoothing : float in [0, 1), default=0.1
         Share of the label of a source row that is spread evenly over all classes.
-    adaptation_epochs, adaptation_lr : int, float, default=15, 1e-3
+    adaptation_epochs, adaptation_lr : int, float, default=15, 3e-4
         Passes over the target, and learning rate of the adaptation.
     target_prior : {"uniform", "source"}, dict or array-like, default="uniform"
         Expected shares of the classes in the target.
@@ -137,7 +138,7 @@ class SourceFreeClassifier(AdaptationClassifier):
         objective_params: Mapping[str, Any] | None = None,
         label_smoothing: float = 0.1,
         adaptation_epochs: int = 15,
-        adaptation_lr: float = 1e-3,
+        adaptation_lr: float = 3e-4,
         target_prior: Any = "uniform",
         class_weight: str | Mapping[Any, float] | None = "balanced",
         lr: float = 1e-3,
@@ -240,6 +241,12 @@ class SourceFreeClassifier(AdaptationClassifier):
     def _wants_target(self) -> bool:
         return False
 
+    def _make_net(self, classes: NDArray[Any], *args: Any) -> AdaptationNet:
+        net = super()._make_net(classes, *args)
+        if self.objective.freezes_output:
+            find_output(net.module, len(classes))  # raises an error before the training
+        return net
+
     def _make_loss(self, weights: torch.Tensor) -> nn.Module:
         return nn.CrossEntropyLoss(weights, label_smoothing=self.label_smoothing)
 
@@ -248,9 +255,12 @@ class SourceFreeClassifier(AdaptationClassifier):
         self._expected_shares(classes, counts)  # checks the parameter before the training
         if hasattr(self, "source_nets_"):
             self.nets_ = self.source_nets_  # where a warm start begins
-        super()._fit(domains.replace(domains.X_src, None))
-        is_whole = len(self.nets_) == self.n_networks and not self.nets_[-1].is_interrupted
-        find_output(self.net_.module_, len(classes))
+        X_src = domains.X_src
+        if domains.X_tgt is not None and is_padded(domains.X_tgt) and not is_padded(X_src):
+            # A frame of padding, so that the networks expect recordings of any length.
+            X_src = np.pad(X_src, ((0, 0), (0, 0), (0, 1)), constant_values=np.nan)
+        super()._fit(domains.replace(X_src, None))
+        is_whole = len(self.nets_) == self._count_networks() and not self.nets_[-1].is_interrupted
         self.nets_ = self.source_nets_ = [detach_net(net) for net in self.nets_]
         self.source_shares_ = counts / counts.sum()
         self._adaptation_seed = int(check_random_state(self.random_state).randint(2**31 - 1))
