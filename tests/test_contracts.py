@@ -36,6 +36,7 @@ from skdidan import (
     NoTargetWarning,
     OptimalTransport,
     RefinedClassifier,
+    SourceFreeClassifier,
     Spectrogram,
     Target,
     WindowedClassifier,
@@ -779,7 +780,8 @@ def test_every_class_is_swept():
     """But those that need files, which have tests of their own, and the base classes."""
     swept = {type(estimator) for estimator in SWEPT.values()}
     on_files = {AudioLoader, Embeddings}
-    assert set(ESTIMATORS) - swept == {AdaptationClassifier, AudioTransformer} | on_files
+    bases = {AdaptationClassifier, AudioTransformer, SourceFreeClassifier}
+    assert set(ESTIMATORS) - swept == bases | on_files
 
 
 @pytest.mark.parametrize(
