@@ -18,12 +18,12 @@ from sklearn.model_selection import FixedThresholdClassifier
 import skdidan
 from skdidan import (
     CORPORA,
+    AnchoredEM,
     CorpusScaler,
     DIDANClassifier,
     Embeddings,
     Functionals,
     LogMelSpectrogram,
-    RefinedClassifier,
     SourceOnlyClassifier,
     SpeakerScaler,
     WindowedClassifier,
@@ -91,7 +91,7 @@ def fitted(root, target):
     emodb = load_corpus("emodb", root / "emodb")
     classifier = DIDANClassifier(max_epochs=2, random_state=3)
     front = Functionals(), CorpusScaler(), SpeakerScaler(random_state=3)
-    model = make_adaptation_pipeline(*front, RefinedClassifier(classifier))
+    model = make_adaptation_pipeline(*front, AnchoredEM(classifier))
     return model.fit(emodb.files, emodb.emotion, target)
 
 
@@ -337,7 +337,7 @@ def test_adapt_goes_on_from_the_weights(tmp_path):
     files = good(Path("calls"))[:8]
     targets = " ".join(f"-t {file}" for file in files)
     run(f"adapt api.skdidan -s emodb:emodb {targets} --epochs 1 -o {out} --quiet")
-    emodb, path = load_corpus("emodb", "emodb"), "refinedclassifier__estimator__"
+    emodb, path = load_corpus("emodb", "emodb"), "anchoredem__estimator__"
     model = load("api.skdidan")
     model.set_params(**{f"{path}warm_start": True, f"{path}max_epochs": 1})
     model.fit(emodb.files, emodb.emotion, files)
@@ -369,7 +369,7 @@ def test_compare_gives_the_scores_of_the_package(tmp_path):
     task = cross_corpus_task(*(load_corpus(name, name) for name in ("emodb", "casia")))
     features = Functionals()
     task.X_src, task.X_tgt = features.fit_transform(task.X_src), features.transform(task.X_tgt)
-    classifier = RefinedClassifier(SourceOnlyClassifier(max_epochs=2))
+    classifier = AnchoredEM(SourceOnlyClassifier(max_epochs=2))
     method = make_adaptation_pipeline(CorpusScaler(), SpeakerScaler(), classifier)
     expected = compare({"source_only": method}, {"emodb:casia": task}, seeds=[0, 1]).to_frame()
     for column in ("task", "method", "seed"):

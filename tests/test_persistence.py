@@ -49,11 +49,11 @@ from skorch.callbacks import EarlyStopping
 
 from skdidan import (
     JDAR,
+    AnchoredEM,
     CorpusScaler,
     DIDANClassifier,
     Functionals,
     LogMelSpectrogram,
-    RefinedClassifier,
     SourceOnlyClassifier,
     SpeakerScaler,
     Target,
@@ -84,7 +84,7 @@ def logmel():
 
 
 def refined():
-    network = RefinedClassifier(DIDANClassifier(**QUICK))
+    network = AnchoredEM(DIDANClassifier(**QUICK))
     return make_adaptation_pipeline(Functionals(), CorpusScaler(), SpeakerScaler(), network)
 
 

@@ -54,7 +54,7 @@ def make_classifier(method: str, epochs: int | None, seed: int, *, is_refined: b
         set_all(classifier, "max_epochs", epochs)  # of networks alone
     set_all(classifier, "random_state", seed)
     refines = is_refined and hasattr(classifier, "predict_proba")
-    return pipeline.RefinedClassifier(classifier) if refines else classifier
+    return pipeline.AnchoredEM(classifier) if refines else classifier
 
 
 def make_model(

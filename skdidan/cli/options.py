@@ -102,7 +102,7 @@ refine = click.option(
     "--refine/--no-refine",
     default=True,
     show_default=True,
-    help="Refine predictions by the clusters of the target (RefinedClassifier).",
+    help="Refine predictions by the clusters of the target (AnchoredEM).",
 )
 speakers = click.option(
     "--speakers/--no-speakers",

@@ -192,7 +192,7 @@ def _fit_and_save(
     target = find_usable(targets, channel, session)
     n_source = sum(len(corpus.files) for corpus in corpora)
     session.note(f"Training on {n_source} source and {len(target)} target recordings.")
-    if len(target) < _FEW and isinstance(last_step(model), pipeline.RefinedClassifier):
+    if len(target) < _FEW and isinstance(last_step(model), pipeline.AnchoredEM):
         session.warn(
             f"{len(target)} recordings are few to find clusters in: compare with --no-refine."
         )
