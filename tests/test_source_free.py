@@ -19,13 +19,14 @@ from skorch.callbacks import Callback, GradientNormClipping
 from torch import nn
 
 from skdidan import (
+    LAME,
     TCA,
+    AnchoredEM,
     CorpusScaler,
     ECANClassifier,
     ECANObjective,
     NoTargetWarning,
     Outputs,
-    RefinedClassifier,
     SHOTClassifier,
     SHOTObjective,
     SourceFreeClassifier,
@@ -514,7 +515,7 @@ def test_no_row_of_the_source_is_left(tmp_path):
     ]
     for model in models:
         model.fit(X_SRC, Y_SRC, groups=groups, sample_weight=weights)
-        last = RefinedClassifier(clone(model).set_params(checkpoint=None))
+        last = AnchoredEM(clone(model).set_params(checkpoint=None))
         pipeline = make_adaptation_pipeline(CorpusScaler(), SpeakerScaler(), last)
         pipeline.fit(X_SRC, Y_SRC)
         for fitted in (model, pipeline, model.adapt(X_TGT), pipeline.adapt(X_TGT)):
@@ -592,12 +593,13 @@ def test_a_pipeline_adapts_each_step_on_its_turn():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: RefinedClassifier(SHOTClassifier(**QUICK)),
-        lambda: chain(RefinedClassifier(chain(SHOTClassifier(**QUICK))), SpeakerScaler([2, 3])),
+        lambda: AnchoredEM(SHOTClassifier(**QUICK)),
+        lambda: LAME(SHOTClassifier(**QUICK)),
+        lambda: chain(AnchoredEM(chain(SHOTClassifier(**QUICK))), SpeakerScaler([2, 3])),
         lambda: chain(SHOTClassifier(**QUICK), make_adaptation_union(CorpusScaler(), PCA(2))),
         lambda: chain(SHOTClassifier(**QUICK), make_adaptation_pipeline(CorpusScaler(), PCA(2))),
     ],
-    ids=["refined", "nested", "union", "chain"],
+    ids=["refined", "neighbours", "nested", "union", "chain"],
 )
 def test_whatever_holds_a_source_free_classifier_adapts(make):
     with warnings.catch_warnings():
@@ -637,7 +639,7 @@ def test_steps_that_need_the_source_are_named():
     for other in (
         chain(SourceOnlyClassifier()),
         chain(LogisticRegression()),
-        RefinedClassifier(),
+        AnchoredEM(),
         WindowedClassifier(chain(LogisticRegression())),
     ):
         assert not hasattr(other, "adapt")

@@ -72,6 +72,10 @@ class SourceFreeClassifier(AdaptationClassifier):
     initial_weights : dict, str or path-like, optional
         Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
         ``torch.save`` has written with them. Weights without an entry are drawn.
+    augmentation : callable, optional
+        Changes the rows of each training batch, on the source and on the target, for instance by
+        noise or masks. It maps a tensor of rows to one of the same shape; spectrograms may be
+        padded with NaN.
     max_epochs, batch_size : int, default=60, 64
         Passes over the source, and rows in a batch.
     n_networks : int > 0, default=1
@@ -147,6 +151,7 @@ class SourceFreeClassifier(AdaptationClassifier):
         optimizer_params: Mapping[str, Any] | None = None,
         schedule: str | None = "cooldown",
         initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
         max_epochs: int = 60,
         n_networks: int = 1,
         validation_fraction: float | None = None,
@@ -174,6 +179,7 @@ class SourceFreeClassifier(AdaptationClassifier):
             optimizer_params=optimizer_params,
             schedule=schedule,
             initial_weights=initial_weights,
+            augmentation=augmentation,
             max_epochs=max_epochs,
             n_networks=n_networks,
             validation_fraction=validation_fraction,
@@ -303,6 +309,7 @@ class SourceFreeClassifier(AdaptationClassifier):
             optimizer=find_optimizer(self.optimizer),
             optimizer_params=self.optimizer_params,
             schedule=self.schedule,
+            augmentation=self.augmentation,
             max_epochs=self.adaptation_epochs,
             device=str(find_device(self.device)),
             on_interrupt=self.on_interrupt,

@@ -24,7 +24,7 @@ from skdidan.estimators import GroupedEstimator
 from skdidan.labels import is_missing
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipeline.pipelines import AdaptationPipeline
-from skdidan.pipeline.refinement import RefinedClassifier
+from skdidan.pipeline.refinement import Refiner
 from skdidan.pipeline.steps import (
     check_reach,
     find_parameters,
@@ -35,6 +35,7 @@ from skdidan.pipeline.steps import (
     send_through,
     unwrap,
     waits_for_target,
+    weight_params,
 )
 from skdidan.probabilities import DomainwiseClassifier
 
@@ -139,9 +140,11 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         if domains.X_tgt is not None:
             windows_tgt, rows_tgt = self._cut(domains.X_tgt, target, judged)
         cut = domains.cut(windows, rows, windows_tgt, rows_tgt)
-        self.estimator_ = fit_last(
-            "estimator", self.estimator, cut, before=getattr(self, "estimator_", None)
+        before, weights = (
+            getattr(self, "estimator_", None),
+            weight_params(self.estimator, cut.weights),
         )
+        self.estimator_ = fit_last("estimator", self.estimator, cut, before=before, params=weights)
         self.classes_ = self.estimator_.classes_
 
     @available_if(lambda windowed: waits_for_target(windowed.estimator))
@@ -357,8 +360,8 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
 
 def _takes_groups(estimator: Any) -> bool:
     """Tell whether the classifier at the end of pipelines and refinements takes groups."""
-    while isinstance(estimator, AdaptationPipeline | RefinedClassifier):
-        is_refined = isinstance(estimator, RefinedClassifier)
+    while isinstance(estimator, AdaptationPipeline | Refiner):
+        is_refined = isinstance(estimator, Refiner)
         estimator = estimator.estimator if is_refined else estimator[-1]
     return estimator is not None and has_fit_parameter(estimator, "groups")
 
