@@ -422,16 +422,14 @@ class AdaptationClassifier(FittedNetworks):
         check_settings(self)
 
 
-def warn_of_interrupt(nets: list[AdaptationNet], n_networks: int) -> bool:
-    """Warn, and return True, if Ctrl-C has left fewer networks or epochs."""
+def warn_of_interrupt(nets: list[AdaptationNet], n_networks: int) -> None:
+    """Warn if Ctrl-C has left fewer networks or epochs."""
     last = nets[-1]
-    if len(nets) == n_networks and not last.is_interrupted:
-        return False
-    warn_caller(
-        f"The fit was interrupted, and is kept: {len(last.history)} of {last.max_epochs} epochs of "
-        f"network {len(nets)} of {n_networks}."
-    )
-    return True
+    if len(nets) < n_networks or last.is_interrupted:
+        warn_caller(
+            f"The fit was interrupted, and is kept: {len(last.history)} of {last.max_epochs} "
+            f"epochs of network {len(nets)} of {n_networks}."
+        )
 
 
 def read_history(net: AdaptationNet) -> list[dict[str, Any]]:
