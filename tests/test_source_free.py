@@ -125,7 +125,7 @@ def test_contrasts_without_others_are_zero_with_a_gradient():
 
 
 def test_centroid_labels_by_hand():
-    """A row on the border follows its neighbours; the second round uses labels alone."""
+    """A row on the border follows its neighbours, against its prediction."""
     features = np.array([[4.0, 0], [3, 1], [2.2, 2.0], [1, 3], [0, 4]])
     p = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.2, 0.8], [0.1, 0.9]])
     rows = np.column_stack([features, np.ones(5)])
@@ -140,9 +140,9 @@ def test_centroid_labels_by_hand():
         weights = np.eye(2)[labels]
     found = centroid_labels(tensor(features), tensor(p))
     assert found.tolist() == labels.tolist() == [0, 0, 0, 1, 1]
-    # The class that no row is nearest to, in the first round, is given up in the second.
-    certain = np.column_stack([p, np.zeros(5)])
-    assert centroid_labels(tensor(features), tensor(certain)).tolist() == labels.tolist()
+    # A class that is predicted for no row is left out, though its centroid is that of the last row.
+    third = np.column_stack([p, [0, 0, 0, 0, 0.4]])
+    assert centroid_labels(tensor(features), tensor(third)).tolist() == labels.tolist()
 
 
 def test_objectives_are_those_of_their_docstrings():

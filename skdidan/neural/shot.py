@@ -13,8 +13,6 @@ from skdidan.parameters import check_not_negative
 
 __all__ = ["SHOTClassifier", "SHOTObjective", "centroid_labels"]
 
-_LEAST = 1e-8
-
 
 def centroid_labels(features: Tensor, probabilities: Tensor) -> Tensor:
     r"""Return the class of the nearest centroid for each row of the target.
@@ -25,7 +23,7 @@ def centroid_labels(features: Tensor, probabilities: Tensor) -> Tensor:
     .. math:: c_k = \frac{\sum_i p_{ik} \tilde f_i}{\sum_i p_{ik}}, \qquad
               \hat y_i = \arg\max_k \cos(\tilde f_i, c_k)
 
-    In the second round a class without a row cannot be chosen.
+    A class that was predicted for no row before a round cannot be chosen in it.
 
     Parameters
     ----------
@@ -49,13 +47,15 @@ def centroid_labels(features: Tensor, probabilities: Tensor) -> Tensor:
     [0, 0, 0, 1, 1]
     """
     rows = nn.functional.normalize(nn.functional.pad(features, (0, 1), value=1.0), dim=1)
-    weights = probabilities
+    n_classes = probabilities.shape[1]
+    weights, labels = probabilities, probabilities.argmax(dim=1)
     for _ in range(2):
-        counts = weights.sum(dim=0)
-        centroids = (weights.T @ rows) / counts.clamp_min(_LEAST)[:, None]
-        similarities = rows @ nn.functional.normalize(centroids, dim=1).T
-        labels = similarities.masked_fill(counts == 0, -torch.inf).argmax(dim=1)
-        weights = nn.functional.one_hot(labels, weights.shape[1]).to(rows.dtype)
+        is_empty = labels.bincount(minlength=n_classes) == 0
+        # Their lengths do not count, so the sums need not be divided.
+        centroids = nn.functional.normalize(weights.T @ rows, dim=1)
+        similarities = (rows @ centroids.T).masked_fill(is_empty, -torch.inf)
+        labels = similarities.argmax(dim=1)
+        weights = nn.functional.one_hot(labels, n_classes).to(rows.dtype)
     return labels
 
 
@@ -103,10 +103,10 @@ class SHOTClassifier(SourceFreeClassifier):
     cosine. Once an epoch, centroids of the whole target are weighted by the predictions, and then
     once more by the labels that these gave.
 
-    The weights 1, 1 and 0.3, the smoothing, 15 epochs and the centroids are those of [1]_, read in
-    its public code. There the layers below the last two, pretrained on images, learn ten times
-    more slowly. Here all layers begin untrained and learn alike; the learning rate is this
-    package's own. Several corpora of the source are pooled.
+    The terms, the weights 1, 1 and 0.3, 15 epochs and the centroids are those of the public code
+    of [1]_. There a pretrained network learns ten times more slowly than the layer above it. Here
+    no layer is pretrained, and all learn alike; optimizer, learning rate and ``target_prior`` are
+    this package's own. Several corpora of the source are pooled.
 
     Parameters
     ----------
