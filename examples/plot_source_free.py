@@ -16,8 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import matplotlib.pyplot as plt
-import numpy as np
-from sklearn.decomposition import PCA
 
 from skdidan import (
     CorpusScaler,
@@ -50,30 +48,32 @@ save(model, path)
 X_tgt, y_tgt = functionals.transform(corpora.X_tgt), corpora.y_tgt
 received = load(path)
 folder.cleanup()
-print(f"as sent: {100 * uar(y_tgt, received.predict(X_tgt)):.0f} %")
+scores = {"as sent": uar(y_tgt, received.predict(X_tgt))}
 scaler, network = received
 scaled = scaler.adapt(X_tgt).transform(X_tgt)
-features, scores = {}, {}
-for name in ("scaled", "adapted"):
-    if name == "adapted":
-        network.adapt(scaled)
-    features[name] = network.embed(scaled)
-    scores[name] = 100 * uar(y_tgt, network.predict(scaled))
+scores["scaler\nadapted"] = uar(y_tgt, network.predict(scaled))
+network.adapt(scaled)
+scores["network\nadapted"] = uar(y_tgt, network.predict(scaled))
 
 # %%
-# The features of the call centre
-# -------------------------------
+# The loss falls, whatever the score does
+# ---------------------------------------
 #
-# Colours are the true emotions, which no fit has seen. Adaptation draws recordings of one
-# prediction together, the right ones and the wrong ones.
+# The true emotions, which no fit has seen, score the three stages. On these synthetic voices the
+# statistics of the target bring the gain; the network, for all its falling loss, adds nothing. On
+# three corpora of acted speech it does: ``benchmarks/source_free.py``. A loss without labels cannot
+# tell the two cases apart, so label some recordings to score.
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
-emotions = np.unique(y_tgt)
-for ax, name in zip(axes, features, strict=True):
-    points = PCA(2).fit_transform(features[name])
-    for emotion, marker in zip(emotions, "osD^v", strict=True):
-        rows = y_tgt == emotion
-        ax.scatter(*points[rows].T, s=18, marker=marker, alpha=0.7, label=emotion)
-    ax.set(title=f"{name}: UAR {scores[name]:.0f} %", xticks=[], yticks=[])
-axes[1].legend(fontsize="small")
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+left.bar(
+    list(scores), [100 * score for score in scores.values()], color=["0.6", "#0072b2", "#d55e00"]
+)
+left.set(ylabel="UAR in the call centre (%)", ylim=(0, 100), title="Three stages of adaptation")
+history = network.adaptation_history_
+for term, marker in zip(("entropy", "diversity", "pseudo_label"), "osD", strict=True):
+    right.plot([epoch[term] for epoch in history], marker=marker, label=term.replace("_", "-"))
+right.set(xlabel="epoch of the adaptation", ylabel="loss", title="What the adaptation minimises")
+right.legend()
+for ax in (left, right):
+    ax.grid(alpha=0.3)
 plt.show()
