@@ -1,7 +1,7 @@
 """Measure the adaptation without source: SHOT and ECAN beside the source alone and DIDAN.
 
-Six directed tasks between EmoDB, CASIA and nEMO, each corpus standardised by itself, one network a
-method, default parameters. "stays" is the network of SHOT and ECAN before ``adapt``. Target labels
+Six directed tasks between EmoDB, CASIA and nEMO, after `CorpusScaler` and `SpeakerScaler`, with
+``--networks`` a method and default parameters otherwise. "stays" is the network of SHOT and ECAN before ``adapt``. Target labels
 score, and nothing else::
 
     OMP_NUM_THREADS=1 python benchmarks/source_free.py --corpora DIR --rows DIR --seeds 3
@@ -18,19 +18,20 @@ from skdidan import (
     ECANClassifier,
     SHOTClassifier,
     SourceOnlyClassifier,
+    SpeakerScaler,
     uar,
 )
 
 ADAPTING = {"SHOT": SHOTClassifier, "ECAN": ECANClassifier}
 
 
-def run(X_src, y_src, X_tgt, y_tgt, seed):
+def run(X_src, y_src, X_tgt, y_tgt, seed, n_networks):
     """Return the UAR of each method by its name."""
 
     def score(classifier):
         return 100 * uar(y_tgt, classifier.predict(X_tgt), labels=classifier.classes_)
 
-    params = {"n_networks": 1, "random_state": seed}
+    params = {"n_networks": n_networks, "random_state": seed}
     results = {"source only": score(SourceOnlyClassifier(**params).fit(X_src, y_src))}
     for name, make in ADAPTING.items():
         classifier = make(**params).fit(X_src, y_src)
@@ -48,6 +49,7 @@ def main():
     parser.add_argument("--features", nargs="*", default=features)
     parser.add_argument("--rows", help="folder with features computed before")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--networks", type=int, default=3)
     args = parser.parse_args()
     scores, corpora = {}, load_corpora(args)
     for kind in args.features:
@@ -55,7 +57,9 @@ def main():
             scaler = CorpusScaler()
             X_src, X_tgt = scaler.fit_transform(X_src, X_tgt=X_tgt), scaler.transform(X_tgt)
             for seed in range(args.seeds):
-                for name, value in run(X_src, task.y_src, X_tgt, task.y_tgt, seed).items():
+                speakers = SpeakerScaler(random_state=seed).fit(X_src, task.y_src, X_tgt)
+                data = X_src, task.y_src, speakers.transform(X_tgt), task.y_tgt
+                for name, value in run(*data, seed, args.networks).items():
                     scores.setdefault(name, {}).setdefault((kind, place), []).append(value)
     means = {n: np.array([np.mean(v) for v in cells.values()]) for n, cells in scores.items()}
     for name, values in means.items():
