@@ -1,8 +1,8 @@
 """Measure the adaptation without source: SHOT and ECAN beside the source alone and DIDAN.
 
 Six directed tasks between EmoDB, CASIA and nEMO, after `CorpusScaler` and `SpeakerScaler`, with
-``--networks`` a method and default parameters otherwise. "stays" is the network of SHOT and ECAN before ``adapt``. Target labels
-score, and nothing else::
+``--networks`` a method and default parameters otherwise. "stays" are the networks of SHOT and ECAN
+before ``adapt``. Target labels score, and nothing else::
 
     OMP_NUM_THREADS=1 python benchmarks/source_free.py --corpora DIR --rows DIR --seeds 3
 """

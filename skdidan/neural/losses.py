@@ -72,8 +72,8 @@ def classification_loss(
         losses = nn.functional.cross_entropy(
             logits, y_idx, by_class, reduction="none", label_smoothing=smoothing
         )
-    total = (weights * by_class[y_idx]).sum().clamp_min(torch.finfo(weights.dtype).tiny)
-    return (weights * losses).sum() / total
+    total = (weights * by_class[y_idx]).sum()
+    return (weights * losses).sum() / total.clamp_min(torch.finfo(total.dtype).tiny)
 
 
 #: Classification losses by their names in the parameter `loss` of the classifiers.
