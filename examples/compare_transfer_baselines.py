@@ -33,7 +33,9 @@ from skdidan import (
     JIASL,
     TCA,
     TJM,
+    AdaptationClassifier,
     CDANClassifier,
+    Comparison,
     CorpusScaler,
     CorrelationAlignment,
     DANClassifier,
@@ -161,6 +163,23 @@ def load_tasks(pairs, corpora):
     }
 
 
+def compare_all(methods, oracles, tasks, n_seeds, **options):
+    """Compare the methods; those without a network give the same for every seed, and run once."""
+
+    def has_seed(method):
+        return isinstance(method[-1], AdaptationClassifier)
+
+    neural = {name: method for name, method in methods.items() if has_seed(method)}
+    shallow = {name: method for name, method in methods.items() if not has_seed(method)}
+    records = []
+    if shallow:
+        for record in compare(shallow, tasks, seeds=[0], verbose=1, **options):
+            records += [{**record, "seed": seed} for seed in range(n_seeds)]
+    options |= {"seeds": range(n_seeds), "verbose": 1}
+    comparison = compare(neural, tasks, oracles=oracles, **options)
+    return Comparison([*records, *comparison], tasks, settings=comparison.settings)
+
+
 def tabulate(comparison):
     """Return average, rank, time of fits over that of "source only", and tests against DIDAN."""
     runs = comparison.to_frame().query("not oracle")
@@ -234,10 +253,9 @@ def main():
     with tempfile.TemporaryDirectory() as memory:
         epochs = args.epochs or EPOCHS[args.features]
         methods, oracles = make_methods(extractor, epochs, memory, args.networks)
-        comparison = compare(
-            choose(methods, args.methods), tasks, oracles=oracles, seeds=range(args.seeds),
-            n_jobs=args.jobs, verbose=1,
-        )  # fmt: skip
+        comparison = compare_all(
+            choose(methods, args.methods), oracles, tasks, args.seeds, n_jobs=args.jobs
+        )
     print(comparison)
     if len(comparison.methods) > 2:
         print(f"\n{tabulate(comparison).round(3).to_string(na_rep='')}")
