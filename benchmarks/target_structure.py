@@ -27,6 +27,7 @@ from scipy.stats import wilcoxon
 from sklearn.linear_model import LogisticRegression
 
 from skdidan import (
+    AKTLR,
     JDAR,
     CDANClassifier,
     CorpusScaler,
@@ -102,6 +103,7 @@ SHALLOW = {
     "logistic regression": lambda: [logistic_regression()],
     "CORAL": lambda: [CorrelationAlignment(), logistic_regression()],
     "JDAR": lambda: [JDAR()],
+    "AKTLR": lambda: [AKTLR()],
 }
 
 

@@ -25,6 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from skdidan import (
+    AKTLR,
     GFK,
     JDA,
     JDAR,
@@ -101,6 +102,7 @@ def make_methods(features, epochs, memory):
         "OT + SVM": shallow(OptimalTransport("sinkhorn_lpl1"), svm),
         "KMM + SVM": shallow(WeightedClassifier(svm)),
         "JDAR": shallow(JDAR()),
+        "AKTLR": shallow(AKTLR()),
         "JIASL": shallow(JIASL()),
         "source only": network(SourceOnlyClassifier(**params)),
         "DAN": network(DANClassifier(**params)),

@@ -39,6 +39,7 @@ TRANSFORMERS: dict[str, type[TransformerMixin]] = {
 
 #: All classifiers that take a target.
 CLASSIFIERS: dict[str, type[ClassifierMixin]] = {
+    "aktlr": shallow.AKTLR,
     "cdan": neural.CDANClassifier,
     "dan": neural.DANClassifier,
     "dann": neural.DANNClassifier,

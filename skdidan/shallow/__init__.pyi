@@ -1,3 +1,4 @@
+from .aktlr import AKTLR as AKTLR
 from .closed_forms import GFK as GFK
 from .closed_forms import CorrelationAlignment as CorrelationAlignment
 from .closed_forms import SubspaceAlignment as SubspaceAlignment
