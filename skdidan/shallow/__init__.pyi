@@ -6,6 +6,7 @@ from .jda import JDA as JDA
 from .regressors import JDAR as JDAR
 from .regressors import JIASL as JIASL
 from .scaling import CorpusScaler as CorpusScaler
+from .selector import CorpusInvariantSelector as CorpusInvariantSelector
 from .speakers import SpeakerScaler as SpeakerScaler
 from .subspaces import TCA as TCA
 from .tjm import TJM as TJM

@@ -112,7 +112,7 @@ class AKTLR(MeanAligner):
     >>> X_src, X_tgt = rng.normal(size=(60, 4)), rng.normal(size=(40, 4)) + [0, 0, 3, 0]
     >>> y_src = np.where(X_src[:, 0] > 0, "anger", "neutral")
     >>> groups = ["loudness", "loudness", "pitch", "pitch"]
-    >>> aktlr = AKTLR(group_sparsity=0.1, feature_groups=groups).fit(X_src, y_src, X_tgt)
+    >>> aktlr = AKTLR(group_sparsity=0.4, feature_groups=groups).fit(X_src, y_src, X_tgt)
     >>> aktlr.selected_groups_.tolist()
     ['loudness']
     >>> aktlr.predict([[2.0, 0, 0, 0], [-2.0, 0, 0, 0]]).tolist()

@@ -131,7 +131,7 @@ class GroupSparsity(Sparsity):
         """
         if len(A) > sum(start.shape):  # fewer equations with the same errors, up to a rotation
             A, B = np.split(np.linalg.qr(np.hstack([A, B]), mode="r"), [A.shape[1]], axis=1)
-        curvature = 2 * np.linalg.norm(A, 2) ** 2
+        curvature = 2 * float(np.linalg.norm(A, 2)) ** 2
         step = 1 / curvature if curvature else 1.0
         bound = _GAP * tol * np.square(B).sum()
         P, ahead, momentum = start, start, 1.0
