@@ -170,7 +170,9 @@ def test_rows_of_egemaps_are_grouped_in_frames_and_in_pipelines():
         ({"group_sparsity": 0, "sparsity": 0.0}, "group_sparsity and sparsity must not both be 0"),
         ({"feature_groups": "mfcc"}, "must be 'auto', 'egemaps', None or an array .* got 'mfcc'"),
         ({"feature_groups": "egemaps"}, r"or its 88 columns .* got 12 column\(s\) without names"),
-        ({"feature_groups": list("aab")}, r"for each of the 12 features; got .* shape \(3,\)"),
+        ({"feature_groups": ["a", "b"]}, r"for each of the 12 features, .* got \['a', 'b'\]"),
+        ({"feature_groups": [*"abcdefghijk", None]}, "all of them text or all numbers; got"),
+        ({"feature_groups": 3}, "for each of the 12 features, .* got 3"),
     ],
 )
 def test_parameters_out_of_range(params, match):

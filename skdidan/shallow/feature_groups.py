@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skdidan.labels import plain_labels
+
 __all__ = ["find_groups"]
 
 # The 88 functionals of eGeMAPSv02 in the order of openSMILE, named by what they describe: two of
@@ -55,11 +57,11 @@ def find_groups(
                 f"{n_features} column(s) {'without' if names is None else 'with other'} names."
             )
         return found
-    labels = np.asarray(feature_groups)
-    if labels.shape != (n_features,):
+    labels = plain_labels(feature_groups)
+    if np.shape(labels) != (n_features,) or labels.dtype.kind == "O":
         raise ValueError(
-            f"feature_groups must have one label for each of the {n_features} features; got an "
-            f"array of shape {labels.shape}."
+            f"feature_groups must have one label for each of the {n_features} features, all of "
+            f"them text or all numbers; got {feature_groups!r}."
         )
     return labels
 
