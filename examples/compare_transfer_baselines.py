@@ -27,6 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from skdidan import (
+    AKTLR,
     GFK,
     JDA,
     JDAR,
@@ -112,6 +113,7 @@ def make_methods(extractor, epochs, memory, n_networks=3):
         "OT + SVM": shallow(OptimalTransport("sinkhorn_lpl1"), svm),
         "KMM + SVM": shallow(WeightedClassifier(svm)),
         "JDAR": shallow(JDAR()),
+        "AKTLR": shallow(AKTLR()),
         "JIASL": shallow(JIASL()),
         "source only": network(SourceOnlyClassifier(**params)),
         "DAN": network(DANClassifier(**params)),

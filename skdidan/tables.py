@@ -24,8 +24,9 @@ PENALTIES: dict[str, type[penalties.Penalty]] = {
     "mmd": penalties.MMD,
 }
 
-#: All transformers that align the features of two domains.
+#: All transformers that are fitted to two domains: they align features, or select them.
 TRANSFORMERS: dict[str, type[TransformerMixin]] = {
+    "corpus_invariant_selector": shallow.CorpusInvariantSelector,
     "corpus_scaler": shallow.CorpusScaler,
     "correlation_alignment": shallow.CorrelationAlignment,
     "gfk": shallow.GFK,
@@ -39,6 +40,7 @@ TRANSFORMERS: dict[str, type[TransformerMixin]] = {
 
 #: All classifiers that take a target.
 CLASSIFIERS: dict[str, type[ClassifierMixin]] = {
+    "aktlr": shallow.AKTLR,
     "cdan": neural.CDANClassifier,
     "dan": neural.DANClassifier,
     "dann": neural.DANNClassifier,

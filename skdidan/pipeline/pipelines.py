@@ -29,6 +29,7 @@ from skdidan.pipeline.steps import (
     is_passthrough,
     mark_missing,
     share_params,
+    spare_groups,
 )
 from skdidan.probabilities import log_of
 
@@ -147,7 +148,7 @@ class AdaptationPipeline(StepChain):
         sample_domain : array-like of int, shape (n_samples,), optional
             ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
         groups : array-like, of as many entries as X, optional
-            Group of each row, such as its speaker, for the last step.
+            Group of each row, such as its speaker, for the last step and `CorpusInvariantSelector`.
         **params : object
             Further arguments of ``fit`` of a step, named ``step__argument``, as in scikit-learn. A
             ``step__sample_weight`` has an entry for each row of `X`; those of target rows are never
@@ -323,7 +324,7 @@ class AdaptationPipeline(StepChain):
         takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
         is_stacked = transforms and domains.order is not None
         end = len(self) if is_stacked else max(takers, default=0)
-        fitted = []
+        fitted: list[tuple[str, Any]] = []
         for number, (name, step) in enumerate(self.steps):
             if not is_passthrough(step):
                 with self._timed(number, name):
@@ -332,6 +333,7 @@ class AdaptationPipeline(StepChain):
                             step, domains, self.memory, number < end, given[name]
                         )
                     else:
+                        domains = spare_groups(domains, step, dict(fitted).values())
                         before = getattr(self, "steps_", [(None, None)])[-1][1]
                         step = fit_last(name, step, domains, self.memory, before, given[name])
             fitted.append((name, step))

@@ -20,7 +20,7 @@ from sklearn.utils.validation import has_fit_parameter
 from skdidan.audio.cache import cache_folder
 from skdidan.audio.recordings import AudioTransformer
 from skdidan.domains import Domains, Target, n_rows, source_path, take_rows, takes_target
-from skdidan.estimators import DomainEstimator
+from skdidan.estimators import DomainEstimator, GroupedEstimator
 
 __all__ = [
     "check_reach",
@@ -37,6 +37,7 @@ __all__ = [
     "scores_pairs",
     "send_through",
     "share_params",
+    "spare_groups",
     "unwrap",
     "weight_params",
 ]
@@ -211,6 +212,17 @@ def _is_weight(key: str) -> bool:
     return key.rpartition("__")[2] == "sample_weight"
 
 
+def spare_groups(domains: Domains, step: Any, before: Iterable[Any]) -> Domains:
+    """Drop groups that an earlier step has used, and that the last one does not take."""
+    is_spared = any(map(_draws_groups, before)) and not _takes(step, "groups")
+    return replace(domains, groups=None) if is_spared else domains
+
+
+def _draws_groups(step: Any) -> bool:
+    """Tell whether a transformer uses groups of the source; `CorpusScaler` needs the target's."""
+    return isinstance(step, GroupedEstimator) and not hasattr(step, "named_steps")
+
+
 def _takes(step: Any, key: str) -> bool:
     """Tell whether ``fit`` of a step takes an argument, by its name or among others."""
     taken = signature(step.fit).parameters
@@ -269,7 +281,9 @@ def fit_step(
     step = _copy(step, memory)
     order, domains = domains.order, _sort_like_columns(step, domains)
     by_row = with_target and isinstance(step, AudioTransformer)
-    X, y, _, more = _fit_arguments(step, domains, params, by_row)
+    X, y, groups, more = _fit_arguments(step, domains, params, by_row)
+    if groups is not None and _draws_groups(step):
+        more["groups"] = groups
     if hasattr(step, "fit_transform"):
         Z = step.fit_transform(X, y, **more)
     else:
