@@ -25,6 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from skdidan import (
+    CDSA,
     GFK,
     JDA,
     JDAR,
@@ -95,6 +96,7 @@ def make_methods(features, epochs, memory):
         "TCA + SVM": shallow(TCA(n_components=40, kernel="rbf"), svm),
         "JDA + SVM": shallow(JDA(n_components=40, kernel="rbf", estimator=svm), svm),
         "TJM + SVM": shallow(TJM(n_components=40, kernel="rbf"), svm),
+        "CDSA + SVM": shallow(CDSA(), svm),
         "CORAL + SVM": shallow(CorrelationAlignment(), svm),
         "SA + SVM": shallow(SubspaceAlignment(n_components=40), svm),
         "GFK + SVM": shallow(GFK(n_components=40), svm),

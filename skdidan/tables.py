@@ -26,6 +26,7 @@ PENALTIES: dict[str, type[penalties.Penalty]] = {
 
 #: All transformers that align the features of two domains.
 TRANSFORMERS: dict[str, type[TransformerMixin]] = {
+    "cdsa": shallow.CDSA,
     "corpus_scaler": shallow.CorpusScaler,
     "correlation_alignment": shallow.CorrelationAlignment,
     "gfk": shallow.GFK,

@@ -37,7 +37,7 @@ OTHERS = {
     "lame": lambda: LAME(JDAR()),
 }
 NAMES = [*CLASSIFIERS, *TRANSFORMERS, *OTHERS]
-NEEDS_LABELS = set(CLASSIFIERS) | {"jda", "speaker_scaler", "pipeline", "refined", "lame"}
+NEEDS_LABELS = set(CLASSIFIERS) | {"cdsa", "jda", "speaker_scaler", "pipeline", "refined", "lame"}
 # One of the networks that differ in their penalty alone, and read their rows in one way.
 OF_ONE_KIND = [n for n in NAMES if n not in {"cdan", "dann", "deep_coral", "dsan", "jan", "mcc"}]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of constants, of few rows, of y in a column

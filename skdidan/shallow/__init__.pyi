@@ -1,3 +1,4 @@
+from .cdsa import CDSA as CDSA
 from .closed_forms import GFK as GFK
 from .closed_forms import CorrelationAlignment as CorrelationAlignment
 from .closed_forms import SubspaceAlignment as SubspaceAlignment
