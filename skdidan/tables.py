@@ -51,6 +51,7 @@ CLASSIFIERS: dict[str, type[ClassifierMixin]] = {
     "jiasl": shallow.JIASL,
     "lidan": neural.LIDANClassifier,
     "mcc": neural.MCCClassifier,
+    "mdsa": shallow.MDSA,
     "source_only": neural.SourceOnlyClassifier,
     "weighted": shallow.WeightedClassifier,
 }

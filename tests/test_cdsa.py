@@ -8,7 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 from skdidan import CDSA, JDA, CorpusScaler, NoTargetWarning, make_adaptation_pipeline
-from skdidan.shallow.coupled import reconstruct
+from skdidan.shallow.coupled import Codes
 
 X_SRC, Y_SRC, X_TGT, Y_TGT = shifted_blobs(40, 50)
 SVM = SVC(kernel="linear", C=0.01, class_weight="balanced")
@@ -95,15 +95,14 @@ def test_repeated_codes_approach_the_group_lasso():
     """Tangents of the norms lead to the minimum that scikit-learn finds by coordinate descent."""
     rng = np.random.default_rng(0)
     source, target, penalty = rng.normal(size=(12, 5)), rng.normal(size=(30, 5)), 6.0
-    codes = target @ reconstruct(source, np.ones(12), penalty / 2).T
+    codes = Codes.of(source, target, np.ones(12), penalty / 2)
     for _ in range(3000):
-        factors = reconstruct(source, np.linalg.norm(codes, axis=0), penalty / 2)
-        codes = target @ factors.T
+        codes = Codes.of(source, target, codes.lengths(), penalty / 2)
     # Its objective is ours over twice the number of equations.
     lasso = MultiTaskLasso(penalty / 10, fit_intercept=False, tol=1e-12, max_iter=100_000)
     lasso.fit(source.T, target.T)
     assert 0 < np.count_nonzero(lasso.coef_.any(axis=0)) < 12
-    np.testing.assert_allclose(codes, lasso.coef_, atol=1e-4)
+    np.testing.assert_allclose(target @ codes.factors.T, lasso.coef_, atol=1e-4)
 
 
 def test_components_have_unit_variance_and_missing_ones_are_zero():

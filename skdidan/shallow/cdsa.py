@@ -14,9 +14,9 @@ from skdidan.domains import Domains
 from skdidan.parameters import check_count, check_not_negative
 from skdidan.shallow.closed_forms import DomainMaps
 from skdidan.shallow.coupled import (
+    Codes,
     count_components,
     discriminant,
-    reconstruct,
     reduce_rows,
     solve_map,
     unit_scale,
@@ -168,7 +168,8 @@ class CDSA(ClassNamePrefixFeaturesOutMixin, DomainMaps):
         X = np.concatenate([X_src, X_src if X_tgt is None else X_tgt])
         n_components = count_components(self.n_components, _DEFAULT_COMPONENTS, *X.shape)
         reduced = reduce_rows(self, X)
-        maps = _Maps(*np.split(reduced.rows, [len(X_src)]), n_components, y_src, self)
+        source, target = np.split(reduced.rows, [len(X_src)])
+        maps = _Maps(source, target, n_components, y_src, self)
         labels = y_src if is_alone else self._predict(maps, y_src)
         self.objective_: list[Any] = []
         for iteration in range(1, self.max_iter + 1):
@@ -189,7 +190,7 @@ class CDSA(ClassNamePrefixFeaturesOutMixin, DomainMaps):
         self.mean_, self._n_features_out = reduced.mean, n_components
         self.source_components_ = reduced.expand(maps.P_s * scale, n_components)
         self.components_ = reduced.expand(maps.P_t * scale, n_components)
-        self.source_weights_ = maps.lengths()
+        self.source_weights_ = maps.codes.lengths()
 
     def _predict(self, maps: _Maps, y_src: _Array) -> _Array:
         estimator = SVC(kernel="linear", C=0.01, class_weight="balanced")
@@ -212,7 +213,7 @@ class CDSA(ClassNamePrefixFeaturesOutMixin, DomainMaps):
 
 
 class _Maps:
-    """The maps and the codes Z = `images` `factors`', which are never formed."""
+    """The maps and the codes of a fit."""
 
     def __init__(
         self, source: _Array, target: _Array, n_components: int, y_src: _Array, settings: CDSA
@@ -222,12 +223,9 @@ class _Maps:
         self.coupling = float(settings.coupling)
         self.sparsity = settings.sparsity / len(target) ** 0.5
         self.L_s = self.L_t = discriminant(source, y_src)
-        self.identity = np.eye(source.shape[1])
-        self.P_s = self.P_t = self.identity[:, :n_components]
-        self.images = target @ self.P_t
-        self.factors = np.zeros((len(source), self.P_s.shape[1]))
-        if self.share:
-            self._reconstruct(np.ones(len(source)))
+        self.P_s = self.P_t = np.eye(source.shape[1])[:, :n_components]
+        self.codes = Codes(np.zeros((len(source), self.P_s.shape[1])), target @ self.P_t)
+        self.update_codes(np.ones(len(source)))
 
     def know(self, labels: _Array) -> None:
         """Set the labels of the target."""
@@ -237,35 +235,29 @@ class _Maps:
         """Return the mapped rows of both domains."""
         return self.source @ self.P_s, self.target @ self.P_t
 
-    def lengths(self) -> _Array:
-        """Return the norm of the codes of each source row."""
-        return np.linalg.norm(self.factors @ np.linalg.qr(self.images, mode="r").T, axis=1)
-
     def update_maps(self) -> None:
         """Minimise the objective over the map of the target, then over that of the source."""
-        sums = self.source.T @ self.factors  # (n_axes, n_components)
-        cross = self.share * self.target.T @ self.images
-        A = self.L_t + self.share * self.target.T @ self.target + self.coupling * self.identity
-        self.P_t = solve_map(A, cross @ (sums.T @ self.P_s) + self.coupling * self.P_s)
-        gram = self.share * sums @ (self.images.T @ self.images) @ sums.T
-        A = self.L_s + gram + self.coupling * self.identity
-        self.P_s = solve_map(A, sums @ (cross.T @ self.P_t) + self.coupling * self.P_t)
+        A = self.L_t + self.share * self.target.T @ self.target
+        A += self.coupling * np.eye(len(A))
+        reconstructed = self.codes.apply(self.source @ self.P_s)
+        B = self.share * self.target.T @ reconstructed + self.coupling * self.P_s
+        self.P_t = solve_map(A, B)
+        mapped = self.target @ self.P_t
+        weights = self.share, self.coupling
+        self.P_s = self.codes.map_source(self.source, mapped, self.P_t, self.L_s, *weights)
 
-    def update_codes(self) -> None:
-        """Lower the objective over the codes."""
+    def update_codes(self, lengths: _Array | None = None) -> None:
+        """Lower the objective over the codes, given the former norms of their columns."""
         if self.share:
-            self._reconstruct(self.lengths())
-
-    def _reconstruct(self, lengths: _Array) -> None:
-        ridge = self.sparsity / (2 * self.share)
-        source, self.images = self.mapped()
-        self.factors = reconstruct(source, lengths, ridge)
+            ridge = self.sparsity / (2 * self.share)
+            lengths = self.codes.lengths() if lengths is None else lengths
+            self.codes = Codes.of(*self.mapped(), lengths, ridge)
 
     def objective(self) -> float:
         """Return the value of the objective."""
         source, target = self.mapped()
-        error = target - self.images @ (self.factors.T @ source)
+        error = target - self.codes.apply(source)
         terms = [np.trace(P.T @ L @ P) for P, L in ((self.P_s, self.L_s), (self.P_t, self.L_t))]
         terms += [self.coupling * np.square(self.P_s - self.P_t).sum()]
-        terms += [self.share * np.square(error).sum(), self.sparsity * self.lengths().sum()]
+        terms += [self.share * np.square(error).sum(), self.sparsity * self.codes.lengths().sum()]
         return float(sum(terms))

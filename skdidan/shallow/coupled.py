@@ -13,7 +13,7 @@ from skdidan.parameters import check_count
 from skdidan.shallow.eigenproblems import centre_rows, leading_svd, power_of_two
 
 __all__ = [
-    *("Reduction", "count_components", "discriminant", "reconstruct", "reduce_rows"),
+    *("Codes", "Reduction", "count_components", "discriminant", "reduce_rows"),
     *("solve_map", "unit_scale"),
 ]
 
@@ -76,17 +76,44 @@ def discriminant(X: _Array, y: _Array) -> _Array:
     return (V * np.maximum(values, 0)) @ V.T
 
 
-def reconstruct(source: _Array, lengths: _Array, ridge: float) -> _Array:
-    """Return F of the codes Z = T F' that reconstruct mapped target rows T of mapped source rows.
+class Codes(NamedTuple):
+    """The codes Z = images factors', of one row per target row, which are never formed."""
 
-    Minimises ``|T - Z source|^2 + ridge sum_i |z_i|^2 / lengths_i`` for any T, with the column z_i
-    for source row i. Without a ridge, the codes are the shortest.
-    """
-    if not ridge:
-        return np.linalg.pinv(source).T
-    weighted = lengths[:, np.newaxis] * source
-    gram = weighted.T @ source + ridge * np.eye(source.shape[1])
-    return scipy.linalg.solve(gram, weighted.T, assume_a="pos").T
+    factors: _Array  # (n_source, n_components)
+    images: _Array  # (n_target, n_components)
+
+    @classmethod
+    def of(cls, source: _Array, target: _Array, lengths: _Array, ridge: float) -> Codes:
+        """Reconstruct mapped rows of the target from those of the source.
+
+        Minimises ``|target - Z source|^2 + ridge sum_i |z_i|^2 / lengths_i`` with the column z_i
+        for source row i. Without a ridge, the codes are the shortest of those with the least error.
+        """
+        if not ridge:
+            return cls(np.linalg.pinv(source).T, target)
+        weighted = lengths[:, np.newaxis] * source
+        gram = weighted.T @ source + ridge * np.eye(source.shape[1])
+        return cls(scipy.linalg.solve(gram, weighted.T, assume_a="pos").T, target)
+
+    def lengths(self) -> _Array:
+        """Return the norm of the codes of each source row."""
+        R: Any = np.linalg.qr(self.images, mode="r")
+        return np.linalg.norm(self.factors @ R.T, axis=1)
+
+    def apply(self, source: _Array) -> _Array:
+        """Return the reconstructed target of mapped rows of the source."""
+        return self.images @ (self.factors.T @ source)
+
+    def map_source(
+        self, source: _Array, target: _Array, P: _Array, L: _Array, share: float, coupling: float
+    ) -> _Array:
+        """Minimise ``tr P_s' L P_s + share |target - Z source P_s|^2 + coupling |P_s - P|^2``.
+
+        `target` holds mapped rows.
+        """
+        sums = source.T @ self.factors
+        A = L + share * sums @ (self.images.T @ self.images) @ sums.T + coupling * np.eye(len(L))
+        return solve_map(A, share * sums @ (self.images.T @ target) + coupling * P)
 
 
 def solve_map(A: _Array, B: _Array) -> _Array:
