@@ -28,6 +28,7 @@ from sklearn.svm import SVC
 
 from skdidan import (
     AKTLR,
+    CDSA,
     GFK,
     JDA,
     JDAR,
@@ -107,6 +108,7 @@ def make_methods(extractor, epochs, memory, n_networks=3):
         "TCA + SVM": shallow(TCA(n_components=40, kernel="rbf"), svm),
         "JDA + SVM": shallow(JDA(n_components=40, kernel="rbf", estimator=svm), svm),
         "TJM + SVM": shallow(TJM(n_components=40, kernel="rbf"), svm),
+        "CDSA + SVM": shallow(CDSA(), svm),
         "CORAL + SVM": shallow(CorrelationAlignment(), svm),
         "SA + SVM": shallow(SubspaceAlignment(n_components=40), svm),
         "GFK + SVM": shallow(GFK(n_components=40), svm),

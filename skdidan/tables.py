@@ -26,6 +26,7 @@ PENALTIES: dict[str, type[penalties.Penalty]] = {
 
 #: All transformers that are fitted to two domains: they align features, or select them.
 TRANSFORMERS: dict[str, type[TransformerMixin]] = {
+    "cdsa": shallow.CDSA,
     "corpus_invariant_selector": shallow.CorpusInvariantSelector,
     "corpus_scaler": shallow.CorpusScaler,
     "correlation_alignment": shallow.CorrelationAlignment,
@@ -52,6 +53,7 @@ CLASSIFIERS: dict[str, type[ClassifierMixin]] = {
     "jiasl": shallow.JIASL,
     "lidan": neural.LIDANClassifier,
     "mcc": neural.MCCClassifier,
+    "mdsa": shallow.MDSA,
     "source_only": neural.SourceOnlyClassifier,
     "weighted": shallow.WeightedClassifier,
 }

@@ -1,8 +1,10 @@
 from .aktlr import AKTLR as AKTLR
+from .cdsa import CDSA as CDSA
 from .closed_forms import GFK as GFK
 from .closed_forms import CorrelationAlignment as CorrelationAlignment
 from .closed_forms import SubspaceAlignment as SubspaceAlignment
 from .jda import JDA as JDA
+from .mdsa import MDSA as MDSA
 from .regressors import JDAR as JDAR
 from .regressors import JIASL as JIASL
 from .scaling import CorpusScaler as CorpusScaler
