@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -23,6 +23,7 @@ from skdidan.domains import Domains, Target, n_rows, source_path, take_rows, tak
 from skdidan.estimators import DomainEstimator, GroupedEstimator
 
 __all__ = [
+    "adapt_steps",
     "check_reach",
     "check_steps",
     "drop_rows",
@@ -39,6 +40,7 @@ __all__ = [
     "share_params",
     "spare_groups",
     "unwrap",
+    "waits_for_target",
     "weight_params",
 ]
 
@@ -294,6 +296,25 @@ def fit_step(
     if with_target and Z_tgt is not None:
         Z_tgt = step.transform(Z_tgt)
     return step, replace(domains.replace(Z, Z_tgt), order=order)
+
+
+def waits_for_target(estimator: Any) -> bool:
+    """Tell whether a classifier is fitted to its source alone, and adapts later."""
+    return hasattr(estimator, "adapt") and is_classifier(estimator)
+
+
+def adapt_steps(steps: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the fitted steps, with copies of those that `adapt` changes.
+
+    Raises a TypeError for a step that cannot follow a new target without the source.
+    """
+    for name, step in steps:
+        if not is_passthrough(step) and takes_target(step) and not hasattr(step, "adapt"):
+            raise TypeError(
+                f"Step {name!r}, a {type(step).__name__}, cannot adapt without the source. Leave "
+                "it out, or fit the pipeline to the source and the new target."
+            )
+    return [(name, deepcopy(step) if hasattr(step, "adapt") else step) for name, step in steps]
 
 
 def _sort_like_columns(step: Any, domains: Domains) -> Domains:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from itertools import compress
 from numbers import Real
@@ -34,6 +35,7 @@ from skdidan.pipeline.steps import (
     scores_pairs,
     send_through,
     unwrap,
+    waits_for_target,
     weight_params,
 )
 from skdidan.probabilities import DomainwiseClassifier
@@ -145,6 +147,27 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         )
         self.estimator_ = fit_last("estimator", self.estimator, cut, before=before, params=weights)
         self.classes_ = self.estimator_.classes_
+
+    @available_if(lambda windowed: waits_for_target(windowed.estimator))
+    def adapt(self, X_tgt: Any) -> Self:
+        """Adapt the fitted classifier to the windows of a new target, without the source.
+
+        Parameters
+        ----------
+        X_tgt : array-like, list or Target, of n_target rows
+            Recordings of the target.
+
+        Returns
+        -------
+        self : object
+            The adapted classifier.
+        """
+        check_is_fitted(self)
+        self._check_parameters()
+        judged = _refuses_silence(self.estimator_)
+        windows, _ = self._cut(open_target(X_tgt), lambda n: f"row {n} of X_tgt", judged)
+        self.estimator_ = deepcopy(self.estimator_).adapt(windows)
+        return self
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters; after `fit`, ``estimator__parameter`` also sets that of `estimator_`."""
