@@ -13,6 +13,7 @@ __all__ = ["CLASSIFIERS", "PENALTIES", "TRANSFORMERS"]
 
 #: All penalties; the keys are the names of their columns in the training history.
 PENALTIES: dict[str, type[penalties.Penalty]] = {
+    "balanced_mmd": penalties.BalancedMMD,
     "conditional_domain_adversary": penalties.ConditionalDomainAdversary,
     "coral": penalties.CORAL,
     "domain_adversary": penalties.DomainAdversary,
@@ -44,6 +45,7 @@ CLASSIFIERS: dict[str, type[ClassifierMixin]] = {
     "dann": neural.DANNClassifier,
     "deep_coral": neural.DeepCORALClassifier,
     "didan": neural.DIDANClassifier,
+    "djda": neural.DJDAClassifier,
     "dsan": neural.DSANClassifier,
     "jan": neural.JANClassifier,
     "jdar": shallow.JDAR,

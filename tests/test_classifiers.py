@@ -103,6 +103,7 @@ PENALTY_NAMES = {
     "dsan": ["lmmd"],
     "deep_coral": ["coral"],
     "didan": ["ida_features", "ida_labels", "mean_distance"],
+    "djda": ["balance", "balanced_mmd_conditional", "balanced_mmd_marginal"],
     "jan": ["jmmd"],
     "mcc": ["mcc"],
     "lidan": [

@@ -65,7 +65,7 @@ def expected_failures(estimator):
 # each base in full, and of the others with code of their own what that code decides.
 DERIVED = ("didan", "gfk", "jiasl", "lidan", "source_only", "subspace_alignment", "tjm")
 # The others differ in class attributes.
-OTHERS = ("cdan", "dan", "deep_coral", "dsan", "jan", "mcc")
+OTHERS = ("cdan", "dan", "deep_coral", "djda", "dsan", "jan", "mcc")
 
 
 def make_checked(name):
@@ -527,7 +527,10 @@ def memberships(penalty, n_source, n_target, dtype=torch.float64):
         "predictions": features(n_target, d=3, seed=2).softmax(dim=1),
         "source_predictions": features(n_source, d=3, seed=3).softmax(dim=1),
     }
-    return {name: known[name].to(dtype) for name in penalty.uses}
+    used = {name: known[name].to(dtype) for name in penalty.uses if name in known}
+    if "source_domains" in penalty.uses:
+        used["source_domains"] = torch.arange(n_source) % 2
+    return used
 
 
 ADVERSARIES = ("conditional_domain_adversary", "domain_adversary")
@@ -537,12 +540,17 @@ CASES += [(name, True) for name in sorted(PENALTIES) if PENALTIES[name].uses]
 
 
 def with_fixed_width(penalty, source, target):
-    """Hold the kernel's width at that of these rows, as the gradient does."""
-    rows = torch.cat([source, target])
-    mean = torch.cdist(rows, rows).square().sum() / (len(rows) * (len(rows) - 1))
+    """Hold the kernel's width at that of these rows, as the gradient does.
+
+    By the number of rows, since the corpora of a source are compared with the target one by one.
+    """
+    means = {}
+    for part in (source, source[::2], source[1::2]):
+        rows = torch.cat([part, target])
+        means[len(rows)] = torch.cdist(rows, rows).square().sum() / (len(rows) * (len(rows) - 1))
     fixed = copy.deepcopy(penalty)
     fixed._kernel = lambda rows: sum(
-        torch.exp(-(rows[:, None] - rows[None]).square().sum(-1) / (width * mean))
+        torch.exp(-(rows[:, None] - rows[None]).square().sum(-1) / (width * means[len(rows)]))
         for width in penalty.widths
     )
     return fixed
@@ -557,6 +565,7 @@ def with_fixed_weights(penalty, source, target):
 
 # What a gradient holds constant on purpose, the difference quotient must hold constant, too.
 HELD = {
+    "balanced_mmd": with_fixed_width,
     "jmmd": with_fixed_width,
     "lmmd": with_fixed_width,
     "mcc": with_fixed_weights,
@@ -674,19 +683,23 @@ class TestPenalties:
             assert all(grad is None or grad.isfinite().all() for grad in gradients), kind
 
 
-@pytest.mark.parametrize("name", ["coral", "jmmd", "lmmd", "mean_distance", "mmd"])
+DISTANCES = ["balanced_mmd", "coral", "jmmd", "lmmd", "mean_distance", "mmd"]
+
+
+@pytest.mark.parametrize("name", DISTANCES)
 def test_identical_domains_never_cost_less_than_nothing_in_single_precision(name):
     for n in range(2, 60):
         source, penalty = features(n, d=8, seed=n).float(), PENALTIES[name]()
         assert 0 <= penalty(source, source.flip(0)).item() < 1e-5
 
 
-@pytest.mark.parametrize("name", ["coral", "jmmd", "lmmd", "mean_distance", "mmd"])
+@pytest.mark.parametrize("name", DISTANCES)
 def test_identical_domains_cost_nothing(name):
     source, penalty = features(10), PENALTIES[name]()
     known = memberships(penalty, 10, 10)
     if known:
         known["predictions"] = known.get("labels", known.get("source_predictions"))
+        known.pop("source_domains", None)  # of halves of the source
     assert float(penalty(source, source.clone())) == pytest.approx(0, abs=1e-12)
     assert float(penalty(source, source.clone(), **known)) == pytest.approx(0, abs=1e-12)
 
@@ -695,7 +708,7 @@ def test_identical_domains_cost_nothing(name):
 def test_memberships_that_do_not_fit_are_refused(name):
     penalty = PENALTIES[name]()
     source, target, known = features(6), features(5, seed=1), memberships(penalty, 6, 5)
-    first, last = penalty.uses
+    first, last = [name for name in penalty.uses if name != "source_domains"]
     with pytest.raises(ValueError, match=f"{first} and {last} go together; got {first} alone"):
         penalty(source, target, **{first: known[first]})
     with pytest.raises(TypeError, match=f"{first} must be a tensor; got ndarray"):

@@ -106,11 +106,13 @@ def domain_pairs(draw, equal=False):
     if equal:
         order = draw(orders(n_source))
         known = {"predictions": labels[order], "source_predictions": labels}
+        known["source_domains"] = torch.zeros(n_source, dtype=torch.int64)
         return source, source[order], {"labels": labels, **known}
     target = scale * torch.tensor(draw(matrices(n_target, n_columns)))
     logits = [torch.tensor(draw(matrices(n, n_classes))) for n in (n_target, n_source)]
     predictions, source_predictions = (rows.softmax(dim=1) for rows in logits)
     known = {"predictions": predictions, "source_predictions": source_predictions}
+    known["source_domains"] = torch.tensor(draw(matrices(n_source, 1))[:, 0].astype(int) % 2)
     return source, target, {"labels": labels, **known}
 
 
@@ -124,7 +126,7 @@ def test_penalties_are_bounded_and_ignore_the_order_of_rows(name, pair, is_known
     known = {key: known[key] for key in penalty.uses if is_known}
     value = penalty(source, target, **known).item()
     largest = {"mean_distance": 1, "mcc": 1 - 1 / source.shape[1]}
-    largest |= dict.fromkeys(["jmmd", "lmmd", "mmd"], 2 * 5)  # two for each width
+    largest |= dict.fromkeys(["balanced_mmd", "jmmd", "lmmd", "mmd"], 2 * 5)  # two for each width
     assert 0 <= value < math.inf and value <= largest.get(name, value) + 1e-9
     of_source, of_target = data.draw(orders(len(source))), data.draw(orders(len(target)))
     turned = {k: v[of_target if k == "predictions" else of_source] for k, v in known.items()}

@@ -7,6 +7,7 @@ from .batches import PairedBatches as PairedBatches
 from .dann import CDANClassifier as CDANClassifier
 from .dann import DANNClassifier as DANNClassifier
 from .didan import DIDANClassifier as DIDANClassifier
+from .djda import DJDAClassifier as DJDAClassifier
 from .lidan import LIDANClassifier as LIDANClassifier
 from .losses import SquaredError as SquaredError
 from .mmd import DANClassifier as DANClassifier

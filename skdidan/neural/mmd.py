@@ -13,6 +13,8 @@ class DANClassifier(AdaptationClassifier):
 
     The objective is ``loss + trade_off * MMD(features_src, features_tgt)``, see `skdidan.MMD`.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
@@ -102,6 +104,8 @@ class DSANClassifier(AdaptationClassifier):
     The objective is ``loss + trade_off * 0.2 * LMMD(features_src, features_tgt)``, see
     `skdidan.LMMD`; the network's predictions stand for the labels of the target. The factor brings
     the penalty to the scale of the others: with few rows per class the biased estimate is large.
+
+    Several sources are pooled.
 
     Parameters
     ----------
@@ -194,6 +198,8 @@ class JANClassifier(AdaptationClassifier):
     The objective is ``loss + trade_off * JMMD``, see `skdidan.JMMD`, on the features and the
     predictions of both domains. With several layers in `align_on` the penalties are averaged; the
     paper multiplies the kernels.
+
+    Several sources are pooled.
 
     Parameters
     ----------

@@ -1,5 +1,7 @@
 from .adversaries import ConditionalDomainAdversary as ConditionalDomainAdversary
 from .adversaries import DomainAdversary as DomainAdversary
+from .balance import BalancedMMD as BalancedMMD
+from .balance import a_distance as a_distance
 from .base import Penalty as Penalty
 from .confusion import MCC as MCC
 from .discrepancies import JMMD as JMMD

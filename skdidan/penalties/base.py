@@ -20,7 +20,8 @@ class Penalty(nn.Module, ABC):
     Attributes
     ----------
     uses : tuple of str
-        Inputs beside the features: any of "labels", "predictions" and "source_predictions".
+        Inputs beside the features: any of "labels", "predictions", "source_predictions" and
+        "source_domains".
     """
 
     uses: ClassVar[tuple[str, ...]] = ()
@@ -32,6 +33,7 @@ class Penalty(nn.Module, ABC):
         labels: Tensor | None = None,
         predictions: Tensor | None = None,
         source_predictions: Tensor | None = None,
+        source_domains: Tensor | None = None,
     ) -> Tensor:
         """Penalise the difference between the domains.
 
@@ -43,12 +45,14 @@ class Penalty(nn.Module, ABC):
             Target features.
         labels : Tensor, shape (n_source, n_classes), optional
             One-hot labels of the source rows. A penalty ignores this and the following arguments
-            unless `uses` names them. Give all arguments that it uses, or none.
+            unless `uses` names them. Of labels and predictions, give all that it uses, or none.
         predictions : Tensor, shape (n_target, n_classes), optional
             Predicted class probabilities of the target rows: the outputs of a network that
             regresses onto one-hot labels, the softmax of the outputs of any other.
         source_predictions : Tensor, shape (n_source, n_classes), optional
             Predicted class probabilities of the source rows.
+        source_domains : Tensor of int, shape (n_source,), optional
+            Number of the corpus of each source row; without it they are of a single one.
 
         Returns
         -------
@@ -61,7 +65,7 @@ class Penalty(nn.Module, ABC):
             If an argument is not a tensor.
         ValueError
             If the features are not two matrices with rows and the same number of columns, or if
-            labels and predictions do not fit them.
+            labels, predictions and corpus numbers do not fit them.
         """
         memberships = self._check(
             source,
@@ -69,6 +73,7 @@ class Penalty(nn.Module, ABC):
             labels=labels,
             predictions=predictions,
             source_predictions=source_predictions,
+            source_domains=source_domains,
         )
         # Half precision is too coarse for differences of nearly equal sums and for the solver.
         with torch.autocast(source.device.type, enabled=False):
@@ -94,7 +99,8 @@ class Penalty(nn.Module, ABC):
                 "source and target need at least one row and one column; got shapes "
                 f"{tuple(source.shape)} and {tuple(target.shape)}."
             )
-        used = {name: memberships.get(name) for name in self.uses}
+        domains = memberships.pop("source_domains", None) if "source_domains" in self.uses else None
+        used = {name: memberships.get(name) for name in self.uses if name != "source_domains"}
         given = {name: value for name, value in used.items() if value is not None}
         if given and len(given) < len(used):
             raise ValueError(f"{' and '.join(used)} go together; got {', '.join(given)} alone.")
@@ -114,7 +120,20 @@ class Penalty(nn.Module, ABC):
             raise ValueError(
                 f"{' and '.join(given)} must have the same number of columns; got {n_classes}."
             )
-        return {name: membership.to(at_least_single(source)) for name, membership in given.items()}
+        checked = {name: values.to(at_least_single(source)) for name, values in given.items()}
+        return checked if domains is None else checked | {"source_domains": _whole(domains, source)}
+
+
+def _whole(domains: Any, source: Tensor) -> Tensor:
+    """Return the corpus numbers of the source rows, or raise an error."""
+    is_whole = isinstance(domains, Tensor) and not domains.is_floating_point()
+    if not is_whole or domains.shape != (len(source),):
+        kind = getattr(domains, "dtype", type(domains).__name__)
+        raise ValueError(
+            f"source_domains must be a tensor of {len(source)} whole numbers; got {kind} of shape "
+            f"{tuple(getattr(domains, 'shape', ()))}."
+        )
+    return domains.to(source.device)
 
 
 def at_least_single(features: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from skdidan.parameters import check_positive
 from skdidan.penalties.base import Penalty
 
-__all__ = ["JMMD", "LMMD", "MMD"]
+__all__ = ["JMMD", "LMMD", "MMD", "discrepancy", "local_discrepancy"]
 
 
 class MMD(Penalty):
@@ -62,7 +62,7 @@ class MMD(Penalty):
             raise ValueError("widths must hold at least one number.")
 
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
-        return _discrepancy(self._kernel(torch.cat([source, target])), len(source))
+        return discrepancy(self._kernel(torch.cat([source, target])), len(source))
 
     def _kernel(self, rows: Tensor) -> Tensor:
         squared = _squared_distances(rows)
@@ -119,16 +119,7 @@ class LMMD(MMD):
     def _penalise(self, source: Tensor, target: Tensor, **memberships: Tensor) -> Tensor:
         if not memberships:
             return super()._penalise(source, target)
-        parts = memberships["labels"], memberships["predictions"].detach().clamp_min(0)
-        totals = [part.sum(dim=0) for part in parts]
-        tiny = torch.finfo(source.dtype).tiny
-        shared = (totals[0] > 0) & (totals[1] > 0)
-        of_source, of_target = (
-            part / total.clamp_min(tiny) * shared for part, total in zip(parts, totals, strict=True)
-        )
-        weights = torch.cat([of_source, -of_target])
-        squared = (weights * (self._kernel(torch.cat([source, target])) @ weights)).sum()
-        return squared.clamp_min(0) / shared.sum().clamp_min(1)
+        return local_discrepancy(self._kernel(torch.cat([source, target])), **memberships)
 
 
 class JMMD(MMD):
@@ -191,14 +182,28 @@ class JMMD(MMD):
             both = memberships["source_predictions"], memberships["predictions"]
             squared = _squared_distances(torch.cat(both))
             kernel = kernel * torch.exp(-squared / self.prediction_width)
-        return _discrepancy(kernel, len(source))
+        return discrepancy(kernel, len(source))
 
 
-def _discrepancy(kernel: Tensor, n_source: int) -> Tensor:
+def discrepancy(kernel: Tensor, n_source: int) -> Tensor:
     """Return the squared distance between the domain means in the space of the kernel."""
     within = kernel[:n_source, :n_source].mean() + kernel[n_source:, n_source:].mean()
     # For equal domains rounding may give a negative value.
     return (within - 2 * kernel[:n_source, n_source:].mean()).clamp_min(0)
+
+
+def local_discrepancy(kernel: Tensor, labels: Tensor, predictions: Tensor) -> Tensor:
+    """Return the mean of the squared distances of the classes, by the memberships of the rows."""
+    parts = labels, predictions.detach().clamp_min(0)
+    totals = [part.sum(dim=0) for part in parts]
+    tiny = torch.finfo(kernel.dtype).tiny
+    shared = (totals[0] > 0) & (totals[1] > 0)
+    of_source, of_target = (
+        part / total.clamp_min(tiny) * shared for part, total in zip(parts, totals, strict=True)
+    )
+    weights = torch.cat([of_source, -of_target])
+    squared = (weights * (kernel @ weights)).sum()
+    return squared.clamp_min(0) / shared.sum().clamp_min(1)
 
 
 def _squared_distances(rows: Tensor) -> Tensor:
