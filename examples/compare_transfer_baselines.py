@@ -40,6 +40,7 @@ from skdidan import (
     DIDANClassifier,
     DJDAClassifier,
     DSANClassifier,
+    EmoDNAClassifier,
     Functionals,
     JANClassifier,
     LIDANClassifier,
@@ -112,6 +113,7 @@ def make_methods(features, epochs, memory):
         "DANN": network(DANNClassifier(**params)),
         "CDAN": network(CDANClassifier(**params)),
         "MCC": network(MCCClassifier(**params)),
+        "Emo-DNA": network(EmoDNAClassifier(**params)),
         "DIDAN": network(DIDANClassifier(**params)),
         "LIDAN": network(LIDANClassifier(**params)),
     }

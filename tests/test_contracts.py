@@ -65,7 +65,7 @@ def expected_failures(estimator):
 # each base in full, and of the others with code of their own what that code decides.
 DERIVED = ("didan", "gfk", "jiasl", "lidan", "source_only", "subspace_alignment", "tjm")
 # The others differ in class attributes.
-OTHERS = ("cdan", "dan", "deep_coral", "djda", "dsan", "jan", "mcc")
+OTHERS = ("cdan", "dan", "deep_coral", "djda", "dsan", "emo_dna", "jan", "mcc")
 
 
 def make_checked(name):
@@ -520,7 +520,7 @@ def test_a_target_equal_to_the_source_changes_nothing(name, domains):
     np.testing.assert_allclose(Z_src, alone, atol=1e-6)
 
 
-def memberships(penalty, n_source, n_target, dtype=torch.float64):
+def memberships(penalty, n_source, n_target, dtype=torch.float64, d=4):
     """Labels and predictions of three classes, as far as the penalty uses them."""
     known = {
         "labels": one_hot(torch.arange(n_source) % 3),
@@ -530,6 +530,8 @@ def memberships(penalty, n_source, n_target, dtype=torch.float64):
     used = {name: known[name].to(dtype) for name in penalty.uses if name in known}
     if "source_domains" in penalty.uses:
         used["source_domains"] = torch.arange(n_source) % 2
+    if "corpus_features" in penalty.uses:
+        used["corpus_features"] = features(n_source + n_target, d=d, seed=4).to(dtype)
     return used
 
 
@@ -566,6 +568,7 @@ def with_fixed_weights(penalty, source, target):
 # What a gradient holds constant on purpose, the difference quotient must hold constant, too.
 HELD = {
     "balanced_mmd": with_fixed_width,
+    "decoupling": with_fixed_width,
     "jmmd": with_fixed_width,
     "lmmd": with_fixed_width,
     "mcc": with_fixed_weights,
@@ -585,12 +588,13 @@ class TestPenalties:
     @pytest.fixture
     def penalty(self, case):
         torch.manual_seed(0)  # of the weights of those that have some
-        return PENALTIES[case[0]]()
+        return PENALTIES[case[0]]().eval()  # in which running means stay
 
     @pytest.fixture
     def call(self, penalty, case):
         def call(source, target, penalty=penalty):
-            known = memberships(penalty, len(source), len(target)) if case[1] else {}
+            sizes = len(source), len(target)
+            known = memberships(penalty, *sizes, d=source.shape[1]) if case[1] else {}
             return penalty(source, target, **known)
 
         return call
@@ -627,6 +631,8 @@ class TestPenalties:
         known = memberships(penalty, 8, 6) if case[1] else {}
         value = penalty(source, target, **known).item()
         turned = {name: rows.flip(0) for name, rows in known.items()}
+        if "corpus_features" in known:
+            turned["corpus_features"] = turned["corpus_features"].roll(-6, 0)
         assert penalty(source.flip(0), target.flip(0), **turned).item() == pytest.approx(value)
 
     def test_copies_and_pickles_say_the_same(self, penalty, call):
@@ -636,7 +642,7 @@ class TestPenalties:
             torch.manual_seed(1)
             last = call(source, target, penalty=other).item()
             assert last == call(source, target, penalty=unused[0]).item()
-        loaded = type(penalty)()
+        loaded = type(penalty)().eval()
         loaded.load_state_dict(penalty.state_dict())
         for other in (copy.deepcopy(penalty), pickle.loads(pickle.dumps(penalty)), loaded):
             assert call(source, target, penalty=other).item() == last
@@ -708,7 +714,7 @@ def test_identical_domains_cost_nothing(name):
 def test_memberships_that_do_not_fit_are_refused(name):
     penalty = PENALTIES[name]()
     source, target, known = features(6), features(5, seed=1), memberships(penalty, 6, 5)
-    first, last = [name for name in penalty.uses if name != "source_domains"]
+    first, last = penalty.uses[:2]
     with pytest.raises(ValueError, match=f"{first} and {last} go together; got {first} alone"):
         penalty(source, target, **{first: known[first]})
     with pytest.raises(TypeError, match=f"{first} must be a tensor; got ndarray"):

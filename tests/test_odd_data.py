@@ -37,7 +37,7 @@ OTHERS = {
 NAMES = [*CLASSIFIERS, *TRANSFORMERS, *OTHERS]
 NEEDS_LABELS = set(CLASSIFIERS) | {"jda", "speaker_scaler", "pipeline", "refined"}
 # One of the networks that differ in their penalty alone, and read their rows in one way.
-SAME_ROWS = {"cdan", "dann", "deep_coral", "djda", "dsan", "jan", "mcc"}
+SAME_ROWS = {"cdan", "dann", "deep_coral", "djda", "dsan", "emo_dna", "jan", "mcc"}
 OF_ONE_KIND = [name for name in NAMES if name not in SAME_ROWS]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of constants, of few rows, of y in a column
 

@@ -8,6 +8,7 @@ from .dann import CDANClassifier as CDANClassifier
 from .dann import DANNClassifier as DANNClassifier
 from .didan import DIDANClassifier as DIDANClassifier
 from .djda import DJDAClassifier as DJDAClassifier
+from .emo_dna import EmoDNAClassifier as EmoDNAClassifier
 from .lidan import LIDANClassifier as LIDANClassifier
 from .losses import SquaredError as SquaredError
 from .mmd import DANClassifier as DANClassifier

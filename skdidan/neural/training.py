@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from skdidan.neural.batches import ArrayRows, Batch, PairedBatches
 from skdidan.neural.losses import SquaredError, classification_loss
-from skdidan.neural.networks import Outputs
+from skdidan.neural.networks import Outputs, join_outputs
 from skdidan.neural.terms import PENALTY_INPUTS, LossTerms, PenaltyTerm, watches_batches
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import Generators, copy_to_cpu, find_device
@@ -187,8 +187,7 @@ class AdaptationNet(NeuralNet):
         if not terms:
             return
         outputs = self._evaluate(batches.source) + self._evaluate(batches.target)
-        logits = torch.cat([part.logits for part in outputs])
-        inputs = self._penalty_inputs(logits, batches.y_idx, batches.corpora)
+        inputs = self._penalty_inputs(join_outputs(outputs), batches.y_idx, batches.corpora)
         for term in terms:
             layer = torch.cat([part.layer(term.on) for part in outputs])
             halves = layer.tensor_split([len(batches.source)])
@@ -240,7 +239,7 @@ class AdaptationNet(NeuralNet):
         self._terms.add(self.history, "classification_loss", loss)
         trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
         self.history.record_batch("trade_off", trade_off)
-        inputs = self._penalty_inputs(outputs.logits, batch.y_idx, batch.corpora)
+        inputs = self._penalty_inputs(outputs, batch.y_idx, batch.corpora)
         halves: dict[int, tuple[Tensor, ...]] = {}  # by layer, which several penalties may share
         for name, term in self.penalties.items():
             layer = outputs.layer(term.on, local=term.local)
@@ -254,15 +253,16 @@ class AdaptationNet(NeuralNet):
         return {"loss": loss, "y_pred": outputs.logits}
 
     def _penalty_inputs(
-        self, logits: Tensor, y_idx: Tensor, corpora: Tensor | None
-    ) -> dict[str, Tensor]:
+        self, outputs: Outputs, y_idx: Tensor, corpora: Tensor | None
+    ) -> dict[str, Tensor | None]:
         """Return the inputs of penalties beside the features, by name."""
         # The outputs of a regression onto one-hot labels estimate the probabilities directly.
         is_regression = isinstance(self.criterion_, SquaredError)
-        predictions = logits if is_regression else logits.softmax(dim=1)
+        predictions = outputs.logits if is_regression else outputs.logits.softmax(dim=1)
         labels = nn.functional.one_hot(y_idx, self.n_classes)
         corpora = torch.zeros_like(y_idx) if corpora is None else corpora
-        inputs = labels, predictions[len(y_idx) :], predictions[: len(y_idx)], corpora
+        both = predictions[len(y_idx) :], predictions[: len(y_idx)]
+        inputs = labels, *both, corpora, outputs.corpus_features
         return dict(zip(PENALTY_INPUTS, inputs, strict=True))
 
     def _read_terms(self) -> None:
@@ -375,11 +375,8 @@ class AdaptationNet(NeuralNet):
     @torch.no_grad()
     def outputs(self, X: Tensor | ArrayRows, batch_size: int = 256) -> Outputs:
         """Evaluate the network on rows (n_samples, ...), and return its outputs on the CPU."""
-        parts = self._evaluate(X, batch_size)
-        return Outputs(
-            torch.cat([part.logits for part in parts]).cpu(),
-            torch.cat([part.features for part in parts]).cpu(),
-        )
+        outputs = join_outputs(self._evaluate(X, batch_size))
+        return Outputs(outputs.logits.cpu(), outputs.features.cpu())
 
     def _evaluate(self, X: Tensor | ArrayRows, batch_size: int = 256) -> list[Outputs]:
         self.module_.eval()

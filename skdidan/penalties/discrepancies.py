@@ -10,6 +10,7 @@ from torch import Tensor
 
 from skdidan.parameters import check_positive
 from skdidan.penalties.base import Penalty
+from skdidan.penalties.thresholds import AdaptiveThreshold
 
 __all__ = ["JMMD", "LMMD", "MMD", "discrepancy", "local_discrepancy"]
 
@@ -86,21 +87,36 @@ class LMMD(MMD):
     alignment of deep subdomain adaptation networks [1]_. Without labels and predictions the penalty
     equals `MMD`.
 
+    With ``threshold="adaptive"``, a predicted probability :math:`y_{jc}` counts only if it is at
+    least :math:`\tau_c`. The thresholds follow running means of the predictions, as in FreeMatch
+    [2]_:
+
+    .. math:: \tau_c = T \, \tilde p_c / \max_k \tilde p_k
+
+    :math:`T` averages the largest probability of the target rows, and :math:`\tilde p` their mean
+    prediction, over batches with a decay of 0.99. Both begin at one over the number of classes. In
+    evaluation mode, ``lmmd.eval()``, they stay.
+
     Parameters
     ----------
     widths : sequence of float > 0, default=(0.25, 0.5, 1.0, 2.0, 4.0)
         Multiples :math:`m` of the mean squared distance in the kernels.
+    threshold : {"adaptive"} or None, default=None
+        Which predictions of the target count: those above a threshold, or all.
 
     Raises
     ------
     ValueError
-        If `widths` is empty or holds a number that is not positive.
+        If `widths` is empty or holds a number that is not positive, or `threshold` is neither
+        "adaptive" nor None.
 
     References
     ----------
     .. [1] Zhu, Zhuang, Wang, Ke, Chen, Bian, Xiong, He (2020). Deep subdomain adaptation network
        for image classification. IEEE Transactions on Neural Networks and Learning Systems 32(4),
        arXiv:2106.09388.
+    .. [2] Wang, Chen, Heng, Hou, Fan, Wu, Wang, Savvides, Shinozaki, Raj, Schiele, Xie (2023).
+       FreeMatch: self-adaptive thresholding for semi-supervised learning. ICLR, arXiv:2205.07246.
 
     Examples
     --------
@@ -116,9 +132,26 @@ class LMMD(MMD):
 
     uses = ("labels", "predictions")
 
+    def __init__(
+        self,
+        widths: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0),
+        *,
+        threshold: str | None = None,
+    ) -> None:
+        super().__init__(widths)
+        if threshold not in (None, "adaptive"):
+            raise ValueError(f'threshold must be "adaptive" or None; got {threshold!r}.')
+        self.threshold = threshold
+        if threshold is not None:
+            self.adaptive_threshold = AdaptiveThreshold()
+
     def _penalise(self, source: Tensor, target: Tensor, **memberships: Tensor) -> Tensor:
         if not memberships:
             return super()._penalise(source, target)
+        if self.threshold is not None:
+            predictions = memberships["predictions"].detach().clamp_min(0)
+            counts = predictions >= self.adaptive_threshold(predictions)
+            memberships["predictions"] = predictions * counts
         return local_discrepancy(self._kernel(torch.cat([source, target])), **memberships)
 
 
