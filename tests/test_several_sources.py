@@ -242,8 +242,11 @@ class TestBalancedMMD:
 
 def test_djda_of_one_source_and_no_balance_is_dan():
     X_src, y_src, X_tgt, _ = shifted_blobs(50, 40)
-    params = {"penalty_params": {"balance": 0}, **QUICK}
-    djda = DJDAClassifier(**params).fit(X_src, y_src, X_tgt)
+
+    class OfWeightOne(DJDAClassifier):
+        penalty_weight = 1.0
+
+    djda = OfWeightOne(penalty_params={"balance": 0}, **QUICK).fit(X_src, y_src, X_tgt)
     dan = DANClassifier(**QUICK).fit(X_src, y_src, X_tgt)
     assert np.array_equal(djda.decision_function(X_tgt), dan.decision_function(X_tgt))
 

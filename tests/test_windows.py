@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skdidan import (
+    JDAR,
     AdaptationPipeline,
     AudioLoader,
     AudioWarning,
@@ -272,6 +273,23 @@ def test_around_a_pipeline(task):
     np.testing.assert_array_equal(again.predict_proba(X_tgt), classifier.predict_proba(X_tgt))
 
 
+def test_each_window_has_the_weight_of_its_recording(task):
+    X_src, y_src, X_tgt, _, _ = task
+    classifier = tone_classifier(max_epochs=2)
+    is_used = np.arange(16) < 12
+    classifier.fit(X_src, y_src, X_tgt, sample_weight=is_used * 2.0)
+    windows, rows = classifier._cut(X_src, str, judged=False)
+    expected = classifier.estimator.fit(
+        windows, y_src[rows], classifier._cut(X_tgt, str, judged=False)[0],
+        groups=rows, didanclassifier__sample_weight=2.0 * (rows < 12),
+    )  # fmt: skip
+    found = classifier.estimator_.predict_proba(windows)
+    np.testing.assert_array_equal(found, expected.predict_proba(windows))
+    voters = WindowedClassifier(make_adaptation_pipeline(Functionals(), JDAR()))
+    with pytest.raises(TypeError, match="sample_weight goes to fit of JDAR, which takes none"):
+        voters.fit(X_src, y_src, X_tgt, sample_weight=is_used)
+
+
 def test_rows_of_the_source_take_its_path(task):
     X_src, y_src, X_tgt, _, _ = task
     classifier = tone_classifier(max_epochs=2).fit(X_src, y_src, X_tgt)
@@ -404,9 +422,10 @@ def test_where_silence_is_replaced_all_windows_count(task):
         make_adaptation_pipeline(lenient, SVC()), window=0.4, hop=0.4, sample_rate=8000
     ).fit(X_src, y_src)
     muted = np.concatenate([X_tgt[0][:3200], np.zeros(6400), X_tgt[0][:3200]])
-    with pytest.warns(AudioWarning, match="2 of 4 rows") as caught:
-        classifier.predict([muted])
-    assert caught[0].message.rows == [1, 2]
+    with pytest.warns(AudioWarning, match="2 of [0-9]+ windows cannot be used") as caught:
+        classifier.predict([X_tgt[0], muted])
+    assert caught[0].message.reasons.keys() == {1}
+    assert caught[0].message.reasons[1].startswith("The waveform in row 1 is silent")
     strict = Functionals(sample_rate=8000)
     mixed = make_adaptation_pipeline(FeatureUnion([("a", strict), ("b", lenient)]), SVC())
     classifier.set_params(estimator=mixed).fit(X_src, y_src)

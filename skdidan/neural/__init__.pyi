@@ -17,8 +17,8 @@ from .mmd import JANClassifier as JANClassifier
 from .networks import CNN as CNN
 from .networks import MLP as MLP
 from .networks import VGG11 as VGG11
-from .networks import Outputs as Outputs
 from .networks import frame_mask as frame_mask
+from .outputs import Outputs as Outputs
 from .training import PenaltyTerm as PenaltyTerm
 from .training import cooldown as cooldown
 from .training import ramp as ramp

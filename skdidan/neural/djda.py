@@ -15,7 +15,7 @@ class DJDAClassifier(AdaptationClassifier):
     the target, under a balance that follows the features. The objective is
 
     .. math::
-        J + \lambda(t) \frac1V \sum_{v=1}^{V} \bigl( (1 - \mu) \, \mathrm{MMD}^2(F_v, F_t)
+        J + 0.2 \, \lambda(t) \frac1V \sum_{v=1}^{V} \bigl( (1 - \mu) \, \mathrm{MMD}^2(F_v, F_t)
         + \mu \, \mathrm{LMMD}(F_v, F_t) \bigr)
 
     with the classification loss :math:`J`, the features :math:`F_v` of source corpus :math:`v`, and
@@ -23,7 +23,8 @@ class DJDAClassifier(AdaptationClassifier):
     beginning of each epoch, from how well a linear classifier tells the domains apart
     (`skdidan.a_distance`), as wholes and class by class. This takes one more pass of all rows
     through the network without a gradient, and for each class the solution for as many weights as
-    features.
+    features. The factor 0.2 is that of `DSANClassifier`: the estimates of the terms are large for
+    few rows, of one source or one class, and at five times the weight the features collapse.
 
     The full text of [1]_ was not at hand. Its abstract says that several source domains, which are
     speakers there, are aligned by their marginal and conditional distributions, under a dynamic
@@ -66,6 +67,9 @@ class DJDAClassifier(AdaptationClassifier):
     initial_weights : dict, str or path-like, optional
         Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
         ``torch.save`` has written with them. Weights without an entry are drawn.
+    augmentation : callable, optional
+        Changes the rows of both domains in each training batch, for instance by noise or masks. It
+        maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -126,4 +130,5 @@ class DJDAClassifier(AdaptationClassifier):
 
     penalty = BalancedMMD
     penalty_name = "balanced_mmd"
+    penalty_weight = 0.2
     even_sources = True

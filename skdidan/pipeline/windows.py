@@ -17,13 +17,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdidan.audio.files import Segment, audio_span, channel_of, find_sound
+from skdidan.audio.reports import as_windows
 from skdidan.audio.rows import waveform_rows
 from skdidan.domains import Domains, check_sample_domain, open_target, source_path
 from skdidan.estimators import GroupedEstimator
 from skdidan.labels import is_missing
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipeline.pipelines import AdaptationPipeline
-from skdidan.pipeline.refinement import RefinedClassifier
+from skdidan.pipeline.refinement import Refiner
 from skdidan.pipeline.steps import (
     check_reach,
     find_parameters,
@@ -33,6 +34,7 @@ from skdidan.pipeline.steps import (
     scores_pairs,
     send_through,
     unwrap,
+    weight_params,
 )
 from skdidan.probabilities import DomainwiseClassifier
 
@@ -137,9 +139,11 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         if domains.X_tgt is not None:
             windows_tgt, rows_tgt = self._cut(domains.X_tgt, target, judged)
         cut = domains.cut(windows, rows, windows_tgt, rows_tgt)
-        self.estimator_ = fit_last(
-            "estimator", self.estimator, cut, before=getattr(self, "estimator_", None)
+        before, weights = (
+            getattr(self, "estimator_", None),
+            weight_params(self.estimator, cut.weights),
         )
+        self.estimator_ = fit_last("estimator", self.estimator, cut, before=before, params=weights)
         self.classes_ = self.estimator_.classes_
 
     def set_params(self, **params: Any) -> Self:
@@ -240,11 +244,12 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         domain = None if sample_domain is None else check_sample_domain(X, sample_domain)
         windows, rows = self._cut(X, lambda n: f"row {n} of X", _refuses_silence(self.estimator_))
         path = None if domain is None else domain[rows]
-        if method == "embed":
-            values = _embeddings(*send_through(self.estimator_, windows, path))
-        else:
-            predict = getattr(unwrap(self.estimator_), method)
-            values = np.asarray(predict(windows, **source_path(predict, path)))
+        with as_windows(rows):
+            if method == "embed":
+                values = _embeddings(*send_through(self.estimator_, windows, path))
+            else:
+                predict = getattr(unwrap(self.estimator_), method)
+                values = np.asarray(predict(windows, **source_path(predict, path)))
         return _average_windows(values, rows, self.classes_ if method == "predict" else None)
 
     def _cut(
@@ -334,8 +339,8 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
 
 def _takes_groups(estimator: Any) -> bool:
     """Tell whether the classifier at the end of pipelines and refinements takes groups."""
-    while isinstance(estimator, AdaptationPipeline | RefinedClassifier):
-        is_refined = isinstance(estimator, RefinedClassifier)
+    while isinstance(estimator, AdaptationPipeline | Refiner):
+        is_refined = isinstance(estimator, Refiner)
         estimator = estimator.estimator if is_refined else estimator[-1]
     return estimator is not None and has_fit_parameter(estimator, "groups")
 
