@@ -13,8 +13,10 @@ __all__ = ["CLASSIFIERS", "PENALTIES", "TRANSFORMERS"]
 
 #: All penalties; the keys are the names of their columns in the training history.
 PENALTIES: dict[str, type[penalties.Penalty]] = {
+    "balanced_mmd": penalties.BalancedMMD,
     "conditional_domain_adversary": penalties.ConditionalDomainAdversary,
     "coral": penalties.CORAL,
+    "decoupling": penalties.ContrastiveDecoupling,
     "domain_adversary": penalties.DomainAdversary,
     "ida": penalties.IDA,
     "jmmd": penalties.JMMD,
@@ -47,8 +49,10 @@ CLASSIFIERS: dict[str, type[ClassifierMixin]] = {
     "dann": neural.DANNClassifier,
     "deep_coral": neural.DeepCORALClassifier,
     "didan": neural.DIDANClassifier,
+    "djda": neural.DJDAClassifier,
     "dsan": neural.DSANClassifier,
     "ecan": neural.ECANClassifier,
+    "emo_dna": neural.EmoDNAClassifier,
     "jan": neural.JANClassifier,
     "jdar": shallow.JDAR,
     "jiasl": shallow.JIASL,

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from skdidan.neural.networks import CNN, MLP, NETWORKS, Outputs, frame_mask
+from skdidan.neural.networks import CNN, MLP, NETWORKS, frame_mask
+from skdidan.neural.outputs import Outputs
 
 SPECTROGRAM_NETWORKS = ["cnn", "vgg11"]
 

@@ -40,7 +40,7 @@ NAMES = [*CLASSIFIERS, *TRANSFORMERS, *OTHERS]
 NEEDS_LABELS = {"cdsa", "corpus_invariant_selector", "jda", "speaker_scaler"}
 NEEDS_LABELS |= {"pipeline", "refined", "lame", *CLASSIFIERS}
 # One of the networks that differ in their penalty alone, and read their rows in one way.
-ALIKE = {"cdan", "dann", "deep_coral", "dsan", "ecan", "jan", "mcc"}
+ALIKE = {"cdan", "dann", "deep_coral", "djda", "dsan", "ecan", "emo_dna", "jan", "mcc"}
 OF_ONE_KIND = [n for n in NAMES if n not in ALIKE]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of constants, of few rows, of y in a column
 

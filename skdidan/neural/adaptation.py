@@ -28,7 +28,7 @@ from skdidan.neural.networks import make_network
 from skdidan.neural.optimizers import find_optimizer
 from skdidan.neural.prior import prior_terms
 from skdidan.neural.settings import check_settings
-from skdidan.neural.source import class_weights, hold_out, row_weights
+from skdidan.neural.source import class_weights, hold_out, number_corpora, row_weights
 from skdidan.neural.training import AdaptationNet, PenaltyTerm
 from skdidan.padding import is_padded, pad_alike
 from skdidan.reporting import warn_caller
@@ -123,6 +123,8 @@ class AdaptationClassifier(FittedNetworks):
     default_n_networks: ClassVar[int] = 1
     default_align_on: ClassVar[str | Sequence[str]] = "features"
     default_network_params: ClassVar[Mapping[str, Any]] = {}
+    #: Whether a batch holds as many rows of one source corpus as of another.
+    even_sources: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -307,7 +309,9 @@ class AdaptationClassifier(FittedNetworks):
         self._recipe = self._make_recipe(X.shape[1:], len(classes), has_lengths)
         source, labels = to_rows(X[train], device), torch.tensor(y_idx[train], device=device)
         batches = partial(PairedBatches, source, target, labels, self.batch_size)
-        batches = partial(batches, weights=row_weights(rows, device))
+        numbers = torch.tensor(number_corpora(domains.corpora[: len(X)][train]), device=device)
+        more = {"corpora": numbers, "is_even": self.even_sources}
+        batches = partial(batches, weights=row_weights(rows, device), **more)
         watched = torch.tensor(X[held_out], device=device), y_idx[held_out], target
         initial = read_weights(self.initial_weights)
         make_net = partial(self._make_net, classes, weights, prior, initial)

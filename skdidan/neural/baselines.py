@@ -24,6 +24,8 @@ __all__ = ["DeepCORALClassifier", "MCCClassifier", "SourceOnlyClassifier"]
 class SourceOnlyClassifier(AdaptationClassifier):
     """The network trained on the source alone: the result that adaptation has to beat.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
@@ -174,6 +176,8 @@ class MCCClassifier(AdaptationClassifier):
     The objective is ``loss + trade_off * MCC(logits_tgt)``, see `skdidan.MCC`. The penalty is
     defined by the softmax of the logits, hence the default loss.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
@@ -266,6 +270,8 @@ class DeepCORALClassifier(AdaptationClassifier):
 
     The objective is ``loss + trade_off * 100 * CORAL(features_src, features_tgt)``, see
     `skdidan.CORAL`; the factor brings the penalty to the scale of the others.
+
+    Several sources are pooled.
 
     Parameters
     ----------

@@ -17,6 +17,8 @@ class DANNClassifier(AdaptationClassifier):
     [1]_, but multiplies the loss of the discriminator, too. AdamW scales each step by earlier ones,
     so the steps of the discriminator hardly depend on it, except that it does not learn at 0.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
@@ -111,6 +113,8 @@ class CDANClassifier(AdaptationClassifier):
     The objective is that of `DANNClassifier`, with a discriminator of the outer product of features
     and class probabilities, see `skdidan.ConditionalDomainAdversary`. Under the squared error the
     outputs, clipped at 0 and scaled to a sum of 1, stand for the probabilities.
+
+    Several sources are pooled.
 
     Parameters
     ----------

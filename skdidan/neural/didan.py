@@ -46,6 +46,8 @@ class DIDANClassifier(AdaptationClassifier):
     a reproduction. Centring, scaling, the means, the reconstructed labels and the stopped gradient
     are this package's own, chosen by the experiments in :doc:`/research/ida`.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"

@@ -78,7 +78,7 @@ class ECANClassifier(SourceFreeClassifier):
     This is a reading of [1]_; the full text was not at hand. The abstract names the contrast with
     nearest neighbours and the supervised contrast; a public summary names the banks and the sum of
     three terms. Their formulas, all weights and numbers, the smoothing of labels and the choice to
-    train all layers are this package's reading. Several corpora of the source are pooled.
+    train all layers are this package's reading. Several sources are pooled.
 
     Parameters
     ----------

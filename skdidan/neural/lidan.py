@@ -32,6 +32,8 @@ class LIDANClassifier(DIDANClassifier):
 
     Only the abstract of the paper was at hand: this is a reading of it, not a reproduction.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"

@@ -11,88 +11,21 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from skdidan.parameters import check_counts
+from skdidan.neural.outputs import Outputs
+from skdidan.parameters import check_boolean, check_counts
 from skdidan.torch_state import Generators
 
 __all__ = [
-    *("CNN", "MLP", "NETWORKS", "VGG11", "Outputs"),
+    *("CNN", "MLP", "NETWORKS", "VGG11"),
     *("check_layers", "frame_mask", "make_network"),
 ]
-
-
-class Outputs(NamedTuple):
-    """Outputs of a network for one batch.
-
-    Attributes
-    ----------
-    logits : Tensor, shape (n_samples, n_classes)
-        Outputs of the last, linear layer.
-    features : Tensor, shape (n_samples, n_features)
-        Inputs of the last layer. Penalties align the domains on them by default.
-    layers : dict of str to Tensor, or None
-        Layers that can be aligned, by name, from input to output. Each has shape
-        (n_samples, n_units); the last one equals `features`.
-    local_layers : dict of str to Tensor, or None
-        The fully connected ones among `layers`, with equal values. Their gradient stops below the
-        fully connected layers. None stands for `layers` themselves.
-    """
-
-    logits: Tensor
-    features: Tensor
-    layers: dict[str, Tensor] | None = None
-    local_layers: dict[str, Tensor] | None = None
-
-    def layer(self, name: str = "features", *, local: bool = False) -> Tensor:
-        """Return a layer by name.
-
-        Parameters
-        ----------
-        name : str, default="features"
-            "features", "logits", or a key of `layers`.
-        local : bool, default=False
-            Whether the gradient stops below the fully connected layers. Layers that are not fully
-            connected are returned unchanged.
-
-        Returns
-        -------
-        layer : Tensor, shape (n_samples, n_units)
-            The layer.
-
-        Raises
-        ------
-        ValueError
-            If no layer has this name, if the layer is not a matrix with a row for each sample, or
-            if `local_layers` lacks the last layer.
-        """
-        layers = self.layers or {}
-        offered = {**layers, "features": self.features, "logits": self.logits}
-        if name not in offered:
-            raise ValueError(
-                f"align_on must name layers of the network, {list(offered)}; got {name!r}."
-            )
-        layer = offered[name]
-        if layer.ndim != 2 or len(layer) != len(self.logits):
-            raise ValueError(
-                f"Layer {name!r} must be of shape ({len(self.logits)}, n_units); got "
-                f"{tuple(layer.shape)}. Flatten or pool it in the network."
-            )
-        if not local or not self.local_layers:
-            return layer
-        if name != "features":
-            return self.local_layers.get(name, layer)
-        last = next(reversed(layers), None)
-        if last not in self.local_layers:
-            raise ValueError(
-                f"local_layers must hold the last layer, {last!r}, which is the features; got "
-                f"{list(self.local_layers)}."
-            )
-        return self.local_layers[last]
 
 
 def frame_mask(X: Tensor) -> Tensor:
@@ -135,11 +68,17 @@ class _FullyConnected(nn.Module):
     """Rectified fully connected layers "fc1", "fc2", ..., and a linear output layer.
 
     In training, a share `dropout` of the units of a layer is dropped on the way to the next layer.
-    The layers themselves, on which penalties align the domains, stay whole.
+    The layers themselves, on which penalties align the domains, stay whole. A corpus head is a
+    second layer on the inputs of the last one.
     """
 
     def __init__(
-        self, n_inputs: int, hidden: Sequence[int], n_classes: int, dropout: float
+        self,
+        n_inputs: int,
+        hidden: Sequence[int],
+        n_classes: int,
+        dropout: float,
+        corpus_head: bool,
     ) -> None:
         super().__init__()
         sizes = n_inputs, *check_counts("hidden", hidden)
@@ -149,18 +88,28 @@ class _FullyConnected(nn.Module):
         self.embedding = nn.ModuleDict({f"fc{i}": layer for i, layer in enumerate(layers, 1)})
         self.dropout, self._n_units = Dropout(dropout), sizes[1:]
         self.output = nn.Linear(sizes[-1], n_classes)
+        self.corpus: nn.Module | None = None
+        if check_boolean("corpus_head", corpus_head):
+            # The last hidden layer with its units turned round: with a draw, all else would change.
+            self.corpus = deepcopy(layers[-1])
+            for part in self.corpus.parameters():
+                part.data = part.data.flip(0)
 
     def _keep(self, X: Tensor) -> list[Tensor]:
         """Draw the factors of the units of each layer: 0 for those that are dropped."""
         return [self.dropout(X.new_ones(len(X), n_units)) for n_units in self._n_units]
 
-    def _embed(self, X: Tensor, keep: Sequence[Tensor]) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the layers, and the inputs of the output layer."""
-        layers = {}
+    def _embed(self, X: Tensor, keep: Sequence[Tensor]) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return the layers, and the inputs of the output layer and of the last hidden one."""
+        layers, trunk = {}, X
         for (name, layer), factors in zip(self.embedding.items(), keep, strict=True):
+            trunk = X
             layers[name] = layer(X)
             X = layers[name] * factors
-        return layers, X
+        return layers, X, trunk
+
+    def _corpus_features(self, trunk: Tensor) -> Tensor | None:
+        return None if self.corpus is None else self.corpus(trunk)
 
 
 class MLP(_FullyConnected):
@@ -180,6 +129,9 @@ class MLP(_FullyConnected):
         Share of the units of each hidden layer that are dropped in training, before the next layer.
     input_dropout : float in [0, 1), default=0.2
         Share of the inputs that are dropped in training.
+    corpus_head : bool, default=False
+        Whether a second layer, on the inputs of the last hidden one and of the same number of
+        units, gives `Outputs.corpus_features`, as `EmoDNAClassifier` needs.
 
     Raises
     ------
@@ -195,15 +147,17 @@ class MLP(_FullyConnected):
         hidden: Sequence[int] = (128, 64),
         dropout: float = 0.5,
         input_dropout: float = 0.2,
+        corpus_head: bool = False,
     ) -> None:
-        super().__init__(math.prod(input_shape), hidden, n_classes, dropout)
+        super().__init__(math.prod(input_shape), hidden, n_classes, dropout, corpus_head)
         self.input_dropout = Dropout(input_dropout)
 
     def forward(self, X: Tensor) -> Outputs:
         """Map rows ``(n_samples, *input_shape)`` to their outputs."""
         X = self.input_dropout(X.flatten(1))
-        layers, last = self._embed(X, self._keep(X))
-        return Outputs(self.output(last), list(layers.values())[-1], layers)
+        layers, last, trunk = self._embed(X, self._keep(X))
+        features, aside = list(layers.values())[-1], self._corpus_features(trunk)
+        return Outputs(self.output(last), features, layers, corpus_features=aside)
 
 
 class _Convolutional(_FullyConnected):
@@ -218,8 +172,9 @@ class _Convolutional(_FullyConnected):
         hidden: Sequence[int],
         n_classes: int,
         dropout: float,
+        corpus_head: bool,
     ) -> None:
-        super().__init__(n_pooled, hidden, n_classes, dropout)
+        super().__init__(n_pooled, hidden, n_classes, dropout, corpus_head)
         self.encoder = encoder
         # With the channels last, convolutions take about two thirds of the time.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch omits it
@@ -228,10 +183,11 @@ class _Convolutional(_FullyConnected):
         """Map spectrograms (n_samples, n_bins, n_frames) to their outputs."""
         pooled = self._pool_padded(X) if X[:, 0, -1].isnan().any() else self._pool(X)
         keep = self._keep(pooled)
-        layers, last = self._embed(pooled, keep)
+        layers, last, trunk = self._embed(pooled, keep)
         local = self._embed(pooled.detach(), keep)[0] if self.training else layers
         features = list(layers.values())[-1]
-        return Outputs(self.output(last), features, {"pooled": pooled, **layers}, local)
+        layers = {"pooled": pooled, **layers}
+        return Outputs(self.output(last), features, layers, local, self._corpus_features(trunk))
 
     def _pool(self, X: Tensor) -> Tensor:
         maps = self.encoder(X.unsqueeze(1))
@@ -280,6 +236,9 @@ class CNN(_Convolutional):
         Units of each fully connected layer. The last layer gives the features.
     dropout : float in [0, 1), default=0.2
         Share of the units of each fully connected layer that are dropped in training.
+    corpus_head : bool, default=False
+        Whether a second layer, on the inputs of the last hidden one and of the same number of
+        units, gives `Outputs.corpus_features`, as `EmoDNAClassifier` needs.
 
     Raises
     ------
@@ -295,12 +254,13 @@ class CNN(_Convolutional):
         channels: Sequence[int] = (16, 32, 64, 128),
         hidden: Sequence[int] = (128,),
         dropout: float = 0.2,
+        corpus_head: bool = False,
     ) -> None:
         _check_spectrogram(input_shape)
         blocks = _blocks([1, *channels], pool_after=range(len(channels)))
         # At full resolution the first convolution would take most of the training time.
         blocks[0] = nn.Conv2d(1, channels[0], 5, stride=2, padding=2, bias=False)
-        super().__init__(blocks, channels[-1], hidden, n_classes, dropout)
+        super().__init__(blocks, channels[-1], hidden, n_classes, dropout, corpus_head)
 
 
 class VGG11(_Convolutional):
@@ -320,6 +280,9 @@ class VGG11(_Convolutional):
         Units of each fully connected layer. The last layer gives the features.
     dropout : float in [0, 1), default=0.5
         Share of the units of each fully connected layer that are dropped in training.
+    corpus_head : bool, default=False
+        Whether a second layer, on the inputs of the last hidden one and of the same number of
+        units, gives `Outputs.corpus_features`, as `EmoDNAClassifier` needs.
 
     Raises
     ------
@@ -339,11 +302,12 @@ class VGG11(_Convolutional):
         *,
         hidden: Sequence[int] = (512,),
         dropout: float = 0.5,
+        corpus_head: bool = False,
     ) -> None:
         _check_spectrogram(input_shape)
         channels = [1, 64, 128, 256, 256, 512, 512, 512, 512]
         blocks = _blocks(channels, pool_after=(0, 1, 3, 5, 7))
-        super().__init__(blocks, channels[-1], hidden, n_classes, dropout)
+        super().__init__(blocks, channels[-1], hidden, n_classes, dropout, corpus_head)
 
 
 def _blocks(channels: Sequence[int], pool_after: Sequence[int]) -> nn.Sequential:

@@ -106,7 +106,7 @@ class SHOTClassifier(SourceFreeClassifier):
     The terms, the weights 1, 1 and 0.3, 15 epochs and the centroids are those of the public code
     of [1]_. There a pretrained network learns ten times more slowly than the layer above it. Here
     no layer is pretrained, and all learn alike; optimizer, learning rate and ``target_prior`` are
-    this package's own. Several corpora of the source are pooled.
+    this package's own. Several sources are pooled.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ class SourceFreeClassifier(AdaptationClassifier):
         class SHOTClassifier(SourceFreeClassifier):
             objective = SHOTObjective
 
-    Several corpora of the source are pooled.
+    Several sources are pooled.
 
     Parameters
     ----------

@@ -332,8 +332,10 @@ def _fit_arguments(
     """
     X, y, X_tgt = domains
     params = dict(params or {})
-    # Rows that the caller stacked stay so, since errors name their numbers.
-    is_stacked = domains.order is not None and (by_row or isinstance(step, DomainEstimator))
+    # Rows that the caller stacked stay so, since errors name their numbers. Windows are cut apart.
+    is_ours = isinstance(step, DomainEstimator)
+    is_stacked = domains.order is not None and (by_row or is_ours)
+    is_stacked |= domains.has_several and is_ours
     if X_tgt is None or not (is_stacked or takes_target(step)):
         return X, y, domains.groups, params
     if is_stacked or (domains.has_several and _tells_corpora(step)):

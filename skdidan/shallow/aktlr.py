@@ -30,8 +30,9 @@ class AKTLR(MeanAligner):
     where :math:`c = 0` stands for whole domains, :math:`P_g` holds the rows of the :math:`|g|`
     features of group `g`, and :math:`P_i` is the row of feature `i`. The target has no labels, so
     each iteration uses those predicted by the previous map. The first iteration aligns the means of
-    the whole domains only. A class without any predicted target row has no term. Several source
-    corpora are pooled.
+    the whole domains only. A class without any predicted target row has no term.
+
+    Several sources are pooled.
 
     This is a reading of [1]_; the full text was not at hand. Public summaries state a transfer
     linear regression with a dual sparsity, which selects groups of acoustic parameters and elements

@@ -34,6 +34,8 @@ class JDAR(MeanAligner):
     previous map. The first iteration aligns the means of the whole domains only. A class without
     any predicted target row has no term.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     trade_off : float >= 0, default=1.0
@@ -121,6 +123,8 @@ class JIASL(LinearClassifier):
 
     Only the abstract of [1]_ was available. It describes sparse reconstruction for the marginal and
     conditional distributions under a linear regression. The objective above is our reading.
+
+    Several sources are pooled.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class CorpusInvariantSelector(GroupedEstimator, DomainTransformer, SelectorMixin
     .. math:: \frac1R \sum_{r=1}^{R} \|P^{(r)}_j\| ,
 
     and its stability the share of the fits in which it is selected. The most important features are
-    the columns of the result, in their order and unchanged.
+    the columns of the result, in their order and unchanged. Several sources are pooled.
 
     This is a reading of [1]_; the full text was not at hand. Its abstract states the aim, to find
     features that are emotional and corpus-invariant, and a regression with the :math:`L_{2,1}` norm
