@@ -40,6 +40,7 @@ from skdidan import (
     DIDANClassifier,
     DSANClassifier,
     Functionals,
+    HDAClassifier,
     JANClassifier,
     LIDANClassifier,
     LogMelSpectrogram,
@@ -110,6 +111,7 @@ def make_methods(features, epochs, memory):
         "DANN": network(DANNClassifier(**params)),
         "CDAN": network(CDANClassifier(**params)),
         "MCC": network(MCCClassifier(**params)),
+        "HDA": network(HDAClassifier(**params)),
         "DIDAN": network(DIDANClassifier(**params)),
         "LIDAN": network(LIDANClassifier(**params)),
     }

@@ -45,6 +45,7 @@ CLASSIFIERS: dict[str, type[ClassifierMixin]] = {
     "deep_coral": neural.DeepCORALClassifier,
     "didan": neural.DIDANClassifier,
     "dsan": neural.DSANClassifier,
+    "hda": neural.HDAClassifier,
     "jan": neural.JANClassifier,
     "jdar": shallow.JDAR,
     "jiasl": shallow.JIASL,

@@ -63,7 +63,7 @@ def expected_failures(estimator):
 
 # Neural classifiers share their methods, and so do the two regressors. scikit-learn checks one of
 # each base in full, and of the others with code of their own what that code decides.
-DERIVED = ("didan", "gfk", "jiasl", "lidan", "source_only", "subspace_alignment", "tjm")
+DERIVED = ("didan", "gfk", "hda", "jiasl", "lidan", "source_only", "subspace_alignment", "tjm")
 # The others differ in class attributes.
 OTHERS = ("cdan", "dan", "deep_coral", "dsan", "jan", "mcc")
 

@@ -7,6 +7,7 @@ from .batches import PairedBatches as PairedBatches
 from .dann import CDANClassifier as CDANClassifier
 from .dann import DANNClassifier as DANNClassifier
 from .didan import DIDANClassifier as DIDANClassifier
+from .hda import HDAClassifier as HDAClassifier
 from .lidan import LIDANClassifier as LIDANClassifier
 from .losses import SquaredError as SquaredError
 from .mmd import DANClassifier as DANClassifier
@@ -20,3 +21,4 @@ from .networks import frame_mask as frame_mask
 from .training import PenaltyTerm as PenaltyTerm
 from .training import cooldown as cooldown
 from .training import ramp as ramp
+from .transformers import NestedTransformer as NestedTransformer
