@@ -37,6 +37,7 @@ from skdidan import (
     OptimalTransport,
     RefinedClassifier,
     Spectrogram,
+    SpectrogramTranslator,
     Target,
     WindowedClassifier,
     make_adaptation_pipeline,
@@ -769,7 +770,8 @@ ON_WAVEFORMS["windowed"] = WindowedClassifier(
 )
 SWEPT = {name: make_classifier(name) for name in CLASSIFIERS}
 SWEPT |= {name: cls() for name, cls in TRANSFORMERS.items()}
-SWEPT |= ON_WAVEFORMS | {"kmm": KMM(), "refined": RefinedClassifier()}
+ON_SPECTROGRAMS = {"translator": SpectrogramTranslator(max_epochs=1, n_frames=8, channels=2)}
+SWEPT |= ON_WAVEFORMS | ON_SPECTROGRAMS | {"kmm": KMM(), "refined": RefinedClassifier()}
 SWEPT["pipeline"] = make_adaptation_pipeline(CorpusScaler(), JDAR())
 SWEPT["union"] = make_adaptation_union(CorpusScaler(), TCA())
 
@@ -792,6 +794,8 @@ def test_a_parameter_without_sense_is_named(name, value, domains, tmp_path, monk
     data = (X_src, y_src, X_tgt)
     if name in ON_WAVEFORMS:
         data = (WAVEFORMS, ["anger", "fear"] * 2, WAVEFORMS)
+    if name in ON_SPECTROGRAMS:
+        data = (X_src[:, :, np.newaxis], y_src, X_tgt[:, :, np.newaxis])
     for parameter in SWEPT[name].get_params(deep=False):
         estimator = clone(SWEPT[name]).set_params(**{parameter: NONSENSE[value]})
         try:

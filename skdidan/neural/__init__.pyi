@@ -22,3 +22,4 @@ from .training import PenaltyTerm as PenaltyTerm
 from .training import cooldown as cooldown
 from .training import ramp as ramp
 from .transformers import NestedTransformer as NestedTransformer
+from .translation import SpectrogramTranslator as SpectrogramTranslator
