@@ -5,8 +5,17 @@ import pytest
 import torch
 from torch.nn.functional import pad
 
-from skdidan import CNN, LMMD, MMD, DANClassifier, HDAClassifier, NestedTransformer
+from skdidan import (
+    CNN,
+    LMMD,
+    MMD,
+    AdaptationClassifier,
+    DANClassifier,
+    HDAClassifier,
+    NestedTransformer,
+)
 from skdidan.neural.networks import Dropout
+from skdidan.tables import CLASSIFIERS
 
 QUICK = {"max_epochs": 2, "batch_size": 16, "random_state": 0}
 LEVELS = ["frame", "segment", "utterance"]
@@ -115,6 +124,18 @@ def factory(input_shape, n_classes):
 
 def history(classifier):
     return [{k: v for k, v in epoch.items() if k != "dur"} for epoch in classifier.history_]
+
+
+NEURAL = [name for name, cls in CLASSIFIERS.items() if issubclass(cls, AdaptationClassifier)]
+
+
+@pytest.mark.parametrize("name", NEURAL)
+def test_every_neural_classifier_takes_the_network(name, spectrogram_domains):
+    X_src, y_src, X_tgt, _ = spectrogram_domains
+    params = {**QUICK, "max_epochs": 1, "n_networks": 1}
+    classifier = CLASSIFIERS[name]("nested_transformer", **params).fit(X_src, y_src, X_tgt)
+    assert type(classifier.net_.module_) is NestedTransformer
+    assert np.isfinite(classifier.decision_function(X_tgt)).all()
 
 
 class TestClassifier:

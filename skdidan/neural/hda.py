@@ -74,10 +74,9 @@ class HDAClassifier(AdaptationClassifier):
 
     Parameters
     ----------
-    network : {"auto", "nested_transformer", "cnn", "vgg11", "mlp"}, Module subclass or factory, \
-            default="auto"
-        Network to train. "auto" takes the `NestedTransformer` for spectrograms and the `MLP` for
-        2-D features.
+    network : {"auto", "nested_transformer", "cnn", "vgg11", "mlp"}, Module subclass or factory
+        Network to train. "auto", the default, takes the `NestedTransformer` for spectrograms and
+        the `MLP` for 2-D features.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and of the distances: ``weights``, a dict of the weights
         :math:`w` by layer, each 1 by default; ``class_wise``, whether 0.2 times the `LMMD` stands
