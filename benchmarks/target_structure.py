@@ -1,8 +1,9 @@
 """Measure what the structure of the target is worth: its speakers and its clusters.
 
 Six directed tasks between EmoDB, CASIA and nEMO. Each classifier is fitted to standardised rows as
-they are, after `SpeakerScaler`, inside `RefinedClassifier`, and with both. Parameters are defaults,
-but every neural method averages three networks of 30 epochs. ``--shift`` also resamples the target:
+they are, after `SpeakerScaler`, inside `AnchoredEM`, and with both; ``--settings`` also takes
+`LAME`, alone or after `AnchoredEM`, on rows of `SpeakerScaler`. Parameters are defaults, but every
+neural method averages three networks of 30 epochs. ``--shift`` also resamples the target:
 its emotions get the shares of the source ("as source"), 70 % of its clips get one emotion ("one
 common"), or one emotion is left out ("one missing"), for every emotion in turn. Target labels
 select and resample the clips, and score::
@@ -24,10 +25,13 @@ import joblib
 import numpy as np
 from ida_study import SelfTraining
 from scipy.stats import wilcoxon
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from skdidan import (
     JDAR,
+    LAME,
+    AnchoredEM,
     CDANClassifier,
     CorpusScaler,
     CorrelationAlignment,
@@ -40,7 +44,6 @@ from skdidan import (
     JANClassifier,
     LIDANClassifier,
     MCCClassifier,
-    RefinedClassifier,
     SourceOnlyClassifier,
     SpeakerScaler,
     cross_corpus_task,
@@ -50,11 +53,14 @@ from skdidan import (
 )
 
 CORPORA = ("emodb", "casia", "nemo")
+# Whether SpeakerScaler comes before a classifier, and what refines it. The first four by default.
 SETTINGS = {
-    "as it is": (False, False),
-    "speakers": (True, False),
-    "clusters": (False, True),
-    "both": (True, True),
+    "as it is": (False, ()),
+    "speakers": (True, ()),
+    "clusters": (False, (AnchoredEM,)),
+    "both": (True, (AnchoredEM,)),
+    "neighbours": (True, (LAME,)),
+    "all": (True, (AnchoredEM, LAME)),
 }
 
 
@@ -106,14 +112,12 @@ SHALLOW = {
 
 
 def make(method, seed):
-    """Return the refined classifier, and what comes before it."""
+    """Return the classifier, and what comes before it."""
     if method in SHALLOW:
-        *front, last = SHALLOW[method]()
-    else:
-        network, params = VARIANTS[method] if method in VARIANTS else (NEURAL[method], {})
-        params = {"n_networks": 3, "max_epochs": 30, "random_state": seed, **params}
-        *front, last = [network(**params)]
-    return make_adaptation_pipeline(*front, RefinedClassifier(last))
+        return make_adaptation_pipeline(*SHALLOW[method]())
+    network, params = VARIANTS[method] if method in VARIANTS else (NEURAL[method], {})
+    params = {"n_networks": 3, "max_epochs": 30, "random_state": seed, **params}
+    return make_adaptation_pipeline(network(**params))
 
 
 def resample(y, kind, emotion, rng):
@@ -178,9 +182,12 @@ def score_all(X_src, y_src, X_tgt, y_tgt, seed, args):
             continue
         rows = without_speakers if has_speakers else X_tgt
         model = make(method, seed).fit(X_src, y_src, rows)
-        Z = model[:-1].transform(rows) if len(model) > 1 else rows
+        Z_src, Z = (model[:-1].transform(X) if len(model) > 1 else X for X in (X_src, rows))
         for name in names:
-            predicted = (model[-1] if SETTINGS[name][1] else model[-1].estimator_).predict(Z)
+            classifier = model[-1]
+            for refiner in SETTINGS[name][1]:  # which fits no frozen classifier again
+                classifier = refiner(FrozenEstimator(classifier)).fit(Z_src, y_src, Z)
+            predicted = classifier.predict(Z)
             score = 100 * uar(y_tgt, predicted, labels=np.unique(y_tgt))
             results.append((method, name, score, len(np.setdiff1d(y_src, predicted))))
     return results
@@ -261,7 +268,7 @@ def main():
     parser.add_argument("--features", nargs="+", default=["functionals", "eGeMAPSv02"])
     names = [*SHALLOW, *NEURAL, *VARIANTS]
     parser.add_argument("--methods", nargs="+", default=list(SHALLOW), choices=names)
-    parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=SETTINGS)
+    parser.add_argument("--settings", nargs="+", default=list(SETTINGS)[:4], choices=SETTINGS)
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="processes")

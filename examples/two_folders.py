@@ -3,11 +3,11 @@
 import sys
 
 from skdidan import (
+    AnchoredEM,
     CorpusScaler,
     DANClassifier,
     DIDANClassifier,
     Functionals,
-    RefinedClassifier,
     SourceOnlyClassifier,
     SpeakerScaler,
     compare,
@@ -21,7 +21,7 @@ source, target = load_corpus("EmoDB", emodb), load_corpus("CASIA", casia)
 task = cross_corpus_task(source, target)  # files and speakers of the shared emotions
 front = Functionals(n_jobs=2), CorpusScaler(), SpeakerScaler()
 methods = {
-    type(c).__name__: make_adaptation_pipeline(*front, RefinedClassifier(c), memory=".skdidan")
+    type(c).__name__: make_adaptation_pipeline(*front, AnchoredEM(c), memory=".skdidan")
     for c in (SourceOnlyClassifier(n_networks=3), DANClassifier(n_networks=3), DIDANClassifier())
 }
 print(compare(methods, {"EmoDB to CASIA": task}, seeds=range(3)))

@@ -127,7 +127,7 @@ def _check_seed(estimator: Any) -> None:
 
 
 class GroupedEstimator(DomainEstimator):
-    """Base of the estimators whose `fit` also takes groups of the source, such as speakers."""
+    """Base of the estimators whose `fit` also takes groups and weights of the source."""
 
     # Groups go to the splitter of a search, unless set_fit_request requests them.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": True, "groups": False}
@@ -140,6 +140,7 @@ class GroupedEstimator(DomainEstimator):
         *,
         sample_domain: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit to a labelled source and an unlabelled target.
 
@@ -158,6 +159,9 @@ class GroupedEstimator(DomainEstimator):
             ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
         groups : array-like, of as many entries as X, optional
             Group of each row, such as its speaker. A network's validation set takes whole groups.
+        sample_weight : array-like of float >= 0, of as many entries as X, optional
+            Weight of each source row for the classifier inside, or for that at the end of a
+            pipeline or search inside. Entries for target rows are never read.
 
         Returns
         -------
@@ -170,8 +174,8 @@ class GroupedEstimator(DomainEstimator):
             If a parameter is out of range, the domains do not match or are too small, the source
             has fewer than two classes, or there is NaN other than after the end of a recording.
         TypeError
-            If a parameter, a step or a row has the wrong type, or if `groups` is given and the
-            classifier does not take it.
+            If a parameter, a step or a row has the wrong type, or if `groups` or `sample_weight` is
+            given and the classifier does not take it.
         FloatingPointError
             If the training of a network diverges before an epoch with a finite loss is over.
 
@@ -185,7 +189,8 @@ class GroupedEstimator(DomainEstimator):
         UserWarning
             If Ctrl-C ends the training of a network with ``on_interrupt="keep"``.
         """
-        self._learn(self._fit, X, y, X_tgt, sample_domain=sample_domain, groups=groups)
+        more = {"groups": groups, "sample_weight": sample_weight}
+        self._learn(self._fit, X, y, X_tgt, sample_domain=sample_domain, **more)
         return self
 
 

@@ -12,16 +12,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier
 
 import skdidan
 from skdidan import (
     CORPORA,
+    AnchoredEM,
     CorpusScaler,
     DIDANClassifier,
     Embeddings,
     Functionals,
     LogMelSpectrogram,
-    RefinedClassifier,
     SourceOnlyClassifier,
     SpeakerScaler,
     WindowedClassifier,
@@ -89,7 +91,7 @@ def fitted(root, target):
     emodb = load_corpus("emodb", root / "emodb")
     classifier = DIDANClassifier(max_epochs=2, random_state=3)
     front = Functionals(), CorpusScaler(), SpeakerScaler(random_state=3)
-    model = make_adaptation_pipeline(*front, RefinedClassifier(classifier))
+    model = make_adaptation_pipeline(*front, AnchoredEM(classifier))
     return model.fit(emodb.files, emodb.emotion, target)
 
 
@@ -287,6 +289,47 @@ def test_predict_without_probabilities(tmp_path):
     rows = table(run(f"predict {tmp_path / 'svc.skdidan'} calls", code=3))
     assert rows.columns.tolist() == ["file", "label", "error", "warning"]
     assert rows["label"].isna().sum() == 3
+    files = good(Path("calls"))
+    assert rows.set_index("file")["label"][files].tolist() == model.predict(files).tolist()
+
+
+def test_predict_gives_the_labels_of_the_model(tmp_path):
+    """A threshold may move them from the class of the highest probability."""
+    emodb = load_corpus("emodb", "emodb")
+    threshold = FixedThresholdClassifier(
+        LogisticRegression(), threshold=0.0, pos_label="sadness", response_method="predict_proba"
+    )
+    model = make_adaptation_pipeline(Functionals(), CorpusScaler(), threshold)
+    model.fit(emodb.files, emodb.emotion, good(Path("calls")))
+    save(model, tmp_path / "threshold.skdidan")
+    rows = table(run(f"predict {tmp_path / 'threshold.skdidan'} calls", code=3))
+    assert set(rows["label"].dropna()) == {"sadness"} and (rows["p_anger"] > 0.5).any()
+
+
+def test_two_corpora_of_one_name_are_refused(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "emodb").symlink_to(Path("emodb").absolute())
+    given = f"-c emodb:{tmp_path / 'a' / 'emodb'} -c emodb:{tmp_path / 'b' / 'emodb'}"
+    text = run(f"compare {given} -m jdar", code=2).stderr
+    assert "two --corpus have the name" in text
+
+
+def test_an_unusable_target_file_is_left_out(tmp_path):
+    line = "train -s emodb:emodb -t calls -t calls/broken.wav -m jdar --no-refine --features"
+    found = run(f"{line} functionals -o {tmp_path / 'model'}", code=3)
+    assert "calls/broken.wav: " in found.stderr
+
+
+def test_a_labelled_corpus_has_no_channels():
+    text = run("extract emodb:emodb --channel 0", code=2).stderr
+    assert "--channel: is for folders of recordings" in text
+
+
+def test_without_arguments_the_help_is_shown():
+    found = run("", code=2)
+    assert "Commands:" in found.stderr and "skdidan: error" not in found.stderr
+    assert "name at least one emotion" in run("train -s a -t b -o c --emotions ,", code=2).stderr
 
 
 def test_adapt_goes_on_from_the_weights(tmp_path):
@@ -294,7 +337,7 @@ def test_adapt_goes_on_from_the_weights(tmp_path):
     files = good(Path("calls"))[:8]
     targets = " ".join(f"-t {file}" for file in files)
     run(f"adapt api.skdidan -s emodb:emodb {targets} --epochs 1 -o {out} --quiet")
-    emodb, path = load_corpus("emodb", "emodb"), "refinedclassifier__estimator__"
+    emodb, path = load_corpus("emodb", "emodb"), "anchoredem__estimator__"
     model = load("api.skdidan")
     model.set_params(**{f"{path}warm_start": True, f"{path}max_epochs": 1})
     model.fit(emodb.files, emodb.emotion, files)
@@ -326,7 +369,7 @@ def test_compare_gives_the_scores_of_the_package(tmp_path):
     task = cross_corpus_task(*(load_corpus(name, name) for name in ("emodb", "casia")))
     features = Functionals()
     task.X_src, task.X_tgt = features.fit_transform(task.X_src), features.transform(task.X_tgt)
-    classifier = RefinedClassifier(SourceOnlyClassifier(max_epochs=2))
+    classifier = AnchoredEM(SourceOnlyClassifier(max_epochs=2))
     method = make_adaptation_pipeline(CorpusScaler(), SpeakerScaler(), classifier)
     expected = compare({"source_only": method}, {"emodb:casia": task}, seeds=[0, 1]).to_frame()
     for column in ("task", "method", "seed"):
@@ -344,7 +387,7 @@ def test_compare_gives_the_scores_of_the_package(tmp_path):
     page = html.read_text(encoding="utf-8")
     assert f"{mean:.1f}" in page and f"<td>{len(task.y_tgt)}</td>" in page
     refused = run(f"report -c emodb:emodb -c casia:casia --reference dann --out {html}", code=2)
-    assert "--reference 'dann' is none of the --method" in refused.stderr
+    assert "--reference: 'dann' is none of the --method" in refused.stderr
 
 
 def test_compare_takes_all_pairs_by_default():

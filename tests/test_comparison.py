@@ -22,11 +22,11 @@ from sklearn.utils import Bunch
 from threadpoolctl import threadpool_info
 
 from skdidan import (
+    AnchoredEM,
     Comparison,
     CorpusScaler,
     DANClassifier,
     NoTargetWarning,
-    RefinedClassifier,
     leave_one_corpus_out,
     make_adaptation_pipeline,
 )
@@ -350,10 +350,10 @@ def test_an_error_that_ends_the_runs_has_the_finished_records(task, problem):
 
 
 def test_methods_without_names_are_named_by_their_classes(task):
-    refined = make_adaptation_pipeline(CorpusScaler(), RefinedClassifier(DANClassifier()))
+    refined = make_adaptation_pipeline(CorpusScaler(), AnchoredEM(DANClassifier()))
     assert list(name_methods("methods", Spy())) == ["Spy"]
     named = name_methods("methods", [Spy(1), refined, Spy(2)])
-    assert list(named) == ["Spy 1", "RefinedClassifier(DANClassifier)", "Spy 2"]
+    assert list(named) == ["Spy 1", "AnchoredEM(DANClassifier)", "Spy 2"]
     assert named["Spy 2"].random_state == 2
     records = compare([Spy(), KNeighborsClassifier()], task, seeds=[0])
     assert [record["method"] for record in records] == ["Spy", "KNeighborsClassifier"]

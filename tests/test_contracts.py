@@ -24,9 +24,11 @@ import skdidan
 from skdidan import (
     JDAR,
     KMM,
+    LAME,
     MFCC,
     TCA,
     AdaptationClassifier,
+    AnchoredEM,
     AudioLoader,
     AudioTransformer,
     CorpusScaler,
@@ -35,7 +37,6 @@ from skdidan import (
     LogMelSpectrogram,
     NoTargetWarning,
     OptimalTransport,
-    RefinedClassifier,
     Spectrogram,
     SpectrogramTranslator,
     Target,
@@ -771,7 +772,8 @@ ON_WAVEFORMS["windowed"] = WindowedClassifier(
 SWEPT = {name: make_classifier(name) for name in CLASSIFIERS}
 SWEPT |= {name: cls() for name, cls in TRANSFORMERS.items()}
 ON_SPECTROGRAMS = {"translator": SpectrogramTranslator(max_epochs=1, n_frames=8, channels=2)}
-SWEPT |= ON_WAVEFORMS | ON_SPECTROGRAMS | {"kmm": KMM(), "refined": RefinedClassifier()}
+SWEPT |= ON_WAVEFORMS | ON_SPECTROGRAMS | {"kmm": KMM(), "refined": AnchoredEM()}
+SWEPT["lame"] = LAME()
 SWEPT["pipeline"] = make_adaptation_pipeline(CorpusScaler(), JDAR())
 SWEPT["union"] = make_adaptation_union(CorpusScaler(), TCA())
 

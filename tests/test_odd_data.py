@@ -16,9 +16,10 @@ from scipy.sparse import csr_array
 from skdidan import (
     JDAR,
     KMM,
+    LAME,
     AdaptationClassifier,
+    AnchoredEM,
     CorpusScaler,
-    RefinedClassifier,
     make_adaptation_pipeline,
 )
 from skdidan.tables import CLASSIFIERS, TRANSFORMERS
@@ -32,10 +33,11 @@ PLAIN = {"X": X, "y": Y, "X_tgt": X_TGT, "new": X_NEW}
 OTHERS = {
     "kmm": KMM,
     "pipeline": lambda: make_adaptation_pipeline(CorpusScaler(), JDAR()),
-    "refined": lambda: RefinedClassifier(JDAR()),
+    "refined": lambda: AnchoredEM(JDAR()),
+    "lame": lambda: LAME(JDAR()),
 }
 NAMES = [*CLASSIFIERS, *TRANSFORMERS, *OTHERS]
-NEEDS_LABELS = set(CLASSIFIERS) | {"jda", "speaker_scaler", "pipeline", "refined"}
+NEEDS_LABELS = set(CLASSIFIERS) | {"jda", "speaker_scaler", "pipeline", "refined", "lame"}
 # One of the networks that differ in their penalty alone, and read their rows in one way.
 OF_ONE_KIND = [n for n in NAMES if n not in {"cdan", "dann", "deep_coral", "dsan", "jan", "mcc"}]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of constants, of few rows, of y in a column

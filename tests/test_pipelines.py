@@ -34,6 +34,7 @@ from skdidan import (
     JDAR,
     TCA,
     AdaptationPipeline,
+    AnchoredEM,
     AudioWarning,
     CorpusScaler,
     CorrelationAlignment,
@@ -41,7 +42,6 @@ from skdidan import (
     Functionals,
     LogMelSpectrogram,
     NoTargetWarning,
-    RefinedClassifier,
     SourceOnlyClassifier,
     SubspaceAlignment,
     Target,
@@ -423,7 +423,7 @@ def test_the_picture_is_headed_by_its_own_name_and_open_in_a_search():
     assert boxes(pipeline) == ["AdaptationPipeline", *inner]
     search = GridSearchCV(pipeline, {})
     assert boxes(search) == ["GridSearchCV", "estimator: AdaptationPipeline", *inner]
-    assert boxes(RefinedClassifier(pipeline))[1:] == ["estimator: AdaptationPipeline", *inner]
+    assert boxes(AnchoredEM(pipeline))[1:] == ["estimator: AdaptationPipeline", *inner]
     fitted = make_adaptation_pipeline(CorpusScaler(), SVC()).fit(X_SRC, Y_SRC, X_TGT)
     assert ">Fitted<" in fitted._repr_html_() and ">Not fitted<" in pipeline._repr_html_()
 
@@ -887,12 +887,12 @@ def test_warnings_and_errors_of_audio_name_rows_as_the_caller_stacked_them(row):
     assert [list(warning.message.rows) for warning in caught] == [[row]]
 
 
-@pytest.mark.parametrize("wrap", [lambda pipeline: pipeline, RefinedClassifier])
+@pytest.mark.parametrize("wrap", [lambda pipeline: pipeline, AnchoredEM])
 def test_a_warm_start_reaches_the_network_inside(domains, wrap):
     """By parameters of the step, in the copy that the fit before has trained."""
     X_src, y_src, X_tgt, _ = domains
     network = DIDANClassifier(n_networks=1, max_epochs=2, random_state=0)
-    steps = make_adaptation_pipeline(CorpusScaler(), RefinedClassifier(network))
+    steps = make_adaptation_pipeline(CorpusScaler(), AnchoredEM(network))
     model = wrap(steps).fit(X_src, y_src, X_tgt)
     expected = model.predict_proba(X_tgt)
     names = {name.rpartition("__")[0]: name for name in model.get_params() if name.endswith("lr")}

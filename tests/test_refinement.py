@@ -8,16 +8,19 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdidan import (
+    LAME,
     AdaptationPipeline,
+    AnchoredEM,
     CorpusScaler,
     Functionals,
-    RefinedClassifier,
     SourceOnlyClassifier,
     WindowedClassifier,
     make_adaptation_pipeline,
@@ -26,7 +29,7 @@ from skdidan import (
 
 @pytest.mark.filterwarnings("ignore::skdidan.domains.NoTargetWarning")
 @parametrize_with_checks(
-    [RefinedClassifier()],
+    [AnchoredEM(), LAME()],
     expected_failed_checks=lambda _: {
         "check_non_transformer_estimators_n_iter": "the check gives no target, without which "
         "nothing is iterated"
@@ -34,6 +37,29 @@ from skdidan import (
 )
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("refiner", [AnchoredEM, LAME])
+def test_weights_reach_the_classifier_inside(refiner):
+    X, y = blobs()
+    weights = np.where(np.arange(120) % 2, 3.0, 0.5)
+    plain = LogisticRegression().fit(X, y, weights).predict_proba(X)
+    refined = refiner(LogisticRegression()).fit(X, y, X + 1, sample_weight=weights)
+    np.testing.assert_array_equal(refined.estimator_.predict_proba(X), plain)
+    stacked, domain = np.concatenate([X + 1, X]), np.repeat([-1, 0], 120)
+    inner = make_adaptation_pipeline("passthrough", LogisticRegression())
+    search = GridSearchCV(inner, {"logisticregression__C": [1.0]}, cv=2)
+    both = np.concatenate([np.full(120, np.nan), weights])
+    for estimator in (inner, search, refiner(inner)):
+        refined = refiner(estimator)
+        refined.fit(stacked, np.tile(y, 2), sample_domain=domain, sample_weight=both)
+        found = refined.estimator_
+        found = found.estimator_ if isinstance(estimator, refiner) else found
+        np.testing.assert_allclose(found.predict_proba(X), plain, atol=1e-12)
+    with pytest.raises(TypeError, match="sample_weight goes to fit of KNeighborsClassifier, which"):
+        refiner(KNeighborsClassifier()).fit(X, y, X, sample_weight=weights)
+    with pytest.raises(ValueError, match="sample_weight must have one entry per row: 119 != 120"):
+        refiner().fit(X, y, X, sample_weight=weights[1:])
 
 
 class Thresholds(ClassifierMixin, BaseEstimator):
@@ -60,9 +86,7 @@ def blobs(n=(60, 60), seed=0, shift=0.0):
 
 def test_one_iteration_is_linear_discriminant_analysis_of_the_predicted_labels():
     X, y = blobs()
-    refined = RefinedClassifier(
-        Thresholds(), sharpness=np.sqrt(3), anchor=0.0, ridge=1e-12, max_iter=1
-    )
+    refined = AnchoredEM(Thresholds(), sharpness=np.sqrt(3), anchor=0.0, ridge=1e-12, max_iter=1)
     refined.fit(X, y, X)
     Z = PCA().fit_transform(StandardScaler().fit_transform(X))
     reference = LinearDiscriminantAnalysis("lsqr").fit(Z, X[:, 0] > 0)
@@ -73,7 +97,7 @@ def test_one_iteration_is_linear_discriminant_analysis_of_the_predicted_labels()
 
 def test_prior_and_evidence_are_added_up_as_documented():
     X, y = blobs()
-    model = RefinedClassifier(Thresholds(0.8), n_components=2, sharpness=2.0, anchor=0.5)
+    model = AnchoredEM(Thresholds(0.8), n_components=2, sharpness=2.0, anchor=0.5)
     model.fit(X, y, X)
     Z = PCA(2, svd_solver="full").fit_transform(StandardScaler().fit_transform(X))
     precision = np.linalg.inv(model.covariance_)
@@ -94,7 +118,7 @@ def test_a_shifted_border_moves_into_the_gap_whatever_the_shares_of_the_classes(
     for counts in [(200, 200), (360, 40), (40, 360)]:
         X_tgt, y_tgt = blobs(counts, seed=1, shift=1.5)
         plain = LogisticRegression().fit(X_src, y_src)
-        refined = RefinedClassifier(LogisticRegression()).fit(X_src, y_src, X_tgt)
+        refined = AnchoredEM(LogisticRegression()).fit(X_src, y_src, X_tgt)
         recalls = [
             [np.mean(model.predict(X_tgt)[y_tgt == k] == k) for k in (0, 1)]
             for model in (plain, refined)
@@ -108,10 +132,10 @@ def test_without_clusters_the_predictions_stay():
     X, y = blobs()
     plain = LogisticRegression(C=1e-3).fit(X, y).predict_proba(X)
     for params in ({"sharpness": 0.0}, {"max_iter": 1, "ridge": 1e12}):
-        refined = RefinedClassifier(LogisticRegression(C=1e-3), **params).fit(X, y, X)
+        refined = AnchoredEM(LogisticRegression(C=1e-3), **params).fit(X, y, X)
         np.testing.assert_allclose(refined.predict_proba(X), plain, atol=1e-6)
     constant = np.ones((5, 3))
-    refined = RefinedClassifier(LogisticRegression(C=1e-3)).fit(X, y, constant)
+    refined = AnchoredEM(LogisticRegression(C=1e-3)).fit(X, y, constant)
     expected = LogisticRegression(C=1e-3).fit(X, y).predict_proba(constant)
     np.testing.assert_allclose(refined.predict_proba(constant), expected, atol=1e-6)
     np.testing.assert_allclose(refined.predict_proba(constant[:1]), expected[:1], atol=1e-6)
@@ -119,7 +143,7 @@ def test_without_clusters_the_predictions_stay():
 
 def test_rows_of_the_source_are_not_refined():
     X, y = blobs()
-    refined = RefinedClassifier(LogisticRegression()).fit(X, y, X + 1)
+    refined = AnchoredEM(LogisticRegression()).fit(X, y, X + 1)
     plain = refined.estimator_.predict_proba(X)
     domain = np.where(np.arange(len(X)) % 2, 1, -1)
     mixed = refined.predict_proba(X, sample_domain=domain)
@@ -139,21 +163,21 @@ def test_rows_of_the_source_are_not_refined():
 
 def test_the_estimator_gets_the_target_if_it_takes_one():
     X, y = blobs()
-    assert RefinedClassifier(Thresholds()).fit(X, y, X[:20]).estimator_.n_target_ == 20
-    whole = make_adaptation_pipeline(CorpusScaler(), RefinedClassifier(Thresholds()))
+    assert AnchoredEM(Thresholds()).fit(X, y, X[:20]).estimator_.n_target_ == 20
+    whole = make_adaptation_pipeline(CorpusScaler(), AnchoredEM(Thresholds()))
     assert whole.fit(X, y, X[:20])[-1].estimator_.n_target_ == 20
-    nested = RefinedClassifier(AdaptationPipeline([("s", CorpusScaler()), ("c", Thresholds())]))
+    nested = AnchoredEM(AdaptationPipeline([("s", CorpusScaler()), ("c", Thresholds())]))
     assert nested.fit(X, y, X[:20]).estimator_[-1].n_target_ == 20
 
 
 def test_spectrograms_are_clustered_by_the_features_of_the_network(spectrogram_domains):
     X_src, y_src, X_tgt, _ = spectrogram_domains
     network = SourceOnlyClassifier(max_epochs=2, use_target=True, random_state=0)
-    refined = RefinedClassifier(network, n_components=3).fit(X_src, y_src, X_tgt)
+    refined = AnchoredEM(network, n_components=3).fit(X_src, y_src, X_tgt)
     assert refined.means_.shape == (2, 3)
     assert refined.predict_proba(X_tgt).shape == (16, 2)
     with pytest.raises(TypeError, match=r"DummyClassifier has no embed. Pass rows of features"):
-        RefinedClassifier(DummyClassifier()).fit(X_src, y_src, X_tgt)
+        AnchoredEM(DummyClassifier()).fit(X_src, y_src, X_tgt)
 
 
 def test_predictions_of_the_estimator_are_not_overwritten():
@@ -165,7 +189,7 @@ def test_predictions_of_the_estimator_are_not_overwritten():
             return self.stored_
 
     X, y = blobs()
-    refined = RefinedClassifier(Stored(0.8)).fit(X, y, X)
+    refined = AnchoredEM(Stored(0.8)).fit(X, y, X)
     np.testing.assert_array_equal(refined.predict_proba(X), refined.predict_proba(X))
 
 
@@ -173,16 +197,16 @@ def test_a_pipeline_inside_gets_the_corpora_of_the_target_and_shows_the_features
     X, y = blobs()
     stacked, domain = np.concatenate([X, X + 5]), np.repeat([0, -1, -2], [120, 60, 60])
     inner = AdaptationPipeline([("s", CorpusScaler()), ("c", LogisticRegression())])
-    refined = RefinedClassifier(inner).fit(stacked, np.tile(y, 2), sample_domain=domain)
+    refined = AnchoredEM(inner).fit(stacked, np.tile(y, 2), sample_domain=domain)
     assert refined.predict(stacked, sample_domain=domain).shape == (240,)
     assert not hasattr(refined, "embed")
     network = SourceOnlyClassifier(max_epochs=1, use_target=True, random_state=0)
     inner = make_adaptation_pipeline(CorpusScaler(), network)
-    refined = RefinedClassifier(inner).fit(X, y, X)
+    refined = AnchoredEM(inner).fit(X, y, X)
     expected = network.fit(*_scaled(X, y)).embed(_scaled(X, y)[0])
     np.testing.assert_allclose(refined.embed(X), expected, atol=1e-5)
     with pytest.raises(TypeError, match="does not hand the target on to"):
-        RefinedClassifier(make_pipeline(CorpusScaler(), LogisticRegression())).fit(X, y, X)
+        AnchoredEM(make_pipeline(CorpusScaler(), LogisticRegression())).fit(X, y, X)
 
 
 def _scaled(X, y):
@@ -193,7 +217,7 @@ def _scaled(X, y):
 def test_windows_of_recordings_can_be_refined():
     rng = np.random.default_rng(0)
     waveforms = [rng.normal(scale=0.1, size=8000) for _ in range(8)]
-    pipeline = make_adaptation_pipeline(Functionals(), CorpusScaler(), RefinedClassifier())
+    pipeline = make_adaptation_pipeline(Functionals(), CorpusScaler(), AnchoredEM())
     windowed = WindowedClassifier(pipeline, window=0.3, hop=0.1)
     windowed.fit(waveforms[:6], ["anger", "joy"] * 3, waveforms)
     assert windowed.predict(waveforms).shape == (8,)
@@ -203,15 +227,15 @@ def test_windows_of_recordings_can_be_refined():
 def test_the_scale_of_features_changes_nothing(scale):
     X, y = blobs()
     base = make_adaptation_pipeline(CorpusScaler(), LogisticRegression())
-    expected = RefinedClassifier(base).fit(X, y, X - 1).predict_proba(X - 1)
-    scaled = RefinedClassifier(base).fit(scale * X, y, scale * (X - 1))
+    expected = AnchoredEM(base).fit(X, y, X - 1).predict_proba(X - 1)
+    scaled = AnchoredEM(base).fit(scale * X, y, scale * (X - 1))
     np.testing.assert_allclose(scaled.predict_proba(scale * (X - 1)), expected, atol=1e-6)
 
 
 def test_parameters_set_after_the_fit_are_checked_and_hold():
     X, y = blobs()
-    refined = RefinedClassifier().fit(X, y, X)
-    expected = RefinedClassifier(sharpness=0.0).fit(X, y, X).predict_proba(X)
+    refined = AnchoredEM().fit(X, y, X)
+    expected = AnchoredEM(sharpness=0.0).fit(X, y, X).predict_proba(X)
     np.testing.assert_array_equal(refined.set_params(sharpness=0.0).predict_proba(X), expected)
     with pytest.raises(ValueError, match="sharpness must be a finite number"):
         refined.set_params(sharpness=np.nan).predict_proba(X)
@@ -219,7 +243,7 @@ def test_parameters_set_after_the_fit_are_checked_and_hold():
 
 def test_rows_without_any_variance_are_not_clustered():
     X, y = blobs()
-    refined = RefinedClassifier().fit(X, y, 0 * X)
+    refined = AnchoredEM().fit(X, y, 0 * X)
     assert refined.means_ is None and refined.n_iter_ == 0
     np.testing.assert_array_equal(refined.predict_proba(X), refined.estimator_.predict_proba(X))
 
@@ -232,14 +256,14 @@ def test_probabilities_that_are_none_are_refused():
             return np.full((len(X), 2), np.nan)
 
     with pytest.raises(ValueError, match=r"predicts \[nan, nan\] for row 0, which are no prob"):
-        RefinedClassifier(Unsure()).fit(X, y, X)
+        AnchoredEM(Unsure()).fit(X, y, X)
 
 
 @pytest.mark.parametrize("estimator", [SVC(), CorpusScaler()])
 def test_an_estimator_without_probabilities_is_refused(estimator):
     X, y = blobs()
     with pytest.raises(TypeError, match="estimator must be a classifier with predict_proba; got"):
-        RefinedClassifier(estimator).fit(X, y, X)
+        AnchoredEM(estimator).fit(X, y, X)
 
 
 @pytest.mark.parametrize(
@@ -255,4 +279,4 @@ def test_an_estimator_without_probabilities_is_refused(estimator):
 def test_parameters_out_of_range(params, message):
     X, y = blobs()
     with pytest.raises(ValueError, match=message):
-        RefinedClassifier(**params).fit(X, y, X)
+        AnchoredEM(**params).fit(X, y, X)

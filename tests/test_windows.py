@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skdidan import (
+    JDAR,
     AdaptationPipeline,
     AudioLoader,
     AudioWarning,
@@ -270,6 +271,23 @@ def test_around_a_pipeline(task):
     np.testing.assert_array_equal(copy.predict_proba(X_tgt), classifier.predict_proba(X_tgt))
     again = clone(classifier).fit(X_src, y_src, Target(X_tgt))
     np.testing.assert_array_equal(again.predict_proba(X_tgt), classifier.predict_proba(X_tgt))
+
+
+def test_each_window_has_the_weight_of_its_recording(task):
+    X_src, y_src, X_tgt, _, _ = task
+    classifier = tone_classifier(max_epochs=2)
+    is_used = np.arange(16) < 12
+    classifier.fit(X_src, y_src, X_tgt, sample_weight=is_used * 2.0)
+    windows, rows = classifier._cut(X_src, str, judged=False)
+    expected = classifier.estimator.fit(
+        windows, y_src[rows], classifier._cut(X_tgt, str, judged=False)[0],
+        groups=rows, didanclassifier__sample_weight=2.0 * (rows < 12),
+    )  # fmt: skip
+    found = classifier.estimator_.predict_proba(windows)
+    np.testing.assert_array_equal(found, expected.predict_proba(windows))
+    voters = WindowedClassifier(make_adaptation_pipeline(Functionals(), JDAR()))
+    with pytest.raises(TypeError, match="sample_weight goes to fit of JDAR, which takes none"):
+        voters.fit(X_src, y_src, X_tgt, sample_weight=is_used)
 
 
 def test_rows_of_the_source_take_its_path(task):

@@ -35,6 +35,11 @@ def make_features(name: str, **options: Any) -> Any:
     return audio.Functionals(feature_set, **options)
 
 
+def has_columns(transformer: Any) -> bool:
+    """Tell whether an audio transformer makes rows of named features, and no spectrograms."""
+    return hasattr(transformer, "get_feature_names_out")
+
+
 def make_classifier(method: str, epochs: int | None, seed: int, *, is_refined: bool) -> Any:
     """Return the classifier of a method, refined by the clusters of the target or not."""
     from sklearn.linear_model import LogisticRegression
@@ -49,7 +54,7 @@ def make_classifier(method: str, epochs: int | None, seed: int, *, is_refined: b
         set_all(classifier, "max_epochs", epochs)  # of networks alone
     set_all(classifier, "random_state", seed)
     refines = is_refined and hasattr(classifier, "predict_proba")
-    return pipeline.RefinedClassifier(classifier) if refines else classifier
+    return pipeline.AnchoredEM(classifier) if refines else classifier
 
 
 def make_model(

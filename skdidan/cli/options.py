@@ -34,7 +34,10 @@ def _out(context: click.Context, parameter: click.Parameter, value: str | None) 
 def _names(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> list[str] | None:
-    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+    names = [name.strip() for name in (value or "").split(",") if name.strip()]
+    if value is not None and not names:
+        raise click.BadParameter("name at least one emotion.")
+    return names or None
 
 
 def _pairs(
@@ -78,7 +81,8 @@ channel = click.option(
     show_default=True,
     metavar="mix|split|NUMBER",
     callback=_channel,
-    help="Mean of the channels of a recording, each channel by itself, or one of them, from 0.",
+    help="Mean of the channels of a recording, each channel by itself, or one of them, from 0. "
+    "Recordings of a labelled corpus are always mixed.",
 )
 emotions = click.option(
     "--emotions",
@@ -98,7 +102,7 @@ refine = click.option(
     "--refine/--no-refine",
     default=True,
     show_default=True,
-    help="Refine predictions by the clusters of the target (RefinedClassifier).",
+    help="Refine predictions by the clusters of the target (AnchoredEM).",
 )
 speakers = click.option(
     "--speakers/--no-speakers",

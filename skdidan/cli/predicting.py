@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
-import numpy as np
 
 from skdidan import audio, persistence
 from skdidan.cli import options
@@ -80,7 +80,7 @@ def predict(
 def _sort(
     files: list[Any], labels: Any, caught: list[Any]
 ) -> tuple[dict[int, str], dict[int, str]]:
-    """Return why files have no label, and what is odd about others, by their numbers.
+    """Return the error of each file without a label and the warning of each other file, by row.
 
     Reasons begin with the names of files. Their numbers may be those of windows.
     """
@@ -102,10 +102,9 @@ def _predict(estimator: Any, files: list[Any]) -> dict[str, Any]:
     """Return the columns of the labels and of the probabilities, if the model has any."""
     if not hasattr(estimator, "predict_proba"):
         return {"label": estimator.predict(files)}
-    probabilities = estimator.predict_proba(files)
-    best = np.where(np.isnan(probabilities), -1, probabilities).argmax(axis=1)
-    labels = estimator.classes_[best].astype(object)
-    labels[np.isnan(probabilities).any(axis=1)] = None
+    with TemporaryDirectory() as folder:  # so that each recording is read once
+        set_all(estimator, "memory", folder, audio.AudioTransformer)
+        probabilities, labels = estimator.predict_proba(files), estimator.predict(files)
     named = zip(estimator.classes_, probabilities.T, strict=True)
     return {"label": labels, **{f"p_{label}": column for label, column in named}}
 

@@ -10,6 +10,7 @@ from skdidan import audio, persistence, pipeline
 from skdidan.cli import options
 from skdidan.cli.models import (
     fit_to,
+    has_columns,
     make_classifier,
     make_features,
     make_model,
@@ -22,7 +23,7 @@ from skdidan.cli.sources import drop_unusable, find_usable, load_source, select
 
 __all__ = ["adapt", "train"]
 
-_FEW = 200  # recordings of a target whose clusters may be chance
+_FEW = 200  # target recordings; with fewer, clusters may be chance
 _sources = click.option(
     "-s", "--source", "sources", multiple=True, required=True, metavar="CORPUS", help=options.SOURCE
 )
@@ -96,9 +97,9 @@ def train(
     """
     classifier = make_classifier(method, epochs, seed, is_refined=refine)
     transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
-    has_columns = hasattr(transformer, "get_feature_names_out")
+    has_speakers = speakers and has_columns(transformer)
     model = make_model(
-        [transformer], classifier, has_speakers=speakers and has_columns, seed=seed, window=window
+        [transformer], classifier, has_speakers=has_speakers, seed=seed, window=window
     )
     _fit_and_save(
         session, model, _load(session, sources, mapping, emotions, jobs), targets, channel, out
@@ -191,7 +192,7 @@ def _fit_and_save(
     target = find_usable(targets, channel, session)
     n_source = sum(len(corpus.files) for corpus in corpora)
     session.note(f"Training on {n_source} source and {len(target)} target recordings.")
-    if len(target) < _FEW and isinstance(last_step(model), pipeline.RefinedClassifier):
+    if len(target) < _FEW and isinstance(last_step(model), pipeline.AnchoredEM):
         session.warn(
             f"{len(target)} recordings are few to find clusters in: compare with --no-refine."
         )
@@ -211,5 +212,5 @@ def _fit_and_save(
 
 
 def _set_audio(model: Any, name: str, value: Any) -> None:
-    """Set a parameter of the audio transformers alone: others have parameters of the same names."""
+    """Set a parameter of the audio transformers only; other steps use the same names."""
     set_all(model, name, value, audio.AudioTransformer)

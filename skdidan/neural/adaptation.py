@@ -81,6 +81,9 @@ class AdaptationClassifier(FittedNetworks):
     initial_weights : dict, str or path-like, optional
         Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
         ``torch.save`` has written with them. Weights without an entry are drawn.
+    augmentation : callable, optional
+        Changes the rows of both domains in each training batch, for instance by noise or masks. It
+        maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -139,6 +142,7 @@ class AdaptationClassifier(FittedNetworks):
         optimizer_params: Mapping[str, Any] | None = None,
         schedule: str | None = "cooldown",
         initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
         max_epochs: int = 60,
         n_networks: int | None = 1,
         validation_fraction: float | None = None,
@@ -168,6 +172,7 @@ class AdaptationClassifier(FittedNetworks):
         self.optimizer_params = optimizer_params
         self.schedule = schedule
         self.initial_weights = initial_weights
+        self.augmentation = augmentation
         self.max_epochs = max_epochs
         self.n_networks = n_networks
         self.validation_fraction = validation_fraction
@@ -402,6 +407,7 @@ class AdaptationClassifier(FittedNetworks):
             optimizer=find_optimizer(self.optimizer),
             optimizer_params=self.optimizer_params,
             schedule=self.schedule,
+            augmentation=self.augmentation,
             max_epochs=self.max_epochs,
             device=str(find_device(self.device)),
             callbacks=callbacks,

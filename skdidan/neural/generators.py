@@ -22,7 +22,7 @@ def find_generators(
     classifier: Any, seed: int = 0, device: str | torch.device = "cpu"
 ) -> AbstractContextManager[Generators]:
     """Seed generators for a fit: torch's global ones, in turn, if code of others may draw in it."""
-    is_all_ours = is_ours(classifier.network) and not classifier.callbacks
-    if is_all_ours and type(classifier).__module__.startswith("skdidan."):
+    has_others = classifier.callbacks or classifier.augmentation or not is_ours(classifier.network)
+    if not has_others and type(classifier).__module__.startswith("skdidan."):
         return nullcontext(new_generators(seed, torch.device(device)))
     return own_generators(seed, torch.device(device))

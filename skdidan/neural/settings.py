@@ -45,6 +45,11 @@ def check_settings(classifier: Any) -> None:
     if classifier.schedule is not None:
         check_option("schedule", classifier.schedule, ["cooldown"])
     read_weights(classifier.initial_weights)
+    if classifier.augmentation is not None and not callable(classifier.augmentation):
+        raise TypeError(
+            "augmentation must be a function from a tensor of rows to one of the same shape; got "
+            f"{classifier.augmentation!r}."
+        )
     check_count("max_epochs", classifier.max_epochs)
     check_count("batch_size", classifier.batch_size)
     check_count("n_networks", classifier._count_networks())

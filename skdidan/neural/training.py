@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Self
 
@@ -115,6 +115,7 @@ class AdaptationNet(NeuralNet):
         optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW,
         optimizer_params: Mapping[str, Any] | None = None,
         schedule: str | None = "cooldown",
+        augmentation: Callable[[Tensor], Tensor] | None = None,
         device: str = "cpu",
         callbacks: Any = None,
         on_interrupt: str = "raise",
@@ -138,6 +139,7 @@ class AdaptationNet(NeuralNet):
         self.trade_off = trade_off
         self.weight_decay = weight_decay
         self.schedule = schedule
+        self.augmentation = augmentation
         self.on_interrupt = on_interrupt
         self.is_interrupted = False  # and kept, by Ctrl-C
         # Number of epochs and weights after them: of the last, and of the last with a finite loss.
@@ -217,7 +219,7 @@ class AdaptationNet(NeuralNet):
             self.module_.train()
         self.history[-1].setdefault("lr", float(self.optimizer_.param_groups[0]["lr"]))
         n_source = len(batch.source)
-        outputs = self._outputs(torch.cat([batch.source, batch.target]))
+        outputs = self._outputs(self._augment(torch.cat([batch.source, batch.target])))
         logits = outputs.logits[:n_source]
         loss = classification_loss(self.criterion_, logits, batch.y_idx, batch.weights)
         self._terms.add(self.history, "classification_loss", loss)
@@ -235,6 +237,18 @@ class AdaptationNet(NeuralNet):
                 loss = loss + trade_off * term.weight * value
         loss.backward()
         return {"loss": loss, "y_pred": outputs.logits}
+
+    def _augment(self, rows: Tensor) -> Tensor:
+        if self.augmentation is None:
+            return rows
+        changed = self.augmentation(rows)
+        if not isinstance(changed, Tensor) or changed.shape != rows.shape:
+            got = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
+            raise ValueError(
+                f"augmentation must return a tensor of the shape of its rows, {tuple(rows.shape)}; "
+                f"got {got}."
+            )
+        return changed
 
     def _penalty_inputs(self, logits: Tensor, y_idx: Tensor) -> dict[str, Tensor]:
         """Return the inputs of penalties beside the features, by name."""

@@ -161,7 +161,7 @@ class Decoder:
         if not isinstance(cls, type) or not (is_estimator or name in {*HOLDERS, *self._trusted}):
             raise ValueError(f"{name} is no estimator")
         if type(state) is not dict or not all(is_attribute(cls, key) for key in state):
-            raise ValueError(f"{name} has a state that is none")
+            raise ValueError(f"{name} has an invalid state")
         value: Any = object.__new__(cls)  # without calling a constructor
         if name.startswith("skdidan."):  # parameters that the version of the file did not have
             params = inspect.signature(cls).parameters

@@ -38,6 +38,7 @@ __all__ = [
     "send_through",
     "share_params",
     "unwrap",
+    "weight_params",
 ]
 
 _OWN = {"X", "y", "X_tgt", "sample_domain", "groups"}  # arguments that a pipeline gives each step
@@ -214,6 +215,26 @@ def _takes(step: Any, key: str) -> bool:
     """Tell whether ``fit`` of a step takes an argument, by its name or among others."""
     taken = signature(step.fit).parameters
     return key in taken or any(p.kind is p.VAR_KEYWORD for p in taken.values())
+
+
+def weight_params(estimator: Any, weights: NDArray[Any] | None) -> dict[str, Any]:
+    """Return weights of the source under the name by which ``fit`` of an estimator takes them.
+
+    A pipeline takes those of its last step, and a search those of its estimator.
+    """
+    inner, path = estimator, []
+    while weights is not None and not has_fit_parameter(inner, "sample_weight"):
+        if hasattr(inner, "named_steps") and hasattr(inner.steps[-1][1], "fit"):
+            name, inner = inner.steps[-1]
+            path.append(name)
+        elif _takes(inner, "sample_weight") and hasattr(inner, "estimator"):
+            inner = inner.estimator
+        else:
+            raise TypeError(
+                f"sample_weight goes to fit of {type(inner).__name__}, which takes none: leave it "
+                "out, or use another classifier."
+            )
+    return {} if weights is None else {"__".join([*path, "sample_weight"]): weights}
 
 
 def fit_last(

@@ -23,7 +23,7 @@ from skdidan.estimators import GroupedEstimator
 from skdidan.labels import is_missing
 from skdidan.parameters import check_count, check_positive
 from skdidan.pipeline.pipelines import AdaptationPipeline
-from skdidan.pipeline.refinement import RefinedClassifier
+from skdidan.pipeline.refinement import Refiner
 from skdidan.pipeline.steps import (
     check_reach,
     find_parameters,
@@ -33,6 +33,7 @@ from skdidan.pipeline.steps import (
     scores_pairs,
     send_through,
     unwrap,
+    weight_params,
 )
 from skdidan.probabilities import DomainwiseClassifier
 
@@ -137,9 +138,11 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         if domains.X_tgt is not None:
             windows_tgt, rows_tgt = self._cut(domains.X_tgt, target, judged)
         cut = domains.cut(windows, rows, windows_tgt, rows_tgt)
-        self.estimator_ = fit_last(
-            "estimator", self.estimator, cut, before=getattr(self, "estimator_", None)
+        before, weights = (
+            getattr(self, "estimator_", None),
+            weight_params(self.estimator, cut.weights),
         )
+        self.estimator_ = fit_last("estimator", self.estimator, cut, before=before, params=weights)
         self.classes_ = self.estimator_.classes_
 
     def set_params(self, **params: Any) -> Self:
@@ -334,8 +337,8 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
 
 def _takes_groups(estimator: Any) -> bool:
     """Tell whether the classifier at the end of pipelines and refinements takes groups."""
-    while isinstance(estimator, AdaptationPipeline | RefinedClassifier):
-        is_refined = isinstance(estimator, RefinedClassifier)
+    while isinstance(estimator, AdaptationPipeline | Refiner):
+        is_refined = isinstance(estimator, Refiner)
         estimator = estimator.estimator if is_refined else estimator[-1]
     return estimator is not None and has_fit_parameter(estimator, "groups")
 
