@@ -1,5 +1,6 @@
 """Translation of spectrograms: the networks on patches, and the transformer around them."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -27,6 +28,7 @@ from skdidan.neural.patches import (
     masked_mean,
     patch_contrast,
 )
+from skdidan.neural.translation import _Rivals, _summaries
 
 SMALL = {"n_frames": 8, "channels": 4, "max_epochs": 4, "lr": 0.005, "batch_size": 8}
 SMALL["random_state"] = 0
@@ -112,6 +114,33 @@ class TestNetworks:
         assert set(window[1::2, 0, 0].tolist()) == set(range(1, 9))
         window, mask = crop(frames[:1], 20, np.random.default_rng(0))
         assert window.shape == (1, 2, 20) and mask.sum() == 3
+
+
+class TestTraining:
+    """One step, and the rows that judge an epoch."""
+
+    def test_losses_of_the_first_step(self):
+        """Nothing is translated yet: the discriminator scores both domains as they are."""
+        rivals = _Rivals(SpectrogramTranslator(**SMALL), 0, torch.device("cpu"))
+        before = copy.deepcopy(rivals.discriminator)
+        source, target = torch.randn(2, 3, 9, 8)
+        losses = rivals.step(source, target, np.random.default_rng(0)).tolist()
+        mask = torch.ones(3, 8, dtype=torch.bool)
+        scores = [before(rows, mask)[0].detach().numpy() for rows in (source, target)]
+        expected = (np.mean(scores[0] ** 2) + np.mean((scores[1] - 1) ** 2)) / 2
+        assert losses[0] == pytest.approx(expected, rel=1e-5)
+        after = rivals.discriminator(source, mask)[0].detach().numpy()
+        assert losses[1] == pytest.approx(np.mean((after - 1) ** 2), rel=1e-5)
+        assert losses[2] > 0 and losses[3] == 0
+        assert rivals.generator(source, mask).any()  # the step has moved it
+
+    def test_summaries_leave_padding_out(self):
+        X = np.random.default_rng(0).normal(size=(3, 4, 9))
+        X[1, :, 5:] = X[2, :, 1:] = np.nan
+        n_frames = np.array([[9], [5], [1]])
+        steps = np.sqrt(np.nansum(np.diff(X) ** 2, axis=2) / n_frames)
+        expected = np.hstack([np.nanmean(X, axis=2), np.nanstd(X, axis=2), steps])
+        np.testing.assert_allclose(_summaries(torch.tensor(X)).numpy(), expected, atol=1e-12)
 
 
 class TestIdentity:
@@ -212,10 +241,10 @@ class TestTranslator:
         X, _ = spectra
         translator, Z = fitted
         save(translator, tmp_path / "translator")
-        copies = [load(tmp_path / "translator"), pickle.loads(pickle.dumps(translator))]
-        copies[0].set_params(channels=7)  # which concerns the next fit
-        for copy in copies:
-            np.testing.assert_array_equal(copy.transform(X, sample_domain=np.zeros(len(X))), Z)
+        others = [load(tmp_path / "translator"), pickle.loads(pickle.dumps(translator))]
+        others[0].set_params(channels=7)  # which concerns the next fit
+        for other in others:
+            np.testing.assert_array_equal(other.transform(X, sample_domain=np.zeros(len(X))), Z)
 
     def test_a_pipeline_trains_on_translated_rows(self, spectrogram_domains):
         X_src, y_src, X_tgt, y_tgt = spectrogram_domains
