@@ -27,13 +27,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from skdidan import (
+    AKTLR,
+    CDSA,
     GFK,
     JDA,
     JDAR,
     JIASL,
     TCA,
     TJM,
+    AdaptationClassifier,
     CDANClassifier,
+    Comparison,
     CorpusScaler,
     CorrelationAlignment,
     DANClassifier,
@@ -41,6 +45,7 @@ from skdidan import (
     DeepCORALClassifier,
     DIDANClassifier,
     DSANClassifier,
+    ECANClassifier,
     Embeddings,
     Functionals,
     HDAClassifier,
@@ -49,6 +54,7 @@ from skdidan import (
     LogMelSpectrogram,
     MCCClassifier,
     OptimalTransport,
+    SHOTClassifier,
     SourceOnlyClassifier,
     SubspaceAlignment,
     WeightedClassifier,
@@ -105,12 +111,14 @@ def make_methods(extractor, epochs, memory, n_networks=3):
         "TCA + SVM": shallow(TCA(n_components=40, kernel="rbf"), svm),
         "JDA + SVM": shallow(JDA(n_components=40, kernel="rbf", estimator=svm), svm),
         "TJM + SVM": shallow(TJM(n_components=40, kernel="rbf"), svm),
+        "CDSA + SVM": shallow(CDSA(), svm),
         "CORAL + SVM": shallow(CorrelationAlignment(), svm),
         "SA + SVM": shallow(SubspaceAlignment(n_components=40), svm),
         "GFK + SVM": shallow(GFK(n_components=40), svm),
         "OT + SVM": shallow(OptimalTransport("sinkhorn_lpl1"), svm),
         "KMM + SVM": shallow(WeightedClassifier(svm)),
         "JDAR": shallow(JDAR()),
+        "AKTLR": shallow(AKTLR()),
         "JIASL": shallow(JIASL()),
         "source only": network(SourceOnlyClassifier(**params)),
         "DAN": network(DANClassifier(**params)),
@@ -121,6 +129,8 @@ def make_methods(extractor, epochs, memory, n_networks=3):
         "CDAN": network(CDANClassifier(**params)),
         "MCC": network(MCCClassifier(**params)),
         "HDA": network(HDAClassifier(**params)),
+        "SHOT": network(SHOTClassifier(**params)),
+        "ECAN": network(ECANClassifier(**params)),
         "DIDAN": network(DIDANClassifier(**params)),
         "LIDAN": network(LIDANClassifier(**params)),
     }
@@ -161,6 +171,23 @@ def load_tasks(pairs, corpora):
         f"{source} → {target}": cross_corpus_task(loaded[source], loaded[target])
         for source, target in (pair.split(":") for pair in pairs)
     }
+
+
+def compare_all(methods, oracles, tasks, n_seeds, **options):
+    """Compare the methods; those without a network give the same for every seed, and run once."""
+
+    def has_seed(method):
+        return isinstance(method[-1], AdaptationClassifier)
+
+    neural = {name: method for name, method in methods.items() if has_seed(method)}
+    shallow = {name: method for name, method in methods.items() if not has_seed(method)}
+    records = []
+    if shallow:
+        for record in compare(shallow, tasks, seeds=[0], verbose=1, **options):
+            records += [{**record, "seed": seed} for seed in range(n_seeds)]
+    options |= {"seeds": range(n_seeds), "verbose": 1}
+    comparison = compare(neural, tasks, oracles=oracles, **options)
+    return Comparison([*records, *comparison], tasks, settings=comparison.settings)
 
 
 def tabulate(comparison):
@@ -236,10 +263,9 @@ def main():
     with tempfile.TemporaryDirectory() as memory:
         epochs = args.epochs or EPOCHS[args.features]
         methods, oracles = make_methods(extractor, epochs, memory, args.networks)
-        comparison = compare(
-            choose(methods, args.methods), tasks, oracles=oracles, seeds=range(args.seeds),
-            n_jobs=args.jobs, verbose=1,
-        )  # fmt: skip
+        comparison = compare_all(
+            choose(methods, args.methods), oracles, tasks, args.seeds, n_jobs=args.jobs
+        )
     print(comparison)
     if len(comparison.methods) > 2:
         print(f"\n{tabulate(comparison).round(3).to_string(na_rep='')}")

@@ -110,9 +110,16 @@ class DomainEstimator(BaseEstimator, ABC):
     def _check_parameters(self) -> None:
         """Raise an error for parameters out of range."""
 
+    def _wants_target(self) -> bool:
+        """Tell whether to warn if no target is given."""
+        return True
+
     def _check_domains(self, domains: Domains) -> Domains:
         """Convert both domains to arrays that `_fit` can use."""
-        return validate_domains(self, domains, min_source=self._min_source, **self._checks)
+        wanted = self._wants_target()
+        return validate_domains(
+            self, domains, min_source=self._min_source, wants_target=wanted, **self._checks
+        )
 
 
 def _check_seed(estimator: Any) -> None:

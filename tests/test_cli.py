@@ -348,6 +348,29 @@ def test_adapt_goes_on_from_the_weights(tmp_path):
     assert "root holds no file of nEMO" in text
 
 
+def test_a_source_free_model_is_trained_without_a_target_and_adapted_without_the_source(tmp_path):
+    house, out = tmp_path / "house.skdidan", tmp_path / "new.skdidan"
+    options = "--method shot --epochs 2 --seed 3 --quiet"
+    found = run(f"train -s emodb:emodb {options} -o {house}")
+    assert json.loads(found.stdout)["n_target"] == 0
+    files = good(Path("calls"))[:8]
+    targets = " ".join(f"-t {file}" for file in files)
+    found = run(f"adapt {house} {targets} --epochs 1 -o {out} --quiet")
+    assert json.loads(found.stdout)["n_source"] == 0
+    model, adapted = load(house), load(out)
+    model.set_params(anchoredem__estimator__adaptation_epochs=1).adapt(files)
+    np.testing.assert_allclose(
+        adapted.predict_proba(files), model.predict_proba(files), rtol=1e-5, atol=1e-7
+    )
+    text = run(f"adapt {house} -s emodb:emodb -t calls -o {out}", code=2).stderr
+    assert "adapts without its source: leave out --source" in text
+    text = run(f"adapt api.skdidan -t calls -o {out}", code=2).stderr
+    assert "Missing option '-s' / '--source': only models of ecan and shot" in text
+    for line in ("-s emodb:emodb --method dan", "-s emodb:emodb -s casia:casia --method shot"):
+        text = run(f"train {line} -o {house}", code=2).stderr
+        assert "Missing option '-t' / '--target': only ecan and shot train without one" in text
+
+
 def test_adapt_refuses_other_emotions(tmp_path):
     root = tmp_path / "labelled"
     for n, path in enumerate(good(Path("calls"))[:4]):

@@ -37,6 +37,7 @@ from skdidan import (
     LogMelSpectrogram,
     NoTargetWarning,
     OptimalTransport,
+    SourceFreeClassifier,
     Spectrogram,
     SpectrogramTranslator,
     Target,
@@ -63,11 +64,12 @@ def expected_failures(estimator):
     return {}
 
 
-# Neural classifiers share their methods, and so do the two regressors. scikit-learn checks one of
+# Neural classifiers share their methods, and so do the regressors. scikit-learn checks one of
 # each base in full, and of the others with code of their own what that code decides.
-DERIVED = ("didan", "gfk", "hda", "jiasl", "lidan", "source_only", "subspace_alignment", "tjm")
+DERIVED = ("aktlr", "didan", "gfk", "hda", "jiasl", "lidan", "shot", "source_only")
+DERIVED += ("subspace_alignment", "tjm")
 # The others differ in class attributes.
-OTHERS = ("cdan", "dan", "deep_coral", "dsan", "jan", "mcc")
+OTHERS = ("cdan", "dan", "deep_coral", "dsan", "ecan", "jan", "mcc")
 
 
 def make_checked(name):
@@ -101,8 +103,9 @@ def test_what_is_not_checked_in_full_leaves_rows_and_tags_to_a_base(name):
     attributes = vars({**CLASSIFIERS, **TRANSFORMERS}[name])
     own = {key for key, value in attributes.items() if callable(value)} - {"__init_subclass__"}
     if name in OTHERS:
-        assert own <= {"penalty"}
-    assert {key for key in own if not key.startswith("_")} <= {"penalty", "reconstruction_codes"}
+        assert own <= {"objective", "penalty"}
+    public = {key for key in own if not key.startswith("_")}
+    assert public <= {"objective", "penalty", "reconstruction_codes"}
     assert not own & {"__sklearn_tags__", "_check_domains", "_fit_domains", "_transform"}
 
 
@@ -180,7 +183,7 @@ class TestClassifiers:
         classifier = make_classifier(name)
         if "max_epochs" in classifier.get_params():
             classifier.set_params(max_epochs=30, batch_size=32, n_networks=1)
-        if name == "source_only":
+        if name in {"ecan", "shot", "source_only"}:
             classifier.fit(X_src, y_src)
         else:
             with pytest.warns(NoTargetWarning, match="fitted without a target") as caught:
@@ -504,11 +507,12 @@ class TestTransformers:
             assert np.isfinite(Z_src).all() and np.isfinite(Z_tgt).all()
 
 
-# Entropy draws the rows of a transport together, and TJM weighs the rows of the source by
-# themselves: these change equal domains, too.
+# Entropy draws the rows of a transport together, TJM weighs the rows of the source by themselves,
+# and CDSA knows the labels of the source alone: these change equal domains, too.
 UNMOVED = sorted(
     set(VARIANTS)
-    - {"optimal_transport-sinkhorn", "optimal_transport-sinkhorn_lpl1", "speaker_scaler", "tjm"}
+    - {"optimal_transport-sinkhorn", "optimal_transport-sinkhorn_lpl1"}
+    - {"cdsa", "speaker_scaler", "tjm"}
 )
 
 
@@ -782,7 +786,8 @@ def test_every_class_is_swept():
     """But those that need files, which have tests of their own, and the base classes."""
     swept = {type(estimator) for estimator in SWEPT.values()}
     on_files = {AudioLoader, Embeddings}
-    assert set(ESTIMATORS) - swept == {AdaptationClassifier, AudioTransformer} | on_files
+    bases = {AdaptationClassifier, AudioTransformer, SourceFreeClassifier}
+    assert set(ESTIMATORS) - swept == bases | on_files
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def make_model(
 def fit_to(model: Any, corpora: list[Any], target: list[Any]) -> Any:
     """Fit a model to one or several labelled corpora and the target."""
     if len(corpora) == 1:
-        return model.fit(corpora[0].files, corpora[0].emotion, target)
+        return model.fit(corpora[0].files, corpora[0].emotion, target or None)
     files = [file for corpus in corpora for file in corpus.files] + target
     labels = [*np.concatenate([corpus.emotion for corpus in corpora]), *[""] * len(target)]
     sizes = [*(len(corpus.files) for corpus in corpora), len(target)]

@@ -7,6 +7,8 @@ from .batches import PairedBatches as PairedBatches
 from .dann import CDANClassifier as CDANClassifier
 from .dann import DANNClassifier as DANNClassifier
 from .didan import DIDANClassifier as DIDANClassifier
+from .ecan import ECANClassifier as ECANClassifier
+from .ecan import ECANObjective as ECANObjective
 from .hda import HDAClassifier as HDAClassifier
 from .lidan import LIDANClassifier as LIDANClassifier
 from .losses import SquaredError as SquaredError
@@ -18,6 +20,11 @@ from .networks import MLP as MLP
 from .networks import VGG11 as VGG11
 from .networks import Outputs as Outputs
 from .networks import frame_mask as frame_mask
+from .shot import SHOTClassifier as SHOTClassifier
+from .shot import SHOTObjective as SHOTObjective
+from .source_free import SourceFreeClassifier as SourceFreeClassifier
+from .target_losses import TargetBank as TargetBank
+from .target_training import TargetObjective as TargetObjective
 from .training import PenaltyTerm as PenaltyTerm
 from .training import cooldown as cooldown
 from .training import ramp as ramp

@@ -34,7 +34,7 @@ from skdidan.padding import is_padded, pad_alike
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import draw_from, find_device, plain_mode
 
-__all__ = ["AdaptationClassifier"]
+__all__ = ["AdaptationClassifier", "read_history", "warn_of_interrupt"]
 
 _BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history
 
@@ -276,10 +276,6 @@ class AdaptationClassifier(FittedNetworks):
         chosen = self.default_align_on if self.align_on == "auto" else self.align_on
         return [chosen] if isinstance(chosen, str) else list(chosen)
 
-    def _wants_target(self) -> bool:
-        """Tell whether to warn if no target is given."""
-        return True
-
     def _check_domains(self, domains: Domains) -> Domains:
         wanted = self._wants_target()
         domains = validate_domains(self, domains, min_source=2, wants_target=wanted, **self._checks)
@@ -346,9 +342,10 @@ class AdaptationClassifier(FittedNetworks):
         checkpoint: Checkpoint | None,
     ) -> list[AdaptationNet]:
         """Train a network for each row of seeds; Ctrl-C may leave fewer."""
-        nets: list[AdaptationNet] = []
         device = find_device(self.device)
-        for number, (batch_seed, weight_seed, _) in enumerate(seeds):
+
+        def train(number: int) -> AdaptationNet:
+            batch_seed, weight_seed, _ = seeds[number]
             batches = make_batches(rng=np.random.default_rng(batch_seed))
             monitoring = monitor_callbacks(self.monitor, self.patience or self.max_epochs, *watched)
             callbacks = [*monitoring, *(self.callbacks or [])]
@@ -358,31 +355,35 @@ class AdaptationClassifier(FittedNetworks):
                 with draw_from(generators["cpu"]):
                     net = make_net(callbacks)
                 net.generators = generators
-                try:
-                    train_net(net, number, batches, starts, checkpoint)
-                except KeyboardInterrupt:  # in the first epoch of the network
-                    if self.on_interrupt == "raise" or not nets:
-                        raise
-                    break
-            nets.append(net)
-            if net.is_interrupted:
+                train_net(net, number, batches, starts, checkpoint)
+            return net
+
+        return self._train_each(train, len(seeds))
+
+    def _train_each(
+        self, train: Callable[[int], AdaptationNet], n_networks: int
+    ) -> list[AdaptationNet]:
+        """Train the networks by their numbers; Ctrl-C may leave fewer."""
+        nets: list[AdaptationNet] = []
+        for number in range(n_networks):
+            try:
+                nets.append(train(number))
+            except KeyboardInterrupt:  # in the first epoch of the network
+                if self.on_interrupt == "raise" or not nets:
+                    raise
+                break
+            if nets[-1].is_interrupted:
                 break
         return nets
 
     def _keep(self, nets: list[AdaptationNet], n_networks: int) -> None:
         """Keep trained networks and their history; warn if they are fewer, or one is not done."""
-        self.nets_, history = nets, nets[0].history.to_list()
-        if len(nets) < n_networks or nets[-1].is_interrupted:
-            warn_caller(
-                f"The fit was interrupted, and is kept: {len(nets[-1].history)} of "
-                f"{self.max_epochs} epochs of network {len(nets)} of {n_networks}."
-            )
+        self.nets_ = nets
+        warn_of_interrupt(nets, n_networks)
         if self.monitor is not None:
-            self.best_epoch_ = dict(self.net_.callbacks_)["best_epoch"].best_epoch_ or len(history)
-        self.history_ = [
-            {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
-            for epoch in history
-        ]
+            best = dict(self.net_.callbacks_)["best_epoch"].best_epoch_
+            self.best_epoch_ = best or len(self.net_.history)
+        self.history_ = read_history(self.net_)
 
     def _make_net(
         self,
@@ -393,12 +394,11 @@ class AdaptationClassifier(FittedNetworks):
         callbacks: list[Any],
     ) -> AdaptationNet:
         """Return a network before its training; without a prior it has no penalties."""
-        loss = LOSSES[self.default_loss if self.loss == "auto" else self.loss]
         network = make_network(**self._recipe)
         load_weights(network, initial)
         return AdaptationNet(
             network,
-            loss(weight=weights),
+            self._make_loss(weights),
             n_classes=len(classes),
             penalties={} if prior is None else self._penalty_terms(classes) | prior,
             trade_off=self.trade_off,
@@ -415,5 +415,27 @@ class AdaptationClassifier(FittedNetworks):
             verbose=self.verbose,
         )
 
+    def _make_loss(self, weights: torch.Tensor) -> nn.Module:
+        """Return the classification loss, given the weights of the classes."""
+        return LOSSES[self.default_loss if self.loss == "auto" else self.loss](weight=weights)
+
     def _check_parameters(self) -> None:
         check_settings(self)
+
+
+def warn_of_interrupt(nets: list[AdaptationNet], n_networks: int) -> None:
+    """Warn if Ctrl-C has left fewer networks or epochs."""
+    last = nets[-1]
+    if len(nets) < n_networks or last.is_interrupted:
+        warn_caller(
+            f"The fit was interrupted, and is kept: {len(last.history)} of {last.max_epochs} "
+            f"epochs of network {len(nets)} of {n_networks}."
+        )
+
+
+def read_history(net: AdaptationNet) -> list[dict[str, Any]]:
+    """Return the history of a training, a dict for each epoch, without skorch's bookkeeping."""
+    return [
+        {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
+        for epoch in net.history.to_list()
+    ]

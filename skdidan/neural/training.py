@@ -150,13 +150,13 @@ class AdaptationNet(NeuralNet):
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         """Return callbacks that time the epochs and average the loss terms."""
+        terms = [(name, ready.PassthroughScoring(name, on_train=True)) for name in self.columns()]
+        return [("epoch_timer", ready.EpochTimer()), *terms, ("print_log", ready.PrintLog())]
+
+    def columns(self) -> list[str]:
+        """List the loss terms in the history."""
         penalties = [n for name, term in self.penalties.items() for n in term.names(name)]
-        terms = ["train_loss", "classification_loss", *penalties, "trade_off"]
-        return [
-            ("epoch_timer", ready.EpochTimer()),
-            *[(term, ready.PassthroughScoring(name=term, on_train=True)) for term in terms],
-            ("print_log", ready.PrintLog()),
-        ]
+        return ["train_loss", "classification_loss", *penalties, "trade_off"]
 
     def initialize_module(self) -> Self:
         """Register the penalties as a module, so that the optimizer trains their weights."""

@@ -189,8 +189,15 @@ class Decoder:
         classifier = self._object(tree)
         if not isinstance(classifier, AdaptationClassifier):
             raise ValueError(f"{tree['class']} has no networks")
+        lists = {"nets_": tree["nets"], **tree.get("other_nets", {})}
+        if not lists.keys() <= set(classifier._net_lists):
+            raise ValueError(f"{tree['class']} has no {sorted(lists)}")
         with plain_mode():
-            classifier.nets_ = [self._net(net, classifier._recipe) for net in tree["nets"]]
+            for name, nets in lists.items():
+                setattr(classifier, name, [self._net(net, classifier._recipe) for net in nets])
+        for name in classifier._net_lists:
+            if name not in lists:
+                setattr(classifier, name, classifier.nets_)
         return classifier
 
     def _net(self, tree: dict[str, Any], recipe: dict[str, Any]) -> AdaptationNet:

@@ -53,8 +53,9 @@ class LAME(Refiner):
     n_neighbors : int >= 0, default=5
         Number of neighbours of a row; at most all other rows. Many neighbours merge classes. 0
         keeps the predicted probabilities.
-    weight : float >= 0, default=1.0
-        Weight :math:`\omega` of the neighbours. 0 keeps the predicted probabilities.
+    weight : float >= 0, default=0.2
+        Weight :math:`\omega` of the neighbours. 0 keeps the predicted probabilities. The paper has
+        1, which merges classes if the predicted probabilities are far from 0 and 1.
     max_iter : int > 0, default=100
         Maximum number of iterations. Stops early once the energy changes by at most 1e-8 of itself.
 
@@ -111,7 +112,7 @@ class LAME(Refiner):
     >>> y = np.repeat(["anger", "neutral"], 100)
     >>> X_src = rng.normal(size=(200, 5)) + 3 * (y == "anger")[:, np.newaxis]
     >>> X_tgt = X_src - 1.5
-    >>> classifier = LAME().fit(X_src, y, X_tgt)
+    >>> classifier = LAME(weight=1.0).fit(X_src, y, X_tgt)
     >>> before = classifier.estimator_.predict(X_tgt)
     >>> round(float(np.mean(before == y)), 2), round(float(classifier.score(X_tgt, y)), 2)
     (0.79, 0.94)
@@ -122,7 +123,7 @@ class LAME(Refiner):
         estimator: BaseEstimator | None = None,
         *,
         n_neighbors: int = 5,
-        weight: float = 1.0,
+        weight: float = 0.2,
         max_iter: int = 100,
     ) -> None:
         self.estimator = estimator
