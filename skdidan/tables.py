@@ -53,6 +53,7 @@ CLASSIFIERS: dict[str, type[ClassifierMixin]] = {
     "dsan": neural.DSANClassifier,
     "ecan": neural.ECANClassifier,
     "emo_dna": neural.EmoDNAClassifier,
+    "hda": neural.HDAClassifier,
     "jan": neural.JANClassifier,
     "jdar": shallow.JDAR,
     "jiasl": shallow.JIASL,

@@ -39,6 +39,7 @@ from skdidan import (
     OptimalTransport,
     SourceFreeClassifier,
     Spectrogram,
+    SpectrogramTranslator,
     Target,
     WindowedClassifier,
     make_adaptation_pipeline,
@@ -65,8 +66,8 @@ def expected_failures(estimator):
 
 # Neural classifiers share their methods, and so do the regressors. scikit-learn checks one of
 # each base in full, and of the others with code of their own what that code decides.
-DERIVED = ("aktlr", "didan", "gfk", "jiasl", "lidan", "shot", "source_only", "subspace_alignment")
-DERIVED += ("tjm",)
+DERIVED = ("aktlr", "didan", "gfk", "hda", "jiasl", "lidan", "shot", "source_only")
+DERIVED += ("subspace_alignment", "tjm")
 # The others differ in class attributes.
 OTHERS = ("cdan", "dan", "deep_coral", "djda", "dsan", "ecan", "emo_dna", "jan", "mcc")
 
@@ -793,7 +794,8 @@ ON_WAVEFORMS["windowed"] = WindowedClassifier(
 )
 SWEPT = {name: make_classifier(name) for name in CLASSIFIERS}
 SWEPT |= {name: cls() for name, cls in TRANSFORMERS.items()}
-SWEPT |= ON_WAVEFORMS | {"kmm": KMM(), "refined": AnchoredEM()}
+ON_SPECTROGRAMS = {"translator": SpectrogramTranslator(max_epochs=1, n_frames=8, channels=2)}
+SWEPT |= ON_WAVEFORMS | ON_SPECTROGRAMS | {"kmm": KMM(), "refined": AnchoredEM()}
 SWEPT["lame"] = LAME()
 SWEPT["pipeline"] = make_adaptation_pipeline(CorpusScaler(), JDAR())
 SWEPT["union"] = make_adaptation_union(CorpusScaler(), TCA())
@@ -818,6 +820,8 @@ def test_a_parameter_without_sense_is_named(name, value, domains, tmp_path, monk
     data = (X_src, y_src, X_tgt)
     if name in ON_WAVEFORMS:
         data = (WAVEFORMS, ["anger", "fear"] * 2, WAVEFORMS)
+    if name in ON_SPECTROGRAMS:
+        data = (X_src[:, :, np.newaxis], y_src, X_tgt[:, :, np.newaxis])
     for parameter in SWEPT[name].get_params(deep=False):
         estimator = clone(SWEPT[name]).set_params(**{parameter: NONSENSE[value]})
         try:

@@ -49,6 +49,7 @@ FORBIDDEN = {
     "penalties": {"sklearn", "skorch"},
     "neural/networks": {"sklearn", "skorch"},
     "neural/outputs": {"sklearn", "skorch"},
+    "neural/transformers": {"sklearn", "skorch"},
     "neural/batches": {"sklearn", "skorch"},
     "shallow": {"torch", "skorch"},
     "pipeline": {"torch", "skorch"},

@@ -11,6 +11,7 @@ from .djda import DJDAClassifier as DJDAClassifier
 from .ecan import ECANClassifier as ECANClassifier
 from .ecan import ECANObjective as ECANObjective
 from .emo_dna import EmoDNAClassifier as EmoDNAClassifier
+from .hda import HDAClassifier as HDAClassifier
 from .lidan import LIDANClassifier as LIDANClassifier
 from .losses import SquaredError as SquaredError
 from .mmd import DANClassifier as DANClassifier
@@ -29,3 +30,5 @@ from .target_training import TargetObjective as TargetObjective
 from .training import PenaltyTerm as PenaltyTerm
 from .training import cooldown as cooldown
 from .training import ramp as ramp
+from .transformers import NestedTransformer as NestedTransformer
+from .translation import SpectrogramTranslator as SpectrogramTranslator

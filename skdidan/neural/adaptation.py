@@ -19,12 +19,12 @@ from skdidan.estimators import validate_domains
 from skdidan.neural.batches import PairedBatches, to_rows
 from skdidan.neural.calibration import fit_temperature
 from skdidan.neural.checkpoints import Checkpoint, find_starts, open_checkpoint, train_net
+from skdidan.neural.factory import make_network
 from skdidan.neural.fitted import FittedNetworks
 from skdidan.neural.generators import find_generators
 from skdidan.neural.initial import load_weights, read_weights
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import monitor_callbacks
-from skdidan.neural.networks import make_network
 from skdidan.neural.optimizers import find_optimizer
 from skdidan.neural.prior import prior_terms
 from skdidan.neural.settings import check_settings
@@ -52,8 +52,9 @@ class AdaptationClassifier(FittedNetworks):
 
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "vgg11", "nested_transformer", "mlp"}, Module subclass or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms and the `MLP` for
+        2-D features.
     network_params : dict, optional
         Further arguments of the network.
     penalty_params : dict, optional

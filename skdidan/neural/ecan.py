@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from skdidan.neural.networks import Outputs
+from skdidan.neural.outputs import Outputs
 from skdidan.neural.source_free import SourceFreeClassifier
 from skdidan.neural.target_losses import TargetBank, diversity, label_contrast, neighbour_contrast
 from skdidan.neural.target_training import TargetObjective

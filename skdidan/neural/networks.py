@@ -8,12 +8,10 @@ spectrograms of different lengths, whose frames after the end of a recording are
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +21,8 @@ from skdidan.parameters import check_boolean, check_counts
 from skdidan.torch_state import Generators
 
 __all__ = [
-    *("CNN", "MLP", "NETWORKS", "VGG11"),
-    *("check_layers", "frame_mask", "make_network"),
+    *("CNN", "MLP", "VGG11", "Dropout", "FullyConnected"),
+    *("check_spectrogram", "frame_mask"),
 ]
 
 
@@ -64,7 +62,7 @@ class Dropout(nn.Dropout):
         return X * keep.div_(1 - self.p)  # as torch computes it, which takes no generator
 
 
-class _FullyConnected(nn.Module):
+class FullyConnected(nn.Module):
     """Rectified fully connected layers "fc1", "fc2", ..., and a linear output layer.
 
     In training, a share `dropout` of the units of a layer is dropped on the way to the next layer.
@@ -111,8 +109,16 @@ class _FullyConnected(nn.Module):
     def _corpus_features(self, trunk: Tensor) -> Tensor | None:
         return None if self.corpus is None else self.corpus(trunk)
 
+    def _classify(self, X: Tensor, below: dict[str, Tensor]) -> Outputs:
+        """Map the inputs of the first layer to all outputs, with the layers `below` named first."""
+        keep = self._keep(X)
+        layers, last, trunk = self._embed(X, keep)
+        local = self._embed(X.detach(), keep)[0] if self.training else layers
+        features, aside = list(layers.values())[-1], self._corpus_features(trunk)
+        return Outputs(self.output(last), features, {**below, **layers}, local, aside)
 
-class MLP(_FullyConnected):
+
+class MLP(FullyConnected):
     """Multilayer perceptron on feature vectors.
 
     Its hidden layers "fc1", "fc2", ... can be aligned.
@@ -160,7 +166,7 @@ class MLP(_FullyConnected):
         return Outputs(self.output(last), features, layers, corpus_features=aside)
 
 
-class _Convolutional(_FullyConnected):
+class _Convolutional(FullyConnected):
     """Convolutions, pooling over time and frequency, and fully connected layers."""
 
     takes_padding = True
@@ -182,12 +188,7 @@ class _Convolutional(_FullyConnected):
     def forward(self, X: Tensor) -> Outputs:
         """Map spectrograms (n_samples, n_bins, n_frames) to their outputs."""
         pooled = self._pool_padded(X) if X[:, 0, -1].isnan().any() else self._pool(X)
-        keep = self._keep(pooled)
-        layers, last, trunk = self._embed(pooled, keep)
-        local = self._embed(pooled.detach(), keep)[0] if self.training else layers
-        features = list(layers.values())[-1]
-        layers = {"pooled": pooled, **layers}
-        return Outputs(self.output(last), features, layers, local, self._corpus_features(trunk))
+        return self._classify(pooled, {"pooled": pooled})
 
     def _pool(self, X: Tensor) -> Tensor:
         maps = self.encoder(X.unsqueeze(1))
@@ -256,7 +257,7 @@ class CNN(_Convolutional):
         dropout: float = 0.2,
         corpus_head: bool = False,
     ) -> None:
-        _check_spectrogram(input_shape)
+        check_spectrogram(input_shape)
         blocks = _blocks([1, *channels], pool_after=range(len(channels)))
         # At full resolution the first convolution would take most of the training time.
         blocks[0] = nn.Conv2d(1, channels[0], 5, stride=2, padding=2, bias=False)
@@ -304,7 +305,7 @@ class VGG11(_Convolutional):
         dropout: float = 0.5,
         corpus_head: bool = False,
     ) -> None:
-        _check_spectrogram(input_shape)
+        check_spectrogram(input_shape)
         channels = [1, 64, 128, 256, 256, 512, 512, 512, 512]
         blocks = _blocks(channels, pool_after=(0, 1, 3, 5, 7))
         super().__init__(blocks, channels[-1], hidden, n_classes, dropout, corpus_head)
@@ -330,64 +331,10 @@ def _normalise_frames(layer: nn.BatchNorm2d, maps: Tensor, mask: Tensor) -> Tens
     return normalised.permute(0, 3, 2, 1)
 
 
-def _check_spectrogram(input_shape: Sequence[int]) -> None:
+def check_spectrogram(input_shape: Sequence[int]) -> None:
+    """Raise a ValueError unless rows of this shape are spectrograms."""
     if len(input_shape) != 2:
         raise ValueError(
             f"Rows must be spectrograms of shape (n_bins, n_frames); got shape "
             f"{tuple(input_shape)}. Use network='mlp' for feature vectors."
         )
-
-
-#: Networks by their names in the parameter `network` of the classifiers.
-NETWORKS: dict[str, type[nn.Module]] = {"cnn": CNN, "mlp": MLP, "vgg11": VGG11}
-
-
-def check_layers(align_on: Any) -> None:
-    """Raise a ValueError unless the parameter `align_on` can name layers."""
-    layers = [align_on] if isinstance(align_on, str) else align_on
-    is_names = isinstance(layers, Sequence) and all(isinstance(name, str) for name in layers)
-    if not is_names or not layers or len(set(layers)) < len(layers):
-        raise ValueError(
-            "align_on must be the name of a layer, or a sequence of different ones; got "
-            f"{align_on!r}."
-        )
-
-
-def make_network(
-    network: str | Callable[..., nn.Module],
-    params: dict[str, Any],
-    input_shape: tuple[int, ...],
-    n_classes: int,
-    *,
-    has_lengths: bool,
-) -> nn.Module:
-    """Make a network for rows of a given shape."""
-    if network == "auto":
-        network = "mlp" if len(input_shape) == 1 else "cnn"
-    if isinstance(network, str):
-        if network not in NETWORKS:
-            options = ["auto", *NETWORKS]
-            raise ValueError(f"network must be one of {options}, or a class; got {network!r}.")
-        network = NETWORKS[network]
-    if isinstance(network, nn.Module) or not callable(network):
-        raise TypeError(
-            "network must be a name, a torch.nn.Module subclass or a function that makes a "
-            f"module, not {type(network).__name__}: every fit starts from new weights."
-        )
-    try:
-        inspect.signature(network).bind(input_shape, n_classes, **params)
-    except TypeError as error:
-        raise TypeError(
-            f"network is called as network(input_shape, n_classes, **network_params), which "
-            f"does not fit {getattr(network, '__name__', network)}: {error}."
-        ) from error
-    module = network(input_shape, n_classes, **params)
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"network must make a torch.nn.Module; got {type(module).__name__}.")
-    if has_lengths and not getattr(module, "takes_padding", False):
-        raise ValueError(
-            f"{type(module).__name__} takes no spectrograms of different lengths, padded with NaN. "
-            "Set the transformer's duration, use network='cnn' or 'vgg11', or ignore the padding "
-            "in your own network and set its attribute takes_padding = True."
-        )
-    return module.float()  # the type of the data, whatever torch's default is

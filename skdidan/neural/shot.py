@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skdidan.neural.networks import Outputs
+from skdidan.neural.outputs import Outputs
 from skdidan.neural.source_free import SourceFreeClassifier
 from skdidan.neural.target_losses import TargetBank, diversity, mean_entropy
 from skdidan.neural.target_training import TargetObjective
