@@ -124,7 +124,7 @@ def test_a_warning_if_the_steps_do_not_suffice(monkeypatch):
     monkeypatch.setattr(sparsity, "_MAX_STEPS", 3)
     match = r"AKTLR did not converge in .* raise group_sparsity or sparsity or tol"
     with pytest.warns(ConvergenceWarning, match=match) as caught:
-        AKTLR(tol=1e-9).fit(*make_domains())
+        AKTLR(feature_groups=GROUPS, tol=1e-9).fit(*make_domains())
     assert len(caught) == 1 and caught[0].filename == __file__
 
 

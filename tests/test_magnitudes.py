@@ -43,7 +43,8 @@ OF_PRODUCTS = [
     KMM(1.0),
     WeightedClassifier(),
 ]
-REGRESSORS = [JDAR(alpha=0.1), JIASL(alpha=0.1, max_iter=2), AKTLR()]
+REGRESSORS = [JDAR(alpha=0.1), JIASL(alpha=0.1, max_iter=2)]
+REGRESSORS += [AKTLR(feature_groups=[0, 0, 1, 1])]
 every_homogeneous = pytest.mark.parametrize("estimator", HOMOGENEOUS, ids=str)
 every_scale = pytest.mark.parametrize("scale", [2.0**530, 2.0**-660])
 
