@@ -38,8 +38,8 @@ class DJDAClassifier(AdaptationClassifier):
 
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and arguments of `BalancedMMD`: ``widths``, those of the
         Gaussian kernels as shares of the mean squared distance; ``balance``, a number in [0, 1] for

@@ -38,7 +38,7 @@ class EmoDNAClassifier(AdaptationClassifier):
 
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
         Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features. A
         class or function of your own must make a module that returns `Outputs` with
         ``corpus_features``, of as many columns as the aligned layer.
