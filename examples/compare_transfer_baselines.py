@@ -33,9 +33,12 @@ from skdidan import (
     JDA,
     JDAR,
     JIASL,
+    LAME,
+    MDSA,
     TCA,
     TJM,
     AdaptationClassifier,
+    AnchoredEM,
     CDANClassifier,
     Comparison,
     CorpusScaler,
@@ -102,12 +105,13 @@ def make_methods(extractor, epochs, memory, n_networks=3):
         rows = Functionals() if has_images else extractor
         return make_adaptation_pipeline(rows, CorpusScaler(), *steps, memory=memory)
 
+    regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
     svm = SVC(kernel="linear", C=0.01, class_weight="balanced")
     params = {"max_epochs": epochs, "n_networks": n_networks}
     methods = {
-        "logistic regression": shallow(
-            LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
-        ),
+        "logistic regression": shallow(regression),
+        "the same + LAME": shallow(LAME(regression)),
+        "the same + EM": shallow(AnchoredEM(regression)),
         "SVM": shallow(svm),
         # After CorpusScaler the means are equal, and a linear kernel would see no difference.
         "TCA + SVM": shallow(TCA(n_components=40, kernel="rbf"), svm),
@@ -122,6 +126,7 @@ def make_methods(extractor, epochs, memory, n_networks=3):
         "JDAR": shallow(JDAR()),
         "AKTLR": shallow(AKTLR()),
         "JIASL": shallow(JIASL()),
+        "MDSA": shallow(MDSA()),
         "source only": network(SourceOnlyClassifier(**params)),
         "DAN": network(DANClassifier(**params)),
         "DSAN": network(DSANClassifier(**params)),
@@ -137,6 +142,7 @@ def make_methods(extractor, epochs, memory, n_networks=3):
         "Emo-DNA": network(EmoDNAClassifier(**params)),
         "DIDAN": network(DIDANClassifier(**params)),
         "LIDAN": network(LIDANClassifier(**params)),
+        "DIDAN + EM": network(AnchoredEM(DIDANClassifier(**params))),
     }
     # The network of "source only", but trained on labelled speakers of the target.
     oracles = {"network on target": network(SourceOnlyClassifier(**params))}
@@ -181,7 +187,8 @@ def compare_all(methods, oracles, tasks, n_seeds, **options):
     """Compare the methods; those without a network give the same for every seed, and run once."""
 
     def has_seed(method):
-        return isinstance(method[-1], AdaptationClassifier)
+        parts = method.get_params().values()
+        return any(isinstance(part, AdaptationClassifier) for part in parts)
 
     neural = {name: method for name, method in methods.items() if has_seed(method)}
     shallow = {name: method for name, method in methods.items() if not has_seed(method)}
