@@ -29,6 +29,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from skdidan import (
+    AKTLR,
     JDAR,
     LAME,
     AnchoredEM,
@@ -108,6 +109,7 @@ SHALLOW = {
     "logistic regression": lambda: [logistic_regression()],
     "CORAL": lambda: [CorrelationAlignment(), logistic_regression()],
     "JDAR": lambda: [JDAR()],
+    "AKTLR": lambda: [AKTLR()],
 }
 
 

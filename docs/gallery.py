@@ -14,6 +14,7 @@ ORDER = (
     "confidence",
     "several_sources",
     "save_and_adapt_again",
+    "source_free",
     "corpus_distance",
     "invariant_features",
 )

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier
 
 import skdidan
 from skdidan import (
@@ -287,6 +289,47 @@ def test_predict_without_probabilities(tmp_path):
     rows = table(run(f"predict {tmp_path / 'svc.skdidan'} calls", code=3))
     assert rows.columns.tolist() == ["file", "label", "error", "warning"]
     assert rows["label"].isna().sum() == 3
+    files = good(Path("calls"))
+    assert rows.set_index("file")["label"][files].tolist() == model.predict(files).tolist()
+
+
+def test_predict_gives_the_labels_of_the_model(tmp_path):
+    """A threshold may move them from the class of the highest probability."""
+    emodb = load_corpus("emodb", "emodb")
+    threshold = FixedThresholdClassifier(
+        LogisticRegression(), threshold=0.0, pos_label="sadness", response_method="predict_proba"
+    )
+    model = make_adaptation_pipeline(Functionals(), CorpusScaler(), threshold)
+    model.fit(emodb.files, emodb.emotion, good(Path("calls")))
+    save(model, tmp_path / "threshold.skdidan")
+    rows = table(run(f"predict {tmp_path / 'threshold.skdidan'} calls", code=3))
+    assert set(rows["label"].dropna()) == {"sadness"} and (rows["p_anger"] > 0.5).any()
+
+
+def test_two_corpora_of_one_name_are_refused(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "emodb").symlink_to(Path("emodb").absolute())
+    given = f"-c emodb:{tmp_path / 'a' / 'emodb'} -c emodb:{tmp_path / 'b' / 'emodb'}"
+    text = run(f"compare {given} -m jdar", code=2).stderr
+    assert "two --corpus have the name" in text
+
+
+def test_an_unusable_target_file_is_left_out(tmp_path):
+    line = "train -s emodb:emodb -t calls -t calls/broken.wav -m jdar --no-refine --features"
+    found = run(f"{line} functionals -o {tmp_path / 'model'}", code=3)
+    assert "calls/broken.wav: " in found.stderr
+
+
+def test_a_labelled_corpus_has_no_channels():
+    text = run("extract emodb:emodb --channel 0", code=2).stderr
+    assert "--channel: is for folders of recordings" in text
+
+
+def test_without_arguments_the_help_is_shown():
+    found = run("", code=2)
+    assert "Commands:" in found.stderr and "skdidan: error" not in found.stderr
+    assert "name at least one emotion" in run("train -s a -t b -o c --emotions ,", code=2).stderr
 
 
 def test_adapt_goes_on_from_the_weights(tmp_path):
@@ -303,6 +346,29 @@ def test_adapt_goes_on_from_the_weights(tmp_path):
     )
     text = run(f"adapt api.skdidan -s nemo:casia -t calls -o {out}", code=1).stderr
     assert "root holds no file of nEMO" in text
+
+
+def test_a_source_free_model_is_trained_without_a_target_and_adapted_without_the_source(tmp_path):
+    house, out = tmp_path / "house.skdidan", tmp_path / "new.skdidan"
+    options = "--method shot --epochs 2 --seed 3 --quiet"
+    found = run(f"train -s emodb:emodb {options} -o {house}")
+    assert json.loads(found.stdout)["n_target"] == 0
+    files = good(Path("calls"))[:8]
+    targets = " ".join(f"-t {file}" for file in files)
+    found = run(f"adapt {house} {targets} --epochs 1 -o {out} --quiet")
+    assert json.loads(found.stdout)["n_source"] == 0
+    model, adapted = load(house), load(out)
+    model.set_params(anchoredem__estimator__adaptation_epochs=1).adapt(files)
+    np.testing.assert_allclose(
+        adapted.predict_proba(files), model.predict_proba(files), rtol=1e-5, atol=1e-7
+    )
+    text = run(f"adapt {house} -s emodb:emodb -t calls -o {out}", code=2).stderr
+    assert "adapts without its source: leave out --source" in text
+    text = run(f"adapt api.skdidan -t calls -o {out}", code=2).stderr
+    assert "Missing option '-s' / '--source': only models of ecan and shot" in text
+    for line in ("-s emodb:emodb --method dan", "-s emodb:emodb -s casia:casia --method shot"):
+        text = run(f"train {line} -o {house}", code=2).stderr
+        assert "Missing option '-t' / '--target': only ecan and shot train without one" in text
 
 
 def test_adapt_refuses_other_emotions(tmp_path):
@@ -344,7 +410,7 @@ def test_compare_gives_the_scores_of_the_package(tmp_path):
     page = html.read_text(encoding="utf-8")
     assert f"{mean:.1f}" in page and f"<td>{len(task.y_tgt)}</td>" in page
     refused = run(f"report -c emodb:emodb -c casia:casia --reference dann --out {html}", code=2)
-    assert "--reference 'dann' is none of the --method" in refused.stderr
+    assert "--reference: 'dann' is none of the --method" in refused.stderr
 
 
 def test_compare_takes_all_pairs_by_default():

@@ -1,4 +1,4 @@
-"""Optimizers, schedules and initial weights of the networks."""
+"""Optimizers, schedules, initial weights and augmentation of the networks."""
 
 import os
 
@@ -220,3 +220,49 @@ def test_initial_weights_that_are_refused(domains, tmp_path):
     ):
         with pytest.raises(ValueError, match=match):
             DANNClassifier(initial_weights=given).fit(*domains[:3])
+
+
+# Augmentation
+
+
+def double(rows):
+    return 2 * rows
+
+
+def add_noise(rows):
+    return rows + 0.5 * torch.randn_like(rows)
+
+
+def test_augmentation_changes_the_rows_of_training_alone(domains):
+    X, y, X_tgt = domains[:3]
+    changed = DIDANClassifier(augmentation=double, **QUICK).fit(X, y, X_tgt)
+    expected = DIDANClassifier(**QUICK).fit(2 * X, y, 2 * X_tgt)
+    assert equal(state_of(changed), state_of(expected))
+    np.testing.assert_array_equal(
+        changed.decision_function(X_tgt), expected.decision_function(X_tgt)
+    )
+
+
+def test_random_augmentation_depends_on_the_seed_alone(domains):
+    states = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        classifier = DANNClassifier(augmentation=add_noise, **QUICK).fit(*domains[:3])
+        assert torch.equal(torch.get_rng_state(), before)
+        states.append(state_of(classifier))
+    assert equal(*states)
+    assert not equal(states[0], state_of(DANNClassifier(**QUICK).fit(*domains[:3])))
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "error", "message"),
+    [
+        ("noise", TypeError, "augmentation must be a function .* got 'noise'"),
+        (lambda rows: rows[1:], ValueError, r"the shape of its rows, \(30, 6\); got \(29, 6\)"),
+        (lambda rows: rows.numpy(), ValueError, "must return a tensor .* got ndarray"),
+    ],
+)
+def test_augmentation_that_is_refused(augmentation, error, message, domains):
+    with pytest.raises(error, match=message):
+        DANNClassifier(augmentation=augmentation, **QUICK).fit(*domains[:3])

@@ -233,12 +233,6 @@ def test_classes_that_do_not_occur_have_a_row_of_zeros(ax):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "3"]
 
 
-def test_backend_is_not_changed(ax):
-    before = matplotlib.get_backend()
-    plot_scores(RECORDS, ax=ax)
-    assert matplotlib.get_backend() == before
-
-
 def test_current_axes_by_default():
     matplotlib.use("agg")
     import matplotlib.pyplot as plt

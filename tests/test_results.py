@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import wilcoxon
+from sklearn.dummy import DummyClassifier
 from sklearn.utils import Bunch
 
-from skdidan import Comparison, Segment
+from skdidan import Comparison, Segment, compare
 from skdidan.metrics import uar, war
 from skdidan.results.task_rows import TaskRows
 
@@ -261,6 +262,33 @@ def test_nothing_at_all():
     assert len(empty) == len(empty.to_frame()) == len(empty.predictions()) == 0
     assert empty.methods == empty.tasks == empty.notes() == []
     assert empty.summary().empty and empty.intervals().empty
+    assert str(empty) == "UAR (%)  features (s)  fit (s)" and "UAR" in empty._repr_html_()
+    with pytest.raises(ValueError, match="comparison has no runs to plot"):
+        empty.plot()
+    with pytest.raises(ValueError, match="comparison has no runs to report"):
+        empty.report("nowhere.html")
+
+
+def test_a_reference_that_was_not_run_on_every_task():
+    """As after an interrupt."""
+    last = RUNS[-1]["task"]
+    finished = [run for run in RUNS if (run["task"], run["method"]) != (last, "DIDAN")]
+    found = Comparison(finished, TASKS).intervals(reference="DIDAN")
+    assert set(found["task"]) == {run["task"] for run in RUNS} - {last}
+
+
+@pytest.mark.parametrize("name", ["average", "rank"])
+def test_tasks_have_no_name_of_a_column(name):
+    task = next(iter(TASKS.values()))
+    with pytest.raises(ValueError, match=rf"tasks must not be named \['{name}'\]"):
+        Comparison([], {name: task})
+    with pytest.raises(ValueError, match=rf"tasks must not be named \['{name}'\]"):
+        compare(DummyClassifier(), {name: task})
+
+
+def test_a_run_may_not_occur_twice():
+    with pytest.raises(ValueError, match=r"one run for each task, method and seed; \('"):
+        Comparison([*RUNS, RUNS[0]], TASKS)
 
 
 def test_a_task_on_which_all_methods_failed_has_no_interval():

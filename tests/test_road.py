@@ -231,12 +231,12 @@ def test_compare_example(tmp_path, monkeypatch, capsys, features):
     table = capsys.readouterr().out
     for method in ("SVM", "TCA + SVM", "source only", "DAN", "DeepCORAL", "LIDAN", "(reference)"):
         assert method in table
-    lines = (tmp_path / f"synthetic-synthetic-{features}.csv").read_text().splitlines()
+    lines = (tmp_path / f"synthetic-{features}.csv").read_text().splitlines()
     assert lines[0] == (
         "task,method,oracle,seed,uar,war,seconds,feature_seconds,fit_seconds,error,traceback"
     )
     assert len(lines) == 11
-    assert n_colours(tmp_path / f"synthetic-synthetic-{features}.png") > 5
+    assert n_colours(tmp_path / f"synthetic-{features}.png") > 5
 
 
 @pytest.mark.slow
@@ -277,7 +277,7 @@ def test_compare_example_names_the_methods(tmp_path, monkeypatch):
 def test_compare_example_asks_where_the_corpora_are(monkeypatch):
     monkeypatch.delenv("SKDIDAN_CORPORA", raising=False)
     with pytest.raises(SystemExit, match="Pass --corpora DIR or set SKDIDAN_CORPORA"):
-        run_example("compare_transfer_baselines", ["--source", "emodb"], monkeypatch)
+        run_example("compare_transfer_baselines", ["--tasks", "emodb:casia"], monkeypatch)
 
 
 def test_search_example(monkeypatch, capsys):

@@ -10,10 +10,11 @@ import numpy as np
 
 from skdidan import corpora, selection
 from skdidan.cli import options
-from skdidan.cli.models import make_classifier, make_features, make_model
+from skdidan.cli.models import has_columns, make_classifier, make_features, make_model
 from skdidan.cli.output import write_table, write_text
 from skdidan.cli.session import Command, Session
 from skdidan.cli.sources import canonical, drop_unusable, load_source
+from skdidan.reporting import import_extra
 
 __all__ = ["compare", "report"]
 
@@ -105,8 +106,11 @@ def report(session: Session, reference: str | None, out: str, **given: Any) -> N
     The arguments are those of 'skdidan compare'. With the same --results, its runs are taken, and
     only missing ones are computed. The file needs no other file and no network.
     """
+    import_extra("matplotlib", "plots", "A report needs matplotlib")
     if reference is not None and reference not in given["methods"]:
-        raise click.BadParameter(f"--reference {reference!r} is none of the --method.")
+        raise click.BadParameter(
+            f"{reference!r} is none of the --method.", param_hint="--reference"
+        )
     _compare(session, **given).report(out, reference=reference)
     session.note(f"{out} is written.")
 
@@ -134,11 +138,14 @@ def _compare(
     found = {}
     for argument in given:
         corpus = load_source(argument, mapping)
-        found[corpus.name] = drop_unusable(corpus, session, jobs)
+        if corpus.name in found:
+            raise click.BadParameter(f"two --corpus have the name {corpus.name!r}: rename one.")
+        found[corpus.name] = corpus
     pairs = _pairs(tasks, list(found))
+    found = {name: drop_unusable(corpus, session, jobs) for name, corpus in found.items()}
     shared = None if emotions is None else canonical(emotions, mapping)
     rows = {name: _rows(transformer, found[name]) for name in {x for pair in pairs for x in pair}}
-    has_speakers = speakers and hasattr(transformer, "get_feature_names_out")
+    has_speakers = speakers and has_columns(transformer)
     models = {
         name: make_model([], classifier, has_speakers=has_speakers)
         for name, classifier in classifiers.items()

@@ -69,13 +69,14 @@ def _describe_corpus(folder: str) -> dict[str, Any]:
     if not guesses:
         return {"folder": folder, "layout": "none that is known"}
     name = guesses[0][0]
-    load = wing.load_audio_folder if name == "folders" else None
+    is_plain = name == "folders"
     with catch(wing.CorpusWarning):
-        corpus = load(folder) if load else wing.load_corpus(name, folder)
-    words = {"folders": "one folder per emotion"}
+        corpus = wing.load_audio_folder(folder) if is_plain else wing.load_corpus(name, folder)
     return {
         "folder": folder,
-        "layout": ", or ".join(f"{words.get(x, x)} ({n} files)" for x, n in guesses),
+        "layout": ", or ".join(
+            f"{'one folder per emotion' if x == 'folders' else x} ({n} files)" for x, n in guesses
+        ),
         "recordings": len(corpus.files),
         "emotions": _tally(corpus.emotion),
         "speakers": len(set(corpus.speaker.tolist())),

@@ -10,7 +10,7 @@ import numpy as np
 
 from skdidan import audio
 from skdidan.cli import options
-from skdidan.cli.models import make_features
+from skdidan.cli.models import has_columns, make_features
 from skdidan.cli.output import write_table
 from skdidan.cli.session import Command, Session, catch
 from skdidan.cli.sources import TABLES, corpus_name, find_recordings, load_source
@@ -49,17 +49,21 @@ def extract(
     CORPUS is a folder of recordings, or a labelled corpus: NAME:FOLDER or a table. Each row has the
     columns file, emotion and speaker (of a labelled corpus), error, and the features. A recording
     that cannot be used has the reason as error and no features. Spectrograms have no columns: write
-    them to a .npz file, with the arrays X, files, emotion, speaker and error.
+    them to a .npz file, with the arrays X, files and error, and of a labelled corpus emotion and
+    speaker.
     """
     import pandas as pd
 
     options_ = {"on_error": "warn", "memory": cache, "n_jobs": jobs, "verbose": session.progress}
     transformer = make_features(features, **options_)
-    if not (is_binary := (out or "").endswith(".npz")) and not _has_columns(transformer):
+    if not (is_binary := (out or "").endswith(".npz")) and not has_columns(transformer):
         raise click.BadParameter("spectrograms need --out FILE.npz.")
     lost: dict[str, str] = {}
     columns: dict[str, Any] = {}
     if corpus_name(recordings) or Path(recordings).suffix.lower() in TABLES:
+        if channel != "mix":
+            text = "is for folders of recordings: those of a labelled corpus are mixed."
+            raise click.BadParameter(text, param_hint="--channel")
         corpus = load_source(recordings, mapping)
         files = corpus.files
         columns = {"emotion": corpus.emotion, "speaker": corpus.speaker}
@@ -80,10 +84,6 @@ def extract(
         return
     names = transformer.get_feature_names_out()
     write_table(pd.concat([pd.DataFrame(rows), pd.DataFrame(X, columns=names)], axis=1), out)
-
-
-def _has_columns(transformer: Any) -> bool:
-    return hasattr(transformer, "get_feature_names_out")
 
 
 def _compute(transformer: Any, files: list[Any]) -> tuple[np.ndarray[Any, Any], dict[int, str]]:

@@ -35,6 +35,11 @@ def make_features(name: str, **options: Any) -> Any:
     return audio.Functionals(feature_set, **options)
 
 
+def has_columns(transformer: Any) -> bool:
+    """Tell whether an audio transformer makes rows of named features, and no spectrograms."""
+    return hasattr(transformer, "get_feature_names_out")
+
+
 def make_classifier(method: str, epochs: int | None, seed: int, *, is_refined: bool) -> Any:
     """Return the classifier of a method, refined by the clusters of the target or not."""
     from sklearn.linear_model import LogisticRegression
@@ -74,7 +79,7 @@ def make_model(
 def fit_to(model: Any, corpora: list[Any], target: list[Any]) -> Any:
     """Fit a model to one or several labelled corpora and the target."""
     if len(corpora) == 1:
-        return model.fit(corpora[0].files, corpora[0].emotion, target)
+        return model.fit(corpora[0].files, corpora[0].emotion, target or None)
     files = [file for corpus in corpora for file in corpus.files] + target
     labels = [*np.concatenate([corpus.emotion for corpus in corpora]), *[""] * len(target)]
     sizes = [*(len(corpus.files) for corpus in corpora), len(target)]

@@ -14,8 +14,9 @@ __all__ = [
 
 #: Keys of `skdidan.tables.CLASSIFIERS`, and the plain baseline. Help must not import torch.
 METHODS = (
-    *("cdan", "dan", "dann", "deep_coral", "didan", "dsan", "jan", "jdar", "jiasl", "lidan"),
-    *("logistic_regression", "mcc", "source_only", "weighted"),
+    *("aktlr", "cdan", "dan", "dann", "deep_coral", "didan", "djda", "dsan", "ecan", "emo_dna"),
+    *("hda", "jan", "jdar", "jiasl", "lidan", "logistic_regression", "mcc", "mdsa", "shot"),
+    *("source_only", "weighted"),
 )
 SOURCE = (
     "Labelled corpus: NAME:FOLDER of a known corpus ('skdidan corpora' lists them), a table with "
@@ -34,7 +35,10 @@ def _out(context: click.Context, parameter: click.Parameter, value: str | None) 
 def _names(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> list[str] | None:
-    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+    names = [name.strip() for name in (value or "").split(",") if name.strip()]
+    if value is not None and not names:
+        raise click.BadParameter("name at least one emotion.")
+    return names or None
 
 
 def _pairs(
@@ -78,7 +82,8 @@ channel = click.option(
     show_default=True,
     metavar="mix|split|NUMBER",
     callback=_channel,
-    help="Mean of the channels of a recording, each channel by itself, or one of them, from 0.",
+    help="Mean of the channels of a recording, each channel by itself, or one of them, from 0. "
+    "Recordings of a labelled corpus are always mixed.",
 )
 emotions = click.option(
     "--emotions",

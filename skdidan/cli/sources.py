@@ -65,7 +65,7 @@ def drop_unusable(corpus: Any, session: Session, n_jobs: int | None) -> Any:
 
 
 def canonical(emotions: Iterable[str], mapping: Mapping[str, str]) -> list[str]:
-    """Return the labels of emotions in any of their spellings; others are labels of one's own."""
+    """Return the labels of emotions in any of their spellings; keep unknown ones as they are."""
     own = check_mapping(mapping)
     return [canonical_label(emotion, own) or emotion for emotion in emotions]
 
@@ -100,7 +100,10 @@ def find_recordings(
             if os.path.isdir(path):
                 files += corpora.find_audio(path, check=check, channel=channel)
             elif os.path.isfile(path):
-                files += _single(path, channel)
+                single = _single(path, channel)
+                unusable = _unusable(single) if check else {}
+                reasons |= unusable
+                files += [file for file in single if str(file) not in unusable]
             else:
                 raise click.BadParameter(f"{path!r} does not exist.")
         for warning in caught:
@@ -112,6 +115,13 @@ def find_recordings(
         if path not in listed and reason != SAME_STEM.reason  # listed in another format
     }
     return files, lost, {path: reason for path, reason in reasons.items() if path in listed}
+
+
+def _unusable(files: list[Any]) -> dict[str, str]:
+    """Return the error of each file that cannot be used."""
+    errors = corpora.inspect_audio(files)["error"]
+    pairs = zip(map(str, files), errors, strict=True)
+    return {file: error for file, error in pairs if isinstance(error, str)}
 
 
 def _single(path: str, channel: int | str) -> list[Any]:

@@ -10,6 +10,7 @@ from skdidan import audio, persistence, pipeline
 from skdidan.cli import options
 from skdidan.cli.models import (
     fit_to,
+    has_columns,
     make_classifier,
     make_features,
     make_model,
@@ -22,26 +23,27 @@ from skdidan.cli.sources import drop_unusable, find_usable, load_source, select
 
 __all__ = ["adapt", "train"]
 
-_FEW = 200  # recordings of a target whose clusters may be chance
-_sources = click.option(
-    "-s", "--source", "sources", multiple=True, required=True, metavar="CORPUS", help=options.SOURCE
-)
-_targets = click.option(
-    "-t", "--target", "targets", multiple=True, required=True, metavar="PATH", help=options.TARGET
-)
+_FEW = 200  # target recordings; with fewer, clusters may be chance
+
+
+def _domain(name: str, metavar: str, text: str, *, required: bool = True) -> Any:
+    """Return the option of a domain, which may be repeated."""
+    names = f"-{name[0]}", f"--{name}", f"{name}s"
+    return click.option(*names, multiple=True, required=required, metavar=metavar, help=text)
 
 
 _TRAIN = r"""
 skdidan train --source emodb:corpora/emodb --target calls/ --out calls.skdidan
 skdidan train -s labels.csv -s nemo:corpora/nemo -t calls/ --method dan -o calls.skdidan
+skdidan train -s emodb:corpora/emodb --method shot -o house.skdidan
 skdidan train -s emodb:corpora/emodb -t calls/ --features embeddings:openai/whisper-tiny@2 \
     --emotions anger,neutral,sadness --cache .skdidan -o calls.skdidan
 """
 
 
 @click.command(cls=Command, examples=_TRAIN)
-@_sources
-@_targets
+@_domain("source", "CORPUS", options.SOURCE)
+@_domain("target", "PATH", f"{options.TARGET} Not needed by ecan and shot.", required=False)
 @options.out("File of the model to write.", required=True)
 @click.option(
     "-m",
@@ -93,12 +95,21 @@ def train(
     --source and --target may be repeated. Recordings that cannot be used are left out, with a
     warning. The model is one file without pickle; 'skdidan predict' uses it. A line of JSON says
     what was trained.
+
+    The methods ecan and shot can be trained on one corpus without a target: 'skdidan adapt' gives
+    them one, elsewhere, without the source.
     """
+    from skdidan.pipeline.steps import waits_for_target
+
     classifier = make_classifier(method, epochs, seed, is_refined=refine)
+    if not targets and (len(sources) > 1 or not waits_for_target(classifier)):
+        raise click.UsageError(
+            "Missing option '-t' / '--target': only ecan and shot train without one, on one source."
+        )
     transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
-    has_columns = hasattr(transformer, "get_feature_names_out")
+    has_speakers = speakers and has_columns(transformer)
     model = make_model(
-        [transformer], classifier, has_speakers=speakers and has_columns, seed=seed, window=window
+        [transformer], classifier, has_speakers=has_speakers, seed=seed, window=window
     )
     _fit_and_save(
         session, model, _load(session, sources, mapping, emotions, jobs), targets, channel, out
@@ -107,16 +118,21 @@ def train(
 
 _ADAPT = r"""
 skdidan adapt may.skdidan --source emodb:corpora/emodb --target calls/june --out june.skdidan
+skdidan adapt house.skdidan --target calls/june --out june.skdidan
 """
 
 
 @click.command(cls=Command, examples=_ADAPT)
 @click.argument("model", type=click.Path(exists=True, dir_okay=False))
-@_sources
-@_targets
+@_domain("source", "CORPUS", f"{options.SOURCE} Not needed by ecan and shot.", required=False)
+@_domain("target", "PATH", options.TARGET)
 @options.out("File of the new model to write.", required=True)
 @options.emotions
-@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True, help="New epochs.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    help="New epochs.  [default: 5; without a source those of the model]",
+)
 @options.channel
 @options.MAPPING
 @options.cache
@@ -129,7 +145,7 @@ def adapt(
     targets: tuple[str, ...],
     out: str,
     emotions: list[str] | None,
-    epochs: int,
+    epochs: int | None,
     channel: int | str,
     mapping: dict[str, str],
     cache: str | None,
@@ -141,9 +157,26 @@ def adapt(
     the new target with the source. Give the same --source, --emotions and --mapping as in 'skdidan
     train'. Networks go on from their weights (warm_start); all else is fitted anew. MODEL stays as
     it is.
+
+    A model of the methods ecan and shot needs no source, and takes none of these options. It starts
+    from the weights that the source has given it.
     """
+    from skdidan.pipeline.steps import waits_for_target
+
     estimator = persistence.load(model)
-    if not start_warm(estimator, epochs):
+    is_alone = waits_for_target(estimator)
+    if is_alone and (sources or emotions or mapping):
+        raise click.UsageError(
+            f"{model} adapts without its source: leave out --source, --emotions and --mapping."
+        )
+    if not is_alone and not sources:
+        raise click.UsageError(
+            "Missing option '-s' / '--source': only models of ecan and shot adapt without it."
+        )
+    if is_alone:
+        if epochs is not None:
+            set_all(estimator, "adaptation_epochs", epochs)
+    elif not start_warm(estimator, 5 if epochs is None else epochs):
         session.note("The model has no network: it is fitted anew.")
     if not set_all(estimator, "on_error", "raise"):
         raise ValueError(
@@ -151,6 +184,9 @@ def adapt(
         )
     for name, value in {"memory": cache, "n_jobs": jobs, "verbose": session.progress}.items():
         _set_audio(estimator, name, value)
+    if is_alone:
+        _fit_and_save(session, estimator, [], targets, channel, out)
+        return
     corpora = _load(session, sources, mapping, emotions, jobs)
     known, given = set(estimator.classes_), {x for corpus in corpora for x in corpus.emotion}
     if known != given:
@@ -186,17 +222,21 @@ def _fit_and_save(
     channel: int | str,
     out: str,
 ) -> None:
+    """Fit a model, or adapt it if there are no corpora of a source, and save it."""
     from skdidan.pipeline.steps import last_step
 
-    target = find_usable(targets, channel, session)
+    target = find_usable(targets, channel, session) if targets else []
     n_source = sum(len(corpus.files) for corpus in corpora)
     session.note(f"Training on {n_source} source and {len(target)} target recordings.")
-    if len(target) < _FEW and isinstance(last_step(model), pipeline.AnchoredEM):
+    if 0 < len(target) < _FEW and isinstance(last_step(model), pipeline.AnchoredEM):
         session.warn(
             f"{len(target)} recordings are few to find clusters in: compare with --no-refine."
         )
     with catch(audio.DoubtfulAudioWarning):  # the search for the recordings has named them
-        fit_to(model, corpora, target)
+        if corpora:
+            fit_to(model, corpora, target)
+        else:
+            model.adapt(target)
     for name, value in {"memory": None, "n_jobs": None, "verbose": 0}.items():
         _set_audio(model, name, value)
     persistence.save(model, out)
@@ -211,5 +251,5 @@ def _fit_and_save(
 
 
 def _set_audio(model: Any, name: str, value: Any) -> None:
-    """Set a parameter of the audio transformers alone: others have parameters of the same names."""
+    """Set a parameter of the audio transformers only; other steps use the same names."""
     set_all(model, name, value, audio.AudioTransformer)

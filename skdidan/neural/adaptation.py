@@ -19,22 +19,22 @@ from skdidan.estimators import validate_domains
 from skdidan.neural.batches import PairedBatches, to_rows
 from skdidan.neural.calibration import fit_temperature
 from skdidan.neural.checkpoints import Checkpoint, find_starts, open_checkpoint, train_net
+from skdidan.neural.factory import make_network
 from skdidan.neural.fitted import FittedNetworks
 from skdidan.neural.generators import find_generators
 from skdidan.neural.initial import load_weights, read_weights
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import monitor_callbacks
-from skdidan.neural.networks import make_network
 from skdidan.neural.optimizers import find_optimizer
 from skdidan.neural.prior import prior_terms
 from skdidan.neural.settings import check_settings
-from skdidan.neural.source import class_weights, hold_out, row_weights
+from skdidan.neural.source import class_weights, hold_out, number_corpora, row_weights
 from skdidan.neural.training import AdaptationNet, PenaltyTerm
 from skdidan.padding import is_padded, pad_alike
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import draw_from, find_device, plain_mode
 
-__all__ = ["AdaptationClassifier"]
+__all__ = ["AdaptationClassifier", "read_history", "warn_of_interrupt"]
 
 _BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history
 
@@ -52,8 +52,9 @@ class AdaptationClassifier(FittedNetworks):
 
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "vgg11", "nested_transformer", "mlp"}, Module subclass or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms and the `MLP` for
+        2-D features.
     network_params : dict, optional
         Further arguments of the network.
     penalty_params : dict, optional
@@ -80,6 +81,9 @@ class AdaptationClassifier(FittedNetworks):
     initial_weights : dict, str or path-like, optional
         Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
         ``torch.save`` has written with them. Weights without an entry are drawn.
+    augmentation : callable, optional
+        Changes the rows of both domains in each training batch, for instance by noise or masks. It
+        maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -120,6 +124,8 @@ class AdaptationClassifier(FittedNetworks):
     default_n_networks: ClassVar[int] = 1
     default_align_on: ClassVar[str | Sequence[str]] = "features"
     default_network_params: ClassVar[Mapping[str, Any]] = {}
+    #: Whether a batch holds as many rows of one source corpus as of another.
+    even_sources: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -138,6 +144,7 @@ class AdaptationClassifier(FittedNetworks):
         optimizer_params: Mapping[str, Any] | None = None,
         schedule: str | None = "cooldown",
         initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
         max_epochs: int = 60,
         n_networks: int | None = 1,
         validation_fraction: float | None = None,
@@ -167,6 +174,7 @@ class AdaptationClassifier(FittedNetworks):
         self.optimizer_params = optimizer_params
         self.schedule = schedule
         self.initial_weights = initial_weights
+        self.augmentation = augmentation
         self.max_epochs = max_epochs
         self.n_networks = n_networks
         self.validation_fraction = validation_fraction
@@ -270,10 +278,6 @@ class AdaptationClassifier(FittedNetworks):
         chosen = self.default_align_on if self.align_on == "auto" else self.align_on
         return [chosen] if isinstance(chosen, str) else list(chosen)
 
-    def _wants_target(self) -> bool:
-        """Tell whether to warn if no target is given."""
-        return True
-
     def _check_domains(self, domains: Domains) -> Domains:
         wanted = self._wants_target()
         domains = validate_domains(self, domains, min_source=2, wants_target=wanted, **self._checks)
@@ -306,7 +310,9 @@ class AdaptationClassifier(FittedNetworks):
         self._recipe = self._make_recipe(X.shape[1:], len(classes), has_lengths)
         source, labels = to_rows(X[train], device), torch.tensor(y_idx[train], device=device)
         batches = partial(PairedBatches, source, target, labels, self.batch_size)
-        batches = partial(batches, weights=row_weights(rows, device))
+        numbers = torch.tensor(number_corpora(domains.corpora[: len(X)][train]), device=device)
+        more = {"corpora": numbers, "is_even": self.even_sources}
+        batches = partial(batches, weights=row_weights(rows, device), **more)
         watched = torch.tensor(X[held_out], device=device), y_idx[held_out], target
         initial = read_weights(self.initial_weights)
         make_net = partial(self._make_net, classes, weights, prior, initial)
@@ -340,9 +346,10 @@ class AdaptationClassifier(FittedNetworks):
         checkpoint: Checkpoint | None,
     ) -> list[AdaptationNet]:
         """Train a network for each row of seeds; Ctrl-C may leave fewer."""
-        nets: list[AdaptationNet] = []
         device = find_device(self.device)
-        for number, (batch_seed, weight_seed, _) in enumerate(seeds):
+
+        def train(number: int) -> AdaptationNet:
+            batch_seed, weight_seed, _ = seeds[number]
             batches = make_batches(rng=np.random.default_rng(batch_seed))
             monitoring = monitor_callbacks(self.monitor, self.patience or self.max_epochs, *watched)
             callbacks = [*monitoring, *(self.callbacks or [])]
@@ -352,31 +359,35 @@ class AdaptationClassifier(FittedNetworks):
                 with draw_from(generators["cpu"]):
                     net = make_net(callbacks)
                 net.generators = generators
-                try:
-                    train_net(net, number, batches, starts, checkpoint)
-                except KeyboardInterrupt:  # in the first epoch of the network
-                    if self.on_interrupt == "raise" or not nets:
-                        raise
-                    break
-            nets.append(net)
-            if net.is_interrupted:
+                train_net(net, number, batches, starts, checkpoint)
+            return net
+
+        return self._train_each(train, len(seeds))
+
+    def _train_each(
+        self, train: Callable[[int], AdaptationNet], n_networks: int
+    ) -> list[AdaptationNet]:
+        """Train the networks by their numbers; Ctrl-C may leave fewer."""
+        nets: list[AdaptationNet] = []
+        for number in range(n_networks):
+            try:
+                nets.append(train(number))
+            except KeyboardInterrupt:  # in the first epoch of the network
+                if self.on_interrupt == "raise" or not nets:
+                    raise
+                break
+            if nets[-1].is_interrupted:
                 break
         return nets
 
     def _keep(self, nets: list[AdaptationNet], n_networks: int) -> None:
         """Keep trained networks and their history; warn if they are fewer, or one is not done."""
-        self.nets_, history = nets, nets[0].history.to_list()
-        if len(nets) < n_networks or nets[-1].is_interrupted:
-            warn_caller(
-                f"The fit was interrupted, and is kept: {len(nets[-1].history)} of "
-                f"{self.max_epochs} epochs of network {len(nets)} of {n_networks}."
-            )
+        self.nets_ = nets
+        warn_of_interrupt(nets, n_networks)
         if self.monitor is not None:
-            self.best_epoch_ = dict(self.net_.callbacks_)["best_epoch"].best_epoch_ or len(history)
-        self.history_ = [
-            {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
-            for epoch in history
-        ]
+            best = dict(self.net_.callbacks_)["best_epoch"].best_epoch_
+            self.best_epoch_ = best or len(self.net_.history)
+        self.history_ = read_history(self.net_)
 
     def _make_net(
         self,
@@ -387,12 +398,11 @@ class AdaptationClassifier(FittedNetworks):
         callbacks: list[Any],
     ) -> AdaptationNet:
         """Return a network before its training; without a prior it has no penalties."""
-        loss = LOSSES[self.default_loss if self.loss == "auto" else self.loss]
         network = make_network(**self._recipe)
         load_weights(network, initial)
         return AdaptationNet(
             network,
-            loss(weight=weights),
+            self._make_loss(weights),
             n_classes=len(classes),
             penalties={} if prior is None else self._penalty_terms(classes) | prior,
             trade_off=self.trade_off,
@@ -401,6 +411,7 @@ class AdaptationClassifier(FittedNetworks):
             optimizer=find_optimizer(self.optimizer),
             optimizer_params=self.optimizer_params,
             schedule=self.schedule,
+            augmentation=self.augmentation,
             max_epochs=self.max_epochs,
             device=str(find_device(self.device)),
             callbacks=callbacks,
@@ -408,5 +419,27 @@ class AdaptationClassifier(FittedNetworks):
             verbose=self.verbose,
         )
 
+    def _make_loss(self, weights: torch.Tensor) -> nn.Module:
+        """Return the classification loss, given the weights of the classes."""
+        return LOSSES[self.default_loss if self.loss == "auto" else self.loss](weight=weights)
+
     def _check_parameters(self) -> None:
         check_settings(self)
+
+
+def warn_of_interrupt(nets: list[AdaptationNet], n_networks: int) -> None:
+    """Warn if Ctrl-C has left fewer networks or epochs."""
+    last = nets[-1]
+    if len(nets) < n_networks or last.is_interrupted:
+        warn_caller(
+            f"The fit was interrupted, and is kept: {len(last.history)} of {last.max_epochs} "
+            f"epochs of network {len(nets)} of {n_networks}."
+        )
+
+
+def read_history(net: AdaptationNet) -> list[dict[str, Any]]:
+    """Return the history of a training, a dict for each epoch, without skorch's bookkeeping."""
+    return [
+        {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
+        for epoch in net.history.to_list()
+    ]

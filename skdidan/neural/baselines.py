@@ -24,10 +24,12 @@ __all__ = ["DeepCORALClassifier", "MCCClassifier", "SourceOnlyClassifier"]
 class SourceOnlyClassifier(AdaptationClassifier):
     """The network trained on the source alone: the result that adaptation has to beat.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params : dict, optional
         Further arguments of the network.
     use_target : bool, default=False
@@ -47,6 +49,9 @@ class SourceOnlyClassifier(AdaptationClassifier):
     initial_weights : dict, str or path-like, optional
         Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
         ``torch.save`` has written with them. Weights without an entry are drawn.
+    augmentation : callable, optional
+        Changes the rows of both domains in each training batch, for instance by noise or masks. It
+        maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -105,6 +110,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
         optimizer_params: Mapping[str, Any] | None = None,
         schedule: str | None = "cooldown",
         initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
         max_epochs: int = 60,
         n_networks: int = 1,
         validation_fraction: float | None = None,
@@ -132,6 +138,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
             optimizer_params=optimizer_params,
             schedule=schedule,
             initial_weights=initial_weights,
+            augmentation=augmentation,
             max_epochs=max_epochs,
             n_networks=n_networks,
             validation_fraction=validation_fraction,
@@ -169,10 +176,12 @@ class MCCClassifier(AdaptationClassifier):
     The objective is ``loss + trade_off * MCC(logits_tgt)``, see `skdidan.MCC`. The penalty is
     defined by the softmax of the logits, hence the default loss.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and of `MCC`: ``temperature`` of the softmax, by default
         2.5. With ``loss="squared_error"``, whose outputs differ by about 1, pass one such as 0.2.
@@ -198,6 +207,9 @@ class MCCClassifier(AdaptationClassifier):
     initial_weights : dict, str or path-like, optional
         Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
         ``torch.save`` has written with them. Weights without an entry are drawn.
+    augmentation : callable, optional
+        Changes the rows of both domains in each training batch, for instance by noise or masks. It
+        maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -259,10 +271,12 @@ class DeepCORALClassifier(AdaptationClassifier):
     The objective is ``loss + trade_off * 100 * CORAL(features_src, features_tgt)``, see
     `skdidan.CORAL`; the factor brings the penalty to the scale of the others.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and arguments of `CORAL`: it has none.
     align_on : str or sequence of str, default="auto"
@@ -288,6 +302,9 @@ class DeepCORALClassifier(AdaptationClassifier):
     initial_weights : dict, str or path-like, optional
         Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
         ``torch.save`` has written with them. Weights without an entry are drawn.
+    augmentation : callable, optional
+        Changes the rows of both domains in each training batch, for instance by noise or masks. It
+        maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1

@@ -17,10 +17,12 @@ class DANNClassifier(AdaptationClassifier):
     [1]_, but multiplies the loss of the discriminator, too. AdamW scales each step by earlier ones,
     so the steps of the discriminator hardly depend on it, except that it does not learn at 0.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and arguments of `DomainAdversary`: ``hidden``, the number
         of units of each hidden layer of the discriminator, (100,) by default.
@@ -47,6 +49,9 @@ class DANNClassifier(AdaptationClassifier):
     initial_weights : dict, str or path-like, optional
         Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
         ``torch.save`` has written with them. Weights without an entry are drawn.
+    augmentation : callable, optional
+        Changes the rows of both domains in each training batch, for instance by noise or masks. It
+        maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -109,10 +114,12 @@ class CDANClassifier(AdaptationClassifier):
     and class probabilities, see `skdidan.ConditionalDomainAdversary`. Under the squared error the
     outputs, clipped at 0 and scaled to a sum of 1, stand for the probabilities.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and arguments of `ConditionalDomainAdversary`: ``hidden``,
         the number of units of each hidden layer of the discriminator, (100,) by default, and
@@ -141,6 +148,9 @@ class CDANClassifier(AdaptationClassifier):
     initial_weights : dict, str or path-like, optional
         Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
         ``torch.save`` has written with them. Weights without an entry are drawn.
+    augmentation : callable, optional
+        Changes the rows of both domains in each training batch, for instance by noise or masks. It
+        maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1

@@ -46,9 +46,11 @@ class DIDANClassifier(AdaptationClassifier):
     a reproduction. Centring, scaling, the means, the reconstructed labels and the stopped gradient
     are this package's own, chosen by the experiments in :doc:`/research/ida`.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
         Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features. A
         class or function of your own is called as ``network(input_shape, n_classes,
         **network_params)``; its module maps a batch to `Outputs` or to a tuple (logits, features).
@@ -101,6 +103,9 @@ class DIDANClassifier(AdaptationClassifier):
         ``module.state_dict()``, or a file that ``torch.save`` has written with them. All networks
         begin at these. Weights without an entry, such as those of another output layer, are drawn.
         With `warm_start`, a second fit begins at the first.
+    augmentation : callable, optional
+        Changes the rows of both domains in each training batch, for instance by noise or masks. It
+        maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
     max_epochs : int > 0, default=60
         Number of passes over the larger domain.
     n_networks : int > 0, default=None
@@ -128,8 +133,9 @@ class DIDANClassifier(AdaptationClassifier):
         Device to train on: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
     random_state : int, RandomState or None, default=None
         Seed of initial weights, batches and dropout; None takes one from NumPy's global generator.
-        Torch's global generators are left alone, unless `network` or `callbacks` are of your own:
-        these draw from them, so no other thread should meanwhile. They are restored after `fit`.
+        Torch's global generators are left alone, unless `network`, `augmentation` or `callbacks`
+        are of your own: these draw from them, so no other thread should meanwhile. They are
+        restored after `fit`.
     callbacks : list of skorch callbacks, optional
         Further callbacks of the training, such as ``GradientNormClipping``, or ``EarlyStopping``
         with a column of `history_` to monitor. Several networks share them in turn, but
@@ -213,6 +219,7 @@ class DIDANClassifier(AdaptationClassifier):
         optimizer_params: Mapping[str, Any] | None = None,
         schedule: str | None = "cooldown",
         initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
         max_epochs: int = 60,
         n_networks: int | None = None,
         validation_fraction: float | None = None,
@@ -242,6 +249,7 @@ class DIDANClassifier(AdaptationClassifier):
             optimizer_params=optimizer_params,
             schedule=schedule,
             initial_weights=initial_weights,
+            augmentation=augmentation,
             max_epochs=max_epochs,
             n_networks=n_networks,
             validation_fraction=validation_fraction,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import assert_all_finite
@@ -22,6 +22,8 @@ __all__ = ["FittedNetworks"]
 class FittedNetworks(ProbabilisticClassifier, GroupedEstimator):
     """Base of the neural classifiers: what they do once they are fitted."""
 
+    #: Attributes that hold networks.
+    _net_lists: ClassVar[tuple[str, ...]] = ("nets_",)
     nets_: list[AdaptationNet]
     classes_: NDArray[Any]
     feature_shape_: tuple[Any, ...]
@@ -100,6 +102,12 @@ class FittedNetworks(ProbabilisticClassifier, GroupedEstimator):
         return embeddings
 
     def _predictions(self, X: Any) -> NetPredictions:
+        rows = ArrayRows(self._check_new(X))
+        predictions = NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
+        return predictions._replace(temperature=getattr(self, "temperature_", None))
+
+    def _check_new(self, X: Any) -> NDArray[Any]:
+        """Return rows of the target as an array, if the networks can take them."""
         check_is_fitted(self)
         X = check_rows(self, X, **self._checks)
         expected, is_spectrogram = self.feature_shape_, X.ndim == 3
@@ -116,12 +124,10 @@ class FittedNetworks(ProbabilisticClassifier, GroupedEstimator):
                 f"{type(self).__name__} was fitted on rows of shape {expected}; got "
                 f"{X.shape[1:]}{hint}."
             )
-        rows = ArrayRows(X)
-        predictions = NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
-        return predictions._replace(temperature=getattr(self, "temperature_", None))
+        return X
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
         # A callback may keep weights on the GPU. Nets leave it alone; requests hold this object.
-        own = {"nets_", "_metadata_request"}
+        own = {*self._net_lists, "_metadata_request"}
         return {k: value if k in own else copy_to_cpu(value) for k, value in state.items()}

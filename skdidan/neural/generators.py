@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from skdidan.neural.networks import MLP, NETWORKS
+from skdidan.neural.factory import NETWORKS
 from skdidan.torch_state import Generators, new_generators, own_generators
 
 __all__ = ["find_generators", "is_ours"]
@@ -15,15 +15,14 @@ __all__ = ["find_generators", "is_ours"]
 
 def is_ours(network: Any) -> bool:
     """Tell whether a network, by its name or class, is one of this package."""
-    cls = NETWORKS.get(network, MLP) if isinstance(network, str) else network
-    return getattr(cls, "__module__", None) == MLP.__module__
+    return isinstance(network, str) or network in NETWORKS.values()
 
 
 def find_generators(
     classifier: Any, seed: int = 0, device: str | torch.device = "cpu"
 ) -> AbstractContextManager[Generators]:
     """Seed generators for a fit: torch's global ones, in turn, if code of others may draw in it."""
-    is_all_ours = is_ours(classifier.network) and not classifier.callbacks
-    if is_all_ours and type(classifier).__module__.startswith("skdidan."):
+    has_others = classifier.callbacks or classifier.augmentation or not is_ours(classifier.network)
+    if not has_others and type(classifier).__module__.startswith("skdidan."):
         return nullcontext(new_generators(seed, torch.device(device)))
     return own_generators(seed, torch.device(device))

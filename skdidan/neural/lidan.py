@@ -32,10 +32,12 @@ class LIDANClassifier(DIDANClassifier):
 
     Only the abstract of the paper was at hand: this is a reading of it, not a reproduction.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params : dict, optional
         Further arguments of the network. One of the package's own gets three fully connected layers
         of 128 units, unless ``hidden`` is given here.
@@ -72,6 +74,9 @@ class LIDANClassifier(DIDANClassifier):
     initial_weights : dict, str or path-like, optional
         Pretrained weights of the network by name, as in ``module.state_dict()``, or a file that
         ``torch.save`` has written with them. Weights without an entry are drawn.
+    augmentation : callable, optional
+        Changes the rows of both domains in each training batch, for instance by noise or masks. It
+        maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=None

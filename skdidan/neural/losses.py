@@ -64,12 +64,16 @@ def classification_loss(
     """
     if weights is None:
         return criterion(logits, y_idx)
+    by_class: Tensor = criterion.weight  # type: ignore[assignment] # a buffer of both losses
     if isinstance(criterion, SquaredError):
-        losses = squared_errors(logits, y_idx)
+        losses = by_class[y_idx] * squared_errors(logits, y_idx)
     else:
-        losses = nn.functional.cross_entropy(logits, y_idx, reduction="none")
-    weights = weights * criterion.weight[y_idx]  # type: ignore[index] # a buffer of both losses
-    return (weights * losses).sum() / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
+        smoothing = getattr(criterion, "label_smoothing", 0.0)
+        losses = nn.functional.cross_entropy(
+            logits, y_idx, by_class, reduction="none", label_smoothing=smoothing
+        )
+    total = (weights * by_class[y_idx]).sum().clamp_min(torch.finfo(weights.dtype).tiny)
+    return (weights * losses).sum() / total
 
 
 #: Classification losses by their names in the parameter `loss` of the classifiers.

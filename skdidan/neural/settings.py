@@ -7,11 +7,11 @@ from typing import Any
 
 from skdidan.neural.callbacks import check_callbacks
 from skdidan.neural.checkpoints import check_checkpoint
+from skdidan.neural.factory import check_layers
 from skdidan.neural.generators import find_generators
 from skdidan.neural.initial import read_weights
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import check_monitoring
-from skdidan.neural.networks import check_layers
 from skdidan.neural.optimizers import check_optimizer
 from skdidan.parameters import (
     check_arguments,
@@ -45,6 +45,11 @@ def check_settings(classifier: Any) -> None:
     if classifier.schedule is not None:
         check_option("schedule", classifier.schedule, ["cooldown"])
     read_weights(classifier.initial_weights)
+    if classifier.augmentation is not None and not callable(classifier.augmentation):
+        raise TypeError(
+            "augmentation must be a function from a tensor of rows to one of the same shape; got "
+            f"{classifier.augmentation!r}."
+        )
     check_count("max_epochs", classifier.max_epochs)
     check_count("batch_size", classifier.batch_size)
     check_count("n_networks", classifier._count_networks())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from skdidan.neural.batches import ArrayRows, Batch, PairedBatches
 from skdidan.neural.losses import SquaredError, classification_loss
-from skdidan.neural.networks import Outputs
+from skdidan.neural.outputs import Outputs, join_outputs
 from skdidan.neural.terms import PENALTY_INPUTS, LossTerms, PenaltyTerm, watches_batches
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import Generators, copy_to_cpu, find_device
@@ -115,6 +115,7 @@ class AdaptationNet(NeuralNet):
         optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW,
         optimizer_params: Mapping[str, Any] | None = None,
         schedule: str | None = "cooldown",
+        augmentation: Callable[[Tensor], Tensor] | None = None,
         device: str = "cpu",
         callbacks: Any = None,
         on_interrupt: str = "raise",
@@ -138,6 +139,7 @@ class AdaptationNet(NeuralNet):
         self.trade_off = trade_off
         self.weight_decay = weight_decay
         self.schedule = schedule
+        self.augmentation = augmentation
         self.on_interrupt = on_interrupt
         self.is_interrupted = False  # and kept, by Ctrl-C
         # Number of epochs and weights after them: of the last, and of the last with a finite loss.
@@ -148,13 +150,13 @@ class AdaptationNet(NeuralNet):
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         """Return callbacks that time the epochs and average the loss terms."""
+        terms = [(name, ready.PassthroughScoring(name, on_train=True)) for name in self.columns()]
+        return [("epoch_timer", ready.EpochTimer()), *terms, ("print_log", ready.PrintLog())]
+
+    def columns(self) -> list[str]:
+        """List the loss terms in the history."""
         penalties = [n for name, term in self.penalties.items() for n in term.names(name)]
-        terms = ["train_loss", "classification_loss", *penalties, "trade_off"]
-        return [
-            ("epoch_timer", ready.EpochTimer()),
-            *[(term, ready.PassthroughScoring(name=term, on_train=True)) for term in terms],
-            ("print_log", ready.PrintLog()),
-        ]
+        return ["train_loss", "classification_loss", *penalties, "trade_off"]
 
     def initialize_module(self) -> Self:
         """Register the penalties as a module, so that the optimizer trains their weights."""
@@ -171,13 +173,29 @@ class AdaptationNet(NeuralNet):
         """Return the parameters that prediction, and a copy, need."""
         return {name: getattr(self, name) for name in _SAVED}
 
-    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Begin an epoch in the history, and set its learning rate."""
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any) -> None:
+        """Begin an epoch in the history, set its learning rate, and prepare penalties."""
         super().on_epoch_begin(net, **kwargs)
         has_own = any(isinstance(callback, ready.LRScheduler) for _, callback in self.callbacks_)
         if self.schedule is not None and not has_own:
             lr = self.lr * cooldown(len(self.history) - 1, self.max_epochs)
             self.optimizer_.param_groups[0]["lr"] = lr
+        self._prepare_penalties(dataset_train)
+
+    @torch.no_grad()
+    def _prepare_penalties(self, batches: PairedBatches) -> None:
+        """Give all rows of both domains to the penalties that prepare for an epoch."""
+        terms = [term for term in self.penalties.values() if hasattr(term.penalty, "prepare")]
+        if not terms:
+            return
+        outputs = self._evaluate(batches.source) + self._evaluate(batches.target)
+        inputs = self._penalty_inputs(join_outputs(outputs), batches.y_idx, batches.corpora)
+        for term in terms:
+            layer = torch.cat([part.layer(term.on) for part in outputs])
+            halves = layer.tensor_split([len(batches.source)])
+            for name, value in term.prepare(halves, inputs).items():
+                column = name if len(terms) == 1 else f"{name}_{term.on}"
+                self.history.record(column, value)
 
     def get_split_datasets(self, X: PairedBatches, y: None = None, **fit_params: Any) -> Any:
         """Return the batches unsplit."""
@@ -217,13 +235,13 @@ class AdaptationNet(NeuralNet):
             self.module_.train()
         self.history[-1].setdefault("lr", float(self.optimizer_.param_groups[0]["lr"]))
         n_source = len(batch.source)
-        outputs = self._outputs(torch.cat([batch.source, batch.target]))
+        outputs = self._outputs(self._augment(torch.cat([batch.source, batch.target])))
         logits = outputs.logits[:n_source]
         loss = classification_loss(self.criterion_, logits, batch.y_idx, batch.weights)
         self._terms.add(self.history, "classification_loss", loss)
         trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
         self.history.record_batch("trade_off", trade_off)
-        inputs = self._penalty_inputs(outputs.logits, batch.y_idx)
+        inputs = self._penalty_inputs(outputs, batch.y_idx, batch.corpora)
         halves: dict[int, tuple[Tensor, ...]] = {}  # by layer, which several penalties may share
         for name, term in self.penalties.items():
             layer = outputs.layer(term.on, local=term.local)
@@ -236,13 +254,29 @@ class AdaptationNet(NeuralNet):
         loss.backward()
         return {"loss": loss, "y_pred": outputs.logits}
 
-    def _penalty_inputs(self, logits: Tensor, y_idx: Tensor) -> dict[str, Tensor]:
+    def _augment(self, rows: Tensor) -> Tensor:
+        if self.augmentation is None:
+            return rows
+        changed = self.augmentation(rows)
+        if not isinstance(changed, Tensor) or changed.shape != rows.shape:
+            got = tuple(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
+            raise ValueError(
+                f"augmentation must return a tensor of the shape of its rows, {tuple(rows.shape)}; "
+                f"got {got}."
+            )
+        return changed
+
+    def _penalty_inputs(
+        self, outputs: Outputs, y_idx: Tensor, corpora: Tensor | None
+    ) -> dict[str, Tensor | None]:
         """Return the inputs of penalties beside the features, by name."""
         # The outputs of a regression onto one-hot labels estimate the probabilities directly.
         is_regression = isinstance(self.criterion_, SquaredError)
-        predictions = logits if is_regression else logits.softmax(dim=1)
+        predictions = outputs.logits if is_regression else outputs.logits.softmax(dim=1)
         labels = nn.functional.one_hot(y_idx, self.n_classes)
-        inputs = labels, predictions[len(y_idx) :], predictions[: len(y_idx)]
+        corpora = torch.zeros_like(y_idx) if corpora is None else corpora
+        both = predictions[len(y_idx) :], predictions[: len(y_idx)]
+        inputs = labels, *both, corpora, outputs.corpus_features
         return dict(zip(PENALTY_INPUTS, inputs, strict=True))
 
     def _read_terms(self) -> None:
@@ -355,14 +389,14 @@ class AdaptationNet(NeuralNet):
     @torch.no_grad()
     def outputs(self, X: Tensor | ArrayRows, batch_size: int = 256) -> Outputs:
         """Evaluate the network on rows (n_samples, ...), and return its outputs on the CPU."""
+        outputs = join_outputs(self._evaluate(X, batch_size))
+        return Outputs(outputs.logits.cpu(), outputs.features.cpu())
+
+    def _evaluate(self, X: Tensor | ArrayRows, batch_size: int = 256) -> list[Outputs]:
         self.module_.eval()
         # Half precision would cost digits, and NumPy has no bfloat16.
         with torch.autocast(torch.device(self.device).type, enabled=False):
-            parts = [self._outputs(rows) for rows in X.split(batch_size)]
-        return Outputs(
-            torch.cat([part.logits for part in parts]).cpu(),
-            torch.cat([part.features for part in parts]).cpu(),
-        )
+            return [self._outputs(rows) for rows in X.split(batch_size)]
 
     def _outputs(self, X: Tensor) -> Outputs:
         result = self.infer(X)

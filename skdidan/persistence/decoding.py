@@ -17,9 +17,9 @@ from torch import nn
 
 from skdidan.archive import ArchiveReader
 from skdidan.neural.adaptation import AdaptationClassifier
+from skdidan.neural.factory import NETWORKS, make_network
 from skdidan.neural.generators import is_ours
 from skdidan.neural.losses import LOSSES
-from skdidan.neural.networks import NETWORKS, make_network
 from skdidan.neural.training import AdaptationNet, load_net
 from skdidan.persistence.names import (
     HOLDERS,
@@ -161,7 +161,7 @@ class Decoder:
         if not isinstance(cls, type) or not (is_estimator or name in {*HOLDERS, *self._trusted}):
             raise ValueError(f"{name} is no estimator")
         if type(state) is not dict or not all(is_attribute(cls, key) for key in state):
-            raise ValueError(f"{name} has a state that is none")
+            raise ValueError(f"{name} has an invalid state")
         value: Any = object.__new__(cls)  # without calling a constructor
         if name.startswith("skdidan."):  # parameters that the version of the file did not have
             params = inspect.signature(cls).parameters
@@ -189,8 +189,15 @@ class Decoder:
         classifier = self._object(tree)
         if not isinstance(classifier, AdaptationClassifier):
             raise ValueError(f"{tree['class']} has no networks")
+        lists = {"nets_": tree["nets"], **tree.get("other_nets", {})}
+        if not lists.keys() <= set(classifier._net_lists):
+            raise ValueError(f"{tree['class']} has no {sorted(lists)}")
         with plain_mode():
-            classifier.nets_ = [self._net(net, classifier._recipe) for net in tree["nets"]]
+            for name, nets in lists.items():
+                setattr(classifier, name, [self._net(net, classifier._recipe) for net in nets])
+        for name in classifier._net_lists:
+            if name not in lists:
+                setattr(classifier, name, classifier.nets_)
         return classifier
 
     def _net(self, tree: dict[str, Any], recipe: dict[str, Any]) -> AdaptationNet:

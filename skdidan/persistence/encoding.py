@@ -145,8 +145,13 @@ class Encoder:
 
     def _encode_estimator(self, value: BaseEstimator, place: str) -> dict[str, Any]:
         if isinstance(value, AdaptationClassifier) and hasattr(value, "nets_"):
-            nets = [self._encode_net(net) for net in value.nets_]
-            return {**self._encode_object(value, "network", place), "nets": nets}
+            tree = self._encode_object(value, "network", place)
+            lists = {name: getattr(value, name) for name in value._net_lists}
+            # A list that is that of nets_ is written once.
+            others = {k: nets for k, nets in lists.items() if nets is not value.nets_}
+            if others:
+                tree["other_nets"] = {k: self._encode_nets(nets) for k, nets in others.items()}
+            return {**tree, "nets": self._encode_nets(value.nets_)}
         if not full_name(type(value)).startswith("sklearn."):
             return self._encode_object(value, "estimator", place)
         # scikit-learn's own, as a tree. Compiled parts, such as those of trees, are left to skops.
@@ -185,7 +190,7 @@ class Encoder:
                     for method, request in vars(part).items()
                     if hasattr(request, "requests")
                 }
-            elif key != "nets_" or tag != "network":
+            elif tag != "network" or key not in value._net_lists:
                 if not is_attribute(type(value), key):
                     raise _NotEncodable.at(f"{place}.{key}", part)
                 part = None if key in WRITTEN else part
@@ -207,6 +212,9 @@ class Encoder:
                 "define it in a module, by a name of its own."
             )
         return name
+
+    def _encode_nets(self, nets: list[AdaptationNet]) -> list[Any]:
+        return [self._encode_net(net) for net in nets]
 
     def _encode_net(self, net: AdaptationNet) -> dict[str, Any]:
         tensors = named("module", net.module_.state_dict())

@@ -36,7 +36,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     estimator : estimator
-        A classifier, transformer or pipeline, of skdidan or scikit-learn. Of a search, save
+        A classifier, transformer or pipeline, of skdidan or scikit-learn. For a search, pass its
         ``best_estimator_``.
     path : str or path-like
         The file to write, in a folder that exists. An existing file is replaced.
@@ -44,8 +44,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        If `estimator` is none, or holds a value that cannot be saved, such as a callback or a
-        function without a name.
+        If `estimator` is not an estimator, or holds a value that cannot be saved, such as a
+        callback or a function without a name.
     NotFittedError
         If `estimator` has not been fitted.
     OSError
@@ -92,8 +92,10 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
         names = Decoder(reader, ()).untrusted(tree)
         Decoder(reader, names).decode(reader.index["estimator"])
     except Exception as error:  # of the code of the caller, too
-        raise TypeError(f"{name} cannot be saved, for it could not be loaded: {error}") from error
-    write_atomically(os.fspath(path), content)
+        raise TypeError(
+            f"{name} cannot be saved, because the file could not be loaded back: {error}"
+        ) from error
+    write_atomically(os.path.expanduser(os.fspath(path)), content)
 
 
 def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
@@ -132,9 +134,9 @@ def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
     """
     if isinstance(trusted, str):
         raise TypeError(f"trusted must be a list of names; got {trusted!r}.")
-    with open(path, "rb") as file:
+    name = os.path.expanduser(os.fspath(path))
+    with open(name, "rb") as file:
         content = file.read()
-    name = os.fspath(path)
     try:
         reader = ArchiveReader(content)
         number = reader.index["format"]

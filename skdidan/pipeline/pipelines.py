@@ -17,10 +17,18 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.audio.reports import collect_unusable
-from skdidan.domains import Domains, check_sample_domain, open_target, source_path, takes_target
+from skdidan.domains import (
+    Domains,
+    NoTargetWarning,
+    check_sample_domain,
+    open_target,
+    source_path,
+    takes_target,
+)
 from skdidan.parameters import check_verbose
 from skdidan.pipeline.chains import StepChain
 from skdidan.pipeline.steps import (
+    adapt_steps,
     check_reach,
     check_steps,
     drop_rows,
@@ -29,14 +37,23 @@ from skdidan.pipeline.steps import (
     is_passthrough,
     mark_missing,
     share_params,
+    spare_groups,
+    waits_for_target,
 )
 from skdidan.probabilities import log_of
+from skdidan.reporting import quiet
 
 __all__ = ["AdaptationPipeline"]
 
 
 def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
     return is_passthrough(pipeline._last) or hasattr(pipeline._last, "transform")
+
+
+def _last_step_adapts(pipeline: AdaptationPipeline) -> bool:
+    last = pipeline._last
+    passes_on = _last_step_transforms(pipeline) and not takes_target(last)
+    return hasattr(last, "adapt") or passes_on
 
 
 class AdaptationPipeline(StepChain):
@@ -147,7 +164,7 @@ class AdaptationPipeline(StepChain):
         sample_domain : array-like of int, shape (n_samples,), optional
             ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
         groups : array-like, of as many entries as X, optional
-            Group of each row, such as its speaker, for the last step.
+            Group of each row, such as its speaker, for the last step and `CorpusInvariantSelector`.
         **params : object
             Further arguments of ``fit`` of a step, named ``step__argument``, as in scikit-learn. A
             ``step__sample_weight`` has an entry for each row of `X`; those of target rows are never
@@ -201,6 +218,43 @@ class AdaptationPipeline(StepChain):
         """
         fit = partial(self._fit_steps, transforms=True, params=params)
         return self._learn(fit, X, y, X_tgt, sample_domain=sample_domain).restore()
+
+    @available_if(_last_step_adapts)
+    def adapt(self, X_tgt: Any) -> Self:
+        """Adapt the fitted steps to a new target, without the source.
+
+        The rows go through the steps as those of a target. A step with a method `adapt`, such as
+        `CorpusScaler` or `SHOTClassifier`, is adapted on its turn. Steps that took no target in
+        `fit` stay as they are. The pipeline has this method if its last step does.
+
+        Parameters
+        ----------
+        X_tgt : array-like, list or Target, of n_target rows
+            The unlabelled target, as the first step takes it.
+
+        Returns
+        -------
+        self : object
+            The adapted pipeline.
+
+        Raises
+        ------
+        TypeError
+            If a step needs the source, such as `TCA`.
+        ValueError
+            As the steps raise it.
+        """
+        check_is_fitted(self)
+        steps, X = adapt_steps(self.steps_), open_target(X_tgt)
+        for number, (name, step) in enumerate(steps):
+            if not is_passthrough(step):
+                with self._timed(number, name):
+                    if hasattr(step, "adapt"):
+                        step.adapt(X)
+                    if number < len(steps) - 1:
+                        X = step.transform(X)
+        self.steps_ = steps
+        return self
 
     @available_if(attrgetter("_last.predict"))
     def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
@@ -323,7 +377,13 @@ class AdaptationPipeline(StepChain):
         takers = [number for number, (_, step) in enumerate(self.steps) if takes_target(step)]
         is_stacked = transforms and domains.order is not None
         end = len(self) if is_stacked else max(takers, default=0)
-        fitted = []
+        if domains.X_tgt is None and waits_for_target(self.steps[-1][1]):
+            with quiet(".*", NoTargetWarning):
+                return self._fit_each(domains, end, transforms, given)
+        return self._fit_each(domains, end, transforms, given)
+
+    def _fit_each(self, domains: Domains, end: int, transforms: bool, given: Any) -> Domains:
+        fitted: list[tuple[str, Any]] = []
         for number, (name, step) in enumerate(self.steps):
             if not is_passthrough(step):
                 with self._timed(number, name):
@@ -332,6 +392,7 @@ class AdaptationPipeline(StepChain):
                             step, domains, self.memory, number < end, given[name]
                         )
                     else:
+                        domains = spare_groups(domains, step, dict(fitted).values())
                         before = getattr(self, "steps_", [(None, None)])[-1][1]
                         step = fit_last(name, step, domains, self.memory, before, given[name])
             fitted.append((name, step))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from copy import deepcopy
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +16,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_sample_domain, source_path
 from skdidan.estimators import GroupedEstimator, check_rows
-from skdidan.pipeline.steps import check_reach, fit_last, last_step, send_through, weight_params
+from skdidan.pipeline.steps import (
+    check_reach,
+    fit_last,
+    last_step,
+    send_through,
+    waits_for_target,
+    weight_params,
+)
 from skdidan.probabilities import DomainwiseClassifier
 
 __all__ = ["Refiner", "log_priors"]
@@ -55,12 +63,42 @@ class Refiner(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimator):
         weights = weight_params(estimator, domains.weights)
         self.estimator_ = fit_last("estimator", estimator, domains, before=before, params=weights)
         self.classes_ = self.estimator_.classes_
+        self._fit_target(domains.X_tgt, domains.corpora[domains.n_source :])
+
+    def _wants_target(self) -> bool:
+        return not waits_for_target(self.estimator)
+
+    @available_if(lambda refiner: waits_for_target(refiner.estimator))
+    def adapt(self, X_tgt: Any) -> Self:
+        """Adapt the fitted classifier to a new target, without the source, and refine it there.
+
+        Parameters
+        ----------
+        X_tgt : array-like or Target, shape (n_target, n_features) or (n_target, n_bins, n_frames)
+            The unlabelled target.
+
+        Returns
+        -------
+        self : object
+            The adapted classifier.
+        """
+        check_is_fitted(self)
+        self._check_parameters()
+        X, before = check_rows(self, X_tgt, **self._checks), dict(vars(self))
+        try:
+            self.estimator_ = deepcopy(self.estimator_).adapt(X)
+            self._fit_target(X)
+        except BaseException:
+            self.__dict__ = before
+            raise
+        return self
+
+    def _fit_target(self, X_tgt: Any, numbers: Any = None) -> None:
         self.n_iter_ = 0
         self._forget_target()
-        if domains.X_tgt is None:
+        if X_tgt is None:
             return
-        numbers = domains.corpora[domains.n_source :]
-        rows = self._rows(domains.X_tgt, numbers)
+        rows = self._rows(X_tgt, numbers)
         # Powers of two change no digit, and squares of large or small numbers have no place.
         self._exponents = np.frexp(np.abs(rows).max(axis=0))[1]
         rows = np.ldexp(rows, -self._exponents)
@@ -68,7 +106,7 @@ class Refiner(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimator):
         Z = self._axes.fit_transform(rows)
         # Equal rows may differ by rounding once they are centred.
         if np.ptp(rows, axis=0).any() and Z.any():
-            self._learn_target(Z, self._predict_unrefined(domains.X_tgt, numbers))
+            self._learn_target(Z, self._predict_unrefined(X_tgt, numbers))
 
     @abstractmethod
     def _make_axes(self, n_rows: int, n_features: int) -> Any:

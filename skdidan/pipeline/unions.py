@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdidan.domains import Domains, check_sample_domain, open_target, source_path
 from skdidan.estimators import DomainEstimator
 from skdidan.pipeline.parts import NamedParts
-from skdidan.pipeline.steps import check_reach, check_steps, fit_step, is_passthrough
+from skdidan.pipeline.steps import adapt_steps, check_reach, check_steps, fit_step, is_passthrough
 
 __all__ = ["AdaptationUnion"]
 
@@ -109,6 +109,32 @@ class AdaptationUnion(NamedParts, TransformerMixin, DomainEstimator):
         """
         fit = partial(self._fit_parts, transforms=True)
         return self._join(self._learn(fit, X, y, X_tgt, sample_domain=sample_domain))
+
+    def adapt(self, X_tgt: Any) -> Self:
+        """Adapt the fitted transformers to a new target, without the source.
+
+        Parameters
+        ----------
+        X_tgt : array-like, list or Target, of n_target rows
+            The target. Transformers that took no target in `fit` stay as they are.
+
+        Returns
+        -------
+        self : object
+            The adapted union.
+
+        Raises
+        ------
+        TypeError
+            If a transformer needs the source, such as `TCA`.
+        """
+        check_is_fitted(self)
+        parts = adapt_steps(self.transformers_)
+        for _, part in parts:
+            if hasattr(part, "adapt"):
+                part.adapt(X_tgt)
+        self.transformers_ = parts
+        return self
 
     def transform(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
         """Transform rows of the target.

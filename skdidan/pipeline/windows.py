@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from itertools import compress
 from numbers import Real
@@ -17,6 +18,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdidan.audio.files import Segment, audio_span, channel_of, find_sound
+from skdidan.audio.reports import as_windows
 from skdidan.audio.rows import waveform_rows
 from skdidan.domains import Domains, check_sample_domain, open_target, source_path
 from skdidan.estimators import GroupedEstimator
@@ -33,6 +35,7 @@ from skdidan.pipeline.steps import (
     scores_pairs,
     send_through,
     unwrap,
+    waits_for_target,
     weight_params,
 )
 from skdidan.probabilities import DomainwiseClassifier
@@ -145,6 +148,27 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         self.estimator_ = fit_last("estimator", self.estimator, cut, before=before, params=weights)
         self.classes_ = self.estimator_.classes_
 
+    @available_if(lambda windowed: waits_for_target(windowed.estimator))
+    def adapt(self, X_tgt: Any) -> Self:
+        """Adapt the fitted classifier to the windows of a new target, without the source.
+
+        Parameters
+        ----------
+        X_tgt : array-like, list or Target, of n_target rows
+            Recordings of the target.
+
+        Returns
+        -------
+        self : object
+            The adapted classifier.
+        """
+        check_is_fitted(self)
+        self._check_parameters()
+        judged = _refuses_silence(self.estimator_)
+        windows, _ = self._cut(open_target(X_tgt), lambda n: f"row {n} of X_tgt", judged)
+        self.estimator_ = deepcopy(self.estimator_).adapt(windows)
+        return self
+
     def set_params(self, **params: Any) -> Self:
         """Set parameters; after `fit`, ``estimator__parameter`` also sets that of `estimator_`."""
         super().set_params(**params)
@@ -243,11 +267,12 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         domain = None if sample_domain is None else check_sample_domain(X, sample_domain)
         windows, rows = self._cut(X, lambda n: f"row {n} of X", _refuses_silence(self.estimator_))
         path = None if domain is None else domain[rows]
-        if method == "embed":
-            values = _embeddings(*send_through(self.estimator_, windows, path))
-        else:
-            predict = getattr(unwrap(self.estimator_), method)
-            values = np.asarray(predict(windows, **source_path(predict, path)))
+        with as_windows(rows):
+            if method == "embed":
+                values = _embeddings(*send_through(self.estimator_, windows, path))
+            else:
+                predict = getattr(unwrap(self.estimator_), method)
+                values = np.asarray(predict(windows, **source_path(predict, path)))
         return _average_windows(values, rows, self.classes_ if method == "predict" else None)
 
     def _cut(

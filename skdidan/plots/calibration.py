@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from skdidan.parameters import check_count
-from skdidan.plots.drawing import find_axes
+from skdidan.plots.drawing import COLOURS, MARKERS, find_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,10 +78,10 @@ def plot_calibration(
     truth, shares = column_or_1d(y_true), np.asarray(probabilities, dtype=float)
     labels = column_or_1d(classes)
     check_consistent_length(truth, shares)
-    if shares.ndim != 2 or shares.shape[1] != len(labels):
+    if shares.ndim != 2 or shares.shape[1] != len(labels) or not len(shares):
         raise ValueError(
-            f"probabilities must have a column for each of {len(labels)} classes; got shape "
-            f"{shares.shape}."
+            f"probabilities must have at least one row, and a column for each of {len(labels)} "
+            f"classes; got shape {shares.shape}."
         )
     is_share = (shares >= 0) & (shares <= 1)
     if not is_share.all() or not np.allclose(shares.sum(axis=1), 1, atol=1e-3):
@@ -93,9 +93,7 @@ def plot_calibration(
     if not any(line.get_label() == "perfect" for line in ax.lines):
         ax.plot([0, 1], [0, 1], color="#666666", ls=":", lw=1.2, label="perfect")
     number = len(ax.lines) - 1
-    colour, marker = [("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"), ("#000000", "D")][
-        number % 4
-    ]
+    colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
     label = f"{name}, ECE {error:.3f}" if name else f"ECE {error:.3f}"
     ax.plot(confidence, accuracy, color=colour, lw=1.5, marker=marker, ms=4, label=label)
     ax.scatter(confidence, accuracy, s=400 * n_rows / n_rows.sum(), c=colour, alpha=0.3, lw=0)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sklearn.utils.multiclass import unique_labels
 
+from skdidan.labels import is_missing, plain_labels
 from skdidan.plots.drawing import find_axes
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def plot_confusion(
     Parameters
     ----------
     y_true, y_pred : array-like, shape (n_samples,)
-        True and predicted labels.
+        True and predicted labels. A prediction may be missing (None or NaN): it is wrong.
     labels : sequence, optional
         Classes in the order of the plot. Default: all in the data, sorted. A row sums to less than
         100 % if other classes are predicted.
@@ -56,7 +57,8 @@ def plot_confusion(
     >>> ax.images[0].get_array().tolist()
     [[1.0, 0.0], [1.0, 0.0]]
     """
-    classes = unique_labels(y_true, y_pred) if labels is None else np.asarray(labels)
+    given = [label for y in (y_true, y_pred) for label in plain_labels(y) if not is_missing(label)]
+    classes = unique_labels(given) if labels is None else np.asarray(labels)
     counts = confusion_matrix(y_true, y_pred, labels=classes)
     n_true = np.sum(np.asarray(y_true) == classes[:, np.newaxis], axis=1, keepdims=True)
     display = ConfusionMatrixDisplay(counts / np.maximum(n_true, 1), display_labels=classes)

@@ -14,10 +14,12 @@ from skdidan.reporting import import_extra
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "HATCHES", "find_axes", "find_axes_grid", "find_colours"]
+__all__ = ["COLOURS", "HATCHES", "MARKERS", "find_axes", "find_axes_grid", "find_colours"]
 
 # The eight colour-blind safe colours of Okabe and Ito, and grey for the ninth emotion.
 COLOURS = "#d55e00 #0072b2 #f0e442 #009e73 #cc79a7 #56b4e9 #e69f00 #000000 #999999".split()
+#: Markers of curves.
+MARKERS = "os^Dv<>"
 #: Patterns of bars, for readers who see no colours.
 HATCHES = ["", "////", "", "....", "\\\\\\\\", "xxxx", "--", "", "++"]
 

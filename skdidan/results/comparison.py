@@ -12,10 +12,17 @@ import pandas as pd
 from skdidan.parameters import check_count, check_option, check_share, check_whole
 from skdidan.results.inference import Interval, paired_tests, score_intervals
 from skdidan.results.notes import count_noun, write_notes
-from skdidan.results.records import check_metric, check_records, run_title, score_table, titles
+from skdidan.results.records import (
+    check_metric,
+    check_records,
+    check_task_names,
+    run_title,
+    score_table,
+    titles,
+)
 from skdidan.results.report import write_report
 from skdidan.results.score_plots import plot_scores
-from skdidan.results.summaries import summarise_scores, tabulate
+from skdidan.results.summaries import mean_seconds, summarise_scores, tabulate
 from skdidan.results.tables import Cell
 from skdidan.results.task_rows import TaskRows
 
@@ -45,7 +52,7 @@ class Comparison(Sequence[dict[str, Any]]):
         Tasks as for `compare`. Only true labels, speakers, classes, names of files and hashes of
         arrays are kept.
     settings : dict, optional
-        What the report tells of the call: ``command, date, platform, versions, methods, seeds,
+        Facts about the call, for the report: ``command, date, platform, versions, methods, seeds,
         n_threads``.
 
     Attributes
@@ -56,7 +63,8 @@ class Comparison(Sequence[dict[str, Any]]):
     Raises
     ------
     ValueError
-        If a record lacks a key, or its task is not in `tasks`; by the methods, if `metric` is
+        If a record lacks a key, two are of one run, a task is not in `tasks`, or has the name of a
+        column, "average" or "rank"; by the methods, if `metric` is
         neither "uar" nor "war".
 
     See Also
@@ -101,6 +109,13 @@ class Comparison(Sequence[dict[str, Any]]):
         self._records = check_records(records)
         self._rows = {str(name): TaskRows.of(task) for name, task in tasks.items()}
         self.settings = dict(settings or {})
+        check_task_names(self._rows)
+        runs = [(run["task"], run_title(run), run["seed"]) for run in self._records]
+        if repeated := [run for n, run in enumerate(runs) if run in runs[:n]]:
+            raise ValueError(
+                f"records must have one run for each task, method and seed; {repeated[0]} occurs "
+                "several times."
+            )
         for record in self._records:
             if record["task"] not in self._rows:
                 raise ValueError(
@@ -357,9 +372,8 @@ class Comparison(Sequence[dict[str, Any]]):
             Mean ± standard deviation over the seeds, in percent, and the seconds of a run that are
             spent on audio features and on everything else, the fits.
         """
-        table, runs = tabulate(self._records, check_metric(metric)), self.to_frame()
-        runs["title"] = [run_title(run) for run in self]
-        times = runs.groupby("title", sort=False)[["feature_seconds", "fit_seconds"]].mean()
+        table = tabulate(self._records, check_metric(metric))
+        times = mean_seconds(self)[["feature_seconds", "fit_seconds"]]
         table.columns += ["features (s)", "fit (s)"]
         for name, cells in table.rows.items():
             cells += [Cell(f"{seconds:.1f}".replace("nan", "-")) for seconds in times.loc[name]]

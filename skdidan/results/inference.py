@@ -40,6 +40,8 @@ def score_intervals(
     """Return the interval of each method on one task; `limits` are quantiles."""
     task, (unit, units) = records[0]["task"], rows.units()
     names, is_correct = _correct(records, rows)
+    if reference is not None and reference not in names:  # not run yet, after an interrupt
+        return []
     # Not of a table of all seeds: a method may lack some, if the runs were interrupted.
     given = {name: [run[metric] for run in records if run_title(run) == name] for name in names}
     observed = np.array([np.mean(scores) for scores in given.values()])

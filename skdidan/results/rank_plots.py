@@ -38,8 +38,8 @@ def plot_ranks(
     metric : {"uar", "war"}, default="uar"
         The score.
     over : {"tasks", "runs"}, default="tasks"
-        What the ranks are averaged over: tasks, each with its mean over the seeds, or single runs.
-        Runs are many, but not independent, and so join too few methods.
+        Unit to average ranks over: tasks, each with its mean over the seeds, or single runs. Runs
+        of one task are not independent, so too few methods are joined.
     alpha : float between 0 and 1, default=0.05
         Level of significance.
     ax : matplotlib Axes, optional

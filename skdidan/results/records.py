@@ -10,7 +10,10 @@ import pandas as pd
 
 from skdidan.parameters import check_option
 
-__all__ = ["METRICS", "check_metric", "check_records", "run_title", "score_table", "titles"]
+__all__ = [
+    *("METRICS", "check_metric", "check_records", "check_task_names"),
+    *("run_title", "score_table", "titles"),
+]
 
 METRICS = ("uar", "war")
 _KEYS = ("task", "method", "oracle", "seed", "uar", "war", "seconds", "y_pred")
@@ -25,6 +28,12 @@ def check_records(records: Any) -> list[dict[str, Any]]:
             f"{', '.join(_KEYS)}; got {records!r:.200}."
         )
     return [dict(row) for row in rows]
+
+
+def check_task_names(names: Iterable[str]) -> None:
+    """Raise a ValueError if a task has the name of another column of the tables."""
+    if taken := [name for name in names if name in ("average", "rank")]:
+        raise ValueError(f"tasks must not be named {taken}, which are columns of the tables.")
 
 
 def check_metric(metric: Any) -> str:

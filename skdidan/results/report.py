@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skdidan.archive import write_atomically
+from skdidan.parameters import check_option
 from skdidan.plots.confusion import plot_confusion
 from skdidan.reporting import import_extra
 from skdidan.results import page
@@ -15,16 +16,20 @@ from skdidan.results.rank_plots import plot_ranks
 from skdidan.results.records import titles
 from skdidan.results.score_plots import plot_scores
 from skdidan.results.settings import hash_audio
-from skdidan.results.summaries import tabulate
+from skdidan.results.summaries import mean_seconds, tabulate
 
 __all__ = ["write_report"]
 
 
 def write_report(comparison: Any, path: str | os.PathLike[str], reference: str | None) -> None:
     """Write the report of a comparison; `reference` is that of its tests."""
+    if not len(comparison):
+        raise ValueError("comparison has no runs to report.")
     methods = titles(list(comparison), oracle=False)
+    if reference is not None:
+        check_option("reference", reference, methods)
     tests = comparison.tests(reference) if len(methods) > 1 else None
-    best = tests["reference"].iloc[0] if tests is not None else (methods or comparison.methods)[0]
+    best = tests["reference"].iloc[0] if tests is not None else "".join(methods)
     parts = [
         page.paragraph(_opening(comparison)),
         page.items(comparison.notes()),
@@ -46,8 +51,8 @@ def _opening(comparison: Any) -> str:
     date = comparison.settings.get("date", "")
     return (
         f"{len(comparison)} runs, with the seeds {', '.join(map(str, seeds))}."
-        f"{f' Made on {date}.' if date else ''} Scores are on the target; its labels were used for "
-        "scoring only, but for references."
+        f"{f' Made on {date}.' if date else ''} Scores are on the target; its labels were used "
+        "only to score, except by references."
     )
 
 
@@ -77,11 +82,10 @@ def _figures(comparison: Any) -> str:
     plot_scores(comparison, spread="interval", ax=axes)
     parts = []
     for figure, task in zip(drawn, tasks, strict=True):
-        unit, units = comparison.task_rows[task].units()
-        caption = f"{len(comparison.task_rows[task].truth)} recordings, {units.max() + 1} {unit}s"
-        caption = (
-            caption if unit == "speaker" else f"{units.max() + 1} recordings, no speakers known"
-        )
+        rows = comparison.task_rows[task]
+        unit, units = rows.units()
+        speakers = f"{units.max() + 1} speakers" if unit == "speaker" else "no speakers known"
+        caption = f"{len(rows.truth)} recordings, {speakers}"
         parts.append(page.figure(figure, f"UAR of each method on {task}, as bars.", caption))
     texts = [
         page.paragraph(
@@ -158,11 +162,7 @@ def _confusion(comparison: Any, method: str) -> str:
 
 
 def _times(comparison: Any) -> str:
-    frame = comparison.to_frame()
-    frame["title"] = [
-        f"{run['method']} (reference)" if run["oracle"] else run["method"] for run in comparison
-    ]
-    times = frame.groupby("title", sort=False)[["feature_seconds", "fit_seconds", "seconds"]].mean()
+    times = mean_seconds(comparison)
     rows = [
         (name, *("-" if np.isnan(value) else f"{value:.1f}" for value in values))
         for name, values in zip(times.index, times.to_numpy(), strict=True)

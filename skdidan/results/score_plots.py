@@ -48,7 +48,8 @@ def plot_scores(
     Raises
     ------
     ValueError
-        If `metric` or `spread` is unknown, or `ax` does not hold one axes for each task.
+        If `metric` or `spread` is unknown, `comparison` has no runs, or `ax` does not hold one axes
+        for each task.
     ImportError
         If matplotlib is not installed.
 
@@ -66,6 +67,8 @@ def plot_scores(
     check_metric(metric)
     check_option("spread", spread, ("deviation", "interval"))
     tasks, n_methods = comparison.tasks, len(comparison.methods)
+    if not tasks:
+        raise ValueError("comparison has no runs to plot.")
     if ax is None and len(tasks) == 1:
         ax = find_axes(None)
     size = 4.2, 1.2 + 0.32 * n_methods
@@ -117,7 +120,7 @@ def _draw_task(
         ax.plot(points[name], seeds, "o", color="black", mfc="white", mew=0.8, ms=3.5)
         is_dark = not (is_reference or np.isnan(mean))
         ax.annotate(
-            "failed" if np.isnan(mean) else f"{mean:.1f}",
+            f"{mean:.1f}" if np.isfinite(mean) else "failed" if points[name] else "not run",
             (0, number),
             (4, 0),
             textcoords="offset points",

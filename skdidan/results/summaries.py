@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdidan.results.records import score_table, titles
+from skdidan.results.records import run_title, score_table, titles
 from skdidan.results.statistics import average_ranks
 from skdidan.results.tables import Cell, ScoreTable, mark_best
 
-__all__ = ["summarise_scores", "tabulate"]
+__all__ = ["mean_seconds", "summarise_scores", "tabulate"]
 
 
 def summarise_scores(records: list[dict[str, Any]], metric: str) -> pd.DataFrame:
@@ -42,7 +42,7 @@ def tabulate(records: list[dict[str, Any]], metric: str) -> ScoreTable:
     """Return the table of scores in percent; with several tasks also averages and ranks."""
     summary, tasks = summarise_scores(records, metric), _tasks(records)
     methods, ranked = list(summary.index), titles(records, oracle=False)
-    columns = tasks if len(tasks) == 1 else [*tasks, "average", "rank"]
+    columns = tasks if len(tasks) < 2 else [*tasks, "average", "rank"]
     table = ScoreTable(f"{metric.upper()} (%)", columns, {name: [] for name in methods})
     for column in columns:
         is_rank, means = column == "rank", summary[column, "mean"]
@@ -54,6 +54,13 @@ def tabulate(records: list[dict[str, Any]], metric: str) -> ScoreTable:
             sd = f"{100 * summary.loc[name, (column, 'sd')]:.1f}" if has_sd else ""
             table.rows[name].append(Cell(text, sd, places.get(name, 0)))
     return table
+
+
+def mean_seconds(comparison: Any) -> pd.DataFrame:
+    """Return the mean seconds of the runs of each method: features, fits, and both."""
+    names = [run_title(run) for run in comparison]
+    columns = ["feature_seconds", "fit_seconds", "seconds"]
+    return comparison.to_frame().groupby(names, sort=False)[columns].mean()
 
 
 def _seeds(table: pd.DataFrame, task: str) -> Any:

@@ -1,4 +1,4 @@
-"""Keep of a task what its results need: truth, speakers and files, but no features."""
+"""Labels, speakers and files of a task, without its features."""
 
 from __future__ import annotations
 

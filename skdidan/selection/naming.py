@@ -8,6 +8,7 @@ from typing import Any
 
 from skdidan.domains import check_groups, n_rows
 from skdidan.pipeline.steps import last_step
+from skdidan.results.records import check_task_names
 
 __all__ = ["name_methods", "name_tasks"]
 
@@ -50,7 +51,7 @@ def name_tasks(tasks: Any) -> dict[str, Mapping[str, Any]]:
     TypeError
         If they are anything else.
     ValueError
-        If a task is incomplete.
+        If a task is incomplete, or has the name of a column of the tables.
     """
     if isinstance(tasks, Mapping) and set(_TASK_KEYS) & tasks.keys():
         named = {_corpora(tasks): tasks}
@@ -65,6 +66,7 @@ def name_tasks(tasks: Any) -> dict[str, Mapping[str, Any]]:
             f"as {{'EmoDB to CASIA': task}}; got {_shorten(tasks)}. To make a task of tables of "
             "features, pass dict(X_src=..., y_src=..., X_tgt=..., y_tgt=...)."
         )
+    check_task_names(named)
     for name, task in named.items():
         _check_task(name, task)
     return named

@@ -45,8 +45,9 @@ class CDSA(ClassNamePrefixFeaturesOutMixin, DomainMaps):
     The column :math:`z_i` belongs to source row `i`, so the last term uses few source rows.
     :math:`L = S_w - \mu S_b` has the scatter matrices within and between the classes of a domain,
     divided by its rows, and :math:`\mu = 10^{-5}`. The target has no labels, so each iteration uses
-    those that a classifier, fitted to the mapped source, predicts. Several source corpora are
-    pooled.
+    those that a classifier, fitted to the mapped source, predicts.
+
+    Several sources are pooled.
 
     Parameters
     ----------

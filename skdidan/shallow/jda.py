@@ -33,6 +33,8 @@ class JDA(TCA):
     :math:`1 / n_s^c` for its source rows, :math:`-1 / n_t^c` for its target rows, else 0. A class
     without any predicted target row has no term. The first iteration uses :math:`L_0` only.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     n_components : int, default=None

@@ -57,7 +57,7 @@ class MDSA(MetaEstimatorMixin, DomainwiseClassifier, DomainEstimator):
     the beginning of an iteration, so that :math:`\gamma` has no unit. A classifier is then fitted
     to the mapped rows of all sources, those of corpus `v` weighted by :math:`\alpha_v`.
 
-    It tells source corpora apart by their numbers in `sample_domain`, as `leave_one_corpus_out`
+    Several sources are told apart, by their numbers in `sample_domain`, as `leave_one_corpus_out`
     makes them. With a single source it works, too; several target corpora are one target.
 
     Parameters

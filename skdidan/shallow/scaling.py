@@ -37,6 +37,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
     they are ignored and kept. With `groups`, ``c`` is a speaker of a corpus. The scaler uses no
     labels, so it may be fitted to the target.
 
+    Several sources are told apart: each is scaled by its own statistics.
+
     Parameters
     ----------
     with_mean : bool, default=True
@@ -87,6 +89,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
     # to the splitter of a search, unless set_fit_request requests them.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": None, "groups": False}
     __metadata_request__transform: ClassVar = {"groups": False}
+
+    scalers_: dict[tuple[int, Any], StandardScaler]
 
     def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
         self.with_mean = with_mean
@@ -173,6 +177,35 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         numbers = np.zeros(n_rows(open_target(X))) if sample_domain is None else sample_domain
         return self.transform(X, sample_domain=numbers, groups=groups)
 
+    def adapt(self, X_tgt: Any, *, groups_tgt: Sequence[Any] | NDArray[Any] | None = None) -> Self:
+        """Compute the statistics of a new target, in place of those of the old one.
+
+        The statistics of the source stay.
+
+        Parameters
+        ----------
+        X_tgt : array-like or Target, shape (n_target, n_features) or (n_target, n_bins, n_frames)
+            The target. No row of the source is needed.
+        groups_tgt : sequence, of n_target entries, optional
+            Group of each row, such as its speaker.
+
+        Returns
+        -------
+        self : CorpusScaler
+            The fitted scaler.
+
+        Raises
+        ------
+        ValueError
+            If `X_tgt` has another number of axes or columns than in `fit`, or `groups_tgt` does not
+            name one group per row.
+        """
+        check_is_fitted(self)
+        X = self._check_new(X_tgt)
+        target = self._scale_parts(X, np.full(len(X), -1), _group_names(groups_tgt, len(X)))
+        self.scalers_ = {key: part for key, part in self.scalers_.items() if key[0] >= 0} | target
+        return self
+
     def transform(
         self,
         X: Any,
@@ -210,9 +243,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
             If a new group is too small for statistics of its own.
         """
         check_is_fitted(self)
-        X = check_rows(self, X, **self._checks)
-        if X.ndim != self.ndim_:
-            raise ValueError(f"X must have {self.ndim_} axes, as in fit; got shape {X.shape}.")
+        X = self._check_new(X)
         if sample_domain is None:
             numbers = np.full(len(X), self._corpus(None))
         else:
@@ -256,11 +287,23 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
             names = np.concatenate([_group_names(groups, n), names_tgt])
         self.ndim_ = domains.X_src.ndim
         self._with_mean, self._with_std = self.with_mean, self.with_std  # for new groups, too
-        self.scalers_: dict[tuple[int, Any], StandardScaler] = {}
+        self.scalers_ = {}
         for X, part in ((domains.X_src, slice(n)), (domains.X_tgt, slice(n, None))):
-            numbers, whole = domains.corpora[part], np.full_like(names[part], None)
-            for key, rows in (_parts(numbers, whole) | _parts(numbers, names[part])).items():
-                self.scalers_[key] = self._statistics(X, rows)
+            if X is not None:
+                self.scalers_ |= self._scale_parts(X, domains.corpora[part], names[part])
+
+    def _check_new(self, X: Any) -> NDArray[Any]:
+        X = check_rows(self, X, **self._checks)
+        if X.ndim != self.ndim_:
+            raise ValueError(f"X must have {self.ndim_} axes, as in fit; got shape {X.shape}.")
+        return X
+
+    def _scale_parts(
+        self, X: NDArray[Any], numbers: NDArray[Any], names: NDArray[np.object_]
+    ) -> dict[tuple[int, Any], StandardScaler]:
+        """Return the statistics of each corpus, and of each group in it."""
+        parts = _parts(numbers, np.full_like(names, None)) | _parts(numbers, names)
+        return {key: self._statistics(X, rows) for key, rows in parts.items()}
 
     def _statistics(self, X: NDArray[Any], rows: list[int]) -> StandardScaler:
         scaler = StandardScaler(with_mean=self._with_mean, with_std=self._with_std)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from copy import deepcopy
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,10 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains
-from skdidan.estimators import DomainTransformer
+from skdidan.estimators import DomainTransformer, check_rows
 from skdidan.parameters import check_count, check_counts, check_not_negative
 from skdidan.shallow.eigenproblems import thin_svd
 from skdidan.shallow.scaling import CorpusScaler
@@ -58,6 +60,8 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
        `fit`, about its new mean.
 
     Rows of the source stay as they are.
+
+    Several sources are pooled.
 
     Parameters
     ----------
@@ -110,6 +114,8 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
     (array([0.1, 2. ]), array([0. , 1.7]))
     """
 
+    _scaler: CorpusScaler
+
     def __init__(
         self,
         n_speakers: Sequence[int] = (3, 4, 6, 8, 12),
@@ -129,20 +135,55 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
         check_count("n_components", self.n_components)
         check_not_negative("shrinkage", self.shrinkage)
 
+    def adapt(self, X_tgt: Any) -> Self:
+        """Estimate the speakers of a new target, in place of the old one, without the source.
+
+        Parameters
+        ----------
+        X_tgt : array-like or Target, shape (n_target, n_features)
+            The target.
+
+        Returns
+        -------
+        self : SpeakerScaler
+            The fitted scaler.
+
+        Raises
+        ------
+        ValueError
+            If `X_tgt` has other columns than in `fit`.
+        """
+        check_is_fitted(self)
+        X = check_rows(self, X_tgt, **self._checks)
+        before = dict(vars(self))
+        try:
+            self._scaler = deepcopy(self._scaler)
+            self._fit_target(X)
+        except BaseException:
+            self.__dict__ = before
+            raise
+        return self
+
     def _fit(self, domains: Domains) -> None:
-        if domains.n_target < 2:
-            self.speakers_ = np.empty((0, 0), dtype=int)
-            return
+        # In place of the target, until there is one.
         self._scaler = CorpusScaler().set_output(transform="default")
-        X_src = self._scaler.fit_transform(domains.X_src.astype(float), X_tgt=domains.X_tgt)
-        X_tgt = self._scaler.transform(domains.X_tgt.astype(float))
-        random_state = check_random_state(self.random_state)
+        X_src = domains.X_src.astype(float)
+        X_src = self._scaler.fit_transform(X_src, X_tgt=X_src)
         self._classifier = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
         self._classifier.fit(X_src, domains.y_src)
+        random_state = check_random_state(self.random_state)
+        self._axes, self._reductions = _within_speakers(X_src, domains.y_src, random_state)
+        self._fit_target(domains.X_tgt)
+
+    def _fit_target(self, X_tgt: NDArray[Any] | None) -> None:
+        if X_tgt is None or len(X_tgt) < 2:
+            self.speakers_ = np.empty((0, 0), dtype=int)
+            return
+        X_tgt = self._scaler.adapt(X_tgt).transform(X_tgt.astype(float))
+        random_state = check_random_state(self.random_state)
         probabilities = self._classifier.predict_proba(X_tgt)
         self._emotion_means = _class_means(X_tgt, probabilities)
         unexplained = X_tgt - probabilities @ self._emotion_means
-        self._axes, self._reductions = _within_speakers(X_src, domains.y_src, random_state)
         axes = PCA(min(self.n_components, *X_tgt.shape), svd_solver="full"), Normalizer()
         self._projection = make_pipeline(*axes).set_output(transform="default")
         points = self._projection.fit_transform(self._whiten(unexplained))

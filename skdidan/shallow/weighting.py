@@ -155,6 +155,8 @@ def _estimator_has(method: str) -> Any:
 class WeightedClassifier(MetaEstimatorMixin, ProbabilisticClassifier, DomainEstimator):
     """Train any classifier on the source, weighted to resemble the target.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     estimator : classifier, default=None
