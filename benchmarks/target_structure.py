@@ -30,6 +30,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skdidan import (
     AKTLR,
+    CDSA,
     JDAR,
     LAME,
     AnchoredEM,
@@ -109,6 +110,10 @@ SHALLOW = {
     "logistic regression": lambda: [logistic_regression()],
     "CORAL": lambda: [CorrelationAlignment(), logistic_regression()],
     "JDAR": lambda: [JDAR()],
+    "CDSA": lambda: [CDSA(), logistic_regression()],
+    "CDSA, no reconstruction": lambda: [CDSA(reconstruction=0), logistic_regression()],
+    "CDSA, no coupling": lambda: [CDSA(coupling=0), logistic_regression()],
+    "CDSA, no sparsity": lambda: [CDSA(sparsity=0), logistic_regression()],
     "AKTLR": lambda: [AKTLR()],
 }
 
