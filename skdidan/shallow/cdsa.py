@@ -52,8 +52,9 @@ class CDSA(ClassNamePrefixFeaturesOutMixin, DomainMaps):
     Parameters
     ----------
     n_components : int, default=None
-        Number of components. None takes 20, the best of a few on our corpora by target labels, or as many as the data allow if that is fewer: one less
-        than the rows of both domains, or the number of features.
+        Number of components. None takes 20, which was chosen among a few on three corpora, by their
+        target labels; or as many as the data allow if that is fewer: one less than the rows of both
+        domains, or the number of features.
     reconstruction : float >= 0, default=1.0
         Weight :math:`\alpha` of the reconstruction.
     coupling : float >= 0, default=1.0
