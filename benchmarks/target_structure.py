@@ -29,6 +29,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from skdidan import (
+    AKTLR,
+    CDSA,
     JDAR,
     LAME,
     AnchoredEM,
@@ -108,6 +110,11 @@ SHALLOW = {
     "logistic regression": lambda: [logistic_regression()],
     "CORAL": lambda: [CorrelationAlignment(), logistic_regression()],
     "JDAR": lambda: [JDAR()],
+    "CDSA": lambda: [CDSA(), logistic_regression()],
+    "CDSA, no reconstruction": lambda: [CDSA(reconstruction=0), logistic_regression()],
+    "CDSA, no coupling": lambda: [CDSA(coupling=0), logistic_regression()],
+    "CDSA, no sparsity": lambda: [CDSA(sparsity=0), logistic_regression()],
+    "AKTLR": lambda: [AKTLR()],
 }
 
 

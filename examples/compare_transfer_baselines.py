@@ -27,23 +27,33 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from skdidan import (
+    AKTLR,
+    CDSA,
     GFK,
     JDA,
     JDAR,
     JIASL,
+    LAME,
+    MDSA,
     TCA,
     TJM,
+    AdaptationClassifier,
+    AnchoredEM,
     CDANClassifier,
+    Comparison,
     CorpusScaler,
     CorrelationAlignment,
     DANClassifier,
     DANNClassifier,
     DeepCORALClassifier,
     DIDANClassifier,
+    DJDAClassifier,
     DSANClassifier,
     ECANClassifier,
     Embeddings,
+    EmoDNAClassifier,
     Functionals,
+    HDAClassifier,
     JANClassifier,
     LIDANClassifier,
     LogMelSpectrogram,
@@ -95,36 +105,44 @@ def make_methods(extractor, epochs, memory, n_networks=3):
         rows = Functionals() if has_images else extractor
         return make_adaptation_pipeline(rows, CorpusScaler(), *steps, memory=memory)
 
+    regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
     svm = SVC(kernel="linear", C=0.01, class_weight="balanced")
     params = {"max_epochs": epochs, "n_networks": n_networks}
     methods = {
-        "logistic regression": shallow(
-            LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
-        ),
+        "logistic regression": shallow(regression),
+        "the same + LAME": shallow(LAME(regression)),
+        "the same + EM": shallow(AnchoredEM(regression)),
         "SVM": shallow(svm),
         # After CorpusScaler the means are equal, and a linear kernel would see no difference.
         "TCA + SVM": shallow(TCA(n_components=40, kernel="rbf"), svm),
         "JDA + SVM": shallow(JDA(n_components=40, kernel="rbf", estimator=svm), svm),
         "TJM + SVM": shallow(TJM(n_components=40, kernel="rbf"), svm),
+        "CDSA + SVM": shallow(CDSA(), svm),
         "CORAL + SVM": shallow(CorrelationAlignment(), svm),
         "SA + SVM": shallow(SubspaceAlignment(n_components=40), svm),
         "GFK + SVM": shallow(GFK(n_components=40), svm),
         "OT + SVM": shallow(OptimalTransport("sinkhorn_lpl1"), svm),
         "KMM + SVM": shallow(WeightedClassifier(svm)),
         "JDAR": shallow(JDAR()),
+        "AKTLR": shallow(AKTLR()),
         "JIASL": shallow(JIASL()),
+        "MDSA": shallow(MDSA()),
         "source only": network(SourceOnlyClassifier(**params)),
         "DAN": network(DANClassifier(**params)),
         "DSAN": network(DSANClassifier(**params)),
+        "DJDA": network(DJDAClassifier(**params)),
         "JAN": network(JANClassifier(**params)),
         "DeepCORAL": network(DeepCORALClassifier(**params)),
         "DANN": network(DANNClassifier(**params)),
         "CDAN": network(CDANClassifier(**params)),
         "MCC": network(MCCClassifier(**params)),
+        "HDA": network(HDAClassifier(**params)),
         "SHOT": network(SHOTClassifier(**params)),
         "ECAN": network(ECANClassifier(**params)),
+        "Emo-DNA": network(EmoDNAClassifier(**params)),
         "DIDAN": network(DIDANClassifier(**params)),
         "LIDAN": network(LIDANClassifier(**params)),
+        "DIDAN + EM": network(AnchoredEM(DIDANClassifier(**params))),
     }
     # The network of "source only", but trained on labelled speakers of the target.
     oracles = {"network on target": network(SourceOnlyClassifier(**params))}
@@ -163,6 +181,24 @@ def load_tasks(pairs, corpora):
         f"{source} → {target}": cross_corpus_task(loaded[source], loaded[target])
         for source, target in (pair.split(":") for pair in pairs)
     }
+
+
+def compare_all(methods, oracles, tasks, n_seeds, **options):
+    """Compare the methods; those without a network give the same for every seed, and run once."""
+
+    def has_seed(method):
+        parts = method.get_params().values()
+        return any(isinstance(part, AdaptationClassifier) for part in parts)
+
+    neural = {name: method for name, method in methods.items() if has_seed(method)}
+    shallow = {name: method for name, method in methods.items() if not has_seed(method)}
+    records = []
+    if shallow:
+        for record in compare(shallow, tasks, seeds=[0], verbose=1, **options):
+            records += [{**record, "seed": seed} for seed in range(n_seeds)]
+    options |= {"seeds": range(n_seeds), "verbose": 1}
+    comparison = compare(neural, tasks, oracles=oracles, **options)
+    return Comparison([*records, *comparison], tasks, settings=comparison.settings)
 
 
 def tabulate(comparison):
@@ -238,10 +274,9 @@ def main():
     with tempfile.TemporaryDirectory() as memory:
         epochs = args.epochs or EPOCHS[args.features]
         methods, oracles = make_methods(extractor, epochs, memory, args.networks)
-        comparison = compare(
-            choose(methods, args.methods), tasks, oracles=oracles, seeds=range(args.seeds),
-            n_jobs=args.jobs, verbose=1,
-        )  # fmt: skip
+        comparison = compare_all(
+            choose(methods, args.methods), oracles, tasks, args.seeds, n_jobs=args.jobs
+        )
     print(comparison)
     if len(comparison.methods) > 2:
         print(f"\n{tabulate(comparison).round(3).to_string(na_rep='')}")

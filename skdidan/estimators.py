@@ -259,7 +259,7 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
             is_source = check_sample_domain(rows, sample_domain) >= 0
         with np.errstate(over="ignore", invalid="ignore"):  # reported next
             Z = self._transform(rows.astype(np.float64), is_source).astype(rows.dtype)
-        check_result(self, Z)
+        check_result(self, Z, padding=self._checks.get("padding", False))
         return Z
 
     @abstractmethod
@@ -389,9 +389,9 @@ def check_finite(
         )
 
 
-def check_result(estimator: Any, Z: NDArray[Any]) -> None:
-    """Raise a ValueError that names the first row whose result is not finite."""
-    if not (is_finite := np.isfinite(Z)).all():
+def check_result(estimator: Any, Z: NDArray[Any], *, padding: bool = False) -> None:
+    """Raise a ValueError that names the first row whose result is not finite, nor padding."""
+    if not (is_finite := ~np.isinf(Z) if padding else np.isfinite(Z)).all():
         raise ValueError(
             f"{type(estimator).__name__} maps row {np.argwhere(~is_finite)[0][0]} of X, far beyond "
             f"those of fit, to numbers too large for {Z.dtype}. Scale the features first by "

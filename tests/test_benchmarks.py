@@ -421,6 +421,14 @@ def test_resampled_targets_have_the_shares_that_are_told(benchmark):
     ]
 
 
+def test_the_invariant_features_are_averages_over_tasks(benchmark):
+    """Shares of 80 and 50 percent average 65, stabilities of 1 and a half 0.75."""
+    names, first, last = ["a", "b"], ([20.0, 80.0], [0.5, 1.0]), ([50.0, 50.0], [1.0, 0.5])
+    ranked = [(*first, [False, True]), (*last, [True, False])]
+    table = benchmark("invariant_features").format_table(names, ranked, 1).splitlines()
+    assert [line.split() for line in table[1:]] == [["b", "65.00", "0.75", "1", "of", "2", "tasks"]]
+
+
 def test_the_calibration_error_is_that_of_the_definition(benchmark):
     """Three bins: two rows at 0.6, of which one is right, one at 0.9 and one at 1.0, both right."""
     error = benchmark("calibration").calibration_error

@@ -48,6 +48,8 @@ FORBIDDEN = {
     "criteria": {"torch", "skorch"},
     "penalties": {"sklearn", "skorch"},
     "neural/networks": {"sklearn", "skorch"},
+    "neural/outputs": {"sklearn", "skorch"},
+    "neural/transformers": {"sklearn", "skorch"},
     "neural/batches": {"sklearn", "skorch"},
     "shallow": {"torch", "skorch"},
     "pipeline": {"torch", "skorch"},

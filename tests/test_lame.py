@@ -129,7 +129,7 @@ def test_a_new_row_gets_one_iteration_with_its_nearest_target_rows():
 
 def test_a_shifted_border_moves_into_the_gap():
     plain = LogisticRegression(C=0.01).fit(X_SRC, Y_SRC)
-    model = LAME(LogisticRegression(C=0.01)).fit(X_SRC, Y_SRC, X_TGT)
+    model = LAME(LogisticRegression(C=0.01), weight=1.0).fit(X_SRC, Y_SRC, X_TGT)
     assert model.score(X_TGT, Y_TGT) > plain.score(X_TGT, Y_TGT) + 0.05
     assert model.score(X_NEW, Y_TGT[::2]) > plain.score(X_NEW, Y_TGT[::2])
 

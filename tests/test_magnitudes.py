@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import clone
 
 from skdidan import (
+    AKTLR,
     GFK,
     JDA,
     JDAR,
@@ -43,6 +44,7 @@ OF_PRODUCTS = [
     WeightedClassifier(),
 ]
 REGRESSORS = [JDAR(alpha=0.1), JIASL(alpha=0.1, max_iter=2)]
+REGRESSORS += [AKTLR(feature_groups=[0, 0, 1, 1])]
 every_homogeneous = pytest.mark.parametrize("estimator", HOMOGENEOUS, ids=str)
 every_scale = pytest.mark.parametrize("scale", [2.0**530, 2.0**-660])
 
@@ -75,7 +77,8 @@ def test_scaled_rows_have_scaled_images(estimator, scale):
 def test_scaled_rows_with_a_scaled_penalty_have_the_same_scores(estimator, scale):
     X_src, y, X_tgt = make_domains()
     expected = clone(estimator).fit(X_src, y, X_tgt)
-    scaled = clone(estimator).set_params(alpha=0.1 * scale)
+    weights = {name: getattr(estimator, name) * scale for name in estimator._weights}
+    scaled = clone(estimator).set_params(**weights)
     scaled.fit(X_src * scale, y, X_tgt * scale)
     np.testing.assert_allclose(scaled.coef_ * scale, expected.coef_, rtol=1e-12)
     np.testing.assert_allclose(scaled.intercept_, expected.intercept_, rtol=1e-12)

@@ -3,9 +3,12 @@
 import pytest
 import torch
 
-from skdidan.neural.networks import CNN, MLP, NETWORKS, Outputs, frame_mask
+from skdidan.neural.factory import NETWORKS
+from skdidan.neural.networks import CNN, MLP, frame_mask
+from skdidan.neural.outputs import Outputs
 
-SPECTROGRAM_NETWORKS = ["cnn", "vgg11"]
+CONVOLUTIONAL = ["cnn", "vgg11"]
+SPECTROGRAM_NETWORKS = [*CONVOLUTIONAL, "nested_transformer"]
 
 
 def build(name, input_shape=(16, 20), n_classes=3, **params):
@@ -106,7 +109,7 @@ def test_local_layers_must_hold_the_last_layer(layers):
 
 
 @pytest.mark.parametrize("name", SPECTROGRAM_NETWORKS)
-def test_convolutions_need_spectrograms(name):
+def test_spectrograms_are_needed(name):
     with pytest.raises(ValueError, match=r"\(n_bins, n_frames\); got shape \(88,\)"):
         build(name, input_shape=(88,))
 
@@ -143,7 +146,7 @@ class TestPadding:
                     for ours, expected in zip(outputs[:2], alone[:2], strict=True):
                         torch.testing.assert_close(ours[-1:], expected, atol=1e-5, rtol=1e-5)
 
-    @pytest.mark.parametrize("name", SPECTROGRAM_NETWORKS)
+    @pytest.mark.parametrize("name", CONVOLUTIONAL)
     def test_of_a_whole_batch_changes_nothing_in_training(self, name):
         """Logits, statistics of the batch normalisation and the gradient of the first layer."""
         X, results = torch.randn(6, 16, 33, dtype=torch.float64), []

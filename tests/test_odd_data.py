@@ -37,9 +37,10 @@ OTHERS = {
     "lame": lambda: LAME(JDAR()),
 }
 NAMES = [*CLASSIFIERS, *TRANSFORMERS, *OTHERS]
-NEEDS_LABELS = set(CLASSIFIERS) | {"jda", "speaker_scaler", "pipeline", "refined", "lame"}
+NEEDS_LABELS = {"cdsa", "corpus_invariant_selector", "jda", "speaker_scaler"}
+NEEDS_LABELS |= {"pipeline", "refined", "lame", *CLASSIFIERS}
 # One of the networks that differ in their penalty alone, and read their rows in one way.
-ALIKE = {"cdan", "dann", "deep_coral", "dsan", "ecan", "jan", "mcc"}
+ALIKE = {"cdan", "dann", "deep_coral", "djda", "dsan", "ecan", "emo_dna", "jan", "mcc"}
 OF_ONE_KIND = [n for n in NAMES if n not in ALIKE]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of constants, of few rows, of y in a column
 
@@ -48,6 +49,8 @@ def make(name):
     cls = {**CLASSIFIERS, **TRANSFORMERS, **OTHERS}[name]
     if isinstance(cls, type) and issubclass(cls, AdaptationClassifier):
         return cls(max_epochs=1, batch_size=16, random_state=0, n_networks=1)
+    if name == "corpus_invariant_selector":
+        return cls(n_resamples=3, random_state=0)
     return cls(max_iter=2) if name == "jiasl" else cls()
 
 

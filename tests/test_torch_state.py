@@ -16,7 +16,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skdidan import DANNClassifier, DIDANClassifier, DomainAdversary, Outputs, SourceOnlyClassifier
-from skdidan.neural.networks import NETWORKS
+from skdidan.neural.factory import NETWORKS
 from skdidan.neural.training import AdaptationNet
 from skdidan.torch_state import copy_to_cpu, find_device, own_generators
 

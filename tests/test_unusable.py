@@ -116,7 +116,7 @@ def test_windows_that_cannot_be_used_do_not_count(corpora, files, last):
     first, pause = corpora.X_tgt[0][:8000], np.zeros(8000)
     method = "predict_proba" if hasattr(last, "predict_proba") else "decision_function"
     call = getattr(classifier, method)
-    with pytest.warns(AudioWarning, match="3 of 4 rows"):
+    with pytest.warns(AudioWarning, match="3 of 4 windows"):
         values = call([np.concatenate([first, pause]), np.concatenate([pause, pause])])
     np.testing.assert_array_equal(values[0], call([first])[0])
     assert np.isnan(values[1]).all()

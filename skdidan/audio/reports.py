@@ -6,15 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from skdidan.reporting import warn_caller
 
 __all__ = [
     *("AudioWarning", "DoubtfulAudioWarning"),
-    *("collect_unusable", "report_doubtful", "report_unusable"),
+    *("WAVEFORM", "as_windows", "collect_unusable", "report_doubtful", "report_unusable"),
 ]
+
+#: Name of a row in errors and warnings.
+WAVEFORM = "The waveform in row {}"
 
 _N_NAMED = 5
 _collector: ContextVar[dict[int, str] | None] = ContextVar("collector", default=None)
+_recordings: ContextVar[NDArray[np.integer] | None] = ContextVar("recordings", default=None)
 
 
 class AudioWarning(UserWarning):
@@ -75,19 +82,45 @@ def collect_unusable() -> Iterator[dict[int, str]]:
         _collector.reset(token)
 
 
+@contextmanager
+def as_windows(recordings: NDArray[np.integer]) -> Iterator[None]:
+    """Let warnings about rows, windows of the recordings with these numbers, name the latter."""
+    token = _recordings.set(recordings)
+    try:
+        yield
+    finally:
+        _recordings.reset(token)
+
+
 def report_unusable(reasons: Mapping[int, str], n_rows: int) -> None:
     """Warn of rows that are replaced by silence, and hand them to the collector."""
     found = _collector.get()
     if found is not None:
         found.update(reasons)
-    message = f"{len(reasons)} of {n_rows} rows cannot be used and are replaced by silence."
-    warn_caller(AudioWarning(f"{message} {_first(reasons)}", list(reasons), reasons))
+    noun, named = _by_recording(reasons)
+    message = f"{len(reasons)} of {n_rows} {noun} cannot be used and are replaced by silence."
+    warn_caller(AudioWarning(f"{message} {_first(named)}", list(named), named))
 
 
 def report_doubtful(reasons: Mapping[int, str], n_rows: int) -> None:
     """Warn of rows that are used, but hardly speech."""
-    message = f"{len(reasons)} of {n_rows} rows are hardly speech, and are used all the same."
-    warn_caller(DoubtfulAudioWarning(f"{message} {_first(reasons)}", reasons))
+    noun, named = _by_recording(reasons)
+    message = f"{len(reasons)} of {n_rows} {noun} are hardly speech, and are used all the same."
+    warn_caller(DoubtfulAudioWarning(f"{message} {_first(named)}", named))
+
+
+def _by_recording(reasons: Mapping[int, str]) -> tuple[str, dict[int, str]]:
+    """Return the noun of the rows, and the first reason of each recording."""
+    recordings = _recordings.get()
+    if recordings is None:
+        return "rows", dict(reasons)
+    named: dict[int, str] = {}
+    for window, reason in reasons.items():
+        recording = int(recordings[window])
+        text = reason.removeprefix(WAVEFORM.format(window))
+        name = "" if text == reason else WAVEFORM.format(recording)
+        named.setdefault(recording, f"{name}{text}")
+    return "windows", named
 
 
 def _first(reasons: Mapping[int, str]) -> str:

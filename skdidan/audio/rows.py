@@ -22,6 +22,7 @@ from tqdm import tqdm
 from skdidan.audio.cropping import Floats, Keeper, whole
 from skdidan.audio.files import Segment, check_path, file_name, read_window
 from skdidan.audio.gauge import Gauge
+from skdidan.audio.reports import WAVEFORM
 from skdidan.domains import open_target
 from skdidan.labels import to_python
 from skdidan.reporting import quiet
@@ -123,7 +124,7 @@ def _as_waveform(row: Any, n: int) -> NDArray[Any]:
 
 def row_name(row: Any, number: int) -> str:
     """Name a row in errors."""
-    return f"The waveform in row {number}" if isinstance(row, np.ndarray) else file_name(row)
+    return WAVEFORM.format(number) if isinstance(row, np.ndarray) else file_name(row)
 
 
 def read_rows(

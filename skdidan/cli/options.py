@@ -14,8 +14,9 @@ __all__ = [
 
 #: Keys of `skdidan.tables.CLASSIFIERS`, and the plain baseline. Help must not import torch.
 METHODS = (
-    *("cdan", "dan", "dann", "deep_coral", "didan", "dsan", "ecan", "jan", "jdar", "jiasl"),
-    *("lidan", "logistic_regression", "mcc", "shot", "source_only", "weighted"),
+    *("aktlr", "cdan", "dan", "dann", "deep_coral", "didan", "djda", "dsan", "ecan", "emo_dna"),
+    *("hda", "jan", "jdar", "jiasl", "lidan", "logistic_regression", "mcc", "mdsa", "shot"),
+    *("source_only", "weighted"),
 )
 SOURCE = (
     "Labelled corpus: NAME:FOLDER of a known corpus ('skdidan corpora' lists them), a table with "

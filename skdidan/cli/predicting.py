@@ -65,7 +65,7 @@ def predict(
     files, lost, doubts = find_recordings(paths, channel)
     with catch(audio.AudioWarning, audio.DoubtfulAudioWarning) as caught:
         columns = _predict(estimator, files)
-    errors, odd = _sort(files, columns["label"], caught)
+    errors, odd = _sort(columns["label"], caught)
     odd |= {n: doubts[str(file)] for n, file in enumerate(files) if str(file) in doubts}
     session.lose(len(errors) + len(lost))
     counts = Counter(str(label) for label in columns["label"] if not is_missing(label))
@@ -77,22 +77,11 @@ def predict(
     write_table(_table(files, columns, errors, odd, lost), out)
 
 
-def _sort(
-    files: list[Any], labels: Any, caught: list[Any]
-) -> tuple[dict[int, str], dict[int, str]]:
-    """Return the error of each file without a label and the warning of each other file, by row.
-
-    Reasons begin with the names of files. Their numbers may be those of windows.
-    """
-    from skdidan.audio.files import file_name
-
-    names = {file_name(file): n for n, file in enumerate(files)}
+def _sort(labels: Any, caught: list[Any]) -> tuple[dict[int, str], dict[int, str]]:
+    """Return the error of each file without a label and the warning of each other file, by row."""
     found: dict[int, str] = {}
-    for text in (text for warning in caught for text in warning.reasons.values()):
-        begins = (text[:end] for end, sign in enumerate(text) if sign in " ,")
-        number = next((names[begin] for begin in begins if begin in names), None)
-        if number is not None:
-            found.setdefault(number, text)
+    for warning in caught:
+        found = warning.reasons | found
     lost = [n for n, label in enumerate(labels) if is_missing(label)]
     errors = {n: found.pop(n, "no window of the recording can be used") for n in lost}
     return errors, found

@@ -134,10 +134,10 @@ def leave_one_corpus_out(
 
     Notes
     -----
-    `CorpusScaler` scales each source by its own statistics in ``fit(X, y,
-    sample_domain=sample_domain)``, also inside an `AdaptationPipeline` or a `WindowedClassifier`
-    around one. Other estimators treat the sources as one domain, as does everything that is called
-    with `X_tgt`: `compare` and searches.
+    ``fit(X, y, sample_domain=sample_domain)`` tells the sources apart: `CorpusScaler` scales each
+    by its own statistics, and `DJDAClassifier` aligns each with the target, also inside an
+    `AdaptationPipeline` or a `WindowedClassifier` around one, and in `compare`. Most estimators
+    pool the sources, as does everything that is called with `X_tgt`.
 
     Examples
     --------

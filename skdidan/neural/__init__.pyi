@@ -7,8 +7,11 @@ from .batches import PairedBatches as PairedBatches
 from .dann import CDANClassifier as CDANClassifier
 from .dann import DANNClassifier as DANNClassifier
 from .didan import DIDANClassifier as DIDANClassifier
+from .djda import DJDAClassifier as DJDAClassifier
 from .ecan import ECANClassifier as ECANClassifier
 from .ecan import ECANObjective as ECANObjective
+from .emo_dna import EmoDNAClassifier as EmoDNAClassifier
+from .hda import HDAClassifier as HDAClassifier
 from .lidan import LIDANClassifier as LIDANClassifier
 from .losses import SquaredError as SquaredError
 from .mmd import DANClassifier as DANClassifier
@@ -17,8 +20,8 @@ from .mmd import JANClassifier as JANClassifier
 from .networks import CNN as CNN
 from .networks import MLP as MLP
 from .networks import VGG11 as VGG11
-from .networks import Outputs as Outputs
 from .networks import frame_mask as frame_mask
+from .outputs import Outputs as Outputs
 from .shot import SHOTClassifier as SHOTClassifier
 from .shot import SHOTObjective as SHOTObjective
 from .source_free import SourceFreeClassifier as SourceFreeClassifier
@@ -27,3 +30,5 @@ from .target_training import TargetObjective as TargetObjective
 from .training import PenaltyTerm as PenaltyTerm
 from .training import cooldown as cooldown
 from .training import ramp as ramp
+from .transformers import NestedTransformer as NestedTransformer
+from .translation import SpectrogramTranslator as SpectrogramTranslator

@@ -19,16 +19,16 @@ from skdidan.estimators import validate_domains
 from skdidan.neural.batches import PairedBatches, to_rows
 from skdidan.neural.calibration import fit_temperature
 from skdidan.neural.checkpoints import Checkpoint, find_starts, open_checkpoint, train_net
+from skdidan.neural.factory import make_network
 from skdidan.neural.fitted import FittedNetworks
 from skdidan.neural.generators import find_generators
 from skdidan.neural.initial import load_weights, read_weights
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import monitor_callbacks
-from skdidan.neural.networks import make_network
 from skdidan.neural.optimizers import find_optimizer
 from skdidan.neural.prior import prior_terms
 from skdidan.neural.settings import check_settings
-from skdidan.neural.source import class_weights, hold_out, row_weights
+from skdidan.neural.source import class_weights, hold_out, number_corpora, row_weights
 from skdidan.neural.training import AdaptationNet, PenaltyTerm
 from skdidan.padding import is_padded, pad_alike
 from skdidan.reporting import warn_caller
@@ -52,8 +52,9 @@ class AdaptationClassifier(FittedNetworks):
 
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "vgg11", "nested_transformer", "mlp"}, Module subclass or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms and the `MLP` for
+        2-D features.
     network_params : dict, optional
         Further arguments of the network.
     penalty_params : dict, optional
@@ -123,6 +124,8 @@ class AdaptationClassifier(FittedNetworks):
     default_n_networks: ClassVar[int] = 1
     default_align_on: ClassVar[str | Sequence[str]] = "features"
     default_network_params: ClassVar[Mapping[str, Any]] = {}
+    #: Whether a batch holds as many rows of one source corpus as of another.
+    even_sources: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -307,7 +310,9 @@ class AdaptationClassifier(FittedNetworks):
         self._recipe = self._make_recipe(X.shape[1:], len(classes), has_lengths)
         source, labels = to_rows(X[train], device), torch.tensor(y_idx[train], device=device)
         batches = partial(PairedBatches, source, target, labels, self.batch_size)
-        batches = partial(batches, weights=row_weights(rows, device))
+        numbers = torch.tensor(number_corpora(domains.corpora[: len(X)][train]), device=device)
+        more = {"corpora": numbers, "is_even": self.even_sources}
+        batches = partial(batches, weights=row_weights(rows, device), **more)
         watched = torch.tensor(X[held_out], device=device), y_idx[held_out], target
         initial = read_weights(self.initial_weights)
         make_net = partial(self._make_net, classes, weights, prior, initial)

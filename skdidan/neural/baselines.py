@@ -24,10 +24,12 @@ __all__ = ["DeepCORALClassifier", "MCCClassifier", "SourceOnlyClassifier"]
 class SourceOnlyClassifier(AdaptationClassifier):
     """The network trained on the source alone: the result that adaptation has to beat.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params : dict, optional
         Further arguments of the network.
     use_target : bool, default=False
@@ -174,10 +176,12 @@ class MCCClassifier(AdaptationClassifier):
     The objective is ``loss + trade_off * MCC(logits_tgt)``, see `skdidan.MCC`. The penalty is
     defined by the softmax of the logits, hence the default loss.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and of `MCC`: ``temperature`` of the softmax, by default
         2.5. With ``loss="squared_error"``, whose outputs differ by about 1, pass one such as 0.2.
@@ -267,10 +271,12 @@ class DeepCORALClassifier(AdaptationClassifier):
     The objective is ``loss + trade_off * 100 * CORAL(features_src, features_tgt)``, see
     `skdidan.CORAL`; the factor brings the penalty to the scale of the others.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and arguments of `CORAL`: it has none.
     align_on : str or sequence of str, default="auto"

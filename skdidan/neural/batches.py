@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from mmap import mmap
 from typing import Any, NamedTuple
 
@@ -27,12 +28,15 @@ class Batch(NamedTuple):
         Class indices of the source rows.
     weights : Tensor of float, shape (n_source,), or None
         Weights of the source rows in the classification loss.
+    corpora : Tensor of int64, shape (n_source,), or None
+        Corpus number of each source row, counted from 0.
     """
 
     source: Tensor
     target: Tensor
     y_idx: Tensor
     weights: Tensor | None = None
+    corpora: Tensor | None = None
 
 
 class ArrayRows:
@@ -88,6 +92,12 @@ class PairedBatches:
         Generator of the orders.
     weights : Tensor of float, shape (n_source,), or None
         Weights of the source rows in the classification loss.
+    corpora : Tensor of int64, shape (n_source,), or None
+        Corpus number of each source row. None stands for a single corpus.
+    is_even : bool, default=False
+        Whether each batch holds as many rows of one source corpus as of another, up to one, but at
+        least one row of each, and at most all rows of a small one. The number of batches stays the
+        same, so an epoch leaves out rows of a large corpus and repeats those of a small one.
 
     Examples
     --------
@@ -106,55 +116,71 @@ class PairedBatches:
         batch_size: int,
         rng: np.random.Generator,
         weights: Tensor | None = None,
+        corpora: Tensor | None = None,
+        is_even: bool = False,
     ) -> None:
         self.weights = weights
         self.source = source
         self.y_idx = y_idx
+        self.corpora = torch.zeros_like(y_idx) if corpora is None else corpora
         self.target = source[:0] if target is None else target
         self.batch_size = batch_size
         self.n_largest = max(len(self.source), len(self.target))
         self.n_batches = -(-self.n_largest // batch_size)
         self._rng = rng
-        self._source_orders = _Orders(len(self.source), rng)
-        self._target_orders = _Orders(len(self.target), rng)
+        numbers = self.corpora.numpy(force=True) if is_even else np.zeros(len(source))
+        rows = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
+        self._source_orders = [_Orders(of_corpus, rng) for of_corpus in rows]
+        self._target_orders = _Orders(np.arange(len(self.target)), rng)
 
     def __len__(self) -> int:
         return self.n_batches
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return what decides the next batches: the generator, and rows that are still to come."""
-        rest = {"source": self._source_orders.rest, "target": self._target_orders.rest}
-        orders = {name: torch.from_numpy(rows) for name, rows in rest.items()}
+        orders = {name: torch.from_numpy(each.rest) for name, each in self._named_orders().items()}
         return dict(self._rng.bit_generator.state), orders
 
     def set_state(self, generator: dict[str, Any], orders: dict[str, Tensor]) -> None:
         """Go on where another object gave this `state`."""
         self._rng.bit_generator.state = generator
-        self._source_orders.rest = orders["source"].numpy()
-        self._target_orders.rest = orders["target"].numpy()
+        for name, each in self._named_orders().items():
+            each.rest = orders[name].numpy()
+
+    def _named_orders(self) -> dict[str, _Orders]:
+        of_source = {f"source{i}": each for i, each in enumerate(self._source_orders)}
+        return {**of_source, "target": self._target_orders}
 
     def __iter__(self) -> Iterator[Batch]:
         ends = np.arange(1, self.n_batches + 1) * self.n_largest // self.n_batches
-        for size in np.diff(ends, prepend=0):
-            source_rows = self._source_orders.take(int(size))
-            target_rows = self._target_orders.take(int(size))
+        for start, end in pairwise([0, *ends.tolist()]):
+            source_rows = self._take_source(start, end)
+            target_rows = self._target_orders.take(end - start)
             source, y_idx = self.source[source_rows], self.y_idx[source_rows]
             weights = None if self.weights is None else self.weights[source_rows]
-            yield Batch(source, self.target[target_rows], y_idx, weights)
+            corpora = self.corpora[source_rows]
+            yield Batch(source, self.target[target_rows], y_idx, weights, corpora)
+
+    def _take_source(self, start: int, end: int) -> Tensor:
+        """Take the source rows of a batch; over an epoch the corpora get equal shares."""
+        n = len(self._source_orders)
+        shares = [(end + i) // n - (start + i) // n for i in range(n)]
+        orders = zip(self._source_orders, shares, strict=True)
+        return torch.cat([of_corpus.take(max(share, 1)) for of_corpus, share in orders])
 
 
 class _Orders:
-    """Endless sequence of shuffled row numbers of one domain."""
+    """Endless sequence of shuffled row numbers of one domain, or of one of its corpora."""
 
-    def __init__(self, n_rows: int, rng: np.random.Generator) -> None:
-        self.n_rows = n_rows
+    def __init__(self, rows: NDArray[np.int64], rng: np.random.Generator) -> None:
+        self.rows = rows
         self.rng = rng
         self.rest: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def take(self, size: int) -> Tensor:
-        size = min(size, self.n_rows)
+        size = min(size, len(self.rows))
         if len(self.rest) < size:
-            order = self.rng.permutation(self.n_rows)
+            order = self.rows[self.rng.permutation(len(self.rows))]
             is_repeated = np.isin(order, self.rest)  # goes last, or a batch could hold it twice
             self.rest = np.concatenate([self.rest, order[~is_repeated], order[is_repeated]])
         rows, self.rest = self.rest[:size], self.rest[size:]

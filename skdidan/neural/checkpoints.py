@@ -16,6 +16,7 @@ from skdidan.archive import ArchiveReader, ArchiveWriter, hash_value, write_atom
 from skdidan.domains import Domains
 from skdidan.neural.batches import PairedBatches
 from skdidan.neural.initial import read_weights
+from skdidan.neural.source import number_corpora
 from skdidan.neural.training import AdaptationNet, Observer
 from skdidan.tensors import group_of, named, pack, unpack
 
@@ -184,9 +185,10 @@ def open_checkpoint(
         if name not in left_out
     }
     X, y, X_tgt = domains
-    # Without weights as it was before there were any.
+    # Without weights and several corpora as it was before there were any.
     weights = () if domains.weights is None else (domains.weights,)
-    source = X, y, domains.groups, *weights
+    numbers = number_corpora(domains.corpora[: len(X)])
+    source = X, y, domains.groups, *weights, *((numbers,) if numbers.any() else ())
     states = [start.module_.state_dict() for start in starts]
     if classifier.initial_weights is not None:  # whatever file they are in
         states.append(read_weights(classifier.initial_weights))

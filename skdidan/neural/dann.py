@@ -17,10 +17,12 @@ class DANNClassifier(AdaptationClassifier):
     [1]_, but multiplies the loss of the discriminator, too. AdamW scales each step by earlier ones,
     so the steps of the discriminator hardly depend on it, except that it does not learn at 0.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and arguments of `DomainAdversary`: ``hidden``, the number
         of units of each hidden layer of the discriminator, (100,) by default.
@@ -112,10 +114,12 @@ class CDANClassifier(AdaptationClassifier):
     and class probabilities, see `skdidan.ConditionalDomainAdversary`. Under the squared error the
     outputs, clipped at 0 and scaled to a sum of 1, stand for the probabilities.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and arguments of `ConditionalDomainAdversary`: ``hidden``,
         the number of units of each hidden layer of the discriminator, (100,) by default, and

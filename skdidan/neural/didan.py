@@ -46,9 +46,11 @@ class DIDANClassifier(AdaptationClassifier):
     a reproduction. Centring, scaling, the means, the reconstructed labels and the stopped gradient
     are this package's own, chosen by the experiments in :doc:`/research/ida`.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
         Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features. A
         class or function of your own is called as ``network(input_shape, n_classes,
         **network_params)``; its module maps a batch to `Outputs` or to a tuple (logits, features).

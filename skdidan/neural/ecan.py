@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from skdidan.neural.networks import Outputs
+from skdidan.neural.outputs import Outputs
 from skdidan.neural.source_free import SourceFreeClassifier
 from skdidan.neural.target_losses import TargetBank, diversity, label_contrast, neighbour_contrast
 from skdidan.neural.target_training import TargetObjective
@@ -78,12 +78,12 @@ class ECANClassifier(SourceFreeClassifier):
     This is a reading of [1]_; the full text was not at hand. The abstract names the contrast with
     nearest neighbours and the supervised contrast; a public summary names the banks and the sum of
     three terms. Their formulas, all weights and numbers, the smoothing of labels and the choice to
-    train all layers are this package's reading. Several corpora of the source are pooled.
+    train all layers are this package's reading. Several sources are pooled.
 
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params : dict, optional
         Further arguments of the network.
     objective_params : dict, optional

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from skdidan.neural.networks import MLP, NETWORKS
+from skdidan.neural.factory import NETWORKS
 from skdidan.torch_state import Generators, new_generators, own_generators
 
 __all__ = ["find_generators", "is_ours"]
@@ -15,8 +15,7 @@ __all__ = ["find_generators", "is_ours"]
 
 def is_ours(network: Any) -> bool:
     """Tell whether a network, by its name or class, is one of this package."""
-    cls = NETWORKS.get(network, MLP) if isinstance(network, str) else network
-    return getattr(cls, "__module__", None) == MLP.__module__
+    return isinstance(network, str) or network in NETWORKS.values()
 
 
 def find_generators(

@@ -32,10 +32,12 @@ class LIDANClassifier(DIDANClassifier):
 
     Only the abstract of the paper was at hand: this is a reading of it, not a reproduction.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params : dict, optional
         Further arguments of the network. One of the package's own gets three fully connected layers
         of 128 units, unless ``hidden`` is given here.

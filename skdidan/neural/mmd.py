@@ -13,10 +13,12 @@ class DANClassifier(AdaptationClassifier):
 
     The objective is ``loss + trade_off * MMD(features_src, features_tgt)``, see `skdidan.MMD`.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and arguments of `MMD`: ``widths``, those of the Gaussian
         kernels as shares of the mean squared distance.
@@ -106,13 +108,16 @@ class DSANClassifier(AdaptationClassifier):
     `skdidan.LMMD`; the network's predictions stand for the labels of the target. The factor brings
     the penalty to the scale of the others: with few rows per class the biased estimate is large.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and arguments of `LMMD`: ``widths``, those of the Gaussian
-        kernels as shares of the mean squared distance.
+        kernels as shares of the mean squared distance, and ``threshold``, "adaptive" to leave out
+        predictions of the target below a threshold that rises with their confidence.
     align_on : str or sequence of str, default="auto"
         Layers whose outputs are aligned: "features" (the inputs of the output layer), which "auto"
         stands for, "fc1", "fc2", ..., or "pooled". The penalties of several layers are averaged.
@@ -201,10 +206,12 @@ class JANClassifier(AdaptationClassifier):
     predictions of both domains. With several layers in `align_on` the penalties are averaged; the
     paper multiplies the kernels.
 
+    Several sources are pooled.
+
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params, penalty_params : dict, optional
         Further arguments of the network, and arguments of `JMMD`: ``widths`` of the kernels of the
         features, and ``prediction_width``.

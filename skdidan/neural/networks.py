@@ -8,91 +8,22 @@ spectrograms of different lengths, whose frames after the end of a recording are
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from copy import deepcopy
 from itertools import pairwise
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from skdidan.parameters import check_counts
+from skdidan.neural.outputs import Outputs
+from skdidan.parameters import check_boolean, check_counts
 from skdidan.torch_state import Generators
 
 __all__ = [
-    *("CNN", "MLP", "NETWORKS", "VGG11", "Outputs"),
-    *("check_layers", "frame_mask", "make_network"),
+    *("CNN", "MLP", "VGG11", "Dropout", "FullyConnected"),
+    *("check_spectrogram", "frame_mask"),
 ]
-
-
-class Outputs(NamedTuple):
-    """Outputs of a network for one batch.
-
-    Attributes
-    ----------
-    logits : Tensor, shape (n_samples, n_classes)
-        Outputs of the last, linear layer.
-    features : Tensor, shape (n_samples, n_features)
-        Inputs of the last layer. Penalties align the domains on them by default.
-    layers : dict of str to Tensor, or None
-        Layers that can be aligned, by name, from input to output. Each has shape
-        (n_samples, n_units); the last one equals `features`.
-    local_layers : dict of str to Tensor, or None
-        The fully connected ones among `layers`, with equal values. Their gradient stops below the
-        fully connected layers. None stands for `layers` themselves.
-    """
-
-    logits: Tensor
-    features: Tensor
-    layers: dict[str, Tensor] | None = None
-    local_layers: dict[str, Tensor] | None = None
-
-    def layer(self, name: str = "features", *, local: bool = False) -> Tensor:
-        """Return a layer by name.
-
-        Parameters
-        ----------
-        name : str, default="features"
-            "features", "logits", or a key of `layers`.
-        local : bool, default=False
-            Whether the gradient stops below the fully connected layers. Layers that are not fully
-            connected are returned unchanged.
-
-        Returns
-        -------
-        layer : Tensor, shape (n_samples, n_units)
-            The layer.
-
-        Raises
-        ------
-        ValueError
-            If no layer has this name, if the layer is not a matrix with a row for each sample, or
-            if `local_layers` lacks the last layer.
-        """
-        layers = self.layers or {}
-        offered = {**layers, "features": self.features, "logits": self.logits}
-        if name not in offered:
-            raise ValueError(
-                f"align_on must name layers of the network, {list(offered)}; got {name!r}."
-            )
-        layer = offered[name]
-        if layer.ndim != 2 or len(layer) != len(self.logits):
-            raise ValueError(
-                f"Layer {name!r} must be of shape ({len(self.logits)}, n_units); got "
-                f"{tuple(layer.shape)}. Flatten or pool it in the network."
-            )
-        if not local or not self.local_layers:
-            return layer
-        if name != "features":
-            return self.local_layers.get(name, layer)
-        last = next(reversed(layers), None)
-        if last not in self.local_layers:
-            raise ValueError(
-                f"local_layers must hold the last layer, {last!r}, which is the features; got "
-                f"{list(self.local_layers)}."
-            )
-        return self.local_layers[last]
 
 
 def frame_mask(X: Tensor) -> Tensor:
@@ -131,15 +62,21 @@ class Dropout(nn.Dropout):
         return X * keep.div_(1 - self.p)  # as torch computes it, which takes no generator
 
 
-class _FullyConnected(nn.Module):
+class FullyConnected(nn.Module):
     """Rectified fully connected layers "fc1", "fc2", ..., and a linear output layer.
 
     In training, a share `dropout` of the units of a layer is dropped on the way to the next layer.
-    The layers themselves, on which penalties align the domains, stay whole.
+    The layers themselves, on which penalties align the domains, stay whole. A corpus head is a
+    second layer on the inputs of the last one.
     """
 
     def __init__(
-        self, n_inputs: int, hidden: Sequence[int], n_classes: int, dropout: float
+        self,
+        n_inputs: int,
+        hidden: Sequence[int],
+        n_classes: int,
+        dropout: float,
+        corpus_head: bool,
     ) -> None:
         super().__init__()
         sizes = n_inputs, *check_counts("hidden", hidden)
@@ -149,21 +86,39 @@ class _FullyConnected(nn.Module):
         self.embedding = nn.ModuleDict({f"fc{i}": layer for i, layer in enumerate(layers, 1)})
         self.dropout, self._n_units = Dropout(dropout), sizes[1:]
         self.output = nn.Linear(sizes[-1], n_classes)
+        self.corpus: nn.Module | None = None
+        if check_boolean("corpus_head", corpus_head):
+            # The last hidden layer with its units turned round: with a draw, all else would change.
+            self.corpus = deepcopy(layers[-1])
+            for part in self.corpus.parameters():
+                part.data = part.data.flip(0)
 
     def _keep(self, X: Tensor) -> list[Tensor]:
         """Draw the factors of the units of each layer: 0 for those that are dropped."""
         return [self.dropout(X.new_ones(len(X), n_units)) for n_units in self._n_units]
 
-    def _embed(self, X: Tensor, keep: Sequence[Tensor]) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the layers, and the inputs of the output layer."""
-        layers = {}
+    def _embed(self, X: Tensor, keep: Sequence[Tensor]) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return the layers, and the inputs of the output layer and of the last hidden one."""
+        layers, trunk = {}, X
         for (name, layer), factors in zip(self.embedding.items(), keep, strict=True):
+            trunk = X
             layers[name] = layer(X)
             X = layers[name] * factors
-        return layers, X
+        return layers, X, trunk
+
+    def _corpus_features(self, trunk: Tensor) -> Tensor | None:
+        return None if self.corpus is None else self.corpus(trunk)
+
+    def _classify(self, X: Tensor, below: dict[str, Tensor]) -> Outputs:
+        """Map the inputs of the first layer to all outputs, with the layers `below` named first."""
+        keep = self._keep(X)
+        layers, last, trunk = self._embed(X, keep)
+        local = self._embed(X.detach(), keep)[0] if self.training else layers
+        features, aside = list(layers.values())[-1], self._corpus_features(trunk)
+        return Outputs(self.output(last), features, {**below, **layers}, local, aside)
 
 
-class MLP(_FullyConnected):
+class MLP(FullyConnected):
     """Multilayer perceptron on feature vectors.
 
     Its hidden layers "fc1", "fc2", ... can be aligned.
@@ -180,6 +135,9 @@ class MLP(_FullyConnected):
         Share of the units of each hidden layer that are dropped in training, before the next layer.
     input_dropout : float in [0, 1), default=0.2
         Share of the inputs that are dropped in training.
+    corpus_head : bool, default=False
+        Whether a second layer, on the inputs of the last hidden one and of the same number of
+        units, gives `Outputs.corpus_features`, as `EmoDNAClassifier` needs.
 
     Raises
     ------
@@ -195,18 +153,20 @@ class MLP(_FullyConnected):
         hidden: Sequence[int] = (128, 64),
         dropout: float = 0.5,
         input_dropout: float = 0.2,
+        corpus_head: bool = False,
     ) -> None:
-        super().__init__(math.prod(input_shape), hidden, n_classes, dropout)
+        super().__init__(math.prod(input_shape), hidden, n_classes, dropout, corpus_head)
         self.input_dropout = Dropout(input_dropout)
 
     def forward(self, X: Tensor) -> Outputs:
         """Map rows ``(n_samples, *input_shape)`` to their outputs."""
         X = self.input_dropout(X.flatten(1))
-        layers, last = self._embed(X, self._keep(X))
-        return Outputs(self.output(last), list(layers.values())[-1], layers)
+        layers, last, trunk = self._embed(X, self._keep(X))
+        features, aside = list(layers.values())[-1], self._corpus_features(trunk)
+        return Outputs(self.output(last), features, layers, corpus_features=aside)
 
 
-class _Convolutional(_FullyConnected):
+class _Convolutional(FullyConnected):
     """Convolutions, pooling over time and frequency, and fully connected layers."""
 
     takes_padding = True
@@ -218,8 +178,9 @@ class _Convolutional(_FullyConnected):
         hidden: Sequence[int],
         n_classes: int,
         dropout: float,
+        corpus_head: bool,
     ) -> None:
-        super().__init__(n_pooled, hidden, n_classes, dropout)
+        super().__init__(n_pooled, hidden, n_classes, dropout, corpus_head)
         self.encoder = encoder
         # With the channels last, convolutions take about two thirds of the time.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch omits it
@@ -227,11 +188,7 @@ class _Convolutional(_FullyConnected):
     def forward(self, X: Tensor) -> Outputs:
         """Map spectrograms (n_samples, n_bins, n_frames) to their outputs."""
         pooled = self._pool_padded(X) if X[:, 0, -1].isnan().any() else self._pool(X)
-        keep = self._keep(pooled)
-        layers, last = self._embed(pooled, keep)
-        local = self._embed(pooled.detach(), keep)[0] if self.training else layers
-        features = list(layers.values())[-1]
-        return Outputs(self.output(last), features, {"pooled": pooled, **layers}, local)
+        return self._classify(pooled, {"pooled": pooled})
 
     def _pool(self, X: Tensor) -> Tensor:
         maps = self.encoder(X.unsqueeze(1))
@@ -280,6 +237,9 @@ class CNN(_Convolutional):
         Units of each fully connected layer. The last layer gives the features.
     dropout : float in [0, 1), default=0.2
         Share of the units of each fully connected layer that are dropped in training.
+    corpus_head : bool, default=False
+        Whether a second layer, on the inputs of the last hidden one and of the same number of
+        units, gives `Outputs.corpus_features`, as `EmoDNAClassifier` needs.
 
     Raises
     ------
@@ -295,12 +255,13 @@ class CNN(_Convolutional):
         channels: Sequence[int] = (16, 32, 64, 128),
         hidden: Sequence[int] = (128,),
         dropout: float = 0.2,
+        corpus_head: bool = False,
     ) -> None:
-        _check_spectrogram(input_shape)
+        check_spectrogram(input_shape)
         blocks = _blocks([1, *channels], pool_after=range(len(channels)))
         # At full resolution the first convolution would take most of the training time.
         blocks[0] = nn.Conv2d(1, channels[0], 5, stride=2, padding=2, bias=False)
-        super().__init__(blocks, channels[-1], hidden, n_classes, dropout)
+        super().__init__(blocks, channels[-1], hidden, n_classes, dropout, corpus_head)
 
 
 class VGG11(_Convolutional):
@@ -320,6 +281,9 @@ class VGG11(_Convolutional):
         Units of each fully connected layer. The last layer gives the features.
     dropout : float in [0, 1), default=0.5
         Share of the units of each fully connected layer that are dropped in training.
+    corpus_head : bool, default=False
+        Whether a second layer, on the inputs of the last hidden one and of the same number of
+        units, gives `Outputs.corpus_features`, as `EmoDNAClassifier` needs.
 
     Raises
     ------
@@ -339,11 +303,12 @@ class VGG11(_Convolutional):
         *,
         hidden: Sequence[int] = (512,),
         dropout: float = 0.5,
+        corpus_head: bool = False,
     ) -> None:
-        _check_spectrogram(input_shape)
+        check_spectrogram(input_shape)
         channels = [1, 64, 128, 256, 256, 512, 512, 512, 512]
         blocks = _blocks(channels, pool_after=(0, 1, 3, 5, 7))
-        super().__init__(blocks, channels[-1], hidden, n_classes, dropout)
+        super().__init__(blocks, channels[-1], hidden, n_classes, dropout, corpus_head)
 
 
 def _blocks(channels: Sequence[int], pool_after: Sequence[int]) -> nn.Sequential:
@@ -366,64 +331,10 @@ def _normalise_frames(layer: nn.BatchNorm2d, maps: Tensor, mask: Tensor) -> Tens
     return normalised.permute(0, 3, 2, 1)
 
 
-def _check_spectrogram(input_shape: Sequence[int]) -> None:
+def check_spectrogram(input_shape: Sequence[int]) -> None:
+    """Raise a ValueError unless rows of this shape are spectrograms."""
     if len(input_shape) != 2:
         raise ValueError(
             f"Rows must be spectrograms of shape (n_bins, n_frames); got shape "
             f"{tuple(input_shape)}. Use network='mlp' for feature vectors."
         )
-
-
-#: Networks by their names in the parameter `network` of the classifiers.
-NETWORKS: dict[str, type[nn.Module]] = {"cnn": CNN, "mlp": MLP, "vgg11": VGG11}
-
-
-def check_layers(align_on: Any) -> None:
-    """Raise a ValueError unless the parameter `align_on` can name layers."""
-    layers = [align_on] if isinstance(align_on, str) else align_on
-    is_names = isinstance(layers, Sequence) and all(isinstance(name, str) for name in layers)
-    if not is_names or not layers or len(set(layers)) < len(layers):
-        raise ValueError(
-            "align_on must be the name of a layer, or a sequence of different ones; got "
-            f"{align_on!r}."
-        )
-
-
-def make_network(
-    network: str | Callable[..., nn.Module],
-    params: dict[str, Any],
-    input_shape: tuple[int, ...],
-    n_classes: int,
-    *,
-    has_lengths: bool,
-) -> nn.Module:
-    """Make a network for rows of a given shape."""
-    if network == "auto":
-        network = "mlp" if len(input_shape) == 1 else "cnn"
-    if isinstance(network, str):
-        if network not in NETWORKS:
-            options = ["auto", *NETWORKS]
-            raise ValueError(f"network must be one of {options}, or a class; got {network!r}.")
-        network = NETWORKS[network]
-    if isinstance(network, nn.Module) or not callable(network):
-        raise TypeError(
-            "network must be a name, a torch.nn.Module subclass or a function that makes a "
-            f"module, not {type(network).__name__}: every fit starts from new weights."
-        )
-    try:
-        inspect.signature(network).bind(input_shape, n_classes, **params)
-    except TypeError as error:
-        raise TypeError(
-            f"network is called as network(input_shape, n_classes, **network_params), which "
-            f"does not fit {getattr(network, '__name__', network)}: {error}."
-        ) from error
-    module = network(input_shape, n_classes, **params)
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"network must make a torch.nn.Module; got {type(module).__name__}.")
-    if has_lengths and not getattr(module, "takes_padding", False):
-        raise ValueError(
-            f"{type(module).__name__} takes no spectrograms of different lengths, padded with NaN. "
-            "Set the transformer's duration, use network='cnn' or 'vgg11', or ignore the padding "
-            "in your own network and set its attribute takes_padding = True."
-        )
-    return module.float()  # the type of the data, whatever torch's default is

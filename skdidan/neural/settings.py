@@ -7,11 +7,11 @@ from typing import Any
 
 from skdidan.neural.callbacks import check_callbacks
 from skdidan.neural.checkpoints import check_checkpoint
+from skdidan.neural.factory import check_layers
 from skdidan.neural.generators import find_generators
 from skdidan.neural.initial import read_weights
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import check_monitoring
-from skdidan.neural.networks import check_layers
 from skdidan.neural.optimizers import check_optimizer
 from skdidan.parameters import (
     check_arguments,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skdidan.neural.networks import Outputs
+from skdidan.neural.outputs import Outputs
 from skdidan.neural.source_free import SourceFreeClassifier
 from skdidan.neural.target_losses import TargetBank, diversity, mean_entropy
 from skdidan.neural.target_training import TargetObjective
@@ -106,12 +106,12 @@ class SHOTClassifier(SourceFreeClassifier):
     The terms, the weights 1, 1 and 0.3, 15 epochs and the centroids are those of the public code
     of [1]_. There a pretrained network learns ten times more slowly than the layer above it. Here
     no layer is pretrained, and all learn alike; optimizer, learning rate and ``target_prior`` are
-    this package's own. Several corpora of the source are pooled.
+    this package's own. Several sources are pooled.
 
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params : dict, optional
         Further arguments of the network.
     objective_params : dict, optional

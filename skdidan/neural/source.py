@@ -1,4 +1,4 @@
-"""Hold out rows of the source, and weigh its classes."""
+"""Hold out rows of the source, weigh its classes, and number its corpora."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from skdidan.domains import sortable_groups
 
-__all__ = ["class_weights", "hold_out", "row_weights"]
+__all__ = ["class_weights", "hold_out", "number_corpora", "row_weights"]
 
 
 def hold_out(
@@ -69,3 +69,8 @@ def row_weights(rows: NDArray[Any] | None, device: torch.device) -> torch.Tensor
     if rows is None:
         return None
     return torch.tensor(rows / rows.max(), dtype=torch.float32, device=device)
+
+
+def number_corpora(corpora: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the corpus numbers of source rows, counted from 0."""
+    return np.unique(corpora, return_inverse=True)[1]

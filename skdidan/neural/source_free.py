@@ -45,12 +45,12 @@ class SourceFreeClassifier(AdaptationClassifier):
         class SHOTClassifier(SourceFreeClassifier):
             objective = SHOTObjective
 
-    Several corpora of the source are pooled.
+    Several sources are pooled.
 
     Parameters
     ----------
-    network : {"auto", "cnn", "vgg11", "mlp"}, Module subclass or factory, default="auto"
-        Network to train. "auto" takes the `CNN` for spectrograms and the `MLP` for 2-D features.
+    network : {"auto", "cnn", "mlp", "nested_transformer", "vgg11"}, Module or factory
+        Network to train. "auto", the default, takes the `CNN` for spectrograms, else the `MLP`.
     network_params : dict, optional
         Further arguments of the network.
     objective_params : dict, optional

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skdidan.neural.batches import Batch, PairedBatches
-from skdidan.neural.networks import Outputs
+from skdidan.neural.outputs import Outputs
 from skdidan.neural.target_losses import TargetBank
 from skdidan.neural.training import AdaptationNet, load_net
 

@@ -15,7 +15,10 @@ __all__ = ["PENALTY_INPUTS", "LossTerms", "PenaltyTerm", "watches_batches"]
 
 
 # Inputs of a penalty beside the features.
-PENALTY_INPUTS = ("labels", "predictions", "source_predictions")
+PENALTY_INPUTS = (
+    *("labels", "predictions", "source_predictions"),
+    *("source_domains", "corpus_features"),
+)
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,11 @@ class PenaltyTerm:
         Maps source and target features to a scalar. It also receives, by name, the inputs in its
         attribute ``uses``: "labels", the one-hot source labels; "predictions", the predicted class
         probabilities of the target (the outputs under the squared error, otherwise their softmax);
-        "source_predictions", those of the source. If it has ``parts``, its method ``terms`` returns
-        a dict of these. Its weights, if it has any, are trained with the network.
+        "source_predictions", those of the source; "source_domains", the corpus number of each
+        source row, from 0; "corpus_features", those of all rows. If it has ``parts``, its method
+        ``terms`` returns a dict of these. If it has a method ``prepare``, this gets the same of all
+        rows at the beginning of each epoch, without dropout, and returns numbers for the history by
+        name. Its weights, if it has any, are trained with the network.
     weight : float, default=1.0
         Weight within the sum that the trade-off multiplies.
     on : str, default="features"
@@ -57,14 +63,31 @@ class PenaltyTerm:
         parts = getattr(self.penalty, "parts", None)
         return [name] if parts is None else [f"{name}_{part}" for part in parts]
 
-    def values(self, halves: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> list[Tensor]:
+    def values(self, halves: tuple[Tensor, ...], inputs: dict[str, Tensor | None]) -> list[Tensor]:
         """Return the parts of the penalty on source and target, in the order of `names`."""
-        used = {name: inputs[name] for name in getattr(self.penalty, "uses", ())}
+        used = self._used(inputs)
         parts: list[str] | None = getattr(self.penalty, "parts", None)
         if parts is None:
             return [self.penalty(*halves, **used)]
         terms = self.penalty.terms(*halves, **used)  # type: ignore[operator] # goes with parts
         return [terms[part] for part in parts]
+
+    def prepare(
+        self, halves: tuple[Tensor, ...], inputs: dict[str, Tensor | None]
+    ) -> dict[str, float]:
+        """Hand all rows of both domains to the method `prepare` of the penalty."""
+        return self.penalty.prepare(*halves, **self._used(inputs))  # type: ignore[operator] # its own
+
+    def _used(self, inputs: dict[str, Tensor | None]) -> dict[str, Tensor]:
+        used = {name: inputs[name] for name in getattr(self.penalty, "uses", ())}
+        given = {name: value for name, value in used.items() if value is not None}
+        if len(given) < len(used):
+            raise ValueError(
+                f"{type(self.penalty).__name__} needs a network whose Outputs hold "
+                "corpus_features, such as one of this package with network_params="
+                "{'corpus_head': True}."
+            )
+        return given
 
 
 class _Term(NamedTuple):

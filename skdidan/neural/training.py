@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from skdidan.neural.batches import ArrayRows, Batch, PairedBatches
 from skdidan.neural.losses import SquaredError, classification_loss
-from skdidan.neural.networks import Outputs
+from skdidan.neural.outputs import Outputs, join_outputs
 from skdidan.neural.terms import PENALTY_INPUTS, LossTerms, PenaltyTerm, watches_batches
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import Generators, copy_to_cpu, find_device
@@ -173,13 +173,29 @@ class AdaptationNet(NeuralNet):
         """Return the parameters that prediction, and a copy, need."""
         return {name: getattr(self, name) for name in _SAVED}
 
-    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Begin an epoch in the history, and set its learning rate."""
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any) -> None:
+        """Begin an epoch in the history, set its learning rate, and prepare penalties."""
         super().on_epoch_begin(net, **kwargs)
         has_own = any(isinstance(callback, ready.LRScheduler) for _, callback in self.callbacks_)
         if self.schedule is not None and not has_own:
             lr = self.lr * cooldown(len(self.history) - 1, self.max_epochs)
             self.optimizer_.param_groups[0]["lr"] = lr
+        self._prepare_penalties(dataset_train)
+
+    @torch.no_grad()
+    def _prepare_penalties(self, batches: PairedBatches) -> None:
+        """Give all rows of both domains to the penalties that prepare for an epoch."""
+        terms = [term for term in self.penalties.values() if hasattr(term.penalty, "prepare")]
+        if not terms:
+            return
+        outputs = self._evaluate(batches.source) + self._evaluate(batches.target)
+        inputs = self._penalty_inputs(join_outputs(outputs), batches.y_idx, batches.corpora)
+        for term in terms:
+            layer = torch.cat([part.layer(term.on) for part in outputs])
+            halves = layer.tensor_split([len(batches.source)])
+            for name, value in term.prepare(halves, inputs).items():
+                column = name if len(terms) == 1 else f"{name}_{term.on}"
+                self.history.record(column, value)
 
     def get_split_datasets(self, X: PairedBatches, y: None = None, **fit_params: Any) -> Any:
         """Return the batches unsplit."""
@@ -225,7 +241,7 @@ class AdaptationNet(NeuralNet):
         self._terms.add(self.history, "classification_loss", loss)
         trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
         self.history.record_batch("trade_off", trade_off)
-        inputs = self._penalty_inputs(outputs.logits, batch.y_idx)
+        inputs = self._penalty_inputs(outputs, batch.y_idx, batch.corpora)
         halves: dict[int, tuple[Tensor, ...]] = {}  # by layer, which several penalties may share
         for name, term in self.penalties.items():
             layer = outputs.layer(term.on, local=term.local)
@@ -250,13 +266,17 @@ class AdaptationNet(NeuralNet):
             )
         return changed
 
-    def _penalty_inputs(self, logits: Tensor, y_idx: Tensor) -> dict[str, Tensor]:
+    def _penalty_inputs(
+        self, outputs: Outputs, y_idx: Tensor, corpora: Tensor | None
+    ) -> dict[str, Tensor | None]:
         """Return the inputs of penalties beside the features, by name."""
         # The outputs of a regression onto one-hot labels estimate the probabilities directly.
         is_regression = isinstance(self.criterion_, SquaredError)
-        predictions = logits if is_regression else logits.softmax(dim=1)
+        predictions = outputs.logits if is_regression else outputs.logits.softmax(dim=1)
         labels = nn.functional.one_hot(y_idx, self.n_classes)
-        inputs = labels, predictions[len(y_idx) :], predictions[: len(y_idx)]
+        corpora = torch.zeros_like(y_idx) if corpora is None else corpora
+        both = predictions[len(y_idx) :], predictions[: len(y_idx)]
+        inputs = labels, *both, corpora, outputs.corpus_features
         return dict(zip(PENALTY_INPUTS, inputs, strict=True))
 
     def _read_terms(self) -> None:
@@ -369,14 +389,14 @@ class AdaptationNet(NeuralNet):
     @torch.no_grad()
     def outputs(self, X: Tensor | ArrayRows, batch_size: int = 256) -> Outputs:
         """Evaluate the network on rows (n_samples, ...), and return its outputs on the CPU."""
+        outputs = join_outputs(self._evaluate(X, batch_size))
+        return Outputs(outputs.logits.cpu(), outputs.features.cpu())
+
+    def _evaluate(self, X: Tensor | ArrayRows, batch_size: int = 256) -> list[Outputs]:
         self.module_.eval()
         # Half precision would cost digits, and NumPy has no bfloat16.
         with torch.autocast(torch.device(self.device).type, enabled=False):
-            parts = [self._outputs(rows) for rows in X.split(batch_size)]
-        return Outputs(
-            torch.cat([part.logits for part in parts]).cpu(),
-            torch.cat([part.features for part in parts]).cpu(),
-        )
+            return [self._outputs(rows) for rows in X.split(batch_size)]
 
     def _outputs(self, X: Tensor) -> Outputs:
         result = self.infer(X)

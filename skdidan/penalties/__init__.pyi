@@ -1,7 +1,10 @@
 from .adversaries import ConditionalDomainAdversary as ConditionalDomainAdversary
 from .adversaries import DomainAdversary as DomainAdversary
+from .balance import BalancedMMD as BalancedMMD
+from .balance import a_distance as a_distance
 from .base import Penalty as Penalty
 from .confusion import MCC as MCC
+from .decoupling import ContrastiveDecoupling as ContrastiveDecoupling
 from .discrepancies import JMMD as JMMD
 from .discrepancies import LMMD as LMMD
 from .discrepancies import MMD as MMD

@@ -11,8 +11,8 @@ from torch.nn.functional import softplus
 from torch.nn.parameter import is_lazy
 
 from skdidan.parameters import check_boolean, check_counts
-from skdidan.penalties.base import Penalty, normalise_rows
-from skdidan.torch_state import Generators, copy_generator, draw_from, plain_mode
+from skdidan.penalties.base import Penalty, draw_weights, normalise_rows
+from skdidan.torch_state import Generators, plain_mode
 
 __all__ = ["ConditionalDomainAdversary", "DomainAdversary"]
 
@@ -100,10 +100,7 @@ class DomainAdversary(Penalty):
     def _logits(self, rows: Tensor) -> Tensor:
         first = cast(nn.Linear, self.discriminator[0])
         if is_lazy(first.weight):
-            # The CPU's generator gives the same weights on all devices.
-            with plain_mode(), draw_from(copy_generator(self.generators)), torch.no_grad():
-                self.discriminator(torch.zeros(1, rows.shape[1]))
-                self.discriminator.to(rows)
+            draw_weights(self.discriminator, rows, self.generators)
         n_columns = first.weight.shape[1]
         if rows.shape[1] != n_columns:
             raise ValueError(

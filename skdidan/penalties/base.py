@@ -10,8 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from skdidan.penalties.sparse_coding import check_matrices
+from skdidan.torch_state import Generators, copy_generator, draw_from, plain_mode
 
-__all__ = ["Penalty", "at_least_single", "normalise_rows", "rounding_floor"]
+__all__ = [
+    *("Penalty", "at_least_single", "draw_weights", "normalise_rows", "rounding_floor"),
+    "unit_rows",
+]
 
 
 class Penalty(nn.Module, ABC):
@@ -20,7 +24,8 @@ class Penalty(nn.Module, ABC):
     Attributes
     ----------
     uses : tuple of str
-        Inputs beside the features: any of "labels", "predictions" and "source_predictions".
+        Inputs beside the features: any of "labels", "predictions", "source_predictions",
+        "source_domains" and "corpus_features".
     """
 
     uses: ClassVar[tuple[str, ...]] = ()
@@ -32,6 +37,8 @@ class Penalty(nn.Module, ABC):
         labels: Tensor | None = None,
         predictions: Tensor | None = None,
         source_predictions: Tensor | None = None,
+        source_domains: Tensor | None = None,
+        corpus_features: Tensor | None = None,
     ) -> Tensor:
         """Penalise the difference between the domains.
 
@@ -43,12 +50,16 @@ class Penalty(nn.Module, ABC):
             Target features.
         labels : Tensor, shape (n_source, n_classes), optional
             One-hot labels of the source rows. A penalty ignores this and the following arguments
-            unless `uses` names them. Give all arguments that it uses, or none.
+            unless `uses` names them. Of labels and predictions, give all that it uses, or none.
         predictions : Tensor, shape (n_target, n_classes), optional
             Predicted class probabilities of the target rows: the outputs of a network that
             regresses onto one-hot labels, the softmax of the outputs of any other.
         source_predictions : Tensor, shape (n_source, n_classes), optional
             Predicted class probabilities of the source rows.
+        source_domains : Tensor of int, shape (n_source,), optional
+            Number of the corpus of each source row; without it they are of a single one.
+        corpus_features : Tensor, shape (n_source + n_target, n_features), optional
+            Features that tell the corpora apart, of the source rows and then of the target rows.
 
         Returns
         -------
@@ -61,7 +72,7 @@ class Penalty(nn.Module, ABC):
             If an argument is not a tensor.
         ValueError
             If the features are not two matrices with rows and the same number of columns, or if
-            labels and predictions do not fit them.
+            labels, predictions and corpus numbers do not fit them.
         """
         memberships = self._check(
             source,
@@ -69,6 +80,8 @@ class Penalty(nn.Module, ABC):
             labels=labels,
             predictions=predictions,
             source_predictions=source_predictions,
+            source_domains=source_domains,
+            corpus_features=corpus_features,
         )
         # Half precision is too coarse for differences of nearly equal sums and for the solver.
         with torch.autocast(source.device.type, enabled=False):
@@ -95,6 +108,7 @@ class Penalty(nn.Module, ABC):
                 f"{tuple(source.shape)} and {tuple(target.shape)}."
             )
         used = {name: memberships.get(name) for name in self.uses}
+        domains, aside = used.pop("source_domains", None), used.pop("corpus_features", None)
         given = {name: value for name, value in used.items() if value is not None}
         if given and len(given) < len(used):
             raise ValueError(f"{' and '.join(used)} go together; got {', '.join(given)} alone.")
@@ -114,7 +128,30 @@ class Penalty(nn.Module, ABC):
             raise ValueError(
                 f"{' and '.join(given)} must have the same number of columns; got {n_classes}."
             )
-        return {name: membership.to(at_least_single(source)) for name, membership in given.items()}
+        checked = {name: values.to(at_least_single(source)) for name, values in given.items()}
+        if domains is not None:
+            checked["source_domains"] = _whole(domains, source)
+        if aside is not None:
+            shape = len(source) + len(target), source.shape[1]
+            if not isinstance(aside, Tensor) or aside.shape != shape:
+                raise ValueError(
+                    f"corpus_features must be a tensor of shape {shape}, as the features of all "
+                    f"rows; got {tuple(getattr(aside, 'shape', ()))}."
+                )
+            checked["corpus_features"] = aside.to(at_least_single(source))
+        return checked
+
+
+def _whole(domains: Any, source: Tensor) -> Tensor:
+    """Return the corpus numbers of the source rows, or raise an error."""
+    is_whole = isinstance(domains, Tensor) and not domains.is_floating_point()
+    if not is_whole or domains.shape != (len(source),):
+        kind = getattr(domains, "dtype", type(domains).__name__)
+        raise ValueError(
+            f"source_domains must be a tensor of {len(source)} whole numbers; got {kind} of shape "
+            f"{tuple(getattr(domains, 'shape', ()))}."
+        )
+    return domains.to(source.device)
 
 
 def at_least_single(features: Tensor) -> Tensor:
@@ -132,3 +169,23 @@ def normalise_rows(evidence: Tensor) -> Tensor:
     """Scale each row of non-negative numbers to a sum of one; rows of zeros stay zero."""
     total = evidence.sum(dim=-1, keepdim=True)
     return evidence / total.clamp_min(torch.finfo(evidence.dtype).tiny)
+
+
+def unit_rows(rows: Tensor, floor: Tensor | None = None) -> Tensor:
+    """Divide each row by its length.
+
+    Rows much shorter than the root mean square, or of a squared length below `floor`, keep a length
+    below one: their direction is noise, and the gradient of a length is unbounded.
+    """
+    squared = rows.square().sum(dim=1, keepdim=True)
+    least = (1e-6 * squared.detach().mean()).clamp_min(torch.finfo(rows.dtype).tiny)
+    least = least if floor is None else torch.maximum(least, floor)
+    return rows / squared.clamp_min(least).sqrt()
+
+
+def draw_weights(module: nn.Module, rows: Tensor, generators: Generators | None) -> None:
+    """Draw the weights of lazy layers for rows, without advancing torch's generator."""
+    # The CPU's generator gives the same weights on all devices.
+    with plain_mode(), draw_from(copy_generator(generators)), torch.no_grad():
+        module(torch.zeros(1, rows.shape[1]))
+        module.to(rows)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from skdidan.parameters import check_positive
 from skdidan.penalties.base import Penalty
+from skdidan.penalties.thresholds import AdaptiveThreshold
 
-__all__ = ["JMMD", "LMMD", "MMD"]
+__all__ = ["JMMD", "LMMD", "MMD", "discrepancy", "local_discrepancy"]
 
 
 class MMD(Penalty):
@@ -62,7 +63,7 @@ class MMD(Penalty):
             raise ValueError("widths must hold at least one number.")
 
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
-        return _discrepancy(self._kernel(torch.cat([source, target])), len(source))
+        return discrepancy(self._kernel(torch.cat([source, target])), len(source))
 
     def _kernel(self, rows: Tensor) -> Tensor:
         squared = _squared_distances(rows)
@@ -86,21 +87,36 @@ class LMMD(MMD):
     alignment of deep subdomain adaptation networks [1]_. Without labels and predictions the penalty
     equals `MMD`.
 
+    With ``threshold="adaptive"``, a predicted probability :math:`y_{jc}` counts only if it is at
+    least :math:`\tau_c`. The thresholds follow running means of the predictions, as in FreeMatch
+    [2]_:
+
+    .. math:: \tau_c = T \, \tilde p_c / \max_k \tilde p_k
+
+    :math:`T` averages the largest probability of the target rows, and :math:`\tilde p` their mean
+    prediction, over batches with a decay of 0.99. Both begin at one over the number of classes. In
+    evaluation mode, ``lmmd.eval()``, they stay.
+
     Parameters
     ----------
     widths : sequence of float > 0, default=(0.25, 0.5, 1.0, 2.0, 4.0)
         Multiples :math:`m` of the mean squared distance in the kernels.
+    threshold : {"adaptive"} or None, default=None
+        Which predictions of the target count: those above a threshold, or all.
 
     Raises
     ------
     ValueError
-        If `widths` is empty or holds a number that is not positive.
+        If `widths` is empty or holds a number that is not positive, or `threshold` is neither
+        "adaptive" nor None.
 
     References
     ----------
     .. [1] Zhu, Zhuang, Wang, Ke, Chen, Bian, Xiong, He (2020). Deep subdomain adaptation network
        for image classification. IEEE Transactions on Neural Networks and Learning Systems 32(4),
        arXiv:2106.09388.
+    .. [2] Wang, Chen, Heng, Hou, Fan, Wu, Wang, Savvides, Shinozaki, Raj, Schiele, Xie (2023).
+       FreeMatch: self-adaptive thresholding for semi-supervised learning. ICLR, arXiv:2205.07246.
 
     Examples
     --------
@@ -116,19 +132,27 @@ class LMMD(MMD):
 
     uses = ("labels", "predictions")
 
+    def __init__(
+        self,
+        widths: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0),
+        *,
+        threshold: str | None = None,
+    ) -> None:
+        super().__init__(widths)
+        if threshold not in (None, "adaptive"):
+            raise ValueError(f'threshold must be "adaptive" or None; got {threshold!r}.')
+        self.threshold = threshold
+        if threshold is not None:
+            self.adaptive_threshold = AdaptiveThreshold()
+
     def _penalise(self, source: Tensor, target: Tensor, **memberships: Tensor) -> Tensor:
         if not memberships:
             return super()._penalise(source, target)
-        parts = memberships["labels"], memberships["predictions"].detach().clamp_min(0)
-        totals = [part.sum(dim=0) for part in parts]
-        tiny = torch.finfo(source.dtype).tiny
-        shared = (totals[0] > 0) & (totals[1] > 0)
-        of_source, of_target = (
-            part / total.clamp_min(tiny) * shared for part, total in zip(parts, totals, strict=True)
-        )
-        weights = torch.cat([of_source, -of_target])
-        squared = (weights * (self._kernel(torch.cat([source, target])) @ weights)).sum()
-        return squared.clamp_min(0) / shared.sum().clamp_min(1)
+        if self.threshold is not None:
+            predictions = memberships["predictions"].detach().clamp_min(0)
+            counts = predictions >= self.adaptive_threshold(predictions)
+            memberships["predictions"] = predictions * counts
+        return local_discrepancy(self._kernel(torch.cat([source, target])), **memberships)
 
 
 class JMMD(MMD):
@@ -191,14 +215,28 @@ class JMMD(MMD):
             both = memberships["source_predictions"], memberships["predictions"]
             squared = _squared_distances(torch.cat(both))
             kernel = kernel * torch.exp(-squared / self.prediction_width)
-        return _discrepancy(kernel, len(source))
+        return discrepancy(kernel, len(source))
 
 
-def _discrepancy(kernel: Tensor, n_source: int) -> Tensor:
+def discrepancy(kernel: Tensor, n_source: int) -> Tensor:
     """Return the squared distance between the domain means in the space of the kernel."""
     within = kernel[:n_source, :n_source].mean() + kernel[n_source:, n_source:].mean()
     # For equal domains rounding may give a negative value.
     return (within - 2 * kernel[:n_source, n_source:].mean()).clamp_min(0)
+
+
+def local_discrepancy(kernel: Tensor, labels: Tensor, predictions: Tensor) -> Tensor:
+    """Return the mean of the squared distances of the classes, by the memberships of the rows."""
+    parts = labels, predictions.detach().clamp_min(0)
+    totals = [part.sum(dim=0) for part in parts]
+    tiny = torch.finfo(kernel.dtype).tiny
+    shared = (totals[0] > 0) & (totals[1] > 0)
+    of_source, of_target = (
+        part / total.clamp_min(tiny) * shared for part, total in zip(parts, totals, strict=True)
+    )
+    weights = torch.cat([of_source, -of_target])
+    squared = (weights * (kernel @ weights)).sum()
+    return squared.clamp_min(0) / shared.sum().clamp_min(1)
 
 
 def _squared_distances(rows: Tensor) -> Tensor:

@@ -10,7 +10,13 @@ from torch import Tensor
 from torch.nn.functional import mse_loss, one_hot
 
 from skdidan.parameters import check_not_negative, check_positive
-from skdidan.penalties.base import Penalty, at_least_single, normalise_rows, rounding_floor
+from skdidan.penalties.base import (
+    Penalty,
+    at_least_single,
+    normalise_rows,
+    rounding_floor,
+    unit_rows,
+)
 from skdidan.penalties.distances import MeanDistance
 from skdidan.penalties.sparse_coding import sparse_codes
 
@@ -255,16 +261,9 @@ def _check_levels(levels: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 def _directions(features: Tensor) -> Tensor:
-    """Subtract the mean of the rows, then divide each row by its length.
-
-    Rows much shorter than the root mean square, or as short as rounding errors, keep a length below
-    one: close to the mean a direction is noise, and the gradient of a length is unbounded.
-    """
+    """Subtract the mean of the rows, then divide each row by its length."""
     mean = features.mean(dim=0)
-    centred = features - mean
-    squared = centred.square().sum(dim=1, keepdim=True)
-    floor = torch.maximum(1e-6 * squared.detach().mean(), rounding_floor(mean))
-    return centred / squared.clamp_min(floor).sqrt()
+    return unit_rows(features - mean, rounding_floor(mean))
 
 
 def _label_error(codes: Tensor, labels: Tensor, predictions: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from torch import nn
 
 from skdidan.archive import ArchiveReader
 from skdidan.neural.adaptation import AdaptationClassifier
+from skdidan.neural.factory import NETWORKS, make_network
 from skdidan.neural.generators import is_ours
 from skdidan.neural.losses import LOSSES
-from skdidan.neural.networks import NETWORKS, make_network
 from skdidan.neural.training import AdaptationNet, load_net
 from skdidan.persistence.names import (
     HOLDERS,

@@ -82,9 +82,9 @@ class AnchoredEM(Refiner):
     Several source corpora are used as the classifier uses them; several target corpora are one
     target.
 
-    Refinement helps classifiers that know little of the target. It may harm those that use its
-    structure already: the same clusters count twice. Compare both
-    (``benchmarks/target_structure.py``).
+    Refinement helps most where a classifier knows little of the target. It gains less, or loses,
+    after methods that use its structure already, such as `MCCClassifier`: the same clusters count
+    twice. Compare both (``benchmarks/target_structure.py``).
 
     Clusters follow speakers as much as emotions. Put a `SpeakerScaler` before this classifier, not
     into `estimator`: the rows are clustered as they are given.

@@ -37,6 +37,7 @@ from skdidan.pipeline.steps import (
     is_passthrough,
     mark_missing,
     share_params,
+    spare_groups,
     waits_for_target,
 )
 from skdidan.probabilities import log_of
@@ -163,7 +164,7 @@ class AdaptationPipeline(StepChain):
         sample_domain : array-like of int, shape (n_samples,), optional
             ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
         groups : array-like, of as many entries as X, optional
-            Group of each row, such as its speaker, for the last step.
+            Group of each row, such as its speaker, for the last step and `CorpusInvariantSelector`.
         **params : object
             Further arguments of ``fit`` of a step, named ``step__argument``, as in scikit-learn. A
             ``step__sample_weight`` has an entry for each row of `X`; those of target rows are never
@@ -382,7 +383,7 @@ class AdaptationPipeline(StepChain):
         return self._fit_each(domains, end, transforms, given)
 
     def _fit_each(self, domains: Domains, end: int, transforms: bool, given: Any) -> Domains:
-        fitted = []
+        fitted: list[tuple[str, Any]] = []
         for number, (name, step) in enumerate(self.steps):
             if not is_passthrough(step):
                 with self._timed(number, name):
@@ -391,6 +392,7 @@ class AdaptationPipeline(StepChain):
                             step, domains, self.memory, number < end, given[name]
                         )
                     else:
+                        domains = spare_groups(domains, step, dict(fitted).values())
                         before = getattr(self, "steps_", [(None, None)])[-1][1]
                         step = fit_last(name, step, domains, self.memory, before, given[name])
             fitted.append((name, step))

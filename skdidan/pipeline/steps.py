@@ -20,7 +20,7 @@ from sklearn.utils.validation import has_fit_parameter
 from skdidan.audio.cache import cache_folder
 from skdidan.audio.recordings import AudioTransformer
 from skdidan.domains import Domains, Target, n_rows, source_path, take_rows, takes_target
-from skdidan.estimators import DomainEstimator
+from skdidan.estimators import DomainEstimator, GroupedEstimator
 
 __all__ = [
     "adapt_steps",
@@ -38,6 +38,7 @@ __all__ = [
     "scores_pairs",
     "send_through",
     "share_params",
+    "spare_groups",
     "unwrap",
     "waits_for_target",
     "weight_params",
@@ -213,6 +214,17 @@ def _is_weight(key: str) -> bool:
     return key.rpartition("__")[2] == "sample_weight"
 
 
+def spare_groups(domains: Domains, step: Any, before: Iterable[Any]) -> Domains:
+    """Drop groups that an earlier step has used, and that the last one does not take."""
+    is_spared = any(map(_draws_groups, before)) and not _takes(step, "groups")
+    return replace(domains, groups=None) if is_spared else domains
+
+
+def _draws_groups(step: Any) -> bool:
+    """Tell whether a transformer uses groups of the source; `CorpusScaler` needs the target's."""
+    return isinstance(step, GroupedEstimator) and not hasattr(step, "named_steps")
+
+
 def _takes(step: Any, key: str) -> bool:
     """Tell whether ``fit`` of a step takes an argument, by its name or among others."""
     taken = signature(step.fit).parameters
@@ -271,7 +283,9 @@ def fit_step(
     step = _copy(step, memory)
     order, domains = domains.order, _sort_like_columns(step, domains)
     by_row = with_target and isinstance(step, AudioTransformer)
-    X, y, _, more = _fit_arguments(step, domains, params, by_row)
+    X, y, groups, more = _fit_arguments(step, domains, params, by_row)
+    if groups is not None and _draws_groups(step):
+        more["groups"] = groups
     if hasattr(step, "fit_transform"):
         Z = step.fit_transform(X, y, **more)
     else:
@@ -318,8 +332,10 @@ def _fit_arguments(
     """
     X, y, X_tgt = domains
     params = dict(params or {})
-    # Rows that the caller stacked stay so, since errors name their numbers.
-    is_stacked = domains.order is not None and (by_row or isinstance(step, DomainEstimator))
+    # Rows that the caller stacked stay so, since errors name their numbers. Windows are cut apart.
+    is_ours = isinstance(step, DomainEstimator)
+    is_stacked = domains.order is not None and (by_row or is_ours)
+    is_stacked |= domains.has_several and is_ours
     if X_tgt is None or not (is_stacked or takes_target(step)):
         return X, y, domains.groups, params
     if is_stacked or (domains.has_several and _tells_corpora(step)):

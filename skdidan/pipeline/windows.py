@@ -18,6 +18,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdidan.audio.files import Segment, audio_span, channel_of, find_sound
+from skdidan.audio.reports import as_windows
 from skdidan.audio.rows import waveform_rows
 from skdidan.domains import Domains, check_sample_domain, open_target, source_path
 from skdidan.estimators import GroupedEstimator
@@ -266,11 +267,12 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         domain = None if sample_domain is None else check_sample_domain(X, sample_domain)
         windows, rows = self._cut(X, lambda n: f"row {n} of X", _refuses_silence(self.estimator_))
         path = None if domain is None else domain[rows]
-        if method == "embed":
-            values = _embeddings(*send_through(self.estimator_, windows, path))
-        else:
-            predict = getattr(unwrap(self.estimator_), method)
-            values = np.asarray(predict(windows, **source_path(predict, path)))
+        with as_windows(rows):
+            if method == "embed":
+                values = _embeddings(*send_through(self.estimator_, windows, path))
+            else:
+                predict = getattr(unwrap(self.estimator_), method)
+                values = np.asarray(predict(windows, **source_path(predict, path)))
         return _average_windows(values, rows, self.classes_ if method == "predict" else None)
 
     def _cut(

@@ -20,7 +20,8 @@ from sklearn.utils import Bunch
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
-from skdidan.domains import check_groups, n_rows, sortable_groups, take_rows, takes_target
+from skdidan.domains import Domains, check_groups, n_rows, sortable_groups, take_rows, takes_target
+from skdidan.estimators import DomainEstimator
 from skdidan.metrics import fill_missing, uar, war
 from skdidan.parameters import check_count
 from skdidan.reporting import warn_caller
@@ -64,7 +65,9 @@ def compare(
     tasks : Bunch, iterable of Bunch, or dict of str to Bunch
         Tasks as from `cross_corpus_task`: ``X_src, y_src, X_tgt, y_tgt``, optionally ``classes``
         and ``speaker_tgt``, and ``files_src`` and ``files_tgt`` if the rows are features of files.
-        Tasks without a name get those of their corpora. Several sources are treated as one.
+        Tasks without a name get those of their corpora. If ``sample_domain`` numbers several
+        sources, estimators of this package are fitted by their stacked call, which can tell the
+        sources apart.
     oracles : estimator, list of estimators, or dict of str to estimator, optional
         References, cross-validated *with target labels* within the target. The folds separate
         speakers if the task names them. They train on the target alone, so a method can beat them.
@@ -230,7 +233,8 @@ def _run(
             if run["oracle"]:
                 y_pred = _cross_predict(method, task, seed)
             else:
-                y_pred = _fit_predict(method, seed, task.X_src, task.y_src, task.X_tgt)
+                rows = task.X_src, task.y_src, task.X_tgt
+                y_pred = _fit_predict(method, seed, *rows, _source_corpora(task))
         record |= {**_score(task, y_pred), "y_pred": y_pred, "feature_seconds": features.seconds}
     except Exception as error:
         if error_score == "raise" or isinstance(error, Warning):
@@ -271,10 +275,28 @@ def _cross_predict(method: Any, task: Any, seed: int) -> NDArray[Any]:
     return y_pred
 
 
-def _fit_predict(method: Any, seed: int, X: Any, y: Any, X_tgt: Any) -> NDArray[Any]:
+def _source_corpora(task: Bunch) -> NDArray[np.int64] | None:
+    """Return the corpus number of each source row of a task with several sources, else None."""
+    numbers = np.asarray(task.get("sample_domain", ()))
+    numbers = numbers[numbers >= 0]
+    return numbers if len(np.unique(numbers)) > 1 else None
+
+
+def _fit_predict(
+    method: Any,
+    seed: int,
+    X: Any,
+    y: Any,
+    X_tgt: Any,
+    corpora: NDArray[np.int64] | None = None,
+) -> NDArray[Any]:
     """Fit a seeded clone, with the target if its `fit` takes one, and predict the target."""
     method = clone(method)
     names = [name for name in method.get_params() if name.split("__")[-1] == "random_state"]
     method.set_params(**dict.fromkeys(names, seed))
     target = {"X_tgt": X_tgt} if takes_target(method) else {}
+    if corpora is not None and isinstance(method, DomainEstimator):
+        numbers = np.concatenate([corpora, np.full(n_rows(X_tgt), -1)])
+        X, y, _, numbers = Domains(X, y, X_tgt, numbers).stack()
+        target = {"sample_domain": numbers}
     return method.fit(X, y, **target).predict(X_tgt)

@@ -1,10 +1,14 @@
+from .aktlr import AKTLR as AKTLR
+from .cdsa import CDSA as CDSA
 from .closed_forms import GFK as GFK
 from .closed_forms import CorrelationAlignment as CorrelationAlignment
 from .closed_forms import SubspaceAlignment as SubspaceAlignment
 from .jda import JDA as JDA
+from .mdsa import MDSA as MDSA
 from .regressors import JDAR as JDAR
 from .regressors import JIASL as JIASL
 from .scaling import CorpusScaler as CorpusScaler
+from .selector import CorpusInvariantSelector as CorpusInvariantSelector
 from .speakers import SpeakerScaler as SpeakerScaler
 from .subspaces import TCA as TCA
 from .tjm import TJM as TJM

@@ -69,6 +69,8 @@ class CorrelationAlignment(OneToOneFeatureMixin, _Alignment):
     whitened by the covariance of the source and coloured by the covariance of the target [1]_.
     Target rows do not change.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     shrinkage : float in [0, 1] or "auto", default="auto"
@@ -223,6 +225,8 @@ class SubspaceAlignment(ClassNamePrefixFeaturesOutMixin, _PrincipalAlignment):
 
     :math:`M = P_s^\top P_t` minimises :math:`\|P_s M - P_t\|_F` in closed form [1]_.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     n_components : int, default=None
@@ -287,6 +291,8 @@ class GFK(OneToOneFeatureMixin, _PrincipalAlignment):
 
     The transformer subtracts the mean of each domain and maps rows to :math:`x\, G^{1/2}`, so that
     any linear method uses this kernel. The number of features does not change.
+
+    Several sources are pooled.
 
     Parameters
     ----------

@@ -33,6 +33,8 @@ class JDA(TCA):
     :math:`1 / n_s^c` for its source rows, :math:`-1 / n_t^c` for its target rows, else 0. A class
     without any predicted target row has no term. The first iteration uses :math:`L_0` only.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     n_components : int, default=None
@@ -170,17 +172,22 @@ class JDA(TCA):
         super()._check_parameters()
         check_not_negative("conditional_weight", self.conditional_weight)
         check_count("max_iter", self.max_iter)
-        is_estimator = isinstance(self.estimator, BaseEstimator)
-        if self.estimator is not None and not (is_estimator and is_classifier(self.estimator)):
-            raise ValueError(
-                "estimator must be a classifier, such as KNeighborsClassifier(1), or None; got "
-                f"{self.estimator!r}."
-            )
+        check_classifier(self.estimator)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
+
+
+def check_classifier(estimator: Any) -> None:
+    """Raise a ValueError unless `estimator` is a classifier or None."""
+    is_one = isinstance(estimator, BaseEstimator) and is_classifier(estimator)
+    if estimator is not None and not is_one:
+        raise ValueError(
+            "estimator must be a classifier, such as KNeighborsClassifier(1), or None; got "
+            f"{estimator!r}."
+        )
 
 
 def conditional_contrasts(y_src: NDArray[Any], y_tgt: NDArray[Any]) -> NDArray[Any]:

@@ -1,164 +1,26 @@
-"""Linear classifiers that regress the class labels and align the domains."""
+"""Joint distribution adaptive regression (JDAR), and implicit alignment by regression (JIASL)."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import Lasso, MultiTaskLasso
-from sklearn.utils.validation import check_is_fitted
+from sklearn.linear_model import Lasso
 
-from skdidan.domains import Domains
-from skdidan.estimators import DomainEstimator, check_result, check_rows
-from skdidan.parameters import check_count, check_not_negative, check_positive
-from skdidan.probabilities import ProbabilisticClassifier
-from skdidan.reporting import quiet, warn_caller
+from skdidan.parameters import check_positive
 from skdidan.shallow.codes import exact_codes
-from skdidan.shallow.eigenproblems import power_of_two
-from skdidan.shallow.jda import conditional_contrasts
-from skdidan.shallow.subspaces import marginal_contrast
-from skdidan.simplex import project_on_simplex
+from skdidan.shallow.linear import LinearClassifier, MeanAligner
+from skdidan.shallow.sparsity import Sparsity
 
 __all__ = ["JDAR", "JIASL"]
 
 _Array = NDArray[Any]
 _Equations = tuple[_Array, _Array]
 
-# Scaled features need some hundred sweeps over the coordinates.
-_MAX_SWEEPS = 2000
-# Duality gap over `tol`: it leaves a lower objective than reweighted least squares does, the common
-# solver, when its steps lower the objective by less than the share `tol`.
-_GAP = 100
 
-
-class _LinearClassifier(ProbabilisticClassifier, DomainEstimator):
-    """A linear map from features to one score per class."""
-
-    def _fit(self, domains: Domains) -> None:
-        X_src, y_src, X_tgt = domains
-        X_tgt = X_src[:0] if X_tgt is None else X_tgt
-        scale = power_of_two(self, X_src, X_tgt)
-        X_src, X_tgt = X_src / scale, X_tgt / scale
-        # The map of the scaled rows is longer by `scale`. A huge penalty gives zeros in any case.
-        self._alpha = min(self.alpha / scale, 1e100)
-        self.classes_, y_idx = np.unique(y_src, return_inverse=True)
-        mean, labels = X_src.mean(axis=0), np.eye(len(self.classes_))[y_idx]
-        source, target, prior = X_src - mean, X_tgt - mean, labels.mean(axis=0)
-        root = len(source) ** 0.5
-        self.objective_: list[Any] = []
-        self.pseudo_labels_: NDArray[Any] | None = None
-        self._converged = True
-        P = self._map(source, y_idx, target, prior, (source / root, (labels - prior) / root))
-        self.coef_, self.intercept_ = P.T / scale, prior - mean @ P
-        if not P.any():
-            warn_caller(
-                f"All coefficients of {type(self).__name__} are zero, so each row gets the same "
-                "class. Scale the features first (CorpusScaler), or lower alpha.",
-            )
-        if not self._converged:
-            warn_caller(
-                f"A map of {type(self).__name__} did not converge in {_MAX_SWEEPS} sweeps over the "
-                "features. Scale them first (CorpusScaler), or raise alpha or tol.",
-            )
-
-    def _regress(self, A: NDArray[Any], B: NDArray[Any], start: NDArray[Any]) -> NDArray[Any]:
-        """Minimise ``|B - A P|^2 + alpha |P|_{2,1}`` up to ``100 tol |B|^2``; note a failure."""
-        # scikit-learn's objective is this one over 2 len(A); its tol applies to half of this one.
-        lasso = MultiTaskLasso(
-            self._alpha / (2 * len(A)),
-            fit_intercept=False,
-            warm_start=True,
-            tol=_GAP * self.tol / 2,
-            max_iter=_MAX_SWEEPS,
-            # On correlated features the random order needs up to ten times fewer sweeps.
-            selection="random",
-            random_state=0,
-        )
-        lasso.coef_ = start.T.copy()
-        with quiet("sklearn", ConvergenceWarning):  # in favour of one warning of ours
-            lasso.fit(A, B)
-        self._converged &= lasso.n_iter_ < _MAX_SWEEPS
-        return lasso.coef_.T
-
-    @abstractmethod
-    def _map(
-        self, source: _Array, y_idx: _Array, target: _Array, prior: _Array, regression: _Equations
-    ) -> _Array:
-        """Find P, and set `objective_`, `n_iter_` and `pseudo_labels_`.
-
-        The mean of the source is subtracted from the rows of both domains; without a target, it has
-        no rows. `y_idx` holds the class indices of the source, `prior` the share of each class, and
-        `regression` both sides of the equations of the regression on the source.
-        """
-
-    def decision_function(self, X: Any) -> NDArray[np.floating]:
-        """Compute the scores of target rows.
-
-        Parameters
-        ----------
-        X : array-like or Target, shape (n_samples, n_features)
-            Rows of the target.
-
-        Returns
-        -------
-        scores : ndarray of float, shape (n_samples, n_classes)
-            One score per class; for two classes the score of the second minus that of the first, of
-            shape (n_samples,).
-        """
-        scores = self._scores(X)
-        return scores if len(self.classes_) > 2 else scores[:, 1] - scores[:, 0]
-
-    def predict_proba(self, X: Any) -> NDArray[np.floating]:
-        """Estimate class probabilities of target rows.
-
-        Parameters
-        ----------
-        X : array-like or Target, shape (n_samples, n_features)
-            Rows of the target.
-
-        Returns
-        -------
-        probabilities : ndarray of float, shape (n_samples, n_classes)
-            The probabilities nearest to the regressed one-hot labels: their Euclidean projection
-            onto the simplex (Duchi et al., 2008, ICML).
-        """
-        return project_on_simplex(self._scores(X))
-
-    def _scores(self, X: Any) -> NDArray[np.floating]:
-        check_is_fitted(self)
-        with np.errstate(over="ignore", invalid="ignore"):  # reported next
-            scores = check_rows(self, X) @ self.coef_.T + self.intercept_
-        check_result(self, scores)
-        return scores
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Predict the class of target rows.
-
-        Parameters
-        ----------
-        X : array-like or Target, shape (n_samples, n_features)
-            Rows of the target.
-
-        Returns
-        -------
-        y : ndarray, shape (n_samples,)
-            The class of the highest score, for each row.
-        """
-        y_idx = self._scores(X).argmax(axis=1)
-        return self.classes_[y_idx]
-
-    def _check_parameters(self) -> None:
-        check_not_negative("trade_off", self.trade_off)
-        check_positive("alpha", self.alpha)
-        check_count("max_iter", self.max_iter)
-        check_positive("tol", self.tol)
-
-
-class JDAR(_LinearClassifier):
+class JDAR(MeanAligner):
     r"""Joint distribution adaptive regression: a sparse linear map that aligns class means.
 
     The map :math:`P` predicts the one-hot labels :math:`Y_s` of the source, brings the means of
@@ -171,6 +33,8 @@ class JDAR(_LinearClassifier):
     the rows of :math:`P`. The target has no labels, so each iteration uses those predicted by the
     previous map. The first iteration aligns the means of the whole domains only. A class without
     any predicted target row has no term.
+
+    Several sources are pooled.
 
     Parameters
     ----------
@@ -190,6 +54,8 @@ class JDAR(_LinearClassifier):
         :math:`P^\top`. Rows of :math:`P` removed by the penalty are exactly zero.
     intercept_ : ndarray of float, shape (n_classes,)
         The scores of a row of zeros.
+    feature_importances_ : ndarray of float, shape (n_features,)
+        Lengths of the rows of :math:`P`.
     classes_ : ndarray, shape (n_classes,)
         The classes.
     pseudo_labels_ : ndarray, shape (n_target,), or None
@@ -233,31 +99,12 @@ class JDAR(_LinearClassifier):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _map(
-        self, source: _Array, y_idx: _Array, target: _Array, prior: _Array, regression: _Equations
-    ) -> _Array:
-        rows = np.concatenate([source, target])
-        marginal = contrasts = marginal_contrast(len(source), len(target))
-        P = np.zeros((source.shape[1], len(prior)))
-        y_idx_tgt = np.empty(0, dtype=int)
-        for iteration in range(1, self.max_iter + 1):
-            self.n_iter_ = iteration
-            differences = self.trade_off**0.5 * contrasts.T @ rows
-            A = np.concatenate([regression[0], differences])
-            B = np.concatenate([regression[1], np.zeros((len(differences), len(prior)))])
-            P = self._regress(A, B, P)
-            self.objective_.append(_regression_objective(A, B, self._alpha, P))
-            if iteration == self.max_iter or not len(target):
-                break
-            predicted = (target @ P + prior).argmax(axis=1)
-            if np.array_equal(predicted, y_idx_tgt):
-                break
-            y_idx_tgt, self.pseudo_labels_ = predicted, self.classes_[predicted]
-            contrasts = np.hstack([marginal, conditional_contrasts(y_idx, y_idx_tgt)])
-        return P
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_positive("alpha", self.alpha)
 
 
-class JIASL(_LinearClassifier):
+class JIASL(LinearClassifier):
     r"""Joint implicitly aligned subspace learning, the linear relative of `DIDANClassifier`.
 
     The map :math:`P` predicts the one-hot labels :math:`Y_s` of the source. Under it, each target
@@ -276,6 +123,8 @@ class JIASL(_LinearClassifier):
 
     Only the abstract of [1]_ was available. It describes sparse reconstruction for the marginal and
     conditional distributions under a linear regression. The objective above is our reading.
+
+    Several sources are pooled.
 
     Parameters
     ----------
@@ -297,6 +146,8 @@ class JIASL(_LinearClassifier):
         :math:`P^\top`. Rows of :math:`P` removed by the penalty are exactly zero.
     intercept_ : ndarray of float, shape (n_classes,)
         The scores of a row of zeros.
+    feature_importances_ : ndarray of float, shape (n_features,)
+        Lengths of the rows of :math:`P`.
     classes_ : ndarray, shape (n_classes,)
         The classes.
     pseudo_labels_ : ndarray, shape (n_target,), or None
@@ -354,12 +205,19 @@ class JIASL(_LinearClassifier):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_positive("sparsity", self.sparsity)
+        check_positive("alpha", self.alpha)
 
     def _map(
-        self, source: _Array, y_idx: _Array, target: _Array, prior: _Array, regression: _Equations
+        self,
+        source: _Array,
+        y_idx: _Array,
+        target: _Array,
+        prior: _Array,
+        regression: _Equations,
+        sparsity: Sparsity,
     ) -> _Array:
         A, B = regression
-        P = self._regress(A, B, np.zeros((source.shape[1], len(prior))))
+        P = sparsity.regress(A, B, np.zeros((source.shape[1], len(prior))), self.tol)
         if not len(target):
             self.n_iter_ = 1
             return P
@@ -377,7 +235,7 @@ class JIASL(_LinearClassifier):
             images = source @ P, target @ P
             errors = [np.square(images[1] - codes @ images[0]).sum() for codes in (W, V)]
             penalty = 2 * self.sparsity * (np.abs(W).sum() + np.abs(V).sum())
-            value = _regression_objective(A, B, self._alpha, P)
+            value = sparsity.objective(A, B, P)
             return float(value + share * (sum(errors) + penalty))
 
         for iteration in range(1, self.max_iter + 1):
@@ -392,16 +250,12 @@ class JIASL(_LinearClassifier):
             V = _masked_codes(source @ P, target @ P, same_class, self.sparsity, V)
             coded = objective(P, W, V)
             left[len(A) :] = _reconstruction_errors(*scaled, W, V)
-            P = self._regress(left, right, P)
+            P = sparsity.regress(left, right, P, self.tol)
             mapped = objective(P, W, V)
             self.objective_.append((before, coded, mapped))
             if repeats and before - mapped <= self.tol * mapped:
                 break
         return P
-
-
-def _regression_objective(A: NDArray[Any], B: NDArray[Any], alpha: float, P: NDArray[Any]) -> float:
-    return float(np.square(B - A @ P).sum() + alpha * np.linalg.norm(P, axis=1).sum())
 
 
 def _reconstruction_errors(source: _Array, target: _Array, W: _Array, V: _Array) -> _Array:

@@ -37,6 +37,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
     they are ignored and kept. With `groups`, ``c`` is a speaker of a corpus. The scaler uses no
     labels, so it may be fitted to the target.
 
+    Several sources are told apart: each is scaled by its own statistics.
+
     Parameters
     ----------
     with_mean : bool, default=True

@@ -61,6 +61,8 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
 
     Rows of the source stay as they are.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     n_speakers : sequence of int > 0, default=(3, 4, 6, 8, 12)

@@ -62,6 +62,8 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
     The paper has :math:`I` instead of :math:`n I`. The factor gives each component unit variance
     over the rows of both domains, whatever their number.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     n_components : int, default=None

@@ -32,6 +32,8 @@ class TJM(TCA):
     with :math:`K`, :math:`L` and :math:`H` as in `TCA`. Rows are mapped to :math:`\sqrt n\, K A`,
     so that each component has unit variance over the :math:`n` rows of both domains.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     n_components : int, default=None

@@ -45,6 +45,8 @@ class OptimalTransport(OneToOneFeatureMixin, DomainMaps):
 
     The solver is POT [2]_: ``pip install skdidan[ot]``.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     method : {"sinkhorn", "emd", "sinkhorn_lpl1"}, default="sinkhorn"

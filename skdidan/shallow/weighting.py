@@ -155,6 +155,8 @@ def _estimator_has(method: str) -> Any:
 class WeightedClassifier(MetaEstimatorMixin, ProbabilisticClassifier, DomainEstimator):
     """Train any classifier on the source, weighted to resemble the target.
 
+    Several sources are pooled.
+
     Parameters
     ----------
     estimator : classifier, default=None
@@ -269,12 +271,7 @@ class WeightedClassifier(MetaEstimatorMixin, ProbabilisticClassifier, DomainEsti
         return weights
 
     def _check_parameters(self) -> None:
-        estimator = self._default()
-        if not (hasattr(estimator, "fit") and has_fit_parameter(estimator, "sample_weight")):
-            raise TypeError(
-                "The fit method of estimator must take sample_weight; that of "
-                f"{type(estimator).__name__} does not."
-            )
+        check_weighable(self._default())
 
     def _default(self) -> Any:
         return LogisticRegression() if self.estimator is None else self.estimator
@@ -283,6 +280,15 @@ class WeightedClassifier(MetaEstimatorMixin, ProbabilisticClassifier, DomainEsti
         tags = super().__sklearn_tags__()
         tags.classifier_tags = get_tags(self._default()).classifier_tags
         return tags
+
+
+def check_weighable(estimator: Any) -> None:
+    """Raise a TypeError unless ``fit`` of an estimator takes weights of rows."""
+    if not (hasattr(estimator, "fit") and has_fit_parameter(estimator, "sample_weight")):
+        raise TypeError(
+            "The fit method of estimator must take sample_weight; that of "
+            f"{type(estimator).__name__} does not."
+        )
 
 
 def _solve(
