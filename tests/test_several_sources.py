@@ -18,9 +18,11 @@ from skdidan import (
     CorpusScaler,
     DANClassifier,
     DJDAClassifier,
+    Functionals,
     PairedBatches,
     PenaltyTerm,
     SourceOnlyClassifier,
+    WindowedClassifier,
     a_distance,
     compare,
     leave_one_corpus_out,
@@ -299,6 +301,27 @@ def test_djda_goes_on_after_a_stop(tmp_path):
     assert [e["balance"] for e in found.history_] == [e["balance"] for e in expected.history_]
 
 
+def watch(seen):
+    """Return a DJDA that keeps the corpus numbers of its source rows."""
+
+    class Watching(DJDAClassifier):
+        def _fit(self, domains):
+            seen.append(np.unique(domains.corpora[: domains.n_source]).tolist())
+            super()._fit(domains)
+
+    return Watching(**QUICK)
+
+
+def test_windows_keep_the_corpora_of_their_recordings():
+    rng, seen = np.random.default_rng(0), []
+    steps = Functionals(sample_rate=8000), CorpusScaler(), watch(seen)
+    classifier = WindowedClassifier(
+        make_adaptation_pipeline(*steps), window=0.25, hop=0.25, sample_rate=8000
+    )
+    classifier.fit(list(rng.normal(size=(9, 4000))), list("ab?" * 3), sample_domain=[2, 5, -1] * 3)
+    assert seen == [[2, 5]]
+
+
 def test_djda_is_saved_searched_and_compared(tmp_path):
     X, y, numbers = three_corpora()
     pipeline = make_adaptation_pipeline(CorpusScaler(), DJDAClassifier(**QUICK))
@@ -321,16 +344,10 @@ def test_djda_is_saved_searched_and_compared(tmp_path):
     ]
     rows = dict(zip([file for corpus in corpora for file in corpus["files"]], X, strict=True))
     seen = []
-
-    class Watching(DJDAClassifier):
-        def _fit(self, domains):
-            seen.append(np.unique(domains.corpora[: domains.n_source]).tolist())
-            super()._fit(domains)
-
     tasks = list(leave_one_corpus_out(corpora, classes=sorted(set(y))))
     for task in tasks:
         task.X_src, task.X_tgt = (
             np.array([rows[file] for file in files]) for files in (task.X_src, task.X_tgt)
         )
-    compare({"djda": make_adaptation_pipeline(CorpusScaler(), Watching(**QUICK))}, tasks, seeds=[0])
+    compare({"djda": make_adaptation_pipeline(CorpusScaler(), watch(seen))}, tasks, seeds=[0])
     assert sorted(seen) == [[0, 1], [0, 2], [1, 2]]

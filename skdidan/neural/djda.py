@@ -24,7 +24,7 @@ class DJDAClassifier(AdaptationClassifier):
     (`skdidan.a_distance`), as wholes and class by class. This takes one more pass of all rows
     through the network without a gradient, and for each class the solution for as many weights as
     features. The factor 0.2 is that of `DSANClassifier`: the estimates of the terms are large for
-    few rows, of one source or one class, and at five times the weight the features collapse.
+    few rows, of one source or one class, and at a much larger weight the features collapse.
 
     The full text of [1]_ was not at hand. Its abstract says that several source domains, which are
     speakers there, are aligned by their marginal and conditional distributions, under a dynamic

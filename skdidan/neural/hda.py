@@ -70,7 +70,9 @@ class HDAClassifier(AdaptationClassifier):
     sizes of the network are a reading of it, not a reproduction.
 
     On 2-D features there are no frames: the network is then the `MLP`, and its features alone are
-    aligned. Several source corpora are pooled.
+    aligned.
+
+    Several sources are pooled.
 
     Parameters
     ----------

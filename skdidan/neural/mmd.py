@@ -117,7 +117,8 @@ class DSANClassifier(AdaptationClassifier):
     network_params, penalty_params : dict, optional
         Further arguments of the network, and arguments of `LMMD`: ``widths``, those of the Gaussian
         kernels as shares of the mean squared distance, and ``threshold``, "adaptive" to leave out
-        predictions of the target below a threshold that rises with their confidence.
+        predictions of the target below a threshold that rises with their confidence; lower
+        `trade_off` then, to 0.3, say.
     align_on : str or sequence of str, default="auto"
         Layers whose outputs are aligned: "features" (the inputs of the output layer), which "auto"
         stands for, "fc1", "fc2", ..., or "pooled". The penalties of several layers are averaged.

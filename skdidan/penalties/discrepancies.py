@@ -95,7 +95,8 @@ class LMMD(MMD):
 
     :math:`T` averages the largest probability of the target rows, and :math:`\tilde p` their mean
     prediction, over batches with a decay of 0.99. Both begin at one over the number of classes. In
-    evaluation mode, ``lmmd.eval()``, they stay.
+    evaluation mode, ``lmmd.eval()``, they stay. Fewer rows count, for which this biased estimate is
+    larger: give it a lower weight than without.
 
     Parameters
     ----------

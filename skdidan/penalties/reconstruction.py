@@ -261,7 +261,7 @@ def _check_levels(levels: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 def _directions(features: Tensor) -> Tensor:
-    """Subtract the mean of the rows, then divide each row by its length."""
+    """Subtract the mean of the rows, then divide each row by its length, see `unit_rows`."""
     mean = features.mean(dim=0)
     return unit_rows(features - mean, rounding_floor(mean))
 
