@@ -208,6 +208,8 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
     """
 
     _checks: ClassVar = {"dtype": (np.float64, np.float32)}
+    #: Whether `fit` uses groups of the source, which a pipeline then hands on.
+    draws_groups: ClassVar[bool] = False
     # Without a request for sample_domain: a plain Pipeline would fit its last step to target rows.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": None}
 

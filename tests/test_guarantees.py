@@ -101,7 +101,12 @@ NEEDED = {
     "session.py": {"catch_warnings", "simplefilter"},
 }
 DRAWS = {"rand", "randn", "randint", "randperm", "bernoulli", "multinomial", "normal"}
-OWN = {"RandomState", "Generator", "default_rng"}  # of numpy.random, and no function that draws
+OWN = {
+    "RandomState",
+    "Generator",
+    "SeedSequence",
+    "default_rng",
+}  # of numpy.random, and no function that draws
 
 
 def test_no_code_switches_or_draws_from_what_threads_share():

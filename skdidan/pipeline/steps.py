@@ -20,7 +20,7 @@ from sklearn.utils.validation import has_fit_parameter
 from skdidan.audio.cache import cache_folder
 from skdidan.audio.recordings import AudioTransformer
 from skdidan.domains import Domains, Target, n_rows, source_path, take_rows, takes_target
-from skdidan.estimators import DomainEstimator, GroupedEstimator
+from skdidan.estimators import DomainEstimator, DomainTransformer
 
 __all__ = [
     "adapt_steps",
@@ -222,7 +222,7 @@ def spare_groups(domains: Domains, step: Any, before: Iterable[Any]) -> Domains:
 
 def _draws_groups(step: Any) -> bool:
     """Tell whether a transformer uses groups of the source; `CorpusScaler` needs the target's."""
-    return isinstance(step, GroupedEstimator) and not hasattr(step, "named_steps")
+    return isinstance(step, DomainTransformer) and step.draws_groups
 
 
 def _takes(step: Any, key: str) -> bool:

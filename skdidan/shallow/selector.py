@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdidan.domains import Domains, NoTargetWarning, n_rows, open_target, sortable_groups
-from skdidan.estimators import DomainTransformer, GroupedEstimator
+from skdidan.estimators import DomainTransformer
 from skdidan.parameters import check_count, check_number
 from skdidan.reporting import quiet
 from skdidan.shallow.regressors import JDAR
@@ -25,7 +25,7 @@ _Array = NDArray[Any]
 _ALPHA = 0.1  # sparser than a good classifier: of features that are much alike, few are used
 
 
-class CorpusInvariantSelector(GroupedEstimator, DomainTransformer, SelectorMixin):
+class CorpusInvariantSelector(DomainTransformer, SelectorMixin):
     r"""Select the features that tell the emotions in both corpora, by a sparse regression.
 
     A regression such as `JDAR` keeps features that predict the labels of the source and whose means
@@ -111,7 +111,7 @@ class CorpusInvariantSelector(GroupedEstimator, DomainTransformer, SelectorMixin
     (40, 1)
     """
 
-    # A pipeline hands on the groups of its rows.
+    draws_groups = True
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": None, "groups": True}
 
     def __init__(
@@ -128,6 +128,51 @@ class CorpusInvariantSelector(GroupedEstimator, DomainTransformer, SelectorMixin
         self.estimator = estimator
         self.n_resamples = n_resamples
         self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        X_tgt: Any = None,
+        *,
+        sample_domain: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Fit regressions to resamples of a labelled source and an unlabelled target.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_source, n_features)
+            The source; with `sample_domain` both domains stacked in any order, of n_samples rows.
+        y : array-like, of as many entries as X
+            Labels of `X`. Entries for target rows are never read.
+        X_tgt : array-like or Target, shape (n_target, n_features), optional
+            The unlabelled target.
+        sample_domain : array-like of int, shape (n_samples,), optional
+            ``>= 0`` for a source row of `X`, ``< 0`` for a target row.
+        groups : array-like, of as many entries as X, optional
+            Group of each row, such as its speaker. Whole groups are drawn; without them, rows.
+
+        Returns
+        -------
+        self : object
+            The fitted selector.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, the domains do not match or are too small, or no feature
+            reaches `threshold`.
+        TypeError
+            If a parameter or a row has the wrong type.
+
+        Warns
+        -----
+        NoTargetWarning
+            If no target is given: the regressions then use the source alone.
+        """
+        self._learn(self._fit, X, y, X_tgt, sample_domain=sample_domain, groups=groups)
+        return self
 
     def fit_transform(
         self,
