@@ -50,6 +50,8 @@ FORBIDDEN = {
     "neural/networks": {"sklearn", "skorch"},
     "neural/outputs": {"sklearn", "skorch"},
     "neural/transformers": {"sklearn", "skorch"},
+    "neural/patches": {"sklearn", "skorch"},
+    "neural/target_losses": {"sklearn", "skorch"},
     "neural/batches": {"sklearn", "skorch"},
     "shallow": {"torch", "skorch"},
     "pipeline": {"torch", "skorch"},

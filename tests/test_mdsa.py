@@ -185,3 +185,12 @@ def test_errors():
 def test_parameters_out_of_range(params, message):
     with pytest.raises(ValueError, match=message):
         MDSA(**params).fit(X, Y, sample_domain=DOMAIN)
+
+
+@pytest.mark.parametrize("sizes", [(30, 30), (1, 59), (3, 57)])
+def test_many_iterations_end_although_the_maps_shrink(sizes):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(90, 5)), np.arange(90) % 2
+    numbers = np.repeat([0, 1, -1], [*sizes, 30])
+    mdsa = MDSA(max_iter=300).fit(X, y, sample_domain=numbers)
+    assert np.isfinite(mdsa.predict_proba(X[numbers < 0])).all()

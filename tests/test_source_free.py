@@ -44,11 +44,12 @@ from skdidan.neural.losses import classification_loss
 from skdidan.neural.shot import centroid_labels
 from skdidan.neural.target_losses import (
     diversity,
-    label_contrast,
     mean_entropy,
     neighbour_contrast,
+    to_directions,
 )
 from skdidan.neural.target_training import TargetNet, find_output
+from skdidan.penalties.contrast import supervised_contrast
 
 RNG = np.random.default_rng(0)
 F, G = RNG.normal(size=(12, 5)), 3 * RNG.normal(size=(12, 4))
@@ -104,22 +105,24 @@ def test_neighbour_contrast(n_neighbours):
     assert float(found) == pytest.approx(total, rel=1e-4)
 
 
-def test_label_contrast():
+def test_supervised_contrast():
     labels, tau, total = np.array([0, 1, 0, 2, 1, 0]), 0.5, 0.0
     directions = F[:6] / np.linalg.norm(F[:6], axis=1, keepdims=True)
     for i in range(6):
         others = [b for b in range(6) if b != i]
         log_p = log_softmax([directions[i] @ directions[b] / tau for b in others])
         alike = [p for p, b in zip(log_p, others, strict=True) if labels[b] == labels[i]]
-        total -= np.mean(alike) / 6 if alike else 0
-    found = label_contrast(tensor(F[:6]), torch.tensor(labels), tau)
+        total -= np.mean(alike) / 5 if alike else 0  # the fourth row has no partner
+    members = tensor(np.eye(3)[labels])
+    found = supervised_contrast(tensor(directions), tensor(directions[:0]), members, tau)
     assert float(found) == pytest.approx(total, rel=1e-4)
 
 
 def test_contrasts_without_others_are_zero_with_a_gradient():
     one = tensor(F[:1]).requires_grad_()
     number = torch.tensor([0])
-    loss = neighbour_contrast(one, number, one.detach(), 3, 0.1) + label_contrast(one, number, 0.1)
+    loss = neighbour_contrast(one, number, one.detach(), 3, 0.1)
+    loss = loss + supervised_contrast(one, one[:0], torch.ones(1, 1), 0.1)
     loss.backward()
     assert loss.item() == 0 and not one.grad.any()
 
@@ -161,10 +164,11 @@ def test_objectives_are_those_of_their_docstrings():
     assert shot.weights == {"entropy": 1.0, "diversity": 1.0, "pseudo_label": 0.5}
     ecan = ECANObjective(2.0, 3.0, n_neighbours=2, temperature=0.2)
     terms = ecan.terms(outputs, rows, bank)
+    directions, members = to_directions(outputs.features), np.eye(4)[P.argmax(axis=1)[rows]]
     expected = {
         "diversity": diversity(outputs.logits, bank.shares),
         "neighbour_contrast": neighbour_contrast(outputs.features, rows, bank.directions, 2, 0.2),
-        "label_contrast": label_contrast(outputs.features, torch.tensor(P.argmax(1))[rows], 0.2),
+        "label_contrast": supervised_contrast(directions, directions[:0], tensor(members), 0.2),
     }
     assert terms == expected
     assert ecan.weights == {"diversity": 1.0, "neighbour_contrast": 2.0, "label_contrast": 3.0}
@@ -663,3 +667,57 @@ def test_scalers_adapt_to_a_new_target_alone():
     assert np.array_equal(speakers.speakers_, fresh.speakers_)
     with pytest.raises(ValueError, match="5 features"):
         speakers.adapt(X_TGT[:, :5])
+
+
+def test_an_interrupt_in_the_first_epoch_of_the_adaptation_keeps_the_source(monkeypatch):
+    def interrupted(net, *args, **kwargs):
+        raise KeyboardInterrupt
+
+    expected = SHOTClassifier(**QUICK).fit(X_SRC, Y_SRC)
+    monkeypatch.setattr(TargetNet, "train_step_single", interrupted)
+    classifier = SHOTClassifier(on_interrupt="keep", **QUICK)
+    with pytest.warns(UserWarning, match="the networks of the source are kept"):
+        classifier.fit(X_SRC, Y_SRC, X_TGT)
+    assert not classifier.adapted_
+    np.testing.assert_array_equal(scores(classifier), scores(expected))
+    with pytest.raises(KeyboardInterrupt):
+        SHOTClassifier(**QUICK).fit(X_SRC, Y_SRC, X_TGT)
+
+
+def test_a_warm_start_after_an_interrupt_has_all_networks():
+    classifier = SHOTClassifier(n_networks=2, warm_start=True, **QUICK).fit(X_SRC, Y_SRC, X_TGT)
+    classifier.nets_ = classifier.nets_[:1]  # as an interrupt leaves them
+    assert len(classifier.adapt(X_TGT).nets_) == 2
+
+
+class FrozenBelow(nn.Module):
+    """A network whose lowest layer keeps its weights."""
+
+    def __init__(self, input_shape, n_classes, *, is_deep=True):
+        super().__init__()
+        self.below, self.output = nn.Linear(*input_shape, 8), nn.Linear(8, n_classes)
+        self.middle = nn.Linear(8, 8) if is_deep else nn.Identity()
+        self.below.requires_grad_(False)
+
+    def forward(self, X):
+        features = self.middle(self.below(X)).relu()
+        return self.output(features), features
+
+
+@BOTH
+def test_layers_that_a_network_freezes_stay_frozen(cls):
+    classifier = cls(FrozenBelow, **QUICK).fit(X_SRC, Y_SRC, X_TGT)
+    before, after = (nets[0].module_ for nets in (classifier.source_nets_, classifier.nets_))
+    assert torch.equal(before.below.weight, after.below.weight)
+
+
+def test_a_repeated_fit_from_a_checkpoint_adapts_alike(tmp_path):
+    params = {**QUICK, "random_state": None, "checkpoint": tmp_path / "state"}
+    first, again = (SHOTClassifier(**params).fit(X_SRC, Y_SRC, X_TGT) for _ in range(2))
+    np.testing.assert_array_equal(scores(first), scores(again))
+
+
+def test_a_network_that_is_frozen_but_for_its_output_cannot_adapt():
+    classifier = SHOTClassifier(FrozenBelow, network_params={"is_deep": False}, **QUICK)
+    with pytest.raises(ValueError, match="FrozenBelow has no weights that adapt may train"):
+        classifier.fit(X_SRC, Y_SRC, X_TGT)

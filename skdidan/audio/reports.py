@@ -84,7 +84,7 @@ def collect_unusable() -> Iterator[dict[int, str]]:
 
 @contextmanager
 def as_windows(recordings: NDArray[np.integer]) -> Iterator[None]:
-    """Let warnings about rows, windows of the recordings with these numbers, name the latter."""
+    """Make warnings name recordings in place of windows, given the recording of each window."""
     token = _recordings.set(recordings)
     try:
         yield

@@ -304,6 +304,7 @@ class AdaptationClassifier(FittedNetworks):
         checkpoint = open_checkpoint(self, domains, starts, seeds)
         if checkpoint is not None:
             seeds = np.array(checkpoint.seeds)
+        self._seed = int(seeds[0])
         train, held_out = hold_out(self.validation_fraction, y, domains.groups, seeds[2])
         rows = None if domains.weights is None else domains.weights[train]
         weights = class_weights(self.class_weight, classes, y[train], rows)

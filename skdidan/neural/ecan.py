@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from skdidan.neural.outputs import Outputs
 from skdidan.neural.source_free import SourceFreeClassifier
-from skdidan.neural.target_losses import TargetBank, diversity, label_contrast, neighbour_contrast
+from skdidan.neural.target_losses import (
+    TargetBank,
+    diversity,
+    neighbour_contrast,
+    to_directions,
+)
 from skdidan.neural.target_training import TargetObjective
 from skdidan.parameters import check_count, check_not_negative, check_positive
+from skdidan.penalties.contrast import supervised_contrast
 
 __all__ = ["ECANClassifier", "ECANObjective"]
 
@@ -47,13 +54,17 @@ class ECANObjective(TargetObjective):
 
     def terms(self, outputs: Outputs, rows: Tensor, bank: TargetBank) -> dict[str, Tensor]:
         """Return the three terms for a batch."""
-        features, labels = outputs.features, bank.probabilities[rows].argmax(dim=1)
+        features, predictions = outputs.features, bank.probabilities[rows]
+        directions = to_directions(features)
+        members = one_hot(predictions.argmax(dim=1), predictions.shape[1]).to(directions)
         return {
             "diversity": diversity(outputs.logits, bank.shares),
             "neighbour_contrast": neighbour_contrast(
                 features, rows, bank.directions, self.n_neighbours, self.temperature
             ),
-            "label_contrast": label_contrast(features, labels, self.temperature),
+            "label_contrast": supervised_contrast(
+                directions, directions[:0], members, self.temperature
+            ),
         }
 
 

@@ -174,6 +174,7 @@ class HDAClassifier(AdaptationClassifier):
     def _layers(self) -> list[str]:
         network = vars(self).get("_recipe", {}).get("network")
         made = NETWORKS.get(network) if isinstance(network, str) else network
+        made = getattr(made, "func", made)  # of functools.partial
         is_nested = isinstance(made, type) and issubclass(made, NestedTransformer)
         return list(_LEVELS) if self.align_on == "auto" and is_nested else super()._layers()
 

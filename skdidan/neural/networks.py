@@ -88,7 +88,7 @@ class FullyConnected(nn.Module):
         self.output = nn.Linear(sizes[-1], n_classes)
         self.corpus: nn.Module | None = None
         if check_boolean("corpus_head", corpus_head):
-            # The last hidden layer with its units turned round: with a draw, all else would change.
+            # The last hidden layer, its units in reverse order: a draw would change all else.
             self.corpus = deepcopy(layers[-1])
             for part in self.corpus.parameters():
                 part.data = part.data.flip(0)

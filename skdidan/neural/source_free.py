@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -30,13 +29,14 @@ from skdidan.neural.target_training import (
 from skdidan.neural.training import AdaptationNet
 from skdidan.padding import is_padded
 from skdidan.parameters import check_arguments, check_count, check_number, check_positive
+from skdidan.reporting import warn_caller
 from skdidan.torch_state import find_device, plain_mode
 
 __all__ = ["SourceFreeClassifier"]
 
 
 class SourceFreeClassifier(AdaptationClassifier):
-    """Base of the classifiers whose source may not leave its house.
+    """Base of the classifiers that adapt without their source.
 
     `fit` trains the network on the source alone. `adapt` makes it fit a target, without any row of
     the source: here, or where the pickled or saved classifier was loaded. A `fit` with a target
@@ -240,7 +240,9 @@ class SourceFreeClassifier(AdaptationClassifier):
         """
         check_is_fitted(self)
         self._check_parameters()
-        starts = self.nets_ if self.warm_start else self.source_nets_
+        starts = self.source_nets_
+        if self.warm_start:  # an interrupted adaptation has left fewer
+            starts = [*self.nets_, *self.source_nets_[len(self.nets_) :]]
         self._adapt(self._check_new(X_tgt), starts)
         return self
 
@@ -269,9 +271,14 @@ class SourceFreeClassifier(AdaptationClassifier):
         is_whole = len(self.nets_) == self._count_networks() and not self.nets_[-1].is_interrupted
         self.nets_ = self.source_nets_ = [detach_net(net) for net in self.nets_]
         self.source_shares_ = counts / counts.sum()
-        self._adaptation_seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        if domains.X_tgt is not None and is_whole:
+        if domains.X_tgt is None or not is_whole:
+            return
+        try:
             self._adapt(domains.X_tgt, self.source_nets_)
+        except KeyboardInterrupt:  # in the first epoch of the adaptation
+            if self.on_interrupt == "raise":
+                raise
+            warn_caller("The adaptation was interrupted: the networks of the source are kept.")
 
     @plain_mode()
     def _adapt(self, X_tgt: NDArray[Any], starts: list[AdaptationNet]) -> None:
@@ -280,7 +287,7 @@ class SourceFreeClassifier(AdaptationClassifier):
         shares = self._expected_shares(self.classes_, self.source_shares_)
 
         def train(number: int) -> AdaptationNet:
-            entropy = np.random.SeedSequence([self._adaptation_seed, number])
+            entropy = np.random.SeedSequence([self._seed, number])
             batch_seed, seed = entropy.generate_state(2).tolist()
             rng = np.random.default_rng(batch_seed)
             batches = target_batches(target, self.batch_size, rng, device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["TargetBank", "diversity", "label_contrast", "mean_entropy", "neighbour_contrast"]
+__all__ = ["TargetBank", "diversity", "mean_entropy", "neighbour_contrast", "to_directions"]
 
 _LEAST_SHARE = 1e-8  # of a class that is not expected at all
 _LEAST_LENGTH = 1e-6  # of features, or the gradient of their direction is without bound
@@ -134,42 +134,3 @@ def neighbour_contrast(
     similarities = similarities.masked_fill(is_self, -torch.inf)
     nearest = similarities.detach().topk(n_neighbours, dim=1).indices
     return -similarities.log_softmax(dim=1).gather(1, nearest).mean()
-
-
-def label_contrast(features: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    r"""Return the supervised contrast of the rows of a batch.
-
-    .. math:: -\frac1n \sum_i \frac{1}{|A_i|} \sum_{a \in A_i}
-              \log \frac{\exp(f_i \cdot f_a / \tau)}{\sum_{b \ne i} \exp(f_i \cdot f_b / \tau)}
-
-    :math:`A_i` are the other rows of the label of :math:`i`. A row without any adds 0.
-
-    Parameters
-    ----------
-    features : Tensor, shape (n_samples, n_features)
-        Features of a batch. They are scaled to length one.
-    labels : Tensor of int, shape (n_samples,)
-        Labels, or pseudo-labels.
-    temperature : float > 0
-        Temperature :math:`\tau`.
-
-    References
-    ----------
-    Khosla, Teterwak, Wang, Sarna, Tian, Isola, Maschinot, Liu, Krishnan (2020). Supervised
-    contrastive learning. NeurIPS, arXiv:2004.11362.
-
-    Examples
-    --------
-    >>> features = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    >>> round(float(label_contrast(features, torch.tensor([0, 0, 1]), 1.0)), 3)
-    0.209
-    """
-    if len(features) < 2:
-        return features.sum() * 0.0
-    directions = to_directions(features)
-    is_self = torch.eye(len(features), dtype=torch.bool, device=features.device)
-    logits = (directions @ directions.T / temperature).masked_fill(is_self, -torch.inf)
-    log_p = logits.log_softmax(dim=1).masked_fill(is_self, 0.0)
-    is_alike = (labels[:, None] == labels) & ~is_self
-    sums = (log_p * is_alike).sum(dim=1)
-    return -(sums / is_alike.sum(dim=1).clamp_min(1)).mean()

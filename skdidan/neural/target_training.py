@@ -45,7 +45,7 @@ class TargetObjective(ABC):
         rows : Tensor of int, shape (n_samples,)
             Numbers of these rows in the target.
         bank : TargetBank
-            What the network last said of each row of the target.
+            Latest outputs of the network for each row of the target.
         """
 
 
@@ -70,9 +70,13 @@ class TargetNet(AdaptationNet):
     def initialize_module(self) -> Self:
         """Freeze the output layer, if the objective says so."""
         super().initialize_module()
-        self.module_.requires_grad_(True)
         if self.objective.freezes_output:
             find_output(self.module_, self.n_classes).requires_grad_(False)
+        if not any(part.requires_grad for part in self.module_.parameters()):
+            raise ValueError(
+                f"{type(self.module_).__name__} has no weights that adapt may train: its output "
+                "layer is kept, and all others are frozen."
+            )
         return self
 
     def on_epoch_begin(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:

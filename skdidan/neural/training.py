@@ -186,7 +186,7 @@ class AdaptationNet(NeuralNet):
     def _prepare_penalties(self, batches: PairedBatches) -> None:
         """Give all rows of both domains to the penalties that prepare for an epoch."""
         terms = [term for term in self.penalties.values() if hasattr(term.penalty, "prepare")]
-        if not terms:
+        if not terms or not self.trade_off:
             return
         outputs = self._evaluate(batches.source) + self._evaluate(batches.target)
         inputs = self._penalty_inputs(join_outputs(outputs), batches.y_idx, batches.corpora)

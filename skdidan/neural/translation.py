@@ -57,7 +57,7 @@ class SpectrogramTranslator(DomainTransformer):
     Frames of NaN, which pad spectrograms of different lengths, stay NaN and change nothing.
 
     The generator starts as the identity. After each epoch, held-out recordings of both domains are
-    summarised by the mean, the standard deviation and the mean step of each bin over the frames;
+    summarised by the mean, the standard deviation and the root mean squared step of each bin;
     the weights with the smallest `MMD` between these rows are kept. If no epoch is better than the
     identity, the source does not change. No labels are used.
 

@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from skdidan.parameters import check_not_negative, check_positive
 from skdidan.penalties.base import at_least_single, draw_weights, unit_rows
+from skdidan.penalties.contrast import supervised_contrast
 from skdidan.penalties.discrepancies import MMD
 from skdidan.penalties.thresholds import AdaptiveThreshold
 from skdidan.torch_state import Generators, plain_mode
@@ -199,7 +200,7 @@ class ContrastiveDecoupling(MMD):
             units = unit_rows(torch.cat([source, target]))
             if self.contrast_weight:
                 aside = units[:0] if corpus_features is None else unit_rows(corpus_features)
-                terms["contrast"] = _contrast(units, aside, members, self.temperature)
+                terms["contrast"] = supervised_contrast(units, aside, members, self.temperature)
             if self.class_weight:
                 terms["classes"] = _class_distances(units, members, len(source))
         if self.marginal_weight:
@@ -234,22 +235,6 @@ class ContrastiveDecoupling(MMD):
         losses = cross_entropy(self.corpus_output(rows.to(weight.dtype)), numbers, reduction="none")
         weights = 1 / numbers.bincount()[numbers]
         return (weights * losses).sum() / weights.sum()
-
-
-def _contrast(rows: Tensor, aside: Tensor, members: Tensor, temperature: float) -> Tensor:
-    """Return the supervised contrast of the rows that are members of a class."""
-    is_member = members.sum(dim=1) > 0
-    rows, members = rows[is_member], members[is_member]
-    near = rows @ rows.T / temperature
-    itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
-    others = torch.cat([near.masked_fill(itself, -torch.inf), rows @ aside.T / temperature], dim=1)
-    partners = (members @ members.T).masked_fill(itself, 0)
-    counts = partners.sum(dim=1)
-    has_partner = counts > 0
-    if not bool(has_partner.any()):
-        return rows.sum() * 0
-    losses = others[has_partner].logsumexp(dim=1, keepdim=True) - near[has_partner]
-    return ((partners[has_partner] * losses).sum(dim=1) / counts[has_partner]).mean()
 
 
 def _class_distances(rows: Tensor, members: Tensor, n_source: int) -> Tensor:

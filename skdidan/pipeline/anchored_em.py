@@ -79,7 +79,7 @@ class AnchoredEM(Refiner):
 
     Notes
     -----
-    Several source corpora are used as the classifier uses them; several target corpora are one
+    Several sources are used as `estimator` uses them; several target corpora are one
     target.
 
     Refinement helps most where a classifier knows little of the target. It gains less, or loses,

@@ -41,7 +41,7 @@ class LAME(Refiner):
               + \omega \sum_j w_{ij}\, y_j \Bigr) .
 
     Each :math:`p_{ik}` counts as at least 0.001, so that a class which the classifier rules out can
-    come back. Nothing is trained. Several source corpora are used as the classifier uses them, and
+    come back. Nothing is trained. Several sources are used as `estimator` uses them;
     several target corpora are one target.
 
     Parameters
@@ -78,8 +78,9 @@ class LAME(Refiner):
     Notes
     -----
     Rows of the target of the fit are predicted by their refined probabilities, alone or among
-    others; other rows by one iteration with their nearest target rows as neighbours, which does not
-    change the target. Changes of `n_neighbors` and `weight` take effect with the next fit.
+    others. Other rows get one iteration with their nearest target rows as neighbours, each with
+    :math:`w = 1`, the mean sum of weights per neighbour; the target does not change. Changes
+    of `n_neighbors` and `weight` take effect with the next fit.
 
     With :math:`KL(a \| b) \ge \|a - b\|^2`, an iteration lowers the energy by at least
     :math:`1 + \omega \lambda / 2` times the squared change of :math:`Y`, for the lowest eigenvalue

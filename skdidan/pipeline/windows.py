@@ -165,8 +165,9 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         check_is_fitted(self)
         self._check_parameters()
         judged = _refuses_silence(self.estimator_)
-        windows, _ = self._cut(open_target(X_tgt), lambda n: f"row {n} of X_tgt", judged)
-        self.estimator_ = deepcopy(self.estimator_).adapt(windows)
+        windows, rows = self._cut(open_target(X_tgt), lambda n: f"row {n} of X_tgt", judged)
+        with as_windows(rows):
+            self.estimator_ = deepcopy(self.estimator_).adapt(windows)
         return self
 
     def set_params(self, **params: Any) -> Self:

@@ -46,8 +46,8 @@ class AKTLR(MeanAligner):
     group_sparsity : float >= 0, default=0.003
         Weight :math:`\tau_g` of the groups. Larger values keep fewer groups.
     sparsity : float >= 0, default=0.01
-        Weight :math:`\tau` of the features. Larger values keep fewer features of a group. Not both
-        weights may be 0.
+        Weight :math:`\tau` of the features. Larger values keep fewer features of a group. One of
+        the two weights must be above 0.
     feature_groups : {"auto", "egemaps"}, array-like of shape (n_features,) or None, default="auto"
         "egemaps" groups the columns of ``Functionals("eGeMAPSv02")`` by what they describe, the
         part of their name before "_sma3". Columns without names, as they reach the classifier in a

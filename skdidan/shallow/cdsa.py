@@ -1,4 +1,4 @@
-"""Coupled discriminative subspace alignment (CDSA) with reconstruction of the target."""
+"""Coupled discriminant subspace alignment (CDSA) with reconstruction of the target."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DEFAULT_COMPONENTS = 20
 
 
 class CDSA(ClassNamePrefixFeaturesOutMixin, DomainMaps):
-    r"""Coupled discriminative subspace alignment (CDSA): one map for each domain.
+    r"""Coupled discriminant subspace alignment (CDSA): one map for each domain.
 
     The maps :math:`P_s` and :math:`P_t` gather the rows of a class, stay close to each other, and
     let mapped source rows reconstruct the mapped target rows with the codes :math:`Z` [1]_:
@@ -44,7 +44,8 @@ class CDSA(ClassNamePrefixFeaturesOutMixin, DomainMaps):
 
     The column :math:`z_i` belongs to source row `i`, so the last term uses few source rows.
     :math:`L = S_w - \mu S_b` has the scatter matrices within and between the classes of a domain,
-    divided by its rows, and :math:`\mu = 10^{-5}`. The target has no labels, so each iteration uses
+    divided by its rows, and :math:`\mu = 10^{-5}`; negative eigenvalues are set to zero, or a map
+    could grow without bound. The target has no labels, so each iteration uses
     those that a classifier, fitted to the mapped source, predicts.
 
     Several sources are pooled.
@@ -58,7 +59,7 @@ class CDSA(ClassNamePrefixFeaturesOutMixin, DomainMaps):
     reconstruction : float >= 0, default=1.0
         Weight :math:`\alpha` of the reconstruction.
     coupling : float >= 0, default=1.0
-        Weight :math:`\beta` of the distance of the maps. Not both weights may be 0.
+        Weight :math:`\beta` of the distance of the maps. One of the two weights must be above 0.
     sparsity : float >= 0, default=0.01
         Penalty weight :math:`\gamma` of the codes. Larger values use fewer source rows.
     max_iter : int > 0, default=10
@@ -114,8 +115,7 @@ class CDSA(ClassNamePrefixFeaturesOutMixin, DomainMaps):
       :math:`P_t`, the meaning of the equations.
 
     Without a target the source takes its place, with its labels, and all rows are mapped by
-    :math:`P_s`. Features should have similar
-    scales, as after `CorpusScaler`.
+    :math:`P_s`. Features should have similar scales, as after `CorpusScaler`.
 
     References
     ----------

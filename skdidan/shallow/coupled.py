@@ -90,7 +90,8 @@ class Codes(NamedTuple):
         for source row i. Without a ridge, the codes are the shortest of those with the least error.
         """
         if not ridge:
-            return cls(np.linalg.pinv(source).T, target)
+            # Maps shrink: directions at rounding level would give codes without bound.
+            return cls(np.linalg.pinv(source, rcond=1e-8).T, target)
         weighted = lengths[:, np.newaxis] * source
         gram = weighted.T @ source + ridge * np.eye(source.shape[1])
         return cls(scipy.linalg.solve(gram, weighted.T, assume_a="pos").T, target)

@@ -1,8 +1,7 @@
-"""Multi-source discriminative subspace alignment (MDSA): a map and a weight for each source."""
+"""Multi-source discriminant subspace alignment (MDSA): a map and a weight for each source."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from skdidan.shallow.coupled import (
     solve_map,
     unit_scale,
 )
-from skdidan.shallow.weighting import check_weighable
+from skdidan.shallow.weighting import check_weighable, inner_has
 from skdidan.simplex import project_on_simplex
 
 __all__ = ["MDSA"]
@@ -34,12 +33,8 @@ _Array = NDArray[Any]
 _DEFAULT_COMPONENTS = 20
 
 
-def _estimator_has(method: str) -> Callable[[MDSA], bool]:
-    return lambda meta: hasattr(getattr(meta, "estimator_", meta._default()), method)
-
-
 class MDSA(MetaEstimatorMixin, DomainwiseClassifier, DomainEstimator):
-    r"""Multi-source discriminative subspace alignment (MDSA): one map and weight for each source.
+    r"""Multi-source discriminant subspace alignment (MDSA): one map and weight for each source.
 
     The map :math:`P_v` of source corpus `v` gathers the rows of a class, stays close to the common
     map :math:`P_c` of the target, and lets its rows reconstruct the target with the codes
@@ -53,7 +48,8 @@ class MDSA(MetaEstimatorMixin, DomainwiseClassifier, DomainEstimator):
         + \frac{g}{n_t} \|X_t P_c - Z_v X_v P_v\|_F^2 .
 
     :math:`L_v = S_w - \mu S_b` has the scatter matrices within and between the classes of a corpus,
-    divided by its rows, and :math:`\mu = 10^{-5}`. :math:`\bar c` is the mean of the :math:`c_v` at
+    divided by its rows, and :math:`\mu = 10^{-5}`; negative eigenvalues are set to zero, or a map
+    could grow without bound. :math:`\bar c` is the mean of the :math:`c_v` at
     the beginning of an iteration, so that :math:`\gamma` has no unit. A classifier is then fitted
     to the mapped rows of all sources, those of corpus `v` weighted by :math:`\alpha_v`.
 
@@ -225,7 +221,7 @@ class MDSA(MetaEstimatorMixin, DomainwiseClassifier, DomainEstimator):
         """
         return self._call("predict", X, sample_domain)
 
-    @available_if(_estimator_has("predict_proba"))
+    @available_if(inner_has("predict_proba"))
     def predict_proba(
         self, X: Any, *, sample_domain: ArrayLike | None = None
     ) -> NDArray[np.floating]:
@@ -243,7 +239,7 @@ class MDSA(MetaEstimatorMixin, DomainwiseClassifier, DomainEstimator):
         """
         return self._call("predict_proba", X, sample_domain)
 
-    @available_if(_estimator_has("decision_function"))
+    @available_if(inner_has("decision_function"))
     def decision_function(
         self, X: Any, *, sample_domain: ArrayLike | None = None
     ) -> NDArray[np.floating]:

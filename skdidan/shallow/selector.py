@@ -1,4 +1,4 @@
-"""Selection of the features that tell the emotions in both corpora."""
+"""Selection of the features that tell the emotions apart in both corpora."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ALPHA = 0.1  # sparser than a good classifier: of features that are much alike,
 
 
 class CorpusInvariantSelector(DomainTransformer, SelectorMixin):
-    r"""Select the features that tell the emotions in both corpora, by a sparse regression.
+    r"""Select the features that tell the emotions apart in both corpora, by a sparse regression.
 
     A regression such as `JDAR` keeps features that predict the labels of the source and whose means
     agree between the domains; the length of a feature's row in the map :math:`P` says how much it

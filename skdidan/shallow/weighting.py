@@ -24,7 +24,7 @@ from skdidan.reporting import warn_caller
 from skdidan.shallow.eigenproblems import SQUARABLE, power_of_two
 from skdidan.shallow.subspaces import kernel_scale
 
-__all__ = ["KMM", "WeightedClassifier"]
+__all__ = ["KMM", "WeightedClassifier", "check_weighable", "inner_has"]
 
 _Bounds = tuple[float, float]
 
@@ -148,7 +148,8 @@ class KMM(DomainEstimator):
         check_count("max_iter", self.max_iter)
 
 
-def _estimator_has(method: str) -> Any:
+def inner_has(method: str) -> Any:
+    """Return whether the fitted, given or default estimator of a meta-estimator has a method."""
     return lambda meta: hasattr(getattr(meta, "estimator_", meta._default()), method)
 
 
@@ -222,7 +223,7 @@ class WeightedClassifier(MetaEstimatorMixin, ProbabilisticClassifier, DomainEsti
         """
         return self._call("predict", X)
 
-    @available_if(_estimator_has("predict_proba"))
+    @available_if(inner_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[np.floating]:
         """Predict the probability of each class for target rows.
 
@@ -238,7 +239,7 @@ class WeightedClassifier(MetaEstimatorMixin, ProbabilisticClassifier, DomainEsti
         """
         return self._call("predict_proba", X)
 
-    @available_if(_estimator_has("decision_function"))
+    @available_if(inner_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[np.floating]:
         """Compute the scores of the classifier for target rows.
 
