@@ -15,6 +15,7 @@ ORDER = (
     "several_sources",
     "save_and_adapt_again",
     "source_free",
+    "embeddings_or_functionals",
     "corpus_distance",
     "invariant_features",
 )

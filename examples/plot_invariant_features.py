@@ -1,6 +1,6 @@
 """
 Features that tell emotions apart, not corpora
-=============================================
+==============================================
 
 A feature is of use across corpora if it differs between the emotions in the same way in both. This
 example selects such features with `CorpusInvariantSelector`, and compares how often they are

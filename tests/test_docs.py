@@ -74,6 +74,7 @@ def test_an_example_is_in_cells_and_ends_in_a_figure(example):
 def test_an_example_runs_and_draws(example, monkeypatch):
     plt = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.setattr(plt, "show", lambda: None)
+    monkeypatch.chdir(example.parent)  # as in the gallery
     with plt.rc_context({"backend": "agg"}):
         runpy.run_path(str(example))
         assert any(figure.axes for figure in map(plt.figure, plt.get_fignums()))

@@ -66,7 +66,7 @@ class LAME(Refiner):
     target_probabilities_ : ndarray of float, shape (n_target, n_classes), or None
         The refined probabilities of the target; None without a target, if there are no neighbours,
         or if all target rows are equal in double precision.
-    energies_ : ndarray of float, shape (n_iter_ + 1,)
+    energies_ : ndarray of float, shape (n_iterations + 1,)
         The energy of the predicted probabilities, and that after each iteration. It never rises.
     n_iter_ : int
         Number of iterations.
