@@ -10,10 +10,10 @@ matters more, that of the features or that of the method?
 # Stored scores
 # -------------
 #
-# The audio cannot be part of the package, so the scores are read from a file. It was made by
-# ``compare_transfer_baselines.py --tasks all --methods all --seeds 5 --networks 1 --epochs 30`` with
-# each of ``--features functionals``, ``egemaps`` and ``embeddings`` (layer 2 of Whisper tiny), between
-# EmoDB, CASIA and nEMO.
+# The audio cannot be part of the package, so the scores are read from a file. They are those of
+# ``compare_transfer_baselines.py --tasks all --methods all --seeds 5 --networks 1 --epochs 30``,
+# with ``--features`` functionals, egemaps and embeddings (layer 2 of Whisper tiny), between EmoDB,
+# CASIA and nEMO.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -41,8 +41,7 @@ print(f"between methods:  {averages.mean(axis=1).var(ddof=0) / variance:.0%}")
 # -------------------------
 #
 # Every method gains from the rows of a speech encoder, even of a tiny one that was trained for
-# transcription. Methods that use the clusters of the target gain most: emotions form clusters there,
-# and hardly any among functionals.
+# transcription.
 
 figure, ax = plt.subplots(figsize=(7, 8), layout="constrained")
 markers = {"functionals": "o", "eGeMAPS": "s", "Whisper tiny": "D"}

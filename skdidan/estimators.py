@@ -22,6 +22,7 @@ from skdidan.padding import count_frames
 from skdidan.reporting import warn_caller
 
 __all__ = [
+    "TARGET_ROW",
     "DomainEstimator",
     "DomainTransformer",
     "GroupedEstimator",
@@ -33,6 +34,7 @@ __all__ = [
 
 _Place = Callable[[int], str]  # from the number of a row to its name in errors
 _ROW = "row {} of X".format
+TARGET_ROW = "row {} of X_tgt".format
 
 
 class DomainEstimator(BaseEstimator, ABC):
@@ -341,6 +343,8 @@ def check_rows(
     An error names the place of the first other entry. `padding` allows what `count_frames` does.
     """
     X = open_target(X)
+    if X is None:
+        raise TypeError("None holds no rows: pass an array, a list or a data frame.")
     if isinstance(X, Mapping | Set):
         n_rows(X)  # which says that they have no order
     dtypes = getattr(X, "dtypes", ()) if hasattr(X, "columns") else [getattr(X, "dtype", None)]

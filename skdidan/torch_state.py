@@ -37,7 +37,7 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 
 def find_device(name: Any) -> torch.device:
     """Return the device of the parameter `device`, or raise a ValueError if it is not there."""
-    if name == "auto":
+    if isinstance(name, str) and name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)

@@ -321,6 +321,28 @@ def test_an_unusable_target_file_is_left_out(tmp_path):
     assert "calls/broken.wav: " in found.stderr
 
 
+def test_a_target_is_counted_once_and_a_source_is_given_once(tmp_path):
+    line = (
+        "train -s emodb:emodb -t calls/00.wav -t calls/00.wav -t calls/01.wav -m jdar --no-refine"
+    )
+    found = run(f"{line} -o {tmp_path / 'model'}")
+    assert json.loads(found.stdout)["n_target"] == 2
+    text = run(f"train -s emodb:emodb -s emodb:emodb -t calls -o {tmp_path / 'x'}", code=2).stderr
+    assert "a --source is given twice" in text
+
+
+def test_a_line_that_cannot_work_ends_before_anything_is_read(tmp_path):
+    for more, text in (
+        (
+            f"-f logmel -m jdar -o {tmp_path / 'x'}",
+            "'logmel' gives spectrograms, which --method jdar",
+        ),
+        (f"--window 1e-9 -o {tmp_path / 'x'}", "not in the range x>=0.05"),
+        (f"-o {tmp_path}", "is a folder"),
+    ):
+        assert text in run(f"train -s emodb:emodb -t calls {more}", code=2).stderr
+
+
 def test_a_labelled_corpus_has_no_channels():
     text = run("extract emodb:emodb --channel 0", code=2).stderr
     assert "--channel: is for folders of recordings" in text

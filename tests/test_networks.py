@@ -189,3 +189,10 @@ def test_batches_without_padding_pass_the_encoder_as_a_whole():
 def test_frame_mask_marks_the_frames():
     X = torch.cat([pad(torch.randn(1, 3, 2), 4), torch.randn(1, 3, 4)])
     assert frame_mask(X).tolist() == [[True, True, False, False], [True] * 4]
+
+
+@pytest.mark.parametrize("value", [1.0, -0.1, "x", float("nan")])
+@pytest.mark.parametrize("name", ["dropout", "input_dropout"])
+def test_dropout_is_checked(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be at least 0 and below 1; got {value!r}"):
+        MLP((4,), 3, **{name: value})

@@ -243,6 +243,21 @@ def test_augmentation_changes_the_rows_of_training_alone(domains):
     )
 
 
+def test_augmentation_may_return_another_type_of_numbers(domains):
+    def doubled(rows):
+        return 2 * rows.double()
+
+    changed = DANNClassifier(augmentation=doubled, **QUICK).fit(*domains[:3])
+    assert equal(
+        state_of(changed), state_of(DANNClassifier(augmentation=double, **QUICK).fit(*domains[:3]))
+    )
+
+
+def test_an_augmentation_that_makes_nan_is_named_as_a_cause(domains):
+    with pytest.raises(FloatingPointError, match="or check augmentation"):
+        DANNClassifier(augmentation=lambda rows: rows / 0, **QUICK).fit(*domains[:3])
+
+
 def test_random_augmentation_depends_on_the_seed_alone(domains):
     states = []
     for seed in (1, 2):

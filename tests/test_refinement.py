@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from references import shifted_blobs
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.decomposition import PCA
@@ -21,6 +22,7 @@ from skdidan import (
     AnchoredEM,
     CorpusScaler,
     Functionals,
+    SHOTClassifier,
     SourceOnlyClassifier,
     WindowedClassifier,
     make_adaptation_pipeline,
@@ -280,3 +282,38 @@ def test_parameters_out_of_range(params, message):
     X, y = blobs()
     with pytest.raises(ValueError, match=message):
         AnchoredEM(**params).fit(X, y, X)
+
+
+# What is set, given or predicted after the fit
+
+
+@pytest.mark.parametrize("make", [AnchoredEM, LAME])
+def test_parameters_inside_set_after_the_fit_hold(make):
+    X_src, y_src, X_tgt, _ = shifted_blobs(40, 30)
+    params = {"max_epochs": 2, "adaptation_epochs": 2, "random_state": 0}
+    refined = make(SHOTClassifier(**params)).fit(X_src, y_src)
+    refined.set_params(estimator__adaptation_epochs=5).adapt(X_tgt)
+    assert len(refined.estimator_.adaptation_history_) == 5
+
+
+@pytest.mark.parametrize("make", [AnchoredEM, LAME])
+def test_adapt_is_offered_by_what_is_fitted(make):
+    X_src, y_src, X_tgt, _ = shifted_blobs(40, 30)
+    refined = make().fit(X_src, y_src, X_tgt).set_params(estimator=SHOTClassifier())
+    assert not hasattr(refined, "adapt")
+
+
+def test_rows_far_beyond_the_target_are_named():
+    X_src, y_src, X_tgt, _ = shifted_blobs(40, 30)
+    with pytest.raises(ValueError, match="AnchoredEM maps row 1 "):
+        AnchoredEM().fit(X_src, y_src, X_tgt).predict_proba(np.stack([X_tgt[0], X_tgt[0] + 1e308]))
+    with pytest.raises(ValueError, match="weight must be a number from 0 to 1e6"):
+        LAME(weight=1e308).fit(X_src, y_src, X_tgt)
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_target_row_is_not_refined_and_gives_no_warning():
+    X_src, y_src, X_tgt, _ = shifted_blobs(40, 30)
+    refined = AnchoredEM().fit(X_src, y_src, X_tgt[:1])
+    expected = refined.estimator_.predict_proba(X_tgt[:1])
+    np.testing.assert_array_equal(refined.predict_proba(X_tgt[:1]), expected)

@@ -185,3 +185,11 @@ def test_parameters_out_of_range(params, match):
 def test_a_threshold_that_no_feature_reaches(counted):
     with pytest.raises(ValueError, match=r"threshold=0\.9: the highest is 0\.75\. Use a lower"):
         CorpusInvariantSelector(threshold=0.9, **counted).fit(*make_domains())
+
+
+def test_groups_that_would_not_reach_a_selector_are_an_error():
+    X, y, X_tgt = make_domains()
+    inner = make_adaptation_pipeline(CorpusInvariantSelector(3, random_state=0))
+    groups = np.arange(len(X)) // 4
+    with pytest.raises(TypeError, match="groups do not reach the selector inside"):
+        make_adaptation_pipeline(inner, JDAR()).fit(X, y, X_tgt, groups=groups)

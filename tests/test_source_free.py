@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback, GradientNormClipping
 from torch import nn
 
@@ -721,3 +722,20 @@ def test_a_network_that_is_frozen_but_for_its_output_cannot_adapt():
     classifier = SHOTClassifier(FrozenBelow, network_params={"is_deep": False}, **QUICK)
     with pytest.raises(ValueError, match="FrozenBelow has no weights that adapt may train"):
         classifier.fit(X_SRC, Y_SRC, X_TGT)
+
+
+def test_steps_hidden_in_a_container_cannot_adapt():
+    hidden = make_adaptation_pipeline(make_pipeline(CorpusScaler()), SHOTClassifier(**QUICK))
+    hidden.fit(X_SRC, Y_SRC)
+    with pytest.raises(TypeError, match=r"does not hand the target on to \['CorpusScaler'\]"):
+        hidden.adapt(X_TGT)
+
+
+def test_errors_of_adapt_name_its_argument():
+    classifier = SHOTClassifier(**QUICK).fit(X_SRC, Y_SRC)
+    broken = X_TGT.copy()
+    broken[2, 1] = np.nan
+    with pytest.raises(ValueError, match="row 2 of X_tgt"):
+        classifier.adapt(broken)
+    with pytest.raises(TypeError, match="None holds no rows"):
+        classifier.adapt(None)

@@ -291,3 +291,10 @@ class TestTranslator:
     def test_parameters_are_checked(self, params, match, spectra):
         with pytest.raises(ValueError, match=match):
             SpectrogramTranslator(**params).fit(spectra[0], X_tgt=spectra[1])
+
+
+def test_rows_of_other_axes_are_refused(fitted, spectra):
+    X = spectra[0]
+    for rows in (X[:, :, 0], X[..., np.newaxis]):
+        with pytest.raises(ValueError, match="X must have 3 axes, as in fit"):
+            fitted[0].transform(rows)

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from scipy.optimize import LinearConstraint, minimize
-from sklearn.linear_model import LogisticRegression
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdidan import KMM, TCA, NoTargetWarning, Target, WeightedClassifier
+from skdidan import KMM, MDSA, TCA, NoTargetWarning, Target, WeightedClassifier
 
 
 def make_domains(n_source=40, n_target=25, seed=0):
@@ -156,3 +157,11 @@ class TestWeightedClassifier:
         X_src, y_src, X_tgt = make_domains()
         with pytest.raises(TypeError, match="weighting must be an estimator"):
             WeightedClassifier(weighting=weighting).fit(X_src, y_src, X_tgt)
+
+
+@pytest.mark.parametrize("make", [WeightedClassifier, MDSA])
+@pytest.mark.parametrize("estimator", [Ridge(), KMeans(2), LogisticRegression])
+def test_only_classifiers_are_weighted(make, estimator):
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    with pytest.raises(TypeError, match="estimator must be a classifier; got"):
+        make(estimator=estimator).fit(X, y, X + 1)

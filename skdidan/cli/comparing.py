@@ -10,7 +10,13 @@ import numpy as np
 
 from skdidan import corpora, selection
 from skdidan.cli import options
-from skdidan.cli.models import has_columns, make_classifier, make_features, make_model
+from skdidan.cli.models import (
+    check_features,
+    has_columns,
+    make_classifier,
+    make_features,
+    make_model,
+)
 from skdidan.cli.output import write_table, write_text
 from skdidan.cli.session import Command, Session
 from skdidan.cli.sources import canonical, drop_unusable, load_source
@@ -135,6 +141,8 @@ def _compare(
     """Return the comparison of the options."""
     classifiers = {name: make_classifier(name, epochs, 0, is_refined=refine) for name in methods}
     transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
+    for name, classifier in classifiers.items():
+        check_features(features, transformer, name, classifier)
     found = {}
     for argument in given:
         corpus = load_source(argument, mapping)

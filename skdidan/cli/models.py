@@ -6,10 +6,14 @@ from typing import Any
 
 import click
 import numpy as np
+from sklearn.utils import get_tags
 
 from skdidan import audio, neural, pipeline, shallow
 
-__all__ = ["fit_to", "make_classifier", "make_features", "make_model", "set_all", "start_warm"]
+__all__ = [
+    *("check_features", "fit_to", "has_columns", "make_classifier", "make_features"),
+    *("make_model", "set_all", "start_warm"),
+]
 
 _SPECTROGRAMS = {"logmel": "LogMelSpectrogram", "mfcc": "MFCC", "spectrogram": "Spectrogram"}
 _PREFIX = "embeddings:"
@@ -38,6 +42,15 @@ def make_features(name: str, **options: Any) -> Any:
 def has_columns(transformer: Any) -> bool:
     """Tell whether an audio transformer makes rows of named features, and no spectrograms."""
     return hasattr(transformer, "get_feature_names_out")
+
+
+def check_features(features: str, transformer: Any, method: str, classifier: Any) -> None:
+    """Raise a usage error if the features are spectrograms and the method takes none."""
+    inner = getattr(classifier, "estimator", None)
+    tags = get_tags(classifier if inner is None else inner)
+    if not has_columns(transformer) and not tags.input_tags.three_d_array:
+        text = f"{features!r} gives spectrograms, which --method {method} does not take."
+        raise click.BadParameter(text, param_hint="--features")
 
 
 def make_classifier(method: str, epochs: int | None, seed: int, *, is_refined: bool) -> Any:

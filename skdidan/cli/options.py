@@ -29,6 +29,8 @@ def _out(context: click.Context, parameter: click.Parameter, value: str | None) 
     """Check that a file can be written before anything is computed."""
     if value is not None and not Path(value).absolute().parent.is_dir():
         raise click.BadParameter(f"the folder of {value!r} does not exist.")
+    if value is not None and Path(value).is_dir():
+        raise click.BadParameter(f"{value!r} is a folder.")
     return value
 
 

@@ -108,6 +108,10 @@ def find_recordings(
                 raise click.BadParameter(f"{path!r} does not exist.")
         for warning in caught:
             reasons |= warning.reasons
+    unique: dict[Any, Any] = {}
+    for file in files:  # folders may overlap
+        unique.setdefault((os.path.realpath(file), getattr(file, "channel", None)), file)
+    files = list(unique.values())
     listed = {str(file) for file in files} | {os.fspath(file) for file in files}
     lost = {
         path: reason

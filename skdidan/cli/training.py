@@ -9,6 +9,7 @@ import click
 from skdidan import audio, persistence, pipeline
 from skdidan.cli import options
 from skdidan.cli.models import (
+    check_features,
     fit_to,
     has_columns,
     make_classifier,
@@ -61,7 +62,7 @@ skdidan train -s emodb:corpora/emodb -t calls/ --features embeddings:openai/whis
 @options.speakers
 @click.option(
     "--window",
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0.05),
     metavar="SECONDS",
     help="Cut recordings into windows of this length, as for calls of minutes; predictions are "
     "averaged over those of a recording.",
@@ -107,6 +108,7 @@ def train(
             "Missing option '-t' / '--target': only ecan and shot train without one, on one source."
         )
     transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
+    check_features(features, transformer, method, classifier)
     has_speakers = speakers and has_columns(transformer)
     model = make_model(
         [transformer], classifier, has_speakers=has_speakers, seed=seed, window=window
@@ -206,6 +208,8 @@ def _load(
 ) -> list[Any]:
     """Load the usable recordings of the sources with the chosen emotions."""
     loaded = []
+    if len(set(sources)) < len(sources):
+        raise click.BadParameter("a --source is given twice.")
     for source in sources:
         corpus = load_source(source, mapping)
         if emotions is not None:

@@ -42,7 +42,7 @@ def make_network(
     has_lengths: bool,
 ) -> nn.Module:
     """Make a network for rows of a given shape."""
-    if network == "auto":
+    if isinstance(network, str) and network == "auto":
         network = "mlp" if len(input_shape) == 1 else "cnn"
     if isinstance(network, str):
         if network not in NETWORKS:
@@ -56,7 +56,7 @@ def make_network(
         )
     try:
         inspect.signature(network).bind(input_shape, n_classes, **params)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # a ValueError for what is built in
         raise TypeError(
             f"network is called as network(input_shape, n_classes, **network_params), which "
             f"does not fit {getattr(network, '__name__', network)}: {error}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import assert_all_finite
+from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.estimators import GroupedEstimator, check_rows
@@ -106,10 +106,10 @@ class FittedNetworks(ProbabilisticClassifier, GroupedEstimator):
         predictions = NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
         return predictions._replace(temperature=getattr(self, "temperature_", None))
 
-    def _check_new(self, X: Any) -> NDArray[Any]:
+    def _check_new(self, X: Any, **options: Any) -> NDArray[Any]:
         """Return rows of the target as an array, if the networks can take them."""
         check_is_fitted(self)
-        X = check_rows(self, X, **self._checks)
+        X = check_rows(self, X, **options, **self._checks)
         expected, is_spectrogram = self.feature_shape_, X.ndim == 3
         # check_rows has compared the bins already where spectrograms may have any length.
         has_one_shape = expected[-1] is not None or not is_spectrogram
@@ -125,6 +125,11 @@ class FittedNetworks(ProbabilisticClassifier, GroupedEstimator):
                 f"{X.shape[1:]}{hint}."
             )
         return X
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()

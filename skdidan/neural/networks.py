@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from skdidan.neural.outputs import Outputs
-from skdidan.parameters import check_boolean, check_counts
+from skdidan.parameters import check_boolean, check_counts, check_number
 from skdidan.torch_state import Generators
 
 __all__ = [
@@ -52,6 +52,9 @@ class Dropout(nn.Dropout):
     """Dropout whose draws, in a fit, come from generators of the fit."""
 
     generators: Generators | None = None
+
+    def __init__(self, p: float, name: str = "dropout") -> None:
+        super().__init__(check_number(name, p, lambda: 0 <= p < 1, "at least 0 and below 1"))
 
     def forward(self, X: Tensor) -> Tensor:
         """Drop a share `p` of the entries in training, and scale up the others."""
@@ -156,7 +159,7 @@ class MLP(FullyConnected):
         corpus_head: bool = False,
     ) -> None:
         super().__init__(math.prod(input_shape), hidden, n_classes, dropout, corpus_head)
-        self.input_dropout = Dropout(input_dropout)
+        self.input_dropout = Dropout(input_dropout, "input_dropout")
 
     def forward(self, X: Tensor) -> Outputs:
         """Map rows ``(n_samples, *input_shape)`` to their outputs."""

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skdidan.domains import Domains
+from skdidan.estimators import TARGET_ROW
 from skdidan.neural.adaptation import AdaptationClassifier, read_history, warn_of_interrupt
 from skdidan.neural.batches import to_rows
 from skdidan.neural.generators import find_generators
@@ -243,7 +244,7 @@ class SourceFreeClassifier(AdaptationClassifier):
         starts = self.source_nets_
         if self.warm_start:  # an interrupted adaptation has left fewer
             starts = [*self.nets_, *self.source_nets_[len(self.nets_) :]]
-        self._adapt(self._check_new(X_tgt), starts)
+        self._adapt(self._check_new(X_tgt, place=TARGET_ROW), starts)
         return self
 
     def _wants_target(self) -> bool:

@@ -264,7 +264,7 @@ class AdaptationNet(NeuralNet):
                 f"augmentation must return a tensor of the shape of its rows, {tuple(rows.shape)}; "
                 f"got {got}."
             )
-        return changed
+        return changed.to(rows)
 
     def _penalty_inputs(
         self, outputs: Outputs, y_idx: Tensor, corpora: Tensor | None
@@ -291,7 +291,8 @@ class AdaptationNet(NeuralNet):
             )
 
     def _causes(self) -> str:
-        return f"lr={self.lr}, weight_decay={self.weight_decay} or trade_off={self.trade_off}"
+        causes = f"lr={self.lr}, weight_decay={self.weight_decay} or trade_off={self.trade_off}"
+        return causes if self.augmentation is None else f"{causes}, or check augmentation"
 
     def partial_fit(
         self, X: Any, y: None = None, classes: None = None, **fit_params: Any

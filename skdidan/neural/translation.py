@@ -221,6 +221,8 @@ class SpectrogramTranslator(DomainTransformer):
                 return
 
     def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
+        if X.ndim != 3:
+            raise ValueError(f"X must have 3 axes, as in fit; got shape {X.shape}.")
         if not is_source.any():
             return X
         Z = X.copy()

@@ -13,7 +13,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from skdidan.parameters import check_count, check_not_negative, check_whole
+from skdidan.parameters import check_count, check_number, check_whole
 from skdidan.pipeline.refinement import Refiner, log_priors
 
 __all__ = ["LAME"]
@@ -141,7 +141,8 @@ class LAME(Refiner):
         kind = "a whole number of at least 0"
         if check_whole("n_neighbors", self.n_neighbors, kind) < 0:
             raise ValueError(f"n_neighbors must be {kind}; got {self.n_neighbors!r}.")
-        check_not_negative("weight", self.weight)
+        limit = "a number from 0 to 1e6"
+        check_number("weight", self.weight, lambda: 0 <= self.weight <= 1e6, limit)
         check_count("max_iter", self.max_iter)
 
     def _make_axes(self, n_rows: int, n_features: int) -> Any:

@@ -15,12 +15,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_sample_domain, source_path
-from skdidan.estimators import GroupedEstimator, check_rows
+from skdidan.estimators import TARGET_ROW, GroupedEstimator, check_result, check_rows
 from skdidan.pipeline.steps import (
     check_reach,
     fit_last,
     last_step,
     send_through,
+    set_inner,
     waits_for_target,
     weight_params,
 )
@@ -65,10 +66,18 @@ class Refiner(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimator):
         self.classes_ = self.estimator_.classes_
         self._fit_target(domains.X_tgt, domains.corpora[domains.n_source :])
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; after `fit`, ``estimator__parameter`` also sets that of `estimator_`."""
+        super().set_params(**params)
+        set_inner(self, params)
+        return self
+
     def _wants_target(self) -> bool:
         return not waits_for_target(self.estimator)
 
-    @available_if(lambda refiner: waits_for_target(refiner.estimator))
+    @available_if(
+        lambda refiner: waits_for_target(getattr(refiner, "estimator_", refiner.estimator))
+    )
     def adapt(self, X_tgt: Any) -> Self:
         """Adapt the fitted classifier to a new target, without the source, and refine it there.
 
@@ -84,7 +93,7 @@ class Refiner(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimator):
         """
         check_is_fitted(self)
         self._check_parameters()
-        X, before = check_rows(self, X_tgt, **self._checks), dict(vars(self))
+        X, before = check_rows(self, X_tgt, place=TARGET_ROW, **self._checks), dict(vars(self))
         try:
             self.estimator_ = deepcopy(self.estimator_).adapt(X)
             self._fit_target(X)
@@ -102,10 +111,11 @@ class Refiner(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimator):
         # Powers of two change no digit, and squares of large or small numbers have no place.
         self._exponents = np.frexp(np.abs(rows).max(axis=0))[1]
         rows = np.ldexp(rows, -self._exponents)
+        if not np.ptp(rows, axis=0).any():  # they may differ by rounding once they are centred
+            return
         self._axes = self._make_axes(*rows.shape).set_output(transform="default")
         Z = self._axes.fit_transform(rows)
-        # Equal rows may differ by rounding once they are centred.
-        if np.ptp(rows, axis=0).any() and Z.any():
+        if Z.any():
             self._learn_target(Z, self._predict_unrefined(X_tgt, numbers))
 
     @abstractmethod
@@ -153,7 +163,9 @@ class Refiner(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimator):
             numbers = None if numbers is None else numbers[is_target]
             rows = np.ldexp(self._rows(X[is_target], numbers), -self._exponents)
             Z = self._axes.transform(rows)
-            probabilities[is_target] = self._refine(Z, probabilities[is_target])
+            with np.errstate(over="ignore", invalid="ignore"):  # reported next
+                probabilities[is_target] = self._refine(Z, probabilities[is_target])
+            check_result(self, probabilities)
         return probabilities
 
     def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:

@@ -26,8 +26,10 @@ __all__ = [
     "adapt_steps",
     "check_reach",
     "check_steps",
+    "draws_groups",
     "drop_rows",
     "find_parameters",
+    "find_parts",
     "fit_last",
     "fit_step",
     "is_passthrough",
@@ -37,6 +39,7 @@ __all__ = [
     "named_pairs",
     "scores_pairs",
     "send_through",
+    "set_inner",
     "share_params",
     "spare_groups",
     "unwrap",
@@ -103,6 +106,14 @@ def check_reach(steps: list[tuple[str, Any]]) -> None:
                     f"{sorted(lost)} inside it. Nest an AdaptationPipeline in place of a Pipeline, "
                     "or move the adaptation estimator into a step of its own."
                 )
+
+
+def set_inner(meta: Any, params: dict[str, Any]) -> None:
+    """Set parameters ``estimator__...`` of a fitted meta-estimator in its `estimator_`, too."""
+    prefix = "estimator__"
+    inner = {k.removeprefix(prefix): value for k, value in params.items() if k.startswith(prefix)}
+    if inner and hasattr(meta, "estimator_"):
+        meta.estimator_.set_params(**inner)
 
 
 def unwrap(estimator: Any) -> Any:
@@ -216,11 +227,17 @@ def _is_weight(key: str) -> bool:
 
 def spare_groups(domains: Domains, step: Any, before: Iterable[Any]) -> Domains:
     """Drop groups that an earlier step has used, and that the last one does not take."""
-    is_spared = any(map(_draws_groups, before)) and not _takes(step, "groups")
+    is_spared = any(map(draws_groups, before)) and not _takes(step, "groups")
     return replace(domains, groups=None) if is_spared else domains
 
 
-def _draws_groups(step: Any) -> bool:
+def find_parts(estimator: Any) -> list[Any]:
+    """List what is inside an estimator, however deep."""
+    is_open = hasattr(estimator, "get_params") and not isinstance(estimator, type)
+    return list(estimator.get_params().values()) if is_open else []
+
+
+def draws_groups(step: Any) -> bool:
     """Tell whether a transformer uses groups of the source; `CorpusScaler` needs the target's."""
     return isinstance(step, DomainTransformer) and step.draws_groups
 
@@ -284,8 +301,13 @@ def fit_step(
     order, domains = domains.order, _sort_like_columns(step, domains)
     by_row = with_target and isinstance(step, AudioTransformer)
     X, y, groups, more = _fit_arguments(step, domains, params, by_row)
-    if groups is not None and _draws_groups(step):
+    if groups is not None and draws_groups(step):
         more["groups"] = groups
+    elif groups is not None and any(map(draws_groups, find_parts(step))):
+        raise TypeError(
+            f"groups do not reach the selector inside {step!r}: make it a step of the outer "
+            "pipeline."
+        )
     if hasattr(step, "fit_transform"):
         Z = step.fit_transform(X, y, **more)
     else:
@@ -308,6 +330,7 @@ def adapt_steps(steps: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
     Raises a TypeError for a step that cannot follow a new target without the source.
     """
+    check_reach(steps)
     for name, step in steps:
         if not is_passthrough(step) and takes_target(step) and not hasattr(step, "adapt"):
             raise TypeError(

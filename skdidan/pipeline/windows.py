@@ -28,12 +28,15 @@ from skdidan.pipeline.pipelines import AdaptationPipeline
 from skdidan.pipeline.refinement import Refiner
 from skdidan.pipeline.steps import (
     check_reach,
+    draws_groups,
     find_parameters,
+    find_parts,
     fit_last,
     last_step,
     mark_missing,
     scores_pairs,
     send_through,
+    set_inner,
     unwrap,
     waits_for_target,
     weight_params,
@@ -148,7 +151,9 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         self.estimator_ = fit_last("estimator", self.estimator, cut, before=before, params=weights)
         self.classes_ = self.estimator_.classes_
 
-    @available_if(lambda windowed: waits_for_target(windowed.estimator))
+    @available_if(
+        lambda windowed: waits_for_target(getattr(windowed, "estimator_", windowed.estimator))
+    )
     def adapt(self, X_tgt: Any) -> Self:
         """Adapt the fitted classifier to the windows of a new target, without the source.
 
@@ -173,9 +178,7 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
     def set_params(self, **params: Any) -> Self:
         """Set parameters; after `fit`, ``estimator__parameter`` also sets that of `estimator_`."""
         super().set_params(**params)
-        inner = {name: value for name, value in params.items() if name.startswith("estimator__")}
-        if hasattr(self, "estimator_") and inner:
-            WindowedClassifier(self.estimator_).set_params(**inner)
+        set_inner(self, params)
         return self
 
     def predict(self, X: Any, *, sample_domain: ArrayLike | None = None) -> NDArray[Any]:
@@ -362,7 +365,9 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
 
 
 def _takes_groups(estimator: Any) -> bool:
-    """Tell whether the classifier at the end of pipelines and refinements takes groups."""
+    """Tell whether the last classifier of pipelines and refinements takes groups, or a selector."""
+    if any(map(draws_groups, find_parts(estimator))):
+        return True
     while isinstance(estimator, AdaptationPipeline | Refiner):
         is_refined = isinstance(estimator, Refiner)
         estimator = estimator.estimator if is_refined else estimator[-1]

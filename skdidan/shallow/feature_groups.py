@@ -63,7 +63,7 @@ def find_groups(
             f"feature_groups must have one label for each of the {n_features} features, all of "
             f"them text or all numbers; got {feature_groups!r}."
         )
-    return labels
+    return np.array(labels)  # a copy, since the caller's array may change
 
 
 def _egemaps(n_features: int, names: ArrayLike | None) -> NDArray[Any] | None:

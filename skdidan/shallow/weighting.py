@@ -9,7 +9,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import Tags, get_tags
@@ -284,8 +284,10 @@ class WeightedClassifier(MetaEstimatorMixin, ProbabilisticClassifier, DomainEsti
 
 
 def check_weighable(estimator: Any) -> None:
-    """Raise a TypeError unless ``fit`` of an estimator takes weights of rows."""
-    if not (hasattr(estimator, "fit") and has_fit_parameter(estimator, "sample_weight")):
+    """Raise a TypeError unless an estimator is a classifier whose ``fit`` takes weights of rows."""
+    if isinstance(estimator, type) or not (hasattr(estimator, "fit") and is_classifier(estimator)):
+        raise TypeError(f"estimator must be a classifier; got {estimator!r:.200}.")
+    if not has_fit_parameter(estimator, "sample_weight"):
         raise TypeError(
             "The fit method of estimator must take sample_weight; that of "
             f"{type(estimator).__name__} does not."
