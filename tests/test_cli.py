@@ -206,7 +206,7 @@ def test_train_makes_the_model_of_the_package(tmp_path, place):
     }
     assert "3 target file(s) are left out: calls/video.mp4" in found.stderr
     assert "calls/short.wav: lasts 0.05 s" in found.stderr
-    assert "17 recordings are few to find clusters in: compare with --no-refine" in found.stderr
+    assert "17 recordings are few to find clusters in: compare with a model" in found.stderr
     files = good(Path("calls"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -304,6 +304,12 @@ def test_predict_gives_the_labels_of_the_model(tmp_path):
     save(model, tmp_path / "threshold.skdidan")
     rows = table(run(f"predict {tmp_path / 'threshold.skdidan'} calls", code=3))
     assert set(rows["label"].dropna()) == {"sadness"} and (rows["p_anger"] > 0.5).any()
+
+
+def test_a_model_that_is_not_adapted_is_named(tmp_path):
+    run(f"train -s emodb:emodb -m shot --epochs 1 -o {tmp_path / 'house'}")
+    found = run(f"predict {tmp_path / 'house'} calls/00.wav")
+    assert "is not adapted to any target: 'skdidan adapt' does that" in found.stderr
 
 
 def test_two_corpora_of_one_name_are_refused(tmp_path):
@@ -414,7 +420,7 @@ def test_compare_gives_the_scores_of_the_package(tmp_path):
     task = cross_corpus_task(*(load_corpus(name, name) for name in ("emodb", "casia")))
     features = Functionals()
     task.X_src, task.X_tgt = features.fit_transform(task.X_src), features.transform(task.X_tgt)
-    classifier = AnchoredEM(SourceOnlyClassifier(max_epochs=2))
+    classifier = AnchoredEM(SourceOnlyClassifier(max_epochs=2, n_networks=3))
     method = make_adaptation_pipeline(CorpusScaler(), SpeakerScaler(), classifier)
     expected = compare({"source_only": method}, {"emodb:casia": task}, seeds=[0, 1]).to_frame()
     for column in ("task", "method", "seed"):

@@ -296,3 +296,10 @@ def test_a_task_on_which_all_methods_failed_has_no_interval():
     intervals = comparison.intervals()
     assert intervals["score"].isna().tolist() == [True, True, False, False]
     assert comparison.tests("DAN")["n_pairs"].tolist() == [1]
+
+
+def test_means_that_differ_by_rounding_share_a_rank():
+    runs = [make_run("near", name, 0, 6) for name in ("a", "b")]
+    runs[1]["uar"] += 1e-16 + np.spacing(runs[1]["uar"])
+    ranks = Comparison(runs, {"near": make_task()}).summary()[("rank", "mean")]
+    assert ranks.tolist() == [1.5, 1.5]

@@ -16,6 +16,7 @@ from skdidan.cli.models import (
     make_classifier,
     make_features,
     make_model,
+    set_all,
 )
 from skdidan.cli.output import write_table, write_text
 from skdidan.cli.session import Command, Session
@@ -54,6 +55,13 @@ _OPTIONS = (
     options.features,
     click.option(
         "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Repetitions."
+    ),
+    click.option(
+        "--networks",
+        type=click.IntRange(1),
+        default=3,
+        show_default=True,
+        help="Networks that each neural method averages.",
     ),
     *(options.emotions, options.epochs, options.refine, options.speakers, options.MAPPING),
     click.option(
@@ -131,6 +139,7 @@ def _compare(
     seeds: int,
     emotions: list[str] | None,
     epochs: int | None,
+    networks: int,
     refine: bool,
     speakers: bool,
     mapping: dict[str, str],
@@ -143,6 +152,7 @@ def _compare(
     transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
     for name, classifier in classifiers.items():
         check_features(features, transformer, name, classifier)
+        set_all(classifier, "n_networks", networks)
     found = {}
     for argument in given:
         corpus = load_source(argument, mapping)

@@ -6,13 +6,12 @@ from typing import Any
 
 import click
 import numpy as np
-from sklearn.utils import get_tags
 
 from skdidan import audio, neural, pipeline, shallow
 
 __all__ = [
-    *("check_features", "fit_to", "has_columns", "make_classifier", "make_features"),
-    *("make_model", "set_all", "start_warm"),
+    *("check_features", "find_last", "fit_to", "has_columns", "make_classifier"),
+    *("make_features", "make_model", "set_all", "start_warm"),
 ]
 
 _SPECTROGRAMS = {"logmel": "LogMelSpectrogram", "mfcc": "MFCC", "spectrogram": "Spectrogram"}
@@ -46,6 +45,8 @@ def has_columns(transformer: Any) -> bool:
 
 def check_features(features: str, transformer: Any, method: str, classifier: Any) -> None:
     """Raise a usage error if the features are spectrograms and the method takes none."""
+    from sklearn.utils import get_tags
+
     inner = getattr(classifier, "estimator", None)
     tags = get_tags(classifier if inner is None else inner)
     if not has_columns(transformer) and not tags.input_tags.three_d_array:
@@ -98,6 +99,16 @@ def fit_to(model: Any, corpora: list[Any], target: list[Any]) -> Any:
     sizes = [*(len(corpus.files) for corpus in corpora), len(target)]
     numbers = np.repeat([*range(len(corpora)), -1], sizes)
     return model.fit(files, labels, sample_domain=numbers)
+
+
+def find_last(model: Any) -> Any:
+    """Return the classifier at the end of a fitted model, below windows and refiners."""
+    from skdidan.pipeline.steps import last_step
+
+    last = last_step(model)
+    while hasattr(last, "estimator_"):
+        last = last_step(last.estimator_)
+    return last
 
 
 def set_all(model: Any, name: str, value: Any, owner: type | None = None) -> list[str]:

@@ -10,7 +10,7 @@ import click
 
 from skdidan import audio, persistence
 from skdidan.cli import options
-from skdidan.cli.models import set_all
+from skdidan.cli.models import find_last, set_all
 from skdidan.cli.output import write_table
 from skdidan.cli.session import Command, Session, catch
 from skdidan.cli.sources import find_recordings
@@ -60,6 +60,8 @@ def predict(
         raise ValueError(
             f"{model!r} does not begin with audio features: 'skdidan train' makes one."
         )
+    if getattr(find_last(estimator), "adapted_", True) is False:
+        session.warn(f"{model!r} is not adapted to any target: 'skdidan adapt' does that.")
     set_all(estimator, "n_jobs", jobs, audio.AudioTransformer)
     set_all(estimator, "verbose", session.progress, audio.AudioTransformer)
     files, lost, doubts = find_recordings(paths, channel)

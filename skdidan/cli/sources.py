@@ -114,11 +114,18 @@ def find_recordings(
     files = list(unique.values())
     listed = {str(file) for file in files} | {os.fspath(file) for file in files}
     lost = {
-        path: reason
+        path: _with_cure(path, reason)
         for path, reason in reasons.items()
         if path not in listed and reason != SAME_STEM.reason  # listed in another format
     }
     return files, lost, {path: reason for path, reason in reasons.items() if path in listed}
+
+
+def _with_cure(path: str, reason: str) -> str:
+    from skdidan.corpora.faults import UNREADABLE
+
+    fault = UNREADABLE.get(os.path.splitext(path)[1].lower())
+    return f"{reason}: {fault.cure}" if fault is not None and fault.reason == reason else reason
 
 
 def _unusable(files: list[Any]) -> dict[str, str]:
@@ -143,5 +150,6 @@ def find_usable(paths: Iterable[str], channel: int | str, session: Session) -> l
     for found, fate in ((lost, "left out"), (doubts, "used, though doubtful")):
         if found:
             first = "; ".join(f"{path}: {reason}" for path, reason in [*found.items()][:3])
-            session.warn(f"{len(found)} target file(s) are {fate}: {first}")
+            more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+            session.warn(f"{len(found)} target file(s) are {fate}: {first}{more}")
     return files

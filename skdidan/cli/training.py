@@ -231,10 +231,13 @@ def _fit_and_save(
 
     target = find_usable(targets, channel, session) if targets else []
     n_source = sum(len(corpus.files) for corpus in corpora)
-    session.note(f"Training on {n_source} source and {len(target)} target recordings.")
+    domains = {"source": n_source, "target": len(target)}
+    parts = [f"{n} {domain}" for domain, n in domains.items() if n]
+    session.note(f"Training on {' and '.join(parts)} recordings.")
     if 0 < len(target) < _FEW and isinstance(last_step(model), pipeline.AnchoredEM):
         session.warn(
-            f"{len(target)} recordings are few to find clusters in: compare with --no-refine."
+            f"{len(target)} recordings are few to find clusters in: compare with a model of "
+            "'skdidan train --no-refine'."
         )
     with catch(audio.DoubtfulAudioWarning):  # the search for the recordings has named them
         if corpora:

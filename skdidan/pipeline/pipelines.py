@@ -53,7 +53,12 @@ def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
 def _last_step_adapts(pipeline: AdaptationPipeline) -> bool:
     last = pipeline._last
     passes_on = _last_step_transforms(pipeline) and not takes_target(last)
-    return hasattr(last, "adapt") or passes_on
+    if not (hasattr(last, "adapt") or passes_on):
+        raise AttributeError(
+            f"{type(last).__name__} needs the source to adapt: fit the pipeline to both domains, "
+            "or end it in a SHOTClassifier or ECANClassifier."
+        )
+    return True
 
 
 class AdaptationPipeline(StepChain):

@@ -33,7 +33,8 @@ def summarise_scores(records: list[dict[str, Any]], metric: str) -> pd.DataFrame
         )
     ranked = titles(records, oracle=False)
     means = np.array([summary[task, "mean"][ranked] for task in tasks])
-    ranks: Any = average_ranks(means) if means.size else []
+    # Means that differ by rounding share a rank.
+    ranks: Any = average_ranks(means.round(12)) if means.size else []
     summary["rank", "mean"] = pd.Series(ranks, ranked, dtype=float)
     return pd.DataFrame(summary, index=pd.Index(methods, name="method"))
 
