@@ -89,7 +89,7 @@ TEN = [  # feature of eGeMAPS, share in percent, stability
     ("F0semitoneFrom27.5Hz_stddevNorm", 2.56, 0.33),
 ]
 figure, ax = plt.subplots(figsize=(7.5, 4), layout="constrained")
-for place, (feature, share, stability) in enumerate(TEN[::-1]):
+for place, (_, share, stability) in enumerate(TEN[::-1]):
     ax.barh(place, share, color="#0072b2", alpha=0.25 + 0.75 * stability)
     ax.text(share + 0.05, place, f"{stability:.0%} stable", va="center")
 ax.set_yticks(range(len(TEN)), [feature for feature, _, _ in TEN[::-1]])
