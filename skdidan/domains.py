@@ -20,6 +20,7 @@ from skdidan.padding import join_rows
 from skdidan.slicing import warn_of_slicing
 
 __all__ = [
+    "UNKNOWN_CORPUS",
     "Domains",
     "NoTargetWarning",
     "Target",
@@ -33,10 +34,21 @@ __all__ = [
     "split_domains",
     "take_rows",
     "takes_target",
+    "unknown_corpus",
 ]
 
+#: Corpus number of source rows whose corpus is not known, as in scores of a search.
+UNKNOWN_CORPUS = int(np.iinfo(np.int64).max)
 # Corpus numbers if the target is given as X_tgt; sample_domain holds those of stacked data.
 _SOURCE, _TARGET = 0, -1
+
+
+def unknown_corpus(fitted: list[int]) -> str:
+    """Return the error for source rows of an unknown corpus."""
+    return (
+        f"This score reads source rows, but not their corpora, and fit saw the corpora {fitted}. "
+        "Search by a criterion of the target alone, such as TargetScorer('information', X_tgt)."
+    )
 
 
 class NoTargetWarning(UserWarning):

@@ -12,6 +12,7 @@ from skorch.callbacks import Callback
 
 from skdidan import (
     LMMD,
+    MDSA,
     MMD,
     AdaptationClassifier,
     BalancedMMD,
@@ -22,6 +23,7 @@ from skdidan import (
     PairedBatches,
     PenaltyTerm,
     SourceOnlyClassifier,
+    TargetScorer,
     WindowedClassifier,
     a_distance,
     compare,
@@ -351,3 +353,21 @@ def test_djda_is_saved_searched_and_compared(tmp_path):
         )
     compare({"djda": make_adaptation_pipeline(CorpusScaler(), watch(seen))}, tasks, seeds=[0])
     assert sorted(seen) == [[0, 1], [0, 2], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    "method", [MDSA(), make_adaptation_pipeline(CorpusScaler(), LogisticRegression())]
+)
+def test_a_search_over_several_sources_needs_a_criterion_of_the_target(method):
+    X, y, numbers = three_corpora()
+    order = np.random.default_rng(0).permutation(len(X))
+    X, y, numbers = X[order], np.where(numbers < 0, "unlabelled", y)[order], numbers[order]
+
+    def search(criterion):
+        scorer = TargetScorer(criterion, X[numbers < 0])
+        found = GridSearchCV(method, {}, cv=2, scoring=scorer, error_score="raise")
+        return found.fit(X, y, sample_domain=numbers).best_score_
+
+    assert np.isfinite(search("information"))
+    with pytest.raises(ValueError, match=r"fit saw the corpora \[4, 9\]. Search by a criterion"):
+        search("source")

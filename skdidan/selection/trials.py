@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, column_or_1d
 
 from skdidan.criteria import NOT_NEGATIVE, TARGET_CRITERIA
-from skdidan.domains import Target, n_rows, open_target, source_path, takes_target
+from skdidan.domains import UNKNOWN_CORPUS, Target, n_rows, open_target, source_path, takes_target
 from skdidan.labels import check_missing, plain_labels
 from skdidan.metrics import uar
 from skdidan.parameters import split_product
@@ -49,7 +49,7 @@ class DomainPredictions:
 
     @property
     def _sample_domain(self) -> NDArray[Any] | None:
-        return np.full(n_rows(self.X), _UNKNOWN_CORPUS) if self.is_source else None
+        return np.full(n_rows(self.X), UNKNOWN_CORPUS) if self.is_source else None
 
     @cached_property
     def inputs(self) -> Any:
@@ -283,8 +283,6 @@ def _oracle(trial: Trial) -> float:
 
 _MAX_WEIGHT = 10.0  # or a few outlying rows would decide the score
 _LEAST_MEAN = 0.5  # least mean weight that a control variate may correct; its inverse is the most
-# No fitted corpus has this number, so estimators that treat each corpus by itself refuse the rows.
-_UNKNOWN_CORPUS = np.iinfo(np.int64).max
 _MIX = 0.55  # share of the larger part of a mixed row; the value of the paper
 
 

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdidan.domains import Domains, check_sample_domain
+from skdidan.domains import UNKNOWN_CORPUS, Domains, check_sample_domain, unknown_corpus
 from skdidan.estimators import DomainEstimator, check_result, check_rows
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.probabilities import DomainwiseClassifier
@@ -270,6 +270,8 @@ class MDSA(MetaEstimatorMixin, DomainwiseClassifier, DomainEstimator):
         if len(self.sources_) == 1:  # whatever its number is
             numbers = np.where(numbers < 0, -1, self.sources_[0])
         unknown = np.setdiff1d(numbers[numbers >= 0], self.sources_)
+        if UNKNOWN_CORPUS in unknown:
+            raise ValueError(unknown_corpus(self.sources_.tolist()))
         if unknown.size:
             raise ValueError(
                 f"sample_domain holds {unknown.tolist()}, but the sources in fit were "

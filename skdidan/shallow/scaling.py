@@ -15,7 +15,15 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdidan.domains import Domains, check_groups, check_sample_domain, n_rows, open_target
+from skdidan.domains import (
+    UNKNOWN_CORPUS,
+    Domains,
+    check_groups,
+    check_sample_domain,
+    n_rows,
+    open_target,
+    unknown_corpus,
+)
 from skdidan.estimators import DomainEstimator, check_finite, check_rows
 from skdidan.reporting import warn_caller
 
@@ -331,6 +339,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         if number in candidates:
             return number
         if len(candidates) > 1:
+            if number == UNKNOWN_CORPUS:
+                raise ValueError(unknown_corpus(candidates))
             raise ValueError(
                 f"The corpus of the rows is ambiguous: fit saw {candidates}, and sample_domain is "
                 f"{number}. Pass the number of the corpus of each row as sample_domain."
