@@ -110,8 +110,8 @@ def make_methods(extractor, epochs, memory, n_networks=3):
     params = {"max_epochs": epochs, "n_networks": n_networks}
     methods = {
         "logistic regression": shallow(regression),
-        "the same + LAME": shallow(LAME(regression)),
-        "the same + EM": shallow(AnchoredEM(regression)),
+        "regression + LAME": shallow(LAME(regression)),
+        "regression + EM": shallow(AnchoredEM(regression)),
         "SVM": shallow(svm),
         # After CorpusScaler the means are equal, and a linear kernel would see no difference.
         "TCA + SVM": shallow(TCA(n_components=40, kernel="rbf"), svm),

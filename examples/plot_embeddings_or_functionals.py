@@ -53,5 +53,5 @@ for name, column in averages.loc[order].items():
     ax.plot(column, order, markers[name], color=colours[name], label=name)
 ax.set(xlabel="UAR on the target (%), mean of six tasks", title="Features first, then the method")
 ax.grid(axis="x", alpha=0.3)
-ax.legend(loc="lower right")
+ax.legend(loc="upper left")
 plt.show()
