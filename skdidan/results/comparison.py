@@ -93,8 +93,8 @@ class Comparison(Sequence[dict[str, Any]]):
     | logistic | **100.0** ± 0.0 | 50.0 ± 0.0 | **75.0** ± 0.0 | **1.25** |
     >>> comparison[0]["uar"], len(comparison.predictions())
     (0.5, 160)
-    >>> comparison.tests("constant")[["method", "difference", "p_holm"]].to_dict("records")
-    [{'method': 'logistic', 'difference': 0.25, 'p_holm': 0.5}]
+    >>> comparison.tests("constant")[["method", "difference", "wins"]].to_dict("records")
+    [{'method': 'logistic', 'difference': 0.25, 'wins': 2}]
     >>> comparison.intervals().loc[1, ["score", "low", "high", "n_units"]].tolist()
     [1.0, 1.0, 1.0, 5.0]
     """

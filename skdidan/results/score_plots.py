@@ -114,7 +114,7 @@ def _draw_task(
     for number, name in enumerate(methods[::-1]):
         is_reference = name in references
         style: dict[str, Any] = _REFERENCE if is_reference else _METHOD
-        mean, error = 100 * means[name], errors[:, [methods.index(name)]]
+        mean, error = 100 * means[name], errors[:, [methods.index(name)]].tolist()
         ax.barh(number, mean, 0.72, xerr=error, error_kw={"lw": 1.2, "capsize": 2.5}, **style)
         seeds = [number] * len(points[name])
         ax.plot(points[name], seeds, "o", color="black", mfc="white", mew=0.8, ms=3.5)
