@@ -16,7 +16,6 @@ from skdidan.results.records import (
     check_metric,
     check_records,
     check_task_names,
-    run_title,
     score_table,
     titles,
 )
@@ -110,12 +109,6 @@ class Comparison(Sequence[dict[str, Any]]):
         self._rows = {str(name): TaskRows.of(task) for name, task in tasks.items()}
         self.settings = dict(settings or {})
         check_task_names(self._rows)
-        runs = [(run["task"], run_title(run), run["seed"]) for run in self._records]
-        if repeated := [run for n, run in enumerate(runs) if run in runs[:n]]:
-            raise ValueError(
-                f"records must have one run for each task, method and seed; {repeated[0]} occurs "
-                "several times."
-            )
         for record in self._records:
             if record["task"] not in self._rows:
                 raise ValueError(

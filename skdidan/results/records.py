@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,12 +21,18 @@ _KEYS = ("task", "method", "oracle", "seed", "uar", "war", "seconds", "y_pred")
 
 
 def check_records(records: Any) -> list[dict[str, Any]]:
-    """Return records as a list of dict, or raise a ValueError if they lack a key."""
+    """Return records as a list of dict; raise a ValueError if one lacks a key or occurs twice."""
     rows: list[Any] = list(records) if isinstance(records, Iterable) else [None]
     if not all(isinstance(row, Mapping) and set(_KEYS) <= row.keys() for row in rows):
         raise ValueError(
             f"records must be a list of dict, as compare makes them, with the keys "
             f"{', '.join(_KEYS)}; got {records!r:.200}."
+        )
+    runs = Counter((row["task"], run_title(row), row["seed"]) for row in rows)
+    if repeated := [run for run, count in runs.items() if count > 1]:
+        raise ValueError(
+            f"records must have one run for each task, method and seed; {repeated[0]} occurs "
+            "several times."
         )
     return [dict(row) for row in rows]
 
