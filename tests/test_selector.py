@@ -119,7 +119,7 @@ def test_a_speaker_of_two_corpora_is_two_speakers(counted):
 
 
 def test_draws_of_one_class_are_drawn_again(counted):
-    """Of two speakers with an emotion each, both are in every resample."""
+    """Each resample has both of two speakers, who have one emotion each."""
     X_src, y, X_tgt = make_domains()
     some = np.isin(y, ["anger", "fear"])
     CorpusInvariantSelector(**counted).fit(X_src[some], y[some], X_tgt, groups=y[some])

@@ -184,7 +184,7 @@ def fitted(spectra):
 
 
 class TestTranslator:
-    """What the transformer promises."""
+    """Promises of the transformer."""
 
     def test_moves_the_source_towards_the_target(self, spectra):
         """And target rows, padding and input stay as they are."""

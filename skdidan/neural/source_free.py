@@ -203,7 +203,7 @@ class SourceFreeClassifier(AdaptationClassifier):
 
     @property
     def adapted_(self) -> bool:
-        """Whether the networks have been adapted to a target."""
+        """Tells whether the networks have been adapted to a target."""
         return self.nets_ is not self.source_nets_
 
     def adapt(self, X_tgt: Any) -> Self:
