@@ -235,7 +235,7 @@ class SpectrogramTranslator(DomainTransformer):
             with torch.device("meta"):  # draws no weights
                 generator = Generator(len(weights["rise.weight"]))
             generator.load_state_dict(weights, assign=True)
-            generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # as in CNN
             Z = np.empty_like(X)
             for start in range(0, len(X), _BLOCK):
                 part = slice(start, start + _BLOCK)
