@@ -27,13 +27,11 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-import torch
 from fingerprint import fingerprint
 from scipy.stats import wilcoxon
 from sklearn.utils import Bunch
 
 from skdidan import (
-    CNN,
     CorpusScaler,
     DANClassifier,
     DeepCORALClassifier,
@@ -71,26 +69,6 @@ METHODS = {
 FIELDS = ["code", "data", "precision", "features", "task", "method", "seed", "uar"]
 
 
-class HalfPrecision(torch.nn.Module):
-    """Compute a module in bfloat16, with single-precision weights and outputs."""
-
-    def __init__(self, module):
-        super().__init__()
-        self.module = module
-
-    def forward(self, X):
-        """Apply the module under autocast."""
-        with torch.autocast(X.device.type, dtype=torch.bfloat16):
-            return self.module(X).float()
-
-
-def half_precision_cnn(input_shape, n_classes, **params):
-    """Make a CNN with convolutions in bfloat16."""
-    network = CNN(input_shape, n_classes, **params)
-    network.encoder = HalfPrecision(network.encoder)
-    return network
-
-
 def extractor(features):
     """Return the transformer from audio files to the features of this name."""
     if features == "logmel":
@@ -122,16 +100,14 @@ def make_task(domains, frames_per_step):
     return X_src, task.y_src, scaler.transform(X_tgt), task
 
 
-def run(method, key, task, half_precision):
+def run(method, key, task, precision):
     """Fit once; return the key (features, task, method, seed) and the UAR."""
     classifier, params = method
     features, *_, seed = key
     X_src, y_src, X_tgt, labels = task
     params = {"max_epochs": EPOCHS[features], "n_networks": 1, **params}
-    if features == "logmel" and half_precision:
-        params["network"] = half_precision_cnn
-        if issubclass(classifier, LIDANClassifier):
-            params.setdefault("network_params", {"hidden": (128, 128, 128)})
+    if features == "logmel":
+        params["precision"] = precision
     model = classifier(random_state=seed, **params).fit(X_src, y_src, X_tgt)
     return key, uar(labels.y_tgt, model.predict(X_tgt), labels=labels.classes)
 
@@ -155,8 +131,7 @@ class Results:
 
     def _code(self, classifier, params, epochs):
         recipe = getattr(classifier, "recipe", None)
-        others = [fingerprint(thing) for thing in (half_precision_cnn, uar)]
-        return fingerprint(classifier, params, recipe, epochs, others)
+        return fingerprint(classifier, params, recipe, epochs, [fingerprint(uar)])
 
     def find(self, data, run):
         """Tell whether a run (features, task, method, seed) on this data is stored."""
@@ -209,9 +184,9 @@ def compute(results, methods, seeds, args):
             for task in tasks
             if not results.find(data[task], (kind, task, method, seed))
         ]
-        half_precision = results.precision == "bf16"
         scores = joblib.Parallel(n_jobs=args.jobs, return_as="generator_unordered")(
-            joblib.delayed(run)(methods[key[2]], key, tasks[key[1]], half_precision) for key in left
+            joblib.delayed(run)(methods[key[2]], key, tasks[key[1]], results.precision)
+            for key in left
         )
         for key, score in scores:
             results.add(data[key[1]], key, score)
@@ -279,7 +254,7 @@ def parse(description, methods, **defaults):
     parser.add_argument("--methods", nargs="+", help=f"names or patterns (DAN*) out of {names}")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--bf16", action="store_true", help="convolutions in bfloat16")
+    parser.add_argument("--bf16", action="store_true", help="train the CNN in bfloat16")
     parser.add_argument("--frames-per-step", type=int, default=1, metavar="N")
     parser.add_argument("--results", type=Path, metavar="CSV")
     parser.add_argument("--cache", default=".cache/benchmarks", metavar="DIR")

@@ -66,13 +66,13 @@ def split_source(X, y, speakers, seed):
     return next(splitter.split(X, y, speakers))
 
 
-def score(key, task, half_precision):
+def score(key, task, precision):
     """Train a candidate; return its key, its UAR on the target, and its scores."""
     _, features, _, seed, method, epochs = key
     X_src, y_src, speakers, X_tgt, y_tgt = task
     classifier, params = METHODS[method]
-    if features == "logmel" and half_precision:
-        params = {**params, "network": cross_corpus.half_precision_cnn}
+    if features == "logmel":
+        params = {**params, "precision": precision}
     train, held_out = split_source(X_src, y_src, speakers, seed)
     model = classifier(random_state=seed, max_epochs=epochs, n_networks=1, **params)
     model.fit(X_src[train], y_src[train], Target(X_tgt))
@@ -133,7 +133,8 @@ def compute(path, args):
             ]
             left = [key for key in keys if tuple(map(str, key)) not in rows]
             results = joblib.Parallel(n_jobs=args.jobs, return_as="generator_unordered")(
-                joblib.delayed(score)(key, current[key[2]], args.bf16) for key in left
+                joblib.delayed(score)(key, current[key[2]], "bf16" if args.bf16 else "float32")
+                for key in left
             )
             for key, truth, scores in results:
                 write(path, key, truth, scores)

@@ -1,4 +1,4 @@
-"""Optimizers, schedules, initial weights and augmentation of the networks."""
+"""Optimizers, schedules, initial weights, augmentation and precision of the networks."""
 
 import os
 
@@ -8,7 +8,17 @@ import torch
 from sklearn.base import clone
 from skorch.callbacks import Callback, LRScheduler
 
-from skdidan import DANNClassifier, DIDANClassifier, SourceOnlyClassifier, load, save
+from skdidan import (
+    MLP,
+    DANNClassifier,
+    DIDANClassifier,
+    LIDANClassifier,
+    Outputs,
+    SHOTClassifier,
+    SourceOnlyClassifier,
+    load,
+    save,
+)
 from skdidan.neural.checkpoints import Checkpoint
 
 QUICK = {"max_epochs": 6, "batch_size": 16, "random_state": 0}
@@ -281,3 +291,46 @@ def test_random_augmentation_depends_on_the_seed_alone(domains):
 def test_augmentation_that_is_refused(augmentation, error, message, domains):
     with pytest.raises(error, match=message):
         DANNClassifier(augmentation=augmentation, **QUICK).fit(*domains[:3])
+
+
+# Precision
+
+
+class HalfMLP(MLP):
+    """Computes all its layers in bfloat16, and returns single precision."""
+
+    def forward(self, X):
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, features, layers, *rest = super().forward(X)
+        layers = {name: layer.float() for name, layer in layers.items()}
+        return Outputs(logits.float(), features.float(), layers, *rest)
+
+
+@pytest.mark.parametrize("make", [DANNClassifier, DIDANClassifier, SHOTClassifier])
+def test_bf16_trains_the_network_in_half_precision_and_nothing_else(make, domains):
+    X, y, X_tgt = domains[:3]
+    params = {**QUICK, "n_networks": 1}
+    fitted = make(precision="bf16", **params).fit(X, y, X_tgt)
+    assert equal(state_of(fitted), state_of(make(HalfMLP, **params).fit(X, y, X_tgt)))
+    assert not equal(state_of(fitted), state_of(make(**params).fit(X, y, X_tgt)))
+    module = fitted.net_.module_.eval()
+    with torch.no_grad():
+        expected = module(torch.from_numpy(np.float32(X_tgt))).logits
+    np.testing.assert_array_equal(fitted.decision_function(X_tgt), expected.numpy())
+
+
+def test_bf16_takes_padded_spectrograms(spectrogram_domains):
+    X, y, X_tgt = spectrogram_domains[:3]
+    X_tgt = np.array(X_tgt)
+    X_tgt[::2, :, -1] = np.nan
+    plain, half = (
+        LIDANClassifier(precision=precision, **QUICK).fit(X, y, X_tgt).decision_function(X_tgt)
+        for precision in ("float32", "bf16")
+    )
+    np.testing.assert_allclose(half, plain, atol=0.05)
+    assert (half != plain).any()
+
+
+def test_a_precision_that_is_unknown_is_refused(domains):
+    with pytest.raises(ValueError, match=r"precision must be one of .*'bf16'.*; got 'fp16'"):
+        DANNClassifier(precision="fp16", **QUICK).fit(*domains[:3])

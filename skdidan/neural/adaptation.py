@@ -84,6 +84,9 @@ class AdaptationClassifier(FittedNetworks):
     augmentation : callable, optional
         Changes the rows of both domains in each training batch, for instance by noise or masks. It
         maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
+    precision : {"float32", "bf16"}, default="float32"
+        Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
+        with units for bfloat16; weights, losses, penalties and predictions stay in float32.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -145,6 +148,7 @@ class AdaptationClassifier(FittedNetworks):
         schedule: str | None = "cooldown",
         initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        precision: str = "float32",
         max_epochs: int = 60,
         n_networks: int | None = 1,
         validation_fraction: float | None = None,
@@ -175,6 +179,7 @@ class AdaptationClassifier(FittedNetworks):
         self.schedule = schedule
         self.initial_weights = initial_weights
         self.augmentation = augmentation
+        self.precision = precision
         self.max_epochs = max_epochs
         self.n_networks = n_networks
         self.validation_fraction = validation_fraction
@@ -413,6 +418,7 @@ class AdaptationClassifier(FittedNetworks):
             optimizer_params=self.optimizer_params,
             schedule=self.schedule,
             augmentation=self.augmentation,
+            precision=self.precision,
             max_epochs=self.max_epochs,
             device=str(find_device(self.device)),
             callbacks=callbacks,

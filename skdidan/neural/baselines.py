@@ -52,6 +52,9 @@ class SourceOnlyClassifier(AdaptationClassifier):
     augmentation : callable, optional
         Changes the rows of both domains in each training batch, for instance by noise or masks. It
         maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
+    precision : {"float32", "bf16"}, default="float32"
+        Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
+        with units for bfloat16; weights, losses, penalties and predictions stay in float32.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -111,6 +114,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
         schedule: str | None = "cooldown",
         initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        precision: str = "float32",
         max_epochs: int = 60,
         n_networks: int = 1,
         validation_fraction: float | None = None,
@@ -139,6 +143,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
             schedule=schedule,
             initial_weights=initial_weights,
             augmentation=augmentation,
+            precision=precision,
             max_epochs=max_epochs,
             n_networks=n_networks,
             validation_fraction=validation_fraction,
@@ -210,6 +215,9 @@ class MCCClassifier(AdaptationClassifier):
     augmentation : callable, optional
         Changes the rows of both domains in each training batch, for instance by noise or masks. It
         maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
+    precision : {"float32", "bf16"}, default="float32"
+        Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
+        with units for bfloat16; weights, losses, penalties and predictions stay in float32.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -305,6 +313,9 @@ class DeepCORALClassifier(AdaptationClassifier):
     augmentation : callable, optional
         Changes the rows of both domains in each training batch, for instance by noise or masks. It
         maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
+    precision : {"float32", "bf16"}, default="float32"
+        Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
+        with units for bfloat16; weights, losses, penalties and predictions stay in float32.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1

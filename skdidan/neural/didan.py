@@ -106,6 +106,9 @@ class DIDANClassifier(AdaptationClassifier):
     augmentation : callable, optional
         Changes the rows of both domains in each training batch, for instance by noise or masks. It
         maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
+    precision : {"float32", "bf16"}, default="float32"
+        Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
+        with units for bfloat16; weights, losses, penalties and predictions stay in float32.
     max_epochs : int > 0, default=60
         Number of passes over the larger domain.
     n_networks : int > 0, default=None
@@ -220,6 +223,7 @@ class DIDANClassifier(AdaptationClassifier):
         schedule: str | None = "cooldown",
         initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        precision: str = "float32",
         max_epochs: int = 60,
         n_networks: int | None = None,
         validation_fraction: float | None = None,
@@ -250,6 +254,7 @@ class DIDANClassifier(AdaptationClassifier):
             schedule=schedule,
             initial_weights=initial_weights,
             augmentation=augmentation,
+            precision=precision,
             max_epochs=max_epochs,
             n_networks=n_networks,
             validation_fraction=validation_fraction,

@@ -122,6 +122,9 @@ class ECANClassifier(SourceFreeClassifier):
         Changes the rows of each training batch, on the source and on the target, for instance by
         noise or masks. It maps a tensor of rows to one of the same shape; spectrograms may be
         padded with NaN.
+    precision : {"float32", "bf16"}, default="float32"
+        Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
+        with units for bfloat16; weights, losses, penalties and predictions stay in float32.
     max_epochs, batch_size : int, default=60, 64
         Passes over the source, and rows in a batch.
     n_networks : int > 0, default=1

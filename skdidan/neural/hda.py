@@ -110,6 +110,9 @@ class HDAClassifier(AdaptationClassifier):
     augmentation : callable, optional
         Changes the rows of both domains in each training batch, for instance by noise or masks. It
         maps a tensor of rows to one of the same shape; spectrograms may be padded with NaN.
+    precision : {"float32", "bf16"}, default="float32"
+        Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
+        with units for bfloat16; weights, losses, penalties and predictions stay in float32.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1

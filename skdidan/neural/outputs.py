@@ -36,6 +36,16 @@ class Outputs(NamedTuple):
     local_layers: dict[str, Tensor] | None = None
     corpus_features: Tensor | None = None
 
+    def float(self) -> Outputs:
+        """Return the same outputs in single precision."""
+
+        def cast(layers: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
+            return layers and {name: layer.float() for name, layer in layers.items()}
+
+        aside = None if self.corpus_features is None else self.corpus_features.float()
+        layers = cast(self.layers), cast(self.local_layers)
+        return Outputs(self.logits.float(), self.features.float(), *layers, aside)
+
     def layer(self, name: str = "features", *, local: bool = False) -> Tensor:
         """Return a layer by name.
 

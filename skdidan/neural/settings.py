@@ -50,6 +50,7 @@ def check_settings(classifier: Any) -> None:
             "augmentation must be a function from a tensor of rows to one of the same shape; got "
             f"{classifier.augmentation!r}."
         )
+    check_option("precision", classifier.precision, ["float32", "bf16"])
     check_count("max_epochs", classifier.max_epochs)
     check_count("batch_size", classifier.batch_size)
     check_count("n_networks", classifier._count_networks())

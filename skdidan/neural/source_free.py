@@ -77,6 +77,9 @@ class SourceFreeClassifier(AdaptationClassifier):
         Changes the rows of each training batch, on the source and on the target, for instance by
         noise or masks. It maps a tensor of rows to one of the same shape; spectrograms may be
         padded with NaN.
+    precision : {"float32", "bf16"}, default="float32"
+        Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
+        with units for bfloat16; weights, losses, penalties and predictions stay in float32.
     max_epochs, batch_size : int, default=60, 64
         Passes over the source, and rows in a batch.
     n_networks : int > 0, default=1
@@ -153,6 +156,7 @@ class SourceFreeClassifier(AdaptationClassifier):
         schedule: str | None = "cooldown",
         initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        precision: str = "float32",
         max_epochs: int = 60,
         n_networks: int = 1,
         validation_fraction: float | None = None,
@@ -181,6 +185,7 @@ class SourceFreeClassifier(AdaptationClassifier):
             schedule=schedule,
             initial_weights=initial_weights,
             augmentation=augmentation,
+            precision=precision,
             max_epochs=max_epochs,
             n_networks=n_networks,
             validation_fraction=validation_fraction,
@@ -318,6 +323,7 @@ class SourceFreeClassifier(AdaptationClassifier):
             optimizer_params=self.optimizer_params,
             schedule=self.schedule,
             augmentation=self.augmentation,
+            precision=self.precision,
             max_epochs=self.adaptation_epochs,
             device=str(find_device(self.device)),
             on_interrupt=self.on_interrupt,

@@ -91,7 +91,7 @@ class TargetNet(AdaptationNet):
         if not self.module_.training:
             self.module_.train()
         self.history[-1].setdefault("lr", float(self.optimizer_.param_groups[0]["lr"]))
-        outputs, rows = self._outputs(self._augment(batch.source)), batch.y_idx
+        outputs, rows = self._train_outputs(batch.source), batch.y_idx
         terms = self.objective.terms(outputs, rows, self.bank)
         loss = outputs.logits.sum() * 0.0
         for name, weight in self.objective.weights.items():

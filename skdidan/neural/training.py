@@ -116,6 +116,7 @@ class AdaptationNet(NeuralNet):
         optimizer_params: Mapping[str, Any] | None = None,
         schedule: str | None = "cooldown",
         augmentation: Callable[[Tensor], Tensor] | None = None,
+        precision: str = "float32",
         device: str = "cpu",
         callbacks: Any = None,
         on_interrupt: str = "raise",
@@ -140,6 +141,7 @@ class AdaptationNet(NeuralNet):
         self.weight_decay = weight_decay
         self.schedule = schedule
         self.augmentation = augmentation
+        self.precision = precision
         self.on_interrupt = on_interrupt
         self.is_interrupted = False  # and kept, by Ctrl-C
         # Number of epochs and weights after them: of the last, and of the last with a finite loss.
@@ -235,7 +237,7 @@ class AdaptationNet(NeuralNet):
             self.module_.train()
         self.history[-1].setdefault("lr", float(self.optimizer_.param_groups[0]["lr"]))
         n_source = len(batch.source)
-        outputs = self._outputs(self._augment(torch.cat([batch.source, batch.target])))
+        outputs = self._train_outputs(torch.cat([batch.source, batch.target]))
         logits = outputs.logits[:n_source]
         loss = classification_loss(self.criterion_, logits, batch.y_idx, batch.weights)
         self._terms.add(self.history, "classification_loss", loss)
@@ -253,6 +255,14 @@ class AdaptationNet(NeuralNet):
                 loss = loss + trade_off * term.weight * value
         loss.backward()
         return {"loss": loss, "y_pred": outputs.logits}
+
+    def _train_outputs(self, rows: Tensor) -> Outputs:
+        """Augment rows, and evaluate the network at its precision for training."""
+        rows = self._augment(rows)
+        if self.precision == "float32":  # or that of an autocast around the fit
+            return self._outputs(rows)
+        with torch.autocast(rows.device.type, torch.bfloat16):
+            return self._outputs(rows).float()
 
     def _augment(self, rows: Tensor) -> Tensor:
         if self.augmentation is None:
