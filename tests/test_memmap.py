@@ -1,10 +1,21 @@
 """Rows that lie in a file: networks read those of a batch, and copy no whole array."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
+import soundfile
 import torch
 
-from skdidan import DANNClassifier, SourceOnlyClassifier
+from skdidan import (
+    MFCC,
+    AudioLoader,
+    AudioWarning,
+    DANNClassifier,
+    Functionals,
+    LogMelSpectrogram,
+    SourceOnlyClassifier,
+)
 from skdidan.neural.batches import ArrayRows, to_rows
 
 SHAPES = {"features": (600, 8), "spectrograms": (600, 8, 12)}
@@ -72,3 +83,56 @@ def test_other_types_are_converted_and_held_out_rows_copied(mapped, tmp_path):
     ]
     np.testing.assert_array_equal(scores[0], scores[1])
     np.testing.assert_array_equal(scores[0], scores[2])
+
+
+# Features that are written to a file
+
+
+def waveforms(n, seconds=0.5):
+    return np.random.default_rng(0).normal(scale=0.1, size=(n, round(16_000 * seconds)))
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("make", [LogMelSpectrogram, MFCC, Functionals])
+def test_features_in_a_file_are_those_of_transform(make, n_jobs, tmp_path):
+    """With rows out of the cache, and with recordings that cannot be used, at their places."""
+    for n, waveform in enumerate(waveforms(5)):
+        soundfile.write(tmp_path / f"{n}.wav", waveform, 16_000)
+    files = [tmp_path / f"{n}.wav" for n in range(5)]
+    files[2].write_bytes(b"no audio")
+    params = {} if make is Functionals else {"duration": 0.5}
+    transformer = make(on_error="warn", memory=tmp_path / "memory", n_jobs=n_jobs, **params)
+    transformer.fit_transform(files[3:4])
+    with pytest.warns(AudioWarning) as told:
+        mapped = transformer.to_memmap(files, tmp_path / "rows.npy")
+    assert isinstance(mapped, np.memmap) and mapped.dtype == np.float32
+    assert [warning.message.rows for warning in told] == [[2]]
+    with pytest.warns(AudioWarning):
+        np.testing.assert_array_equal(mapped, transformer.transform(files))
+
+
+def test_features_in_a_file_are_never_in_memory_together(tmp_path):
+    rows, spectrograms = waveforms(200, 0.1), LogMelSpectrogram(duration=1.0)
+    spectrograms.to_memmap(rows[:2], tmp_path / "rows.npy")  # loads what it needs
+    tracemalloc.start()
+    mapped = spectrograms.to_memmap(rows, tmp_path / "rows.npy")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(mapped) == 200 and peak < mapped.nbytes / 4
+
+
+def test_rows_of_several_shapes_leave_the_file_as_it_was(tmp_path):
+    path = tmp_path / "rows.npy"
+    expected = np.array(LogMelSpectrogram(duration=0.5).to_memmap(waveforms(2), path))
+    with pytest.raises(ValueError, match=r"row 0 has shape \(64, 51\) and row 1 has \(64, 26\)"):
+        LogMelSpectrogram(duration=None).to_memmap([*waveforms(1), *waveforms(1, 0.25)], path)
+    with pytest.raises(ValueError, match="rows of one shape"):
+        AudioLoader().to_memmap(write_two_lengths(tmp_path), path)
+    np.testing.assert_array_equal(np.load(path), expected)
+    assert [each.name for each in tmp_path.glob("*.tmp")] == []
+
+
+def write_two_lengths(folder):
+    for n in (1, 2):
+        soundfile.write(folder / f"{n}.wav", np.arange(100 * n) / 500, 16_000)
+    return [folder / "1.wav", folder / "2.wav"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any, ClassVar, Self
@@ -12,6 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdidan.audio.cache import RowCache, make_cache_folder
 from skdidan.audio.cropping import Floats, Window, whole
+from skdidan.audio.mapped import open_row_file
 from skdidan.audio.reports import (
     AudioWarning,
     DoubtfulAudioWarning,
@@ -143,14 +145,60 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
             Once per call, if `memory` cannot be written to.
         """
         with feature_work():
-            return self._transform(X)
+            self._check_parameters()
+            rows = self._rows(X)
+            features = self._allocate(len(rows))
+            self._fill(features, rows)
+            return self._stack(features)
 
-    def _transform(self, X: Any) -> Any:
-        self._check_parameters()
-        rows = self._rows(X)
+    def to_memmap(self, X: Any, path: str | os.PathLike[str]) -> np.memmap[Any, Any]:
+        """Compute the row of each recording into a file, and map the features from there.
+
+        The features of many recordings need no memory: each row is written as soon as it is
+        computed. The networks train on such an array batch by batch.
+
+        Parameters
+        ----------
+        X : list, array-like or Target, of n rows
+            As in `transform`.
+        path : str or path-like
+            The ``.npy`` file, which is replaced once all rows are there.
+
+        Returns
+        -------
+        features : memmap of float32, shape (n, ...)
+            The values of `transform`, read-only.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError, ImportError, TypeError
+            As in `transform`, or if the rows differ in shape.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from skdidan import LogMelSpectrogram
+        >>> noise = np.random.default_rng(0).normal(scale=0.1, size=(2, 16000))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     X = LogMelSpectrogram(duration=1.0).to_memmap(noise, f"{folder}/source.npy")
+        ...     X.shape
+        (2, 64, 101)
+        """
+        path = os.path.expanduser(path)
+        with feature_work():
+            self._check_parameters()
+            rows = self._rows(X)
+            with open_row_file(path, len(rows)) as features:
+                self._fill(features, rows)
+        return np.lib.format.open_memmap(path, mode="r")
+
+    def _fill(self, features: Any, rows: list[Any]) -> None:
+        """Assign the row of each recording to its number in `features`."""
         cache = RowCache(self)
         keys = [cache.key(row) for row in rows]
-        features = self._allocate(len(rows))
         missing = {}
         for number, key in enumerate(keys):
             stored = cache.read(key)
@@ -160,7 +208,6 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
                 features[number] = stored
         if missing:
             self._compute(missing, features, lambda n, row: cache.write(keys[n], row))
-        return self._stack(features)
 
     def _compute(
         self, rows: dict[int, Any], features: Any, store: Callable[[int, NDArray[Any]], None]
