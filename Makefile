@@ -15,6 +15,7 @@ demo: $(INSTALLED)
 test: lint types pytest
 
 test-all: lint types
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable ".[dask]"
 	$(RUN) -m pytest -n 2 --dist worksteal
 
 # The lowest supported versions, in an environment of their own.
