@@ -11,8 +11,10 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-__all__ = ["PENALTY_INPUTS", "LossTerms", "PenaltyTerm", "watches_batches"]
+__all__ = ["BATCH_METHODS", "PENALTY_INPUTS", "LossTerms", "PenaltyTerm", "watches_batches"]
 
+# Methods of callbacks that are called once or more for each batch.
+BATCH_METHODS = frozenset({"on_batch_begin", "on_batch_end", "on_grad_computed"})
 
 # Inputs of a penalty beside the features.
 PENALTY_INPUTS = (
@@ -123,9 +125,8 @@ class LossTerms:
 
 def watches_batches(callbacks: Iterable[tuple[str, Callback]]) -> bool:
     """Tell whether a callback may read the terms of a batch before the end of the epoch."""
-    methods = "on_batch_begin", "on_batch_end", "on_grad_computed"
     return any(
         getattr(type(callback), method) is not getattr(Callback, method)
         for _, callback in callbacks
-        for method in methods
+        for method in BATCH_METHODS
     )

@@ -17,7 +17,13 @@ from torch import Tensor, nn
 from skdidan.neural.batches import ArrayRows, Batch, PairedBatches
 from skdidan.neural.losses import SquaredError, classification_loss
 from skdidan.neural.outputs import Outputs, join_outputs
-from skdidan.neural.terms import PENALTY_INPUTS, LossTerms, PenaltyTerm, watches_batches
+from skdidan.neural.terms import (
+    BATCH_METHODS,
+    PENALTY_INPUTS,
+    LossTerms,
+    PenaltyTerm,
+    watches_batches,
+)
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import Generators, copy_to_cpu, find_device
 
@@ -149,6 +155,7 @@ class AdaptationNet(NeuralNet):
         self.finite: tuple[int, dict[str, Tensor]] | None = None
         self.generators: Generators | None = None  # that the training draws from
         self._terms = LossTerms()
+        self._is_watched = True  # batch by batch, by a callback
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         """Return callbacks that time the epochs and average the loss terms."""
@@ -215,14 +222,14 @@ class AdaptationNet(NeuralNet):
         """Take a step for each batch; read the terms at the end, or for callbacks of batches."""
         if iterator is None:  # skorch's validation
             return
-        is_watched = watches_batches(self.callbacks_)
+        self._is_watched = watches_batches(self.callbacks_)
         try:
             for batch in iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
                 self._terms.add(self.history, f"{prefix}_loss", step["loss"])
                 self.history.record_batch(f"{prefix}_batch_size", len(batch.source))
-                if is_watched:
+                if self._is_watched:
                     self._read_terms()
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         except Exception:
@@ -236,25 +243,30 @@ class AdaptationNet(NeuralNet):
         if not self.module_.training:  # for all layers: this takes a while
             self.module_.train()
         self.history[-1].setdefault("lr", float(self.optimizer_.param_groups[0]["lr"]))
-        n_source = len(batch.source)
         outputs = self._train_outputs(torch.cat([batch.source, batch.target]))
-        logits = outputs.logits[:n_source]
+        logits = outputs.logits[: len(batch.source)]
         loss = classification_loss(self.criterion_, logits, batch.y_idx, batch.weights)
         self._terms.add(self.history, "classification_loss", loss)
         trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
         self.history.record_batch("trade_off", trade_off)
+        if self.penalties:
+            loss = self._penalise(loss, trade_off, outputs, batch)
+        loss.backward()
+        return {"loss": loss, "y_pred": outputs.logits}
+
+    def _penalise(self, loss: Tensor, trade_off: float, outputs: Outputs, batch: Batch) -> Tensor:
+        """Add the penalties to a loss, and keep their terms."""
         inputs = self._penalty_inputs(outputs, batch.y_idx, batch.corpora)
         halves: dict[int, tuple[Tensor, ...]] = {}  # by layer, which several penalties may share
         for name, term in self.penalties.items():
             layer = outputs.layer(term.on, local=term.local)
             if id(layer) not in halves:
-                halves[id(layer)] = layer.tensor_split([n_source])
+                halves[id(layer)] = layer.tensor_split([len(batch.source)])
             values = term.values(halves[id(layer)], inputs)
             for part, value in zip(term.names(name), values, strict=True):
                 self._terms.add(self.history, part, value)
                 loss = loss + trade_off * term.weight * value
-        loss.backward()
-        return {"loss": loss, "y_pred": outputs.logits}
+        return loss
 
     def _train_outputs(self, rows: Tensor) -> Outputs:
         """Augment rows, and evaluate the network at its precision for training."""
@@ -375,6 +387,8 @@ class AdaptationNet(NeuralNet):
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks; those of skorch interrupt after an epoch to end the training."""
         getattr(self, method_name)(self, **cb_kwargs)
+        if method_name in BATCH_METHODS and not self._is_watched:
+            return
         for name, callback in self.callbacks_:
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
