@@ -61,6 +61,7 @@ from skdidan import (
     OptimalTransport,
     SHOTClassifier,
     SourceOnlyClassifier,
+    SpectrogramTranslator,
     SubspaceAlignment,
     WeightedClassifier,
     compare,
@@ -94,6 +95,7 @@ def make_methods(extractor, epochs, memory, n_networks=3):
     """Make the methods and the oracle as pipelines from audio to labels, by name.
 
     If the networks get spectrograms, the shallow methods get functionals; else both get the same.
+    "translator" is "source only" after the source was translated towards the target.
     Each neural method is the average of several networks.
     """
 
@@ -144,6 +146,14 @@ def make_methods(extractor, epochs, memory, n_networks=3):
         "LIDAN": network(LIDANClassifier(**params)),
         "DIDAN + EM": network(AnchoredEM(DIDANClassifier(**params))),
     }
+    if isinstance(extractor, LogMelSpectrogram):
+        methods["translator"] = make_adaptation_pipeline(
+            extractor,
+            SpectrogramTranslator(),
+            CorpusScaler(),
+            SourceOnlyClassifier(**params),
+            memory=memory,
+        )
     # The network of "source only", but trained on labelled speakers of the target.
     oracles = {"network on target": network(SourceOnlyClassifier(**params))}
     return methods, oracles
