@@ -118,7 +118,8 @@ class KMM(DomainEstimator):
         rows = np.concatenate([X_src, X_tgt])
         power_of_two(self, rows, limit=SQUARABLE)
         self.gamma_ = self.gamma or kernel_scale(rows)
-        rows = rows - rows.mean(axis=0)  # far from zero, differences would lose precision
+        # Far from zero, differences would lose precision. The mean would be far beside an outlier.
+        rows = rows - np.median(rows, axis=0)
         source, target = rows[: len(X_src)], rows[len(X_src) :]
         n = len(source)
         eps = 1 - 1 / math.sqrt(n) if self.eps is None else self.eps
