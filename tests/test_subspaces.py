@@ -473,6 +473,13 @@ def test_the_rbf_kernel_does_not_depend_on_an_offset():
     np.testing.assert_allclose(tca.fit_transform(X_src + 1e6, X_tgt=X_tgt + 1e6), expected, 1e-5)
 
 
+@pytest.mark.parametrize("params", [{"gamma": 1e120}, {"coef0": 1e120}, {"degree": 2000}])
+def test_a_polynomial_kernel_that_overflows_names_its_parameters(params):
+    X_src, X_tgt = make_domains()
+    with pytest.raises(ValueError, match=r"up to .*Choose other gamma, coef0 or degree, or scale"):
+        TCA(2, kernel="poly", **{"gamma": 1.0, "coef0": 9.0, **params}).fit(X_src, X_tgt=X_tgt)
+
+
 def test_the_rbf_kernel_is_exact_beside_an_outlier():
     X_src, X_tgt = make_domains()
     X_tgt = np.vstack([X_tgt, np.full(X_tgt.shape[1], 1e10)])

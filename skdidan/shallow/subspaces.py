@@ -251,7 +251,9 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
         self.centre_ = np.median(rows, axis=0) if is_rbf else np.zeros(rows.shape[1])
         longest = rows[np.square(rows).sum(axis=1).argmax()][None]
         with np.errstate(over="ignore"):  # no entry of the kernel is larger than this one
-            power_of_two(self, self._kernel(longest, longest), limit=_LARGEST_KERNEL)
+            largest = self._kernel(longest, longest)
+        cure = "Choose other gamma, coef0 or degree, or scale the features first (CorpusScaler)"
+        power_of_two(self, largest, limit=_LARGEST_KERNEL, cure=cure)
         if self.n_landmarks is None:
             self.X_fit_ = rows
             kernel = self._kernel(rows, rows)
