@@ -19,10 +19,11 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains
-from skdidan.estimators import DomainTransformer, check_rows
+from skdidan.estimators import DomainTransformer
 from skdidan.parameters import check_count, check_counts, check_not_negative
 from skdidan.shallow.eigenproblems import thin_svd
 from skdidan.shallow.scaling import CorpusScaler
+from skdidan.validation import check_rows
 
 __all__ = ["SpeakerScaler"]
 
