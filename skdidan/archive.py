@@ -1,6 +1,6 @@
 """Files without pickle: zip archives of JSON, arrays, weights and parts of skops.
 
-Also how files are written at once, and how a value becomes part of a file's name or content.
+Also how files are written at once.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 from uuid import uuid4
 
-import joblib
 import numpy as np
 from numpy.lib.format import read_array, read_array_header_1_0, read_magic, write_array
 from numpy.typing import NDArray
 
 __all__ = [
     *("KINDS", "ArchiveReader", "ArchiveWriter", "check_part"),
-    *("hash_value", "replaced_file", "write_atomically"),
+    *("replaced_file", "write_atomically"),
 ]
 
 _INDEX = "index.json"
@@ -168,14 +167,6 @@ def write_atomically(path: str, content: bytes) -> None:
     """Write a synced file, which is there as a whole or not at all."""
     with replaced_file(path) as file:
         file.write(content)
-
-
-def hash_value(value: Any, refusal: str) -> str:
-    """Hash a value of any type; if it cannot be pickled, raise a ValueError with the refusal."""
-    try:
-        return joblib.hash(value)
-    except Exception as error:  # what cannot be pickled causes errors of many kinds
-        raise ValueError(f"{refusal}: {error}") from error
 
 
 def _number(value: Any) -> Any:

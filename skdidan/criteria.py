@@ -418,7 +418,8 @@ def _check_clusters(embeddings: Any, predicted: Any) -> tuple[NDArray[Any], NDAr
             f"{rows.shape} and {y_idx.shape}."
         )
     # A power of two changes no digit, and squares of large or small numbers would have no place.
-    return np.ldexp(rows, -np.frexp(np.abs(rows).max())[1]), y_idx
+    rows = np.ldexp(rows, -np.frexp(np.abs(rows).max())[1])
+    return rows - np.median(rows, axis=0), y_idx  # far from zero, distances would lose digits
 
 
 #: Criteria of predictions on the target, by their names; higher is better. They take objects with

@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 _LARGEST = 2**53  # beyond which floats miss whole numbers
+_HUGE = 1e250  # beyond which products with data or their inverses may leave double precision
 
 
 def check_arguments(name: str, value: Any, function: Callable[..., Any] | None) -> None:
@@ -118,6 +119,8 @@ def check_number(name: str, value: Any, is_in_range: Callable[[], bool], kind: s
     is_number = is_number and (isinstance(value, Integral) or not isinstance(value, Rational))
     if not is_number or not math.isfinite(value) or not is_in_range():
         raise ValueError(f"{name} must be {kind}; got {value!r}.")
+    if value and not 1 / _HUGE <= abs(value) <= _HUGE:
+        raise ValueError(f"{name} must be of a size from 1e-250 to 1e250; got {value!r}.")
     return float(value)
 
 

@@ -159,6 +159,8 @@ def test_cluster_silhouette():
         other = min(mean for c, mean in enumerate(means) if c != predicted[i])
         values.append((other - own) / max(other, own))
     assert criteria.cluster_silhouette(rows, predicted) == pytest.approx(np.mean(values))
+    far = criteria.cluster_silhouette(rows + 2.0**27, predicted)
+    assert far == pytest.approx(np.mean(values), abs=1e-6)
     assert criteria.cluster_silhouette(rows, np.zeros(12)) == -1
     assert criteria.cluster_silhouette(rows, np.arange(12)) == -1
 

@@ -40,7 +40,7 @@ from skdidan.domains import (
     take_rows,
     takes_target,
 )
-from skdidan.estimators import validate_domains
+from skdidan.validation import validate_domains
 
 X_SRC = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
 Y_SRC = np.array(["anger", "fear", "anger"])

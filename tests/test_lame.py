@@ -114,6 +114,31 @@ def test_rows_of_the_target_keep_their_result_alone_and_in_any_order():
     np.testing.assert_array_equal(model.predict_proba(X_TGT[7:8] * (1 + 1e-12)), expected[7:8])
 
 
+@pytest.mark.parametrize("outlier", [1e6, 1e10, -1e12])
+def test_rows_are_recognised_and_have_their_neighbours_beside_an_outlier(outlier):
+    """The others are then equal in the first digits, and products of them are not exact."""
+    target = np.concatenate([X_TGT, np.full((1, 4), outlier), np.full((1, 4), outlier + 1)])
+    model = LAME(LogisticRegression(), n_neighbors=3, weight=2.0).fit(X_SRC, Y_SRC, target)
+    expected = model.target_probabilities_
+    np.testing.assert_array_equal(model.predict_proba(target), expected)
+    np.testing.assert_array_equal(model.predict_proba(target[5:6]), expected[5:6])
+    units = ((rows - target.mean(axis=0)) / target.std(axis=0) for rows in (target, X_NEW))
+    units, new = (Z / np.linalg.norm(Z, axis=1, keepdims=True) for Z in units)
+    P, W = prior_of(model, target), np.zeros((122, 122))
+    for i, unit in enumerate(units):
+        distances = np.linalg.norm(units - unit, axis=1)
+        distances[i] = np.inf
+        for j in np.argsort(distances)[:3]:
+            W[[i, j], [j, i]] += 0.5
+    # Few neighbours differ, by the rounding of the rows themselves.
+    start = energy(P / P.sum(axis=1, keepdims=True), P, W, 2.0)
+    assert model.energies_[0] == pytest.approx(start, rel=1e-3)
+    for unit, row, p in zip(new, X_NEW[:5], prior_of(model, X_NEW), strict=False):
+        nearest = np.argsort(np.linalg.norm(units - unit, axis=1))[:3]
+        one = softmax(np.log(p) + 2 * expected[nearest].sum(axis=0))
+        np.testing.assert_allclose(model.predict_proba([row])[0], one, atol=1e-6)
+
+
 def test_a_new_row_gets_one_iteration_with_its_nearest_target_rows():
     model = LAME(LogisticRegression(), n_neighbors=3, weight=2.0).fit(X_SRC, Y_SRC, X_TGT)
     expected = []

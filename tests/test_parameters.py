@@ -76,6 +76,14 @@ def test_a_check_returns_the_value_or_names_the_parameter(check, accepted, refus
             check("x", value)
 
 
+@pytest.mark.parametrize("check", [check_positive, check_not_negative])
+def test_numbers_whose_products_may_overflow_are_refused(check):
+    assert check("x", 1e250) == 1e250 and check("x", 1e-250) == 1e-250
+    for value in (1e251, 1e308, 1e-251, 5e-324):
+        with pytest.raises(ValueError, match=r"^x must be of a size from 1e-250 to 1e250; got"):
+            check("x", value)
+
+
 def test_factors_of_a_product_are_split():
     assert split_product("x", "b*a", {"a", "b", "c"}, {"a", "b"}) == ["b", "a"]
     assert split_product("x", "c", {"a", "b", "c"}, {"a", "b"}) == ["c"]

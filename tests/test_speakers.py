@@ -95,6 +95,18 @@ def test_new_recordings_of_the_same_speakers_lose_the_same_offsets():
     assert share(scaler.transform(new[0]), new[1]) < 0.1 < share(*new)
 
 
+@pytest.mark.parametrize("outlier", [1e6, 1e10, 1e12])
+def test_an_outlier_is_a_cluster_of_its_own_and_the_others_stay(outlier):
+    X_src, y_src, _ = recordings(6, 150)
+    X_tgt, _, _ = recordings(4, 90, seed=1)
+    clusters = []
+    for value in (1e3, outlier):
+        rows = np.vstack([X_tgt, np.full((1, 8), value)])
+        clusters.append(SpeakerScaler((3, 5)).fit(X_src, y_src, rows).speakers_)
+    for near, far in zip(*(each.T for each in clusters), strict=True):
+        assert adjusted_rand_score(near, far) > 0.98 and np.bincount(far)[far[-1]] == 1
+
+
 def test_offset_and_scale_of_a_domain_change_nothing_else():
     X_src, y_src, _ = recordings(6, 150)
     X_tgt, _, _ = recordings(4, 90, seed=1)

@@ -9,6 +9,7 @@ import pytest
 import scipy.linalg
 from references import own_checks
 from scipy.sparse.linalg import ArpackNoConvergence
+from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.decomposition import PCA, KernelPCA
 from sklearn.linear_model import LogisticRegression
@@ -470,6 +471,24 @@ def test_the_rbf_kernel_does_not_depend_on_an_offset():
     expected = TCA(3, kernel="rbf").fit_transform(X_src, X_tgt=X_tgt)
     tca = TCA(3, kernel="rbf")
     np.testing.assert_allclose(tca.fit_transform(X_src + 1e6, X_tgt=X_tgt + 1e6), expected, 1e-5)
+
+
+@pytest.mark.parametrize("params", [{"gamma": 1e120}, {"coef0": 1e120}, {"degree": 2000}])
+def test_a_polynomial_kernel_that_overflows_names_its_parameters(params):
+    X_src, X_tgt = make_domains()
+    with pytest.raises(ValueError, match=r"up to .*Choose other gamma, coef0 or degree, or scale"):
+        TCA(2, kernel="poly", **{"gamma": 1.0, "coef0": 9.0, **params}).fit(X_src, X_tgt=X_tgt)
+
+
+def test_the_rbf_kernel_is_exact_beside_an_outlier():
+    X_src, X_tgt = make_domains()
+    X_tgt = np.vstack([X_tgt, np.full(X_tgt.shape[1], 1e10)])
+    rows = np.vstack([X_src, X_tgt])
+    kernel = np.exp(-0.1 * cdist(rows, rows, "sqeuclidean"))
+    exact = TCA(3, kernel="precomputed")
+    expected = exact.fit_transform(kernel[: len(X_src)], X_tgt=kernel[len(X_src) :])
+    found = TCA(3, kernel="rbf", gamma=0.1).fit_transform(X_src, X_tgt=X_tgt)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_zero_components_are_reported():

@@ -84,6 +84,15 @@ def test_default_gamma_and_rows_far_from_zero():
     np.testing.assert_allclose(far.weights_, kmm.weights_, atol=1e-2)
 
 
+def test_weights_beside_an_outlier_do_not_depend_on_how_far_it_is():
+    X_src, _, X_tgt = make_domains()
+    near, far = (
+        KMM(0.1, tol=1e-8).fit(X_src, X_tgt=np.vstack([X_tgt, np.full(X_tgt.shape[1], value)]))
+        for value in (1e3, 1e10)
+    )
+    np.testing.assert_allclose(far.weights_, near.weights_, atol=1e-6)
+
+
 def test_identical_rows():
     kmm = KMM().fit(np.ones((5, 2)), X_tgt=np.ones((3, 2)))
     np.testing.assert_allclose(kmm.weights_, 1)

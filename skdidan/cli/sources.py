@@ -55,13 +55,12 @@ def load_source(argument: str, mapping: Mapping[str, str]) -> Any:
 
 def drop_unusable(corpus: Any, session: Session, n_jobs: int | None) -> Any:
     """Read the files of a corpus, and leave out those that cannot be used, with a warning."""
-    inventory = corpora.inspect_audio(corpus.files, n_jobs=n_jobs, verbose=session.progress)
-    errors = inventory["error"].dropna()
-    if len(errors):
+    errors = _unusable(corpus.files, n_jobs, session.progress)
+    if errors:
         session.lose(len(errors))
         text = f"{len(errors)} of {len(corpus.files)} recordings of {corpus.name} are left out"
-        session.warn(f"{text}, since they cannot be used. {' '.join(errors[:3])}")
-    return _take(corpus, inventory["error"].isna().to_numpy())
+        session.warn(f"{text}, since they cannot be used. {' '.join([*errors.values()][:3])}")
+    return _take(corpus, [str(file) not in errors for file in corpus.files])
 
 
 def canonical(emotions: Iterable[str], mapping: Mapping[str, str]) -> list[str]:
@@ -128,9 +127,9 @@ def _with_cure(path: str, reason: str) -> str:
     return f"{reason}: {fault.cure}" if fault is not None and fault.reason == reason else reason
 
 
-def _unusable(files: list[Any]) -> dict[str, str]:
-    """Return the error of each file that cannot be used."""
-    errors = corpora.inspect_audio(files)["error"]
+def _unusable(files: list[Any], n_jobs: int | None = None, verbose: int = 0) -> dict[str, str]:
+    """Read files, and return the error of each that cannot be used."""
+    errors = corpora.inspect_audio(files, n_jobs=n_jobs, verbose=verbose)["error"]
     pairs = zip(map(str, files), errors, strict=True)
     return {file: error for file, error in pairs if isinstance(error, str)}
 

@@ -15,7 +15,6 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from skdidan.domains import Domains
-from skdidan.estimators import validate_domains
 from skdidan.neural.batches import PairedBatches, to_rows
 from skdidan.neural.calibration import fit_temperature
 from skdidan.neural.checkpoints import Checkpoint, find_starts, open_checkpoint, train_net
@@ -33,6 +32,7 @@ from skdidan.neural.training import AdaptationNet, PenaltyTerm
 from skdidan.padding import is_padded, pad_alike
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import draw_from, find_device, plain_mode
+from skdidan.validation import validate_domains
 
 __all__ = ["AdaptationClassifier", "read_history", "warn_of_interrupt"]
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from skorch.history import History
 from torch import Tensor
 
-from skdidan.archive import ArchiveReader, ArchiveWriter, hash_value, write_atomically
+from skdidan.archive import ArchiveReader, ArchiveWriter, write_atomically
 from skdidan.domains import Domains
+from skdidan.hashing import hash_value
 from skdidan.neural.batches import PairedBatches
 from skdidan.neural.initial import read_weights
 from skdidan.neural.source import number_corpora

@@ -7,14 +7,10 @@ from torch.nn.functional import one_hot
 
 from skdidan.neural.outputs import Outputs
 from skdidan.neural.source_free import SourceFreeClassifier
-from skdidan.neural.target_losses import (
-    TargetBank,
-    diversity,
-    neighbour_contrast,
-    to_directions,
-)
+from skdidan.neural.target_losses import TargetBank, diversity, neighbour_contrast
 from skdidan.neural.target_training import TargetObjective
 from skdidan.parameters import check_count, check_not_negative, check_positive
+from skdidan.penalties.base import unit_rows
 from skdidan.penalties.contrast import supervised_contrast
 
 __all__ = ["ECANClassifier", "ECANObjective"]
@@ -55,7 +51,7 @@ class ECANObjective(TargetObjective):
     def terms(self, outputs: Outputs, rows: Tensor, bank: TargetBank) -> dict[str, Tensor]:
         """Return the three terms for a batch."""
         features, predictions = outputs.features, bank.probabilities[rows]
-        directions = to_directions(features)
+        directions = unit_rows(features.float())
         members = one_hot(predictions.argmax(dim=1), predictions.shape[1]).to(directions)
         return {
             "diversity": diversity(outputs.logits, bank.shares),

@@ -8,13 +8,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils.validation import check_is_fitted
 
-from skdidan.estimators import GroupedEstimator, check_rows
+from skdidan.estimators import GroupedEstimator
 from skdidan.neural.batches import ArrayRows
 from skdidan.neural.monitoring import NetPredictions
 from skdidan.neural.training import AdaptationNet
 from skdidan.padding import is_padded
 from skdidan.probabilities import ProbabilisticClassifier
 from skdidan.torch_state import copy_to_cpu
+from skdidan.validation import check_rows
 
 __all__ = ["FittedNetworks"]
 

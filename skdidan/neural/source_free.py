@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skdidan.domains import Domains
-from skdidan.estimators import TARGET_ROW
 from skdidan.neural.adaptation import AdaptationClassifier, read_history, warn_of_interrupt
 from skdidan.neural.batches import to_rows
 from skdidan.neural.generators import find_generators
@@ -32,6 +31,7 @@ from skdidan.padding import is_padded
 from skdidan.parameters import check_arguments, check_count, check_number, check_positive
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import find_device, plain_mode
+from skdidan.validation import TARGET_ROW
 
 __all__ = ["SourceFreeClassifier"]
 

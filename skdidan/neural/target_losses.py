@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-__all__ = ["TargetBank", "diversity", "mean_entropy", "neighbour_contrast", "to_directions"]
+from skdidan.penalties.base import unit_rows
+
+__all__ = ["TargetBank", "diversity", "mean_entropy", "neighbour_contrast"]
 
 _LEAST_SHARE = 1e-8  # of a class that is not expected at all
-_LEAST_LENGTH = 1e-6  # of features, or the gradient of their direction is without bound
 _LEAST = torch.finfo(torch.float32).tiny
 
 
@@ -36,20 +37,15 @@ class TargetBank:
 
     def __init__(self, features: Tensor, logits: Tensor, shares: Tensor) -> None:
         self.features = features.detach().float().clone()
-        self.directions = to_directions(self.features)
+        self.directions = unit_rows(self.features)
         self.probabilities = logits.detach().float().softmax(dim=1)
         self.shares = shares
 
     def overwrite(self, rows: Tensor, features: Tensor, logits: Tensor) -> None:
         """Replace what is known of some rows, given their numbers."""
         self.features[rows] = features.detach().float()
-        self.directions[rows] = to_directions(self.features[rows])
+        self.directions[rows] = unit_rows(self.features[rows])
         self.probabilities[rows] = logits.detach().float().softmax(dim=1)
-
-
-def to_directions(features: Tensor) -> Tensor:
-    """Scale features to length one."""
-    return nn.functional.normalize(features.float(), dim=1, eps=_LEAST_LENGTH)
 
 
 def mean_entropy(logits: Tensor) -> Tensor:
@@ -129,7 +125,7 @@ def neighbour_contrast(
     n_neighbours = min(n_neighbours, len(bank) - 1)
     if n_neighbours == 0:
         return features.sum() * 0.0
-    similarities = to_directions(features) @ bank.T / temperature
+    similarities = unit_rows(features.float()) @ bank.T / temperature
     is_self = rows[:, None] == torch.arange(len(bank), device=rows.device)
     similarities = similarities.masked_fill(is_self, -torch.inf)
     nearest = similarities.detach().topk(n_neighbours, dim=1).indices

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator
-from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
@@ -19,7 +19,7 @@ from skdidan.pipeline.refinement import Refiner, log_priors
 __all__ = ["LAME"]
 
 _TOL = 1e-8  # change of the energy, relative
-_SAME = 1e-4  # distance of equal rows, relative to their length: networks round by their batch
+_SAME = 1e-4  # distance of equal rows, relative to that from the medians: networks round by batch
 _FAR = 1e100  # beyond which squares overflow
 
 
@@ -158,7 +158,7 @@ class LAME(Refiner):
             return
         # Later predictions need the values of this fit.
         self._target, self._n_neighbors, self._weight = Z, n_neighbors, float(self.weight)
-        graph = self._neighbours(Z).kneighbors_graph()
+        graph = self._neighbours()
         affinity = csr_array((graph + graph.T) * (self._weight / 2))
         unary = log_softmax(log_priors(prior), axis=1)
         logs, step = unary, 1.0
@@ -178,20 +178,42 @@ class LAME(Refiner):
         self.energies_, self.target_probabilities_ = np.array(energies), np.exp(logs)
 
     def _refine(self, Z: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
-        nearest, distances = pairwise_distances_argmin_min(np.clip(Z, -_FAR, _FAR), self._target)
-        is_new = distances > _SAME * np.linalg.norm(self._target[nearest], axis=1)
+        nearest = self._find_rows(Z)
+        is_new = nearest < 0
         refined = self.target_probabilities_[nearest]
         if is_new.any():
-            search = self._neighbours(self._target)
-            neighbours = search.kneighbors(_directions(Z[is_new]), return_distance=False)
-            sums = self.target_probabilities_[neighbours].sum(axis=1)
+            sums = self._neighbours(Z[is_new]) @ self.target_probabilities_
             refined[is_new] = softmax(log_priors(prior[is_new]) + self._weight * sums, axis=1)
         return refined
 
-    def _neighbours(self, Z: NDArray[np.float64]) -> NearestNeighbors:
-        return NearestNeighbors(n_neighbors=self._n_neighbors, algorithm="brute").fit(
-            _directions(Z)
-        )
+    def _find_rows(self, Z: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return the number of each row in the target; -1 for new rows."""
+        known = {row.tobytes(): number for number, row in reversed([*enumerate(self._target)])}
+        found = np.array([known.get(row.tobytes(), -1) for row in Z])
+        rest = found < 0  # new rows, and those that a network has rounded
+        if rest.any():
+            target, rows = _centred(self._target, np.clip(Z[rest], -_FAR, _FAR))
+            nearest = pairwise_distances_argmin(rows, target)
+            distances = np.linalg.norm(rows - target[nearest], axis=1)
+            limits = _SAME * np.linalg.norm(target[nearest], axis=1)
+            found[rest] = np.where(distances > limits, -1, nearest)
+        return found
+
+    def _neighbours(self, Z: NDArray[np.float64] | None = None) -> csr_array:
+        """Return 1 for each neighbour of new rows, or of the rows of the target, in the target."""
+        rows = self._target if Z is None else Z
+        target, rows = _centred(_directions(self._target), _directions(rows))
+        search = NearestNeighbors(n_neighbors=self._n_neighbors, algorithm="brute").fit(target)
+        return csr_array(search.kneighbors_graph(None if Z is None else rows))
+
+
+def _centred(*parts: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Subtract the medians of the first part, so that distances by products lose no digits.
+
+    The means would be far from all other rows beside an outlier.
+    """
+    centre = np.median(parts[0], axis=0)
+    return [rows - centre for rows in parts]
 
 
 def _directions(Z: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_sample_domain, source_path
-from skdidan.estimators import TARGET_ROW, GroupedEstimator, check_result, check_rows
+from skdidan.estimators import GroupedEstimator
 from skdidan.pipeline.steps import (
     check_reach,
     fit_last,
@@ -26,6 +26,7 @@ from skdidan.pipeline.steps import (
     weight_params,
 )
 from skdidan.probabilities import DomainwiseClassifier
+from skdidan.validation import TARGET_ROW, check_result, check_rows
 
 __all__ = ["Refiner", "log_priors"]
 

@@ -95,17 +95,14 @@ def check_steps(steps: Any, reserved: Iterable[str], name: str = "steps") -> Non
 def check_reach(steps: list[tuple[str, Any]]) -> None:
     """Raise a TypeError for a step that does not pass the target to the estimators inside it."""
     for name, step in steps:
-        if hasattr(step, "get_params") and not takes_target(step):
-            inner = step.get_params(deep=True).values()
-            lost = {
-                type(part).__name__ for part in inner if hasattr(part, "fit") if takes_target(part)
-            }
-            if lost:
-                raise TypeError(
-                    f"Step {name!r}, a {type(step).__name__}, does not hand the target on to "
-                    f"{sorted(lost)} inside it. Nest an AdaptationPipeline in place of a Pipeline, "
-                    "or move the adaptation estimator into a step of its own."
-                )
+        inner = [part for part in find_parts(step) if hasattr(part, "fit") and takes_target(part)]
+        if inner and not takes_target(step):
+            raise TypeError(
+                f"Step {name!r}, a {type(step).__name__}, does not hand the target on to "
+                f"{sorted({type(part).__name__ for part in inner})} inside it. Nest an "
+                "AdaptationPipeline in place of a Pipeline, or move the adaptation estimator into "
+                "a step of its own."
+            )
 
 
 def set_inner(meta: Any, params: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from skdidan.archive import hash_value
 from skdidan.domains import check_groups, n_rows, open_target
+from skdidan.hashing import hash_value
 from skdidan.labels import plain_labels, to_python
 
 __all__ = ["Origin", "TaskRows"]

@@ -11,7 +11,8 @@ import numpy as np
 from sklearn.base import clone
 
 import skdidan
-from skdidan.archive import hash_value, write_atomically
+from skdidan.archive import write_atomically
+from skdidan.hashing import hash_value
 
 __all__ = ["ResultFolder"]
 

@@ -25,6 +25,7 @@ _DENSE_SIZE = 256
 # A Gram matrix has squared singular values up to rounding errors of the largest one: those above
 # this share of it keep nine digits.
 _PRECISE_SQUARE = 1e-7
+_CURE = "Scale the features first (CorpusScaler)"
 
 
 class _Problem(NamedTuple):
@@ -179,17 +180,18 @@ def leading_svd(
     return U[:, :n_leading], sigma[:n_leading], Vt[:n_leading]
 
 
-def power_of_two(estimator: Any, *parts: NDArray[Any], limit: float = 1e300) -> float:
+def power_of_two(
+    estimator: Any, *parts: NDArray[Any], limit: float = 1e300, cure: str = _CURE
+) -> float:
     """Return a power of two near the largest absolute value; divisions by it are exact.
 
-    Raises a ValueError unless that value is zero or between ``1 / limit`` and `limit`.
+    Raises a ValueError with the cure unless that value is zero or from ``1 / limit`` to `limit`.
     """
     largest = max(float(max(part.max(initial=0), -part.min(initial=0))) for part in parts)
     if largest and not 1 / limit <= largest <= limit:
         raise ValueError(
             f"{type(estimator).__name__} computes with numbers of up to {largest:.1e}, and its "
-            "results would leave the range of double precision. Scale the features first "
-            "(CorpusScaler)."
+            f"results would leave the range of double precision. {cure}."
         )
     return 2.0 ** math.frexp(largest)[1]
 

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains
-from skdidan.estimators import DomainEstimator, check_result, check_rows
+from skdidan.estimators import DomainEstimator
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.probabilities import ProbabilisticClassifier
 from skdidan.reporting import warn_caller
@@ -20,6 +20,7 @@ from skdidan.shallow.jda import conditional_contrasts
 from skdidan.shallow.sparsity import RowSparsity, Sparsity
 from skdidan.shallow.subspaces import marginal_contrast
 from skdidan.simplex import project_on_simplex
+from skdidan.validation import check_result, check_rows
 
 __all__ = ["LinearClassifier", "MeanAligner"]
 

@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import UNKNOWN_CORPUS, Domains, check_sample_domain, unknown_corpus
-from skdidan.estimators import DomainEstimator, check_result, check_rows
+from skdidan.estimators import DomainEstimator
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.probabilities import DomainwiseClassifier
 from skdidan.shallow.coupled import (
@@ -25,6 +25,7 @@ from skdidan.shallow.coupled import (
 )
 from skdidan.shallow.weighting import check_weighable, inner_has
 from skdidan.simplex import project_on_simplex
+from skdidan.validation import check_result, check_rows
 
 __all__ = ["MDSA"]
 

@@ -24,8 +24,9 @@ from skdidan.domains import (
     open_target,
     unknown_corpus,
 )
-from skdidan.estimators import DomainEstimator, check_finite, check_rows
+from skdidan.estimators import DomainEstimator
 from skdidan.reporting import warn_caller
+from skdidan.validation import check_finite, check_rows
 
 __all__ = ["CorpusScaler"]
 

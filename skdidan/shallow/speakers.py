@@ -9,21 +9,21 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import cdist, pdist
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains
-from skdidan.estimators import DomainTransformer, check_rows
+from skdidan.estimators import DomainTransformer
 from skdidan.parameters import check_count, check_counts, check_not_negative
 from skdidan.shallow.eigenproblems import thin_svd
 from skdidan.shallow.scaling import CorpusScaler
+from skdidan.validation import check_rows
 
 __all__ = ["SpeakerScaler"]
 
@@ -189,7 +189,7 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
         points = self._projection.fit_transform(self._whiten(unexplained))
         self._clusterings, columns = [], []
         for centres in _ward_centres(points, self.n_speakers, random_state):
-            nearest = pairwise_distances_argmin(points, centres)
+            nearest = _nearest(points, centres)
             is_member = nearest[:, np.newaxis] == np.arange(len(centres))
             counts = is_member.sum(axis=0) + self.shrinkage
             offsets = (is_member / np.maximum(counts, 1)).T @ unexplained
@@ -216,10 +216,7 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
         """Subtract from target rows the mean offset of their clusters over all clusterings."""
         unexplained = X - self._classifier.predict_proba(X) @ self._emotion_means
         points = self._projection.transform(self._whiten(unexplained))
-        offsets = [
-            offsets[pairwise_distances_argmin(points, centres)]
-            for centres, offsets in self._clusterings
-        ]
+        offsets = [offsets[_nearest(points, centres)] for centres, offsets in self._clusterings]
         return X - np.mean(offsets, axis=0)
 
     def _whiten(self, rows: NDArray[Any]) -> NDArray[np.float64]:
@@ -230,6 +227,14 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
+
+
+def _nearest(points: NDArray[Any], centres: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the number of the nearest centre of each point.
+
+    Distances by products would lose the digits in which points beside an outlier differ.
+    """
+    return cdist(points, centres).argmin(axis=1)
 
 
 def _memberships(labels: NDArray[Any]) -> NDArray[np.float64]:
@@ -255,7 +260,7 @@ def _within_speakers(
     components = PCA(min(_SOURCE_COMPONENTS, *X.shape), svd_solver="full")
     points = components.set_output(transform="default").fit_transform(unexplained)
     [centres] = _ward_centres(points, [_SOURCE_CLUSTERS], random_state)
-    is_speaker = _memberships(pairwise_distances_argmin(points, centres))
+    is_speaker = _memberships(_nearest(points, centres))
     _, lengths, axes = thin_svd(X - is_speaker @ _class_means(X, is_speaker))
     variances = lengths**2 / len(X)
     floor = _SHRINKAGE * variances.sum() / X.shape[1]

@@ -106,7 +106,7 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
     landmarks_ : Nystroem
         The approximation, for rows minus `centre_`; only with landmarks.
     centre_ : ndarray of float, shape (n_features,)
-        Subtracted from the rows before the kernel is computed: their mean for the rbf kernel, zeros
+        Subtracted from the rows before the kernel is computed: medians for the rbf kernel, zeros
         for the poly kernel; only with these.
     gamma_ : float
         The scale used; only with the poly and rbf kernels.
@@ -245,11 +245,15 @@ class TCA(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
         self.gamma_ = self.gamma or kernel_scale(rows)
         params = {"gamma": self.gamma_, "degree": self.degree, "coef0": self.coef0}
         self._kernel_params = {"metric": self.kernel, **params}
-        # Far from zero, the differences of rows would drown in rounding errors.
-        self.centre_ = rows.mean(axis=0) if self.kernel == "rbf" else np.zeros(rows.shape[1])
+        # Far from zero, the differences of rows would drown in rounding errors. The mean would be
+        # far beside an outlier.
+        is_rbf = self.kernel == "rbf"
+        self.centre_ = np.median(rows, axis=0) if is_rbf else np.zeros(rows.shape[1])
         longest = rows[np.square(rows).sum(axis=1).argmax()][None]
         with np.errstate(over="ignore"):  # no entry of the kernel is larger than this one
-            power_of_two(self, self._kernel(longest, longest), limit=_LARGEST_KERNEL)
+            largest = self._kernel(longest, longest)
+        cure = "Choose other gamma, coef0 or degree, or scale the features first (CorpusScaler)"
+        power_of_two(self, largest, limit=_LARGEST_KERNEL, cure=cure)
         if self.n_landmarks is None:
             self.X_fit_ = rows
             kernel = self._kernel(rows, rows)

@@ -17,12 +17,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdidan.domains import Domains
-from skdidan.estimators import DomainEstimator, check_rows
+from skdidan.estimators import DomainEstimator
 from skdidan.parameters import check_count, check_not_negative, check_positive
 from skdidan.probabilities import ProbabilisticClassifier
 from skdidan.reporting import warn_caller
 from skdidan.shallow.eigenproblems import SQUARABLE, power_of_two
 from skdidan.shallow.subspaces import kernel_scale
+from skdidan.validation import check_rows
 
 __all__ = ["KMM", "WeightedClassifier", "check_weighable", "inner_has"]
 
@@ -118,7 +119,8 @@ class KMM(DomainEstimator):
         rows = np.concatenate([X_src, X_tgt])
         power_of_two(self, rows, limit=SQUARABLE)
         self.gamma_ = self.gamma or kernel_scale(rows)
-        rows = rows - rows.mean(axis=0)  # far from zero, differences would lose precision
+        # Far from zero, differences would lose precision. The mean would be far beside an outlier.
+        rows = rows - np.median(rows, axis=0)
         source, target = rows[: len(X_src)], rows[len(X_src) :]
         n = len(source)
         eps = 1 - 1 / math.sqrt(n) if self.eps is None else self.eps
