@@ -12,11 +12,12 @@ import pandas as pd
 from skdidan.parameters import check_option
 
 __all__ = [
-    *("METRICS", "check_metric", "check_records", "check_task_names"),
+    *("METRICS", "check_metric", "check_records", "check_spread", "check_task_names"),
     *("run_title", "score_table", "titles"),
 ]
 
 METRICS = ("uar", "war")
+_SPREADS = ("deviation", "interval")
 _KEYS = ("task", "method", "oracle", "seed", "uar", "war", "seconds", "y_pred")
 
 
@@ -46,6 +47,11 @@ def check_task_names(names: Iterable[str]) -> None:
 def check_metric(metric: Any) -> str:
     """Return `metric` if it is a score of the records, or raise a ValueError."""
     return check_option("metric", metric, METRICS)
+
+
+def check_spread(spread: Any) -> str:
+    """Return `spread` if it is one that is written or drawn beside scores, or raise an error."""
+    return check_option("spread", spread, _SPREADS)
 
 
 def run_title(row: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from skdidan.results.records import titles
 from skdidan.results.score_plots import plot_scores
 from skdidan.results.settings import hash_audio
 from skdidan.results.summaries import mean_seconds, tabulate
+from skdidan.results.tables import P_HOLM, write_p, write_points
 
 __all__ = ["write_report"]
 
@@ -113,19 +114,20 @@ def _differences(comparison: Any, tests: Any) -> str:
     rows = [
         (
             row.method,
-            _points(row.difference),
+            write_points(row.difference),
             f"{row.wins} / {row.ties} / {row.losses}",
-            _p_value(row.p),
-            _p_value(row.p_holm),
+            write_p(row.p),
+            write_p(row.p_holm),
         )
         for row in tests.itertuples()
     ]
-    columns = ["method", "difference", "better / equal / worse", "p", "p (Holm)"]
+    columns = ["method", "difference", "better / equal / worse", "p", P_HOLM]
     intervals = comparison.intervals(reference=reference)
     names = list(dict.fromkeys(intervals["method"]))
+    ends = intervals.set_index(["method", "task"])[["score", "low", "high"]]
     limits = {
-        (row.method, row.task): f"{_points(row.score)} [{_points(row.low)}, {_points(row.high)}]"
-        for row in intervals.itertuples()
+        (method, task): f"{score} [{low}, {high}]"
+        for (method, task), (score, low, high) in ends.map(write_points).iterrows()
     }
     tasks = comparison.tasks
     found = [(name, *(limits.get((name, task), "-") for task in tasks)) for name in names]
@@ -221,14 +223,3 @@ def _audio(comparison: Any) -> str:
         ),
         page.table(columns, rows, texts=["side", "corpus", "hash"]),
     )
-
-
-def _points(difference: float) -> str:
-    """Write a difference of scores in points, with its sign."""
-    return "-" if np.isnan(difference) else f"{100 * difference:+.1f}"
-
-
-def _p_value(p: float) -> str:
-    if np.isnan(p):
-        return "-"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"

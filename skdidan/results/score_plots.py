@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skdidan.parameters import check_option
 from skdidan.plots.drawing import find_axes, find_axes_grid
-from skdidan.results.records import check_metric, run_title, titles
+from skdidan.results.records import check_metric, check_spread, run_title, titles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +64,7 @@ def plot_scores(
     ['one', 'two']
     """
     check_metric(metric)
-    check_option("spread", spread, ("deviation", "interval"))
+    check_spread(spread)
     tasks, n_methods = comparison.tasks, len(comparison.methods)
     if not tasks:
         raise ValueError("comparison has no runs to plot.")
