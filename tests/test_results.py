@@ -68,7 +68,7 @@ def test_it_is_a_sequence_of_its_records(comparison):
     assert comparison.tasks == ["near", "far"]
     assert comparison.methods == ["DAN", "DIDAN", "SVM (reference)"]
     assert repr(comparison) == (
-        "Comparison of 2 methods and 1 reference on 2 tasks: 12 runs, 0 failed"
+        "Comparison of 2 methods and 1 oracle on 2 tasks: 12 runs, 0 failed"
     )
 
 
@@ -219,10 +219,11 @@ def test_one_task_has_neither_average_nor_rank():
 
 def test_notes_say_what_failed_and_where_a_reference_is_beaten(comparison):
     upper, beaten = comparison.notes()
-    assert "no upper bound" in upper
-    assert beaten == "DIDAN beats SVM (reference) on near: 91.7 > 75.0."
+    assert upper.startswith("Methods marked (reference) are oracles: they train with target labels")
+    assert "no upper bounds" in upper
+    assert beaten == "DIDAN beats the oracle SVM (reference) on near: 91.7 > 75.0."
     (failed,) = Comparison([RUNS[0], fail(RUNS[1])], TASKS).notes()
-    assert failed == "DAN failed on near with seeds 1."
+    assert failed == "DAN failed on near with seed 1."
     assert Comparison(RUNS[:2], TASKS).notes() == []
 
 

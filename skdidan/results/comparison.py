@@ -33,9 +33,10 @@ __all__ = ["Comparison"]
 class Comparison(RunSequence):
     """Results of `compare`: a sequence of records, with tables, intervals, tests and a report.
 
-    Scores are fractions in data frames and percentages in printed tables. Oracles are marked as
-    references and left out of ranks and tests, since they train with target labels. They see the
-    target alone, so they are no upper bounds; `notes` says where a method beats one.
+    Scores are fractions in data frames and percentages in printed tables. Oracles train with target
+    labels: they are marked "(reference)" and left out of ranks and tests. They see the target
+    alone, so they are no upper bounds; `notes` says where a method beats one. The parameter
+    `reference` of `tests` is no oracle, but the method that all others are compared with.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ class Comparison(RunSequence):
             ``("average", "sd")`` and ``("rank", "mean")``. Deviations divide by the number of seeds
             minus one, and are 0 for one seed; that of the average is the deviation, over the seeds,
             of the average over the tasks. The rank, 1 is best, is that of the mean within each
-            task, averaged over the tasks; ties share it, and references have none. A method with a
+            task, averaged over the tasks; ties share it, and oracles have none. A method with a
             run that failed has NaN, and ranks last.
 
         Raises
@@ -148,7 +149,8 @@ class Comparison(RunSequence):
         metric : {"uar", "war"}, default="uar"
             The score.
         reference : str, optional
-            A method; the intervals are then those of the difference of each other method to it.
+            A method. The intervals are then those of the difference of each other method, or
+            oracle, to it.
         confidence : float between 0 and 1, default=0.95
             Share of the resamples within the limits.
         n_resamples : int > 0, default=2000
@@ -201,7 +203,8 @@ class Comparison(RunSequence):
         Parameters
         ----------
         reference : str, optional
-            The method that all others are compared with. Default: the one with the highest average.
+            The method that all others are compared with; no oracle. Default: the one with the
+            highest average.
         metric : {"uar", "war"}, default="uar"
             The score.
 
@@ -233,7 +236,7 @@ class Comparison(RunSequence):
         return paired_tests(score_table(self._records, metric)[methods], reference)
 
     def notes(self, metric: str = "uar") -> list[str]:
-        """Say which runs failed, and where a method beats a reference.
+        """Say which runs failed, and where a method beats an oracle.
 
         Parameters
         ----------

@@ -55,12 +55,12 @@ def check_spread(spread: Any) -> str:
 
 
 def run_title(row: Mapping[str, Any]) -> str:
-    """Return the name of the method of a run, with a mark if it is a reference."""
+    """Return the name of the method of a run, with a mark if it is an oracle."""
     return f"{row['method']} (reference)" if row["oracle"] else str(row["method"])
 
 
 def titles(records: list[dict[str, Any]], *, oracle: bool | None = None) -> list[str]:
-    """List the methods in the order of the records: all, the references, or all others."""
+    """List the methods in the order of the records: all, the oracles, or all others."""
     rows = (row for row in records if oracle is None or bool(row["oracle"]) == oracle)
     return list(dict.fromkeys(map(run_title, rows)))
 

@@ -51,11 +51,11 @@ class RunSequence(Sequence[dict[str, Any]]):
 
     def __repr__(self) -> str:
         n_failed = sum(record["y_pred"] is None for record in self)
-        n_references = len(titles(self._records, oracle=True))
-        references = f" and {count_noun(n_references, 'reference')}" if n_references else ""
-        methods = count_noun(len(self.methods) - n_references, "method")
+        n_oracles = len(titles(self._records, oracle=True))
+        oracles = f" and {count_noun(n_oracles, 'oracle')}" if n_oracles else ""
+        methods = count_noun(len(self.methods) - n_oracles, "method")
         runs, tasks = count_noun(len(self), "run"), count_noun(len(self.tasks), "task")
-        return f"Comparison of {methods}{references} on {tasks}: {runs}, {n_failed} failed"
+        return f"Comparison of {methods}{oracles} on {tasks}: {runs}, {n_failed} failed"
 
     @property
     def tasks(self) -> list[str]:
@@ -64,7 +64,7 @@ class RunSequence(Sequence[dict[str, Any]]):
 
     @property
     def methods(self) -> list[str]:
-        """Names of the methods; those of references end in " (reference)"."""
+        """Names of the methods; those of oracles end in " (reference)"."""
         return titles(self._records)
 
     @property
