@@ -36,7 +36,7 @@ class Comparison(RunSequence):
     Scores are fractions in data frames and percentages in printed tables. Oracles train with target
     labels: they are marked "(reference)" and left out of ranks and tests. They see the target
     alone, so they are no upper bounds; `notes` says where a method beats one. The parameter
-    `reference` of `tests` is no oracle, but the method that all others are compared with.
+    ``reference`` of `tests` is no oracle, but the method that all others are compared with.
 
     Parameters
     ----------
