@@ -18,6 +18,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 import skdidan
 from skdidan import (
     CORPORA,
+    MDSA,
     AnchoredEM,
     CorpusScaler,
     DIDANClassifier,
@@ -29,8 +30,10 @@ from skdidan import (
     WindowedClassifier,
     compare,
     cross_corpus_task,
+    leave_one_corpus_out,
     load,
     load_corpus,
+    load_manifest,
     make_adaptation_pipeline,
     save,
 )
@@ -234,6 +237,45 @@ def test_train_takes_several_sources_and_emotions(tmp_path):
     np.testing.assert_allclose(
         model.predict_proba(files), pipeline.predict_proba(files), rtol=1e-5, atol=1e-7
     )
+
+
+def label_calls(path, *others):
+    """Write a table of the calls; the first have other emotions, the rest those of the corpora."""
+    lines = ["file,emotion,speaker"]
+    for n, file in enumerate(good(Path("calls"))):
+        emotion = others[n] if n < len(others) else ("anger", "sadness")[n % 2]
+        lines.append(f"{Path(file).resolve()},{emotion},s{n % 3}")
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_several_sources_keep_the_emotions_that_all_have(tmp_path):
+    labels, out = label_calls(tmp_path / "labels.csv", "fear", "boredom"), tmp_path / "model"
+    line = f"train -s emodb:emodb -s {labels} -t casia -m logistic_regression --no-refine -o {out}"
+    found = run(line)
+    assert "labels: boredom, fear left out, not in every source." in found.stderr
+    assert "Training on 30 source and 16 target recordings. Emotions: anger, sadness." in (
+        found.stderr
+    )
+    summary = json.loads(found.stdout)
+    assert (summary["emotions"], summary["n_source"]) == (["anger", "sadness"], 30)
+    # One source keeps all of its emotions.
+    alone = run(f"train -s {labels} -t casia -m logistic_regression --no-refine -o {out}")
+    assert json.loads(alone.stdout)["emotions"] == ["anger", "boredom", "fear", "sadness"]
+    label_calls(labels, *["fear", "anger"] * 8)
+    text = run(line, code=2).stderr
+    assert "the sources emodb, labels share fewer than two emotions (anger)" in text
+
+
+def test_help_names_the_methods_that_tell_sources_apart():
+    told_apart = [
+        name
+        for name, kind in CLASSIFIERS.items()
+        if "Several sources are told apart" in kind.__doc__
+    ]
+    assert sorted(told_apart) == ["djda", "emo_dna", "mdsa"]
+    text = " ".join(run("train --help").stdout.split())
+    assert "The methods djda, emo_dna and mdsa tell the sources apart" in text
 
 
 def test_a_saved_model_keeps_no_setting_of_the_machine(tmp_path):
@@ -446,8 +488,28 @@ def test_compare_takes_all_pairs_by_default():
     rows = table(run(line))
     assert rows["task"].tolist() == ["emodb:casia", "casia:emodb"]
     text = run("compare emodb:nemo -c emodb:emodb -c casia:casia", code=2).stderr
-    assert "'emodb:nemo' is no SOURCE:TARGET of two of emodb, casia." in text
+    assert "'emodb:nemo' is no SOURCE:TARGET or SOURCE+SOURCE:TARGET of emodb, casia." in text
+    for task in ("emodb+casia:casia", "emodb+emodb:casia", "emodb+:casia", "emodb:emodb", "emodb"):
+        text = run(f"compare {task} -c emodb:emodb -c casia:casia", code=2).stderr
+        assert f"'{task}' is no SOURCE:TARGET" in text
     assert "two different --corpus" in run("compare -c emodb:emodb", code=2).stderr
+
+
+def test_compare_takes_several_sources(tmp_path):
+    """The scores are those of the task of `leave_one_corpus_out`, which tells the sources apart."""
+    labels = label_calls(tmp_path / "labels.csv", "fear", "boredom")
+    line = f"-c emodb:emodb -c {labels} -c casia:casia -m mdsa --seeds 1"
+    found = run(f"compare emodb+labels:casia labels:casia {line}")
+    assert "emodb+labels:casia, labels:casia: emotions anger, sadness." in found.stderr
+    rows = table(found).set_index("task")
+    corpora = [load_corpus("emodb", "emodb"), load_manifest(labels), load_corpus("casia", "casia")]
+    *_, task = leave_one_corpus_out(corpora)
+    assert task.target == "casia" and set(task.sample_domain) == {0, 1, -1}
+    features = Functionals()
+    task.X_src, task.X_tgt = features.fit_transform(task.X_src), features.transform(task.X_tgt)
+    method = make_adaptation_pipeline(CorpusScaler(), SpeakerScaler(), AnchoredEM(MDSA()))
+    (expected,) = compare(method, task, seeds=[0])
+    assert rows["uar"]["emodb+labels:casia"] == pytest.approx(expected["uar"], abs=1e-5)
 
 
 # Errors and messages

@@ -26,11 +26,16 @@ def folder(tmp_path, monkeypatch):
     """Write labelled recordings, and calls with two bad files among them."""
     made = make_speech_corpora(16, 16, emotions=["anger", "sadness"], duration=1.0, random_state=0)
     for n, waveform in enumerate(made.X_src):
-        for name, part in (("labelled", waveform), ("elsewhere", made.X_tgt[n])):
-            label = (made.y_src if name == "labelled" else made.y_tgt)[n]
-            path = tmp_path / name / label / f"{n}.wav"
+        for name, part, labels in (
+            ("labelled", waveform, made.y_src),
+            ("studio", 0.5 * waveform, made.y_src),
+            ("elsewhere", made.X_tgt[n], made.y_tgt),
+        ):
+            path = tmp_path / name / labels[n] / f"{n}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(path, part, 16_000)
+    (tmp_path / "elsewhere/fear").mkdir()
+    soundfile.write(tmp_path / "elsewhere/fear/0.wav", 0.8 * made.X_tgt[0], 16_000)
     for name in ("calls", "june"):
         (tmp_path / name).mkdir()
         for n, waveform in enumerate(made.X_tgt):
@@ -52,6 +57,9 @@ def test_the_page_runs_as_it_is_written(folder):
         reads_calls = "calls" in line and line[0] in {"corpora", "train", "predict"}
         assert run.exit_code == (3 if reads_calls else 0), (line, run.stderr)
         assert "Traceback" not in run.output
+        if line.count("-s") == 2:
+            shown = re.findall(r"^    (.*left out, not.*|Training on.*)$", PAGE.read_text(), re.M)
+            assert len(shown) == 2 and set(shown) < set(run.stderr.splitlines())
     table = pd.read_csv("calls.csv").set_index("file")
     assert len(table) == 18
     assert set(table["label"].dropna()) <= {"anger", "sadness"}

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import skdidan
+
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = sorted((DOCS.parent / "examples").glob("plot_*.py"))
 WRITTEN = ("auto_examples", "generated", "_build")
@@ -51,6 +53,15 @@ def test_names_of_other_libraries_are_in_the_inventories():
         for name in re.findall(r"(?<!`)`~?((?:sklearn|torch)\.[\w.]+)`(?!`)", page.read_text())
     }
     assert used and used <= listed, used - listed
+
+
+def test_first_lines_cite_no_footnote():
+    """The table of all names shows them without their references."""
+    shown = re.findall(r"^   (\w+)$", (DOCS / "reference" / "api.rst").read_text(), re.MULTILINE)
+    assert len(shown) > 100
+    for name in shown:
+        line = (getattr(skdidan, name).__doc__ or "").strip().partition("\n")[0]
+        assert "]_" not in line, name
 
 
 def test_the_readme_is_short_and_its_files_exist():

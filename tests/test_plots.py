@@ -56,6 +56,16 @@ def test_bars_are_means_in_percent(ax, metric, scale):
     assert [bool(bar.get_hatch()) for bar in ax.patches] == [True, False, False]
 
 
+def test_a_long_name_has_several_lines(ax):
+    long = "source only with embeddings and clusters"
+    both = comparison(*RECORDS, *(record(long, 0, 0.5, task=task) for task in "XY"))
+    plot_scores(comparison(record(long, 0, 0.5)), ax=ax)
+    assert ax.get_yticklabels()[0].get_text() == "source only with\nembeddings and clusters"
+    ax.clear()
+    plot_ranks(both, ax=ax)
+    assert any("only with\nembeddings" in text.get_text() for text in ax.texts)
+
+
 def test_points_of_a_bar_are_its_seeds_and_the_line_is_chance(ax):
     plot_scores(RECORDS, ax=ax)
     points = [line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "o"]

@@ -98,14 +98,16 @@ def test_the_file_needs_no_other(report):
 def test_sections_and_what_is_in_them(report):
     titles = re.findall(r"<h2>(.*?)</h2>", report)
     assert titles == [
-        *("Scores", "Figures", "Differences from near", "Confusions of near", "Time"),
+        *("Scores", "Figures", "Methods compared with near", "Confusions of near", "Time"),
         *("Failed runs", "Settings", "Data"),
     ]
     text = "".join(Reader(report).texts)
-    assert "Comparison of 3 methods and 1 reference on 2 tasks" in text
+    assert "Comparison of 3 methods and 1 oracle on 2 tasks" in text
     for part in ("UAR (%)", "WAR (%)", "p (Holm)", "bootstrap", "threads per run", "scikit-learn"):
         assert part in text, part
     assert f"ValueError: {HOSTILE}" in text and ", in fit\n" in text
+    assert "<td>-</td>" in report and "[-, -]" not in report  # the method that failed
+    assert "Hatched bars are references" in text and "train the methods marked (reference)" in text
     assert "KNeighborsClassifier(n_neighbors=1)" in text
     assert shlex.join(sys.orig_argv) in text  # the command
 
@@ -132,6 +134,7 @@ def test_one_method_on_one_task_without_settings(tmp_path):
     titles = re.findall(r"<h2>(.*?)</h2>", text)
     assert titles == ["Scores", "Figures", "Confusions of near", "Time", "Data"]
     assert "18 recordings, no speakers known" in text
+    assert "reference" not in text
 
 
 def test_only_references(tmp_path):

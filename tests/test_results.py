@@ -68,7 +68,7 @@ def test_it_is_a_sequence_of_its_records(comparison):
     assert comparison.tasks == ["near", "far"]
     assert comparison.methods == ["DAN", "DIDAN", "SVM (reference)"]
     assert repr(comparison) == (
-        "Comparison of 2 methods and 1 reference on 2 tasks: 12 runs, 0 failed"
+        "Comparison of 2 methods and 1 oracle on 2 tasks: 12 runs, 0 failed"
     )
 
 
@@ -161,6 +161,56 @@ def test_printed_tables(comparison):
     assert "<strong>1.25</strong>" in comparison._repr_html_()
 
 
+def test_latex_of_three_tasks_with_intervals_and_tests():
+    """All methods are right on whole speakers, so that the limits are multiples of a third."""
+    titles = ["emodb → casia", "50 % & more", "a_b"]
+    right = {"DIDAN": (12, 8, 12), "source_only": (8, 8, 4), "SVM": (12, 12, 12)}
+    runs = [
+        make_run(title, method, seed, n, oracle=method == "SVM")
+        for method, counts in right.items()
+        for title, n in zip(titles, counts, strict=True)
+        for seed in (0, 1)
+    ]
+    comparison = Comparison(runs, {title: make_task(speaker_tgt=SPEAKERS) for title in titles})
+    # Differences in thirds: -1, 0 and -2, each of them twice, so four pairs count.
+    (test,) = comparison.tests("DIDAN").to_dict("records")
+    assert (test["difference"], test["p_holm"]) == pytest.approx((-1 / 3, 0.125))
+    assert comparison.to_latex(spread="interval", reference="DIDAN").splitlines() == [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{tabular}{lrrrrrrr}",
+        r"\toprule",
+        r"UAR (\%) & emodb $\rightarrow$ casia & 50 \% \& more & a\_b & average & rank "
+        r"& vs.\ DIDAN & $p$ (Holm) \\",
+        r"\midrule",
+        r"DIDAN & \textbf{100.0} [100.0, 100.0] & 66.7 [0.0, 100.0] "
+        r"& \textbf{100.0} [100.0, 100.0] & \textbf{88.9} & \textbf{1.17} & - & - \\",
+        r"source\_only & 66.7 [0.0, 100.0] & 66.7 [0.0, 100.0] & 33.3 [0.0, 100.0] "
+        r"& 55.6 & 1.83 & $-33.3$ & 0.125 \\",
+        r"SVM (reference) & 100.0 [100.0, 100.0] & 100.0 [100.0, 100.0] "
+        r"& 100.0 [100.0, 100.0] & 100.0 & - & - & - \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def test_markdown_has_the_same_columns(comparison):
+    """In twelfths the differences are 4, 4, -2 and 2; 3 of 16 signs are as one-sided, twice."""
+    lines = comparison.to_markdown("war", reference="DAN").splitlines()
+    assert lines[0] == "| WAR (%) | near | far | average | rank | vs. DAN | p (Holm) |"
+    assert lines[2].endswith("| 1.75 | - | - |") and lines[3].endswith("| +16.7 | 0.375 |")
+    (far,) = (
+        comparison.intervals("war").query("task == 'far' and method == 'DAN'").to_dict("records")
+    )
+    text = f"| 50.0 [{100 * far['low']:.1f}, {100 * far['high']:.1f}] |"
+    assert text in comparison.to_markdown("war", spread="interval").splitlines()[2]
+
+
+def test_a_failed_run_has_no_interval_in_a_table():
+    runs = [RUNS[0], fail(RUNS[2])]
+    table = Comparison(runs, TASKS).to_markdown(spread="interval", reference="DAN")
+    assert table.splitlines()[3] == "| DIDAN | - | - | - |"
+
+
 def test_one_task_has_neither_average_nor_rank():
     lines = Comparison(RUNS[:6], TASKS).to_markdown().splitlines()
     assert lines[0] == "| UAR (%) | near |"
@@ -169,10 +219,11 @@ def test_one_task_has_neither_average_nor_rank():
 
 def test_notes_say_what_failed_and_where_a_reference_is_beaten(comparison):
     upper, beaten = comparison.notes()
-    assert "no upper bound" in upper
-    assert beaten == "DIDAN beats SVM (reference) on near: 91.7 > 75.0."
+    assert upper.startswith("Methods marked (reference) are oracles: they train with target labels")
+    assert "no upper bounds" in upper
+    assert beaten == "DIDAN beats the oracle SVM (reference) on near: 91.7 > 75.0."
     (failed,) = Comparison([RUNS[0], fail(RUNS[1])], TASKS).notes()
-    assert failed == "DAN failed on near with seeds 1."
+    assert failed == "DAN failed on near with seed 1."
     assert Comparison(RUNS[:2], TASKS).notes() == []
 
 
@@ -236,7 +287,10 @@ def test_invalid_arguments(comparison):
     for name in ("summary", "intervals", "tests", "to_latex", "to_markdown", "to_text", "plot"):
         with pytest.raises(ValueError, match=r"metric must be one of \['uar', 'war'\]; got 'f1'"):
             getattr(comparison, name)(metric="f1")
-    for name in ("tests", "intervals"):
+    for name in ("to_latex", "to_markdown", "plot"):
+        with pytest.raises(ValueError, match=r"spread must be one of .*; got 'range'"):
+            getattr(comparison, name)(spread="range")
+    for name in ("tests", "intervals", "to_latex", "to_markdown"):
         with pytest.raises(ValueError, match=r"reference must be one of .*; got 'X'"):
             getattr(comparison, name)(reference="X")
     for options in ({"confidence": 1}, {"n_resamples": 0}, {"random_state": None}):

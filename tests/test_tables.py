@@ -63,13 +63,33 @@ def test_latex_is_escaped(table):
         r"% needs \usepackage{booktabs}",
         r"\begin{tabular}{lrr}",
         r"\toprule",
-        r"UAR (\%) & A\_1 $\to$ B & rank \\",
+        r"UAR (\%) & A\_1 $\rightarrow$ B & rank \\",
         r"\midrule",
         r"D\&D \textless{}b\textgreater{} & \textbf{50.1} $\pm$ 1.0 & \textbf{1.00} \\",
-        r"x|y & \underline{9.0} $\pm$ 0.5 & - \\",
+        r"x\textbar{}y & \underline{9.0} $\pm$ 0.5 & - \\",
         r"\bottomrule",
         r"\end{tabular}",
     ]
+
+
+def test_latex_of_every_special_character():
+    """A row that began with a bracket or a star would be an argument of the row before."""
+    marks = ScoreTable("[c]", ["100 % & #1_$", r"~^ \a {b}"], {"*x": [Cell("1.0"), Cell("-")]})
+    marks.rows["[y]  vs. z"] = [Cell("-1.5"), Cell("< 0.001")]
+    assert marks.to_latex().splitlines()[3:-2] == [
+        r"{[}c] & 100 \% \& \#1\_\$ & "
+        r"\textasciitilde{}\textasciicircum{} \textbackslash{}a \{b\} \\",
+        r"\midrule",
+        r"{*}x & 1.0 & - \\",
+        r"{[}y] vs.\ z & $-1.5$ & $< 0.001$ \\",
+    ]
+
+
+def test_limits_stand_in_place_of_a_deviation():
+    table = ScoreTable("UAR (%)", ["a"], {"x": [Cell("50.0", "", 1, "40.0, 61.0")]})
+    assert table.to_text().splitlines()[1] == "x        50.0 [40.0, 61.0]"
+    assert table.to_markdown().splitlines()[2] == "| x | **50.0** [40.0, 61.0] |"
+    assert table.to_latex().splitlines()[5] == r"x & \textbf{50.0} [40.0, 61.0] \\"
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")

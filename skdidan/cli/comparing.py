@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import permutations
 from typing import Any
 
 import click
-import numpy as np
 
-from skdidan import corpora, selection
+from skdidan import selection
 from skdidan.cli import options
 from skdidan.cli.models import (
     check_features,
@@ -21,6 +19,7 @@ from skdidan.cli.models import (
 from skdidan.cli.output import write_table, write_text
 from skdidan.cli.session import Command, Session
 from skdidan.cli.sources import canonical, drop_unusable, load_source
+from skdidan.cli.tasks import describe_emotions, make_task, parse_tasks
 from skdidan.reporting import import_extra
 
 __all__ = ["compare", "report"]
@@ -29,13 +28,15 @@ _COMPARE = r"""
 skdidan compare --corpus emodb:corpora/emodb --corpus casia:corpora/casia --jobs 2
 skdidan compare emodb:calls -c emodb:corpora/emodb -c calls.csv -m didan -m mcc \
     --seeds 5 --results runs --format latex --out table.tex
+skdidan compare emodb+nemo:casia -c emodb:corpora/emodb -c nemo:corpora/nemo \
+    -c casia:corpora/casia -m didan -m djda
 """
 _REPORT = r"""
 skdidan report -c emodb:corpora/emodb -c casia:corpora/casia --results runs --out report.html
 """
 
 _OPTIONS = (
-    click.argument("tasks", nargs=-1, metavar="[SOURCE:TARGET]..."),
+    click.argument("tasks", nargs=-1, metavar="[SOURCE[+SOURCE]:TARGET]..."),
     click.option(
         *("-c", "--corpus", "given"),
         multiple=True,
@@ -94,12 +95,15 @@ def _comparison_options(function: Any) -> Any:
 @options.out("File of the result. Default: standard output.")
 @click.pass_obj
 def compare(session: Session, form: str, out: str | None, **given: Any) -> None:
-    """Compare methods on tasks from one labelled corpus to another.
+    """Compare methods on tasks from labelled corpora to another.
 
-    A task is SOURCE:TARGET, with the names of two of the --corpus: for NAME:FOLDER the name, for a
-    table or a folder its own name without suffix. Without tasks, all ordered pairs are compared.
-    Labels of the target are used for scores alone. A table of the scores also goes to standard
-    error.
+    A task is SOURCE:TARGET, or SOURCE+SOURCE:TARGET with several sources, by the names of the
+    --corpus: for NAME:FOLDER the name, for a table or a folder its own name without suffix. Without
+    tasks, all ordered pairs are compared.
+
+    A task has the emotions that all its corpora share, or those of --emotions, which each must
+    have. Labels of the target are used for scores alone. The emotions of each task and a table of
+    the scores also go to standard error.
     """
     comparison = _compare(session, **given)
     session.note(comparison.to_text())
@@ -159,53 +163,24 @@ def _compare(
         if corpus.name in found:
             raise click.BadParameter(f"two --corpus have the name {corpus.name!r}: rename one.")
         found[corpus.name] = corpus
-    pairs = _pairs(tasks, list(found))
+    parsed = parse_tasks(tasks, list(found))
     found = {name: drop_unusable(corpus, session, jobs) for name, corpus in found.items()}
     shared = None if emotions is None else canonical(emotions, mapping)
-    rows = {name: _rows(transformer, found[name]) for name in {x for pair in pairs for x in pair}}
+    used = {name for sources, target in parsed.values() for name in [*sources, target]}
+    rows = {name: _rows(transformer, found[name]) for name in used}
     has_speakers = speakers and has_columns(transformer)
     models = {
         name: make_model([], classifier, has_speakers=has_speakers)
         for name, classifier in classifiers.items()
     }
-    named = {
-        f"{source}:{target}": _task(found, rows, source, target, shared) for source, target in pairs
-    }
+    named = {task: make_task(found, rows, *sides, shared) for task, sides in parsed.items()}
+    for line in describe_emotions(named):
+        session.note(line)
     return selection.compare(
         models, named, seeds=range(seeds), n_jobs=jobs, results=results, verbose=session.progress
     )
 
 
-def _pairs(tasks: tuple[str, ...], names: list[str]) -> list[tuple[str, str]]:
-    """Return the names of source and target of each task."""
-    if len(names) < 2:
-        raise click.BadParameter("a comparison needs two different --corpus at least.")
-    if not tasks:
-        return list(permutations(names, 2))
-    pairs = []
-    for task in tasks:
-        source, _, target = task.partition(":")
-        if source not in names or target not in names or source == target:
-            text = f"{task!r} is no SOURCE:TARGET of two of {', '.join(names)}."
-            raise click.BadParameter(text)
-        pairs.append((source, target))
-    return pairs
-
-
 def _rows(transformer: Any, corpus: Any) -> dict[Any, Any]:
     """Compute the features of each file of a corpus once for all tasks."""
     return dict(zip(corpus.files, transformer.fit_transform(corpus.files), strict=True))
-
-
-def _task(
-    found: dict[str, Any],
-    rows: dict[str, Any],
-    source: str,
-    target: str,
-    emotions: list[str] | None,
-) -> Any:
-    task = corpora.cross_corpus_task(found[source], found[target], emotions)
-    task.files_src, task.files_tgt = task.X_src, task.X_tgt
-    task.X_src = np.stack([rows[source][file] for file in task.X_src])
-    task.X_tgt = np.stack([rows[target][file] for file in task.X_tgt])
-    return task

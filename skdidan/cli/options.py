@@ -91,7 +91,8 @@ emotions = click.option(
     "--emotions",
     metavar="A,B,...",
     callback=_names,
-    help="Emotions of the source to keep. Default: all, or all that are shared.",
+    help="Emotions to keep; each labelled corpus must have them. Default: all that the labelled "
+    "corpora share.",
 )
 epochs = click.option("--epochs", type=click.IntRange(1), help="Epochs of a network. Default: 60.")
 MAPPING = click.option(

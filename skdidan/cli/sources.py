@@ -17,7 +17,7 @@ from skdidan.emotions import canonical_label, check_mapping
 
 __all__ = [
     *("TABLES", "canonical", "corpus_name", "drop_unusable", "find_recordings", "find_usable"),
-    *("load_source", "select"),
+    *("keep_shared", "load_source", "select"),
 ]
 
 TABLES = {".csv", ".tsv", ".tab"}
@@ -78,6 +78,21 @@ def select(corpus: Any, emotions: Iterable[str], mapping: Mapping[str, str]) -> 
             param_hint="--emotions",
         )
     return _take(corpus, np.isin(corpus.emotion, asked))
+
+
+def keep_shared(corpora: list[Any], session: Session) -> list[Any]:
+    """Keep the emotions that all corpora have; say which are left out."""
+    shared = set.intersection(*(set(corpus.emotion.tolist()) for corpus in corpora))
+    if len(shared) < 2:
+        names, found = ", ".join(corpus.name for corpus in corpora), ", ".join(sorted(shared))
+        raise click.UsageError(
+            f"the sources {names} share fewer than two emotions ({found or 'none'}): leave one "
+            "out, or name spellings by --mapping SPELLING=EMOTION."
+        )
+    for corpus in corpora:
+        if others := sorted(set(corpus.emotion.tolist()) - shared):
+            session.note(f"{corpus.name}: {', '.join(others)} left out, not in every source.")
+    return [_take(corpus, np.isin(corpus.emotion, [*shared])) for corpus in corpora]
 
 
 def _take(corpus: Any, is_kept: Any) -> Any:

@@ -20,7 +20,7 @@ from skdidan.cli.models import (
 )
 from skdidan.cli.output import write_json
 from skdidan.cli.session import Command, Session, catch
-from skdidan.cli.sources import drop_unusable, find_usable, load_source, select
+from skdidan.cli.sources import drop_unusable, find_usable, keep_shared, load_source, select
 
 __all__ = ["adapt", "train"]
 
@@ -93,9 +93,13 @@ def train(
 ) -> None:
     """Train a model on labelled corpora and unlabelled recordings.
 
-    --source and --target may be repeated. Recordings that cannot be used are left out, with a
-    warning. The model is one file without pickle; 'skdidan predict' uses it. A line of JSON says
-    what was trained.
+    --source and --target may be repeated. A model of several sources knows the emotions that all of
+    them have; a note names those that are left out. The methods djda, emo_dna and mdsa tell the
+    sources apart, all others pool them. Recordings that cannot be used are left out, with a
+    warning.
+
+    The model is one file without pickle; 'skdidan predict' uses it. A line of JSON says what was
+    trained, with its emotions.
 
     The methods ecan and shot can be trained on one corpus without a target: 'skdidan adapt' gives
     them one, elsewhere, without the source.
@@ -207,15 +211,14 @@ def _load(
     n_jobs: int | None,
 ) -> list[Any]:
     """Load the usable recordings of the sources with the chosen emotions."""
-    loaded = []
     if len(set(sources)) < len(sources):
         raise click.BadParameter("a --source is given twice.")
-    for source in sources:
-        corpus = load_source(source, mapping)
-        if emotions is not None:
-            corpus = select(corpus, emotions, mapping)
-        loaded.append(drop_unusable(corpus, session, n_jobs))
-    return loaded
+    loaded = [load_source(source, mapping) for source in sources]
+    if emotions is not None:
+        loaded = [select(corpus, emotions, mapping) for corpus in loaded]
+    elif len(loaded) > 1:
+        loaded = keep_shared(loaded, session)
+    return [drop_unusable(corpus, session, n_jobs) for corpus in loaded]
 
 
 def _fit_and_save(
@@ -233,7 +236,9 @@ def _fit_and_save(
     n_source = sum(len(corpus.files) for corpus in corpora)
     domains = {"source": n_source, "target": len(target)}
     parts = [f"{n} {domain}" for domain, n in domains.items() if n]
-    session.note(f"Training on {' and '.join(parts)} recordings.")
+    labels = {str(label) for corpus in corpora for label in corpus.emotion}
+    emotions = f" Emotions: {', '.join(sorted(labels))}." if corpora else ""
+    session.note(f"Training on {' and '.join(parts)} recordings.{emotions}")
     if 0 < len(target) < _FEW and isinstance(last_step(model), pipeline.AnchoredEM):
         session.warn(
             f"{len(target)} recordings are few to find clusters in: compare with a model of "

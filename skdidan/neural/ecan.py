@@ -65,10 +65,10 @@ class ECANObjective(TargetObjective):
 
 
 class ECANClassifier(SourceFreeClassifier):
-    r"""ECAN: contrastive adaptation of a trained network without its source (after [1]_).
+    r"""ECAN: contrastive adaptation of a trained network without its source.
 
-    `fit` trains the network on the source alone, with smoothed labels. `adapt` trains all its
-    layers on the target, to minimise
+    The method follows [1]_. `fit` trains the network on the source alone, with smoothed labels.
+    `adapt` trains all its layers on the target, to minimise
 
     .. math:: \underbrace{\sum_k \bar p_k \log \frac{\bar p_k}{\pi_k}}_{\text{diversity}}
               - \frac{\lambda}{n} \sum_i \frac1K \sum_{j \in N(i)} \log

@@ -268,11 +268,11 @@ class CNN(_Convolutional):
 
 
 class VGG11(_Convolutional):
-    """VGG-11 with batch normalisation [1]_, for one input channel and with pooled maps.
+    """VGG-11 with batch normalisation, for one input channel and with pooled maps.
 
-    It has eight 3 x 3 convolutions with 64 to 512 maps. The original flattens the maps; here the
-    sum of the mean and the maximum of each map allows inputs of any length. The layers that can be
-    aligned are those of `CNN`.
+    The network [1]_ has eight 3 x 3 convolutions with 64 to 512 maps. The original flattens the
+    maps; here the sum of the mean and the maximum of each map allows inputs of any length. The
+    layers that can be aligned are those of `CNN`.
 
     Parameters
     ----------

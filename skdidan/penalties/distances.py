@@ -46,11 +46,11 @@ class MeanDistance(Penalty):
 
 
 class CORAL(Penalty):
-    r"""Squared Frobenius distance between the covariances, after Deep CORAL [1]_.
+    r"""Squared Frobenius distance between the covariances, as in Deep CORAL.
 
     .. math:: \mathrm{CORAL} = \frac{1}{4 d^2} \| C_s - C_t \|_F^2
 
-    with unbiased covariances of the `d` features. A single row has a covariance of zero.
+    with unbiased covariances of the `d` features [1]_. A single row has a covariance of zero.
 
     See Also
     --------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,10 @@ from skdidan.reporting import import_extra
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "HATCHES", "MARKERS", "find_axes", "find_axes_grid", "find_colours"]
+__all__ = [
+    *("COLOURS", "HATCHES", "MARKERS", "count_lines", "find_axes", "find_axes_grid"),
+    *("find_colours", "wrap"),
+]
 
 # The eight colour-blind safe colours of Okabe and Ito, and grey for the ninth emotion.
 COLOURS = "#d55e00 #0072b2 #f0e442 #009e73 #cc79a7 #56b4e9 #e69f00 #000000 #999999".split()
@@ -22,6 +26,7 @@ COLOURS = "#d55e00 #0072b2 #f0e442 #009e73 #cc79a7 #56b4e9 #e69f00 #000000 #9999
 MARKERS = "os^Dv<>"
 #: Patterns of bars, for readers who see no colours.
 HATCHES = ["", "////", "", "....", "\\\\\\\\", "xxxx", "--", "", "++"]
+_WIDTH = 26  # characters of a line of a name, so that most of a figure is left for its axes
 
 
 def _pyplot() -> Any:
@@ -68,3 +73,13 @@ def find_colours(labels: Sequence[Any]) -> dict[Any, str]:
     if len(labels) > len(COLOURS):
         raise ValueError(f"At most {len(COLOURS)} emotions have colours; got {len(labels)}.")
     return dict(zip(labels, COLOURS, strict=False))
+
+
+def wrap(name: str) -> str:
+    """Return a name in short lines."""
+    return fill(name, _WIDTH)
+
+
+def count_lines(names: Sequence[str]) -> int:
+    """Return the number of lines of the longest name when it is wrapped."""
+    return max((wrap(name).count("\n") + 1 for name in names), default=1)

@@ -1,44 +1,42 @@
-"""The results of a comparison: records of its runs, tables, intervals and tests."""
+"""The results of a comparison: tables, intervals, tests, plots and a report of its runs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from skdidan.parameters import check_count, check_option, check_share, check_whole
 from skdidan.results.inference import Interval, paired_tests, score_intervals
-from skdidan.results.notes import count_noun, write_notes
-from skdidan.results.records import (
-    check_metric,
-    check_records,
-    check_task_names,
-    score_table,
-    titles,
-)
+from skdidan.results.notes import write_notes
+from skdidan.results.records import check_metric, check_spread, score_table, titles
 from skdidan.results.report import write_report
 from skdidan.results.score_plots import plot_scores
-from skdidan.results.summaries import mean_seconds, summarise_scores, tabulate
-from skdidan.results.tables import Cell
-from skdidan.results.task_rows import TaskRows
+from skdidan.results.sequence import RunSequence
+from skdidan.results.summaries import (
+    add_tests,
+    mean_seconds,
+    put_limits,
+    summarise_scores,
+    tabulate,
+)
+from skdidan.results.tables import Cell, ScoreTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Comparison"]
 
-_RUN = ("task", "method", "oracle", "seed")
 
-
-class Comparison(Sequence[dict[str, Any]]):
+class Comparison(RunSequence):
     """Results of `compare`: a sequence of records, with tables, intervals, tests and a report.
 
-    Scores are fractions in data frames and percentages in printed tables. Oracles are marked as
-    references and left out of ranks and tests, since they train with target labels. They see the
-    target alone, so they are no upper bounds; `notes` says where a method beats one.
+    Scores are fractions in data frames and percentages in printed tables. Oracles train with target
+    labels: they are marked "(reference)" and left out of ranks and tests. They see the target
+    alone, so they are no upper bounds; `notes` says where a method beats one. The parameter
+    ``reference`` of `tests` is no oracle, but the method that all others are compared with.
 
     Parameters
     ----------
@@ -98,113 +96,11 @@ class Comparison(Sequence[dict[str, Any]]):
     [1.0, 1.0, 1.0]
     """
 
-    def __init__(
-        self,
-        records: Iterable[Mapping[str, Any]],
-        tasks: Mapping[str, Any],
-        *,
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._records = check_records(records)
-        self._rows = {str(name): TaskRows.of(task) for name, task in tasks.items()}
-        self.settings = dict(settings or {})
-        check_task_names(self._rows)
-        for record in self._records:
-            if record["task"] not in self._rows:
-                raise ValueError(
-                    f"tasks must have the task of each record; {record['task']!r} is none of "
-                    f"{list(self._rows)}."
-                )
-
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        return self._records[index]
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __repr__(self) -> str:
-        n_failed = sum(record["y_pred"] is None for record in self)
-        n_references = len(titles(self._records, oracle=True))
-        references = f" and {count_noun(n_references, 'reference')}" if n_references else ""
-        methods = count_noun(len(self.methods) - n_references, "method")
-        runs, tasks = count_noun(len(self), "run"), count_noun(len(self.tasks), "task")
-        return f"Comparison of {methods}{references} on {tasks}: {runs}, {n_failed} failed"
-
     def __str__(self) -> str:
         return "\n".join([self.to_text(), *self.notes()])
 
     def _repr_html_(self) -> str:
         return tabulate(self._records, "uar").to_html()
-
-    @property
-    def tasks(self) -> list[str]:
-        """Names of the tasks, in the order of the records."""
-        return list(dict.fromkeys(record["task"] for record in self))
-
-    @property
-    def methods(self) -> list[str]:
-        """Names of the methods; those of references end in " (reference)"."""
-        return titles(self._records)
-
-    @property
-    def task_rows(self) -> dict[str, TaskRows]:
-        """Truth, speakers, classes and origin of the rows of each task."""
-        return {task: self._rows[task] for task in self.tasks}
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row for each run.
-
-        Returns
-        -------
-        runs : DataFrame, n_runs rows
-            ``task, method, oracle, seed, uar, war, seconds, feature_seconds, fit_seconds, error,
-            traceback``. ``fit_seconds`` is the difference of the two before it: fits and
-            predictions.
-        """
-        columns = [*_RUN, "uar", "war", "seconds", "feature_seconds", "error", "traceback"]
-        frame = pd.DataFrame([[run.get(name) for name in columns] for run in self], columns=columns)
-        texts = frame[["error", "traceback"]].astype(object)
-        frame[["error", "traceback"]] = texts.where(texts.notna(), None)
-        times = frame[["seconds", "feature_seconds"]].astype(float)
-        frame[["seconds", "feature_seconds"]] = times
-        frame.insert(8, "fit_seconds", times["seconds"] - times["feature_seconds"])
-        return frame
-
-    def predictions(self) -> pd.DataFrame:
-        """Return one row for each run and target recording, without runs that failed.
-
-        Returns
-        -------
-        predictions : DataFrame
-            ``task, method, oracle, seed``, ``row`` (number in ``X_tgt``), ``file`` and ``speaker``
-            (None if the task has none), ``y_true`` and ``y_pred``.
-
-        Examples
-        --------
-        >>> from sklearn.dummy import DummyClassifier
-        >>> from skdidan import compare
-        >>> X, y = [[0.0]] * 4, ["a", "a", "a", "b"]
-        >>> task = dict(X_src=X, y_src=y, X_tgt=X, y_tgt=y, files_tgt=["1", "2", "3", "4"])
-        >>> predictions = compare(DummyClassifier(), task, seeds=[0]).predictions()
-        >>> wrong = predictions[predictions["y_pred"] != predictions["y_true"]]
-        >>> wrong[["file", "y_true", "y_pred"]].to_dict("records")
-        [{'file': '4', 'y_true': 'b', 'y_pred': 'a'}]
-        """
-        columns = [*_RUN, "row", "file", "speaker", "y_true", "y_pred"]
-        frames = []
-        for run in self:
-            if run["y_pred"] is None:
-                continue
-            rows = self._rows[run["task"]]
-            content = {name: run[name] for name in _RUN}
-            content |= {"row": np.arange(len(rows.truth)), "file": rows.file}
-            content |= {"speaker": rows.speaker, "y_true": rows.truth, "y_pred": run["y_pred"]}
-            frames.append(pd.DataFrame(content, columns=columns))
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
     def summary(self, metric: str = "uar") -> pd.DataFrame:
         """Average the scores over the seeds, and over the tasks.
@@ -221,7 +117,7 @@ class Comparison(Sequence[dict[str, Any]]):
             ``("average", "sd")`` and ``("rank", "mean")``. Deviations divide by the number of seeds
             minus one, and are 0 for one seed; that of the average is the deviation, over the seeds,
             of the average over the tasks. The rank, 1 is best, is that of the mean within each
-            task, averaged over the tasks; ties share it, and references have none. A method with a
+            task, averaged over the tasks; ties share it, and oracles have none. A method with a
             run that failed has NaN, and ranks last.
 
         Raises
@@ -253,7 +149,8 @@ class Comparison(Sequence[dict[str, Any]]):
         metric : {"uar", "war"}, default="uar"
             The score.
         reference : str, optional
-            A method; the intervals are then those of the difference of each other method to it.
+            A method. The intervals are then those of the difference of each other method, or
+            oracle, to it.
         confidence : float between 0 and 1, default=0.95
             Share of the resamples within the limits.
         n_resamples : int > 0, default=2000
@@ -306,7 +203,8 @@ class Comparison(Sequence[dict[str, Any]]):
         Parameters
         ----------
         reference : str, optional
-            The method that all others are compared with. Default: the one with the highest average.
+            The method that all others are compared with; no oracle. Default: the one with the
+            highest average.
         metric : {"uar", "war"}, default="uar"
             The score.
 
@@ -338,7 +236,7 @@ class Comparison(Sequence[dict[str, Any]]):
         return paired_tests(score_table(self._records, metric)[methods], reference)
 
     def notes(self, metric: str = "uar") -> list[str]:
-        """Say which runs failed, and where a method beats a reference.
+        """Say which runs failed, and where a method beats an oracle.
 
         Parameters
         ----------
@@ -372,46 +270,93 @@ class Comparison(Sequence[dict[str, Any]]):
             cells += [Cell(f"{seconds:.1f}".replace("nan", "-")) for seconds in times.loc[name]]
         return table.to_text()
 
-    def to_markdown(self, metric: str = "uar") -> str:
+    def to_markdown(
+        self, metric: str = "uar", *, spread: str = "deviation", reference: str | None = None
+    ) -> str:
         """Return the summary as a table of Markdown: the best bold, the second best in italics.
 
         Parameters
         ----------
         metric : {"uar", "war"}, default="uar"
             The score.
+        spread : {"deviation", "interval"}, default="deviation"
+            Written beside each mean, as in `to_latex`.
+        reference : str, optional
+            Method of the columns of tests, as in `to_latex`. Default: no such columns.
 
         Returns
         -------
         markdown : str
-            Mean ± standard deviation over the seeds, in percent.
-        """
-        return tabulate(self._records, check_metric(metric)).to_markdown()
+            Means over the seeds, in percent.
 
-    def to_latex(self, metric: str = "uar") -> str:
-        r"""Return the summary as a ``tabular`` of LaTeX: the best bold, the second underlined.
+        Raises
+        ------
+        ValueError
+            If an argument is unknown, or there are fewer than two methods to test.
+        """
+        return self._tabulate(metric, spread, reference).to_markdown()
+
+    def to_latex(
+        self, metric: str = "uar", *, spread: str = "deviation", reference: str | None = None
+    ) -> str:
+        r"""Return the summary as a ``tabular`` of LaTeX: the best bold, the second best underlined.
+
+        Put ``\usepackage{booktabs}`` into the preamble; no other package is needed. Names are
+        escaped.
 
         Parameters
         ----------
         metric : {"uar", "war"}, default="uar"
             The score.
+        spread : {"deviation", "interval"}, default="deviation"
+            Written beside each mean: the standard deviation over the seeds, or the 95 % interval of
+            `intervals`. The average over the tasks has no interval.
+        reference : str, optional
+            A method, for two more columns of `tests`: the mean difference of each other method to
+            it, in points, and the p-value adjusted by Holm's procedure. Default: no such columns.
 
         Returns
         -------
         latex : str
-            Mean ± standard deviation over the seeds, in percent. It needs the package booktabs.
-            References are not marked as best. Numbers that print alike share a mark.
-        """
-        return tabulate(self._records, check_metric(metric)).to_latex()
+            Means over the seeds, in percent. Methods that train with target labels are not marked
+            as best. Numbers that print alike share a mark.
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write one row for each run, as `to_frame` returns them, to a CSV file.
+        Raises
+        ------
+        ValueError
+            If an argument is unknown, or there are fewer than two methods to test.
 
-        Parameters
-        ----------
-        path : str or path-like
-            The file. ``comparison.predictions().to_csv(path)`` writes one for each recording.
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.dummy import DummyClassifier
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skdidan import compare
+        >>> X, y = np.array([[0.0], [0.1], [1.0], [1.1]] * 5), np.array(["a", "a", "b", "b"] * 5)
+        >>> task = dict(X_src=X, y_src=y, X_tgt=X, y_tgt=y, source="emodb", target="casia")
+        >>> methods = {"constant": DummyClassifier(), "logistic": LogisticRegression()}
+        >>> comparison = compare(methods, [task], seeds=[0, 1])
+        >>> print(comparison.to_latex(spread="interval", reference="constant"))
+        % needs \usepackage{booktabs}
+        \begin{tabular}{lrrr}
+        \toprule
+        UAR (\%) & emodb $\rightarrow$ casia & vs.\ constant & $p$ (Holm) \\
+        \midrule
+        constant & 50.0 [50.0, 50.0] & - & - \\
+        logistic & \textbf{100.0} [100.0, 100.0] & $+50.0$ & 0.500 \\
+        \bottomrule
+        \end{tabular}
         """
-        self.to_frame().to_csv(path, index=False)
+        return self._tabulate(metric, spread, reference).to_latex()
+
+    def _tabulate(self, metric: str, spread: str, reference: str | None) -> ScoreTable:
+        """Return the summary with deviations or intervals, and with the tests against a method."""
+        table = tabulate(self._records, check_metric(metric))
+        if check_spread(spread) == "interval":
+            put_limits(table, self.intervals(metric))
+        if reference is not None:
+            add_tests(table, self.tests(reference, metric))
+        return table
 
     def plot(self, metric: str = "uar", *, spread: str = "deviation", ax: Any = None) -> Axes | Any:
         """Plot the scores of each method on each task; see `plot_scores`.

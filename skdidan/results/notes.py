@@ -1,4 +1,4 @@
-"""Remarks on a comparison: failed runs, and references that a method beats."""
+"""Remarks on a comparison: failed runs, and oracles that a method beats."""
 
 from __future__ import annotations
 
@@ -14,37 +14,35 @@ __all__ = ["count_noun", "write_notes"]
 def write_notes(
     records: list[dict[str, Any]], summary: pd.DataFrame, tasks: list[str]
 ) -> list[str]:
-    """Return a sentence for each method that failed and each reference, if there are any."""
+    """Return a sentence for each method that failed and each oracle that is beaten."""
     failed: dict[tuple[str, str], list[int]] = {}
     for record in records:
         if record["y_pred"] is None:
             failed.setdefault((run_title(record), record["task"]), []).append(record["seed"])
     notes = [
-        f"{method} failed on {task} with seeds {', '.join(map(str, seeds))}."
+        f"{method} failed on {task} with seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}."
         for (method, task), seeds in failed.items()
     ]
-    methods, references = titles(records, oracle=False), titles(records, oracle=True)
-    if references:
+    methods, oracles = titles(records, oracle=False), titles(records, oracle=True)
+    if oracles:
         notes.append(
-            "A reference is trained with target labels, cross-validated within the target. It sees "
-            "no source, so it is no upper bound."
+            "Methods marked (reference) are oracles: they train with target labels, "
+            "cross-validated within the target. They see no source, so they are no upper bounds."
         )
-    for reference in references:
-        notes += _beaten(reference, methods, summary, tasks)
+    for oracle in oracles:
+        notes += _beaten(oracle, methods, summary, tasks)
     return notes
 
 
-def _beaten(
-    reference: str, methods: list[str], summary: pd.DataFrame, tasks: list[str]
-) -> list[str]:
-    """Say on which tasks the best method is above a reference."""
+def _beaten(oracle: str, methods: list[str], summary: pd.DataFrame, tasks: list[str]) -> list[str]:
+    """Say on which tasks the best method is above an oracle."""
     notes = []
     for task in tasks:
         means: Any = summary[task, "mean"]
         best = means[methods].dropna()
-        if len(best) and best.max() > means[reference]:
-            scores = f"{100 * best.max():.1f} > {100 * means[reference]:.1f}"
-            notes.append(f"{best.idxmax()} beats {reference} on {task}: {scores}.")
+        if len(best) and best.max() > means[oracle]:
+            scores = f"{100 * best.max():.1f} > {100 * means[oracle]:.1f}"
+            notes.append(f"{best.idxmax()} beats the oracle {oracle} on {task}: {scores}.")
     return notes
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdidan.parameters import check_option, check_share
-from skdidan.plots.drawing import find_axes
+from skdidan.plots.drawing import count_lines, find_axes, wrap
 from skdidan.results.records import check_metric, score_table, titles
 from skdidan.results.statistics import average_ranks, critical_difference
 
@@ -99,15 +99,16 @@ def _draw_ranks(ax: Axes, methods: list[str], ranks: NDArray[Any], difference: f
     n_methods, n_left = len(methods), (len(methods) + 1) // 2
     groups = _join(ranks, difference)
     first = 0.5 + 0.35 * len(groups)  # height of the first name below the axis
+    step = 0.3 * (1 + count_lines(methods))
     for number, (name, rank) in enumerate(zip(methods, ranks, strict=True)):
         is_left = number < n_left
-        level = first + 0.6 * (number if is_left else n_methods - 1 - number)
+        level = first + step * (number if is_left else n_methods - 1 - number)
         side = 1 - 0.15 if is_left else n_methods + 0.15
         ax.plot([rank, rank, side], [0, level, level], color="black", lw=1)
         ax.text(
             side + (-0.08 if is_left else 0.08),
             level,
-            f"{name}  {rank:.2f}" if is_left else f"{rank:.2f}  {name}",
+            f"{wrap(name)}  {rank:.2f}" if is_left else f"{rank:.2f}  {wrap(name)}",
             ha="right" if is_left else "left",
             va="center",
         )
@@ -119,7 +120,7 @@ def _draw_ranks(ax: Axes, methods: list[str], ranks: NDArray[Any], difference: f
     more = "" if shown == difference else " (beyond the axis)"
     ax.plot([1, 1 + shown], [-0.9, -0.9], color="black", lw=1.5, marker="|", ms=8)
     ax.text(1, -1.1, f"critical difference {difference:.2f}{more}", ha="left", va="bottom")
-    ax.set(xlim=(1 - 0.15, n_methods + 0.15), ylim=(first + 0.6 * n_left - 0.2, -1.7), yticks=[])
+    ax.set(xlim=(1 - 0.15, n_methods + 0.15), ylim=(first + step * n_left - 0.2, -1.7), yticks=[])
     ax.set_xticks(range(1, n_methods + 1))
     ax.spines[["left", "right", "bottom"]].set_visible(False)
     ax.spines["top"].set_position(("data", 0))

@@ -12,11 +12,12 @@ import pandas as pd
 from skdidan.parameters import check_option
 
 __all__ = [
-    *("METRICS", "check_metric", "check_records", "check_task_names"),
+    *("METRICS", "check_metric", "check_records", "check_spread", "check_task_names"),
     *("run_title", "score_table", "titles"),
 ]
 
 METRICS = ("uar", "war")
+_SPREADS = ("deviation", "interval")
 _KEYS = ("task", "method", "oracle", "seed", "uar", "war", "seconds", "y_pred")
 
 
@@ -48,13 +49,18 @@ def check_metric(metric: Any) -> str:
     return check_option("metric", metric, METRICS)
 
 
+def check_spread(spread: Any) -> str:
+    """Return `spread` if it is one that is written or drawn beside scores, or raise an error."""
+    return check_option("spread", spread, _SPREADS)
+
+
 def run_title(row: Mapping[str, Any]) -> str:
-    """Return the name of the method of a run, with a mark if it is a reference."""
+    """Return the name of the method of a run, with a mark if it is an oracle."""
     return f"{row['method']} (reference)" if row["oracle"] else str(row["method"])
 
 
 def titles(records: list[dict[str, Any]], *, oracle: bool | None = None) -> list[str]:
-    """List the methods in the order of the records: all, the references, or all others."""
+    """List the methods in the order of the records: all, the oracles, or all others."""
     rows = (row for row in records if oracle is None or bool(row["oracle"]) == oracle)
     return list(dict.fromkeys(map(run_title, rows)))
 

@@ -10,6 +10,7 @@ import numpy as np
 from skdidan.archive import write_atomically
 from skdidan.parameters import check_option
 from skdidan.plots.confusion import plot_confusion
+from skdidan.plots.drawing import count_lines
 from skdidan.reporting import import_extra
 from skdidan.results import page
 from skdidan.results.rank_plots import plot_ranks
@@ -17,12 +18,13 @@ from skdidan.results.records import titles
 from skdidan.results.score_plots import plot_scores
 from skdidan.results.settings import hash_audio
 from skdidan.results.summaries import mean_seconds, tabulate
+from skdidan.results.tables import P_HOLM, write_p, write_points
 
 __all__ = ["write_report"]
 
 
 def write_report(comparison: Any, path: str | os.PathLike[str], reference: str | None) -> None:
-    """Write the report of a comparison; `reference` is that of its tests."""
+    """Write the report of a comparison; the tests compare all methods with `reference`."""
     if not len(comparison):
         raise ValueError("comparison has no runs to report.")
     methods = titles(list(comparison), oracle=False)
@@ -48,11 +50,12 @@ def write_report(comparison: Any, path: str | os.PathLike[str], reference: str |
 
 def _opening(comparison: Any) -> str:
     seeds = list(dict.fromkeys(run["seed"] for run in comparison))
-    date = comparison.settings.get("date", "")
+    date = comparison.settings.get("date", "").replace("T", " at ").replace("+00:00", " UTC")
+    oracles = titles(list(comparison), oracle=True)
     return (
         f"{len(comparison)} runs, with the seeds {', '.join(map(str, seeds))}."
-        f"{f' Made on {date}.' if date else ''} Scores are on the target; its labels were used "
-        "only to score, except by references."
+        f"{f' Made on {date}.' if date else ''} Scores are on the target. Its labels were used "
+        f"for scores alone{', and to train the methods marked (reference)' if oracles else ''}."
     )
 
 
@@ -77,9 +80,11 @@ def _new_figure(width: float, height: float) -> Any:
 def _figures(comparison: Any) -> str:
     """Draw each task into a figure of its own, so that they stack on a narrow screen."""
     tasks, n_methods = comparison.tasks, len(comparison.methods)
-    drawn = [_new_figure(4.6, 1.1 + 0.3 * n_methods) for _ in tasks]
+    n_lines = (1 + count_lines(comparison.methods)) / 2
+    drawn = [_new_figure(4.6, 1.1 + 0.3 * n_methods * n_lines) for _ in tasks]
     axes = np.array([figure.subplots() for figure in drawn])
     plot_scores(comparison, spread="interval", ax=axes)
+    has_oracles = bool(titles(list(comparison), oracle=True))
     parts = []
     for figure, task in zip(drawn, tasks, strict=True):
         rows = comparison.task_rows[task]
@@ -91,13 +96,14 @@ def _figures(comparison: Any) -> str:
         page.paragraph(
             "Error bars are 95 % intervals by a bootstrap over the speakers of the target, or its "
             "recordings where no speakers are known; they are too narrow for fewer than about ten "
-            "speakers. Circles are seeds, the dashed line is chance, hatched bars are references."
+            "speakers. Circles are seeds, the dashed line is chance."
+            f"{' Hatched bars are references: oracles, trained with target labels.' * has_oracles}"
         ),
         page.grid(parts),
     ]
     n_ranked = len(titles(list(comparison), oracle=False))
     if n_ranked > 1 and len(tasks) > 1:
-        figure = _new_figure(5.2, 1.8 + 0.22 * n_ranked)
+        figure = _new_figure(5.2, 1.8 + 0.22 * n_ranked * n_lines)
         plot_ranks(comparison, ax=figure.subplots())
         caption = (
             "Methods that a bar joins do not differ by more than the critical difference of the "
@@ -113,31 +119,38 @@ def _differences(comparison: Any, tests: Any) -> str:
     rows = [
         (
             row.method,
-            _points(row.difference),
+            write_points(row.difference),
             f"{row.wins} / {row.ties} / {row.losses}",
-            _p_value(row.p),
-            _p_value(row.p_holm),
+            write_p(row.p),
+            write_p(row.p_holm),
         )
         for row in tests.itertuples()
     ]
-    columns = ["method", "difference", "better / equal / worse", "p", "p (Holm)"]
+    columns = [
+        "method",
+        "difference",
+        "better\N{NO-BREAK SPACE}/ equal\N{NO-BREAK SPACE}/ worse",
+        "p",
+        P_HOLM,
+    ]
     intervals = comparison.intervals(reference=reference)
     names = list(dict.fromkeys(intervals["method"]))
+    ends = intervals.set_index(["method", "task"])[["score", "low", "high"]]
     limits = {
-        (row.method, row.task): f"{_points(row.score)} [{_points(row.low)}, {_points(row.high)}]"
-        for row in intervals.itertuples()
+        (method, task): score if score == "-" else f"{score} [{low}, {high}]"
+        for (method, task), (score, low, high) in ends.map(write_points).iterrows()
     }
     tasks = comparison.tasks
     found = [(name, *(limits.get((name, task), "-") for task in tasks)) for name in names]
     return page.section(
-        f"Differences from {reference}",
+        f"Methods compared with {reference}",
         page.paragraph(
-            f"UAR minus that of {reference}, in points, over tasks and seeds, with Wilcoxon's "
-            "signed-rank test. Seeds of a task share its recordings, so these p-values are "
-            "optimistic."
+            f"UAR of each method minus the UAR of {reference}, in points, over tasks and seeds, "
+            "with Wilcoxon's signed-rank test. Seeds of a task share its recordings, so the "
+            "p-values are optimistic."
         ),
         page.table(columns, rows),
-        page.paragraph("The same on each task, with 95 % intervals by the bootstrap."),
+        page.paragraph("The difference on each task, with its 95 % interval by the bootstrap."),
         page.table(["method", *tasks], found),
     )
 
@@ -221,14 +234,3 @@ def _audio(comparison: Any) -> str:
         ),
         page.table(columns, rows, texts=["side", "corpus", "hash"]),
     )
-
-
-def _points(difference: float) -> str:
-    """Write a difference of scores in points, with its sign."""
-    return "-" if np.isnan(difference) else f"{100 * difference:+.1f}"
-
-
-def _p_value(p: float) -> str:
-    if np.isnan(p):
-        return "-"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"

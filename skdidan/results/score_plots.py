@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skdidan.parameters import check_option
-from skdidan.plots.drawing import find_axes, find_axes_grid
-from skdidan.results.records import check_metric, run_title, titles
+from skdidan.plots.drawing import count_lines, find_axes, find_axes_grid, wrap
+from skdidan.results.records import check_metric, check_spread, run_title, titles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_scores"]
 
 _METHOD = {"color": "#3b6ea5"}
-_REFERENCE = {"color": "#d9d9d9", "hatch": "///", "edgecolor": "#8c8c8c"}
+_ORACLE = {"color": "#d9d9d9", "hatch": "///", "edgecolor": "#8c8c8c"}
 
 
 def plot_scores(
@@ -25,8 +24,8 @@ def plot_scores(
 ) -> Any:
     """Plot the scores of each method as bars, with one panel for each task.
 
-    Bars show the mean over the seeds, dots each seed, and a dashed line the chance level. Oracles
-    are hatched and marked as references.
+    Bars show the mean over the seeds, dots each seed, and a dashed line the chance level. Oracles,
+    which train with target labels, are hatched and marked as references.
 
     Parameters
     ----------
@@ -65,13 +64,13 @@ def plot_scores(
     ['one', 'two']
     """
     check_metric(metric)
-    check_option("spread", spread, ("deviation", "interval"))
+    check_spread(spread)
     tasks, n_methods = comparison.tasks, len(comparison.methods)
     if not tasks:
         raise ValueError("comparison has no runs to plot.")
     if ax is None and len(tasks) == 1:
         ax = find_axes(None)
-    size = 4.2, 1.2 + 0.32 * n_methods
+    size = 4.2, 1.2 + 0.32 * n_methods * (1 + count_lines(comparison.methods)) / 2
     axes = find_axes_grid(len(tasks), ax, "tasks", size=size)
     places, errors = comparison.summary(metric), _errors(comparison, metric, spread)
     for panel, task in zip(axes, tasks, strict=True):
@@ -106,19 +105,19 @@ def _draw_task(
 ) -> None:
     """Draw the bars of one task, the first method on top."""
     methods = comparison.methods
-    references = titles(list(comparison), oracle=True)
+    oracles = titles(list(comparison), oracle=True)
     points: dict[str, list[float]] = {name: [] for name in methods}
     for run in comparison:
         if run["task"] == task:
             points[run_title(run)].append(100 * run[metric])
     for number, name in enumerate(methods[::-1]):
-        is_reference = name in references
-        style: dict[str, Any] = _REFERENCE if is_reference else _METHOD
+        is_oracle = name in oracles
+        style: dict[str, Any] = _ORACLE if is_oracle else _METHOD
         mean, error = 100 * means[name], errors[:, [methods.index(name)]].tolist()
         ax.barh(number, mean, 0.72, xerr=error, error_kw={"lw": 1.2, "capsize": 2.5}, **style)
         seeds = [number] * len(points[name])
         ax.plot(points[name], seeds, "o", color="black", mfc="white", mew=0.8, ms=3.5)
-        is_dark = not (is_reference or np.isnan(mean))
+        is_dark = not (is_oracle or np.isnan(mean))
         ax.annotate(
             f"{mean:.1f}" if np.isfinite(mean) else "failed" if points[name] else "not run",
             (0, number),
@@ -131,6 +130,6 @@ def _draw_task(
     classes = comparison.task_rows[task].present
     if metric == "uar" and len(classes):
         ax.axvline(100 / len(classes), color="black", lw=1, ls="--")
-    ax.set_yticks(range(len(methods)), methods[::-1])
+    ax.set_yticks(range(len(methods)), [wrap(name) for name in methods[::-1]])
     ax.set(xlabel=f"{metric.upper()} (%)", title=task, xlim=(0, 1.04 * ax.get_xlim()[1]))
     ax.spines[["top", "right"]].set_visible(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ import pandas as pd
 
 from skdidan.results.records import run_title, score_table, titles
 from skdidan.results.statistics import average_ranks
-from skdidan.results.tables import Cell, ScoreTable, mark_best
+from skdidan.results.tables import P_HOLM, Cell, ScoreTable, mark_best, write_p, write_points
 
-__all__ = ["mean_seconds", "summarise_scores", "tabulate"]
+__all__ = ["add_tests", "mean_seconds", "put_limits", "summarise_scores", "tabulate"]
 
 
 def summarise_scores(records: list[dict[str, Any]], metric: str) -> pd.DataFrame:
@@ -55,6 +56,28 @@ def tabulate(records: list[dict[str, Any]], metric: str) -> ScoreTable:
             sd = f"{100 * summary.loc[name, (column, 'sd')]:.1f}" if has_sd else ""
             table.rows[name].append(Cell(text, sd, places.get(name, 0)))
     return table
+
+
+def put_limits(table: ScoreTable, intervals: Any) -> None:
+    """Replace the deviations in a table by intervals; averages and ranks have none."""
+    limits = {
+        (row.method, row.task): f"{100 * row.low:.1f}, {100 * row.high:.1f}"
+        for row in intervals.dropna(subset=["low", "high"]).itertuples()
+    }
+    for name, cells in table.rows.items():
+        table.rows[name] = [
+            replace(cell, deviation="", limits=limits.get((name, column), ""))
+            for column, cell in zip(table.columns, cells, strict=True)
+        ]
+
+
+def add_tests(table: ScoreTable, tests: Any) -> None:
+    """Add columns with the difference of each method to one, in points, and its p-value."""
+    table.columns += [f"vs. {tests['reference'].iloc[0]}", P_HOLM]
+    texts = {row.method: (row.difference, row.p_holm) for row in tests.itertuples()}
+    for name, cells in table.rows.items():
+        difference, p = texts.get(name, (np.nan, np.nan))
+        cells += [Cell(write_points(difference)), Cell(write_p(p))]
 
 
 def mean_seconds(comparison: Any) -> pd.DataFrame:

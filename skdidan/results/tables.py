@@ -9,31 +9,43 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Cell", "ScoreTable", "mark_best"]
+__all__ = ["P_HOLM", "Cell", "ScoreTable", "mark_best", "write_p", "write_points"]
+
+#: Head of the column of p-values that Holm's procedure has adjusted.
+P_HOLM = "p (Holm)"
 
 _LATEX = {
     "\\": r"\textbackslash{}",
     **{mark: rf"\{mark}" for mark in "&%$#_{}"},
+    # At the beginning of a row they would belong to the end of the row before.
+    **{mark: f"{{{mark}}}" for mark in "[*"},
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
-    "→": r"$\to$",
+    "→": r"$\rightarrow$",
     "±": r"$\pm$",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "|": r"\textbar{}",
 }
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A number, its deviation, and whether it is the best or second best of its column."""
+    """A number, its deviation or its limits, and whether it is first or second in its column."""
 
     text: str
     deviation: str = ""
     place: int = 0
+    limits: str = ""
 
-    def write(self, plus_minus: str, styles: Sequence[str]) -> str:
+    def write(
+        self, plus_minus: str, styles: Sequence[str], escape: Callable[[str], str] = str
+    ) -> str:
         """Return the cell with the number put into the style of its place."""
-        number = styles[self.place - 1].format(self.text) if self.place else self.text
+        text = escape(self.text)
+        number = styles[self.place - 1].format(text) if self.place else text
+        if self.limits:
+            return f"{number} [{self.limits}]"
         return f"{number}{plus_minus}{self.deviation}" if self.deviation else number
 
 
@@ -46,11 +58,15 @@ class ScoreTable:
     rows: dict[str, list[Cell]] = field(default_factory=dict)
 
     def _grid(
-        self, escape: Callable[[str], str], plus_minus: str, styles: Sequence[str]
+        self,
+        escape: Callable[[str], str],
+        plus_minus: str,
+        styles: Sequence[str],
+        escape_number: Callable[[str], str] = str,
     ) -> list[list[str]]:
         head = [escape(name) for name in [self.corner, *self.columns]]
         body = [
-            [escape(title), *(cell.write(plus_minus, styles) for cell in cells)]
+            [escape(title), *(cell.write(plus_minus, styles, escape_number) for cell in cells)]
             for title, cells in self.rows.items()
         ]
         return [head, *body]
@@ -80,12 +96,9 @@ class ScoreTable:
 
     def to_latex(self) -> str:
         """Return a tabular of booktabs: the best bold, the second best underlined."""
-
-        def escape(text: str) -> str:
-            return "".join(_LATEX.get(mark, mark) for mark in text)
-
         styles = r"\textbf{{{}}}", r"\underline{{{}}}"
-        head, *body = (f"{' & '.join(row)} \\\\" for row in self._grid(escape, r" $\pm$ ", styles))
+        grid = self._grid(_escape_latex, r" $\pm$ ", styles, _write_latex_number)
+        head, *body = (f"{' & '.join(row)} \\\\" for row in grid)
         return "\n".join(
             [
                 "% needs \\usepackage{booktabs}",
@@ -102,7 +115,7 @@ class ScoreTable:
     def to_html(self) -> str:
         """Return a table of HTML: the best bold, the second best underlined."""
         styles = "<strong>{}</strong>", "<u>{}</u>"
-        head, *body = self._grid(html.escape, '<span class="sd"> ± ', styles)
+        head, *body = self._grid(html.escape, '<span class="sd"> ± ', styles, html.escape)
         top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
         rows = []
         for title, *cells in body:
@@ -110,6 +123,30 @@ class ScoreTable:
             data = "".join(f"<td>{cell}</td>" for cell in closed)
             rows.append(f'<tr><th scope="row">{title}</th>{data}</tr>')
         return f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _escape_latex(text: str) -> str:
+    if text == P_HOLM:
+        return text.replace("p", "$p$", 1)
+    escaped = "".join(_LATEX.get(mark, mark) for mark in " ".join(text.split()))
+    return escaped.replace(". ", ".\\ ")  # a space between words, not between sentences
+
+
+def _write_latex_number(text: str) -> str:
+    """Put a number with a sign into mathematics, or its minus would be a hyphen."""
+    return f"${text}$" if re.match(r"[-+<] ?\d", text) else text
+
+
+def write_points(difference: float) -> str:
+    """Return a difference of scores in points, with its sign."""
+    return "-" if np.isnan(difference) else f"{100 * difference:+.1f}"
+
+
+def write_p(p: float) -> str:
+    """Return a p-value with three decimals."""
+    if np.isnan(p):
+        return "-"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def mark_best(texts: Sequence[str], *, highest: bool = True) -> list[int]:

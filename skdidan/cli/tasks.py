@@ -1,0 +1,63 @@
+"""Tasks that the command line names: one or several sources, and a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import permutations
+from typing import Any
+
+import click
+import numpy as np
+
+from skdidan import corpora
+
+__all__ = ["describe_emotions", "make_task", "parse_tasks"]
+
+
+def parse_tasks(tasks: tuple[str, ...], names: list[str]) -> dict[str, tuple[list[str], str]]:
+    """Return the sources and the target of each task; without tasks, of all ordered pairs."""
+    if len(names) < 2:
+        raise click.BadParameter("a comparison needs two different --corpus at least.")
+    if not tasks:
+        return {f"{one}:{other}": ([one], other) for one, other in permutations(names, 2)}
+    parsed = {}
+    for task in tasks:
+        source, _, target = task.partition(":")
+        sources = [source] if source in names else source.split("+")
+        given = [*sources, target]
+        if not set(given) <= set(names) or len(set(given)) < len(given):
+            raise click.BadParameter(
+                f"{task!r} is no SOURCE:TARGET or SOURCE+SOURCE:TARGET of {', '.join(names)}."
+            )
+        parsed[task] = sources, target
+    return parsed
+
+
+def make_task(
+    found: Mapping[str, Any],
+    rows: Mapping[str, Mapping[Any, Any]],
+    sources: list[str],
+    target: str,
+    emotions: list[str] | None,
+) -> Any:
+    """Make a task of corpora with the features of their files in place of the files."""
+    if len(sources) == 1:
+        task = corpora.cross_corpus_task(found[sources[0]], found[target], emotions)
+    else:
+        chosen = {name: found[name] for name in [*sources, target]}
+        *_, task = corpora.leave_one_corpus_out(chosen, emotions)
+        for key in ("X", "y", "speaker"):  # of both domains, which compare stacks itself
+            del task[key]
+    features = {file: row for name in [*sources, target] for file, row in rows[name].items()}
+    task.files_src, task.files_tgt = task.X_src, task.X_tgt
+    task.X_src = np.stack([features[file] for file in task.X_src])
+    task.X_tgt = np.stack([features[file] for file in task.X_tgt])
+    return task
+
+
+def describe_emotions(tasks: Mapping[str, Any]) -> list[str]:
+    """Return a line for each set of emotions, with the tasks that have them."""
+    groups: dict[str, list[str]] = {}
+    for name, task in tasks.items():
+        groups.setdefault(", ".join(map(str, task.classes)), []).append(name)
+    return [f"{', '.join(names)}: emotions {emotions}." for emotions, names in groups.items()]
