@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import wilcoxon
 from sklearn.metrics import recall_score
 from sklearn.utils import Bunch
 
-from skdidan import CorpusScaler, DANClassifier, DIDANClassifier, LIDANClassifier
+from skdidan import JDAR, CorpusScaler, DANClassifier, DIDANClassifier, LIDANClassifier
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -388,6 +389,32 @@ def test_variants_of_didan_have_the_terms_that_are_told(benchmark):
         assert f"ida_{name}" not in terms[f"no {name}"]
     assert "mean_distance" not in terms["no means"] and "target_prior" in terms["uniform prior"]
     assert terms["own predictions"]["ida_labels"] != terms["one network"]["ida_labels"]
+
+
+def test_dropped_options_are_what_they_are_named_after(benchmark, domains):
+    dropped = benchmark("dropped_options")
+    X, _, X_tgt, _ = domains
+    y = np.array(["anger", "fear", "neutral"])[np.arange(len(X)) % 3]
+    once = JDAR(max_iter=1).fit(X, y, X_tgt).coef_
+    for make in (dropped.MDAR, dropped.RelaxedJDAR):
+        first = make()
+        first.max_iter = 1
+        np.testing.assert_allclose(first.fit(X, y, X_tgt).coef_, once, atol=1e-8)
+    loss = dropped.RelaxedError(torch.tensor([1.0, 3.0]))
+    logits = torch.tensor([[1.5, -0.5], [0.25, 0.5]])
+    # Nothing in the first row; 0.25 squared plus 0.5 squared in the second, of weight 3 out of 4.
+    assert float(loss(logits, torch.tensor([0, 1]))) == pytest.approx(3 * 0.3125 / 4)
+
+    generator = torch.Generator().manual_seed(0)
+    atoms, rows = (torch.randn(n, 8, generator=generator) / 8**0.5 for n in (12, 20))
+    codes = dropped.FewRowsIDA(0.1)._solve(atoms, rows, n_iter=500)
+    slopes, limit = ((rows - codes @ atoms) @ atoms.T).norm(dim=0), 0.1 * 20**0.5
+    is_used = codes.norm(dim=0) > 1e-6
+    assert 0 < is_used.sum() < 12
+    torch.testing.assert_close(
+        slopes[is_used], torch.full_like(slopes[is_used], limit), rtol=1e-3, atol=0
+    )
+    assert (slopes[~is_used] <= limit).all()
 
 
 def test_resampled_targets_have_the_shares_that_are_told(benchmark):

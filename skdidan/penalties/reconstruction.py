@@ -190,11 +190,11 @@ class IDA(Penalty):
         with torch.autocast(source.device.type, enabled=False):
             source, target = at_least_single(source), at_least_single(target)
             atoms, rows = _directions(source), _directions(target)
-            codes = sparse_codes(atoms, rows, self.sparsity, tol=self.tol)
+            codes = self._solve(atoms, rows)
             terms = {}
             if self.feature_weight:
                 residual = mse_loss(codes @ atoms, rows, reduction="sum")
-                error = (residual + 2 * self.sparsity * codes.abs().sum()) / len(rows)
+                error = (residual + 2 * self._size(codes)) / len(rows)
                 terms["features"] = self.feature_weight * error
             if self.mean_weight:
                 terms["means"] = self.mean_weight * MeanDistance()(source, target)
@@ -243,7 +243,14 @@ class IDA(Penalty):
         self._check(source, target)
         with torch.autocast(source.device.type, enabled=False):
             atoms, rows = (_directions(at_least_single(part)) for part in (source, target))
-            return sparse_codes(atoms, rows, self.sparsity, tol=self.tol)
+            return self._solve(atoms, rows)
+
+    def _solve(self, atoms: Tensor, rows: Tensor) -> Tensor:
+        return sparse_codes(atoms, rows, self.sparsity, tol=self.tol)
+
+    def _size(self, codes: Tensor) -> Tensor:
+        """Return the penalty on the codes that `_solve` minimises beside half the squared error."""
+        return self.sparsity * codes.abs().sum()
 
 
 def _check_levels(levels: Sequence[Sequence[int]]) -> list[list[int]]:
