@@ -1,7 +1,8 @@
 """Warnings of the package are errors in tests and in the examples of the docs."""
 
 # What `make docs` writes is no source of tests: importing an example would run it.
-collect_ignore_glob = ["docs/auto_examples/*", "docs/generated/*", "docs/reference/generated/*"]
+BUILT = "docs/_build", "docs/auto_examples", "docs/generated", "docs/reference/generated"
+collect_ignore_glob = [f"{folder}/*" for folder in BUILT]
 # The tests are run without the packages of the site.
 collect_ignore = ["docs/mathml.py"]
 
