@@ -91,6 +91,56 @@ class thing(Base, torch.nn.Module):
         # A comment
         return rows
 """
+USED = """
+import enum
+import functools
+import other
+
+class Colour(enum.Enum):
+    RED = 1
+
+class Scale:
+    def __call__(self, rows):
+        return rows * 2
+
+class Kind(type):
+    def make(cls):
+        return 3
+
+@functools.cache
+def factor(n):
+    return n + 4
+
+def helper(rows, shift, lock=None):
+    return rows + shift
+
+shifted = functools.partial(helper, shift=5)
+scale = Scale()
+
+class thing(metaclass=Kind):
+    rate = functools.partialmethod(helper, 6)
+
+    @functools.lru_cache
+    def width(self):
+        return 7
+
+    def forward(self, rows):
+        class Inner:
+            start = other.inside.offset(8) if RATE else None
+
+        return scale(shifted(rows)) * factor(1) + Colour.RED.value
+
+RATE = 9
+"""
+OFFSET = """
+def offset(rows):
+    return rows + START
+
+def unused(rows):
+    return rows
+
+START = 1
+"""
 EDITS = {  # text, its edit, and whether the code is another one
     "comment": (FUNCTION, "# A comment", "# Another comment", False),
     "lines": (FUNCTION, "RATE = 2", "\n\n\nRATE = 2", False),
@@ -115,6 +165,15 @@ EDITS = {  # text, its edit, and whether the code is another one
     "attribute": (CLASS, "_rate = 2", "_rate = 3", True),
     "attribute of base": (CLASS, "n_layers = 1", "n_layers = 2", True),
     "used class": (CLASS, "rows.view_as(rows)", "-rows", True),
+    "enumeration": (USED, "RED = 1", "RED = 10", True),
+    "object that is called": (USED, "rows * 2", "rows * 20", True),
+    "metaclass": (USED, "return 3", "return 30", True),
+    "cached function": (USED, "n + 4", "n + 40", True),
+    "function of a partial": (USED, "rows + shift", "rows - shift", True),
+    "argument of a partial": (USED, "shift=5", "shift=50", True),
+    "argument of a method": (USED, "helper, 6", "helper, 60", True),
+    "cached method": (USED, "return 7", "return 70", True),
+    "constant in a class in a function": (USED, "RATE = 9", "RATE = 0", True),
 }
 
 
@@ -128,14 +187,20 @@ def hash_of(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
-    def hash_of(text, wrap=lambda thing: thing):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "__init__.py").write_text("from . import inside")
+
+    def hash_of(text, wrap=lambda thing: thing, *, helper=OFFSET):
         (tmp_path / "edited.py").write_text(text)
-        sys.modules.pop("edited", None)
+        (tmp_path / "other" / "inside.py").write_text(helper)
+        for name in ("edited", "other", "other.inside"):
+            sys.modules.pop(name, None)
         importlib.invalidate_caches()
         return hashed(wrap(importlib.import_module("edited").thing))
 
     yield hash_of
-    sys.modules.pop("edited", None)
+    for name in ("edited", "other", "other.inside"):
+        sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -145,6 +210,13 @@ def test_edited_code_has_another_hash(hash_of, name):
     first = hash_of(text)
     assert hash_of(text) == first  # imported again
     assert (hash_of(text.replace(part, edit)) != first) == is_other
+
+
+def test_functions_of_other_modules_count_if_they_are_used(hash_of):
+    first = hash_of(USED)
+    assert hash_of(USED, helper=OFFSET.replace("return rows\n", "return 0\n")) == first
+    for edit in (OFFSET.replace("rows + START", "rows"), OFFSET.replace("= 1", "= 2")):
+        assert hash_of(USED, helper=edit) != first
 
 
 @pytest.mark.parametrize(
@@ -163,7 +235,7 @@ def test_code_counts_wherever_it_is(hash_of, wrap):
 
 def test_all_processes_make_the_same_hash(hash_of, tmp_path):
     """Compiled or read from a file of bytecode, with every order of sets."""
-    for text in (FUNCTION, CLASS):
+    for text in (FUNCTION, CLASS, USED):
         expected = {hash_of(text)}
         for seed in "01":
             code = "import edited; from skdidan.hashing import hash_value as h"
@@ -184,6 +256,42 @@ def test_what_a_worker_gets_from_the_main_module_has_the_same_hash():
     exec(FUNCTION.replace("helper(row)", "helper(row).unused"), space)
     sent = pickle.dumps(joblib.wrap_non_picklable_objects(space["thing"]))
     assert hashed(vars(pickle.loads(sent))["_obj"]) == hashed(space["thing"])
+
+
+def test_sets_and_keys_have_one_order_in_all_processes():
+    """Texts of functions have an address, and those of sets an order of their own."""
+    code = """if True:
+        from skdidan.hashing import hash_value
+        functions = [eval(f"lambda x: {n}") for n in range(20)]
+        sets = [frozenset(text) for text in ("abcd", "bcde", "cdef", "adef", "bdfh")]
+        print(hash_value([{*functions}, {*sets}, dict.fromkeys(sets, 1)], "no"))
+    """
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "0123"
+    }
+    assert len(found) == 1
+
+
+def test_tensors_count_by_their_values():
+    def make(value, **kind):
+        network = torch.nn.Linear(2, 1)
+        with torch.no_grad():
+            for weights in network.parameters():
+                weights.fill_(value)
+        return [network, torch.full((2, 2), value, **kind), torch.Generator().manual_seed(0)]
+
+    assert hashed(make(1.0)) == hashed(make(1.0)) != hashed(make(2.0))
+    half = {"dtype": torch.bfloat16}
+    assert hashed(make(1.0)) != hashed(make(1.0, **half)) == hashed(make(1.0, **half))
+    complexes = torch.tensor([1 + 2j, 3 - 4j])
+    assert hashed(complexes.conj()) == hashed(torch.tensor([1 - 2j, 3 + 4j])) != hashed(complexes)
 
 
 def test_closures_count_by_their_values():
@@ -268,6 +376,35 @@ def test_installed_code_counts_by_name():
     """As in joblib, so that results of settings without code of the user are found again."""
     for value in (SVC(), np.mean, StandardScaler, DIDANClassifier(), torch.nn.Linear, {"a": 1.5}):
         assert hashed(value) == joblib.hash(value)
+
+
+def helper(rows, lock=LOCK):
+    return rows
+
+
+@functools.singledispatch
+def by_type(rows):
+    return helper(rows)
+
+
+by_lock = functools.partial(helper, lock=LOCK)
+
+
+def augment(rows):
+    return by_type(by_lock(rows))
+
+
+def with_an_empty_cell():
+    def inside():
+        return missing
+
+    return inside
+    missing = 1
+
+
+@pytest.mark.parametrize("value", [by_type, augment, with_an_empty_cell()])
+def test_code_may_use_what_cannot_be_pickled(value):
+    assert hashed(value) == hashed(value)
 
 
 @pytest.mark.parametrize("value", [LOCK, {"a": functools.partial(print, LOCK)}, lambda x=LOCK: x])
