@@ -140,9 +140,12 @@ def replaced_file(path: str, *, synced: bool = True) -> Iterator[BinaryIO]:
     """Open a temporary file, and rename it to `path` when the block is over.
 
     With `synced`, the content is on the disk before the file is renamed, and the new name is before
-    the block is left.
+    the block is left. Raises an OSError at once for a folder or a device, which cannot be replaced.
     """
-    folder, name = os.path.split(os.path.abspath(path))
+    path = os.path.abspath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(f"{path!r} is no file that could be replaced: choose another path.")
+    folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name[:100]}.{uuid4().hex}.tmp")
     try:
         with open(temporary, "xb") as file:

@@ -1,5 +1,6 @@
 """Rows that lie in a file: networks read those of a batch, and copy no whole array."""
 
+import os
 import tracemalloc
 
 import numpy as np
@@ -130,6 +131,40 @@ def test_rows_of_several_shapes_leave_the_file_as_it_was(tmp_path):
         AudioLoader().to_memmap(write_two_lengths(tmp_path), path)
     np.testing.assert_array_equal(np.load(path), expected)
     assert [each.name for each in tmp_path.glob("*.tmp")] == []
+
+
+class Unused(LogMelSpectrogram):
+    """Tells that it computes, which takes long with many recordings."""
+
+    def _fill(self, features, rows):
+        raise AssertionError("it computes")
+
+
+def test_paths_that_no_file_can_have_are_refused_before_any_row(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link.npy").symlink_to(os.devnull)
+    transformer, rows = Unused(duration=0.5), waveforms(2)
+    for path in (tmp_path, "", "link.npy"):
+        with pytest.raises(OSError, match="is no file that could be replaced: choose another"):
+            transformer.to_memmap(rows, path)
+    with pytest.raises(FileNotFoundError):
+        transformer.to_memmap(rows, "absent/rows.npy")
+    for path in (None, 3, b"rows.npy"):
+        with pytest.raises(TypeError, match="path must be a str or a path-like; got"):
+            transformer.to_memmap(rows, path)
+    assert (tmp_path / "link.npy").is_symlink() and len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_interrupt_leaves_the_file_as_it_was(tmp_path):
+    class Interrupted(LogMelSpectrogram):
+        def _compute(self, rows, features, store):
+            features[1] = np.zeros((2, 2))
+            raise KeyboardInterrupt
+
+    (tmp_path / "rows.npy").write_bytes(b"before")
+    with pytest.raises(KeyboardInterrupt):
+        Interrupted().to_memmap(waveforms(2), tmp_path / "rows.npy")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"rows.npy": b"before"}
 
 
 def write_two_lengths(folder):

@@ -722,6 +722,14 @@ def test_an_error_of_the_disk_leaves_the_old_file(network, tmp_path, monkeypatch
         assert (tmp_path / "model").read_bytes() == before
 
 
+def test_a_folder_or_a_device_is_not_replaced(network, tmp_path):
+    (tmp_path / "device").symlink_to(os.devnull)
+    for path in (tmp_path, tmp_path / "device"):
+        with pytest.raises(OSError, match="is no file that could be replaced"):
+            save(network, path)
+    assert (tmp_path / "device").is_symlink() and len(list(tmp_path.iterdir())) == 1
+
+
 def test_the_same_estimator_makes_the_same_file(network, tmp_path):
     for name in ("one", "two"):
         save(network, tmp_path / name)

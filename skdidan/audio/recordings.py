@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skdidan.audio.cache import RowCache, make_cache_folder
 from skdidan.audio.cropping import Floats, Window, whole
+from skdidan.audio.files import check_path
 from skdidan.audio.mapped import open_row_file
 from skdidan.audio.reports import (
     AudioWarning,
@@ -172,9 +173,9 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         Raises
         ------
         FileNotFoundError, ValueError, ImportError, TypeError
-            As in `transform`, or if the rows differ in shape.
+            As in `transform`, if the rows differ in shape, or if `path` is no path.
         OSError
-            If the file cannot be written.
+            If the file cannot be written, or `path` is a folder or a device.
 
         Examples
         --------
@@ -187,7 +188,7 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         ...     X.shape
         (2, 64, 101)
         """
-        path = os.path.expanduser(path)
+        path = os.path.expanduser(check_path("path", path))
         with feature_work():
             self._check_parameters()
             rows = self._rows(X)
