@@ -19,7 +19,7 @@ from skdidan.neural.batches import PairedBatches, to_rows
 from skdidan.neural.calibration import fit_temperature
 from skdidan.neural.checkpoints import Checkpoint, find_starts, open_checkpoint, train_net
 from skdidan.neural.factory import make_network
-from skdidan.neural.fitted import FittedNetworks
+from skdidan.neural.fitted import FittedNetworks, read_history
 from skdidan.neural.generators import find_generators
 from skdidan.neural.initial import load_weights, read_weights
 from skdidan.neural.losses import LOSSES
@@ -34,9 +34,7 @@ from skdidan.reporting import warn_caller
 from skdidan.torch_state import draw_from, find_device, plain_mode
 from skdidan.validation import validate_domains
 
-__all__ = ["AdaptationClassifier", "read_history", "warn_of_interrupt"]
-
-_BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history
+__all__ = ["AdaptationClassifier", "warn_of_interrupt"]
 
 
 class AdaptationClassifier(FittedNetworks):
@@ -442,11 +440,3 @@ def warn_of_interrupt(nets: list[AdaptationNet], n_networks: int) -> None:
             f"The fit was interrupted, and is kept: {len(last.history)} of {last.max_epochs} "
             f"epochs of network {len(nets)} of {n_networks}."
         )
-
-
-def read_history(net: AdaptationNet) -> list[dict[str, Any]]:
-    """Return the history of a training, a dict for each epoch, without skorch's bookkeeping."""
-    return [
-        {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
-        for epoch in net.history.to_list()
-    ]
