@@ -267,6 +267,29 @@ def test_several_sources_keep_the_emotions_that_all_have(tmp_path):
     assert "the sources emodb, labels share fewer than two emotions (anger)" in text
 
 
+def test_an_emotion_whose_recordings_one_source_cannot_use_is_left_out(tmp_path):
+    labels = label_calls(tmp_path / "labels.csv", "fear")
+    extra = tmp_path / "extra.csv"
+    lines = labels.read_text().splitlines()
+    (tmp_path / "broken.wav").write_bytes(b"no audio")
+    extra.write_text("\n".join([lines[0], f"{tmp_path}/broken.wav,fear,s0", *lines[2:]]))
+    line = f"train -s {labels} -s {extra} -t casia -m logistic_regression --no-refine"
+    found = run(f"{line} -o {tmp_path}/model", code=3)
+    assert "labels: fear left out, not in every source." in found.stderr
+    assert json.loads(found.stdout)["emotions"] == ["anger", "sadness"]
+
+
+def test_one_source_by_two_paths_is_refused(tmp_path):
+    Path("other").symlink_to("emodb", target_is_directory=True)
+    line = f"-t casia -m logistic_regression -o {tmp_path}/model"
+    try:
+        for other in ("./emodb", "other", Path("emodb").resolve()):
+            text = run(f"train -s emodb:emodb -s emodb:{other} {line}", code=2).stderr
+            assert "a --source is given twice" in text
+    finally:
+        Path("other").unlink()
+
+
 def test_help_names_the_methods_that_tell_sources_apart():
     told_apart = [
         name
@@ -488,11 +511,24 @@ def test_compare_takes_all_pairs_by_default():
     rows = table(run(line))
     assert rows["task"].tolist() == ["emodb:casia", "casia:emodb"]
     text = run("compare emodb:nemo -c emodb:emodb -c casia:casia", code=2).stderr
-    assert "'emodb:nemo' is no SOURCE:TARGET or SOURCE+SOURCE:TARGET of emodb, casia." in text
+    assert (
+        "'emodb:nemo' is no SOURCE:TARGET or SOURCE+SOURCE:TARGET of emodb, casia, each of them"
+        in text
+    )
     for task in ("emodb+casia:casia", "emodb+emodb:casia", "emodb+:casia", "emodb:emodb", "emodb"):
         text = run(f"compare {task} -c emodb:emodb -c casia:casia", code=2).stderr
         assert f"'{task}' is no SOURCE:TARGET" in text
     assert "two different --corpus" in run("compare -c emodb:emodb", code=2).stderr
+
+
+def test_compare_finds_missing_emotions_before_it_computes_features(tmp_path, monkeypatch):
+    def transform(self, X):
+        raise AssertionError("it computes features")
+
+    monkeypatch.setattr(Functionals, "transform", transform)
+    labels = label_calls(tmp_path / "labels.csv", *["fear", "boredom"] * 8)
+    text = run(f"compare emodb:labels -c emodb:emodb -c {labels}", code=1).stderr
+    assert "A task needs at least two classes" in text
 
 
 def test_compare_takes_several_sources(tmp_path):

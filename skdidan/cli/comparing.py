@@ -19,7 +19,7 @@ from skdidan.cli.models import (
 from skdidan.cli.output import write_table, write_text
 from skdidan.cli.session import Command, Session
 from skdidan.cli.sources import canonical, drop_unusable, load_source
-from skdidan.cli.tasks import describe_emotions, make_task, parse_tasks
+from skdidan.cli.tasks import describe_emotions, make_task, parse_tasks, put_features
 from skdidan.reporting import import_extra
 
 __all__ = ["compare", "report"]
@@ -166,21 +166,15 @@ def _compare(
     parsed = parse_tasks(tasks, list(found))
     found = {name: drop_unusable(corpus, session, jobs) for name, corpus in found.items()}
     shared = None if emotions is None else canonical(emotions, mapping)
-    used = {name for sources, target in parsed.values() for name in [*sources, target]}
-    rows = {name: _rows(transformer, found[name]) for name in used}
+    named = {task: make_task(found, *sides, shared) for task, sides in parsed.items()}
+    for line in describe_emotions(named):
+        session.note(line)
+    put_features(named.values(), transformer)
     has_speakers = speakers and has_columns(transformer)
     models = {
         name: make_model([], classifier, has_speakers=has_speakers)
         for name, classifier in classifiers.items()
     }
-    named = {task: make_task(found, rows, *sides, shared) for task, sides in parsed.items()}
-    for line in describe_emotions(named):
-        session.note(line)
     return selection.compare(
         models, named, seeds=range(seeds), n_jobs=jobs, results=results, verbose=session.progress
     )
-
-
-def _rows(transformer: Any, corpus: Any) -> dict[Any, Any]:
-    """Compute the features of each file of a corpus once for all tasks."""
-    return dict(zip(corpus.files, transformer.fit_transform(corpus.files), strict=True))

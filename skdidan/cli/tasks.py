@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import permutations
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from skdidan import corpora
 
-__all__ = ["describe_emotions", "make_task", "parse_tasks"]
+__all__ = ["describe_emotions", "make_task", "parse_tasks", "put_features"]
 
 
 def parse_tasks(tasks: tuple[str, ...], names: list[str]) -> dict[str, tuple[list[str], str]]:
@@ -27,32 +27,34 @@ def parse_tasks(tasks: tuple[str, ...], names: list[str]) -> dict[str, tuple[lis
         given = [*sources, target]
         if not set(given) <= set(names) or len(set(given)) < len(given):
             raise click.BadParameter(
-                f"{task!r} is no SOURCE:TARGET or SOURCE+SOURCE:TARGET of {', '.join(names)}."
+                f"{task!r} is no SOURCE:TARGET or SOURCE+SOURCE:TARGET of {', '.join(names)}, each "
+                "of them once at most."
             )
         parsed[task] = sources, target
     return parsed
 
 
 def make_task(
-    found: Mapping[str, Any],
-    rows: Mapping[str, Mapping[Any, Any]],
-    sources: list[str],
-    target: str,
-    emotions: list[str] | None,
+    found: Mapping[str, Any], sources: list[str], target: str, emotions: list[str] | None
 ) -> Any:
-    """Make a task of corpora with the features of their files in place of the files."""
+    """Make a task of corpora, with their files."""
     if len(sources) == 1:
-        task = corpora.cross_corpus_task(found[sources[0]], found[target], emotions)
-    else:
-        chosen = {name: found[name] for name in [*sources, target]}
-        *_, task = corpora.leave_one_corpus_out(chosen, emotions)
-        for key in ("X", "y", "speaker"):  # of both domains, which compare stacks itself
-            del task[key]
-    features = {file: row for name in [*sources, target] for file, row in rows[name].items()}
-    task.files_src, task.files_tgt = task.X_src, task.X_tgt
-    task.X_src = np.stack([features[file] for file in task.X_src])
-    task.X_tgt = np.stack([features[file] for file in task.X_tgt])
+        return corpora.cross_corpus_task(found[sources[0]], found[target], emotions)
+    chosen = {name: found[name] for name in [*sources, target]}
+    *_, task = corpora.leave_one_corpus_out(chosen, emotions)
+    for key in ("X", "y", "speaker"):  # of both domains, which compare stacks itself
+        del task[key]
     return task
+
+
+def put_features(tasks: Collection[Any], transformer: Any) -> None:
+    """Put features in the place of the files of tasks; those of each file are computed once."""
+    files = list(dict.fromkeys(file for task in tasks for file in [*task.X_src, *task.X_tgt]))
+    features = dict(zip(files, transformer.fit_transform(files), strict=True))
+    for task in tasks:
+        task.files_src, task.files_tgt = task.X_src, task.X_tgt
+        task.X_src = np.stack([features[file] for file in task.X_src])
+        task.X_tgt = np.stack([features[file] for file in task.X_tgt])
 
 
 def describe_emotions(tasks: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -20,7 +21,14 @@ from skdidan.cli.models import (
 )
 from skdidan.cli.output import write_json
 from skdidan.cli.session import Command, Session, catch
-from skdidan.cli.sources import drop_unusable, find_usable, keep_shared, load_source, select
+from skdidan.cli.sources import (
+    corpus_name,
+    drop_unusable,
+    find_usable,
+    keep_shared,
+    load_source,
+    select,
+)
 
 __all__ = ["adapt", "train"]
 
@@ -211,14 +219,18 @@ def _load(
     n_jobs: int | None,
 ) -> list[Any]:
     """Load the usable recordings of the sources with the chosen emotions."""
-    if len(set(sources)) < len(sources):
+    paths = (source.partition(":")[2] if corpus_name(source) else source for source in sources)
+    if len({os.path.realpath(os.path.expanduser(path)) for path in paths}) < len(sources):
         raise click.BadParameter("a --source is given twice.")
     loaded = [load_source(source, mapping) for source in sources]
     if emotions is not None:
         loaded = [select(corpus, emotions, mapping) for corpus in loaded]
     elif len(loaded) > 1:
         loaded = keep_shared(loaded, session)
-    return [drop_unusable(corpus, session, n_jobs) for corpus in loaded]
+    loaded = [drop_unusable(corpus, session, n_jobs) for corpus in loaded]
+    if emotions is None and len(loaded) > 1:  # one may have lost all recordings of an emotion
+        loaded = keep_shared(loaded, session)
+    return loaded
 
 
 def _fit_and_save(
