@@ -477,6 +477,8 @@ TINY = {
     "wide_features": {"source": 20, "target": 24, "features": 60},
     "tca_time": {"rows": 60, "large": 120, "landmarks": 20},
     "log_mel_time": {"files": 2},
+    "extraction_time": {"clips": 3, "clip_ms": 500},
+    "search_time": {"clips": 20, "candidates": 2, "folds": 2},
     "import_time": {"imports": 1},
     "precision_time": {"rows": 20, "bands": 16, "frames": 20, "epochs": 2},
 }
