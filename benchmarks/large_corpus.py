@@ -74,6 +74,15 @@ def epoch(name, n_source, n_target):
     return float(np.median([each["dur"] for each in history]))
 
 
+def cnn_epoch(folder, n_files):
+    """Train the CNN for two epochs on the spectrograms in the file; return the second."""
+    from skdidan import SourceOnlyClassifier
+
+    X = np.load(Path(folder, "rows.npy"), mmap_mode="r")
+    classifier = SourceOnlyClassifier("cnn", max_epochs=2, random_state=0)
+    return classifier.fit(X, np.arange(n_files) % CLASSES).history_[-1]["dur"]
+
+
 def predict(n_source, n_target):
     """Predict all rows of the target with one network."""
     from skdidan import DIDANClassifier
@@ -132,6 +141,7 @@ def main():
             ("list the folder, with checks of names", factor, find_files, folder, args.files),
             ("functionals of the package", factor, functionals, folder, args.files),
             ("log-mel spectrograms, to a file", factor, spectrograms, folder, args.files),
+            ("epoch of source only, CNN, from the file", factor, cnn_epoch, folder, args.files),
             ("CorpusScaler, 88 columns", 1, scale, *rows),
             ("TCA, 500 landmarks", 1, tca, *rows),
             ("epoch of source only", 1, epoch, "SourceOnlyClassifier", *rows),
