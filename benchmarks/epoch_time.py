@@ -16,7 +16,7 @@ from torch.nn.functional import one_hot
 from skdidan import IDA, MMD, DANClassifier, DIDANClassifier, MeanDistance, SourceOnlyClassifier
 from skdidan.neural.losses import SquaredError
 from skdidan.neural.networks import MLP
-from skdidan.neural.training import cooldown, ramp
+from skdidan.neural.schedules import cooldown, ramp
 
 LR, DECAY, BATCH, CLASSES = 1e-3, 1e-4, 64, 5
 

@@ -477,6 +477,8 @@ TINY = {
     "wide_features": {"source": 20, "target": 24, "features": 60},
     "tca_time": {"rows": 60, "large": 120, "landmarks": 20},
     "log_mel_time": {"files": 2},
+    "extraction_time": {"clips": 3, "clip_ms": 500},
+    "search_time": {"clips": 20, "candidates": 2, "folds": 2},
     "import_time": {"imports": 1},
     "precision_time": {"rows": 20, "bands": 16, "frames": 20, "epochs": 2},
 }
@@ -513,3 +515,20 @@ class TestTimings:
         measure = benchmark("wide_features").measure
         values = timing.parse(measure, "Text.", ["--features", "12000"])
         assert values == {"repeats": 5, "source": 400, "target": 1200, "features": 12000}
+
+
+def test_the_cost_of_a_large_corpus_has_all_stages(benchmark, monkeypatch, capsys):
+    """Features of eight files count as those of all rows; the stages run in this process."""
+    large_corpus = benchmark("large_corpus")
+    seen = {}
+
+    def run(stage, *args):
+        seen[stage.__name__] = stage(*args)
+        assert seen[stage.__name__] > 0
+        return 2.0, 30.0
+
+    monkeypatch.setattr(large_corpus, "run", run)
+    call(large_corpus, monkeypatch, "--files", 8, "--target", 2400, "--source", 40)
+    table = dict(line.rsplit(maxsplit=2)[:2] for line in capsys.readouterr().out.splitlines())
+    assert table["log-mel spectrograms, to a file"] == "600.0"
+    assert table["epoch of DIDAN"] == "2.0" and len(table) == 11 and len(seen) == 8

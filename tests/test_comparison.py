@@ -14,6 +14,7 @@ import pytest
 import sklearn
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
@@ -473,6 +474,33 @@ def test_only_missing_runs_are_done(task, tmp_path, n_jobs):
         compare(methods, {"toy": other}, seeds=[0], results=folder)
         run(methods, seeds=[0], n_threads=2)
     assert len(Spy.calls) == 7  # other data, other threads
+
+
+def test_recordings_that_were_replaced_are_computed_again(tmp_path):
+    files = [tmp_path / f"{number}.wav" for number in range(4)]
+    for number, file in enumerate(files):
+        file.write_bytes(bytes(number))
+    task = Bunch(X_src=files[:2], y_src=["a", "b"], X_tgt=files[2:], y_tgt=["a", "b"])
+
+    class Sizes(DummyClassifier):
+        """Calls small files "a", and counts its fits."""
+
+        def fit(self, X, y, X_tgt=None):
+            Spy.calls.append(X)
+            return super().fit(np.zeros((len(X), 1)), y)
+
+        def predict(self, X):
+            return np.where([file.stat().st_size < 3 for file in X], "a", "b")
+
+    run = partial(compare, {"a": Sizes()}, {"toy": task}, seeds=[0], results=tmp_path / "results")
+    assert run()[0]["uar"] == run()[0]["uar"] == 1.0 and len(Spy.calls) == 1
+    files[2].write_bytes(bytes(9))
+    assert run()[0]["uar"] == 0.5 and len(Spy.calls) == 2
+    os.utime(files[0], ns=(1, 1))
+    run()
+    files[1].unlink()
+    run()
+    assert len(Spy.calls) == 4
 
 
 def test_a_generator_that_has_moved_makes_no_other_run(task, tmp_path):

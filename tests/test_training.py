@@ -13,8 +13,9 @@ from skdidan.neural.batches import Batch, PairedBatches
 from skdidan.neural.losses import SquaredError
 from skdidan.neural.monitoring import monitor_callbacks
 from skdidan.neural.networks import MLP
+from skdidan.neural.schedules import ramp
 from skdidan.neural.terms import LossTerms
-from skdidan.neural.training import AdaptationNet, PenaltyTerm, ramp
+from skdidan.neural.training import AdaptationNet, PenaltyTerm
 from skdidan.penalties import IDA, MeanDistance
 
 

@@ -22,13 +22,13 @@ from .networks import MLP as MLP
 from .networks import VGG11 as VGG11
 from .networks import frame_mask as frame_mask
 from .outputs import Outputs as Outputs
+from .schedules import cooldown as cooldown
+from .schedules import ramp as ramp
 from .shot import SHOTClassifier as SHOTClassifier
 from .shot import SHOTObjective as SHOTObjective
 from .source_free import SourceFreeClassifier as SourceFreeClassifier
 from .target_losses import TargetBank as TargetBank
 from .target_training import TargetObjective as TargetObjective
 from .training import PenaltyTerm as PenaltyTerm
-from .training import cooldown as cooldown
-from .training import ramp as ramp
 from .transformers import NestedTransformer as NestedTransformer
 from .translation import SpectrogramTranslator as SpectrogramTranslator

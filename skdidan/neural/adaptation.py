@@ -19,8 +19,9 @@ from skdidan.neural.batches import PairedBatches, to_rows
 from skdidan.neural.calibration import fit_temperature
 from skdidan.neural.checkpoints import Checkpoint, find_starts, open_checkpoint, train_net
 from skdidan.neural.factory import make_network
-from skdidan.neural.fitted import FittedNetworks, read_history
+from skdidan.neural.fitted import FittedNetworks
 from skdidan.neural.generators import find_generators
+from skdidan.neural.history import read_history, warn_of_interrupt
 from skdidan.neural.initial import load_weights, read_weights
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import monitor_callbacks
@@ -30,11 +31,10 @@ from skdidan.neural.settings import check_settings
 from skdidan.neural.source import class_weights, hold_out, number_corpora, row_weights
 from skdidan.neural.training import AdaptationNet, PenaltyTerm
 from skdidan.padding import is_padded, pad_alike
-from skdidan.reporting import warn_caller
 from skdidan.torch_state import draw_from, find_device, plain_mode
 from skdidan.validation import validate_domains
 
-__all__ = ["AdaptationClassifier", "warn_of_interrupt"]
+__all__ = ["AdaptationClassifier"]
 
 
 class AdaptationClassifier(FittedNetworks):
@@ -430,13 +430,3 @@ class AdaptationClassifier(FittedNetworks):
 
     def _check_parameters(self) -> None:
         check_settings(self)
-
-
-def warn_of_interrupt(nets: list[AdaptationNet], n_networks: int) -> None:
-    """Warn if Ctrl-C has left fewer networks or epochs."""
-    last = nets[-1]
-    if len(nets) < n_networks or last.is_interrupted:
-        warn_caller(
-            f"The fit was interrupted, and is kept: {len(last.history)} of {last.max_epochs} "
-            f"epochs of network {len(nets)} of {n_networks}."
-        )

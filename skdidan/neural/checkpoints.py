@@ -142,9 +142,11 @@ class Checkpoint:
                 "name another file."
             ) from error
         if differing := [name for name, fact in self._facts.items() if facts.get(name) != fact]:
+            code = "set of parameters" in differing
             raise ValueError(
                 f"checkpoint={self._path!r} holds a training with another "
-                f"{' and '.join(differing)}. Remove it, or name another file."
+                f"{' and '.join(differing)}{', or with other code of them' if code else ''}. "
+                "Remove it, or name another file."
             )
         self.seeds, self._states, self._tensors = seeds, states, tensors
 

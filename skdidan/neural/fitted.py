@@ -17,9 +17,7 @@ from skdidan.probabilities import ProbabilisticClassifier
 from skdidan.torch_state import copy_to_cpu
 from skdidan.validation import check_rows
 
-__all__ = ["FittedNetworks", "read_history"]
-
-_BOOKKEEPING = ("_best", "batches", "_batch_count", "_batch_size")  # skorch's own, in the history
+__all__ = ["FittedNetworks"]
 
 
 class FittedNetworks(ProbabilisticClassifier, GroupedEstimator):
@@ -139,11 +137,3 @@ class FittedNetworks(ProbabilisticClassifier, GroupedEstimator):
         # A callback may keep weights on the GPU. Nets leave it alone; requests hold this object.
         own = {*self._net_lists, "_metadata_request"}
         return {k: value if k in own else copy_to_cpu(value) for k, value in state.items()}
-
-
-def read_history(net: AdaptationNet) -> list[dict[str, Any]]:
-    """Return the history of a training, a dict for each epoch, without skorch's bookkeeping."""
-    return [
-        {name: value for name, value in epoch.items() if not name.endswith(_BOOKKEEPING)}
-        for epoch in net.history.to_list()
-    ]

@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skdidan.domains import Domains
-from skdidan.neural.adaptation import AdaptationClassifier, warn_of_interrupt
+from skdidan.neural.adaptation import AdaptationClassifier
 from skdidan.neural.batches import to_rows
-from skdidan.neural.fitted import read_history
 from skdidan.neural.generators import find_generators
+from skdidan.neural.history import read_history, warn_of_interrupt
 from skdidan.neural.optimizers import check_optimizer, find_optimizer
 from skdidan.neural.prior import expected_shares
 from skdidan.neural.target_training import (

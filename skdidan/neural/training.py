@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from skdidan.neural.batches import ArrayRows, Batch, PairedBatches
 from skdidan.neural.losses import SquaredError, classification_loss
 from skdidan.neural.outputs import Outputs, join_outputs
+from skdidan.neural.schedules import cooldown, ramp
 from skdidan.neural.terms import (
     BATCH_METHODS,
     PENALTY_INPUTS,
@@ -29,7 +30,7 @@ from skdidan.torch_state import Generators, copy_to_cpu, find_device
 
 __all__ = [
     *("AdaptationNet", "Observer", "PenaltyTerm"),
-    *("HELD_OUT", "cooldown", "load_net", "ramp"),
+    *("HELD_OUT", "load_net"),
 ]
 
 
@@ -37,43 +38,6 @@ HELD_OUT = (
     "skorch holds no rows out here: to score held-out rows of the source, set validation_fraction "
     "and monitor='source'; callbacks may watch the column 'monitor'."
 )
-
-
-def ramp(progress: float) -> float:
-    r"""Return the share of the trade-off at a training progress, rising smoothly from 0 to 1.
-
-    .. math:: \frac{2}{1 + e^{-10 p}} - 1
-
-    at progress `p` from 0 to 1. The schedule is that of Ganin and Lempitsky (2015),
-    arXiv:1409.7495: the classifier is trained first, and then aligned.
-
-    Examples
-    --------
-    >>> ramp(0.0), round(ramp(0.1), 4), round(ramp(1.0), 4)
-    (0.0, 0.4621, 0.9999)
-    """
-    return 2 / (1 + math.exp(-10 * progress)) - 1
-
-
-def cooldown(epoch: int, n_epochs: int) -> float:
-    r"""Return the factor on the learning rate, falling linearly over the last 30 % of the epochs.
-
-    .. math:: \min\Bigl(1, \frac{\max(n - e, 0)}{0.3 n}\Bigr)
-
-    in epoch `e` of `n`, counted from 0. At a high learning rate, predictions on the unlabelled
-    target change from epoch to epoch. The schedule is that of [1]_.
-
-    References
-    ----------
-    .. [1] Hägele, Bakouch, Kosson, Ben Allal, von Werra, Jaggi (2024). Scaling laws and
-       compute-optimal training beyond fixed training durations. NeurIPS, arXiv:2405.18392.
-
-    Examples
-    --------
-    >>> [round(cooldown(epoch, 10), 2) for epoch in range(11)]
-    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.67, 0.33, 0.0]
-    """
-    return min(1.0, max(n_epochs - epoch, 0) / (0.3 * n_epochs))
 
 
 class _TrainingEnd(Exception):

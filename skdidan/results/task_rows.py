@@ -14,7 +14,7 @@ from skdidan.domains import check_groups, n_rows, open_target
 from skdidan.hashing import hash_value
 from skdidan.labels import plain_labels, to_python
 
-__all__ = ["Origin", "TaskRows"]
+__all__ = ["Origin", "TaskRows", "list_paths"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class TaskRows:
 def _origin(task: Mapping[str, Any], side: str, suffix: str) -> Origin:
     name, files = task.get(side, side), task.get(f"files_{suffix}")
     X = open_target(task[f"X_{suffix}"])
-    files = _paths(X) if files is None else to_python(files)
+    files = list_paths(X) if files is None else to_python(files)
     return Origin(
         name=name if isinstance(name, str) else " + ".join(map(str, name)),
         n_rows=n_rows(X),
@@ -88,8 +88,8 @@ def _origin(task: Mapping[str, Any], side: str, suffix: str) -> Origin:
     )
 
 
-def _paths(X: Any) -> list[Any] | None:
-    """List the rows if all are paths, else return None."""
+def list_paths(X: Any) -> list[Any] | None:
+    """List the rows if all are paths or segments of files, else return None."""
     if len(getattr(X, "shape", (0,))) != 1:
         return None
     rows = to_python(X)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from sklearn.base import clone
 
 import skdidan
 from skdidan.archive import write_atomically
+from skdidan.domains import open_target
 from skdidan.hashing import hash_value
+from skdidan.results.task_rows import list_paths
 
 __all__ = ["ResultFolder"]
 
@@ -23,7 +26,7 @@ _NEEDS = "results needs methods and tasks that can be pickled"
 class ResultFolder:
     """A folder with a JSON file for each run, whose name is a hash of all that decides the run.
 
-    A task counts by the paths of its files, not by their contents.
+    A task counts by its arrays, or by the paths, sizes and modification times of its files.
     """
 
     def __init__(self, folder: Any, tasks: Mapping[str, Mapping[str, Any]]) -> None:
@@ -35,7 +38,7 @@ class ResultFolder:
         except OSError as error:
             raise ValueError(f"results must be a folder to write to: {error}") from error
         self._tasks = {  # once, since they may hold all recordings
-            name: hash_value(dict(task), f"{_NEEDS}; the task {name!r} cannot")
+            name: hash_value([dict(task), _stamps(task)], f"{_NEEDS}; the task {name!r} cannot")
             for name, task in tasks.items()
         }
 
@@ -73,3 +76,17 @@ class ResultFolder:
             named = {name: str(record[name]) for name in ("task", "method", "seed")}
             content = {**named, **kept, "y_pred": y_pred.tolist(), "dtype": y_pred.dtype.str}
             write_atomically(path, json.dumps(content).encode())
+
+
+def _stamps(task: Mapping[str, Any]) -> list[tuple[int, int] | None]:
+    """List size and modification time of each row of a task that is a file, None if it is not."""
+    rows = [list_paths(open_target(task[name])) or [] for name in ("X_src", "X_tgt")]
+    return [_stamp(os.fspath(file)) for file in chain(*rows)]
+
+
+def _stamp(file: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(file)
+    except OSError:  # the features report a file that cannot be read
+        return None
+    return status.st_size, status.st_mtime_ns

@@ -84,9 +84,10 @@ def compare(
     results : str or path-like, optional
         Folder that keeps the record of each finished run, so that the same call, after a kill or
         with further methods, tasks and seeds, does only what is missing. A run is known by its
-        names, its seed, the parameters of its method, the arrays and paths of its task, and the
-        version of skdidan. Its seed replaces each `random_state`, so generators there may move; one
-        elsewhere in a method, as in a splitter, must not. Runs that failed are tried again.
+        names, its seed, the parameters of its method, the arrays of its task, or the paths, sizes
+        and modification times of its files, and the version of skdidan. Its seed replaces each
+        `random_state`, so generators there may move; one elsewhere in a method, as in a splitter,
+        must not. Runs that failed are tried again.
     verbose : int, default=0
         Whether to show a progress bar.
 
