@@ -198,7 +198,7 @@ def test_other_parameters_and_data_are_refused(tmp_path):
     assert_same(classifier, make("a discriminator").fit(X_SRC, Y_SRC, X_TGT))
     other = make("a discriminator", checkpoint=path, lr=0.1)
     for match, fit in {
-        "another set of parameters, or with other code of them": lambda: other.fit(X_SRC, Y_SRC, X_TGT),
+        "another set of parameters, .* code of them": lambda: other.fit(X_SRC, Y_SRC, X_TGT),
         "another source": lambda: classifier.fit(X_SRC, Y_SRC[::-1], X_TGT),
         "another target": lambda: classifier.fit(X_SRC, Y_SRC, X_TGT[:-1]),
     }.items():
