@@ -478,6 +478,7 @@ def test_compare_gives_the_scores_of_the_package(tmp_path):
     run(f"{line.replace('compare', 'report', 1)} --results {results} --out {html} --quiet")
     assert {path: path.stat().st_mtime_ns for path in results.iterdir()} == times
     page = html.read_text(encoding="utf-8")
+    assert '>features</th><td class="text">functionals</td>' in page
     assert f"{mean:.1f}" in page and f"<td>{len(task.y_tgt)}</td>" in page
     refused = run(f"report -c emodb:emodb -c casia:casia --reference dann --out {html}", code=2)
     assert "--reference: 'dann' is none of the --method" in refused.stderr

@@ -176,9 +176,11 @@ def _compare(
     named = {task: make_task(found, rows, *sides, shared) for task, sides in parsed.items()}
     for line in describe_emotions(named):
         session.note(line)
-    return selection.compare(
+    comparison = selection.compare(
         models, named, seeds=range(seeds), n_jobs=jobs, results=results, verbose=session.progress
     )
+    comparison.settings["features"] = features  # the methods get rows, and know no features
+    return comparison
 
 
 def _rows(transformer: Any, corpus: Any) -> dict[Any, Any]:

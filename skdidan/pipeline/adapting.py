@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
 from inspect import getattr_static
 from types import MethodType
 from typing import Any
@@ -25,7 +24,7 @@ class AdaptMethod:
         inner: Callable[[Any], Any],
     ) -> None:
         self._method, self._check, self.inner = method, check, inner
-        update_wrapper(self, method)
+        self.__doc__ = method.__doc__
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Return the method; raise an AttributeError if the estimator needs the source."""
