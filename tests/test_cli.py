@@ -21,6 +21,7 @@ from skdidan import (
     MDSA,
     AnchoredEM,
     CorpusScaler,
+    CorrelationAlignment,
     DIDANClassifier,
     Embeddings,
     Functionals,
@@ -114,7 +115,7 @@ def test_help_shows_examples_of_options_that_exist(name):
 
 
 def test_methods_are_those_of_the_tables():
-    assert sorted(METHODS) == sorted([*CLASSIFIERS, "logistic_regression"])
+    assert sorted(METHODS) == sorted([*CLASSIFIERS, "coral", "logistic_regression"])
     assert all(method in " ".join(run("train --help").stdout.split()) for method in METHODS)
 
 
@@ -276,6 +277,19 @@ def test_help_names_the_methods_that_tell_sources_apart():
     assert sorted(told_apart) == ["djda", "emo_dna", "mdsa"]
     text = " ".join(run("train --help").stdout.split())
     assert "The methods djda, emo_dna and mdsa tell the sources apart" in text
+
+
+def test_coral_aligns_the_source_before_a_logistic_regression(tmp_path):
+    files = good(Path("calls"))
+    run(f"train -s emodb:emodb -t calls -m coral -o {tmp_path / 'model'} --quiet", code=3)
+    model, emodb = load(tmp_path / "model"), load_corpus("emodb", "emodb")
+    regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+    classifier = AnchoredEM(make_adaptation_pipeline(CorrelationAlignment(), regression))
+    expected = make_adaptation_pipeline(Functionals(), CorpusScaler(), SpeakerScaler(), classifier)
+    expected.fit(emodb.files, emodb.emotion, [*files, "calls/short.wav"])
+    np.testing.assert_allclose(model.predict_proba(files), expected.predict_proba(files), atol=1e-6)
+    rows = table(run("compare emodb:casia -c emodb:emodb -c casia:casia -m coral --seeds 1"))
+    assert rows["method"].tolist() == ["coral"] and rows["uar"].notna().all()
 
 
 def test_a_saved_model_keeps_no_setting_of_the_machine(tmp_path):

@@ -60,10 +60,13 @@ def make_classifier(method: str, epochs: int | None, seed: int, *, is_refined: b
 
     from skdidan.tables import CLASSIFIERS
 
-    if method == "logistic_regression":
-        classifier: Any = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+    if method in CLASSIFIERS:
+        classifier: Any = CLASSIFIERS[method]()
     else:
-        classifier = CLASSIFIERS[method]()
+        classifier = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+        if method == "coral":
+            alignment = shallow.CorrelationAlignment()
+            classifier = pipeline.make_adaptation_pipeline(alignment, classifier)
     if epochs is not None:
         set_all(classifier, "max_epochs", epochs)  # of networks alone
     set_all(classifier, "random_state", seed)
