@@ -498,6 +498,21 @@ def test_compare_gives_the_scores_of_the_package(tmp_path):
     assert "--reference: 'dann' is none of the --method" in refused.stderr
 
 
+def test_tables_have_intervals_and_tests(tmp_path):
+    line = "compare emodb:casia -c emodb:emodb -c casia:casia --seeds 1 --quiet --results"
+    line += f" {tmp_path / 'runs'} -m coral -m logistic_regression --reference coral"
+    for form in ("markdown", "latex"):
+        text = run(f"{line} --spread interval --format {form}").stdout
+        assert "coral" in text.splitlines()[3 if form == "latex" else 0].partition("vs.")[2]
+        assert "(Holm)" in text and "[" in text and "±" not in text and r"\pm" not in text
+    assert "±" in run(f"{line} --format markdown").stdout
+    text = run(line, code=2).stderr
+    assert "--spread and --reference need --format latex or markdown" in text
+    one = "compare -c emodb:emodb -c casia:casia --format latex -m coral --reference"
+    for name, fault in (("coral", "is the only --method"), ("dann", "is none of the --method")):
+        assert f"--reference: '{name}' {fault}." in run(f"{one} {name}", code=2).stderr
+
+
 def test_compare_takes_all_pairs_by_default():
     line = "compare -c emodb:emodb -c casia:casia -m logistic_regression --seeds 1 --no-speakers"
     rows = table(run(line))
