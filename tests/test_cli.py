@@ -413,7 +413,9 @@ def test_a_labelled_corpus_has_no_channels():
 def test_without_arguments_the_help_is_shown():
     found = run("", code=2)
     assert "Commands:" in found.stderr and "skdidan: error" not in found.stderr
-    assert "name at least one emotion" in run("train -s a -t b -o c --emotions ,", code=2).stderr
+    assert (
+        "name at least two emotions; got 'a'" in run("train -s a -t b -o c --emotions a", 2).stderr
+    )
 
 
 def test_adapt_goes_on_from_the_weights(tmp_path):
@@ -557,7 +559,11 @@ def test_compare_takes_several_sources(tmp_path):
         ("train -s emodb:emodb -t calls -o x -m svm", 2, "'svm' is not one of"),
         ("train -s emodb:emodb -t calls -o x -f plp", 2, "'plp' is none of functionals, logmel"),
         ("train -s emodb:emodb -t calls -o x -f embeddings:a@b", 2, "with a layer such as 2"),
-        ("train -s emodb:emodb -t calls -o x --emotions fear", 2, "emodb has no fear, but anger"),
+        (
+            "train -s emodb:emodb -t calls -o x --emotions fear,anger",
+            2,
+            "emodb has no fear, but anger",
+        ),
         ("train -s emodb:emodb -t calls -o x --mapping Zorn", 2, "no SPELLING=EMOTION"),
         ("predict calls/00.wav calls", 1, "is not a whole file of skdidan.save"),
         ("predict absent calls", 2, "'absent' does not exist"),
@@ -672,6 +678,22 @@ def test_messages_name_options(tmp_path):
     )
     text = run(f"train -s {tmp_path / 'labels.csv'} -t calls -o x", code=1).stderr
     assert "has no known emotion but 'Zorn' (1): pass --mapping SPELLING=EMOTION." in text
+
+
+def test_a_single_emotion_ends_before_anything_is_read(tmp_path):
+    file = Path("calls/00.wav").resolve()
+    (tmp_path / "labels.csv").write_text(
+        f"file,emotion,speaker\n{file},neutral,a\n{file.with_name('01.wav')},Zorn,b\n"
+    )
+    source = tmp_path / "labels.csv"
+    message = "only one emotion of labels is known: neutral. Name the spellings of others by --map"
+    for line in (
+        f"train -s {source} -t calls -o x",
+        f"adapt api.skdidan -s {source} -t calls -o x",
+        f"compare -c {source} -c emodb:emodb",
+    ):
+        assert message in run(line, code=2).stderr
+    assert "neutral" in run(f"extract {source}").stdout
 
 
 def test_a_recording_in_two_formats_has_one_row(tmp_path):

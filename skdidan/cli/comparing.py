@@ -18,7 +18,7 @@ from skdidan.cli.models import (
 )
 from skdidan.cli.output import write_table, write_text
 from skdidan.cli.session import Command, Session
-from skdidan.cli.sources import canonical, drop_unusable, load_source
+from skdidan.cli.sources import canonical, drop_unusable, load_labelled
 from skdidan.cli.tasks import describe_emotions, make_task, parse_tasks
 from skdidan.reporting import import_extra
 
@@ -185,7 +185,7 @@ def _compare(
         set_all(classifier, "n_networks", networks)
     found = {}
     for argument in given:
-        corpus = load_source(argument, mapping)
+        corpus = load_labelled(argument, mapping)
         if corpus.name in found:
             raise click.BadParameter(f"two --corpus have the name {corpus.name!r}: rename one.")
         found[corpus.name] = corpus

@@ -39,8 +39,8 @@ def _names(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> list[str] | None:
     names = [name.strip() for name in (value or "").split(",") if name.strip()]
-    if value is not None and not names:
-        raise click.BadParameter("name at least one emotion.")
+    if value is not None and len(set(names)) < 2:
+        raise click.BadParameter(f"name at least two emotions; got {value!r}.")
     return names or None
 
 

@@ -20,7 +20,7 @@ from skdidan.cli.models import (
 )
 from skdidan.cli.output import write_json
 from skdidan.cli.session import Command, Session, catch
-from skdidan.cli.sources import drop_unusable, find_usable, keep_shared, load_source, select
+from skdidan.cli.sources import drop_unusable, find_usable, keep_shared, load_labelled, select
 
 __all__ = ["adapt", "train"]
 
@@ -213,7 +213,7 @@ def _load(
     """Load the usable recordings of the sources with the chosen emotions."""
     if len(set(sources)) < len(sources):
         raise click.BadParameter("a --source is given twice.")
-    loaded = [load_source(source, mapping) for source in sources]
+    loaded = [load_labelled(source, mapping) for source in sources]
     if emotions is not None:
         loaded = [select(corpus, emotions, mapping) for corpus in loaded]
     elif len(loaded) > 1:
