@@ -383,6 +383,15 @@ def test_an_unusable_target_file_is_left_out(tmp_path):
     assert "calls/broken.wav: " in found.stderr
 
 
+def test_files_of_both_domains_are_counted(tmp_path):
+    files = load_corpus("emodb", "emodb").files[:5]
+    targets = " ".join(f"-t {file}" for file in [*files, *good(Path("calls"))[:4]])
+    line = f"train -s emodb:emodb -m coral -o {tmp_path / 'model'}"
+    text = run(f"{line} {targets}").stderr
+    assert "warning: 5 file(s) are in the source and in the target" in text
+    assert "in the source and" not in run(f"{line} -t casia").stderr
+
+
 def test_a_target_is_counted_once_and_a_source_is_given_once(tmp_path):
     line = (
         "train -s emodb:emodb -t calls/00.wav -t calls/00.wav -t calls/01.wav -m jdar --no-refine"

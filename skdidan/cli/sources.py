@@ -17,7 +17,7 @@ from skdidan.emotions import canonical_label, check_mapping
 
 __all__ = [
     *("TABLES", "canonical", "corpus_name", "drop_unusable", "find_recordings", "find_usable"),
-    *("keep_shared", "load_labelled", "load_source", "select"),
+    *("count_shared", "keep_shared", "load_labelled", "load_source", "select"),
 ]
 
 TABLES = {".csv", ".tsv", ".tab"}
@@ -166,6 +166,12 @@ def _single(path: str, channel: int | str) -> list[Any]:
     if channel == "split":
         return list(split_channels(path))
     return [path] if channel == "mix" else [Segment(path, channel=channel)]
+
+
+def count_shared(corpora: Iterable[Any], target: Iterable[Any]) -> int:
+    """Count the files of labelled corpora that are in the target, too."""
+    source = {os.path.realpath(file) for corpus in corpora for file in corpus.files}
+    return len(source & {os.path.realpath(file) for file in target})
 
 
 def find_usable(paths: Iterable[str], channel: int | str, session: Session) -> list[Any]:

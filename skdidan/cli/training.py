@@ -20,7 +20,14 @@ from skdidan.cli.models import (
 )
 from skdidan.cli.output import write_json
 from skdidan.cli.session import Command, Session, catch
-from skdidan.cli.sources import drop_unusable, find_usable, keep_shared, load_labelled, select
+from skdidan.cli.sources import (
+    count_shared,
+    drop_unusable,
+    find_usable,
+    keep_shared,
+    load_labelled,
+    select,
+)
 
 __all__ = ["adapt", "train"]
 
@@ -239,6 +246,11 @@ def _fit_and_save(
     labels = {str(label) for corpus in corpora for label in corpus.emotion}
     emotions = f" Emotions: {', '.join(sorted(labels))}." if corpora else ""
     session.note(f"Training on {' and '.join(parts)} recordings.{emotions}")
+    if n_shared := count_shared(corpora, target):
+        session.warn(
+            f"{n_shared} file(s) are in the source and in the target: their labels are learnt, so "
+            "they say nothing about new recordings. Leave them out of --target."
+        )
     if 0 < len(target) < _FEW and isinstance(last_step(model), pipeline.AnchoredEM):
         session.warn(
             f"{len(target)} recordings are few to find clusters in: compare with a model of "
