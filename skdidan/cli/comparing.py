@@ -15,6 +15,7 @@ from skdidan.cli.models import (
     make_features,
     make_model,
     set_all,
+    warn_of_few,
 )
 from skdidan.cli.output import write_table, write_text
 from skdidan.cli.session import Command, Session
@@ -202,6 +203,8 @@ def _compare(
     named = {task: make_task(found, rows, *sides, shared) for task, sides in parsed.items()}
     for line in describe_emotions(named):
         session.note(line)
+    sizes = {name: len(task.X_tgt) for name, task in named.items()}
+    warn_of_few(session, models.values(), sizes, "compare with --no-refine")
     comparison = selection.compare(
         models, named, seeds=range(seeds), n_jobs=jobs, results=results, verbose=session.progress
     )

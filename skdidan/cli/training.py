@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from skdidan import audio, persistence, pipeline
+from skdidan import audio, persistence
 from skdidan.cli import options
 from skdidan.cli.models import (
     check_features,
@@ -17,6 +17,7 @@ from skdidan.cli.models import (
     make_model,
     set_all,
     start_warm,
+    warn_of_few,
 )
 from skdidan.cli.output import write_json
 from skdidan.cli.session import Command, Session, catch
@@ -31,7 +32,7 @@ from skdidan.cli.sources import (
 
 __all__ = ["adapt", "train"]
 
-_FEW = 200  # target recordings; with fewer, clusters may be chance
+_MORE = "give more recordings of the target"
 
 
 def _domain(name: str, metavar: str, text: str, *, required: bool = True) -> Any:
@@ -124,9 +125,8 @@ def train(
     model = make_model(
         [transformer], classifier, has_speakers=has_speakers, seed=seed, window=window
     )
-    _fit_and_save(
-        session, model, _load(session, sources, mapping, emotions, jobs), targets, channel, out
-    )
+    corpora = _load(session, sources, mapping, emotions, jobs)
+    _fit_and_save(session, model, corpora, targets, channel, out, "compare with --no-refine")
 
 
 _ADAPT = r"""
@@ -198,7 +198,7 @@ def adapt(
     for name, value in {"memory": cache, "n_jobs": jobs, "verbose": session.progress}.items():
         _set_audio(estimator, name, value)
     if is_alone:
-        _fit_and_save(session, estimator, [], targets, channel, out)
+        _fit_and_save(session, estimator, [], targets, channel, out, _MORE)
         return
     corpora = _load(session, sources, mapping, emotions, jobs)
     known, given = set(estimator.classes_), {x for corpus in corpora for x in corpus.emotion}
@@ -207,7 +207,7 @@ def adapt(
             f"the source has the emotions {', '.join(sorted(given))}, but the model knows "
             f"{', '.join(sorted(known))}: give the same --source, --emotions and --mapping."
         )
-    _fit_and_save(session, estimator, corpora, targets, channel, out)
+    _fit_and_save(session, estimator, corpora, targets, channel, out, _MORE)
 
 
 def _load(
@@ -235,10 +235,9 @@ def _fit_and_save(
     targets: tuple[str, ...],
     channel: int | str,
     out: str,
+    cure: str,
 ) -> None:
     """Fit a model, or adapt it if there are no corpora of a source, and save it."""
-    from skdidan.pipeline.steps import last_step
-
     target = find_usable(targets, channel, session) if targets else []
     n_source = sum(len(corpus.files) for corpus in corpora)
     domains = {"source": n_source, "target": len(target)}
@@ -251,11 +250,7 @@ def _fit_and_save(
             f"{n_shared} file(s) are in the source and in the target: their labels are learnt, so "
             "they say nothing about new recordings. Leave them out of --target."
         )
-    if 0 < len(target) < _FEW and isinstance(last_step(model), pipeline.AnchoredEM):
-        session.warn(
-            f"{len(target)} recordings are few to find clusters in: compare with a model of "
-            "'skdidan train --no-refine'."
-        )
+    warn_of_few(session, [model], {"": len(target)}, cure)
     with catch(audio.DoubtfulAudioWarning):  # the search for the recordings has named them
         if corpora:
             fit_to(model, corpora, target)
