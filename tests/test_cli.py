@@ -154,6 +154,14 @@ def test_corpora_describes_a_folder():
     assert values["sample rates [Hz]"] == "16000: 16" and values["unusable files"] == "0"
 
 
+def test_corpora_says_that_speakers_are_unknown(tmp_path):
+    for name in ("anger", "sadness"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.wav").write_bytes(Path("calls/00.wav").read_bytes())
+    found = table(run(f"corpora {tmp_path}")).set_index("property")["value"]
+    assert found["speakers"] == "unknown" and found["recordings"] == "2"
+
+
 def test_corpora_lists_unusable_files(tmp_path):
     out = tmp_path / "files.csv"
     found = run(f"corpora calls --out {out}", code=3)
