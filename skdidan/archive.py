@@ -143,6 +143,8 @@ def replaced_file(path: str, *, synced: bool = True) -> Iterator[BinaryIO]:
     the block is left.
     """
     folder, name = os.path.split(os.path.abspath(path))
+    if not os.path.isdir(folder):  # the error of the system would show the temporary name
+        raise FileNotFoundError(f"{str(path)!r} needs the folder {folder!r}: create it first.")
     temporary = os.path.join(folder, f".{name[:100]}.{uuid4().hex}.tmp")
     try:
         with open(temporary, "xb") as file:
