@@ -586,7 +586,7 @@ def test_compare_takes_several_sources(tmp_path):
             "emodb has no fear, but anger",
         ),
         ("train -s emodb:emodb -t calls -o x --mapping Zorn", 2, "no SPELLING=EMOTION"),
-        ("predict calls/00.wav calls", 1, "is not a whole file of skdidan.save"),
+        ("predict calls/00.wav calls", 1, "is no model of skdidan"),
         ("predict absent calls", 2, "'absent' does not exist"),
         ("corpora absent", 1, "does not exist"),
         ("corpus", 2, "No such command 'corpus'"),
