@@ -143,9 +143,11 @@ def replaced_file(path: str, *, synced: bool = True) -> Iterator[BinaryIO]:
     the block is left. Raises an OSError at once for a folder or a device, which cannot be replaced.
     """
     path = os.path.abspath(path)
+    folder, name = os.path.split(path)
+    if not os.path.isdir(folder):  # the error of the system would show the temporary name
+        raise FileNotFoundError(f"{path!r} needs the folder {folder!r}: create it first.")
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError(f"{path!r} is no file that could be replaced: choose another path.")
-    folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name[:100]}.{uuid4().hex}.tmp")
     try:
         with open(temporary, "xb") as file:

@@ -21,6 +21,7 @@ from skdidan import (
     MDSA,
     AnchoredEM,
     CorpusScaler,
+    CorrelationAlignment,
     DIDANClassifier,
     Embeddings,
     Functionals,
@@ -114,7 +115,7 @@ def test_help_shows_examples_of_options_that_exist(name):
 
 
 def test_methods_are_those_of_the_tables():
-    assert sorted(METHODS) == sorted([*CLASSIFIERS, "logistic_regression"])
+    assert sorted(METHODS) == sorted([*CLASSIFIERS, "coral", "logistic_regression"])
     assert all(method in " ".join(run("train --help").stdout.split()) for method in METHODS)
 
 
@@ -151,6 +152,14 @@ def test_corpora_describes_a_folder():
     assert values["emotions"] == "anger: 8, sadness: 8"
     assert values["duration [s]"] == "1.00 to 1.00, median 1.00"
     assert values["sample rates [Hz]"] == "16000: 16" and values["unusable files"] == "0"
+
+
+def test_corpora_says_that_speakers_are_unknown(tmp_path):
+    for name in ("anger", "sadness"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.wav").write_bytes(Path("calls/00.wav").read_bytes())
+    found = table(run(f"corpora {tmp_path}")).set_index("property")["value"]
+    assert found["speakers"] == "unknown" and found["recordings"] == "2"
 
 
 def test_corpora_lists_unusable_files(tmp_path):
@@ -209,7 +218,7 @@ def test_train_makes_the_model_of_the_package(tmp_path, place):
     }
     assert "3 target file(s) are left out: calls/video.mp4" in found.stderr
     assert "calls/short.wav: lasts 0.05 s" in found.stderr
-    assert "17 recordings are few to find clusters in: compare with a model" in found.stderr
+    assert "17 recordings are few to find clusters in: compare with --no-refine." in found.stderr
     files = good(Path("calls"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -299,6 +308,19 @@ def test_help_names_the_methods_that_tell_sources_apart():
     assert sorted(told_apart) == ["djda", "emo_dna", "mdsa"]
     text = " ".join(run("train --help").stdout.split())
     assert "The methods djda, emo_dna and mdsa tell the sources apart" in text
+
+
+def test_coral_aligns_the_source_before_a_logistic_regression(tmp_path):
+    files = good(Path("calls"))
+    run(f"train -s emodb:emodb -t calls -m coral -o {tmp_path / 'model'} --quiet", code=3)
+    model, emodb = load(tmp_path / "model"), load_corpus("emodb", "emodb")
+    regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+    classifier = AnchoredEM(make_adaptation_pipeline(CorrelationAlignment(), regression))
+    expected = make_adaptation_pipeline(Functionals(), CorpusScaler(), SpeakerScaler(), classifier)
+    expected.fit(emodb.files, emodb.emotion, [*files, "calls/short.wav"])
+    np.testing.assert_allclose(model.predict_proba(files), expected.predict_proba(files), atol=1e-6)
+    rows = table(run("compare emodb:casia -c emodb:emodb -c casia:casia -m coral --seeds 1"))
+    assert rows["method"].tolist() == ["coral"] and rows["uar"].notna().all()
 
 
 def test_a_saved_model_keeps_no_setting_of_the_machine(tmp_path):
@@ -392,6 +414,15 @@ def test_an_unusable_target_file_is_left_out(tmp_path):
     assert "calls/broken.wav: " in found.stderr
 
 
+def test_files_of_both_domains_are_counted(tmp_path):
+    files = load_corpus("emodb", "emodb").files[:5]
+    targets = " ".join(f"-t {file}" for file in [*files, *good(Path("calls"))[:4]])
+    line = f"train -s emodb:emodb -m coral -o {tmp_path / 'model'}"
+    text = run(f"{line} {targets}").stderr
+    assert "warning: 5 file(s) are in the source and in the target" in text
+    assert "in the source and" not in run(f"{line} -t casia").stderr
+
+
 def test_a_target_is_counted_once_and_a_source_is_given_once(tmp_path):
     line = (
         "train -s emodb:emodb -t calls/00.wav -t calls/00.wav -t calls/01.wav -m jdar --no-refine"
@@ -422,7 +453,9 @@ def test_a_labelled_corpus_has_no_channels():
 def test_without_arguments_the_help_is_shown():
     found = run("", code=2)
     assert "Commands:" in found.stderr and "skdidan: error" not in found.stderr
-    assert "name at least one emotion" in run("train -s a -t b -o c --emotions ,", code=2).stderr
+    assert (
+        "name at least two emotions; got 'a'" in run("train -s a -t b -o c --emotions a", 2).stderr
+    )
 
 
 def test_adapt_goes_on_from_the_weights(tmp_path):
@@ -437,6 +470,8 @@ def test_adapt_goes_on_from_the_weights(tmp_path):
     np.testing.assert_allclose(
         load(out).predict_proba(files), model.predict_proba(files), rtol=1e-5, atol=1e-7
     )
+    text = run(f"adapt api.skdidan -s emodb:emodb {targets} --epochs 1 -o {out}").stderr
+    assert "8 recordings are few to find clusters in: give more" in text and "--no-r" not in text
     text = run(f"adapt api.skdidan -s nemo:casia -t calls -o {out}", code=1).stderr
     assert "root holds no file of nEMO" in text
 
@@ -501,15 +536,33 @@ def test_compare_gives_the_scores_of_the_package(tmp_path):
     run(f"{line.replace('compare', 'report', 1)} --results {results} --out {html} --quiet")
     assert {path: path.stat().st_mtime_ns for path in results.iterdir()} == times
     page = html.read_text(encoding="utf-8")
+    assert '>features</th><td class="text">functionals</td>' in page
     assert f"{mean:.1f}" in page and f"<td>{len(task.y_tgt)}</td>" in page
     refused = run(f"report -c emodb:emodb -c casia:casia --reference dann --out {html}", code=2)
     assert "--reference: 'dann' is none of the --method" in refused.stderr
 
 
+def test_tables_have_intervals_and_tests(tmp_path):
+    line = "compare emodb:casia -c emodb:emodb -c casia:casia --seeds 1 --quiet --results"
+    line += f" {tmp_path / 'runs'} -m coral -m logistic_regression --reference coral"
+    for form in ("markdown", "latex"):
+        text = run(f"{line} --spread interval --format {form}").stdout
+        assert "coral" in text.splitlines()[3 if form == "latex" else 0].partition("vs.")[2]
+        assert "(Holm)" in text and "[" in text and "±" not in text and r"\pm" not in text
+    assert "±" in run(f"{line} --format markdown").stdout
+    text = run(line, code=2).stderr
+    assert "--spread and --reference need --format latex or markdown" in text
+    one = "compare -c emodb:emodb -c casia:casia --format latex -m coral --reference"
+    for name, fault in (("coral", "is the only --method"), ("dann", "is none of the --method")):
+        assert f"--reference: '{name}' {fault}." in run(f"{one} {name}", code=2).stderr
+
+
 def test_compare_takes_all_pairs_by_default():
     line = "compare -c emodb:emodb -c casia:casia -m logistic_regression --seeds 1 --no-speakers"
-    rows = table(run(line))
-    assert rows["task"].tolist() == ["emodb:casia", "casia:emodb"]
+    found = run(line)
+    assert table(found)["task"].tolist() == ["emodb:casia", "casia:emodb"]
+    text = "recordings of emodb:casia are few to find clusters in (as in 1 other task(s)): compare"
+    assert text in found.stderr and "few to find" not in run(f"{line} --no-refine").stderr
     text = run("compare emodb:nemo -c emodb:emodb -c casia:casia", code=2).stderr
     assert (
         "'emodb:nemo' is no SOURCE:TARGET or SOURCE+SOURCE:TARGET of emodb, casia, each of them"
@@ -563,9 +616,13 @@ def test_compare_takes_several_sources(tmp_path):
         ("train -s emodb:emodb -t calls -o x -m svm", 2, "'svm' is not one of"),
         ("train -s emodb:emodb -t calls -o x -f plp", 2, "'plp' is none of functionals, logmel"),
         ("train -s emodb:emodb -t calls -o x -f embeddings:a@b", 2, "with a layer such as 2"),
-        ("train -s emodb:emodb -t calls -o x --emotions fear", 2, "emodb has no fear, but anger"),
+        (
+            "train -s emodb:emodb -t calls -o x --emotions fear,anger",
+            2,
+            "emodb has no fear, but anger",
+        ),
         ("train -s emodb:emodb -t calls -o x --mapping Zorn", 2, "no SPELLING=EMOTION"),
-        ("predict calls/00.wav calls", 1, "is not a whole file of skdidan.save"),
+        ("predict calls/00.wav calls", 1, "is no model of skdidan"),
         ("predict absent calls", 2, "'absent' does not exist"),
         ("corpora absent", 1, "does not exist"),
         ("corpus", 2, "No such command 'corpus'"),
@@ -678,6 +735,22 @@ def test_messages_name_options(tmp_path):
     )
     text = run(f"train -s {tmp_path / 'labels.csv'} -t calls -o x", code=1).stderr
     assert "has no known emotion but 'Zorn' (1): pass --mapping SPELLING=EMOTION." in text
+
+
+def test_a_single_emotion_ends_before_anything_is_read(tmp_path):
+    file = Path("calls/00.wav").resolve()
+    (tmp_path / "labels.csv").write_text(
+        f"file,emotion,speaker\n{file},neutral,a\n{file.with_name('01.wav')},Zorn,b\n"
+    )
+    source = tmp_path / "labels.csv"
+    message = "only one emotion of labels is known: neutral. Name the spellings of others by --map"
+    for line in (
+        f"train -s {source} -t calls -o x",
+        f"adapt api.skdidan -s {source} -t calls -o x",
+        f"compare -c {source} -c emodb:emodb",
+    ):
+        assert message in run(line, code=2).stderr
+    assert "neutral" in run(f"extract {source}").stdout
 
 
 def test_a_recording_in_two_formats_has_one_row(tmp_path):

@@ -326,6 +326,27 @@ def test_a_run_that_fails_is_a_record(task, problem, n_jobs):
     assert (bad["uar"], bad["war"]) == (0, 0)
 
 
+def test_equal_failures_are_warned_of_once(task):
+    class Odd(Spy):
+        """Fails with one of two errors, as its seed is even or odd."""
+
+        def __init__(self, random_state=None):
+            self.random_state = random_state
+
+        def fit(self, X, y):
+            raise RuntimeError(f"try {self.random_state}\nends {self.random_state % 2}")
+
+    with pytest.warns(FitFailedWarning) as warned:
+        records = compare({"odd": Odd(), "spy": Spy()}, {"toy": task}, seeds=[0, 1, 2])
+    texts = [str(warning.message) for warning in warned]
+    assert texts[0].startswith(
+        "'odd' failed on 'toy', 2 runs with the seeds 0, 2, and scores nan: RuntimeError: try 0\n"
+    )
+    assert "'toy', seed 1, and scores nan: RuntimeError: try 1\n" in texts[1]
+    assert len(texts) == 2 and all(text.count("Traceback") == 1 for text in texts)
+    assert "try 2" in records[2]["traceback"] and "try 2" not in texts[0]
+
+
 def test_predictions_that_cannot_be_scored_are_a_failure(task):
     class Numbers(Spy):
         def predict(self, X):

@@ -110,6 +110,9 @@ def test_corpora_and_tasks_print_as_one_line(grow):
     calls = load_audio_folder(root / "calls")
     one = "<corpus emodb: 3 recordings, 2 speaker(s), happiness (2), anger (1)>"
     assert repr(emodb) == str(emodb) == repr(pickle.loads(pickle.dumps(emodb))) == one
+    assert repr(calls) == "<corpus calls: 2 recordings, unknown speakers, anger (1), happiness (1)>"
+    named = load_audio_folder(root / "calls", speaker="[0-9]")
+    assert repr(named) == "<corpus calls: 2 recordings, 2 speaker(s), anger (1), happiness (1)>"
     task = "<task emodb to calls: 3 source and 2 target recordings, anger, happiness>"
     assert repr(cross_corpus_task(emodb, calls)) == task
     assert repr(next(leave_one_corpus_out([calls, emodb]))).startswith("<task emodb to calls: 3")

@@ -122,6 +122,12 @@ def test_features_in_a_file_are_never_in_memory_together(tmp_path):
     assert len(mapped) == 200 and peak < mapped.nbytes / 4
 
 
+def test_a_missing_folder_is_named(tmp_path):
+    path = tmp_path / "absent" / "rows.npy"
+    with pytest.raises(FileNotFoundError, match=r"needs the folder '.*absent': create it first"):
+        LogMelSpectrogram(duration=0.5).to_memmap(waveforms(2), path)
+
+
 def test_rows_of_several_shapes_leave_the_file_as_it_was(tmp_path):
     path = tmp_path / "rows.npy"
     expected = np.array(LogMelSpectrogram(duration=0.5).to_memmap(waveforms(2), path))

@@ -624,6 +624,10 @@ def test_bombs_copies_and_newer_formats_are_refused(network, tmp_path):
         load(write_members(tmp_path, newer))
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nothing")
+    for content in (b"", b"a letter"):
+        (tmp_path / "letter.txt").write_bytes(content)
+        with pytest.raises(ValueError, match=r"letter\.txt' is no model of skdidan: load reads"):
+            load(tmp_path / "letter.txt")
 
 
 def test_a_part_of_skops_is_checked_like_the_file(tmp_path):

@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import re
 import types
 import warnings
 import zipfile
@@ -652,6 +653,26 @@ def test_steps_that_need_the_source_are_named():
         assert not hasattr(other, "adapt")
     with pytest.warns(NoTargetWarning):
         chain(LogisticRegression()).fit(X_SRC, Y_SRC)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (
+            chain(AnchoredEM(SourceOnlyClassifier())),
+            "SourceOnlyClassifier needs the source to adapt, so the AdaptationPipeline around it",
+        ),
+        (AnchoredEM(SourceOnlyClassifier()), "SourceOnlyClassifier needs the source to adapt, so"),
+        (AnchoredEM(), "AnchoredEM needs the source to adapt. Fit again to the source and"),
+        (WindowedClassifier(chain(LogisticRegression())), "so the WindowedClassifier around it"),
+    ],
+)
+def test_the_error_itself_says_who_needs_the_source_and_what_to_do(estimator, message):
+    with pytest.raises(AttributeError, match=re.escape(message)) as caught:
+        estimator.adapt(X_TGT)
+    text = str(caught.value)
+    assert "warm_start=True" in text and text.endswith("such as SHOTClassifier.")
+    assert callable(type(estimator).adapt) and type(estimator).adapt.__doc__
 
 
 def test_scalers_adapt_to_a_new_target_alone():

@@ -15,10 +15,11 @@ from skdidan.cli.models import (
     make_features,
     make_model,
     set_all,
+    warn_of_few,
 )
 from skdidan.cli.output import write_table, write_text
 from skdidan.cli.session import Command, Session
-from skdidan.cli.sources import canonical, drop_unusable, load_source
+from skdidan.cli.sources import canonical, drop_unusable, load_labelled
 from skdidan.cli.tasks import describe_emotions, make_task, parse_tasks, put_features
 from skdidan.reporting import import_extra
 
@@ -27,7 +28,7 @@ __all__ = ["compare", "report"]
 _COMPARE = r"""
 skdidan compare --corpus emodb:corpora/emodb --corpus casia:corpora/casia --jobs 2
 skdidan compare emodb:calls -c emodb:corpora/emodb -c calls.csv -m didan -m mcc \
-    --seeds 5 --results runs --format latex --out table.tex
+    --seeds 5 --results runs --format latex --spread interval --reference mcc --out table.tex
 skdidan compare emodb+nemo:casia -c emodb:corpora/emodb -c nemo:corpora/nemo \
     -c casia:corpora/casia -m didan -m djda
 """
@@ -75,6 +76,11 @@ _OPTIONS = (
 )
 
 
+_reference = click.option(
+    "--reference", metavar="METHOD", help="Method that the tests compare others with."
+)
+
+
 def _comparison_options(function: Any) -> Any:
     """Add the arguments and options that decide a comparison."""
     for option in reversed(_OPTIONS):
@@ -92,9 +98,23 @@ def _comparison_options(function: Any) -> Any:
     show_default=True,
     help="CSV has a row for each run, the others are tables of means and deviations.",
 )
+@click.option(
+    "--spread",
+    type=click.Choice(["deviation", "interval"]),
+    help="Beside each mean of a table: the deviation over the seeds, or the 95 % interval over the "
+    "speakers of the target.  [default: deviation]",
+)
+@_reference
 @options.out("File of the result. Default: standard output.")
 @click.pass_obj
-def compare(session: Session, form: str, out: str | None, **given: Any) -> None:
+def compare(
+    session: Session,
+    form: str,
+    spread: str | None,
+    reference: str | None,
+    out: str | None,
+    **given: Any,
+) -> None:
     """Compare methods on tasks from labelled corpora to another.
 
     A task is SOURCE:TARGET, or SOURCE+SOURCE:TARGET with several sources, by the names of the
@@ -105,17 +125,21 @@ def compare(session: Session, form: str, out: str | None, **given: Any) -> None:
     have. Labels of the target are used for scores alone. The emotions of each task and a table of
     the scores also go to standard error.
     """
+    if form == "csv" and (spread or reference):
+        raise click.UsageError("--spread and --reference need --format latex or markdown.")
+    _check_reference(reference, given["methods"], least=2)
     comparison = _compare(session, **given)
     session.note(comparison.to_text())
     if form == "csv":
         write_table(comparison.to_frame(), out)
     else:
-        write_text(comparison.to_latex() if form == "latex" else comparison.to_markdown(), out)
+        write = comparison.to_latex if form == "latex" else comparison.to_markdown
+        write_text(write(spread=spread or "deviation", reference=reference), out)
 
 
 @click.command(cls=Command, examples=_REPORT)
 @_comparison_options
-@click.option("--reference", metavar="METHOD", help="Method that the tests compare others with.")
+@_reference
 @options.out("HTML file to write.", required=True)
 @click.pass_obj
 def report(session: Session, reference: str | None, out: str, **given: Any) -> None:
@@ -125,12 +149,15 @@ def report(session: Session, reference: str | None, out: str, **given: Any) -> N
     only missing ones are computed. The file needs no other file and no network.
     """
     import_extra("matplotlib", "plots", "A report needs matplotlib")
-    if reference is not None and reference not in given["methods"]:
-        raise click.BadParameter(
-            f"{reference!r} is none of the --method.", param_hint="--reference"
-        )
+    _check_reference(reference, given["methods"])
     _compare(session, **given).report(out, reference=reference)
     session.note(f"{out} is written.")
+
+
+def _check_reference(reference: str | None, methods: tuple[str, ...], least: int = 1) -> None:
+    if reference is not None and (reference not in methods or len(set(methods)) < least):
+        fault = "is the only --method" if reference in methods else "is none of the --method"
+        raise click.BadParameter(f"{reference!r} {fault}.", param_hint="--reference")
 
 
 def _compare(
@@ -159,7 +186,7 @@ def _compare(
         set_all(classifier, "n_networks", networks)
     found = {}
     for argument in given:
-        corpus = load_source(argument, mapping)
+        corpus = load_labelled(argument, mapping)
         if corpus.name in found:
             raise click.BadParameter(f"two --corpus have the name {corpus.name!r}: rename one.")
         found[corpus.name] = corpus
@@ -175,6 +202,10 @@ def _compare(
         name: make_model([], classifier, has_speakers=has_speakers)
         for name, classifier in classifiers.items()
     }
-    return selection.compare(
+    sizes = {name: len(task.X_tgt) for name, task in named.items()}
+    warn_of_few(session, models.values(), sizes, "compare with --no-refine")
+    comparison = selection.compare(
         models, named, seeds=range(seeds), n_jobs=jobs, results=results, verbose=session.progress
     )
+    comparison.settings["features"] = features  # the methods get rows, and know no features
+    return comparison

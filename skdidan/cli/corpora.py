@@ -72,6 +72,7 @@ def _describe_corpus(folder: str) -> dict[str, Any]:
     is_plain = name == "folders"
     with catch(wing.CorpusWarning):
         corpus = wing.load_audio_folder(folder) if is_plain else wing.load_corpus(name, folder)
+    speakers = set(corpus.speaker.tolist())
     return {
         "folder": folder,
         "layout": ", or ".join(
@@ -79,7 +80,7 @@ def _describe_corpus(folder: str) -> dict[str, Any]:
         ),
         "recordings": len(corpus.files),
         "emotions": _tally(corpus.emotion),
-        "speakers": len(set(corpus.speaker.tolist())),
+        "speakers": "unknown" if speakers == {"unknown"} else len(speakers),
     }
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
 import numpy as np
 
 from skdidan import audio, neural, pipeline, shallow
+from skdidan.cli.session import Session
 
 __all__ = [
     *("check_features", "find_last", "fit_to", "has_columns", "make_classifier"),
-    *("make_features", "make_model", "set_all", "start_warm"),
+    *("make_features", "make_model", "set_all", "start_warm", "warn_of_few"),
 ]
 
 _SPECTROGRAMS = {"logmel": "LogMelSpectrogram", "mfcc": "MFCC", "spectrogram": "Spectrogram"}
 _PREFIX = "embeddings:"
+_FEW = 200  # target recordings; with fewer, clusters may be chance
 
 
 def make_features(name: str, **options: Any) -> Any:
@@ -60,10 +63,13 @@ def make_classifier(method: str, epochs: int | None, seed: int, *, is_refined: b
 
     from skdidan.tables import CLASSIFIERS
 
-    if method == "logistic_regression":
-        classifier: Any = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+    if method in CLASSIFIERS:
+        classifier: Any = CLASSIFIERS[method]()
     else:
-        classifier = CLASSIFIERS[method]()
+        classifier = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+        if method == "coral":
+            alignment = shallow.CorrelationAlignment()
+            classifier = pipeline.make_adaptation_pipeline(alignment, classifier)
     if epochs is not None:
         set_all(classifier, "max_epochs", epochs)  # of networks alone
     set_all(classifier, "random_state", seed)
@@ -99,6 +105,21 @@ def fit_to(model: Any, corpora: list[Any], target: list[Any]) -> Any:
     sizes = [*(len(corpus.files) for corpus in corpora), len(target)]
     numbers = np.repeat([*range(len(corpora)), -1], sizes)
     return model.fit(files, labels, sample_domain=numbers)
+
+
+def warn_of_few(
+    session: Session, models: Iterable[Any], sizes: Mapping[str, int], cure: str
+) -> None:
+    """Warn if models refine by clusters, and targets have few recordings; `sizes` are by task."""
+    from skdidan.pipeline.steps import last_step
+
+    few = {task: n for task, n in sizes.items() if 0 < n < _FEW}
+    if few and any(isinstance(last_step(model), pipeline.AnchoredEM) for model in models):
+        task = min(few, key=lambda name: few[name])
+        where = f" of {task}" if task else ""
+        others = f" (as in {len(few) - 1} other task(s))" if len(few) > 1 else ""
+        text = f"{few[task]} recordings{where} are few to find clusters in{others}: {cure}."
+        session.warn(text)
 
 
 def find_last(model: Any) -> Any:

@@ -12,11 +12,12 @@ __all__ = [
     *("cache", "channel", "emotions", "epochs", "features", "jobs", "out", "refine", "speakers"),
 ]
 
-#: Keys of `skdidan.tables.CLASSIFIERS`, and the plain baseline. Help must not import torch.
+#: Keys of `skdidan.tables.CLASSIFIERS`, a logistic regression, and one after CORAL. Help must not
+#: import torch.
 METHODS = (
-    *("aktlr", "cdan", "dan", "dann", "deep_coral", "didan", "djda", "dsan", "ecan", "emo_dna"),
-    *("hda", "jan", "jdar", "jiasl", "lidan", "logistic_regression", "mcc", "mdsa", "shot"),
-    *("source_only", "weighted"),
+    *("aktlr", "cdan", "coral", "dan", "dann", "deep_coral", "didan", "djda", "dsan", "ecan"),
+    *("emo_dna", "hda", "jan", "jdar", "jiasl", "lidan", "logistic_regression", "mcc", "mdsa"),
+    *("shot", "source_only", "weighted"),
 )
 SOURCE = (
     "Labelled corpus: NAME:FOLDER of a known corpus ('skdidan corpora' lists them), a table with "
@@ -38,8 +39,8 @@ def _names(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> list[str] | None:
     names = [name.strip() for name in (value or "").split(",") if name.strip()]
-    if value is not None and not names:
-        raise click.BadParameter("name at least one emotion.")
+    if value is not None and len(set(names)) < 2:
+        raise click.BadParameter(f"name at least two emotions; got {value!r}.")
     return names or None
 
 

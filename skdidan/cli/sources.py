@@ -17,7 +17,7 @@ from skdidan.emotions import canonical_label, check_mapping
 
 __all__ = [
     *("TABLES", "canonical", "corpus_name", "drop_unusable", "find_recordings", "find_usable"),
-    *("keep_shared", "load_source", "select"),
+    *("count_shared", "keep_shared", "load_labelled", "load_source", "select"),
 ]
 
 TABLES = {".csv", ".tsv", ".tab"}
@@ -51,6 +51,17 @@ def load_source(argument: str, mapping: Mapping[str, str]) -> Any:
             cure = f"its names are those of {found[0]}: give it as {found[0]}:{argument}"
             raise click.BadParameter(f"{argument!r} has no folder per emotion; {cure}") from error
         raise
+
+
+def load_labelled(argument: str, mapping: Mapping[str, str]) -> Any:
+    """Load a labelled corpus to train on, of two emotions at least."""
+    corpus = load_source(argument, mapping)
+    if len(known := set(corpus.emotion.tolist())) < 2:
+        raise click.UsageError(
+            f"only one emotion of {corpus.name} is known: {', '.join(known)}. Name the spellings "
+            "of others by --mapping SPELLING=EMOTION."
+        )
+    return corpus
 
 
 def drop_unusable(corpus: Any, session: Session, n_jobs: int | None) -> Any:
@@ -155,6 +166,12 @@ def _single(path: str, channel: int | str) -> list[Any]:
     if channel == "split":
         return list(split_channels(path))
     return [path] if channel == "mix" else [Segment(path, channel=channel)]
+
+
+def count_shared(corpora: Iterable[Any], target: Iterable[Any]) -> int:
+    """Count the files of labelled corpora that are in the target, too."""
+    source = {os.path.realpath(file) for corpus in corpora for file in corpus.files}
+    return len(source & {os.path.realpath(file) for file in target})
 
 
 def find_usable(paths: Iterable[str], channel: int | str, session: Session) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from skdidan import audio, persistence, pipeline
+from skdidan import audio, persistence
 from skdidan.cli import options
 from skdidan.cli.models import (
     check_features,
@@ -18,21 +18,23 @@ from skdidan.cli.models import (
     make_model,
     set_all,
     start_warm,
+    warn_of_few,
 )
 from skdidan.cli.output import write_json
 from skdidan.cli.session import Command, Session, catch
 from skdidan.cli.sources import (
     corpus_name,
+    count_shared,
     drop_unusable,
     find_usable,
     keep_shared,
-    load_source,
+    load_labelled,
     select,
 )
 
 __all__ = ["adapt", "train"]
 
-_FEW = 200  # target recordings; with fewer, clusters may be chance
+_MORE = "give more recordings of the target"
 
 
 def _domain(name: str, metavar: str, text: str, *, required: bool = True) -> Any:
@@ -125,9 +127,8 @@ def train(
     model = make_model(
         [transformer], classifier, has_speakers=has_speakers, seed=seed, window=window
     )
-    _fit_and_save(
-        session, model, _load(session, sources, mapping, emotions, jobs), targets, channel, out
-    )
+    corpora = _load(session, sources, mapping, emotions, jobs)
+    _fit_and_save(session, model, corpora, targets, channel, out, "compare with --no-refine")
 
 
 _ADAPT = r"""
@@ -199,7 +200,7 @@ def adapt(
     for name, value in {"memory": cache, "n_jobs": jobs, "verbose": session.progress}.items():
         _set_audio(estimator, name, value)
     if is_alone:
-        _fit_and_save(session, estimator, [], targets, channel, out)
+        _fit_and_save(session, estimator, [], targets, channel, out, _MORE)
         return
     corpora = _load(session, sources, mapping, emotions, jobs)
     known, given = set(estimator.classes_), {x for corpus in corpora for x in corpus.emotion}
@@ -208,7 +209,7 @@ def adapt(
             f"the source has the emotions {', '.join(sorted(given))}, but the model knows "
             f"{', '.join(sorted(known))}: give the same --source, --emotions and --mapping."
         )
-    _fit_and_save(session, estimator, corpora, targets, channel, out)
+    _fit_and_save(session, estimator, corpora, targets, channel, out, _MORE)
 
 
 def _load(
@@ -222,7 +223,7 @@ def _load(
     paths = (source.partition(":")[2] if corpus_name(source) else source for source in sources)
     if len({os.path.realpath(os.path.expanduser(path)) for path in paths}) < len(sources):
         raise click.BadParameter("a --source is given twice.")
-    loaded = [load_source(source, mapping) for source in sources]
+    loaded = [load_labelled(source, mapping) for source in sources]
     if emotions is not None:
         loaded = [select(corpus, emotions, mapping) for corpus in loaded]
     elif len(loaded) > 1:
@@ -240,10 +241,9 @@ def _fit_and_save(
     targets: tuple[str, ...],
     channel: int | str,
     out: str,
+    cure: str,
 ) -> None:
     """Fit a model, or adapt it if there are no corpora of a source, and save it."""
-    from skdidan.pipeline.steps import last_step
-
     target = find_usable(targets, channel, session) if targets else []
     n_source = sum(len(corpus.files) for corpus in corpora)
     domains = {"source": n_source, "target": len(target)}
@@ -251,11 +251,12 @@ def _fit_and_save(
     labels = {str(label) for corpus in corpora for label in corpus.emotion}
     emotions = f" Emotions: {', '.join(sorted(labels))}." if corpora else ""
     session.note(f"Training on {' and '.join(parts)} recordings.{emotions}")
-    if 0 < len(target) < _FEW and isinstance(last_step(model), pipeline.AnchoredEM):
+    if n_shared := count_shared(corpora, target):
         session.warn(
-            f"{len(target)} recordings are few to find clusters in: compare with a model of "
-            "'skdidan train --no-refine'."
+            f"{n_shared} file(s) are in the source and in the target: their labels are learnt, so "
+            "they say nothing about new recordings. Leave them out of --target."
         )
+    warn_of_few(session, [model], {"": len(target)}, cure)
     with catch(audio.DoubtfulAudioWarning):  # the search for the recordings has named them
         if corpora:
             fit_to(model, corpora, target)

@@ -19,11 +19,10 @@ class CorpusBunch(Bunch):
         if not {"files", "emotion", "speaker"} <= self.keys():
             return super().__repr__()
         counts = tally(Counter(map(str, self.emotion))).replace("'", "")
-        n_files, n_speakers = len(self.files), len(set(map(str, self.speaker)))
+        names, n_files = set(map(str, self.speaker)), len(self.files)
+        speakers = "unknown speakers" if names == {"unknown"} else f"{len(names)} speaker(s)"
         kind = "segments" if any(span(file)[0] for file in self.files[:100]) else "recordings"
-        return (
-            f"<corpus {self.get('name', '')}: {n_files} {kind}, {n_speakers} speaker(s), {counts}>"
-        )
+        return f"<corpus {self.get('name', '')}: {n_files} {kind}, {speakers}, {counts}>"
 
 
 class TaskBunch(Bunch):

@@ -18,6 +18,7 @@ from skdidan.persistence.encoding import Encoder
 __all__ = ["load", "save"]
 
 _FORMAT = 1
+_MAGIC = b"PK"  # of zip archives
 _LIBRARIES = ("scikit-learn", "torch", "numpy", "scipy", "skops", "safetensors")
 
 
@@ -137,6 +138,10 @@ def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
     name = os.path.expanduser(os.fspath(path))
     with open(name, "rb") as file:
         content = file.read()
+    if not content.startswith(_MAGIC):
+        raise ValueError(
+            f"{name!r} is no model of skdidan: load reads files of skdidan.save alone."
+        )
     try:
         reader = ArchiveReader(content)
         number = reader.index["format"]

@@ -26,6 +26,7 @@ from skdidan.domains import (
     takes_target,
 )
 from skdidan.parameters import check_verbose
+from skdidan.pipeline.adapting import adapt_if
 from skdidan.pipeline.chains import StepChain
 from skdidan.pipeline.steps import (
     adapt_steps,
@@ -52,13 +53,7 @@ def _last_step_transforms(pipeline: AdaptationPipeline) -> bool:
 
 def _last_step_adapts(pipeline: AdaptationPipeline) -> bool:
     last = pipeline._last
-    passes_on = _last_step_transforms(pipeline) and not takes_target(last)
-    if not (hasattr(last, "adapt") or passes_on):
-        raise AttributeError(
-            f"{type(last).__name__} needs the source to adapt: fit the pipeline to both domains, "
-            "or end it in a SHOTClassifier or ECANClassifier."
-        )
-    return True
+    return hasattr(last, "adapt") or (_last_step_transforms(pipeline) and not takes_target(last))
 
 
 class AdaptationPipeline(StepChain):
@@ -224,7 +219,7 @@ class AdaptationPipeline(StepChain):
         fit = partial(self._fit_steps, transforms=True, params=params)
         return self._learn(fit, X, y, X_tgt, sample_domain=sample_domain).restore()
 
-    @available_if(_last_step_adapts)
+    @adapt_if(_last_step_adapts, attrgetter("_last"))
     def adapt(self, X_tgt: Any) -> Self:
         """Adapt the fitted steps to a new target, without the source.
 

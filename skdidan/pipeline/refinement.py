@@ -16,8 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_sample_domain, source_path
 from skdidan.estimators import GroupedEstimator
+from skdidan.pipeline.adapting import adapt_if
 from skdidan.pipeline.steps import (
     check_reach,
+    current_inner,
     fit_last,
     last_step,
     send_through,
@@ -76,9 +78,7 @@ class Refiner(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimator):
     def _wants_target(self) -> bool:
         return not waits_for_target(self.estimator)
 
-    @available_if(
-        lambda refiner: waits_for_target(getattr(refiner, "estimator_", refiner.estimator))
-    )
+    @adapt_if(lambda refiner: waits_for_target(current_inner(refiner)), current_inner)
     def adapt(self, X_tgt: Any) -> Self:
         """Adapt the fitted classifier to a new target, without the source, and refine it there.
 

@@ -26,6 +26,7 @@ __all__ = [
     "adapt_steps",
     "check_reach",
     "check_steps",
+    "current_inner",
     "draws_groups",
     "drop_rows",
     "find_parameters",
@@ -111,6 +112,11 @@ def set_inner(meta: Any, params: dict[str, Any]) -> None:
     inner = {k.removeprefix(prefix): value for k, value in params.items() if k.startswith(prefix)}
     if inner and hasattr(meta, "estimator_"):
         meta.estimator_.set_params(**inner)
+
+
+def current_inner(meta: Any) -> Any:
+    """Return the estimator inside a meta-estimator: the fitted one, once there is one."""
+    return getattr(meta, "estimator_", meta.estimator)
 
 
 def unwrap(estimator: Any) -> Any:

@@ -24,10 +24,12 @@ from skdidan.domains import Domains, check_sample_domain, open_target, source_pa
 from skdidan.estimators import GroupedEstimator
 from skdidan.labels import is_missing
 from skdidan.parameters import check_count, check_positive
+from skdidan.pipeline.adapting import adapt_if
 from skdidan.pipeline.pipelines import AdaptationPipeline
 from skdidan.pipeline.refinement import Refiner
 from skdidan.pipeline.steps import (
     check_reach,
+    current_inner,
     draws_groups,
     find_parameters,
     find_parts,
@@ -47,7 +49,7 @@ __all__ = ["WindowedClassifier"]
 
 
 def _estimator_has(method: str) -> Callable[[WindowedClassifier], bool]:
-    return lambda meta: hasattr(getattr(meta, "estimator_", meta.estimator), method)
+    return lambda meta: hasattr(current_inner(meta), method)
 
 
 class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimator):
@@ -151,9 +153,7 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         self.estimator_ = fit_last("estimator", self.estimator, cut, before=before, params=weights)
         self.classes_ = self.estimator_.classes_
 
-    @available_if(
-        lambda windowed: waits_for_target(getattr(windowed, "estimator_", windowed.estimator))
-    )
+    @adapt_if(lambda windowed: waits_for_target(current_inner(windowed)), current_inner)
     def adapt(self, X_tgt: Any) -> Self:
         """Adapt the fitted classifier to the windows of a new target, without the source.
 

@@ -50,7 +50,7 @@ class Comparison(RunSequence):
         arrays are kept.
     settings : dict, optional
         Facts about the call, for the report: ``command, date, platform, versions, methods, seeds,
-        n_threads``.
+        n_threads``, and ``features`` where the methods get rows of features.
 
     Attributes
     ----------

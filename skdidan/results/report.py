@@ -208,7 +208,8 @@ def _settings(settings: dict[str, Any]) -> str:
     parts = []
     if "command" in settings:
         parts += [page.paragraph("Command:"), f"<pre>{page.escape(settings['command'])}</pre>"]
-    names = {"platform": "platform", "n_threads": "threads per run", "seeds": "seeds"}
+    names = {"features": "features", "platform": "platform", "n_threads": "threads per run"}
+    names["seeds"] = "seeds"
     rows = [(text, settings[name]) for name, text in names.items() if name in settings]
     rows += list(settings.get("versions", {}).items())
     parts.append(page.table(["setting", "value"], rows, texts=["value"]))

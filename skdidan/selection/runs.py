@@ -110,7 +110,8 @@ def compare(
     Warns
     -----
     FitFailedWarning
-        At the end, for each run that failed, with its traceback.
+        At the end, once for the runs of a method on a task that failed with the same error, with
+        the traceback of one. Each record has its own.
     UserWarning
         If records could not be written to `results`.
 
@@ -207,10 +208,22 @@ def _collect(
 
 
 def _warn_of_failures(records: list[dict[str, Any]]) -> None:
+    """Warn once of failures of a method on a task whose errors end alike, with one traceback."""
+    groups: dict[Any, list[dict[str, Any]]] = {}
     for record in records:
         if record["error"]:
-            text = "{method!r} failed on {task!r}, seed {seed}, and scores {uar}: {error}"
-            warn_caller(f"{text.format(**record)}\n{record['traceback']}", FitFailedWarning)
+            key = *(record[name] for name in _RUN[:-1]), record["error"].splitlines()[-1]
+            groups.setdefault(key, []).append(record)
+    for failed in groups.values():
+        first, seeds = failed[0], sorted(record["seed"] for record in failed)
+        runs = f"seed {seeds[0]}"
+        if len(seeds) > 1:
+            runs = f"{len(seeds)} runs with the seeds {', '.join(map(str, seeds))}"
+        warn_caller(
+            f"{first['method']!r} failed on {first['task']!r}, {runs}, and scores {first['uar']}: "
+            f"{first['error'].splitlines()[0]}\n{first['traceback']}",
+            FitFailedWarning,
+        )
 
 
 def _run(
