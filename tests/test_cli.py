@@ -473,7 +473,7 @@ def test_adapt_goes_on_from_the_weights(tmp_path):
     text = run(f"adapt api.skdidan -s emodb:emodb {targets} --epochs 1 -o {out}").stderr
     assert "8 recordings are few to find clusters in: give more" in text and "--no-r" not in text
     text = run(f"adapt api.skdidan -s nemo:casia -t calls -o {out}", code=1).stderr
-    assert "root holds no file of nEMO" in text
+    assert "error: 'nemo:casia' holds no file of nEMO" in text
 
 
 def test_a_source_free_model_is_trained_without_a_target_and_adapted_without_the_source(tmp_path):
@@ -751,6 +751,17 @@ def test_a_single_emotion_ends_before_anything_is_read(tmp_path):
     ):
         assert message in run(line, code=2).stderr
     assert "neutral" in run(f"extract {source}").stdout
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    for line in (
+        f"corpora {tmp_path}",
+        f"predict api.skdidan {tmp_path}",
+        f"train -s {tmp_path} -t calls -o x",
+        f"train -s emodb:emodb -t {tmp_path} -o x",
+    ):
+        text = run(line, code=1).stderr
+        assert f"error: {str(tmp_path)!r} holds no audio: expected" in text.splitlines()[-1]
 
 
 def test_a_recording_in_two_formats_has_one_row(tmp_path):

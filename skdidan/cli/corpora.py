@@ -10,7 +10,7 @@ import click
 from skdidan import corpora as wing
 from skdidan.cli import options
 from skdidan.cli.output import write_table
-from skdidan.cli.session import Command, Session, catch
+from skdidan.cli.session import Command, Session, catch, naming
 
 __all__ = ["corpora"]
 
@@ -39,7 +39,8 @@ def corpora(session: Session, folder: str | None, out: str | None, jobs: int | N
     if folder is None:
         write_table(pd.DataFrame(map(_describe_layout, sorted(wing.CORPORA))), None)
         return
-    inventory = wing.inspect_audio(folder, n_jobs=jobs, verbose=session.progress)
+    with naming(folder):
+        inventory = wing.inspect_audio(folder, n_jobs=jobs, verbose=session.progress)
     properties = _describe_corpus(folder) | _describe_files(inventory)
     if out is not None:
         write_table(inventory, out)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-__all__ = ["Command", "Group", "Session", "catch"]
+__all__ = ["Command", "Group", "Session", "catch", "naming"]
 
 # Exit codes; click's of a wrong command line is 2.
 _ERROR, _PARTIAL, _INTERRUPTED = 1, 3, 130
@@ -137,6 +137,18 @@ def catch(*categories: type[Warning]) -> Iterator[list[Any]]:
             warnings.simplefilter("always", category)
         warnings.showwarning = sort  # type: ignore[assignment] # the last arguments are not needed
         yield caught
+
+
+@contextmanager
+def naming(argument: str) -> Iterator[None]:
+    """Name what the user has given in errors about `root`, the argument of the package."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        start, _, rest = str(error).partition(" ")
+        if start != "root":
+            raise
+        raise type(error)(f"{argument!r} {rest}") from error
 
 
 @contextmanager

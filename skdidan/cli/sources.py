@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from skdidan import corpora
-from skdidan.cli.session import Session, catch
+from skdidan.cli.session import Session, catch, naming
 from skdidan.corpora.layouts import corpus_key
 from skdidan.emotions import canonical_label, check_mapping
 
@@ -32,6 +32,11 @@ def corpus_name(argument: str) -> str | None:
 
 def load_source(argument: str, mapping: Mapping[str, str]) -> Any:
     """Load a labelled corpus: NAME:FOLDER, a table, or a folder with one folder per emotion."""
+    with naming(argument):
+        return _load_source(argument, mapping)
+
+
+def _load_source(argument: str, mapping: Mapping[str, str]) -> Any:
     if name := corpus_name(argument):
         return corpora.load_corpus(name, argument.partition(":")[2], mapping=mapping)
     path = Path(argument).expanduser()
@@ -121,7 +126,7 @@ def find_recordings(
     files: list[Any] = []
     reasons: dict[str, str] = {}
     for path in paths:
-        with catch(corpora.CorpusWarning) as caught:
+        with catch(corpora.CorpusWarning) as caught, naming(path):
             if os.path.isdir(path):
                 files += corpora.find_audio(path, check=check, channel=channel)
             elif os.path.isfile(path):
