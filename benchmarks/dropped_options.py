@@ -1,6 +1,7 @@
-"""Options of the connected papers that were measured and are not in the package.
+"""Options that were measured and are not in the package.
 
-`target_structure.py` takes them as methods; docs/research/papers.rst has their numbers.
+`target_structure.py` takes them as methods. docs/research/papers.rst has the numbers of those of
+the connected papers, docs/research/ida.rst those of the others.
 """
 
 import numpy as np
@@ -9,6 +10,8 @@ from torch import nn
 
 from skdidan import EMOTION_GROUPS, IDA, JDAR, DIDANClassifier, SourceOnlyClassifier
 from skdidan.neural.losses import SquaredError
+from skdidan.penalties.base import normalise_rows
+from skdidan.penalties.reconstruction import _sharpened_error
 from skdidan.shallow.jda import conditional_contrasts
 from skdidan.shallow.subspaces import marginal_contrast
 
@@ -118,3 +121,36 @@ class FewRowsDIDAN(DIDANClassifier):
     def _make_ida(self, label_weight, levels):
         weights = {"feature_weight": self.feature_weight, "label_weight": label_weight}
         return FewRowsIDA(self.sparsity, mean_weight=0, levels=levels, **weights)
+
+
+def balance(evidence, n_iter=20):
+    """Scale evidence (n_rows, n_levels, n_groups) so that the groups of a batch get equal mass."""
+    for _ in range(n_iter):
+        mass = evidence.sum(dim=0)
+        n_groups = (mass > 0).sum(dim=-1, keepdim=True)
+        evidence = normalise_rows(evidence * (len(evidence) / n_groups / mass.clamp_min(1e-12)))
+    return evidence
+
+
+class BalancedLabelsIDA(IDA):
+    """IDA whose rebuilt labels give each class of a batch equal mass, by Sinkhorn's scaling."""
+
+    def terms(self, source, target, labels=None, predictions=None):
+        """Balance the evidence of the codes before it is sharpened."""
+        terms = super().terms(source, target, labels, predictions)
+        if "labels" in terms:
+            merged = self._at_levels(labels)
+            shares = merged / merged.sum(dim=0).clamp_min(1)
+            evidence = self.codes(source, target) @ shares.flatten(1)
+            evidence = balance(evidence.unflatten(1, merged.shape[1:]).clamp_min(0))
+            error = _sharpened_error(evidence, self._at_levels(predictions))
+            terms["labels"] = self.label_weight * error
+        return terms
+
+
+class BalancedLabelsDIDAN(DIDANClassifier):
+    """DIDAN with balanced labels."""
+
+    def _make_ida(self, label_weight, levels):
+        weights = {"feature_weight": self.feature_weight, "label_weight": label_weight}
+        return BalancedLabelsIDA(self.sparsity, mean_weight=0, levels=levels, **weights)

@@ -23,7 +23,14 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from dropped_options import MDAR, FewRowsDIDAN, RelaxedDIDAN, RelaxedJDAR, RelaxedSourceOnly
+from dropped_options import (
+    MDAR,
+    BalancedLabelsDIDAN,
+    FewRowsDIDAN,
+    RelaxedDIDAN,
+    RelaxedJDAR,
+    RelaxedSourceOnly,
+)
 from ida_study import SelfTraining
 from scipy.stats import wilcoxon
 from sklearn.frozen import FrozenEstimator
@@ -106,6 +113,8 @@ VARIANTS = {
     "own predictions": (OwnPredictions, {}),
     "uniform prior": (DIDANClassifier, {"target_prior": "uniform"}),
     "source prior": (DIDANClassifier, {"target_prior": "source"}),
+    "batch 128": (DIDANClassifier, {"batch_size": 128}),
+    "balanced labels": (BalancedLabelsDIDAN, {}),
     "relaxed source only": (RelaxedSourceOnly, {}),
     "relaxed DIDAN": (RelaxedDIDAN, {}),
     "few rows": (FewRowsDIDAN, {}),
