@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import soundfile
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 from timing import compare, main
@@ -24,6 +25,14 @@ from skdidan import (
     make_adaptation_pipeline,
     make_speech_corpora,
 )
+
+
+def write_all(waveforms, folder, name):
+    """Write waveforms to files."""
+    paths = [str(Path(folder, f"{name}{number}.wav")) for number in range(len(waveforms))]
+    for path, waveform in zip(paths, waveforms, strict=True):
+        soundfile.write(path, waveform, 16_000)
+    return paths
 
 
 def search_all(pipeline, grid, folds, X, y, X_tgt, memory):
@@ -51,11 +60,12 @@ def fit_all(extractor, classifier, grid, folds, X, y, X_tgt):
 def measure(repeats=3, clips=400, candidates=20, folds=5):
     """Yield one row; `clips` is the number of recordings of each domain."""
     corpora = make_speech_corpora(clips, clips, duration=1.0, random_state=0)
-    data = corpora.X_src, corpora.y_src, corpora.X_tgt
     splits = KFold(folds, shuffle=True, random_state=0)
     grid, classifier = {"jdar__alpha": np.geomspace(0.01, 0.3, candidates)}, JDAR()
     with TemporaryDirectory() as folder:
-        memory = Path(folder, "memory")
+        memory, sides = Path(folder, "memory"), {"source": corpora.X_src, "target": corpora.X_tgt}
+        X, X_tgt = (np.array(write_all(rows, folder, name)) for name, rows in sides.items())
+        data = X, corpora.y_src, X_tgt
         pipeline = make_adaptation_pipeline(
             Functionals(), CorpusScaler(), classifier, memory=str(memory)
         )
