@@ -1,6 +1,6 @@
 """Files without pickle: zip archives of JSON, arrays, weights and parts of skops.
 
-Also how files are written at once.
+Also how files are written at once, and what tells that a file was replaced.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     *("KINDS", "ArchiveReader", "ArchiveWriter", "check_part"),
-    *("replaced_file", "write_atomically"),
+    *("file_stamp", "replaced_file", "write_atomically"),
 ]
 
 _INDEX = "index.json"
@@ -172,6 +172,12 @@ def write_atomically(path: str, content: bytes) -> None:
     """Write a synced file, which is there as a whole or not at all."""
     with replaced_file(path) as file:
         file.write(content)
+
+
+def file_stamp(file: str) -> tuple[str, int, int]:
+    """Return absolute path, time of modification [ns] and size of a file."""
+    status = os.stat(file)
+    return os.path.abspath(file), status.st_mtime_ns, status.st_size
 
 
 def _number(value: Any) -> Any:

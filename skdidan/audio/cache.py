@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.format import read_array, write_array
 from numpy.typing import NDArray
 
-from skdidan.archive import replaced_file
+from skdidan.archive import file_stamp, replaced_file
 from skdidan.reporting import warn_caller
 
 __all__ = ["RowCache", "cache_folder", "make_cache_folder"]
@@ -52,7 +52,7 @@ class RowCache:
             return joblib.hash(np.ascontiguousarray(row))
         with suppress(OSError, ValueError):  # a ValueError for an impossible name
             part = [getattr(row, name, None) for name in ("start", "end", "channel")]
-            return joblib.hash([_stamp(os.fspath(row)), part])
+            return joblib.hash([file_stamp(os.fspath(row)), part])
         return None
 
     def read(self, key: str | None) -> NDArray[Any] | None:
@@ -134,14 +134,8 @@ def _stamps(place: str) -> list[str]:
     """List the stamps of a file, or of the files directly in a folder; none for other strings."""
     with suppress(OSError):  # the transformer reports a folder that cannot be opened
         files = [entry.path for entry in os.scandir(place)] if os.path.isdir(place) else [place]
-        return [repr(_stamp(file)) for file in sorted(files) if os.path.isfile(file)]
+        return [repr(file_stamp(file)) for file in sorted(files) if os.path.isfile(file)]
     return []
-
-
-def _stamp(file: str) -> tuple[str, int, int]:
-    """Return absolute path, time of modification [ns] and size of a file."""
-    status = os.stat(file)
-    return os.path.abspath(file), status.st_mtime_ns, status.st_size
 
 
 @cache

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdidan.archive import replaced_file
-
-__all__ = ["RowFile", "open_row_file"]
+__all__ = ["RowFile"]
 
 
 class RowFile:
@@ -49,10 +45,3 @@ class RowFile:
         content = row.tobytes()
         self._file.seek(self._start + number * len(content))
         self._file.write(content)
-
-
-@contextmanager
-def open_row_file(path: str, n_rows: int) -> Iterator[RowFile]:
-    """Write the rows of the block to a .npy file, which is there as a whole or not at all."""
-    with replaced_file(path) as file:
-        yield RowFile(file, n_rows)

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from skdidan.archive import replaced_file
 from skdidan.audio.cache import RowCache, make_cache_folder
 from skdidan.audio.cropping import Floats, Window, whole
 from skdidan.audio.files import check_path
-from skdidan.audio.mapped import open_row_file
+from skdidan.audio.mapped import RowFile
 from skdidan.audio.reports import (
     AudioWarning,
     DoubtfulAudioWarning,
@@ -192,8 +193,8 @@ class AudioTransformer(TransformerMixin, BaseEstimator):
         with feature_work():
             self._check_parameters()
             rows = self._rows(X)
-            with open_row_file(path, len(rows)) as features:
-                self._fill(features, rows)
+            with replaced_file(path) as file:
+                self._fill(RowFile(file, len(rows)), rows)
         return np.lib.format.open_memmap(path, mode="r")
 
     def _fill(self, features: Any, rows: list[Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from sklearn.base import clone
 
 import skdidan
-from skdidan.archive import write_atomically
+from skdidan.archive import file_stamp, write_atomically
 from skdidan.domains import open_target
 from skdidan.hashing import hash_value
 from skdidan.results.task_rows import list_paths
@@ -79,14 +80,12 @@ class ResultFolder:
 
 
 def _stamps(task: Mapping[str, Any]) -> list[tuple[int, int] | None]:
-    """List size and modification time of each row of a task that is a file, None if it is not."""
+    """List modification time and size of each row of a task that is a file, None if it is not."""
     rows = [list_paths(open_target(task[name])) or [] for name in ("X_src", "X_tgt")]
     return [_stamp(os.fspath(file)) for file in chain(*rows)]
 
 
 def _stamp(file: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(file)
-    except OSError:  # the features report a file that cannot be read
-        return None
-    return status.st_size, status.st_mtime_ns
+    with suppress(OSError):  # the features report a file that cannot be read
+        return file_stamp(file)[1:]
+    return None
