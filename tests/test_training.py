@@ -1,6 +1,9 @@
 """The training step: its loss, its gradient and its history."""
 
 import math
+import re
+import traceback
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from skdidan.neural.batches import Batch, PairedBatches
 from skdidan.neural.losses import SquaredError
@@ -17,6 +21,7 @@ from skdidan.neural.schedules import ramp
 from skdidan.neural.terms import LossTerms
 from skdidan.neural.training import AdaptationNet, PenaltyTerm
 from skdidan.penalties import IDA, MeanDistance
+from skdidan.tables import CLASSIFIERS
 
 
 def net(penalties=None, *, module=None, max_epochs=2, trade_off=1.0, **params):
@@ -313,6 +318,38 @@ def test_terms_are_read_once_an_epoch_unless_a_callback_watches_batches(is_watch
         for batch in epoch["batches"]:
             expected = batch["classification_loss"] + batch["trade_off"] * batch["x"]
             assert batch["train_loss"] == pytest.approx(expected)
+
+
+class DeviceReads(TorchDispatchMode):
+    """Counts the numbers that lines of the package read from a device, for which they wait."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function is torch.ops.aten._local_scalar_dense.default:
+            frames = [f for f in traceback.extract_stack() if "torch" not in Path(f.filename).parts]
+            # one_hot and the optimizer read on a CPU alone
+            is_ours = "skdidan" in Path(frames[-2].filename).parts
+            self.count += is_ours and not re.search(r"one_hot\(|step_fn\(", frames[-2].line)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("network", ["mlp", "cnn"])
+@pytest.mark.parametrize("name", ["source_only", "dan", "dsan", "jan", "cdan", "mcc", "hda"])
+def test_a_step_reads_nothing_from_the_device(name, network):
+    """DIDAN and LIDAN, whose solver reads its gap, and contrasts are the exceptions."""
+    rng = np.random.default_rng(0)
+    counts = []
+    for n_rows in (32, 64):
+        rows = rng.normal(size=(n_rows, 8, 9)).astype(np.float32)
+        rows = rows[:, 0] if network == "mlp" else rows
+        with DeviceReads() as reads:
+            model = CLASSIFIERS[name](max_epochs=2, batch_size=8, network=network, random_state=0)
+            model.fit(rows, np.arange(n_rows) % 3, rows + 0.3)
+        counts.append(reads.count)
+    assert counts[0] == counts[1] > 0
 
 
 def test_a_loss_that_is_not_finite_is_named_before_what_fails_because_of_it():

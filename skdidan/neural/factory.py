@@ -70,4 +70,6 @@ def make_network(
             "Set the transformer's duration, use network='cnn', 'nested_transformer' or 'vgg11', "
             "or ignore the padding in your own network and set its attribute takes_padding = True."
         )
+    if hasattr(module, "has_lengths"):
+        module.has_lengths = has_lengths
     return module.float()  # the type of the data, whatever torch's default is

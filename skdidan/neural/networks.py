@@ -173,6 +173,7 @@ class _Convolutional(FullyConnected):
     """Convolutions, pooling over time and frequency, and fully connected layers."""
 
     takes_padding = True
+    has_lengths = True  # False where no row of the training is padded: to look waits for the device
 
     def __init__(
         self,
@@ -190,7 +191,9 @@ class _Convolutional(FullyConnected):
 
     def forward(self, X: Tensor) -> Outputs:
         """Map spectrograms (n_samples, n_bins, n_frames) to their outputs."""
-        pooled = self._pool_padded(X) if X[:, 0, -1].isnan().any() else self._pool(X)
+        may_be_padded = self.has_lengths or not self.training
+        is_padded = may_be_padded and bool(X[:, 0, -1].isnan().any())
+        pooled = self._pool_padded(X) if is_padded else self._pool(X)
         return self._classify(pooled, {"pooled": pooled})
 
     def _pool(self, X: Tensor) -> Tensor:

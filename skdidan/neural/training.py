@@ -334,7 +334,8 @@ class AdaptationNet(NeuralNet):
 
     def _remember(self) -> None:
         state = self.module_.state_dict()
-        if self.history and all(bool(part.isfinite().all()) for part in state.values()):
+        is_finite = [part.isfinite().all() for part in state.values()]
+        if self.history and (not state or bool(torch.stack(is_finite).all())):  # read once
             self._last = len(self.history), {name: part.clone() for name, part in state.items()}
 
     def check_outputs(self, outputs: Any, when: str) -> None:
