@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from unicodedata import normalize
 
 __all__ = ["EMOTIONS", "EMOTION_GROUPS", "canonical_label", "check_mapping"]
 
@@ -26,7 +27,7 @@ def check_mapping(mapping: Any) -> dict[str, str]:
         raise TypeError(f"mapping must be a dict of spellings to labels; got {mapping!r}.")
     own: dict[str, str] = {}
     for spelling, label in mapping.items():
-        key = "" if spelling is None else str(spelling).strip().lower()
+        key = "" if spelling is None else normalize("NFC", str(spelling)).strip().lower()
         entry = f"{{{spelling!r}: {label!r}}}"
         if not isinstance(label, str) or not label.strip():
             raise ValueError(f"mapping must have non-empty strings as labels; got {entry}.")
@@ -61,7 +62,7 @@ def canonical_label(
     >>> canonical_label("Joy", {}), canonical_label("Joy", {"happiness": "positive"})
     ('happiness', 'positive')
     """
-    code = word.strip().lower()
+    code = normalize("NFC", word).strip().lower()  # folders of macOS have accents apart
     spelling = (codes or {}).get(code, code)
     label = EMOTIONS.get(spelling)
     for candidate in (code, spelling, label):
@@ -70,22 +71,24 @@ def canonical_label(
     return label
 
 
+# English; then German, French, Italian and Spanish, as in names of folders.
 _SPELLINGS = {
-    "anger": ("angry",),
-    "boredom": ("bored", "boredem"),
-    "calm": (),
-    "disgust": ("disgusted",),
-    "fear": ("anxiety", "fearful"),
-    "happiness": ("happy", "joy"),
-    "neutral": ("neutrality",),
-    "sadness": ("sad",),
-    # TESS has the last three as names of folders.
-    "surprise": ("surprised", "pleasant surprise", "pleasant_surprise", "pleasant_surprised"),
+    "anger": "angry wut ärger zorn colère rabbia ira enojo enfado",
+    "boredom": "bored boredem langeweile ennui noia aburrimiento",
+    "calm": "ruhe calme calma",
+    "disgust": "disgusted ekel dégoût disgusto asco",
+    "fear": "anxiety fearful angst furcht peur paura miedo",
+    "happiness": "happy joy freude glück joie gioia felicità alegría felicidad",
+    "neutral": "neutrality neutre neutrale neutro",
+    "sadness": "sad trauer traurigkeit tristesse tristezza tristeza",
+    # TESS has the words with "pleasant" as names of folders.
+    "surprise": "surprised pleasant_surprise pleasant_surprised überraschung sorpresa",
 }
 #: Lower-case spellings of emotions, each with its canonical label.
 EMOTIONS = {
-    spelling: label for label, others in _SPELLINGS.items() for spelling in (label, *others)
+    spelling: label for label, others in _SPELLINGS.items() for spelling in (label, *others.split())
 }
+EMOTIONS["pleasant surprise"] = "surprise"
 
 #: Rough groups of the emotions by the names of the parameter `emotion_groups`, after [1]. The group
 #: of "calm" is this package's own addition.

@@ -621,7 +621,8 @@ def test_compare_takes_several_sources(tmp_path):
             2,
             "emodb has no fear, but anger",
         ),
-        ("train -s emodb:emodb -t calls -o x --mapping Zorn", 2, "no SPELLING=EMOTION"),
+        ("train -s emodb:emodb -t calls -o x -m mdsa --epochs 9", 2, "no network in --method mdsa"),
+        ("train -s emodb:emodb -t calls -o x --mapping Rage", 2, "no SPELLING=EMOTION"),
         ("predict calls/00.wav calls", 1, "is no model of skdidan"),
         ("predict absent calls", 2, "'absent' does not exist"),
         ("corpora absent", 1, "does not exist"),
@@ -731,16 +732,16 @@ def test_functionals_may_be_a_set_of_opensmile():
 
 def test_messages_name_options(tmp_path):
     (tmp_path / "labels.csv").write_text(
-        f"file,emotion,speaker\n{Path('calls/00.wav').resolve()},Zorn,a\n"
+        f"file,emotion,speaker\n{Path('calls/00.wav').resolve()},Rage,a\n"
     )
     text = run(f"train -s {tmp_path / 'labels.csv'} -t calls -o x", code=1).stderr
-    assert "has no known emotion but 'Zorn' (1): pass --mapping SPELLING=EMOTION." in text
+    assert "has no known emotion but 'Rage' (1): pass --mapping SPELLING=EMOTION." in text
 
 
 def test_a_single_emotion_ends_before_anything_is_read(tmp_path):
     file = Path("calls/00.wav").resolve()
     (tmp_path / "labels.csv").write_text(
-        f"file,emotion,speaker\n{file},neutral,a\n{file.with_name('01.wav')},Zorn,b\n"
+        f"file,emotion,speaker\n{file},neutral,a\n{file.with_name('01.wav')},Rage,b\n"
     )
     source = tmp_path / "labels.csv"
     message = "only one emotion of labels is known: neutral. Name the spellings of others by --map"

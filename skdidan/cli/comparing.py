@@ -15,6 +15,7 @@ from skdidan.cli.models import (
     make_features,
     make_model,
     set_all,
+    set_epochs,
     warn_of_few,
 )
 from skdidan.cli.output import write_table, write_text
@@ -179,7 +180,8 @@ def _compare(
     jobs: int | None,
 ) -> Any:
     """Return the comparison of the options."""
-    classifiers = {name: make_classifier(name, epochs, 0, is_refined=refine) for name in methods}
+    classifiers = {name: make_classifier(name, 0, is_refined=refine) for name in methods}
+    set_epochs(classifiers, epochs)
     transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
     for name, classifier in classifiers.items():
         check_features(features, transformer, name, classifier)

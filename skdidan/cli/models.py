@@ -13,7 +13,7 @@ from skdidan.cli.session import Session
 
 __all__ = [
     *("check_features", "find_last", "fit_to", "has_columns", "make_classifier"),
-    *("make_features", "make_model", "set_all", "start_warm", "warn_of_few"),
+    *("make_features", "make_model", "set_all", "set_epochs", "start_warm", "warn_of_few"),
 ]
 
 _SPECTROGRAMS = {"logmel": "LogMelSpectrogram", "mfcc": "MFCC", "spectrogram": "Spectrogram"}
@@ -57,7 +57,7 @@ def check_features(features: str, transformer: Any, method: str, classifier: Any
         raise click.BadParameter(text, param_hint="--features")
 
 
-def make_classifier(method: str, epochs: int | None, seed: int, *, is_refined: bool) -> Any:
+def make_classifier(method: str, seed: int, *, is_refined: bool) -> Any:
     """Return the classifier of a method, refined by the clusters of the target or not."""
     from sklearn.linear_model import LogisticRegression
 
@@ -70,11 +70,19 @@ def make_classifier(method: str, epochs: int | None, seed: int, *, is_refined: b
         if method == "coral":
             alignment = shallow.CorrelationAlignment()
             classifier = pipeline.make_adaptation_pipeline(alignment, classifier)
-    if epochs is not None:
-        set_all(classifier, "max_epochs", epochs)  # of networks alone
     set_all(classifier, "random_state", seed)
     refines = is_refined and hasattr(classifier, "predict_proba")
     return pipeline.AnchoredEM(classifier) if refines else classifier
+
+
+def set_epochs(classifiers: Mapping[str, Any], epochs: int | None) -> None:
+    """Set the epochs of all networks, if given; raise a usage error if no method has one."""
+    if epochs is None:
+        return
+    found = [set_all(classifier, "max_epochs", epochs) for classifier in classifiers.values()]
+    if not any(found):
+        text = f"there is no network in --method {', '.join(classifiers)}: leave it out."
+        raise click.BadParameter(text, param_hint="--epochs")
 
 
 def make_model(

@@ -48,7 +48,7 @@ def _pairs(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str]:
     if odd := [value for value in values if "=" not in value]:
-        raise click.BadParameter(f"{odd[0]!r} is no SPELLING=EMOTION, such as Zorn=anger.")
+        raise click.BadParameter(f"{odd[0]!r} is no SPELLING=EMOTION, such as Rage=anger.")
     return dict(value.split("=", 1) for value in values)
 
 
@@ -101,7 +101,7 @@ MAPPING = click.option(
     multiple=True,
     metavar="SPELLING=EMOTION",
     callback=_pairs,
-    help="A spelling of an emotion in file names or tables, such as Zorn=anger. May be repeated.",
+    help="A spelling of an emotion in file names or tables, such as Rage=anger. May be repeated.",
 )
 refine = click.option(
     "--refine/--no-refine",

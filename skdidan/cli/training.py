@@ -17,6 +17,7 @@ from skdidan.cli.models import (
     make_features,
     make_model,
     set_all,
+    set_epochs,
     start_warm,
     warn_of_few,
 )
@@ -116,7 +117,8 @@ def train(
     """
     from skdidan.pipeline.steps import waits_for_target
 
-    classifier = make_classifier(method, epochs, seed, is_refined=refine)
+    classifier = make_classifier(method, seed, is_refined=refine)
+    set_epochs({method: classifier}, epochs)
     if not targets and (len(sources) > 1 or not waits_for_target(classifier)):
         raise click.UsageError(
             "Missing option '-t' / '--target': only ecan and shot train without one, on one source."
