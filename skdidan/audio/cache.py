@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from functools import cache
+from hashlib import md5
 from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
 from typing import Any
 
 import joblib
@@ -35,6 +37,7 @@ class RowCache:
     def __init__(self, transformer: Any) -> None:
         self._location = cache_folder(transformer.memory)
         self._folder: str | None = None
+        self._last: tuple[bytes, Any, Any] = b"", None, None  # header, type and shape of a row
         # A fitted transformer may have left the machine or the folder where it was fitted.
         is_fitted = getattr(transformer, "_is_fitted", False)
         self._writes = not is_fitted or os.path.exists(self._location or "")
@@ -52,7 +55,8 @@ class RowCache:
             return joblib.hash(np.ascontiguousarray(row))
         with suppress(OSError, ValueError):  # a ValueError for an impossible name
             part = [getattr(row, name, None) for name in ("start", "end", "channel")]
-            return joblib.hash([file_stamp(os.fspath(row)), part])
+            stamp = repr((file_stamp(os.fspath(row)), part))  # joblib.hash takes ten times as long
+            return md5(stamp.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
         return None
 
     def read(self, key: str | None) -> NDArray[Any] | None:
@@ -61,9 +65,19 @@ class RowCache:
             return None
         try:
             with open(os.path.join(self._folder, f"{key}.npy"), "rb") as file:
-                return read_array(file, allow_pickle=False)
+                return self._parse(file.read())
         except Exception:  # files that are cut off or foreign raise errors of all kinds
             return None
+
+    def _parse(self, data: bytes) -> NDArray[Any]:
+        """Return the array of a .npy file; parse its header only if it is not the last one."""
+        header, dtype, shape = self._last
+        if not header or not data.startswith(header):
+            values = read_array(BytesIO(data), allow_pickle=False)
+            if values.flags.c_contiguous:
+                self._last = data[: len(data) - values.nbytes], values.dtype, values.shape
+            return values
+        return np.frombuffer(data, dtype, offset=len(header)).reshape(shape).copy()
 
     def write(self, key: str | None, values: NDArray[Any]) -> None:
         """Store a row. If that fails, warn and store no more rows."""
