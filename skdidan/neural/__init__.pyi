@@ -24,6 +24,7 @@ from .networks import frame_mask as frame_mask
 from .outputs import Outputs as Outputs
 from .schedules import cooldown as cooldown
 from .schedules import ramp as ramp
+from .sharing import share_batches as share_batches
 from .shot import SHOTClassifier as SHOTClassifier
 from .shot import SHOTObjective as SHOTObjective
 from .source_free import SourceFreeClassifier as SourceFreeClassifier

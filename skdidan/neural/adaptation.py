@@ -28,6 +28,7 @@ from skdidan.neural.monitoring import monitor_callbacks
 from skdidan.neural.optimizers import find_optimizer
 from skdidan.neural.prior import prior_terms
 from skdidan.neural.settings import check_settings
+from skdidan.neural.sharing import find_share
 from skdidan.neural.source import class_weights, hold_out, number_corpora, row_weights
 from skdidan.neural.training import AdaptationNet, PenaltyTerm
 from skdidan.padding import is_padded, pad_alike
@@ -301,6 +302,9 @@ class AdaptationClassifier(FittedNetworks):
         device = find_device(self.device)
         n_networks = self._count_networks()
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=3 * n_networks)
+        if (share := find_share()) is not None:
+            n_target = 0 if X_tgt is None else len(X_tgt)
+            seeds = share.agree(seeds, (len(X), n_target, n_networks, *X.shape[1:]))
         target = None if X_tgt is None else to_rows(X_tgt, device)
         prior = None if target is None else prior_terms(self.target_prior, classes, y)
         starts = find_starts(self, classes, n_networks)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from skdidan.neural.outputs import Outputs
+from skdidan.neural.sharing import find_share
 from skdidan.parameters import check_boolean, check_counts, check_number
 from skdidan.torch_state import Generators
 
@@ -60,8 +61,12 @@ class Dropout(nn.Dropout):
         """Drop a share `p` of the entries in training, and scale up the others."""
         if not self.training or not 0 < self.p < 1 or self.generators is None:
             return super().forward(X)
-        generator = self.generators[X.device.type]
-        keep = torch.empty_like(X).bernoulli_(1 - self.p, generator=generator)
+        generator, share = self.generators[X.device.type], find_share()
+        if share is None or not share.has_part(X):
+            keep = torch.empty_like(X).bernoulli_(1 - self.p, generator=generator)
+        else:  # as if the whole batch were here
+            whole = X.new_empty(share.n_rows, *X.shape[1:])
+            keep = share.part(whole.bernoulli_(1 - self.p, generator=generator))
         return X * keep.div_(1 - self.p)  # as torch computes it, which takes no generator
 
 

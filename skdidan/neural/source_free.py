@@ -20,6 +20,7 @@ from skdidan.neural.generators import find_generators
 from skdidan.neural.history import read_history, warn_of_interrupt
 from skdidan.neural.optimizers import check_optimizer, find_optimizer
 from skdidan.neural.prior import expected_shares
+from skdidan.neural.sharing import find_share
 from skdidan.neural.target_training import (
     TargetNet,
     TargetObjective,
@@ -290,6 +291,8 @@ class SourceFreeClassifier(AdaptationClassifier):
     @plain_mode()
     def _adapt(self, X_tgt: NDArray[Any], starts: list[AdaptationNet]) -> None:
         device = find_device(self.device)
+        if (share := find_share()) is not None:
+            share.agree(np.array([self._seed]), (0, len(X_tgt), len(starts), *X_tgt.shape[1:]))
         target = to_rows(X_tgt, device)
         shares = self._expected_shares(self.classes_, self.source_shares_)
 

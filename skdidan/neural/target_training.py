@@ -97,7 +97,7 @@ class TargetNet(AdaptationNet):
         for name, weight in self.objective.weights.items():
             self._terms.add(self.history, name, terms[name])
             loss = loss + weight * terms[name]
-        loss.backward()
+        self._backward(loss)
         self.bank.overwrite(rows, outputs.features, outputs.logits)
         return {"loss": loss, "y_pred": outputs.logits}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, Self
 
 import torch
@@ -18,6 +18,7 @@ from skdidan.neural.batches import ArrayRows, Batch, PairedBatches
 from skdidan.neural.losses import SquaredError, classification_loss
 from skdidan.neural.outputs import Outputs, join_outputs
 from skdidan.neural.schedules import cooldown, ramp
+from skdidan.neural.sharing import find_share
 from skdidan.neural.terms import (
     BATCH_METHODS,
     PENALTY_INPUTS,
@@ -215,7 +216,7 @@ class AdaptationNet(NeuralNet):
         self.history.record_batch("trade_off", trade_off)
         if self.penalties:
             loss = self._penalise(loss, trade_off, outputs, batch)
-        loss.backward()
+        self._backward(loss)
         return {"loss": loss, "y_pred": outputs.logits}
 
     def _penalise(self, loss: Tensor, trade_off: float, outputs: Outputs, batch: Batch) -> Tensor:
@@ -234,11 +235,19 @@ class AdaptationNet(NeuralNet):
 
     def _train_outputs(self, rows: Tensor) -> Outputs:
         """Augment rows, and evaluate the network at its precision for training."""
-        rows = self._augment(rows)
-        if self.precision == "float32":  # or that of an autocast around the fit
-            return self._outputs(rows)
-        with torch.autocast(rows.device.type, torch.bfloat16):
-            return self._outputs(rows).float()
+        rows, share = self._augment(rows), find_share()
+        if share is not None:
+            rows = share.split(rows)
+        is_half = self.precision == "bf16"  # else float32, or that of an autocast around the fit
+        with torch.autocast(rows.device.type, torch.bfloat16) if is_half else nullcontext():
+            outputs = self._outputs(rows)
+        outputs = outputs.float() if is_half else outputs
+        return outputs if share is None else share.gather(outputs)
+
+    def _backward(self, loss: Tensor) -> None:
+        loss.backward()
+        if (share := find_share()) is not None:
+            share.sum_gradients(self.module_)
 
     def _augment(self, rows: Tensor) -> Tensor:
         if self.augmentation is None:
