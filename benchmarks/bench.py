@@ -19,6 +19,7 @@ from timing import COLUMNS
 SCRIPTS = (
     *("epoch_time", "growth", "prediction_time", "codes_time", "wide_features", "tca_time"),
     *("log_mel_time", "extraction_time", "search_time", "import_time", "precision_time"),
+    "batched_time",
 )
 PACKAGES = "numpy", "scipy", "scikit-learn", "torch", "skorch", "librosa"
 

@@ -485,6 +485,7 @@ TINY = {
     "extraction_time": {"clips": 3, "clip_ms": 500},
     "search_time": {"clips": 20, "candidates": 2, "folds": 2},
     "import_time": {"imports": 1},
+    "batched_time": {"networks": 2, "steps": 2},
     "precision_time": {"rows": 20, "bands": 16, "frames": 20, "epochs": 2},
 }
 
