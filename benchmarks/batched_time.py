@@ -1,9 +1,9 @@
 """Time the training of several networks as one batch against one after another.
 
-Both ways are plain torch: the layers of `MLP`, with dropout, its squared error, AdamW, and the `MMD`
-of each network or no penalty. The batched networks have stacked weights, and a product of batches
-of matrices for each layer. So the ratio is what a fit of ``n_networks``, seeds or trade-offs in one
-batch could gain; the package trains one after another::
+Both ways are plain torch: the layers of `MLP` with dropout, the squared error, AdamW, and the `MMD`
+of each network or no penalty. The batched networks have stacked weights, and each layer is one
+product of batches of matrices. So the ratio is what a fit of several networks, seeds or trade-offs
+in one batch could gain; the package trains one after another::
 
     OMP_NUM_THREADS=1 python benchmarks/batched_time.py
 """
