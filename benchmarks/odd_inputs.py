@@ -106,10 +106,10 @@ def judge_error(error, case):
     last = traceback.extract_tb(error.__traceback__)[-1]
     text = f"{type(error).__name__}: {error} [{Path(last.filename).name}:{last.lineno}]"
     is_raised = linecache.getline(last.filename, last.lineno).lstrip().startswith("raise")
-    is_named = re.search(case.words, str(error), flags=re.DOTALL) is not None
+    is_named = re.search(case.words, str(error), flags=re.DOTALL | re.IGNORECASE) is not None
     for outcome, package in PACKAGES.items():
         if f"{os.sep}{package}{os.sep}" in last.filename and is_raised:
-            is_data = outcome == "scikit-learn" and not case.words.startswith(r"\b")
+            is_data = outcome == "scikit-learn" and not case.parameter
             if isinstance(error, ERRORS) and (is_named or is_data):
                 return outcome, text
     return "unclear", text
@@ -153,26 +153,24 @@ def work(cases, start, step, pipe):
 
 def run(cases, step=1):
     """Yield the name, outcome and text of each input; a process that dies is started again."""
-    context, start = multiprocessing.get_context("fork"), 0
-    while start is not None:
+    context, i, message = multiprocessing.get_context("fork"), -1, ""
+    while message is not None:
         pipe, end = context.Pipe(duplex=False)
-        worker = context.Process(target=work, args=(cases, start, step, end), daemon=False)
+        worker = context.Process(target=work, args=(cases, i + 1, step, end))
         worker.start()
         end.close()
-        name, start = "", None
-        try:
+        message = ()
+        with contextlib.suppress(EOFError):
             while pipe.poll(LIMIT) and (message := pipe.recv()) is not None:
                 i, *rest = message
                 if len(rest) == 2:
                     yield name, *rest
                 else:
                     name = rest[0]
-            is_done = message is None if pipe else False
-        except EOFError:
-            is_done = False
-        if not is_done:
+        if message is not None:
+            if not message:
+                raise RuntimeError("A group yields no input.")
             yield name, "crash", "the process died, or took too long"
-            start = i + 1
         worker.kill()
         worker.join()
 

@@ -10,6 +10,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
+import soundfile
 import torch
 from odd_rows import (
     ANY,
@@ -88,7 +89,8 @@ def type_line(owner, parameter):
 def has_sense(owner, parameter, label):
     """Tell if a value is of the annotated type and the documented range of a parameter."""
     value, note = VALUES[label], inspect.signature(owner).parameters[parameter].annotation
-    if label in NEVER:
+    line = type_line(owner, parameter)
+    if label in NEVER and not (label == "inf" and "infinity" in line):
         return False
     if parameter == "verbose" and isinstance(value, bool):
         return True
@@ -96,7 +98,6 @@ def has_sense(owner, parameter, label):
     if not any(KINDS.get(part.split(".")[-1], lambda v: False)(value) for part in parts):
         return "PathLike" in note and isinstance(value, str)
     if isinstance(value, Real) and parameter not in ORDINARY:
-        line = type_line(owner, parameter)
         inside = next((check for text, check in RANGES.items() if re.search(text, line)), None)
         return inside is None or bool(inside(value))
     return True
@@ -112,7 +113,7 @@ def value_cases(owner, parameters, call, prefix=""):
             sense = has_sense(owner, parameter, label)
             words = rf"\b{parameter}\b"
             given = partial(call, **{parameter: value})
-            yield Case(f"{prefix}{parameter}={label}", given, words, sense, plain)
+            yield Case(f"{prefix}{parameter}={label}", given, words, sense, plain, parameter)
 
 
 def recordings_fit(cls, X=WAVEFORMS, X_new=None, **params):
@@ -144,7 +145,11 @@ def parameter_cases(cls):
     yield from value_cases(cls, parameters, fit)
     for outer, inner in (("penalty_params", "penalty"), ("objective_params", "objective")):
         if outer in parameters and (part := getattr(cls, inner, None)):
-            names = [n for n, p in inspect.signature(part).parameters.items() if p.kind != p.VAR_KEYWORD and p.kind != p.VAR_POSITIONAL]
+            names = [
+                n
+                for n, p in inspect.signature(part).parameters.items()
+                if p.kind != p.VAR_KEYWORD and p.kind != p.VAR_POSITIONAL
+            ]
             yield from value_cases(part, names, partial(nested, cls, outer), f"{inner}: ")
     if cls is skdidan.SourceOnlyClassifier:
         names = ["hidden", "dropout", "input_dropout"]
@@ -153,6 +158,8 @@ def parameter_cases(cls):
 
 # Vectors with an entry a row: sense as groups, sample_weight, sample_domain.
 DOMAINS = np.repeat([0, -1], [24, 18])
+
+
 def vectors(v):
     """Return odd vectors, and if they have a sense: as a weight, as a corpus, as a group."""
     return {
@@ -196,15 +203,19 @@ def vector_cases(cls):
     """Yield odd sample_domain, groups and sample_weight."""
     stacked = {"X": np.concatenate([X, X_TGT]), "y": np.resize(Y, 42), "new": DATA["new"]}
     options = [("sample_weight", np.resize([1, 2, 3], 24), DATA, 0)]
-    options += [("sample_domain", DOMAINS, stacked, 1), ("groups", np.resize([1, 2, 3], 24), DATA, 2)]
+    options += [
+        ("sample_domain", DOMAINS, stacked, 1),
+        ("groups", np.resize([1, 2, 3], 24), DATA, 2),
+    ]
     for name, vector, data, column in options:
-        if not has_fit_parameter(cls(), name) and cls is not skdidan.AdaptationPipeline:
+        if not has_fit_parameter(make(cls), name) and cls is not skdidan.AdaptationPipeline:
             continue
         fit = partial(fitted_answers, cls, {}, **data)
         for kind, (odd, senses) in vectors(vector).items():
             plain = partial(fit, **{name: vector}) if kind in SAME_VECTORS else None
             call = partial(fit, **{name: odd})
-            yield Case(f"{name}: {kind}", call, rf"\b{name}\b", senses[column] == "1", plain)
+            sense = senses[column] == "1"
+            yield Case(f"{name}: {kind}", call, rf"\b{name}\b", sense, plain, name)
 
 
 SOUND = WAVEFORMS[1]
@@ -265,7 +276,9 @@ def recording_cases(cls):
     for kind, rows in LISTS.items():
         for place in ("X", "X_new"):
             if rows is not None or place == "X":
-                yield Case(f"{place}: a list that is {kind}", partial(fit, **{place: rows}), ANY, False)
+                yield Case(
+                    f"{place}: a list that is {kind}", partial(fit, **{place: rows}), ANY, False
+                )
 
 
 def forward(cls, **params):
@@ -297,33 +310,47 @@ FUNCTIONS = {
     skdidan.cooldown: {"epoch": 1, "n_epochs": 3},
     skdidan.sparse_codes: {"source": torch.ones(3, 2), "target": torch.ones(4, 2), "sparsity": 0.1},
     skdidan.a_distance: {"source": torch.ones(3, 2), "target": torch.ones(4, 2)},
-    skdidan.Segment: {"file": "a.wav", "start": 0.0, "end": 1.0, "channel": "mix"},
-    skdidan.read_audio: {"path": "missing.wav", "sample_rate": 16000, "channel": "mix"},
+    skdidan.Segment: {"file": "a.wav", "channel": "mix"},  # its times may be missing
+    skdidan.read_audio: {"path": "a.wav", "sample_rate": 16000, "channel": "mix"},
     skdidan.load: {"path": "missing"},
-    skdidan.save: {"estimator": None, "path": "."},
-    skdidan.find_audio: {"root": "missing", "check": False, "channel": "mix"},
-    skdidan.make_speech_corpora: {"n_source": 2, "n_target": 2, "duration": 0.1},
+    skdidan.save: {"estimator": skdidan.JDAR().fit(X, Y, X_TGT), "path": "model"},
+    skdidan.find_audio: {"root": ".", "check": False, "channel": "mix"},
+    skdidan.make_speech_corpora: {"n_source": 2, "n_target": 2, "duration": 0.5},
     skdidan.plot_confusion: {"y_true": Y, "y_pred": Y, "labels": ["anger", "sadness"]},
-    skdidan.TargetScorer: {"criterion": "entropy", "X_tgt": X_TGT, "random_state": 0},
+    skdidan.TargetScorer: {"criterion": "proxy_a", "X_tgt": X_TGT, "random_state": 0},
     skdidan.make_adaptation_pipeline: {},
 }
 
 
 def called(function, **arguments):
     """Call a function; only numbers are judged."""
+    soundfile.write("a.wav", WAVEFORMS[0], 16000)
     found = function(**{**FUNCTIONS[function], **arguments})
+    if isinstance(found, skdidan.TargetScorer):
+        found = found(skdidan.JDAR().fit(X, Y, X_TGT), X, Y)
     return {"value": found.numpy() if isinstance(found, torch.Tensor) else found}
 
 
 def module_cases():
     """Yield odd parameters of the public penalties and networks."""
     for name, cls in public(nn.Module).items():
-        if issubclass(cls, skdidan.penalties.Penalty) or name in {"CNN", "MLP", "VGG11", "NestedTransformer"}:
-            names = [n for n, p in inspect.signature(cls).parameters.items() if p.kind != p.VAR_KEYWORD and p.kind != p.VAR_POSITIONAL]
+        if issubclass(cls, skdidan.penalties.Penalty) or name in {
+            "CNN",
+            "MLP",
+            "VGG11",
+            "NestedTransformer",
+        }:
+            names = [
+                n
+                for n, p in inspect.signature(cls).parameters.items()
+                if p.kind != p.VAR_KEYWORD and p.kind != p.VAR_POSITIONAL
+            ]
             yield from value_cases(cls, names, partial(forward, cls), f"{name}: ")
 
 
 def function_cases():
     """Yield odd arguments of the public functions."""
     for function, arguments in FUNCTIONS.items():
-        yield from value_cases(function, arguments, partial(called, function), f"{function.__name__}: ")
+        yield from value_cases(
+            function, arguments, partial(called, function), f"{function.__name__}: "
+        )

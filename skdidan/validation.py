@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -95,8 +95,8 @@ def check_rows(
     X = open_target(X)
     if X is None:
         raise TypeError("None holds no rows: pass an array, a list or a data frame.")
-    if isinstance(X, Mapping | Set):
-        n_rows(X)  # which says that they have no order
+    if not hasattr(X, "shape"):
+        n_rows(X)  # which refuses what is no sequence, or has no order
     dtypes = getattr(X, "dtypes", ()) if hasattr(X, "columns") else [getattr(X, "dtype", None)]
     for dtype in dtypes:
         if getattr(dtype, "kind", None) in {"m", "M", "V"}:  # dates, which NumPy would count
@@ -200,9 +200,10 @@ def _validate_target(
         has_equal_bins = checks["padding"] and len(shape) == 2 and shape[:1] == row_shape[:-1]
         if shape == row_shape or has_equal_bins:
             return check_rows(estimator, X_tgt, place=place, **checks)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         explained = None if hasattr(X_tgt, "shape") else _explain(estimator, X_tgt, error, place)
-        raise ValueError(f"The target is not valid: {explained or error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"The target is not valid: {explained or error}") from error
     raise ValueError(
         f"Source and target differ in the shape of a row: {row_shape} != {X_tgt.shape[1:]}."
     )

@@ -249,7 +249,7 @@ class BytesPath:
 
 @pytest.mark.parametrize("use", [read_audio, audio_span, Segment])
 def test_paths_are_no_bytes(use):
-    for path in (b"a.wav", BytesPath(), 3, None):
+    for path in (b"a.wav", BytesPath(), 3, None, np.ones(2)):
         with pytest.raises(TypeError, match=r"(path|file) must be a str or a path-like; got"):
             use(path)
 

@@ -156,7 +156,7 @@ class Spectrogram(AudioTransformer):
         super()._check_parameters()
         for name in ("n_fft", "win_length", "hop_length"):
             check_count(name, getattr(self, name))
-        check_positive("amin", self.amin)
+        check_positive("amin", self.amin, single=True)
         for name in ("duration", "top_db"):
             if getattr(self, name) is not None:
                 check_positive(name, getattr(self, name))

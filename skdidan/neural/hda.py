@@ -38,7 +38,7 @@ class LevelDistances(nn.Module):
         if weights is not None and not isinstance(weights, Mapping):
             raise ValueError(f"weights must be a dict of weights by layer; got {weights!r}.")
         self.weights = {
-            layer: check_not_negative(f"weights[{layer!r}]", weight)
+            layer: check_not_negative(f"weights[{layer!r}]", weight, single=True)
             for layer, weight in (weights or {}).items()
         }
 

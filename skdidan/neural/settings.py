@@ -39,7 +39,7 @@ def check_settings(classifier: Any) -> None:
         )
     if check_positive("lr", classifier.lr) > _LARGEST_RATE:
         raise ValueError(f"lr must be at most {_LARGEST_RATE}; got {classifier.lr!r}.")
-    check_not_negative("weight_decay", classifier.weight_decay)
+    check_not_negative("weight_decay", classifier.weight_decay, single=True)
     optimizer = classifier.optimizer, classifier.optimizer_params
     check_optimizer(*optimizer, classifier.lr, classifier.weight_decay)
     if classifier.schedule is not None:
@@ -54,7 +54,7 @@ def check_settings(classifier: Any) -> None:
     check_count("max_epochs", classifier.max_epochs)
     check_count("batch_size", classifier.batch_size)
     check_count("n_networks", classifier._count_networks())
-    check_not_negative("trade_off", classifier.trade_off)
+    check_not_negative("trade_off", classifier.trade_off, single=True)
     check_verbose(classifier.verbose)
     find_device(classifier.device)
     check_checkpoint(classifier.checkpoint, classifier.callbacks)

@@ -355,7 +355,7 @@ class SourceFreeClassifier(AdaptationClassifier):
             "a number of at least 0 and below 1",
         )
         check_count("adaptation_epochs", self.adaptation_epochs)
-        check_positive("adaptation_lr", self.adaptation_lr)
+        check_positive("adaptation_lr", self.adaptation_lr, single=True)
         optimizer = self.optimizer, self.optimizer_params
         check_optimizer(*optimizer, self.adaptation_lr, self.weight_decay)
         if self.objective_params is not None:

@@ -58,7 +58,7 @@ class MMD(Penalty):
         super().__init__()
         if isinstance(widths, str) or not isinstance(widths, Iterable):
             raise ValueError(f"widths must be a list or tuple of numbers; got {widths!r}.")
-        self.widths = tuple(check_positive("widths", width) for width in widths)
+        self.widths = tuple(check_positive("widths", width, single=True) for width in widths)
         if not self.widths:
             raise ValueError("widths must hold at least one number.")
 
@@ -208,7 +208,7 @@ class JMMD(MMD):
         prediction_width: float = 1.68,
     ) -> None:
         super().__init__(widths)
-        self.prediction_width = check_positive("prediction_width", prediction_width)
+        self.prediction_width = check_positive("prediction_width", prediction_width, single=True)
 
     def _penalise(self, source: Tensor, target: Tensor, **memberships: Tensor) -> Tensor:
         kernel = self._kernel(torch.cat([source, target]))
