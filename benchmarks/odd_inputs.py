@@ -153,7 +153,7 @@ def work(cases, start, step, pipe):
 
 def run(cases, step=1):
     """Yield the name, outcome and text of each input; a process that dies is started again."""
-    context, i, message = multiprocessing.get_context("fork"), -1, ""
+    context, i, name, message = multiprocessing.get_context("fork"), -1, "", ()
     while message is not None:
         pipe, end = context.Pipe(duplex=False)
         worker = context.Process(target=work, args=(cases, i + 1, step, end))

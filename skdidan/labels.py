@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import column_or_1d
 
 __all__ = [
     "check_kinds",
@@ -58,6 +57,8 @@ def check_missing(labels: Any, name: str, place: Callable[[int], str] = "row {}"
 
 def check_labels(labels: Any, name: str, *, allow_missing: bool = False) -> NDArray[Any]:
     """Return one label per row as an array, or raise a ValueError that names the argument."""
+    from sklearn.utils import column_or_1d  # which the help of the command line does not need
+
     if not allow_missing:
         check_missing(labels, name)
     try:

@@ -216,7 +216,8 @@ def test_scores_that_are_not_finite_are_refused():
 
 @pytest.mark.parametrize("criterion", [criteria.cluster_agreement, criteria.cluster_silhouette])
 def test_embeddings_that_do_not_fit_are_refused(criterion):
-    with pytest.raises(ValueError, match=r"one row for each entry of predicted; got shapes \(12, 3\) and \(11,\)"):
+    match = r"one row for each entry of predicted; got shapes \(12, 3\) and \(11,\)"
+    with pytest.raises(ValueError, match=match):
         criterion(SCORES, np.zeros(11))
     with pytest.raises(ValueError, match="embeddings must be finite"):
         criterion(np.full((12, 3), np.nan), np.arange(12) % 2)

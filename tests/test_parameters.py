@@ -47,7 +47,12 @@ NUMBERS = "x must be a list or tuple of whole numbers"
             [-0.1, 1.1, np.nan, "1", True],
             "x must be a number from 0 to",
         ),
-        (check_share, [0.5, np.float32(0.5)], [0, 1, np.nan, "0.5"], "x must be a number between 0 and 1"),
+        (
+            check_share,
+            [0.5, np.float32(0.5)],
+            [0, 1, np.nan, "0.5"],
+            "x must be a number between 0 and 1",
+        ),
         (
             partial(check_option, options=("b", "a")),
             ["a", "b"],

@@ -61,11 +61,12 @@ def plot_confusion(
     sizes = [len(check_labels(y, name, allow_missing=True)) for name, y in pairs]
     if sizes[0] != sizes[1]:
         raise ValueError(f"y_true and y_pred differ in length: {sizes[0]} != {sizes[1]}.")
-    given = [
+    true, predicted = (
         [label for label in plain_labels(y) if not is_missing(label)] for y in (y_true, y_pred)
-    ]
-    classes = unique_labels(sum(given, [])) if labels is None else check_labels(labels, "labels")
-    if not np.isin(classes, given[0]).any():
+    )
+    asked = unique_labels(true + predicted) if labels is None else labels
+    classes = check_labels(asked, "labels")
+    if not np.isin(classes, true).any():
         raise ValueError(f"labels must occur in the true labels; got labels={classes.tolist()}.")
     counts = confusion_matrix(y_true, y_pred, labels=classes)
     n_true = np.sum(np.asarray(y_true) == classes[:, np.newaxis], axis=1, keepdims=True)
