@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 from numbers import Integral, Real
 
 import numpy as np
@@ -118,8 +119,15 @@ def value_cases(owner, parameters, call, prefix=""):
 
 def recordings_fit(cls, X=WAVEFORMS, X_new=None, **params):
     """Fit to recordings, and return all results for new ones."""
+    soundfile.write("a.wav", WAVEFORMS[0], 16000)
+    for name, content in {"empty.wav": b"", "text.wav": b"nonsense" * 99}.items():
+        Path(name).write_bytes(content)
+    Path("cut.wav").write_bytes(Path("a.wav").read_bytes()[:4000])
+    if cls is skdidan.AudioLoader:
+        X = ["a.wav"] * 4 if X is WAVEFORMS else X
     new = X if X_new is None else X_new
-    return answers(make(cls, **params).fit(X, ["anger", "fear"] * 2, WAVEFORMS), new)
+    target = ["a.wav"] if cls is skdidan.AudioLoader else WAVEFORMS
+    return answers(make(cls, **params).fit(X, ["anger", "fear"] * 2, target), new)
 
 
 def translated(X, y, X_tgt, new, **params):
@@ -236,6 +244,9 @@ RECORDINGS = {
     "None": (None, 0),
     "bytes": (b"a.wav", 0),
     "no file": ("missing.wav", 0),
+    "an empty file": ("empty.wav", 0),
+    "a file of text": ("text.wav", 0),
+    "a file that is cut": ("cut.wav", 0),
     "empty text": ("", 0),
     "a folder": (".", 0),
     "a NUL": ("a\0.wav", 0),
@@ -267,8 +278,12 @@ SAME_SOUNDS = {"big endian", "a list", "a tuple", "a series", "strides", "a tens
 def recording_cases(cls):
     """Yield odd recordings among others, in fit and afterwards, and odd lists of recordings."""
     fit = partial(recordings_fit, cls)
+    takes_paths = cls is skdidan.AudioLoader
     for kind, (odd, sense) in RECORDINGS.items():
-        rows = [WAVEFORMS[0], odd, *WAVEFORMS[2:]]
+        is_path = isinstance(odd, str | skdidan.Segment)
+        rows = ["a.wav"] * 4 if is_path or takes_paths else list(WAVEFORMS)
+        rows[1] = odd
+        sense = sense and not takes_paths
         plain = fit if kind in SAME_SOUNDS else None
         for place in ("X", "X_new"):
             call = partial(fit, **{place: rows})

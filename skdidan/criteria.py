@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 
 from skdidan.labels import check_labels
-from skdidan.parameters import check_number, check_positive, check_whole
+from skdidan.parameters import check_number, check_positive, check_seed, check_whole
 
 __all__ = [
     "NOT_NEGATIVE",
@@ -327,6 +327,7 @@ def cluster_agreement(
     >>> cluster_agreement(rows, [0, 0, 1, 1]), cluster_agreement(rows, [0, 0, 0, 0])
     (1.0, 0.0)
     """
+    check_seed(random_state)
     rows, y_idx = _check_clusters(embeddings, predicted)
     n_classes = y_idx.max() + 1
     if n_classes == 1:

@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
-from sklearn.utils import Tags, check_random_state, get_tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_sample_domain, n_rows, open_target
 from skdidan.labels import check_missing
+from skdidan.parameters import check_seed
 from skdidan.validation import check_result, check_rows, validate_domains
 
 __all__ = ["DomainEstimator", "DomainTransformer", "GroupedEstimator"]
@@ -74,7 +75,7 @@ class DomainEstimator(BaseEstimator, ABC):
         """Call `fit` with checked domains; after an error the estimator is as before."""
         before = dict(vars(self))
         try:
-            _check_seed(self)
+            check_seed(getattr(self, "random_state", None))
             self._check_parameters()
             given = Domains.of(*domains, **more)
             if is_classifier(self) or get_tags(self).target_tags.required:
@@ -104,17 +105,6 @@ class DomainEstimator(BaseEstimator, ABC):
         return validate_domains(
             self, domains, min_source=self._min_source, wants_target=wanted, **self._checks
         )
-
-
-def _check_seed(estimator: Any) -> None:
-    seed = getattr(estimator, "random_state", None)
-    try:
-        check_random_state(seed)
-    except ValueError as error:
-        raise ValueError(
-            "random_state must be None, a whole number from 0 to 2**32 - 1 or a "
-            f"numpy.random.RandomState; got {seed!r}."
-        ) from error
 
 
 class GroupedEstimator(DomainEstimator):

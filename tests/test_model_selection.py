@@ -523,6 +523,11 @@ class TestInput:
         with pytest.raises(TypeError, match=r"X_tgt must be a sequence .* the single entry 'a"):
             TargetScorer("source", "a.wav")
 
+    def test_a_seed_without_sense_is_named(self):
+        for seed in (-1, 0.5, True, "nonsense", [1]):
+            with pytest.raises(ValueError, match="random_state must be None, a whole number"):
+                TargetScorer("source", [[0.0], [1.0]], random_state=seed)
+
     @pytest.mark.parametrize("criterion", ["information", "mano"])
     def test_an_estimator_without_scores_is_refused(self, criterion, halves):
         train, held_out, (X_tgt, _) = halves

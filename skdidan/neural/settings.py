@@ -45,10 +45,12 @@ def check_settings(classifier: Any) -> None:
     if classifier.schedule is not None:
         check_option("schedule", classifier.schedule, ["cooldown"])
     read_weights(classifier.initial_weights)
-    if classifier.augmentation is not None and not callable(classifier.augmentation):
+    augmentation = classifier.augmentation
+    # An object of a class may be one, a class is none.
+    if augmentation is not None and (not callable(augmentation) or isinstance(augmentation, type)):
         raise TypeError(
             "augmentation must be a function from a tensor of rows to one of the same shape; got "
-            f"{classifier.augmentation!r}."
+            f"{augmentation!r}."
         )
     check_option("precision", classifier.precision, ["float32", "bf16"])
     check_count("max_epochs", classifier.max_epochs)

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.utils import column_or_1d
 
 from skdidan.domains import Target, check_groups, n_rows, open_target, sortable_groups
-from skdidan.parameters import check_not_negative
+from skdidan.parameters import check_not_negative, check_seed
 from skdidan.pipeline.steps import find_parameters
 from skdidan.selection.trials import Trial, check_criterion
 
@@ -163,6 +163,7 @@ class TargetScorer:
                 "y_tgt must have one label for each row of X_tgt; got "
                 f"{n_labels} labels for {n_target} rows."
             )
+        check_seed(random_state)
         self.criterion = criterion
         self.X_tgt = X_tgt
         self.y_tgt = y_tgt
