@@ -74,7 +74,14 @@ class DomainEstimator(BaseEstimator, ABC):
     def _learn(self, fit: Callable[[Domains], Any], *domains: Any, **more: Any) -> Any:
         """Call `fit` with checked domains; after an error the estimator is as before."""
         before = dict(vars(self))
+        single = {
+            name: value
+            for name, value in self.get_params(False).items()
+            if isinstance(value, np.floating) and not isinstance(value, float)
+        }
         try:
+            # With numbers of single precision, NumPy would compute in single precision.
+            vars(self).update({name: float(value) for name, value in single.items()})
             check_seed(getattr(self, "random_state", None))
             self._check_parameters()
             given = Domains.of(*domains, **more)
@@ -83,7 +90,9 @@ class DomainEstimator(BaseEstimator, ABC):
             learnt = {name for name in before if name.endswith("_")} - self.get_params(False).keys()
             for name in learnt - self._kept:
                 delattr(self, name)
-            return fit(self._check_domains(given))
+            result = fit(self._check_domains(given))
+            vars(self).update(single)
+            return result
         except BaseException:
             self.__dict__ = before
             raise

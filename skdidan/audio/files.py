@@ -197,7 +197,7 @@ def read_audio(
     ((16000,), dtype('float32'))
     """
     check_path("path", path)
-    if channel != "mix":
+    if not isinstance(channel, str) or channel != "mix":
         segment = path if isinstance(path, Segment) else Segment(path)
         path = replace(segment, channel=channel)
     return read_window(path, check_count("sample_rate", sample_rate))

@@ -159,7 +159,7 @@ class SourceFreeClassifier(AdaptationClassifier):
         augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
         precision: str = "float32",
         max_epochs: int = 60,
-        n_networks: int = 1,
+        n_networks: int | None = 1,
         validation_fraction: float | None = None,
         monitor: str | None = None,
         patience: int | None = None,
@@ -332,7 +332,13 @@ class SourceFreeClassifier(AdaptationClassifier):
         )
 
     def _make_objective(self) -> TargetObjective:
-        return self.objective(**deepcopy(dict(self.objective_params or {})))
+        try:
+            params = deepcopy(dict(self.objective_params or {}))
+        except TypeError as error:
+            raise TypeError(
+                f"objective_params cannot be copied: {error}; got {self.objective_params!r}."
+            ) from error
+        return self.objective(**params)
 
     def _expected_shares(self, classes: NDArray[Any], counts: NDArray[Any]) -> torch.Tensor:
         """Return the expected shares of the target, given those of the source."""

@@ -158,6 +158,8 @@ class TargetScorer:
                 f"got criterion={criterion!r} and y_tgt={'None' if y_tgt is None else 'labels'}."
             )
         n_target = n_rows(open_target(X_tgt), "X_tgt")
+        if not n_target:
+            raise ValueError("X_tgt must hold at least one row; got none.")
         if y_tgt is not None and (n_labels := len(column_or_1d(y_tgt))) != n_target:
             raise ValueError(
                 "y_tgt must have one label for each row of X_tgt; got "
