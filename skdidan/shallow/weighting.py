@@ -262,7 +262,8 @@ class WeightedClassifier(MetaEstimatorMixin, ProbabilisticClassifier, DomainEsti
         return getattr(self.estimator_, method)(check_rows(self, X))
 
     def _weigh(self, X_src: Any, y_src: Any, X_tgt: Any) -> NDArray[Any]:
-        weighting = KMM() if self.weighting is None else clone(self.weighting, safe=False)
+        weighting = KMM() if self.weighting is None else self.weighting
+        weighting = clone(weighting, safe=False) if hasattr(weighting, "fit") else None
         weights: Any = None
         if hasattr(weighting, "fit"):
             weights = getattr(weighting.fit(X_src, y_src, X_tgt), "weights_", None)
