@@ -244,7 +244,9 @@ def read_window(
                 f"{name} has a sample rate of {rate} Hz; speech needs at least {_LOWEST_RATE} Hz."
             )
         if 0 < 2 * n_frames * sample_rate < rate:  # less than half a sample
-            raise ValueError(f"{name} is too short: it holds 0 samples at {sample_rate} Hz.")
+            raise ValueError(
+                f"{name} is too short: it holds 0 samples at sample_rate={sample_rate} Hz."
+            )
         file.skip_frames(first)
         frames = _mono_blocks(file, n_frames, channel_of(recording), name)
         blocks = _check_samples(gauge.measure(frames), name)
@@ -276,7 +278,7 @@ def _span(file: AudioFile, path: str | os.PathLike[str], name: str) -> tuple[int
     first = round(path.start * rate)
     last = n_frames if path.end is None else min(round(path.end * rate), n_frames)
     if first >= last:
-        raise ValueError(f"{name} is too short: it holds 0 samples at {rate} Hz.")
+        raise ValueError(f"{name} is too short: it holds 0 samples at sample_rate={rate} Hz.")
     return first, last
 
 
