@@ -140,23 +140,24 @@ def judge(case):
     return "right", ""
 
 
-def work(cases, start, step, pipe):
-    """Judge the inputs of a group from a number on, and send each outcome."""
+def work(groups, start, step, pipe):
+    """Judge the inputs from a number on, one of `step`, and send each outcome."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     os.chdir(tempfile.mkdtemp(dir=os.getcwd()))  # text may be a path
-    for i, case in enumerate(cases()):
+    inputs = ((*group, case) for group, cases in groups.items() for case in cases())
+    for i, (kind, owner, case) in enumerate(inputs):
         if i >= start and i % step == 0:
-            pipe.send((i, case.name))
+            pipe.send((i, (kind, f"{owner}, {case.name}")))
             pipe.send((i, *judge(case)))
     pipe.send(None)
 
 
-def run(cases, step=1):
-    """Yield the name, outcome and text of each input; a process that dies is started again."""
-    context, i, name, message = multiprocessing.get_context("fork"), -1, "", ()
+def run(groups, step=1):
+    """Yield kind, name, outcome and text of each input; a process that dies is started again."""
+    context, i, name, message = multiprocessing.get_context("fork"), -1, (), ()
     while message is not None:
         pipe, end = context.Pipe(duplex=False)
-        worker = context.Process(target=work, args=(cases, i + 1, step, end))
+        worker = context.Process(target=work, args=(groups, i + 1, step, end))
         worker.start()
         end.close()
         message = ()
@@ -164,13 +165,13 @@ def run(cases, step=1):
             while pipe.poll(LIMIT) and (message := pipe.recv()) is not None:
                 i, *rest = message
                 if len(rest) == 2:
-                    yield name, *rest
+                    yield *name, *rest
                 else:
                     name = rest[0]
         if message is not None:
             if not message:
-                raise RuntimeError("A group yields no input.")
-            yield name, "crash", "the process died, or took too long"
+                raise RuntimeError("The process died before its first input.")
+            yield *name, "crash", "the process died, or took too long"
         worker.kill()
         worker.join()
 
@@ -182,15 +183,13 @@ def main():
     parser.add_argument("--every", type=int, default=1, help="judge one input of as many")
     parser.add_argument("--show", nargs="*", default=OUTCOMES[3:], choices=OUTCOMES)
     args = parser.parse_args()
+    groups = {g: cases for g, cases in make_groups().items() if re.search(args.only, " ".join(g))}
     table = {}
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        for (kind, owner), cases in make_groups().items():
-            if not re.search(args.only, f"{kind} {owner}"):
-                continue
-            for name, outcome, text in run(cases, args.every):
-                table.setdefault(kind, Counter())[outcome] += 1
-                if outcome in args.show:
-                    print(f"{outcome}: {owner}, {name}: {text[:300]!r}", flush=True)
+        for kind, name, outcome, text in run(groups, args.every):
+            table.setdefault(kind, Counter())[outcome] += 1
+            if outcome in args.show:
+                print(f"{outcome}: {name}: {text[:300]!r}", flush=True)
     table["all"] = sum(table.values(), Counter())
     print(f"{'':12}", *(f"{name:>12}" for name in ["inputs", *OUTCOMES]))
     for kind, counts in table.items():
