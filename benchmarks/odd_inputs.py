@@ -117,8 +117,6 @@ def judge_error(error, case):
 
 def judge(case):
     """Return the outcome of an input, and a text."""
-    for path in Path().iterdir():  # which another input wrote
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
     quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
     try:
         with warnings.catch_warnings(), quiet[0], quiet[1]:
@@ -148,6 +146,8 @@ def work(groups, start, step, pipe):
     for i, (kind, owner, case) in enumerate(inputs):
         if i >= start and i % step == 0:
             pipe.send((i, (kind, f"{owner}, {case.name}")))
+            for path in Path().iterdir():  # which another input wrote
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
             pipe.send((i, *judge(case)))
     pipe.send(None)
 
