@@ -81,7 +81,7 @@ class DomainEstimator(BaseEstimator, ABC):
         }
         try:
             # With numbers of single precision, NumPy would compute in single precision.
-            vars(self).update({name: float(value) for name, value in single.items()})
+            self.__dict__.update({name: float(value) for name, value in single.items()})
             check_seed(getattr(self, "random_state", None))
             self._check_parameters()
             given = Domains.of(*domains, **more)
@@ -91,7 +91,7 @@ class DomainEstimator(BaseEstimator, ABC):
             for name in learnt - self._kept:
                 delattr(self, name)
             result = fit(self._check_domains(given))
-            vars(self).update(single)
+            self.__dict__.update(single)
             return result
         except BaseException:
             self.__dict__ = before

@@ -263,10 +263,10 @@ class WeightedClassifier(MetaEstimatorMixin, ProbabilisticClassifier, DomainEsti
 
     def _weigh(self, X_src: Any, y_src: Any, X_tgt: Any) -> NDArray[Any]:
         weighting = KMM() if self.weighting is None else self.weighting
-        weighting = clone(weighting, safe=False) if hasattr(weighting, "fit") else None
         weights: Any = None
         if hasattr(weighting, "fit"):
-            weights = getattr(weighting.fit(X_src, y_src, X_tgt), "weights_", None)
+            fitted = clone(weighting, safe=False).fit(X_src, y_src, X_tgt)
+            weights = getattr(fitted, "weights_", None)
         if np.shape(weights) != (len(X_src),):
             raise TypeError(
                 "weighting must be an estimator whose fit sets weights_, one weight per source "
