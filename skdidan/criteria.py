@@ -14,7 +14,8 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 
 from skdidan.labels import check_labels
-from skdidan.parameters import check_number, check_positive, check_seed, check_whole
+from skdidan.parameters import check_number, check_positive, check_whole
+from skdidan.validation import check_seed
 
 __all__ = [
     "NOT_NEGATIVE",

@@ -14,8 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_sample_domain, n_rows, open_target
 from skdidan.labels import check_missing
-from skdidan.parameters import check_seed
-from skdidan.validation import check_result, check_rows, validate_domains
+from skdidan.validation import check_result, check_rows, check_seed, validate_domains
 
 __all__ = ["DomainEstimator", "DomainTransformer", "GroupedEstimator"]
 

@@ -21,7 +21,6 @@ __all__ = [
     "check_option",
     "check_path",
     "check_positive",
-    "check_seed",
     "check_share",
     "check_verbose",
     "check_whole",
@@ -111,21 +110,6 @@ def check_not_negative(name: str, value: Any, *, single: bool = False) -> float:
 def check_fraction(name: str, value: Any) -> float:
     """Return `value` as a number from 0 to 1, or raise a ValueError."""
     return check_number(name, value, lambda: 0 <= value <= 1, "a number from 0 to 1")
-
-
-def check_seed(seed: Any) -> None:
-    """Raise a ValueError that names `random_state` unless `seed` is one."""
-    from sklearn.utils import check_random_state  # which the command line's help does not need
-
-    try:
-        if isinstance(seed, bool):
-            raise ValueError("a truth counts nothing")
-        check_random_state(seed)
-    except ValueError as error:
-        raise ValueError(
-            "random_state must be None, a whole number from 0 to 2**32 - 1 or a "
-            f"numpy.random.RandomState; got {seed!r}."
-        ) from error
 
 
 def check_share(name: str, value: Any) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import get_tags
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
@@ -19,7 +19,10 @@ from skdidan.labels import check_kinds, is_missing
 from skdidan.padding import count_frames
 from skdidan.reporting import warn_caller
 
-__all__ = ["TARGET_ROW", "check_finite", "check_result", "check_rows", "validate_domains"]
+__all__ = [
+    *("TARGET_ROW", "check_finite", "check_result", "check_rows", "check_seed"),
+    "validate_domains",
+]
 
 _Place = Callable[[int], str]  # from the number of a row to its name in errors
 _ROW = "row {} of X".format
@@ -153,6 +156,19 @@ def check_result(estimator: Any, Z: NDArray[Any], *, padding: bool = False) -> N
             f"those of fit, to numbers too large for {Z.dtype}. Scale the features first by "
             "CorpusScaler, or drop these rows."
         )
+
+
+def check_seed(seed: Any) -> None:
+    """Raise a ValueError that names `random_state` unless `seed` is one."""
+    try:
+        if isinstance(seed, bool):
+            raise ValueError("a truth counts nothing")
+        check_random_state(seed)
+    except ValueError as error:
+        raise ValueError(
+            "random_state must be None, a whole number from 0 to 2**32 - 1 or a "
+            f"numpy.random.RandomState; got {seed!r}."
+        ) from error
 
 
 def _explain(estimator: Any, X: Any, error: Exception, place: _Place) -> Exception | None:

@@ -12,9 +12,10 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.utils import column_or_1d
 
 from skdidan.domains import Target, check_groups, n_rows, open_target, sortable_groups
-from skdidan.parameters import check_not_negative, check_seed
+from skdidan.parameters import check_not_negative
 from skdidan.pipeline.steps import find_parameters
 from skdidan.selection.trials import Trial, check_criterion
+from skdidan.validation import check_seed
 
 __all__ = ["TargetScorer", "suggest_trade_off"]
 
