@@ -90,9 +90,11 @@ def has_sense(owner, parameter, label):
     """Tell if a value is of the annotated type and the documented range of a parameter."""
     value, note = VALUES[label], inspect.signature(owner).parameters[parameter].annotation
     line = type_line(owner, parameter)
+    if owner is skdidan.split_domains and label == "[nan]":
+        return True  # it reads no value of a row
     if label in NEVER and not (label == "inf" and "infinity" in line):
         return False
-    if (parameter == "verbose" and isinstance(value, bool)) or (label == "[nan]" and note == "Any"):
+    if parameter == "verbose" and isinstance(value, bool):
         return True
     parts = re.sub(r"\[.*\]", "", str(note)).split(" | ")
     if not any(KINDS.get(part.split(".")[-1], lambda v: False)(value) for part in parts):
