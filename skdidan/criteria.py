@@ -13,8 +13,9 @@ from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 
-from skdidan.labels import check_missing
-from skdidan.parameters import check_positive
+from skdidan.labels import check_labels
+from skdidan.parameters import check_number, check_positive, check_whole
+from skdidan.validation import check_seed
 
 __all__ = [
     "NOT_NEGATIVE",
@@ -208,7 +209,7 @@ def mano(scores: ArrayLike, *, threshold: float = 5.0) -> float:
     ----------
     scores : array-like, shape (n_samples, n_classes), n_classes > 1
         Scores of target rows before the softmax. Only scores of the same scale can be compared.
-    threshold : float, default=5.0
+    threshold : float or infinity, default=5.0
         The default is that of the paper.
 
     Returns
@@ -231,6 +232,8 @@ def mano(scores: ArrayLike, *, threshold: float = 5.0) -> float:
     0.5
     """
     q = _check_matrix("scores", scores)
+    if not (isinstance(threshold, float) and threshold == np.inf):  # which is never exceeded
+        check_number("threshold", threshold, lambda: True, "a number")
     if -log_softmax(q, axis=1).mean() > threshold:
         shares = softmax(q, axis=1)
     else:
@@ -276,9 +279,8 @@ def class_balance(predicted: ArrayLike, n_classes: int) -> float:
     >>> class_balance(["joy", "fear", "joy", "fear"], 2), class_balance(["joy", "joy"], 2)
     (1.0, 0.0)
     """
-    check_missing(predicted, "predicted")
-    counts = np.unique(np.asarray(predicted), return_counts=True)[1]
-    if not 0 < len(counts) <= n_classes or n_classes < 2:
+    counts = np.unique(check_labels(predicted, "predicted"), return_counts=True)[1]
+    if check_whole("n_classes", n_classes) < 2 or not 0 < len(counts) <= n_classes:
         raise ValueError(
             "predicted must hold at least one and at most n_classes classes, and n_classes must be "
             f"at least 2; got {len(counts)} classes and n_classes={n_classes}."
@@ -326,6 +328,7 @@ def cluster_agreement(
     >>> cluster_agreement(rows, [0, 0, 1, 1]), cluster_agreement(rows, [0, 0, 0, 0])
     (1.0, 0.0)
     """
+    check_seed(random_state)
     rows, y_idx = _check_clusters(embeddings, predicted)
     n_classes = y_idx.max() + 1
     if n_classes == 1:
@@ -410,11 +413,10 @@ def _check_probabilities(values: ArrayLike, *, n_rows: int = 1) -> NDArray[np.fl
 
 def _check_clusters(embeddings: Any, predicted: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     rows = _check_matrix("embeddings", embeddings, n_columns=1)
-    check_missing(predicted, "predicted")
-    y_idx = np.unique(np.asarray(predicted), return_inverse=True)[1]
+    y_idx = np.unique(check_labels(predicted, "predicted"), return_inverse=True)[1]
     if y_idx.shape != (len(rows),):
         raise ValueError(
-            "embeddings must have one row for each prediction; got shapes "
+            "embeddings must have one row for each entry of predicted; got shapes "
             f"{rows.shape} and {y_idx.shape}."
         )
     # A power of two changes no digit, and squares of large or small numbers would have no place.

@@ -310,7 +310,9 @@ def _concatenate(X_src: Any, X_tgt: Any) -> Any:
 
 def n_rows(X: Any, name: str = "X") -> int:
     """Count the rows of an array, a data frame or a list; errors call it `name`."""
-    rows = X if hasattr(X, "shape") or hasattr(X, "__len__") else np.asarray(X)
+    # Classes have the attributes of their objects, and NumPy has a function named shape.
+    has_length = hasattr(X, "__len__") and not isinstance(X, type)
+    rows = X if has_length or isinstance(getattr(X, "shape", None), tuple) else np.asarray(X)
     wanted = f"{name} must be a sequence with one entry per row; got"
     if isinstance(X, str | bytes) or getattr(rows, "shape", None) == ():
         raise TypeError(f"{wanted} the single entry {X!r}.")
@@ -396,6 +398,8 @@ def check_weights(
     if values.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional; got shape {values.shape}.")
     try:
+        if values.dtype.kind in "cmM":  # of which NumPy would keep a part, or count days
+            raise TypeError
         values = values[rows].astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must hold numbers; got {values[rows][:3].tolist()}...") from None

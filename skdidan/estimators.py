@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
-from sklearn.utils import Tags, check_random_state, get_tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skdidan.domains import Domains, check_sample_domain, n_rows, open_target
 from skdidan.labels import check_missing
-from skdidan.validation import check_result, check_rows, validate_domains
+from skdidan.validation import check_result, check_rows, check_seed, validate_domains
 
 __all__ = ["DomainEstimator", "DomainTransformer", "GroupedEstimator"]
 
@@ -73,8 +73,15 @@ class DomainEstimator(BaseEstimator, ABC):
     def _learn(self, fit: Callable[[Domains], Any], *domains: Any, **more: Any) -> Any:
         """Call `fit` with checked domains; after an error the estimator is as before."""
         before = dict(vars(self))
+        single = {
+            name: value
+            for name, value in self.get_params(False).items()
+            if isinstance(value, np.floating) and not isinstance(value, float)
+        }
         try:
-            _check_seed(self)
+            # With numbers of single precision, NumPy would compute in single precision.
+            self.__dict__.update({name: float(value) for name, value in single.items()})
+            check_seed(getattr(self, "random_state", None))
             self._check_parameters()
             given = Domains.of(*domains, **more)
             if is_classifier(self) or get_tags(self).target_tags.required:
@@ -82,7 +89,9 @@ class DomainEstimator(BaseEstimator, ABC):
             learnt = {name for name in before if name.endswith("_")} - self.get_params(False).keys()
             for name in learnt - self._kept:
                 delattr(self, name)
-            return fit(self._check_domains(given))
+            result = fit(self._check_domains(given))
+            self.__dict__.update(single)
+            return result
         except BaseException:
             self.__dict__ = before
             raise
@@ -104,17 +113,6 @@ class DomainEstimator(BaseEstimator, ABC):
         return validate_domains(
             self, domains, min_source=self._min_source, wants_target=wanted, **self._checks
         )
-
-
-def _check_seed(estimator: Any) -> None:
-    seed = getattr(estimator, "random_state", None)
-    try:
-        check_random_state(seed)
-    except ValueError as error:
-        raise ValueError(
-            "random_state must be None, a whole number from 0 to 2**32 - 1 or a "
-            f"numpy.random.RandomState; got {seed!r}."
-        ) from error
 
 
 class GroupedEstimator(DomainEstimator):

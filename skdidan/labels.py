@@ -7,8 +7,16 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["check_kinds", "check_missing", "is_missing", "plain_labels", "to_python"]
+__all__ = [
+    "check_kinds",
+    "check_labels",
+    "check_missing",
+    "is_missing",
+    "plain_labels",
+    "to_python",
+]
 
 
 def plain_labels(labels: Any) -> Any:
@@ -45,6 +53,18 @@ def check_missing(labels: Any, name: str, place: Callable[[int], str] = "row {}"
         raise ValueError(
             f"{name} holds {len(missing)} missing label(s), the first in {place(missing[0])}."
         )
+
+
+def check_labels(labels: Any, name: str, *, allow_missing: bool = False) -> NDArray[Any]:
+    """Return one label per row as an array, or raise a ValueError that names the argument."""
+    from sklearn.utils import column_or_1d  # which the help of the command line does not need
+
+    if not allow_missing:
+        check_missing(labels, name)
+    try:
+        return column_or_1d(labels)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold one label per row: {error}") from error
 
 
 def check_kinds(labels: Any) -> None:

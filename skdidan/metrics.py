@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score, recall_score
-from sklearn.utils import column_or_1d
 
-from skdidan.labels import check_missing, is_missing
+from skdidan.labels import check_labels, is_missing
 
 __all__ = ["fill_missing", "uar", "war"]
 
@@ -55,7 +54,9 @@ def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None
     truth, prediction = _check_labels(y_true, y_pred)
     classes = np.unique(truth)
     if labels is not None:
-        classes, absent = np.intersect1d(labels, classes), np.setdiff1d(labels, classes).tolist()
+        asked = check_labels(labels, "labels")
+        absent = sorted(set(asked[~np.isin(asked, classes)].tolist()), key=str)
+        classes = classes[np.isin(classes, asked)]
         if not len(classes):
             raise ValueError(f"labels must occur in the true labels; got labels={absent}.")
         if absent:
@@ -105,9 +106,7 @@ def fill_missing(y_true: Any, y_pred: Any) -> Any:
 
 
 def _check_labels(y_true: Any, y_pred: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    check_missing(y_true, "y_true")
-    check_missing(y_pred, "y_pred")
-    truth, prediction = column_or_1d(y_true), column_or_1d(y_pred)
+    truth, prediction = check_labels(y_true, "y_true"), check_labels(y_pred, "y_pred")
     if len(truth) != len(prediction):
         raise ValueError(f"y_true and y_pred differ in length: {len(truth)} != {len(prediction)}.")
     if len(truth) == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from numbers import Integral, Rational, Real
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "check_not_negative",
     "check_number",
     "check_option",
+    "check_path",
     "check_positive",
     "check_share",
     "check_verbose",
@@ -26,7 +28,8 @@ __all__ = [
 ]
 
 _LARGEST = 2**53  # beyond which floats miss whole numbers
-_HUGE = 1e250  # beyond which products with data or their inverses may leave double precision
+# Exponents beyond which products with data or their inverses may leave double or single precision.
+_DOUBLE, _SINGLE = 250, 37
 
 
 def check_arguments(name: str, value: Any, function: Callable[..., Any] | None) -> None:
@@ -83,14 +86,25 @@ def check_counts(name: str, values: Any) -> tuple[int, ...]:
     return tuple(check_count(name, value) for value in values)
 
 
-def check_positive(name: str, value: Any) -> float:
+def check_path(name: str, path: str | os.PathLike[str]) -> str:
+    """Return a path as a str."""
+    if isinstance(path, (str, os.PathLike)) and isinstance(found := os.fspath(path), str):
+        return found
+    raise TypeError(
+        f"{name} must be a str or a path-like; got {path!r}. os.fsdecode decodes bytes."
+    )
+
+
+def check_positive(name: str, value: Any, *, single: bool = False) -> float:
     """Return `value` as a finite number above 0, or raise a ValueError."""
-    return check_number(name, value, lambda: value > 0, "a finite number above 0")
+    kind = "a finite number above 0"
+    return check_number(name, value, lambda: value > 0, kind, single=single)
 
 
-def check_not_negative(name: str, value: Any) -> float:
+def check_not_negative(name: str, value: Any, *, single: bool = False) -> float:
     """Return `value` as a finite number of at least 0, or raise a ValueError."""
-    return check_number(name, value, lambda: value >= 0, "a finite number of at least 0")
+    kind = "a finite number of at least 0"
+    return check_number(name, value, lambda: value >= 0, kind, single=single)
 
 
 def check_fraction(name: str, value: Any) -> float:
@@ -110,8 +124,18 @@ def check_option(name: str, value: Any, options: Collection[str]) -> str:
     return value
 
 
-def check_number(name: str, value: Any, is_in_range: Callable[[], bool], kind: str) -> float:
-    """Return `value` as a finite number in range, or raise a ValueError that names its `kind`."""
+def check_number(
+    name: str,
+    value: Any,
+    is_in_range: Callable[[], bool],
+    kind: str,
+    *,
+    single: bool = False,
+) -> float:
+    """Return `value` as a finite number in range, or raise a ValueError that names its `kind`.
+
+    `single` refuses numbers of a size that single precision does not hold, as of networks.
+    """
     if isinstance(value, Integral) and not isinstance(value, bool):
         check_whole(name, value)
     # NumPy does not compute with fractions.
@@ -119,9 +143,12 @@ def check_number(name: str, value: Any, is_in_range: Callable[[], bool], kind: s
     is_number = is_number and (isinstance(value, Integral) or not isinstance(value, Rational))
     if not is_number or not math.isfinite(value) or not is_in_range():
         raise ValueError(f"{name} must be {kind}; got {value!r}.")
-    if value and not 1 / _HUGE <= abs(value) <= _HUGE:
-        raise ValueError(f"{name} must be of a size from 1e-250 to 1e250; got {value!r}.")
-    return float(value)
+    exponent, number = _SINGLE if single else _DOUBLE, float(value)
+    if number and not float(f"1e-{exponent}") <= abs(number) <= float(f"1e{exponent}"):
+        raise ValueError(
+            f"{name} must be of a size from 1e-{exponent} to 1e{exponent}; got {value!r}."
+        )
+    return number
 
 
 def split_product(name: str, value: Any, options: Set[str], factors: Set[str]) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import get_tags
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
@@ -19,7 +19,10 @@ from skdidan.labels import check_kinds, is_missing
 from skdidan.padding import count_frames
 from skdidan.reporting import warn_caller
 
-__all__ = ["TARGET_ROW", "check_finite", "check_result", "check_rows", "validate_domains"]
+__all__ = [
+    *("TARGET_ROW", "check_finite", "check_result", "check_rows", "check_seed"),
+    "validate_domains",
+]
 
 _Place = Callable[[int], str]  # from the number of a row to its name in errors
 _ROW = "row {} of X".format
@@ -95,8 +98,8 @@ def check_rows(
     X = open_target(X)
     if X is None:
         raise TypeError("None holds no rows: pass an array, a list or a data frame.")
-    if isinstance(X, Mapping | Set):
-        n_rows(X)  # which says that they have no order
+    if not hasattr(X, "shape"):
+        n_rows(X)  # which refuses what is no sequence, or has no order
     dtypes = getattr(X, "dtypes", ()) if hasattr(X, "columns") else [getattr(X, "dtype", None)]
     for dtype in dtypes:
         if getattr(dtype, "kind", None) in {"m", "M", "V"}:  # dates, which NumPy would count
@@ -155,6 +158,19 @@ def check_result(estimator: Any, Z: NDArray[Any], *, padding: bool = False) -> N
         )
 
 
+def check_seed(seed: Any) -> None:
+    """Raise a ValueError that names `random_state` unless `seed` is one."""
+    try:
+        if isinstance(seed, bool):
+            raise ValueError("a truth counts nothing")
+        check_random_state(seed)
+    except ValueError as error:
+        raise ValueError(
+            "random_state must be None, a whole number from 0 to 2**32 - 1 or a "
+            f"numpy.random.RandomState; got {seed!r}."
+        ) from error
+
+
 def _explain(estimator: Any, X: Any, error: Exception, place: _Place) -> Exception | None:
     """Return an error that names the first entry that is to blame, if there is one."""
     if (found := _first_odd(X)) is None:
@@ -200,9 +216,10 @@ def _validate_target(
         has_equal_bins = checks["padding"] and len(shape) == 2 and shape[:1] == row_shape[:-1]
         if shape == row_shape or has_equal_bins:
             return check_rows(estimator, X_tgt, place=place, **checks)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         explained = None if hasattr(X_tgt, "shape") else _explain(estimator, X_tgt, error, place)
-        raise ValueError(f"The target is not valid: {explained or error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"The target is not valid: {explained or error}") from error
     raise ValueError(
         f"Source and target differ in the shape of a row: {row_shape} != {X_tgt.shape[1:]}."
     )

@@ -100,7 +100,9 @@ def test_silence_has_an_error_of_its_own_that_processes_can_send(tmp_path):
 
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 def test_a_recording_of_which_resampling_leaves_nothing(tmp_path, rate):
-    with pytest.raises(ValueError, match=r"is too short: it holds 0 samples at 16000 Hz"):
+    with pytest.raises(
+        ValueError, match=r"is too short: it holds 0 samples at sample_rate=16000 Hz"
+    ):
         read_audio(write(tmp_path / "one.wav", [0.5], rate))
     assert read_audio(write(tmp_path / "two.wav", [0.5, 0.4], rate)).size == 1
     assert read_audio(write(tmp_path / "one.wav", [0.5], 32_000)).size == 1
@@ -205,8 +207,16 @@ def test_every_transformer_takes_segments(tmp_path, transformer):
         (0.5, 1.2, r"from 0\.5 s to 1\.2 s lies beyond"),
         (1e308, None, r"from 1e\+308 s to its end lies beyond"),
         (0, 1e308, r"from 0 s to 1e\+308 s lies beyond"),
-        (0.5, 0.50001, r"from 0\.5 s to 0\.50001 s is too short: it holds 0 samples at 16000 Hz"),
-        (0.99999, None, r"from 0\.99999 s to its end is too short: it holds 0 samples at 16000 Hz"),
+        (
+            0.5,
+            0.50001,
+            r"from 0\.5 s to 0\.50001 s is too short: it holds 0 samples at sample_rate=16000 Hz",
+        ),
+        (
+            0.99999,
+            None,
+            r"from 0\.99999 s to its end is too short: it holds 0 samples at sample_rate=16000 Hz",
+        ),
     ],
 )
 def test_segment_outside_its_file_is_named(counting, start, end, message):
@@ -249,7 +259,7 @@ class BytesPath:
 
 @pytest.mark.parametrize("use", [read_audio, audio_span, Segment])
 def test_paths_are_no_bytes(use):
-    for path in (b"a.wav", BytesPath(), 3, None):
+    for path in (b"a.wav", BytesPath(), 3, None, np.ones(2)):
         with pytest.raises(TypeError, match=r"(path|file) must be a str or a path-like; got"):
             use(path)
 

@@ -1,6 +1,7 @@
 """Benchmarks: tables from runs, stored runs, and the hash of the code that they ran."""
 
 import importlib
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from scipy.stats import wilcoxon
 from sklearn.metrics import recall_score
 from sklearn.utils import Bunch
 
+import skdidan
 from skdidan import JDAR, CorpusScaler, DANClassifier, DIDANClassifier, LIDANClassifier
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -538,3 +540,46 @@ def test_the_cost_of_a_large_corpus_has_all_stages(benchmark, monkeypatch, capsy
     table = dict(line.rsplit(maxsplit=2)[:2] for line in capsys.readouterr().out.splitlines())
     assert table["log-mel spectrograms, to a file"] == "600.0"
     assert table["epoch of DIDAN"] == "2.0" and len(table) == 11 and len(seen) == 8
+
+
+def test_odd_inputs_are_judged_by_the_rules_that_are_told(benchmark):
+    """An error counts as clear only if the package raises it and it names the parameter."""
+    script, make = benchmark("odd_inputs"), benchmark("odd_rows").Case
+    X, y = np.random.default_rng(0).normal(size=(9, 2)), np.array(list("ababababa"))
+
+    def judge(call, *more, name="alpha"):
+        return script.judge(make("a case", call, rf"\b{name}\b", *more))[0]
+
+    def fit(alpha):
+        return {"predict": JDAR(alpha=alpha).fit(X, y, X).predict(X), "classes": ["a", "b"]}
+
+    assert judge(partial(fit, 0.01)) == judge(partial(fit, 0.01), True, partial(fit, 0.01))
+    assert judge(partial(fit, 0.01)) == "right"
+    assert judge(partial(fit, -1), False) == "clear"
+    assert judge(partial(fit, -1), False, name="beta") == "unclear"
+    assert judge(partial(fit, 0.01), False) == "silent"
+    assert judge(partial(int, "alpha"), False) == "unclear"  # in the words of Python
+    for odd in ({"value": np.nan}, {"predict": ["c"] * 9, "classes": ["a", "b"], "n": 9}):
+        assert judge(lambda odd=odd: odd) == "silent"
+    assert judge(lambda: {"predict_proba": np.full((2, 2), 0.6), "n": 2}) == "silent"
+    assert judge(lambda: {"value": 1.0}, True, lambda: {"value": 2.0}) == "silent"
+
+
+def test_an_odd_input_that_ends_its_process_is_a_crash(benchmark, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    script, make = benchmark("odd_inputs"), benchmark("odd_rows").Case
+    calls = [lambda: {"value": 1.0}, lambda: os._exit(1), lambda: {"value": 1.0}]
+    groups = {("rows", "A"): lambda: (make("x", call, "y") for call in calls)}
+    outcomes = [outcome for _, _, outcome, _ in script.run(groups)]
+    assert outcomes == ["right", "crash", "right"]
+    assert [name for _, name, *_ in script.run(groups, 2)] == ["A, x"] * 2
+
+
+def test_every_estimator_is_given_odd_inputs(benchmark):
+    """But for embeddings, which need a speech model, and the base classes."""
+    groups = {
+        owner for kind, owner in benchmark("odd_inputs").make_groups() if kind == "parameters"
+    }
+    missing = {"AdaptationClassifier", "AudioTransformer", "Embeddings", "SourceFreeClassifier"}
+    public = {name for name in skdidan.__all__ if hasattr(getattr(skdidan, name), "get_params")}
+    assert public - groups == missing

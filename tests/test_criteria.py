@@ -131,6 +131,18 @@ def test_numbers_of_classes_that_do_not_fit_are_refused(predicted, n_classes):
         criteria.class_balance(predicted, n_classes)
 
 
+def test_arguments_without_sense_are_named():
+    for odd in ("joy", 3.0, {"joy"}, [["joy"]]):
+        with pytest.raises(ValueError, match="predicted must hold one label per row"):
+            criteria.class_balance(odd, 2)
+    for odd in (2.0, "2", None, [2], np.nan, True, 1j):
+        with pytest.raises(ValueError, match="n_classes must be a whole number; got"):
+            criteria.class_balance(["joy", "fear"], odd)
+    for odd in ("5", None, np.nan, [5.0], True, -np.inf, np.array([1, 2])):
+        with pytest.raises(ValueError, match="threshold must be a number; got"):
+            criteria.mano(SCORES, threshold=odd)
+
+
 def test_agreement_below_chance_is_zero():
     embeddings = np.array([[0.0], [0.1], [5.0], [5.1]])
     predicted = [0, 1, 0, 1]
@@ -204,7 +216,8 @@ def test_scores_that_are_not_finite_are_refused():
 
 @pytest.mark.parametrize("criterion", [criteria.cluster_agreement, criteria.cluster_silhouette])
 def test_embeddings_that_do_not_fit_are_refused(criterion):
-    with pytest.raises(ValueError, match=r"one row for each .* got shapes \(12, 3\) and \(11,\)"):
+    match = r"one row for each entry of predicted; got shapes \(12, 3\) and \(11,\)"
+    with pytest.raises(ValueError, match=match):
         criterion(SCORES, np.zeros(11))
     with pytest.raises(ValueError, match="embeddings must be finite"):
         criterion(np.full((12, 3), np.nan), np.arange(12) % 2)

@@ -123,6 +123,8 @@ class TestJMMD:
     [
         (lambda: MMD(3), "widths must be a list or tuple of numbers; got 3"),
         (lambda: MMD("12"), "widths must be a list or tuple of numbers; got '12'"),
+        (lambda: MMD(b"12"), "widths must be a list or tuple of numbers; got b'12'"),
+        (lambda: MMD({1.0}), "widths must be a list or tuple of numbers; got {1.0}"),
         (lambda: MMD([]), "widths must hold at least one number"),
         (lambda: MMD(np.array([1.0, 0.0])), r"widths must be a finite number above 0; got .*0\.0"),
         (lambda: JMMD(prediction_width=0), "prediction_width must be a finite number above 0"),

@@ -76,8 +76,19 @@ def test_labels_that_do_not_fit_are_refused(metric):
         metric([0, 1, 1], [0, 1, 1, 0])
     with pytest.raises(ValueError, match="at least one sample; got none"):
         metric([], [])
-    with pytest.raises(ValueError, match="1d array"):
-        metric([[0, 1], [1, 0]], [[0, 1], [1, 0]])
+    for odd in ([[0, 1], [1, 0]], 3.0, "joy", {"joy"}, {}, object(), [1j]):
+        with pytest.raises(ValueError, match="y_true must hold one label per row: "):
+            metric(odd, [0, 1])
+        with pytest.raises(ValueError, match="y_pred must hold one label per row: "):
+            metric([0, 1], odd)
+
+
+def test_classes_that_do_not_fit_are_refused():
+    for odd in (3, {"fear"}, [["fear", "joy"]]):
+        with pytest.raises(ValueError, match="labels must hold one label per row: "):
+            uar(TRUTH, PREDICTION, labels=odd)
+    with pytest.raises(ValueError, match=r"labels must occur in the true labels; got .*\[1, 2\]"):
+        uar(TRUTH, PREDICTION, labels=[2, 1])
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])

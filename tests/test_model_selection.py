@@ -522,6 +522,24 @@ class TestInput:
     def test_a_target_without_rows_is_refused(self):
         with pytest.raises(TypeError, match=r"X_tgt must be a sequence .* the single entry 'a"):
             TargetScorer("source", "a.wav")
+        with pytest.raises(ValueError, match="X_tgt must hold at least one row; got none"):
+            TargetScorer("source", [])
+
+    def test_a_target_that_does_not_fit_is_named(self, estimator, halves):
+        held_out, (X_tgt, _) = halves[1:]
+        for odd, match in (
+            (X_tgt[:, :1], "X and of X_tgt must have the same number of columns; got .1, "),
+            (X_tgt[:, 0], "X and of X_tgt must have the same number of columns; got .1, "),
+            ([["loud"]], "embeddings of X_tgt must hold numbers: could not convert"),
+            (np.full_like(X_tgt, np.nan), "NaN or infinity in those of X_tgt"),
+        ):
+            with pytest.raises((TypeError, ValueError), match=match):
+                score("proxy_a", estimator, held_out, odd)
+
+    def test_a_seed_without_sense_is_named(self):
+        for seed in (-1, 0.5, True, "nonsense", [1]):
+            with pytest.raises(ValueError, match="random_state must be None, a whole number"):
+                TargetScorer("source", [[0.0], [1.0]], random_state=seed)
 
     @pytest.mark.parametrize("criterion", ["information", "mano"])
     def test_an_estimator_without_scores_is_refused(self, criterion, halves):

@@ -110,8 +110,24 @@ def test_local_layers_must_hold_the_last_layer(layers):
 
 @pytest.mark.parametrize("name", SPECTROGRAM_NETWORKS)
 def test_spectrograms_are_needed(name):
-    with pytest.raises(ValueError, match=r"\(n_bins, n_frames\); got shape \(88,\)"):
+    with pytest.raises(ValueError, match=r"\(n_bins, n_frames\); got input_shape=.88,"):
         build(name, input_shape=(88,))
+
+
+@pytest.mark.parametrize("name", ["mlp", *SPECTROGRAM_NETWORKS])
+def test_shapes_and_numbers_of_classes_without_sense_are_named(name):
+    for odd in (None, 3, "ab", [2, "a"], [2, 0], {2, 3}, float("nan")):
+        with pytest.raises(ValueError, match=r"input_shape must be a (list|whole)"):
+            build(name, input_shape=odd)
+    for odd in (None, 0, 2.0, "2", [2], True):
+        with pytest.raises(ValueError, match="n_classes must be a whole number of at least 1; got"):
+            build(name, n_classes=odd)
+
+
+def test_channels_without_sense_are_named():
+    for odd in (None, 3, b"ab", [2, "a"], []):
+        with pytest.raises(ValueError, match="channels must"):
+            build("cnn", channels=odd)
 
 
 def unsettled(name, **params):

@@ -117,10 +117,13 @@ REFUSED = {
     ),
     "complex": (lambda rows: rows + 1j, "Complex data not supported"),
     "sparse": (csr_array, r"Sparse data was passed .* Use '.toarray\(\)'"),
-    "dates": (lambda rows: rows.astype("M8[s]"), r"X holds datetime64\[s\], .*: convert it to"),
+    "dates": (
+        lambda rows: rows.astype("M8[s]"),
+        r"^{target}X holds datetime64\[s\], .*: convert it to",
+    ),
     "a frame of dates": (
         lambda rows: frame(rows.astype("M8[s]")),
-        r"X holds datetime64\[s\], which is no type of numbers: convert it to floats",
+        r"^{target}X holds datetime64\[s\], which is no type of numbers: convert it to floats",
     ),
     "fields": (lambda rows: rows.view("f8,f8,f8,f8")[:, 0], "no type of numbers|{shapes}"),
     "a word": (lambda rows: put(rows, "loud", object), "'loud', first in row 3 of {}, column 1"),
@@ -146,6 +149,13 @@ REFUSED = {
         lambda rows: set(map(tuple, rows)),
         "{} must be a sequence.*got a set, .* no positions",
     ),
+    "text": (lambda rows: "nonsense", "{} must be a sequence.* the single entry 'nonsense'"),
+    "a generator": (
+        lambda rows: (row for row in rows),
+        "{} must be a sequence.* single entry <gen",
+    ),
+    "a function": (lambda rows: np.shape, "{} must be a sequence.* the single entry <function"),
+    "a class": (lambda rows: dict, "{} must be a sequence.* the single entry <class"),
     "a number": (lambda rows: 3.0, "got the single entry 3.0|{shapes}|got scalar array"),
     "an order of columns": (
         lambda rows: frame(rows[:, ::-1], "dcba"),
@@ -167,7 +177,8 @@ def test_odd_rows_are_refused(kind, place):
     data[place] = change(PLAIN[place])
     if place == "X" and kind == "no rows":
         data["y"] = Y[:0]
-    pattern = pattern.format("X" if place == "new" else place, shapes=SHAPES)
+    target = "The target is not valid: " if place == "X_tgt" else ""
+    pattern = pattern.format("X" if place == "new" else place, shapes=SHAPES, target=target)
     for name in NAMES if place != "new" else sorted(set(NAMES) - {"kmm"}):
         with pytest.raises((TypeError, ValueError), match=pattern):
             if place == "new":

@@ -284,6 +284,7 @@ def test_random_augmentation_depends_on_the_seed_alone(domains):
     ("augmentation", "error", "message"),
     [
         ("noise", TypeError, "augmentation must be a function .* got 'noise'"),
+        (dict, TypeError, "augmentation must be a function .* got <class 'dict'>"),
         (lambda rows: rows[1:], ValueError, r"the shape of its rows, \(30, 6\); got \(29, 6\)"),
         (lambda rows: rows.numpy(), ValueError, "must return a tensor .* got ndarray"),
     ],

@@ -47,7 +47,12 @@ NUMBERS = "x must be a list or tuple of whole numbers"
             [-0.1, 1.1, np.nan, "1", True],
             "x must be a number from 0 to",
         ),
-        (check_share, [0.5], [0, 1, np.nan, "0.5"], "x must be a number between 0 and 1"),
+        (
+            check_share,
+            [0.5, np.float32(0.5)],
+            [0, 1, np.nan, "0.5"],
+            "x must be a number between 0 and 1",
+        ),
         (
             partial(check_option, options=("b", "a")),
             ["a", "b"],
@@ -82,6 +87,14 @@ def test_numbers_whose_products_may_overflow_are_refused(check):
     for value in (1e251, 1e308, 1e-251, 5e-324):
         with pytest.raises(ValueError, match=r"^x must be of a size from 1e-250 to 1e250; got"):
             check("x", value)
+
+
+@pytest.mark.parametrize("check", [check_positive, check_not_negative])
+def test_numbers_that_single_precision_does_not_hold_are_refused_for_networks(check):
+    assert check("x", 1e37, single=True) == 1e37 and check("x", 1e-37, single=True) == 1e-37
+    for value in (1e38, 1e250, 1e-38, 1e-250):
+        with pytest.raises(ValueError, match=r"^x must be of a size from 1e-37 to 1e37; got"):
+            check("x", value, single=True)
 
 
 def test_factors_of_a_product_are_split():

@@ -430,6 +430,13 @@ def test_code_of_the_caller_is_imported_only_if_trusted(tmp_path):
         load(tmp_path / "model", trusted="test_persistence.Pair")
 
 
+def test_a_path_is_text_or_path_like():
+    for path in (b"model", 3, None, [], np.array(["model"])):
+        for use in (load, partial(save, JDAR().fit(X_SRC, Y_SRC, X_TGT))):
+            with pytest.raises(TypeError, match="path must be a str or a path-like; got"):
+                use(path)
+
+
 # Files that are damaged or hostile
 
 
@@ -622,7 +629,7 @@ def test_bombs_copies_and_newer_formats_are_refused(network, tmp_path):
     newer = {**members, "index.json": json.dumps({**index, "format": 99})}
     with pytest.raises(ValueError, match=r"has format 99, of a newer version .* update skdidan"):
         load(write_members(tmp_path, newer))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="path cannot be read: No such file"):
         load(tmp_path / "nothing")
     for content in (b"", b"a letter"):
         (tmp_path / "letter.txt").write_bytes(content)

@@ -243,6 +243,21 @@ def test_classes_that_do_not_occur_have_a_row_of_zeros(ax):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "3"]
 
 
+def test_labels_that_do_not_fit_are_refused(ax):
+    for odd in (3.0, {"a"}, [["a", "b"]], object()):
+        for name, given in {
+            "y_true": (odd, ["a"]),
+            "y_pred": (["a"], odd),
+            "labels": (["a"], ["a"], odd),
+        }.items():
+            with pytest.raises(ValueError, match=f"{name} must hold one label per row"):
+                plot_confusion(*given[:2], labels=given[2] if len(given) > 2 else None, ax=ax)
+    with pytest.raises(ValueError, match="y_true and y_pred differ in length: 1 != 2"):
+        plot_confusion(["a"], ["a", "a"], ax=ax)
+    with pytest.raises(ValueError, match=r"labels must occur in the true labels; got .*\['b'\]"):
+        plot_confusion(["a"], ["b"], labels=["b"], ax=ax)
+
+
 def test_current_axes_by_default():
     matplotlib.use("agg")
     import matplotlib.pyplot as plt

@@ -17,7 +17,7 @@ from skdidan.neural.batches import Batch, PairedBatches
 from skdidan.neural.losses import SquaredError
 from skdidan.neural.monitoring import monitor_callbacks
 from skdidan.neural.networks import MLP
-from skdidan.neural.schedules import ramp
+from skdidan.neural.schedules import cooldown, ramp
 from skdidan.neural.terms import LossTerms
 from skdidan.neural.training import AdaptationNet, PenaltyTerm
 from skdidan.penalties import IDA, MeanDistance
@@ -58,6 +58,16 @@ def test_squared_error_by_hand():
 def test_ramp_is_the_published_schedule():
     assert ramp(0) == 0
     assert ramp(0.5) == pytest.approx(2 / (1 + math.exp(-5)) - 1)
+
+
+def test_schedules_name_an_argument_without_sense():
+    for odd in (-1, np.nan, "1", None, [1]):
+        with pytest.raises(ValueError, match="progress must be a finite number of at least 0"):
+            ramp(odd)
+        with pytest.raises(ValueError, match="n_epochs must be a whole number of at least 1"):
+            cooldown(1, odd)
+    with pytest.raises(ValueError, match="epoch must be a whole number; got None"):
+        cooldown(None, 3)
 
 
 def test_parts_of_a_penalty_are_recorded_by_name():

@@ -19,10 +19,10 @@ from skdidan.audio.decoders import BLOCK as _BLOCK
 from skdidan.audio.decoders import TOLERANCE, AudioFile, open_audio
 from skdidan.audio.gauge import Gauge
 from skdidan.labels import is_missing
-from skdidan.parameters import check_count
+from skdidan.parameters import check_count, check_path
 
 __all__ = [
-    *("Segment", "SilentAudioError", "audio_span", "channel_of", "check_path", "file_name"),
+    *("Segment", "SilentAudioError", "audio_span", "channel_of", "file_name"),
     *("find_sound", "read_audio", "read_window", "split_channels"),
 ]
 
@@ -46,10 +46,11 @@ class Segment:
     file : str or path-like
         The audio file.
     start : float or timedelta >= 0 [s], default=0
-        Where the part begins: seconds, or a timedelta of Python, NumPy or pandas.
+        Where the part begins: seconds, or a timedelta of Python, NumPy or pandas. NaN, NA and NaT,
+        as of a table, are the beginning of the file.
     end : float or timedelta > start [s], optional
-        Where it ends; None or NaT is the end of the file. An end up to 0.1 s beyond that counts as
-        the end, since tables are rounded.
+        Where it ends; None, NaN, NA and NaT are the end of the file. An end up to 0.1 s beyond that
+        counts as the end, since tables are rounded.
     channel : "mix" or int >= 0, default="mix"
         Channel, counted from 0, as of one speaker of a call; "mix" is the average of all.
 
@@ -120,7 +121,7 @@ class Segment:
 
 def _seconds(name: str, time: Any) -> float | None:
     """Return a time in seconds; None for None, NaN and NaT."""
-    if is_missing(time):
+    if not isinstance(time, np.ndarray) and is_missing(time):
         return None
     if isinstance(time, np.timedelta64):
         return float(time / np.timedelta64(1, "s"))
@@ -132,15 +133,6 @@ def _seconds(name: str, time: Any) -> float | None:
         except OverflowError:  # from an int
             return -math.inf if time < 0 else math.inf
     raise TypeError(f"{name} must be a time, in seconds or as a timedelta; got {time!r}.")
-
-
-def check_path(name: str, path: str | os.PathLike[str]) -> str:
-    """Return a path as a str."""
-    if isinstance(path, (str, os.PathLike)) and isinstance(found := os.fspath(path), str):
-        return found
-    raise TypeError(
-        f"{name} must be a str or a path-like; got {path!r}. os.fsdecode decodes bytes."
-    )
 
 
 def read_audio(
@@ -204,7 +196,8 @@ def read_audio(
     >>> waveform.shape, waveform.dtype
     ((16000,), dtype('float32'))
     """
-    if channel != "mix":
+    check_path("path", path)
+    if not isinstance(channel, str) or channel != "mix":
         segment = path if isinstance(path, Segment) else Segment(path)
         path = replace(segment, channel=channel)
     return read_window(path, check_count("sample_rate", sample_rate))
@@ -251,7 +244,9 @@ def read_window(
                 f"{name} has a sample rate of {rate} Hz; speech needs at least {_LOWEST_RATE} Hz."
             )
         if 0 < 2 * n_frames * sample_rate < rate:  # less than half a sample
-            raise ValueError(f"{name} is too short: it holds 0 samples at {sample_rate} Hz.")
+            raise ValueError(
+                f"{name} is too short: it holds 0 samples at sample_rate={sample_rate} Hz."
+            )
         file.skip_frames(first)
         frames = _mono_blocks(file, n_frames, channel_of(recording), name)
         blocks = _check_samples(gauge.measure(frames), name)
@@ -283,7 +278,7 @@ def _span(file: AudioFile, path: str | os.PathLike[str], name: str) -> tuple[int
     first = round(path.start * rate)
     last = n_frames if path.end is None else min(round(path.end * rate), n_frames)
     if first >= last:
-        raise ValueError(f"{name} is too short: it holds 0 samples at {rate} Hz.")
+        raise ValueError(f"{name} is too short: it holds 0 samples at sample_rate={rate} Hz.")
     return first, last
 
 

@@ -14,7 +14,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from skdidan.archive import replaced_file
 from skdidan.audio.cache import RowCache, make_cache_folder
 from skdidan.audio.cropping import Floats, Window, whole
-from skdidan.audio.files import check_path
 from skdidan.audio.mapped import RowFile
 from skdidan.audio.reports import (
     AudioWarning,
@@ -23,7 +22,7 @@ from skdidan.audio.reports import (
     report_unusable,
 )
 from skdidan.audio.rows import Convert, read_rows, row_name, waveform_rows
-from skdidan.parameters import check_count, check_jobs, check_option, check_verbose
+from skdidan.parameters import check_count, check_jobs, check_option, check_path, check_verbose
 from skdidan.stopwatch import feature_work
 
 __all__ = ["AudioLoader", "AudioTransformer", "AudioWarning", "DoubtfulAudioWarning"]

@@ -20,11 +20,12 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from skdidan.audio.cropping import Floats, Keeper, whole
-from skdidan.audio.files import Segment, check_path, file_name, read_window
+from skdidan.audio.files import Segment, file_name, read_window
 from skdidan.audio.gauge import Gauge
 from skdidan.audio.reports import WAVEFORM
 from skdidan.domains import open_target
 from skdidan.labels import to_python
+from skdidan.parameters import check_path
 from skdidan.reporting import quiet
 
 __all__ = ["Convert", "read_rows", "row_name", "waveform_rows"]

@@ -156,10 +156,10 @@ class Spectrogram(AudioTransformer):
         super()._check_parameters()
         for name in ("n_fft", "win_length", "hop_length"):
             check_count(name, getattr(self, name))
-        check_positive("amin", self.amin)
+        check_positive("amin", self.amin, single=True)
         for name in ("duration", "top_db"):
             if getattr(self, name) is not None:
-                check_positive(name, getattr(self, name))
+                check_positive(name, getattr(self, name), single=True)
         if self.win_length > self.n_fft:
             raise ValueError(
                 f"win_length must not exceed n_fft; got {self.win_length} > {self.n_fft} samples."
@@ -167,8 +167,8 @@ class Spectrogram(AudioTransformer):
         n_samples = self._n_samples()
         if n_samples is not None and n_samples < self.n_fft:
             raise ValueError(
-                f"duration must cover at least n_fft samples; got {self.duration} s = {n_samples} "
-                f"samples < {self.n_fft}."
+                f"duration must cover at least n_fft samples; got {self.duration} s at "
+                f"sample_rate={self.sample_rate} = {n_samples} samples < {self.n_fft}."
             )
         if self.duration is not None and self.duration > _DAY:
             raise ValueError(f"duration must not exceed a day, {_DAY} s; got {self.duration} s.")
@@ -271,7 +271,7 @@ class LogMelSpectrogram(Spectrogram):
             sr=self.sample_rate,
             n_fft=self.n_fft,
             n_mels=self.n_mels,
-            fmin=self.fmin,
+            fmin=float(self.fmin),  # in single precision the filters would differ
             fmax=self.fmax,
         )
 

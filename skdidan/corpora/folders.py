@@ -14,6 +14,7 @@ from skdidan.audio.files import Segment, read_window, split_channels
 from skdidan.audio.gauge import Gauge
 from skdidan.audio.paths import explain_absence, find_path
 from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults, examples
+from skdidan.parameters import check_boolean
 
 __all__ = ["SAME_STEM", "AudioFiles", "check_folder", "find_audio"]
 
@@ -81,6 +82,7 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     >>> [Path(file).name for file in files]
     ['1.mp3', '2.wav']
     """
+    check_boolean("check", check)
     audio = AudioFiles(check_folder(root, "the folder of the recordings"))
     files = audio.recordings()
     if not files:
@@ -88,9 +90,9 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     audio.faults |= {str(path): SAME_STEM for path in set(audio.files) - set(files)}
     rows: list[Any] = [str(file) for file in files]
     reasons: dict[str, str] = {}
-    if channel == "split":
+    if isinstance(channel, str) and channel == "split":
         rows = list(chain.from_iterable(_attempt(split_channels, rows, reasons).values()))
-    elif channel != "mix":
+    elif not isinstance(channel, str) or channel != "mix":
         rows = [Segment(file, channel=channel) for file in rows]
     doubts: dict[str, str] = {}
     if check:

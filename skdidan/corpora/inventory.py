@@ -14,13 +14,13 @@ from tqdm import tqdm
 
 from skdidan.audio.cropping import find_parts
 from skdidan.audio.decoders import open_audio
-from skdidan.audio.files import check_path, file_name, read_window
+from skdidan.audio.files import file_name, read_window
 from skdidan.audio.gauge import Gauge
 from skdidan.corpora.folders import AudioFiles, check_folder
 from skdidan.corpora.known import CorpusReader
 from skdidan.corpora.layouts import CORPORA
 from skdidan.emotions import canonical_label
-from skdidan.parameters import check_jobs, check_verbose
+from skdidan.parameters import check_jobs, check_path, check_verbose
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -67,7 +67,7 @@ def make_speech_corpora(
         Classes, among the keys of ``skdidan.corpora.EXPRESSIONS``, in any order.
     n_speakers_source, n_speakers_target : int > 0, default=10 and 6
         Speakers of each corpus, alternately women and men. No speaker is in both.
-    duration : float >= 0.5 [s], default=2.0
+    duration : float from 0.5 to 3600 [s], default=2.0
         Length of every utterance, including silence at both ends.
     sample_rate : int from 8000 to 48000 [Hz], default=16000
         Sampling rate.
@@ -130,7 +130,7 @@ def make_speech_corpora(
     check_count("n_target", n_target)
     check_count("n_speakers_source", n_speakers_source)
     check_count("n_speakers_target", n_speakers_target)
-    check_number("duration", duration, lambda: duration >= 0.5, "a number >= 0.5")
+    check_number("duration", duration, lambda: 0.5 <= duration <= 3600, "from 0.5 to 3600 s")
     kind = "a whole number from 8000 to 48000"
     check_whole("sample_rate", sample_rate, kind)
     check_number("sample_rate", sample_rate, lambda: 8000 <= sample_rate <= 48000, kind)

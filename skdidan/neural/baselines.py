@@ -116,7 +116,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
         augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
         precision: str = "float32",
         max_epochs: int = 60,
-        n_networks: int = 1,
+        n_networks: int | None = 1,
         validation_fraction: float | None = None,
         monitor: str | None = None,
         patience: int | None = None,

@@ -278,10 +278,10 @@ class DIDANClassifier(AdaptationClassifier):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_positive("sparsity", self.sparsity)
-        check_not_negative("feature_weight", self.feature_weight)
-        check_not_negative("mean_weight", self.mean_weight)
-        check_not_negative("label_weight", self.label_weight)
+        check_positive("sparsity", self.sparsity, single=True)
+        check_not_negative("feature_weight", self.feature_weight, single=True)
+        check_not_negative("mean_weight", self.mean_weight, single=True)
+        check_not_negative("label_weight", self.label_weight, single=True)
         if self.emotion_groups is not None and not isinstance(self.emotion_groups, Mapping):
             check_option("emotion_groups", self.emotion_groups, EMOTION_GROUPS)
 

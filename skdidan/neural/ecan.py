@@ -38,10 +38,10 @@ class ECANObjective(TargetObjective):
         n_neighbours: int = 5,
         temperature: float = 0.1,
     ) -> None:
-        check_not_negative("neighbour_weight", neighbour_weight)
-        check_not_negative("label_weight", label_weight)
+        check_not_negative("neighbour_weight", neighbour_weight, single=True)
+        check_not_negative("label_weight", label_weight, single=True)
         self.n_neighbours = check_count("n_neighbours", n_neighbours)
-        self.temperature = check_positive("temperature", temperature)
+        self.temperature = check_positive("temperature", temperature, single=True)
         self.weights = {
             "diversity": 1.0,
             "neighbour_contrast": neighbour_weight,

@@ -123,7 +123,7 @@ class FittedNetworks(ProbabilisticClassifier, GroupedEstimator):
                 )
             raise ValueError(
                 f"{type(self).__name__} was fitted on rows of shape {expected}; got "
-                f"{X.shape[1:]}{hint}."
+                f"X with rows of shape {X.shape[1:]}{hint}."
             )
         return X
 

@@ -15,7 +15,7 @@ __all__ = ["find_generators", "is_ours"]
 
 def is_ours(network: Any) -> bool:
     """Tell whether a network, by its name or class, is one of this package."""
-    return isinstance(network, str) or network in NETWORKS.values()
+    return isinstance(network, str) or any(network is known for known in NETWORKS.values())
 
 
 def find_generators(

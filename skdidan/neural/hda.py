@@ -38,7 +38,7 @@ class LevelDistances(nn.Module):
         if weights is not None and not isinstance(weights, Mapping):
             raise ValueError(f"weights must be a dict of weights by layer; got {weights!r}.")
         self.weights = {
-            layer: check_not_negative(f"weights[{layer!r}]", weight)
+            layer: check_not_negative(f"weights[{layer!r}]", weight, single=True)
             for layer, weight in (weights or {}).items()
         }
 
@@ -170,7 +170,8 @@ class HDAClassifier(AdaptationClassifier):
         self, input_shape: tuple[int, ...], n_classes: int, has_lengths: bool
     ) -> dict[str, Any]:
         recipe = super()._make_recipe(input_shape, n_classes, has_lengths)
-        if recipe["network"] == "auto" and len(input_shape) > 1:
+        is_auto = isinstance(recipe["network"], str) and recipe["network"] == "auto"
+        if is_auto and len(input_shape) > 1:
             recipe["network"] = "nested_transformer"
         return recipe
 

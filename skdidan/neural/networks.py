@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from skdidan.neural.outputs import Outputs
 from skdidan.neural.sharing import find_share
-from skdidan.parameters import check_boolean, check_counts, check_number
+from skdidan.parameters import check_boolean, check_count, check_counts, check_number
 from skdidan.torch_state import Generators
 
 __all__ = [
@@ -87,6 +87,7 @@ class FullyConnected(nn.Module):
         corpus_head: bool,
     ) -> None:
         super().__init__()
+        check_count("n_classes", n_classes)
         sizes = n_inputs, *check_counts("hidden", hidden)
         if len(sizes) == 1:
             raise ValueError("hidden must hold at least one layer; the last gives the features.")
@@ -163,7 +164,8 @@ class MLP(FullyConnected):
         input_dropout: float = 0.2,
         corpus_head: bool = False,
     ) -> None:
-        super().__init__(math.prod(input_shape), hidden, n_classes, dropout, corpus_head)
+        n_inputs = math.prod(check_counts("input_shape", input_shape))
+        super().__init__(n_inputs, hidden, n_classes, dropout, corpus_head)
         self.input_dropout = Dropout(input_dropout, "input_dropout")
 
     def forward(self, X: Tensor) -> Outputs:
@@ -269,6 +271,8 @@ class CNN(_Convolutional):
         corpus_head: bool = False,
     ) -> None:
         check_spectrogram(input_shape)
+        if not check_counts("channels", channels):
+            raise ValueError("channels must hold at least one number.")
         blocks = _blocks([1, *channels], pool_after=range(len(channels)))
         # At full resolution the first convolution would take most of the training time.
         blocks[0] = nn.Conv2d(1, channels[0], 5, stride=2, padding=2, bias=False)
@@ -344,8 +348,8 @@ def _normalise_frames(layer: nn.BatchNorm2d, maps: Tensor, mask: Tensor) -> Tens
 
 def check_spectrogram(input_shape: Sequence[int]) -> None:
     """Raise a ValueError unless rows of this shape are spectrograms."""
-    if len(input_shape) != 2:
+    if len(check_counts("input_shape", input_shape)) != 2:
         raise ValueError(
-            f"Rows must be spectrograms of shape (n_bins, n_frames); got shape "
+            "Rows must be spectrograms of shape (n_bins, n_frames); got input_shape="
             f"{tuple(input_shape)}. Use network='mlp' for feature vectors."
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from skdidan.parameters import check_count, check_not_negative, check_whole
+
 __all__ = ["cooldown", "ramp"]
 
 
@@ -20,6 +22,7 @@ def ramp(progress: float) -> float:
     >>> ramp(0.0), round(ramp(0.1), 4), round(ramp(1.0), 4)
     (0.0, 0.4621, 0.9999)
     """
+    check_not_negative("progress", progress)
     return 2 / (1 + math.exp(-10 * progress)) - 1
 
 
@@ -41,4 +44,6 @@ def cooldown(epoch: int, n_epochs: int) -> float:
     >>> [round(cooldown(epoch, 10), 2) for epoch in range(11)]
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.67, 0.33, 0.0]
     """
+    check_whole("epoch", epoch)
+    check_count("n_epochs", n_epochs)
     return min(1.0, max(n_epochs - epoch, 0) / (0.3 * n_epochs))

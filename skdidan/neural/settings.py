@@ -39,22 +39,24 @@ def check_settings(classifier: Any) -> None:
         )
     if check_positive("lr", classifier.lr) > _LARGEST_RATE:
         raise ValueError(f"lr must be at most {_LARGEST_RATE}; got {classifier.lr!r}.")
-    check_not_negative("weight_decay", classifier.weight_decay)
+    check_not_negative("weight_decay", classifier.weight_decay, single=True)
     optimizer = classifier.optimizer, classifier.optimizer_params
     check_optimizer(*optimizer, classifier.lr, classifier.weight_decay)
     if classifier.schedule is not None:
         check_option("schedule", classifier.schedule, ["cooldown"])
     read_weights(classifier.initial_weights)
-    if classifier.augmentation is not None and not callable(classifier.augmentation):
+    augmentation = classifier.augmentation
+    # An object of a class may be one, a class is none.
+    if augmentation is not None and (not callable(augmentation) or isinstance(augmentation, type)):
         raise TypeError(
             "augmentation must be a function from a tensor of rows to one of the same shape; got "
-            f"{classifier.augmentation!r}."
+            f"{augmentation!r}."
         )
     check_option("precision", classifier.precision, ["float32", "bf16"])
     check_count("max_epochs", classifier.max_epochs)
     check_count("batch_size", classifier.batch_size)
     check_count("n_networks", classifier._count_networks())
-    check_not_negative("trade_off", classifier.trade_off)
+    check_not_negative("trade_off", classifier.trade_off, single=True)
     check_verbose(classifier.verbose)
     find_device(classifier.device)
     check_checkpoint(classifier.checkpoint, classifier.callbacks)

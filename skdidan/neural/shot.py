@@ -69,7 +69,7 @@ class SHOTObjective(TargetObjective):
     """
 
     def __init__(self, pseudo_label_weight: float = 0.3) -> None:
-        check_not_negative("pseudo_label_weight", pseudo_label_weight)
+        check_not_negative("pseudo_label_weight", pseudo_label_weight, single=True)
         self.weights = {"entropy": 1.0, "diversity": 1.0, "pseudo_label": pseudo_label_weight}
 
     def begin_epoch(self, bank: TargetBank) -> None:

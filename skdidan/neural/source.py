@@ -56,12 +56,15 @@ def class_weights(
             )
         if isinstance(class_weight, str):
             weights = rows.sum() / (len(classes) * sums)
-    if not (np.isfinite(weights) & (weights > 0)).all():
+    with np.errstate(over="ignore"):
+        found = torch.tensor(weights, dtype=torch.float32)
+    if not (found.isfinite() & (found > 0)).all():
+        given = "class_weight" if rows is None else "class_weight and sample_weight"
         raise ValueError(
-            f"class_weight must give each class a finite number above 0; got "
+            f"{given} must give each class a finite number above 0, in single precision; got "
             f"{dict(zip(classes.tolist(), weights.tolist(), strict=True))}."
         )
-    return torch.tensor(weights, dtype=torch.float32)
+    return found
 
 
 def row_weights(rows: NDArray[Any] | None, device: torch.device) -> torch.Tensor | None:

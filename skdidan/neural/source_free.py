@@ -160,7 +160,7 @@ class SourceFreeClassifier(AdaptationClassifier):
         augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
         precision: str = "float32",
         max_epochs: int = 60,
-        n_networks: int = 1,
+        n_networks: int | None = 1,
         validation_fraction: float | None = None,
         monitor: str | None = None,
         patience: int | None = None,
@@ -335,7 +335,13 @@ class SourceFreeClassifier(AdaptationClassifier):
         )
 
     def _make_objective(self) -> TargetObjective:
-        return self.objective(**deepcopy(dict(self.objective_params or {})))
+        try:
+            params = deepcopy(dict(self.objective_params or {}))
+        except TypeError as error:
+            raise TypeError(
+                f"objective_params cannot be copied: {error}; got {self.objective_params!r}."
+            ) from error
+        return self.objective(**params)
 
     def _expected_shares(self, classes: NDArray[Any], counts: NDArray[Any]) -> torch.Tensor:
         """Return the expected shares of the target, given those of the source."""
@@ -358,7 +364,7 @@ class SourceFreeClassifier(AdaptationClassifier):
             "a number of at least 0 and below 1",
         )
         check_count("adaptation_epochs", self.adaptation_epochs)
-        check_positive("adaptation_lr", self.adaptation_lr)
+        check_positive("adaptation_lr", self.adaptation_lr, single=True)
         optimizer = self.optimizer, self.optimizer_params
         check_optimizer(*optimizer, self.adaptation_lr, self.weight_decay)
         if self.objective_params is not None:

@@ -258,13 +258,13 @@ class SpectrogramTranslator(DomainTransformer):
         return domains
 
     def _check_parameters(self) -> None:
-        check_not_negative("trade_off", self.trade_off)
-        check_not_negative("contrast_weight", self.contrast_weight)
-        check_not_negative("identity_weight", self.identity_weight)
-        check_positive("temperature", self.temperature)
+        check_not_negative("trade_off", self.trade_off, single=True)
+        check_not_negative("contrast_weight", self.contrast_weight, single=True)
+        check_not_negative("identity_weight", self.identity_weight, single=True)
+        check_positive("temperature", self.temperature, single=True)
         for name in ("n_patches", "n_frames", "channels", "batch_size"):
             check_count(name, getattr(self, name))
-        check_positive("lr", self.lr)
+        check_positive("lr", self.lr, single=True)
         if check_whole("max_epochs", self.max_epochs, "a whole number of at least 0") < 0:
             raise ValueError(
                 f"max_epochs must be a whole number of at least 0; got {self.max_epochs!r}."

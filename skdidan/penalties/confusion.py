@@ -57,7 +57,7 @@ class MCC(Penalty):
 
     def __init__(self, temperature: float = 2.5) -> None:
         super().__init__()
-        self.temperature = check_positive("temperature", temperature)
+        self.temperature = check_positive("temperature", temperature, single=True)
 
     def _penalise(self, source: Tensor, target: Tensor) -> Tensor:
         p = (target / self.temperature).softmax(dim=1)

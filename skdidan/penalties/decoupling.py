@@ -119,11 +119,11 @@ class ContrastiveDecoupling(MMD):
         widths: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0),
     ) -> None:
         super().__init__(widths)
-        self.corpus_weight = check_not_negative("corpus_weight", corpus_weight)
-        self.contrast_weight = check_not_negative("contrast_weight", contrast_weight)
-        self.class_weight = check_not_negative("class_weight", class_weight)
-        self.marginal_weight = check_not_negative("marginal_weight", marginal_weight)
-        self.temperature = check_positive("temperature", temperature)
+        self.corpus_weight = check_not_negative("corpus_weight", corpus_weight, single=True)
+        self.contrast_weight = check_not_negative("contrast_weight", contrast_weight, single=True)
+        self.class_weight = check_not_negative("class_weight", class_weight, single=True)
+        self.marginal_weight = check_not_negative("marginal_weight", marginal_weight, single=True)
+        self.temperature = check_positive("temperature", temperature, single=True)
         if not self.parts:
             raise ValueError(
                 "corpus_weight, contrast_weight, class_weight and marginal_weight must not all "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,9 +57,9 @@ class MMD(Penalty):
 
     def __init__(self, widths: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0)) -> None:
         super().__init__()
-        if isinstance(widths, str) or not isinstance(widths, Iterable):
+        if not isinstance(widths, Sequence | np.ndarray) or isinstance(widths, str | bytes):
             raise ValueError(f"widths must be a list or tuple of numbers; got {widths!r}.")
-        self.widths = tuple(check_positive("widths", width) for width in widths)
+        self.widths = tuple(check_positive("widths", width, single=True) for width in widths)
         if not self.widths:
             raise ValueError("widths must hold at least one number.")
 
@@ -140,7 +141,7 @@ class LMMD(MMD):
         threshold: str | None = None,
     ) -> None:
         super().__init__(widths)
-        if threshold not in (None, "adaptive"):
+        if threshold is not None and not (isinstance(threshold, str) and threshold == "adaptive"):
             raise ValueError(f'threshold must be "adaptive" or None; got {threshold!r}.')
         self.threshold = threshold
         if threshold is not None:
@@ -208,7 +209,7 @@ class JMMD(MMD):
         prediction_width: float = 1.68,
     ) -> None:
         super().__init__(widths)
-        self.prediction_width = check_positive("prediction_width", prediction_width)
+        self.prediction_width = check_positive("prediction_width", prediction_width, single=True)
 
     def _penalise(self, source: Tensor, target: Tensor, **memberships: Tensor) -> Tensor:
         kernel = self._kernel(torch.cat([source, target]))

@@ -134,12 +134,12 @@ class IDA(Penalty):
         tol: float = 0.1,
     ) -> None:
         super().__init__()
-        self.sparsity = check_positive("sparsity", sparsity)
-        self.feature_weight = check_not_negative("feature_weight", feature_weight)
-        self.mean_weight = check_not_negative("mean_weight", mean_weight)
-        self.label_weight = check_not_negative("label_weight", label_weight)
+        self.sparsity = check_positive("sparsity", sparsity, single=True)
+        self.feature_weight = check_not_negative("feature_weight", feature_weight, single=True)
+        self.mean_weight = check_not_negative("mean_weight", mean_weight, single=True)
+        self.label_weight = check_not_negative("label_weight", label_weight, single=True)
         self.levels = None if levels is None else _check_levels(levels)
-        self.tol = check_positive("tol", tol)
+        self.tol = check_positive("tol", tol, single=True)
         if not self.parts:
             raise ValueError("feature_weight, mean_weight and label_weight must not all be 0.")
         if self.levels is not None:

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import skdidan
 from skdidan.archive import ArchiveReader, ArchiveWriter, write_atomically
+from skdidan.parameters import check_path
 from skdidan.persistence.decoding import Decoder, UnsafeFileError
 from skdidan.persistence.encoding import Encoder
 
@@ -80,6 +81,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
             "estimator must not be a search, which holds the results of all its fits: save its "
             "best_estimator_."
         )
+    path = os.path.expanduser(check_path("path", path))
     check_is_fitted(estimator)
     name, writer = type(estimator).__name__, ArchiveWriter()
     try:
@@ -96,7 +98,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"{name} cannot be saved, because the file could not be loaded back: {error}"
         ) from error
-    write_atomically(os.path.expanduser(os.fspath(path)), content)
+    write_atomically(path, content)
 
 
 def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
@@ -135,9 +137,12 @@ def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
     """
     if isinstance(trusted, str):
         raise TypeError(f"trusted must be a list of names; got {trusted!r}.")
-    name = os.path.expanduser(os.fspath(path))
-    with open(name, "rb") as file:
-        content = file.read()
+    name = os.path.expanduser(check_path("path", path))
+    try:
+        with open(name, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise type(error)(error.errno, f"path cannot be read: {error.strerror}", name) from error
     if not content.startswith(_MAGIC):
         raise ValueError(
             f"{name!r} is no model of skdidan: load reads files of skdidan.save alone."

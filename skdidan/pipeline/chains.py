@@ -23,7 +23,7 @@ class StepChain(NamedParts, GroupedEstimator):
     _kept: ClassVar = frozenset({"steps_"})
     steps: list[tuple[str, Any]]
     memory: Any
-    verbose: bool
+    verbose: bool | int
     steps_: list[tuple[str, Any]]
     columns_: NDArray[Any] | None
 

@@ -13,7 +13,7 @@ __all__ = ["make_adaptation_pipeline", "make_adaptation_union"]
 
 
 def make_adaptation_pipeline(
-    *steps: Any, memory: Any = None, verbose: bool = False
+    *steps: Any, memory: Any = None, verbose: bool | int = False
 ) -> AdaptationPipeline:
     """Chain transformers and a final estimator for a source and a target.
 
@@ -24,7 +24,7 @@ def make_adaptation_pipeline(
         class, as by `sklearn.pipeline.make_pipeline`.
     memory : str, path or joblib.Memory, default=None
         Cache folder for the audio transformers; see `AdaptationPipeline`.
-    verbose : bool, default=False
+    verbose : bool or int, default=False
         Whether to print the time that each step took.
 
     Returns

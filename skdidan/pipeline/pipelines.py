@@ -74,7 +74,7 @@ class AdaptationPipeline(StepChain):
         their own: they keep the row of each recording there, so that it is computed once per
         setting in a search with any folds. No other step is cached. "Save time" in the docs says
         when a row is computed again.
-    verbose : bool, default=False
+    verbose : bool or int, default=False
         Whether to print the time that each step took.
 
     Attributes
@@ -122,7 +122,7 @@ class AdaptationPipeline(StepChain):
     """
 
     def __init__(
-        self, steps: list[tuple[str, Any]], *, memory: Any = None, verbose: bool = False
+        self, steps: list[tuple[str, Any]], *, memory: Any = None, verbose: bool | int = False
     ) -> None:
         self.steps = steps
         self.memory = memory

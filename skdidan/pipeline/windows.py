@@ -336,6 +336,10 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         check_count("sample_rate", self.sample_rate)
         check_positive("window", self.window)
         check_positive("hop", self.hop)
+        if self.hop * self.sample_rate < 1:
+            raise ValueError(
+                f"hop must be at least one sample, 1 / {self.sample_rate} s; got {self.hop} s."
+            )
         if self.hop > self.window:
             raise ValueError(
                 f"hop must not exceed window, or parts of a recording would lie in none; got "

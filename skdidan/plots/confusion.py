@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sklearn.utils.multiclass import unique_labels
 
-from skdidan.labels import is_missing, plain_labels
+from skdidan.labels import check_labels, is_missing, plain_labels
 from skdidan.plots.drawing import find_axes
 
 if TYPE_CHECKING:
@@ -57,8 +57,17 @@ def plot_confusion(
     >>> ax.images[0].get_array().tolist()
     [[1.0, 0.0], [1.0, 0.0]]
     """
-    given = [label for y in (y_true, y_pred) for label in plain_labels(y) if not is_missing(label)]
-    classes = unique_labels(given) if labels is None else np.asarray(labels)
+    pairs = ("y_true", y_true), ("y_pred", y_pred)
+    sizes = [len(check_labels(y, name, allow_missing=True)) for name, y in pairs]
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"y_true and y_pred differ in length: {sizes[0]} != {sizes[1]}.")
+    true, predicted = (
+        [label for label in plain_labels(y) if not is_missing(label)] for y in (y_true, y_pred)
+    )
+    asked = unique_labels(true + predicted) if labels is None else labels
+    classes = check_labels(asked, "labels")
+    if not np.isin(classes, true).any():
+        raise ValueError(f"labels must occur in the true labels; got labels={classes.tolist()}.")
     counts = confusion_matrix(y_true, y_pred, labels=classes)
     n_true = np.sum(np.asarray(y_true) == classes[:, np.newaxis], axis=1, keepdims=True)
     display = ConfusionMatrixDisplay(counts / np.maximum(n_true, 1), display_labels=classes)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skdidan.archive import write_atomically
-from skdidan.parameters import check_option
+from skdidan.parameters import check_option, check_path
 from skdidan.plots.confusion import plot_confusion
 from skdidan.plots.drawing import count_lines
 from skdidan.reporting import import_extra
@@ -45,7 +45,7 @@ def write_report(comparison: Any, path: str | os.PathLike[str], reference: str |
         _audio(comparison),
     ]
     content = page.page(repr(comparison).partition(":")[0], filter(None, parts))
-    write_atomically(os.path.expanduser(os.fspath(path)), content.encode())
+    write_atomically(os.path.expanduser(check_path("path", path)), content.encode())
 
 
 def _opening(comparison: Any) -> str:

@@ -15,6 +15,7 @@ from skdidan.domains import Target, check_groups, n_rows, open_target, sortable_
 from skdidan.parameters import check_not_negative
 from skdidan.pipeline.steps import find_parameters
 from skdidan.selection.trials import Trial, check_criterion
+from skdidan.validation import check_seed
 
 __all__ = ["TargetScorer", "suggest_trade_off"]
 
@@ -158,11 +159,14 @@ class TargetScorer:
                 f"got criterion={criterion!r} and y_tgt={'None' if y_tgt is None else 'labels'}."
             )
         n_target = n_rows(open_target(X_tgt), "X_tgt")
+        if not n_target:
+            raise ValueError("X_tgt must hold at least one row; got none.")
         if y_tgt is not None and (n_labels := len(column_or_1d(y_tgt))) != n_target:
             raise ValueError(
                 "y_tgt must have one label for each row of X_tgt; got "
                 f"{n_labels} labels for {n_target} rows."
             )
+        check_seed(random_state)
         self.criterion = criterion
         self.X_tgt = X_tgt
         self.y_tgt = y_tgt

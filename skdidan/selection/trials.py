@@ -98,9 +98,15 @@ class DomainPredictions:
         rows = self._call("embed") if hasattr(self.classifier, "embed") else self.inputs
         if issparse(rows):
             raise TypeError(f"This criterion needs dense embeddings; got a {type(rows).__name__}.")
-        rows = np.asarray(rows, dtype=float)
+        name = "X" if self.is_source else "X_tgt"
+        try:
+            rows = np.asarray(rows, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"The embeddings of {name} must hold numbers: {error}") from error
         if not np.isfinite(rows).all():
-            raise ValueError("This criterion needs finite embeddings; got NaN or infinity.")
+            raise ValueError(
+                f"This criterion needs finite embeddings; got NaN or infinity in those of {name}."
+            )
         return rows.reshape(len(rows), -1)
 
 
@@ -162,6 +168,11 @@ class Trial:
     def embeddings(self) -> list[NDArray[np.float64]]:
         """Embeddings of the source and of the target, each column divided by a power of two."""
         parts = [self.source.embeddings, self.target.embeddings]
+        if len(widths := {rows.shape[1] for rows in parts}) > 1:
+            raise ValueError(
+                "The embeddings of X and of X_tgt must have the same number of columns; got "
+                f"{sorted(widths)}."
+            )
         # It changes no digit, and squares of large or small numbers would have no place.
         exponents = np.frexp(np.abs(np.concatenate(parts)).max(axis=0))[1]
         return [np.ldexp(rows, -exponents) for rows in parts]

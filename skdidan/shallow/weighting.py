@@ -262,10 +262,11 @@ class WeightedClassifier(MetaEstimatorMixin, ProbabilisticClassifier, DomainEsti
         return getattr(self.estimator_, method)(check_rows(self, X))
 
     def _weigh(self, X_src: Any, y_src: Any, X_tgt: Any) -> NDArray[Any]:
-        weighting = KMM() if self.weighting is None else clone(self.weighting, safe=False)
+        weighting = KMM() if self.weighting is None else self.weighting
         weights: Any = None
         if hasattr(weighting, "fit"):
-            weights = getattr(weighting.fit(X_src, y_src, X_tgt), "weights_", None)
+            fitted = clone(weighting, safe=False).fit(X_src, y_src, X_tgt)
+            weights = getattr(fitted, "weights_", None)
         if np.shape(weights) != (len(X_src),):
             raise TypeError(
                 "weighting must be an estimator whose fit sets weights_, one weight per source "
