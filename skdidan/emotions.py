@@ -73,16 +73,18 @@ def canonical_label(
 
 # English; then German, French, Italian and Spanish, as in names of folders.
 _SPELLINGS = {
-    "anger": "angry wut ärger zorn colère rabbia ira enojo enfado",
+    "anger": "angry wut ärger aerger zorn colère colere rabbia ira enojo enfado",
     "boredom": "bored boredem langeweile ennui noia aburrimiento",
-    "calm": "ruhe calme calma",
-    "disgust": "disgusted ekel dégoût disgusto asco",
+    "calm": "calme calma",
+    "disgust": "disgusted ekel dégoût degout disgusto asco",
     "fear": "anxiety fearful angst furcht peur paura miedo",
-    "happiness": "happy joy freude glück joie gioia felicità alegría felicidad",
+    "happiness": "happy joy freude glück glueck joie gioia felicità felicita alegría alegria "
+    "felicidad",
     "neutral": "neutrality neutre neutrale neutro",
     "sadness": "sad trauer traurigkeit tristesse tristezza tristeza",
     # TESS has the words with "pleasant" as names of folders.
-    "surprise": "surprised pleasant_surprise pleasant_surprised überraschung sorpresa",
+    "surprise": "surprised pleasant_surprise pleasant_surprised überraschung ueberraschung "
+    "sorpresa",
 }
 #: Lower-case spellings of emotions, each with its canonical label.
 EMOTIONS = {

@@ -123,6 +123,16 @@ def test_rows_come_back_as_they_were_computed(memory, files, make):
     assert len(stored(memory)) == 3
 
 
+def test_bytes_at_the_end_of_a_file_change_no_other_row(memory):
+    step = Functionals(memory=memory)
+    expected = step.transform(WAVEFORMS)
+    with open(min(stored(memory)), "ab") as file:
+        file.write(bytes(8))
+    for rows in (WAVEFORMS, WAVEFORMS[::-1]):
+        found = step.transform(rows)
+        np.testing.assert_array_equal(found[:: 1 if rows is WAVEFORMS else -1], expected)
+
+
 def test_more_padding_than_memory_is_refused_of_stored_rows(memory, monkeypatch):
     spectrogram = LogMelSpectrogram(n_mels=4, duration=None, memory=memory)
     for waveform in WAVEFORMS:

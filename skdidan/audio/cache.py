@@ -56,7 +56,7 @@ class RowCache:
         with suppress(OSError, ValueError):  # a ValueError for an impossible name
             part = [getattr(row, name, None) for name in ("start", "end", "channel")]
             stamp = repr((file_stamp(os.fspath(row)), part))  # joblib.hash takes ten times as long
-            return md5(stamp.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
+            return md5(stamp.encode(), usedforsecurity=False).hexdigest()
         return None
 
     def read(self, key: str | None) -> NDArray[Any] | None:
@@ -73,9 +73,10 @@ class RowCache:
         """Return the array of a .npy file; parse its header only if it is not the last one."""
         header, dtype, shape = self._last
         if not header or not data.startswith(header):
-            values = read_array(BytesIO(data), allow_pickle=False)
+            file = BytesIO(data)
+            values = read_array(file, allow_pickle=False)
             if values.flags.c_contiguous:
-                self._last = data[: len(data) - values.nbytes], values.dtype, values.shape
+                self._last = data[: file.tell() - values.nbytes], values.dtype, values.shape
             return values
         return np.frombuffer(data, dtype, offset=len(header)).reshape(shape).copy()
 

@@ -81,7 +81,7 @@ def set_epochs(classifiers: Mapping[str, Any], epochs: int | None) -> None:
         return
     found = [set_all(classifier, "max_epochs", epochs) for classifier in classifiers.values()]
     if not any(found):
-        text = f"there is no network in --method {', '.join(classifiers)}: leave it out."
+        text = f"there is no network in --method {', '.join(classifiers)}: leave --epochs out."
         raise click.BadParameter(text, param_hint="--epochs")
 
 

@@ -8,6 +8,7 @@ from copy import deepcopy
 from functools import partial
 from typing import Any, ClassVar, Self
 
+import joblib
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +26,7 @@ from skdidan.neural.history import read_history, warn_of_interrupt
 from skdidan.neural.initial import load_weights, read_weights
 from skdidan.neural.losses import LOSSES
 from skdidan.neural.monitoring import monitor_callbacks
+from skdidan.neural.networks import CNN, VGG11
 from skdidan.neural.optimizers import find_optimizer
 from skdidan.neural.prior import prior_terms
 from skdidan.neural.settings import check_settings
@@ -303,14 +305,16 @@ class AdaptationClassifier(FittedNetworks):
         n_networks = self._count_networks()
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=3 * n_networks)
         if (share := find_share()) is not None:
-            n_target = 0 if X_tgt is None else len(X_tgt)
-            seeds = share.agree(seeds, (len(X), n_target, n_networks, *X.shape[1:]))
+            settings = n_networks, self.batch_size, self.max_epochs
+            seeds = share.agree(seeds, data=joblib.hash([X, y, X_tgt]), settings=settings)
         target = None if X_tgt is None else to_rows(X_tgt, device)
         prior = None if target is None else prior_terms(self.target_prior, classes, y)
         starts = find_starts(self, classes, n_networks)
         checkpoint = open_checkpoint(self, domains, starts, seeds)
         if checkpoint is not None:
             seeds = np.array(checkpoint.seeds)
+            if share is not None:
+                share.agree(seeds, checkpoint=(checkpoint.seeds, checkpoint.n_epochs()))
         self._seed = int(seeds[0])
         train, held_out = hold_out(self.validation_fraction, y, domains.groups, seeds[2])
         rows = None if domains.weights is None else domains.weights[train]
@@ -381,7 +385,7 @@ class AdaptationClassifier(FittedNetworks):
             try:
                 nets.append(train(number))
             except KeyboardInterrupt:  # in the first epoch of the network
-                if self.on_interrupt == "raise" or not nets:
+                if self.on_interrupt == "raise" or not nets or find_share() is not None:
                     raise
                 break
             if nets[-1].is_interrupted:
@@ -407,6 +411,8 @@ class AdaptationClassifier(FittedNetworks):
     ) -> AdaptationNet:
         """Return a network before its training; without a prior it has no penalties."""
         network = make_network(**self._recipe)
+        if isinstance(network, CNN | VGG11):
+            network.has_lengths = self._recipe["has_lengths"] or self.augmentation is not None
         load_weights(network, initial)
         return AdaptationNet(
             network,

@@ -53,6 +53,10 @@ class Checkpoint:
         if os.path.exists(path):
             self._read()
 
+    def n_epochs(self) -> list[int]:
+        """Return the number of epochs of each network that has begun."""
+        return [len(state["history"]) for state in self._states]
+
     def callback(self, number: int) -> tuple[str, Observer]:
         """Return the callback that restores a network when its training begins, and keeps it."""
         return "checkpoint", _KeepState(self, number)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from torch import nn
 
-from skdidan.emotions import EMOTION_GROUPS, EMOTIONS
+from skdidan.emotions import EMOTION_GROUPS, canonical_label
 from skdidan.neural.adaptation import AdaptationClassifier
 from skdidan.neural.terms import PenaltyTerm
 from skdidan.parameters import check_not_negative, check_option, check_positive
@@ -310,7 +310,7 @@ class DIDANClassifier(AdaptationClassifier):
         labels, groups = classes.tolist(), self.emotion_groups
         if isinstance(groups, str):
             groups = EMOTION_GROUPS[groups]
-            labels = [EMOTIONS.get(str(label).lower(), label) for label in labels]
+            labels = [canonical_label(str(label), {}) or label for label in labels]
         elif not any(label in groups for label in labels):
             raise ValueError(
                 f"emotion_groups names none of the classes {labels}; got {dict(groups)}."

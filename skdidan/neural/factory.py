@@ -70,6 +70,4 @@ def make_network(
             "Set the transformer's duration, use network='cnn', 'nested_transformer' or 'vgg11', "
             "or ignore the padding in your own network and set its attribute takes_padding = True."
         )
-    if hasattr(module, "has_lengths"):
-        module.has_lengths = has_lengths  # type: ignore[assignment] # torch knows modules alone
     return module.float()  # the type of the data, whatever torch's default is

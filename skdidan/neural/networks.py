@@ -180,7 +180,7 @@ class _Convolutional(FullyConnected):
     """Convolutions, pooling over time and frequency, and fully connected layers."""
 
     takes_padding = True
-    has_lengths = True  # False where no row of the training is padded: to look waits for the device
+    has_lengths = True  # False if no row of the training is padded: a check waits for the device
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
+from torch.nn.parameter import is_lazy
 
 from skdidan.neural.outputs import Outputs
 
@@ -28,25 +29,30 @@ def share_batches() -> Iterator[None]:
     call ``fit`` in each with the same parameters and data. Each process sends its part of a batch
     through the network. All then see the outputs for the whole batch, so that penalties, such as
     the sparse codes of `IDA`, are those of a single process, and so are the gradients, which are
-    summed. All processes end with the same weights.
+    summed. All processes begin with the weights and seeds of the first, and end with the same
+    weights.
 
     Batch normalisation takes its statistics from the part of a process, as in
-    ``torch.nn.parallel.DistributedDataParallel``. Predictions share nothing.
+    ``torch.nn.parallel.DistributedDataParallel``. Predictions share nothing. Callbacks and monitors
+    run in each process, and must decide alike. Ctrl-C always ends the fit, also with
+    ``on_interrupt="keep"``.
 
     Raises
     ------
     RuntimeError
         If ``torch.distributed`` is not initialised.
     ValueError
-        In ``fit``, if the processes have other numbers of rows, features or networks.
+        In ``fit``, if the processes differ in their data, settings or checkpoints, or if a batch
+        has fewer rows than there are processes.
 
     Examples
     --------
     A script that ``torchrun --nproc-per-node 2 train.py`` runs in two processes::
 
+        number = int(os.environ["LOCAL_RANK"])
+        torch.cuda.set_device(number)
         torch.distributed.init_process_group()
-        device = f"cuda:{torch.distributed.get_rank()}"
-        model = DIDANClassifier(network="vgg11", device=device, random_state=0)
+        model = DIDANClassifier(network="vgg11", device=f"cuda:{number}", random_state=0)
         with share_batches():
             model.fit(X_src, y_src, X_tgt)
     """
@@ -73,7 +79,7 @@ class Share:
 
     rank: int
     n_processes: int
-    n_rows: int = 0  # of the batch whose part is in the network
+    n_rows: int = 0  # of the current batch
 
     def part(self, rows: Tensor) -> Tensor:
         """Return the part of this process of the rows of a batch, or of what belongs to them."""
@@ -90,45 +96,51 @@ class Share:
         return self.part(batch)
 
     def has_part(self, rows: Tensor) -> bool:
-        """Tell whether a tensor has the rows of the part, and no others such as its segments."""
+        """Tell whether a tensor has one row for each row of the part."""
         return len(rows) == len(range(self.rank, self.n_rows, self.n_processes))
 
     def gather(self, outputs: Outputs) -> Outputs:
         """Return the outputs for the whole batch, given those for the part."""
-        found = {id(part): part for part in _tensors(outputs)}
-        flat = [part.flatten(1) for part in found.values()]
-        joined = _Gather.apply(torch.cat(flat, dim=1), self)  # in one message
-        wholes = joined.split([part.shape[1] for part in flat], dim=1)
-        whole_of = {
-            key: whole.unflatten(1, part.shape[1:])
-            for (key, part), whole in zip(found.items(), wholes, strict=True)
-        }
+        found = {id(part): part for part in _matrices(outputs)}
+        joined = _Gather.apply(torch.cat([*found.values()], dim=1), self)  # in one message
+        wholes = joined.split([part.shape[1] for part in found.values()], dim=1)
+        whole_of = dict(zip(found, wholes, strict=True))
 
         def join(part: Any) -> Any:
             if isinstance(part, dict):
-                return {name: whole_of[id(layer)] for name, layer in part.items()}
-            return part if part is None else whole_of[id(part)]
+                return {name: join(layer) for name, layer in part.items()}
+            return whole_of.get(id(part), part)
 
         return Outputs(*map(join, outputs))
 
     @torch.no_grad()
     def sum_gradients(self, module: nn.Module) -> None:
         """Sum the gradients of a network over the processes, and average its statistics."""
-        _reduce(part.grad for part in module.parameters() if part.grad is not None)
+        _change([part.grad for part in module.parameters() if part.grad is not None], _sum)
         statistics = [part for part in module.buffers() if part.is_floating_point()]
-        _reduce(statistics, self.n_processes)
+        _change(statistics, lambda joined: _sum(joined).div_(self.n_processes))
 
-    def agree(self, seeds: NDArray[Any], sizes: tuple[int, ...]) -> NDArray[Any]:
-        """Return the seeds of the first process; raise a ValueError if the sizes differ."""
+    @torch.no_grad()
+    def copy_first(self, module: nn.Module) -> None:
+        """Take the weights, their gradients and the statistics of the first process."""
+        weights = [part for part in module.parameters() if not is_lazy(part)]
+        gradients = [part.grad for part in weights if part.grad is not None]
+        statistics = [part for part in module.buffers() if part.is_floating_point()]
+        _change(
+            [*weights, *gradients, *statistics], lambda joined: distributed.broadcast(joined, 0)
+        )
+
+    def agree(self, seeds: NDArray[Any], **facts: Any) -> NDArray[Any]:
+        """Return the seeds of the first process; raise a ValueError if the facts differ."""
         found: list[Any] = [None] * self.n_processes
-        distributed.all_gather_object(found, (seeds.tolist(), sizes))
+        distributed.all_gather_object(found, (seeds.tolist(), facts))
         for rank, (_, others) in enumerate(found):
-            if others != found[0][1]:
-                raise ValueError(
-                    "share_batches needs the same data in all processes, but the numbers of "
-                    f"source rows, target rows, networks and features are {found[0][1]} in "
-                    f"process 0 and {others} in process {rank}."
-                )
+            for name, value in found[0][1].items():
+                if others[name] != value:
+                    raise ValueError(
+                        f"share_batches needs the same {name} in all processes, but process 0 has "
+                        f"{value} and process {rank} has {others[name]}."
+                    )
         return np.array(found[0][0])
 
 
@@ -153,21 +165,26 @@ class _Gather(torch.autograd.Function):
         return context.share.part(gradient), None
 
 
-def _tensors(outputs: Outputs) -> Iterator[Tensor]:
+def _matrices(outputs: Outputs) -> Iterator[Tensor]:
+    """Yield the outputs that penalties may use: a row for each of the batch."""
     for part in outputs:
-        if isinstance(part, dict):
-            yield from part.values()
-        elif part is not None:
-            yield part
+        layers = part.values() if isinstance(part, dict) else [part]
+        for layer in layers:
+            if layer is not None and layer.ndim == 2 and len(layer) == len(outputs.logits):
+                yield layer
 
 
-def _reduce(tensors: Iterable[Tensor], divisor: int = 1) -> None:
-    """Sum tensors over the processes in one message, in place."""
-    tensors = list(tensors)
+def _sum(joined: Tensor) -> Tensor:
+    distributed.all_reduce(joined)
+    return joined
+
+
+def _change(tensors: list[Tensor], function: Callable[[Tensor], Any]) -> None:
+    """Let a function change tensors in place, as one vector: one message takes less time."""
     if not tensors:
         return
     joined = torch.cat([tensor.flatten() for tensor in tensors])
-    distributed.all_reduce(joined)
+    function(joined)
     parts = joined.split([tensor.numel() for tensor in tensors])
     for tensor, part in zip(tensors, parts, strict=True):
-        tensor.copy_(part.view_as(tensor) / divisor)
+        tensor.copy_(part.view_as(tensor))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, ClassVar, Self
 
+import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -284,20 +285,23 @@ class SourceFreeClassifier(AdaptationClassifier):
         try:
             self._adapt(domains.X_tgt, self.source_nets_)
         except KeyboardInterrupt:  # in the first epoch of the adaptation
-            if self.on_interrupt == "raise":
+            if self.on_interrupt == "raise" or find_share() is not None:
                 raise
             warn_caller("The adaptation was interrupted: the networks of the source are kept.")
 
     @plain_mode()
     def _adapt(self, X_tgt: NDArray[Any], starts: list[AdaptationNet]) -> None:
         device = find_device(self.device)
+        origin = self._seed
         if (share := find_share()) is not None:
-            share.agree(np.array([self._seed]), (0, len(X_tgt), len(starts), *X_tgt.shape[1:]))
+            settings = len(starts), self.batch_size, self.adaptation_epochs
+            seeds = share.agree(np.array([origin]), target=joblib.hash(X_tgt), settings=settings)
+            origin = int(seeds[0])
         target = to_rows(X_tgt, device)
         shares = self._expected_shares(self.classes_, self.source_shares_)
 
         def train(number: int) -> AdaptationNet:
-            entropy = np.random.SeedSequence([self._seed, number])
+            entropy = np.random.SeedSequence([origin, number])
             batch_seed, seed = entropy.generate_state(2).tolist()
             rng = np.random.default_rng(batch_seed)
             batches = target_batches(target, self.batch_size, rng, device)

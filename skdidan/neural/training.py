@@ -248,6 +248,7 @@ class AdaptationNet(NeuralNet):
         loss.backward()
         if (share := find_share()) is not None:
             share.sum_gradients(self.module_)
+            share.copy_first(self.penalties_)
 
     def _augment(self, rows: Tensor) -> Tensor:
         if self.augmentation is None:
@@ -297,6 +298,8 @@ class AdaptationNet(NeuralNet):
             self.initialize()
         self._give_generators(self.generators)
         self.notify("on_train_begin", X=X, y=y)
+        if (share := find_share()) is not None:
+            share.copy_first(self.module_)
         self._remember()  # an epoch that a callback has loaded
         try:
             with suppress(_TrainingEnd):
@@ -307,7 +310,8 @@ class AdaptationNet(NeuralNet):
             with suppress(FloatingPointError):
                 self._read_terms()
             kept = self._last or self.finite
-            if self.on_interrupt == "raise" or kept is None:
+            # Where batches are shared, the other processes would wait for this one.
+            if self.on_interrupt == "raise" or kept is None or share is not None:
                 raise
             self.is_interrupted = True
             self._return_to(*kept)
