@@ -331,6 +331,9 @@ def test_a_saved_model_keeps_no_setting_of_the_machine(tmp_path):
     names = ("memory", "n_jobs", "verbose", "on_error")
     assert [params[f"logmelspectrogram__{name}"] for name in names] == [None, None, 0, "raise"]
     assert len(list(kept.rglob("*.npy"))) == 32
+    for folder, n_rows in ((kept, 32), (tmp_path / "new", 16)):  # read, or computed and kept
+        run(f"predict {out} casia --cache {folder} --quiet")
+        assert len(list(folder.rglob("*.npy"))) == n_rows
     assert "speakerscaler" not in params  # it has no place among spectrograms
 
 
@@ -611,7 +614,7 @@ def test_compare_takes_several_sources(tmp_path):
         ("train -s abc:emodb -t calls -o x", 2, "'abc' is no known corpus; there are casia"),
         ("train -s absent -t calls -o x", 2, "'absent' does not exist, and is no NAME:FOLDER"),
         ("train -s emodb:absent -t calls -o x", 1, "does not exist (nothing is downloaded)"),
-        ("train -s emodb:emodb -t absent -o x", 2, "'absent' does not exist"),
+        ("train -s emodb:emodb -t absent -o x", 2, "no folder or file of recordings 'absent'"),
         ("train -s emodb:emodb -t calls -o no/x", 2, "the folder of 'no/x' does not exist"),
         ("train -s emodb:emodb -t calls -o x -m svm", 2, "'svm' is not one of"),
         ("train -s emodb:emodb -t calls -o x -f plp", 2, "'plp' is none of functionals, logmel"),

@@ -172,9 +172,9 @@ def test_latex_of_three_tasks_with_intervals_and_tests():
         for seed in (0, 1)
     ]
     comparison = Comparison(runs, {title: make_task(speaker_tgt=SPEAKERS) for title in titles})
-    # Differences in thirds: -1, 0 and -2, each of them twice, so four pairs count.
+    # Differences in thirds: -1, 0 and -2 for both seeds, so two pairs count.
     (test,) = comparison.tests("DIDAN").to_dict("records")
-    assert (test["difference"], test["p_holm"]) == pytest.approx((-1 / 3, 0.125))
+    assert (test["difference"], test["p_holm"]) == pytest.approx((-1 / 3, 0.5))
     assert comparison.to_latex(spread="interval", reference="DIDAN").splitlines() == [
         r"% needs \usepackage{booktabs}",
         r"\begin{tabular}{lrrrrrrr}",
@@ -185,7 +185,7 @@ def test_latex_of_three_tasks_with_intervals_and_tests():
         r"DIDAN & \textbf{100.0} [100.0, 100.0] & 66.7 [0.0, 100.0] "
         r"& \textbf{100.0} [100.0, 100.0] & \textbf{88.9} & \textbf{1.17} & - & - \\",
         r"source\_only & 66.7 [0.0, 100.0] & 66.7 [0.0, 100.0] & 33.3 [0.0, 100.0] "
-        r"& 55.6 & 1.83 & $-33.3$ & 0.125 \\",
+        r"& 55.6 & 1.83 & $-33.3$ & 0.500 \\",
         r"SVM (reference) & 100.0 [100.0, 100.0] & 100.0 [100.0, 100.0] "
         r"& 100.0 [100.0, 100.0] & 100.0 & - & - & - \\",
         r"\bottomrule",
@@ -269,6 +269,20 @@ def test_tests_are_those_of_scipy_over_all_runs(comparison):
     assert (row["wins"], row["ties"], row["losses"]) == (1, 0, 3)
     assert row["p"] == row["p_holm"] == wilcoxon(dan, didan).pvalue
     assert row["difference"] == pytest.approx(np.mean(dan - didan))
+
+
+def test_seeds_of_methods_without_randomness_are_no_pairs():
+    """Six runs of three different tasks are three pairs, whose smallest p-value is 1/4."""
+    rights = {"near": (6, 8), "far": (5, 8), "third": (4, 8)}
+    runs = [
+        make_run(task, method, seed, n_right)
+        for task, pair in rights.items()
+        for method, n_right in zip("ab", pair, strict=True)
+        for seed in range(2)
+    ]
+    tasks = {task: make_task() for task in rights}
+    (row,) = Comparison(runs, tasks).tests("a", "war").to_dict("records")
+    assert (row["n_pairs"], row["wins"], row["p"]) == (3, 3, 0.25)
 
 
 def test_the_best_method_is_the_reference_by_default_and_p_values_are_adjusted():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -31,6 +32,7 @@ skdidan predict calls.skdidan calls/ --channel split
 @click.argument("paths", nargs=-1, required=True)
 @options.out("CSV file to write. Default: standard output.")
 @options.channel
+@options.cache
 @options.jobs
 @click.option(
     "--trust",
@@ -45,6 +47,7 @@ def predict(
     paths: tuple[str, ...],
     out: str | None,
     channel: int | str,
+    cache: str | None,
     jobs: int | None,
     trust: tuple[str, ...],
 ) -> None:
@@ -53,7 +56,7 @@ def predict(
     PATHS are folders, searched recursively, or files. The result is CSV: the file, its label, the
     probability of each emotion (p_anger, ...), the error of a recording that cannot be used, which
     has no label, and a warning for one that is doubtful: very short, very faint or a copy.
-    With --channel there is a column of the channel. Nothing but --out is written.
+    With --channel there is a column of the channel. Nothing but --out and --cache is written.
     """
     estimator = persistence.load(model, trusted=trust)
     if not set_all(estimator, "on_error", "warn"):
@@ -66,7 +69,7 @@ def predict(
     set_all(estimator, "verbose", session.progress, audio.AudioTransformer)
     files, lost, doubts = find_recordings(paths, channel)
     with catch(audio.AudioWarning, audio.DoubtfulAudioWarning) as caught:
-        columns = _predict(estimator, files)
+        columns = _predict(estimator, files, cache)
     errors, odd = _sort(columns["label"], caught)
     odd |= {n: doubts[str(file)] for n, file in enumerate(files) if str(file) in doubts}
     session.lose(len(errors) + len(lost))
@@ -89,12 +92,14 @@ def _sort(labels: Any, caught: list[Any]) -> tuple[dict[int, str], dict[int, str
     return errors, found
 
 
-def _predict(estimator: Any, files: list[Any]) -> dict[str, Any]:
+def _predict(estimator: Any, files: list[Any], cache: str | None) -> dict[str, Any]:
     """Return the columns of the labels and of the probabilities, if the model has any."""
-    if not hasattr(estimator, "predict_proba"):
-        return {"label": estimator.predict(files)}
+    if cache is not None:
+        Path(cache).expanduser().mkdir(parents=True, exist_ok=True)  # a fitted object makes none
     with TemporaryDirectory() as folder:  # so that each recording is read once
-        set_all(estimator, "memory", folder, audio.AudioTransformer)
+        set_all(estimator, "memory", cache or folder, audio.AudioTransformer)
+        if not hasattr(estimator, "predict_proba"):
+            return {"label": estimator.predict(files)}
         probabilities, labels = estimator.predict_proba(files), estimator.predict(files)
     named = zip(estimator.classes_, probabilities.T, strict=True)
     return {"label": labels, **{f"p_{label}": column for label, column in named}}

@@ -135,7 +135,7 @@ def find_recordings(
                 reasons |= unusable
                 files += [file for file in single if str(file) not in unusable]
             else:
-                raise click.BadParameter(f"{path!r} does not exist.")
+                raise click.BadParameter(f"there is no folder or file of recordings {path!r}.")
         for warning in caught:
             reasons |= warning.reasons
     unique: dict[Any, Any] = {}

@@ -195,7 +195,8 @@ class Comparison(RunSequence):
     def tests(self, reference: str | None = None, metric: str = "uar") -> pd.DataFrame:
         """Compare each method with one of them by Wilcoxon's signed-rank test.
 
-        The pairs are the runs of both methods on the same task with the same seed. P-values are
+        The pairs are the runs of both methods on the same task with the same seed. A task whose
+        pairs are all equal, as of two methods without randomness, counts once. P-values are
         two-sided and adjusted for the number of methods by Holm's step-down procedure [1]_. Seeds
         of a task share its recordings, so they are not independent, and the p-values are
         optimistic: read them beside `intervals`.
