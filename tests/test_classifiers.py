@@ -357,7 +357,9 @@ def test_parameters_out_of_range(params, message, domains):
 def test_rows_of_another_shape_are_refused(spectrogram_domains):
     X_src, y_src, X_tgt, _ = spectrogram_domains
     classifier = DIDANClassifier(**QUICK).fit(X_src, y_src, X_tgt)
-    with pytest.raises(ValueError, match=r"fitted on rows of shape \(16, 20\); got \(16, 10\)"):
+    with pytest.raises(
+        ValueError, match=r"fitted on rows of shape \(16, 20\); got X with rows of shape \(16, 10\)"
+    ):
         classifier.predict(X_tgt[:, :, :10])
 
 
@@ -636,7 +638,7 @@ def test_padding_after_a_fit_to_one_length_is_refused(network, spectrogram_domai
     classifier = DIDANClassifier(network, **QUICK).fit(X_src, y_src, X_tgt)
     X_tgt = X_tgt.copy()
     X_tgt[1, :, 15:] = np.nan
-    match = r"shape \(16, 20\); got \(16, 20\), some of them padded. All rows of the fit were of on"
+    match = r"shape \(16, 20\); got X with rows of shape \(16, 20\), some of them padded. All rows of the fit were of on"
     with pytest.raises(ValueError, match=match):
         classifier.predict(X_tgt)
 
@@ -644,7 +646,10 @@ def test_padding_after_a_fit_to_one_length_is_refused(network, spectrogram_domai
 def test_other_shapes_are_refused_after_different_lengths(lengths_domains):
     X_src, y_src, X_tgt, _ = lengths_domains
     classifier = DIDANClassifier(**QUICK).fit(X_src, y_src, X_tgt)
-    with pytest.raises(ValueError, match=r"fitted on rows of shape \(16, None\); got \(16,\)\."):
+    with pytest.raises(
+        ValueError,
+        match=r"fitted on rows of shape \(16, None\); got X with rows of shape \(16,\)\.",
+    ):
         classifier.predict(np.ones((2, 16)))
     with pytest.raises(ValueError, match="X has 15 features"):
         classifier.predict(np.ones((2, 15, 8)))

@@ -132,7 +132,7 @@ def test_numbers_of_classes_that_do_not_fit_are_refused(predicted, n_classes):
 
 
 def test_arguments_without_sense_are_named():
-    for odd in ("joy", 3.0, {"joy"}, [["joy"]]):
+    for odd in ("joy", 3.0, {"joy"}, [["joy", "fear"]]):  # a column is fine
         with pytest.raises(ValueError, match="predicted must hold one label per row"):
             criteria.class_balance(odd, 2)
     for odd in (2.0, "2", None, [2], np.nan, True, 1j):
