@@ -638,7 +638,10 @@ def test_padding_after_a_fit_to_one_length_is_refused(network, spectrogram_domai
     classifier = DIDANClassifier(network, **QUICK).fit(X_src, y_src, X_tgt)
     X_tgt = X_tgt.copy()
     X_tgt[1, :, 15:] = np.nan
-    match = r"shape \(16, 20\); got X with rows of shape \(16, 20\), some of them padded. All rows of the"
+    match = (
+        r"shape \(16, 20\); got X with rows of shape \(16, 20\), some of them padded. "
+        "All rows of the fit were of on"
+    )
     with pytest.raises(ValueError, match=match):
         classifier.predict(X_tgt)
 
