@@ -91,7 +91,7 @@ class Comparison(RunSequence):
     >>> comparison[0]["uar"], len(comparison.predictions())
     (0.5, 160)
     >>> comparison.tests("constant")[["method", "difference", "wins"]].to_dict("records")
-    [{'method': 'logistic', 'difference': 0.25, 'wins': 2}]
+    [{'method': 'logistic', 'difference': 0.25, 'wins': 1}]
     >>> comparison.intervals().loc[1, ["score", "low", "high"]].astype(float).tolist()
     [1.0, 1.0, 1.0]
     """
@@ -344,7 +344,7 @@ class Comparison(RunSequence):
         UAR (\%) & emodb $\rightarrow$ casia & vs.\ constant & $p$ (Holm) \\
         \midrule
         constant & 50.0 [50.0, 50.0] & - & - \\
-        logistic & \textbf{100.0} [100.0, 100.0] & $+50.0$ & 0.500 \\
+        logistic & \textbf{100.0} [100.0, 100.0] & $+50.0$ & 1.000 \\
         \bottomrule
         \end{tabular}
         """
