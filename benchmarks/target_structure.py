@@ -12,6 +12,7 @@ select and resample the clips, and score::
 
 ``--methods`` also takes variants of DIDAN: without a part, with another, or with one more
 (`VARIANTS`), and options that are not in the package (`dropped_options.py`).
+``--cache DIR`` keeps every fit, so that a second call runs only what is missing.
 ``--rows DIR`` adds features computed before: a file ``<corpus>.npz`` for each corpus, with the
 arrays "files" (paths relative to the corpus) and one of the name of the features.
 """
@@ -31,6 +32,7 @@ from dropped_options import (
     RelaxedJDAR,
     RelaxedSourceOnly,
 )
+from fingerprint import fingerprint
 from ida_study import SelfTraining
 from scipy.stats import wilcoxon
 from sklearn.frozen import FrozenEstimator
@@ -194,26 +196,25 @@ def load_rows(corpus, features, args):
     return stored[features][[place[str(Path(file).relative_to(root))] for file in corpus.files]]
 
 
-def score_all(X_src, y_src, X_tgt, y_tgt, seed, args):
-    """Return (method, setting, UAR, number of classes that are never predicted) of each fit."""
+def score(X_src, y_src, X_tgt, y_tgt, method, settings, seed, code):
+    """Fit a method; return (setting, UAR, number of classes that are never predicted) of each.
+
+    All settings are with `SpeakerScaler`, or all without it. ``code`` is the hash of what runs.
+    """
     scaler, speakers = CorpusScaler(), SpeakerScaler(random_state=seed)
     X_src, X_tgt = scaler.fit_transform(X_src, y_src, X_tgt), scaler.transform(X_tgt)
-    without_speakers = speakers.fit(X_src, y_src, X_tgt).transform(X_tgt)
+    if SETTINGS[settings[0]][0]:
+        X_tgt = speakers.fit(X_src, y_src, X_tgt).transform(X_tgt)
+    model = make(method, seed).fit(X_src, y_src, X_tgt)
+    Z_src, Z = (model[:-1].transform(X) if len(model) > 1 else X for X in (X_src, X_tgt))
     results = []
-    for method, has_speakers in itertools.product(args.methods, (False, True)):
-        names = [name for name in args.settings if SETTINGS[name][0] == has_speakers]
-        if not names:
-            continue
-        rows = without_speakers if has_speakers else X_tgt
-        model = make(method, seed).fit(X_src, y_src, rows)
-        Z_src, Z = (model[:-1].transform(X) if len(model) > 1 else X for X in (X_src, rows))
-        for name in names:
-            classifier = model[-1]
-            for refiner in SETTINGS[name][1]:  # which fits no frozen classifier again
-                classifier = refiner(FrozenEstimator(classifier)).fit(Z_src, y_src, Z)
-            predicted = classifier.predict(Z)
-            score = 100 * uar(y_tgt, predicted, labels=np.unique(y_tgt))
-            results.append((method, name, score, len(np.setdiff1d(y_src, predicted))))
+    for name in settings:
+        classifier = model[-1]
+        for refiner in SETTINGS[name][1]:  # which fits no frozen classifier again
+            classifier = refiner(FrozenEstimator(classifier)).fit(Z_src, y_src, Z)
+        predicted = classifier.predict(Z)
+        lost = len(np.setdiff1d(y_src, predicted))
+        results.append((name, 100 * uar(y_tgt, predicted, labels=np.unique(y_tgt)), lost))
     return results
 
 
@@ -233,18 +234,27 @@ def load_tasks(features, corpora, args):
 
 def run(features, corpora, args):
     """Print the table of one kind of features; return the UAR of each run."""
+    fit = joblib.delayed(joblib.Memory(args.cache, verbose=0).cache(score))
+    by_speakers = [
+        [name for name in args.settings if SETTINGS[name][0] == has_speakers]
+        for has_speakers in (False, True)
+    ]
+    code = fingerprint(score)
     keys, fits = [], []
     for name, task, X_src, X_all in load_tasks(features, corpora, args):
         for kind, some in targets(task.y_tgt, task.y_src, args.shift):
-            for seed in range(args.first_seed, args.first_seed + args.seeds):
-                keys.append((kind, name))
-                data = X_src, task.y_src, X_all[some], task.y_tgt[some]
-                fits.append(joblib.delayed(score_all)(*data, seed, args))
+            data = X_src, task.y_src, X_all[some], task.y_tgt[some]
+            seeds = range(args.first_seed, args.first_seed + args.seeds)
+            for method, settings, seed in itertools.product(
+                args.methods, filter(None, by_speakers), seeds
+            ):
+                keys.append((method, kind, name))
+                fits.append(fit(*data, method, settings, seed, code))
     scores, lost = {}, {}
-    for (kind, task), results in zip(keys, joblib.Parallel(args.jobs)(fits), strict=True):
-        for method, setting, score, n_lost in results:
+    for (method, kind, task), results in zip(keys, joblib.Parallel(args.jobs)(fits), strict=True):
+        for setting, value, n_lost in results:
             by_task = scores.setdefault((method, setting, kind), {})
-            by_task.setdefault(task, []).append(score)
+            by_task.setdefault(task, []).append(value)
             lost[method, setting, kind] = lost.get((method, setting, kind), 0) + n_lost
     print(f"\n{features}: UAR in percent, six tasks, and the gain over the first row")
     for (method, setting, kind), by_task in scores.items():
@@ -296,6 +306,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--cache", help="folder that keeps every fit")
     parser.add_argument("--rows", help="folder with features computed before")
     parser.add_argument("--shift", action="store_true", help="also resample the target")
     parser.add_argument("--reference", choices=names, help="compare all methods with this one")
