@@ -12,7 +12,7 @@ import soundfile
 from sklearn.base import clone
 
 from skdidan import Functionals, Target
-from skdidan.audio.functionals import _LIGHT_NAMES, _OPENSMILE_SETS
+from skdidan.audio.functionals import _LIGHT_NAMES, OPENSMILE_SETS
 from skdidan.audio.recordings import AudioWarning
 
 RATE = 16_000
@@ -290,7 +290,7 @@ def test_number_of_features_of_the_challenges():
         assert len(Functionals(name).get_feature_names_out()) == size
 
 
-@pytest.mark.parametrize("feature_set", sorted(set(_OPENSMILE_SETS.values())))
+@pytest.mark.parametrize("feature_set", sorted(set(OPENSMILE_SETS.values())))
 def test_opensmile_sets_are_finite_and_named(feature_set):
     pytest.importorskip("opensmile")
     functionals = Functionals(feature_set, on_error="warn")

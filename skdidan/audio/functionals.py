@@ -19,12 +19,12 @@ from skdidan.audio.stft import load_librosa
 from skdidan.parameters import check_option
 from skdidan.reporting import import_extra
 
-__all__ = ["Functionals"]
+__all__ = ["OPENSMILE_SETS", "Functionals"]
 
 Doubles = NDArray[np.float64]
 
 # The names in papers, and those of the opensmile package.
-_OPENSMILE_SETS = {
+OPENSMILE_SETS = {
     **{"ComParE": "ComParE_2016", "GeMAPS": "GeMAPSv01b", "eGeMAPS": "eGeMAPSv02"},
     **{name: name for name in ("ComParE_2016", "GeMAPSv01b", "eGeMAPSv02", "emobase")},
     **{name: name for name in ("IS09", "IS10", "IS11", "IS12", "IS13")},
@@ -187,7 +187,7 @@ def _make_smile(feature_set: str) -> Any:
             "call locale.setlocale(locale.LC_NUMERIC, 'C') first."
         )
     return opensmile.Smile(
-        feature_set=opensmile.FeatureSet[_OPENSMILE_SETS[feature_set]],
+        feature_set=opensmile.FeatureSet[OPENSMILE_SETS[feature_set]],
         feature_level=opensmile.FeatureLevel.Functionals,
     )
 
@@ -293,6 +293,6 @@ class Functionals(AudioTransformer):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_option("feature_set", self.feature_set, ["light", *_OPENSMILE_SETS])
+        check_option("feature_set", self.feature_set, ["light", *OPENSMILE_SETS])
         if self.sample_rate < _MIN_RATE:
             raise ValueError(f"sample_rate must be at least {_MIN_RATE}; got {self.sample_rate}.")

@@ -21,8 +21,9 @@ from skdidan.cli.models import (
 from skdidan.cli.output import write_table, write_text
 from skdidan.cli.session import Command, Session
 from skdidan.cli.sources import canonical, drop_unusable, load_labelled
-from skdidan.cli.tasks import describe_emotions, make_task, parse_tasks, put_features
+from skdidan.cli.tasks import make_task, parse_tasks, put_features
 from skdidan.reporting import import_extra
+from skdidan.results.task_rows import describe_emotions
 
 __all__ = ["compare", "report"]
 
@@ -157,8 +158,9 @@ def report(session: Session, reference: str | None, out: str, **given: Any) -> N
 
 def _check_reference(reference: str | None, methods: tuple[str, ...], least: int = 1) -> None:
     if reference is not None and (reference not in methods or len(set(methods)) < least):
-        fault = "is the only --method" if reference in methods else "is none of the --method"
-        raise click.BadParameter(f"{reference!r} {fault}.", param_hint="--reference")
+        fault = "the only" if reference in methods else "none of"
+        text = f"{reference!r} is {fault} --method: {', '.join(dict.fromkeys(methods))}."
+        raise click.BadParameter(text, param_hint="--reference")
 
 
 def _compare(
@@ -180,12 +182,6 @@ def _compare(
     jobs: int | None,
 ) -> Any:
     """Return the comparison of the options."""
-    classifiers = {name: make_classifier(name, 0, is_refined=refine) for name in methods}
-    set_epochs(classifiers, epochs)
-    transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
-    for name, classifier in classifiers.items():
-        check_features(features, transformer, name, classifier)
-        set_all(classifier, "n_networks", networks)
     found = {}
     for argument in given:
         corpus = load_labelled(argument, mapping)
@@ -193,10 +189,16 @@ def _compare(
             raise click.BadParameter(f"two --corpus have the name {corpus.name!r}: rename one.")
         found[corpus.name] = corpus
     parsed = parse_tasks(tasks, list(found))
+    transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
+    classifiers = {name: make_classifier(name, 0, is_refined=refine) for name in methods}
+    set_epochs(classifiers, epochs)
+    for name, classifier in classifiers.items():
+        check_features(features, transformer, name, classifier)
+        set_all(classifier, "n_networks", networks)
     found = {name: drop_unusable(corpus, session, jobs) for name, corpus in found.items()}
     shared = None if emotions is None else canonical(emotions, mapping)
     named = {task: make_task(found, *sides, shared) for task, sides in parsed.items()}
-    for line in describe_emotions(named):
+    for line in describe_emotions({name: task.classes for name, task in named.items()}):
         session.note(line)
     put_features(named.values(), transformer)
     has_speakers = speakers and has_columns(transformer)

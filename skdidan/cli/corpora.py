@@ -32,7 +32,8 @@ def corpora(session: Session, folder: str | None, out: str | None, jobs: int | N
 
     Without FOLDER: the corpora that are recognised by the names of their files, as CSV. With it,
     each file is read once, and a table of properties is printed: the layout guessed from the names,
-    emotions, formats, rates, durations, levels and unusable files.
+    emotions, files left out (as of unknown emotions, which the other commands take by --mapping),
+    formats, rates, durations, levels and unusable files.
     """
     import pandas as pd
 
@@ -71,15 +72,19 @@ def _describe_corpus(folder: str) -> dict[str, Any]:
         return {"folder": folder, "layout": "none that is known"}
     name = guesses[0][0]
     is_plain = name == "folders"
-    with catch(wing.CorpusWarning):
+    with catch(wing.CorpusWarning) as caught:
         corpus = wing.load_audio_folder(folder) if is_plain else wing.load_corpus(name, folder)
-    speakers = set(corpus.speaker.tolist())
+    speakers, used = set(corpus.speaker.tolist()), set(map(str, corpus.files))
+    reasons = [
+        reason for warning in caught for file, reason in warning.reasons.items() if file not in used
+    ]
     return {
         "folder": folder,
         "layout": ", or ".join(
             f"{'one folder per emotion' if x == 'folders' else x} ({n} files)" for x, n in guesses
         ),
         "recordings": len(corpus.files),
+        "left out": _tally(reasons) or "none",
         "emotions": _tally(corpus.emotion),
         "speakers": "unknown" if speakers == {"unknown"} else len(speakers),
     }

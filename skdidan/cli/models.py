@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from skdidan import audio, neural, pipeline, shallow
+from skdidan.audio.functionals import OPENSMILE_SETS
 from skdidan.cli.session import Session
 
 __all__ = [
@@ -31,14 +32,10 @@ def make_features(name: str, **options: Any) -> Any:
             raise click.BadParameter(f"{name!r} is no {_PREFIX}MODEL@LAYER with a layer such as 2.")
         number = layer if layer == "mean" else int(layer or -1)
         return audio.Embeddings(model, number, pooling="mean_std", **options)
-    feature_set = "light" if name == "functionals" else name
-    try:
-        audio.Functionals(feature_set).fit(["a name alone"])  # checks the parameter, reads no file
-    except ValueError as error:
-        known = ["functionals", *_SPECTROGRAMS, f"{_PREFIX}MODEL@LAYER"]
-        text = f"{name!r} is none of {', '.join(known)}, nor a set of openSMILE: {error}"
-        raise click.BadParameter(text) from error
-    return audio.Functionals(feature_set, **options)
+    if name not in ("functionals", *OPENSMILE_SETS):
+        known = ["functionals", *_SPECTROGRAMS, f"{_PREFIX}MODEL@LAYER", *OPENSMILE_SETS]
+        raise click.BadParameter(f"{name!r} is none of {', '.join(known)}.")
+    return audio.Functionals("light" if name == "functionals" else name, **options)
 
 
 def has_columns(transformer: Any) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from skdidan import corpora
 
-__all__ = ["describe_emotions", "make_task", "parse_tasks", "put_features"]
+__all__ = ["make_task", "parse_tasks", "put_features"]
 
 
 def parse_tasks(tasks: tuple[str, ...], names: list[str]) -> dict[str, tuple[list[str], str]]:
@@ -55,11 +55,3 @@ def put_features(tasks: Collection[Any], transformer: Any) -> None:
         task.files_src, task.files_tgt = task.X_src, task.X_tgt
         task.X_src = np.stack([features[file] for file in task.X_src])
         task.X_tgt = np.stack([features[file] for file in task.X_tgt])
-
-
-def describe_emotions(tasks: Mapping[str, Any]) -> list[str]:
-    """Return a line for each set of emotions, with the tasks that have them."""
-    groups: dict[str, list[str]] = {}
-    for name, task in tasks.items():
-        groups.setdefault(", ".join(map(str, task.classes)), []).append(name)
-    return [f"{', '.join(names)}: emotions {emotions}." for emotions, names in groups.items()]

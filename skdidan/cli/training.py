@@ -38,10 +38,18 @@ __all__ = ["adapt", "train"]
 _MORE = "give more recordings of the target"
 
 
-def _domain(name: str, metavar: str, text: str, *, required: bool = True) -> Any:
-    """Return the option of a domain, which may be repeated."""
-    names = f"-{name[0]}", f"--{name}", f"{name}s"
-    return click.option(*names, multiple=True, required=required, metavar=metavar, help=text)
+def _source(text: str, *, required: bool = True) -> Any:
+    """Return the option of a labelled corpus, which may be repeated."""
+    names = "-s", "--source", "sources"
+    return click.option(*names, multiple=True, required=required, metavar="CORPUS", help=text)
+
+
+def _target(text: str, *, required: bool = True) -> Any:
+    """Return the option of unlabelled recordings, which may be repeated."""
+    names, existing = ("-t", "--target", "targets"), click.Path(exists=True)
+    return click.option(
+        *names, multiple=True, required=required, type=existing, metavar="PATH", help=text
+    )
 
 
 _TRAIN = r"""
@@ -54,8 +62,8 @@ skdidan train -s emodb:corpora/emodb -t calls/ --features embeddings:openai/whis
 
 
 @click.command(cls=Command, examples=_TRAIN)
-@_domain("source", "CORPUS", options.SOURCE)
-@_domain("target", "PATH", f"{options.TARGET} Not needed by ecan and shot.", required=False)
+@_source(options.SOURCE)
+@_target(f"{options.TARGET} Not needed by ecan and shot.", required=False)
 @options.out("File of the model to write.", required=True)
 @click.option(
     "-m",
@@ -117,19 +125,20 @@ def train(
     """
     from skdidan.pipeline.steps import waits_for_target
 
+    corpora = _list_sources(session, sources, mapping, emotions)
+    transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
     classifier = make_classifier(method, seed, is_refined=refine)
     set_epochs({method: classifier}, epochs)
     if not targets and (len(sources) > 1 or not waits_for_target(classifier)):
         raise click.UsageError(
             "Missing option '-t' / '--target': only ecan and shot train without one, on one source."
         )
-    transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
     check_features(features, transformer, method, classifier)
     has_speakers = speakers and has_columns(transformer)
     model = make_model(
         [transformer], classifier, has_speakers=has_speakers, seed=seed, window=window
     )
-    corpora = _load(session, sources, mapping, emotions, jobs)
+    corpora = _keep_usable(session, corpora, emotions, jobs)
     _fit_and_save(session, model, corpora, targets, channel, out, "compare with --no-refine")
 
 
@@ -141,8 +150,8 @@ skdidan adapt house.skdidan --target calls/june --out june.skdidan
 
 @click.command(cls=Command, examples=_ADAPT)
 @click.argument("model", type=click.Path(exists=True, dir_okay=False))
-@_domain("source", "CORPUS", f"{options.SOURCE} Not needed by ecan and shot.", required=False)
-@_domain("target", "PATH", options.TARGET)
+@_source(f"{options.SOURCE} Not needed by ecan and shot.", required=False)
+@_target(options.TARGET)
 @options.out("File of the new model to write.", required=True)
 @options.emotions
 @click.option(
@@ -180,6 +189,7 @@ def adapt(
     """
     from skdidan.pipeline.steps import waits_for_target
 
+    corpora = _list_sources(session, sources, mapping, emotions)
     estimator = persistence.load(model)
     is_alone = waits_for_target(estimator)
     if is_alone and (sources or emotions or mapping):
@@ -204,7 +214,7 @@ def adapt(
     if is_alone:
         _fit_and_save(session, estimator, [], targets, channel, out, _MORE)
         return
-    corpora = _load(session, sources, mapping, emotions, jobs)
+    corpora = _keep_usable(session, corpora, emotions, jobs)
     known, given = set(estimator.classes_), {x for corpus in corpora for x in corpus.emotion}
     if known != given:
         raise ValueError(
@@ -214,14 +224,13 @@ def adapt(
     _fit_and_save(session, estimator, corpora, targets, channel, out, _MORE)
 
 
-def _load(
+def _list_sources(
     session: Session,
     sources: tuple[str, ...],
     mapping: dict[str, str],
     emotions: list[str] | None,
-    n_jobs: int | None,
 ) -> list[Any]:
-    """Load the usable recordings of the sources with the chosen emotions."""
+    """Return the sources with the chosen emotions; no recording is read, and no library loaded."""
     paths = (source.partition(":")[2] if corpus_name(source) else source for source in sources)
     if len({os.path.realpath(os.path.expanduser(path)) for path in paths}) < len(sources):
         raise click.BadParameter("a --source is given twice.")
@@ -230,10 +239,17 @@ def _load(
         loaded = [select(corpus, emotions, mapping) for corpus in loaded]
     elif len(loaded) > 1:
         loaded = keep_shared(loaded, session)
-    loaded = [drop_unusable(corpus, session, n_jobs) for corpus in loaded]
-    if emotions is None and len(loaded) > 1:  # one may have lost all recordings of an emotion
-        loaded = keep_shared(loaded, session)
     return loaded
+
+
+def _keep_usable(
+    session: Session, corpora: list[Any], emotions: list[str] | None, n_jobs: int | None
+) -> list[Any]:
+    """Read the recordings of the sources, and leave out those that cannot be used."""
+    usable = [drop_unusable(corpus, session, n_jobs) for corpus in corpora]
+    if emotions is None and len(usable) > 1:  # one may have lost all recordings of an emotion
+        usable = keep_shared(usable, session)
+    return usable
 
 
 def _fit_and_save(

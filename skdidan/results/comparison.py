@@ -23,6 +23,7 @@ from skdidan.results.summaries import (
     tabulate,
 )
 from skdidan.results.tables import Cell, ScoreTable
+from skdidan.results.task_rows import describe_emotions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -303,7 +304,7 @@ class Comparison(RunSequence):
         r"""Return the summary as a ``tabular`` of LaTeX: the best bold, the second best underlined.
 
         Put ``\usepackage{booktabs}`` into the preamble; no other package is needed. Names are
-        escaped.
+        escaped. Comments say which emotions each task has.
 
         Parameters
         ----------
@@ -339,6 +340,7 @@ class Comparison(RunSequence):
         >>> comparison = compare(methods, [task], seeds=[0, 1])
         >>> print(comparison.to_latex(spread="interval", reference="constant"))
         % needs \usepackage{booktabs}
+        % emodb → casia: emotions a, b.
         \begin{tabular}{lrrr}
         \toprule
         UAR (\%) & emodb $\rightarrow$ casia & vs.\ constant & $p$ (Holm) \\
@@ -357,6 +359,8 @@ class Comparison(RunSequence):
             put_limits(table, self.intervals(metric))
         if reference is not None:
             add_tests(table, self.tests(reference, metric))
+        emotions = {task: rows.present for task, rows in self.task_rows.items()}
+        table.notes += describe_emotions(emotions)
         return table
 
     def plot(self, metric: str = "uar", *, spread: str = "deviation", ax: Any = None) -> Axes | Any:

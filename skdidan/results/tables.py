@@ -51,11 +51,15 @@ class Cell:
 
 @dataclass
 class ScoreTable:
-    """Rows of cells under column names; `corner` stands above the names of the rows."""
+    """Rows of cells under column names; `corner` stands above the names of the rows.
+
+    `notes` are comments of the LaTeX table.
+    """
 
     corner: str
     columns: list[str]
     rows: dict[str, list[Cell]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def _grid(
         self,
@@ -102,6 +106,7 @@ class ScoreTable:
         return "\n".join(
             [
                 "% needs \\usepackage{booktabs}",
+                *(f"% {' '.join(note.split())}" for note in self.notes),
                 f"\\begin{{tabular}}{{l{'r' * len(self.columns)}}}",
                 "\\toprule",
                 head,

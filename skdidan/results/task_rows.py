@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from skdidan.domains import check_groups, n_rows, open_target
 from skdidan.hashing import hash_value
 from skdidan.labels import plain_labels, to_python
 
-__all__ = ["Origin", "TaskRows", "list_paths"]
+__all__ = ["Origin", "TaskRows", "describe_emotions", "list_paths"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,14 @@ def list_paths(X: Any) -> list[Any] | None:
         return None
     rows = to_python(X)
     return rows if all(isinstance(row, str | os.PathLike) for row in rows) else None
+
+
+def describe_emotions(emotions: Mapping[str, Iterable[Any]]) -> list[str]:
+    """Return a line for each set of emotions, with the tasks that have them."""
+    groups: dict[str, list[str]] = {}
+    for task, names in emotions.items():
+        groups.setdefault(", ".join(map(str, names)), []).append(task)
+    return [f"{', '.join(tasks)}: emotions {names}." for names, tasks in groups.items()]
 
 
 def _hash(X: Any) -> str | None:
