@@ -6,7 +6,7 @@ they are, after `SpeakerScaler`, inside `AnchoredEM`, and with both; ``--setting
 neural method averages three networks of 30 epochs. ``--shift`` also resamples the target:
 its emotions get the shares of the source ("as source"), 70 % of its clips get one emotion ("one
 common"), or one emotion is left out ("one missing"), for every emotion in turn. Target labels
-select and resample the clips, and score::
+select and resample the clips, and score. ``--clips 50 100`` adds targets of so many random clips::
 
     OMP_NUM_THREADS=1 python benchmarks/target_structure.py --corpora DIR --shift
 
@@ -168,9 +168,11 @@ def resample_like(y, y_src, rng):
     return np.concatenate(rows)
 
 
-def targets(y, y_src, shift):
+def targets(y, y_src, shift, clips=()):
     """Yield the kind and the rows of each target."""
     yield "whole", np.arange(len(y))
+    for n in clips:
+        yield f"{n} clips", np.random.default_rng(0).choice(len(y), n, replace=False)
     if not shift:
         return
     yield "as source", resample_like(y, y_src, np.random.default_rng(0))
@@ -242,7 +244,7 @@ def run(features, corpora, args):
     code = fingerprint(score)
     keys, fits = [], []
     for name, task, X_src, X_all in load_tasks(features, corpora, args):
-        for kind, some in targets(task.y_tgt, task.y_src, args.shift):
+        for kind, some in targets(task.y_tgt, task.y_src, args.shift, args.clips):
             data = X_src, task.y_src, X_all[some], task.y_tgt[some]
             seeds = range(args.first_seed, args.first_seed + args.seeds)
             for method, settings, seed in itertools.product(
@@ -309,6 +311,7 @@ def main():
     parser.add_argument("--cache", help="folder that keeps every fit")
     parser.add_argument("--rows", help="folder with features computed before")
     parser.add_argument("--shift", action="store_true", help="also resample the target")
+    parser.add_argument("--clips", type=int, nargs="+", default=[], help="sizes of smaller targets")
     parser.add_argument("--reference", choices=names, help="compare all methods with this one")
     args = parser.parse_args()
     if args.reference and args.reference not in args.methods:
