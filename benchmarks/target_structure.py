@@ -6,7 +6,8 @@ they are, after `SpeakerScaler`, inside `AnchoredEM`, and with both; ``--setting
 neural method averages three networks of 30 epochs. ``--shift`` also resamples the target:
 its emotions get the shares of the source ("as source"), 70 % of its clips get one emotion ("one
 common"), or one emotion is left out ("one missing"), for every emotion in turn. Target labels
-select and resample the clips, and score. ``--clips 50 100`` adds targets of so many random clips::
+select and resample the clips, and score. ``--clips 50 100`` adds targets of so many clips, other ones for
+each seed::
 
     OMP_NUM_THREADS=1 python benchmarks/target_structure.py --corpora DIR --shift
 
@@ -168,11 +169,11 @@ def resample_like(y, y_src, rng):
     return np.concatenate(rows)
 
 
-def targets(y, y_src, shift, clips=()):
+def targets(y, y_src, shift, clips=(), seed=0):
     """Yield the kind and the rows of each target."""
     yield "whole", np.arange(len(y))
     for n in clips:
-        yield f"{n} clips", np.random.default_rng(0).choice(len(y), n, replace=False)
+        yield f"{n} clips", np.random.default_rng(seed).choice(len(y), n, replace=False)
     if not shift:
         return
     yield "as source", resample_like(y, y_src, np.random.default_rng(0))
@@ -244,14 +245,12 @@ def run(features, corpora, args):
     code = fingerprint(score)
     keys, fits = [], []
     for name, task, X_src, X_all in load_tasks(features, corpora, args):
-        for kind, some in targets(task.y_tgt, task.y_src, args.shift, args.clips):
-            data = X_src, task.y_src, X_all[some], task.y_tgt[some]
-            seeds = range(args.first_seed, args.first_seed + args.seeds)
-            for method, settings, seed in itertools.product(
-                args.methods, filter(None, by_speakers), seeds
-            ):
-                keys.append((method, kind, name))
-                fits.append(fit(*data, method, settings, seed, code))
+        for seed in range(args.first_seed, args.first_seed + args.seeds):
+            for kind, some in targets(task.y_tgt, task.y_src, args.shift, args.clips, seed):
+                data = X_src, task.y_src, X_all[some], task.y_tgt[some]
+                for method, settings in itertools.product(args.methods, filter(None, by_speakers)):
+                    keys.append((method, kind, name))
+                    fits.append(fit(*data, method, settings, seed, code))
     scores, lost = {}, {}
     for (method, kind, task), results in zip(keys, joblib.Parallel(args.jobs)(fits), strict=True):
         for setting, value, n_lost in results:
