@@ -6,8 +6,8 @@ they are, after `SpeakerScaler`, inside `AnchoredEM`, and with both; ``--setting
 neural method averages three networks of 30 epochs. ``--shift`` also resamples the target:
 its emotions get the shares of the source ("as source"), 70 % of its clips get one emotion ("one
 common"), or one emotion is left out ("one missing"), for every emotion in turn. Target labels
-select and resample the clips, and score. ``--clips 50 100`` adds targets of so many clips, other ones for
-each seed::
+select and resample the clips, and score. ``--clips 50 100`` adds targets of so many clips, which
+differ from seed to seed::
 
     OMP_NUM_THREADS=1 python benchmarks/target_structure.py --corpora DIR --shift
 
