@@ -130,9 +130,9 @@ def test_each_process_computes_its_part(results):
 
 def test_other_data_in_a_process_are_an_error(results):
     for found in results[1:]:
-        for place in range(2):
+        for place, fact in enumerate(["data", "shapes"]):
             message = str(found[f"error{place}"])
-            assert message.startswith("share_batches needs the same data in all processes, but")
+            assert message.startswith(f"share_batches needs the same {fact} in all processes, but")
 
 
 def test_without_processes_it_says_how_to_start_them():

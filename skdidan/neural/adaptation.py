@@ -306,7 +306,9 @@ class AdaptationClassifier(FittedNetworks):
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=3 * n_networks)
         if (share := find_share()) is not None:
             settings = n_networks, self.batch_size, self.max_epochs
-            seeds = share.agree(seeds, data=joblib.hash([X, y, X_tgt]), settings=settings)
+            shapes = [X.shape, None if X_tgt is None else X_tgt.shape]
+            data = joblib.hash([X, y, X_tgt])
+            seeds = share.agree(seeds, shapes=shapes, data=data, settings=settings)
         target = None if X_tgt is None else to_rows(X_tgt, device)
         prior = None if target is None else prior_terms(self.target_prior, classes, y)
         starts = find_starts(self, classes, n_networks)

@@ -117,18 +117,15 @@ class Share:
     def sum_gradients(self, module: nn.Module) -> None:
         """Sum the gradients of a network over the processes, and average its statistics."""
         _change([part.grad for part in module.parameters() if part.grad is not None], _sum)
-        statistics = [part for part in module.buffers() if part.is_floating_point()]
-        _change(statistics, lambda joined: _sum(joined).div_(self.n_processes))
+        _change(_statistics(module), lambda joined: _sum(joined).div_(self.n_processes))
 
     @torch.no_grad()
     def copy_first(self, module: nn.Module) -> None:
         """Take the weights, their gradients and the statistics of the first process."""
         weights = [part for part in module.parameters() if not is_lazy(part)]
         gradients = [part.grad for part in weights if part.grad is not None]
-        statistics = [part for part in module.buffers() if part.is_floating_point()]
-        _change(
-            [*weights, *gradients, *statistics], lambda joined: distributed.broadcast(joined, 0)
-        )
+        parts = [*weights, *gradients, *_statistics(module)]
+        _change(parts, lambda joined: distributed.broadcast(joined, 0))
 
     def agree(self, seeds: NDArray[Any], **facts: Any) -> NDArray[Any]:
         """Return the seeds of the first process; raise a ValueError if the facts differ."""
@@ -172,6 +169,11 @@ def _matrices(outputs: Outputs) -> Iterator[Tensor]:
         for layer in layers:
             if layer is not None and layer.ndim == 2 and len(layer) == len(outputs.logits):
                 yield layer
+
+
+def _statistics(module: nn.Module) -> list[Tensor]:
+    """Return the numbers that a module tracks, such as the means of batch normalisation."""
+    return [part for part in module.buffers() if part.is_floating_point()]
 
 
 def _sum(joined: Tensor) -> Tensor:

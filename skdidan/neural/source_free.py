@@ -295,7 +295,8 @@ class SourceFreeClassifier(AdaptationClassifier):
         origin = self._seed
         if (share := find_share()) is not None:
             settings = len(starts), self.batch_size, self.adaptation_epochs
-            seeds = share.agree(np.array([origin]), target=joblib.hash(X_tgt), settings=settings)
+            facts = {"shape": X_tgt.shape, "target": joblib.hash(X_tgt), "settings": settings}
+            seeds = share.agree(np.array([origin]), **facts)
             origin = int(seeds[0])
         target = to_rows(X_tgt, device)
         shares = self._expected_shares(self.classes_, self.source_shares_)
