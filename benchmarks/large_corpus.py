@@ -1,8 +1,9 @@
 """Measure what a target of 100,000 recordings costs, from a folder to predictions, on one core.
 
 Each stage runs in a process of its own, whose peak memory is shown. Features are computed on fewer
-files of two seconds, and their seconds are scaled. Fits and predictions see all rows; the source
-has 10,000. The seconds of a fit are those of the median epoch, for one network::
+files of two seconds, and their seconds and bytes are scaled. Fits and predictions see all rows; the
+source has 10,000. The seconds of a fit are those of the median epoch, for one network. ``--model
+FOLDER`` adds the embeddings of a speech model::
 
     OMP_NUM_THREADS=1 python benchmarks/large_corpus.py
 """
@@ -51,10 +52,21 @@ def find_files(folder, n_files):
 
 
 def functionals(folder, n_files):
-    """Compute the functionals of the package."""
+    """Compute the functionals of the package, and keep them on disk."""
     from skdidan import Functionals, find_audio
 
-    return seconds(Functionals().transform, find_audio(folder))
+    transformer = Functionals(memory=Path(folder, "rows"))
+    return seconds(transformer.fit_transform, find_audio(folder))
+
+
+def embeddings(folder, model, n_files):
+    """Compute embeddings of some files."""
+    from skdidan import Embeddings, find_audio
+
+    transformer = Embeddings(model, 2, pooling="mean_std")
+    files = find_audio(folder)[:n_files]
+    transformer.fit_transform(files[:1])  # loads the model
+    return seconds(transformer.transform, files)
 
 
 def spectrograms(folder, n_files):
@@ -101,12 +113,38 @@ def scale(n_source, n_target):
     return seconds(CorpusScaler().fit_transform, X, y, X_tgt)
 
 
+def scale_speakers(n_source, n_target):
+    """Remove shifts of the target's speakers."""
+    from skdidan import SpeakerScaler
+
+    X, y, X_tgt = make_rows(n_source, n_target)
+    return seconds(SpeakerScaler(random_state=0).fit_transform, X, y, X_tgt)
+
+
+def refine(n_source, n_target):
+    """Refine a fitted classifier by the clusters of the target."""
+    from sklearn.frozen import FrozenEstimator
+    from sklearn.linear_model import LogisticRegression
+
+    from skdidan import AnchoredEM
+
+    X, y, X_tgt = make_rows(n_source, n_target)
+    classifier = FrozenEstimator(LogisticRegression().fit(X, y))
+    return seconds(AnchoredEM(classifier).fit, X, y, X_tgt)
+
+
 def tca(n_source, n_target):
     """Fit TCA on 500 landmarks."""
     from skdidan import TCA
 
     X, y, X_tgt = make_rows(n_source, n_target)
     return seconds(TCA(40, kernel="rbf", n_landmarks=500, random_state=0).fit, X, y, X_tgt)
+
+
+def megabytes(path):
+    """Return the size of a file, or of all files of a folder."""
+    files = [path] if path.is_file() else filter(Path.is_file, path.rglob("*"))
+    return sum(file.stat().st_size for file in files) / 2**20
 
 
 def measured(queue, stage, args):
@@ -132,6 +170,7 @@ def main():
     parser.add_argument("--files", type=int, default=2000, help="files to compute features of")
     parser.add_argument("--target", type=int, default=100_000, help="rows of the target")
     parser.add_argument("--source", type=int, default=10_000, help="rows of the source")
+    parser.add_argument("--model", help="folder of a speech model, to compute embeddings with")
     args = parser.parse_args()
     factor, rows = args.target / args.files, (args.source, args.target)
     print(f"{'stage':44}{'seconds':>10}{'peak MB':>9}")
@@ -143,15 +182,23 @@ def main():
             ("log-mel spectrograms, to a file", factor, spectrograms, folder, args.files),
             ("epoch of source only, CNN, from the file", factor, cnn_epoch, folder, args.files),
             ("CorpusScaler, 88 columns", 1, scale, *rows),
+            ("SpeakerScaler, 88 columns", 1, scale_speakers, *rows),
+            ("AnchoredEM of a fitted classifier", 1, refine, *rows),
             ("TCA, 500 landmarks", 1, tca, *rows),
             ("epoch of source only", 1, epoch, "SourceOnlyClassifier", *rows),
             ("epoch of DAN", 1, epoch, "DANClassifier", *rows),
             ("epoch of DIDAN", 1, epoch, "DIDANClassifier", *rows),
             ("predict with the MLP", 1, predict, *rows),
         ]
+        if args.model:
+            n_files = max(1, args.files // 10)
+            inputs = folder, args.model, n_files
+            stages.append(("embeddings", args.target / n_files, embeddings, *inputs))
         for title, times, stage, *inputs in stages:
             result, peak = run(stage, *inputs)
             print(f"{title:44}{times * result:10.1f}{peak:9.0f}", flush=True)
+        for title, name in (("functionals", "rows"), ("log-mel spectrograms", "rows.npy")):
+            print(f"{title} on disk: {factor * megabytes(Path(folder, name)):.0f} MB")
 
 
 if __name__ == "__main__":
