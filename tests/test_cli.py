@@ -219,7 +219,9 @@ def test_train_makes_the_model_of_the_package(tmp_path, place):
     }
     assert "3 target file(s) are left out: calls/video.mp4" in found.stderr
     assert "calls/short.wav: lasts 0.05 s" in found.stderr
-    assert "17 recordings are few to find clusters in: compare with --no-refine." in found.stderr
+    assert (
+        "17 recordings are few to find clusters in: give 100 or more, or leave out" in found.stderr
+    )
     files = good(Path("calls"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -476,7 +478,7 @@ def test_adapt_goes_on_from_the_weights(tmp_path):
         load(out).predict_proba(files), model.predict_proba(files), rtol=1e-5, atol=1e-7
     )
     text = run(f"adapt api.skdidan -s emodb:emodb {targets} --epochs 1 -o {out}").stderr
-    assert "8 recordings are few to find clusters in: give more" in text and "--no-r" not in text
+    assert "8 recordings are few to find clusters in: give 100 or more" in text
     text = run(f"adapt api.skdidan -s nemo:casia -t calls -o {out}", code=1).stderr
     assert "error: 'nemo:casia' holds no file of nEMO" in text
 
@@ -567,7 +569,7 @@ def test_compare_takes_all_pairs_by_default():
     line = "compare -c emodb:emodb -c casia:casia -m logistic_regression --seeds 1 --no-speakers"
     found = run(line)
     assert table(found)["task"].tolist() == ["emodb:casia", "casia:emodb"]
-    text = "recordings of emodb:casia are few to find clusters in (as in 1 other task(s)): compare"
+    text = "recordings of emodb:casia are few to find clusters in (as in 1 other task(s)): give"
     assert text in found.stderr and "few to find" not in run(f"{line} --no-refine").stderr
     text = run("compare emodb:nemo -c emodb:emodb -c casia:casia", code=2).stderr
     assert (

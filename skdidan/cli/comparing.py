@@ -207,7 +207,7 @@ def _compare(
         for name, classifier in classifiers.items()
     }
     sizes = {name: len(task.X_tgt) for name, task in named.items()}
-    warn_of_few(session, models.values(), sizes, "compare with --no-refine")
+    warn_of_few(session, models.values(), sizes)
     comparison = selection.compare(
         models, named, seeds=range(seeds), n_jobs=jobs, results=results, verbose=session.progress
     )

@@ -19,7 +19,7 @@ __all__ = [
 
 _SPECTROGRAMS = {"logmel": "LogMelSpectrogram", "mfcc": "MFCC", "spectrogram": "Spectrogram"}
 _PREFIX = "embeddings:"
-_FEW = 200  # target recordings; with fewer, clusters may be chance
+_FEW = 100  # target recordings; with fewer, clusters gain nothing: docs/research/target.rst
 
 
 def make_features(name: str, **options: Any) -> Any:
@@ -112,9 +112,7 @@ def fit_to(model: Any, corpora: list[Any], target: list[Any]) -> Any:
     return model.fit(files, labels, sample_domain=numbers)
 
 
-def warn_of_few(
-    session: Session, models: Iterable[Any], sizes: Mapping[str, int], cure: str
-) -> None:
+def warn_of_few(session: Session, models: Iterable[Any], sizes: Mapping[str, int]) -> None:
     """Warn if models refine by clusters, and targets have few recordings; `sizes` are by task."""
     from skdidan.pipeline.steps import last_step
 
@@ -123,8 +121,10 @@ def warn_of_few(
         task = min(few, key=lambda name: few[name])
         where = f" of {task}" if task else ""
         others = f" (as in {len(few) - 1} other task(s))" if len(few) > 1 else ""
-        text = f"{few[task]} recordings{where} are few to find clusters in{others}: {cure}."
-        session.warn(text)
+        session.warn(
+            f"{few[task]} recordings{where} are few to find clusters in{others}: give {_FEW} or "
+            "more, or leave out the refinement (--no-refine of 'train' and 'compare')."
+        )
 
 
 def find_last(model: Any) -> Any:

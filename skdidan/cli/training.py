@@ -35,8 +35,6 @@ from skdidan.cli.sources import (
 
 __all__ = ["adapt", "train"]
 
-_MORE = "give more recordings of the target"
-
 
 def _source(text: str, *, required: bool = True) -> Any:
     """Return the option of a labelled corpus, which may be repeated."""
@@ -139,7 +137,7 @@ def train(
         [transformer], classifier, has_speakers=has_speakers, seed=seed, window=window
     )
     corpora = _keep_usable(session, corpora, emotions, jobs)
-    _fit_and_save(session, model, corpora, targets, channel, out, "compare with --no-refine")
+    _fit_and_save(session, model, corpora, targets, channel, out)
 
 
 _ADAPT = r"""
@@ -212,7 +210,7 @@ def adapt(
     for name, value in {"memory": cache, "n_jobs": jobs, "verbose": session.progress}.items():
         _set_audio(estimator, name, value)
     if is_alone:
-        _fit_and_save(session, estimator, [], targets, channel, out, _MORE)
+        _fit_and_save(session, estimator, [], targets, channel, out)
         return
     corpora = _keep_usable(session, corpora, emotions, jobs)
     known, given = set(estimator.classes_), {x for corpus in corpora for x in corpus.emotion}
@@ -221,7 +219,7 @@ def adapt(
             f"the source has the emotions {', '.join(sorted(given))}, but the model knows "
             f"{', '.join(sorted(known))}: give the same --source, --emotions and --mapping."
         )
-    _fit_and_save(session, estimator, corpora, targets, channel, out, _MORE)
+    _fit_and_save(session, estimator, corpora, targets, channel, out)
 
 
 def _list_sources(
@@ -259,7 +257,6 @@ def _fit_and_save(
     targets: tuple[str, ...],
     channel: int | str,
     out: str,
-    cure: str,
 ) -> None:
     """Fit a model, or adapt it if there are no corpora of a source, and save it."""
     target = find_usable(targets, channel, session) if targets else []
@@ -274,7 +271,7 @@ def _fit_and_save(
             f"{n_shared} file(s) are in the source and in the target: their labels are learnt, so "
             "they say nothing about new recordings. Leave them out of --target."
         )
-    warn_of_few(session, [model], {"": len(target)}, cure)
+    warn_of_few(session, [model], {"": len(target)})
     with catch(audio.DoubtfulAudioWarning):  # the search for the recordings has named them
         if corpora:
             fit_to(model, corpora, target)
