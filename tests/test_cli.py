@@ -551,7 +551,7 @@ def test_compare_gives_the_scores_of_the_package(tmp_path):
 
 def test_tables_have_intervals_and_tests(tmp_path):
     line = "compare emodb:casia -c emodb:emodb -c casia:casia --seeds 1 --quiet --results"
-    line += f" {tmp_path / 'runs'} -m coral -m logistic_regression --reference coral"
+    line += f" {tmp_path / 'runs'} -m Coral -m logistic_regression --reference CORAL"
     for form in ("markdown", "latex"):
         text = run(f"{line} --spread interval --format {form}").stdout
         assert "coral" in text.splitlines()[4 if form == "latex" else 0].partition("vs.")[2]
@@ -624,7 +624,19 @@ def test_compare_takes_several_sources(tmp_path):
         ("extract absent", 2, "no folder or file of recordings 'absent'"),
         ("train -s emodb:emodb -t calls -o no/x", 2, "the folder of 'no/x' does not exist"),
         ("train -s emodb:emodb -t calls -o x -m svm", 2, "'svm' is not one of"),
-        ("train -s emodb:emodb -t calls -o x -f plp", 2, "'plp' is none of functionals, logmel"),
+        ("train -s emodb:emodb -t calls -o x -j 0", 2, "'--jobs': 0 is no number of jobs"),
+        ("train -s emodb:emodb -t calls/broken.wav -o x", 1, "no recording of --target can be"),
+        ("train -s calls -t calls -o x", 1, "'calls' must hold a folder for each emotion"),
+        (
+            "train -s emodb:emodb -t calls -o x -f plp",
+            2,
+            "--features: 'plp' is none of functionals, logmel",
+        ),
+        (
+            "compare -c emodb:emodb -c casia:casia --emotions anger,fear",
+            2,
+            "--emotions: emodb has no fear, but anger, sadness. 'app compare --help'",
+        ),
         ("train -s emodb:emodb -t calls -o x -f embeddings:a@b", 2, "with a layer such as 2"),
         (
             "train -s emodb:emodb -t calls -o x --emotions fear,anger",
@@ -740,12 +752,27 @@ def test_functionals_may_be_a_set_of_opensmile():
     assert make_features("eGeMAPSv02").feature_set == "eGeMAPSv02"
 
 
-def test_messages_name_options(tmp_path):
-    (tmp_path / "labels.csv").write_text(
-        f"file,emotion,speaker\n{Path('calls/00.wav').resolve()},Rage,a\n"
-    )
-    text = run(f"train -s {tmp_path / 'labels.csv'} -t calls -o x", code=1).stderr
-    assert "has no known emotion but 'Rage' (1): pass --mapping SPELLING=EMOTION." in text
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ("file,emotion,speaker", "no known emotion but 'Rage' (1): pass --mapping SPELLING=EMO"),
+        ("file,emotion,name", "it has ['file', 'emotion', 'name']. Rename a column, or add one."),
+        ("file|emotion", "',' is not its delimiter. Separate the cells by commas."),
+    ],
+)
+def test_messages_name_what_the_command_line_has(head, message, tmp_path):
+    cells = Path("calls/00.wav").resolve(), "Rage", "a"
+    mark = "|" if "|" in head else ","
+    (tmp_path / "labels.csv").write_text(f"{head}\n{mark.join(map(str, cells))}\n")
+    assert message in run(f"train -s {tmp_path / 'labels.csv'} -t calls -o x", code=1).stderr
+
+
+def test_a_missing_package_is_found_before_anything_is_read(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for name, package in (("eGeMAPS", "opensmile"), ("embeddings:a@2", "transformers")):
+        text = run(f"train -s emodb:emodb -t calls -o x -f {name}", code=2).stderr
+        assert f"--features: {name!r} needs the package {package}: pip install" in text
+        assert "Training on" not in text
 
 
 def test_a_single_emotion_ends_before_anything_is_read(tmp_path):

@@ -282,6 +282,15 @@ def test_folders_of_unknown_emotions(grow):
     assert quietly(load_audio_folder, root, mapping=mapping).emotion.tolist()[0] == "anger"
 
 
+def test_a_folder_of_recordings_alone(grow):
+    root = grow("1.wav", "2.wav")
+    message = (
+        r"root must hold a folder for each emotion; '.*' holds recordings alone, e\.g\. 1\.wav"
+    )
+    with pytest.raises(ValueError, match=message):
+        load_audio_folder(root)
+
+
 def test_a_folder_without_audio(tmp_path):
     message = r"root holds no audio: expected <emotion>/<file> as \.wav"
     with pytest.raises(ValueError, match=message):
@@ -416,7 +425,7 @@ def test_damaged_files_are_refused(tmp_path):
         (f'{header}a.wav,joy,"s1\nc.wav,sad,s2\n', "is not a valid CSV file: unexpected end"),
         (f'{header}a.wav,joy,"s1"x\n', "is not a valid CSV file: ',' expected after"),
         ("file,emotion,emotion\na.wav,joy,sad\n", r"several columns \['emotion'\]; keep one"),
-        ("file;emotion\na.wav;joy\n", r"single column, 'file;emotion': ',' is not .*Pass delim"),
+        ("file|emotion\na.wav|joy\n", r"single column, 'file\|emotion': ',' is not .*Pass delim"),
     ):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ValueError, match=message):
@@ -640,6 +649,8 @@ LINES = ("file,emotion,speaker", "audio/b.wav,fear,x", "audio/a.flac,joy,y")
         ((*LINES, ",,", ", , ,,,"), {}),
         (tuple(line.replace(",", "\t") for line in LINES), {"file": "calls.tsv"}),
         (tuple(line.replace(",", "\t") for line in LINES), {"file": "calls.TAB"}),
+        (tuple(line.replace(",", "\t") for line in LINES), {}),
+        (tuple(line.replace(",", ";") for line in LINES), {}),
         (LINES, {"encoding": "utf-16"}),
         (LINES, {"encoding": "utf-32"}),
         (("sep=\t", *(line.replace(",", "\t") for line in LINES)), {"encoding": "utf-16"}),

@@ -331,7 +331,7 @@ def test_nothing_at_all():
     assert len(empty) == len(empty.to_frame()) == len(empty.predictions()) == 0
     assert empty.methods == empty.tasks == empty.notes() == []
     assert empty.summary().empty and empty.intervals().empty
-    assert str(empty) == "UAR (%)  features (s)  fit (s)" and "UAR" in empty._repr_html_()
+    assert str(empty) == "UAR (%)  fit (s)" and "UAR" in empty._repr_html_()
     with pytest.raises(ValueError, match="comparison has no runs to plot"):
         empty.plot()
     with pytest.raises(ValueError, match="comparison has no runs to report"):

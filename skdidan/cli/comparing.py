@@ -20,7 +20,7 @@ from skdidan.cli.models import (
 )
 from skdidan.cli.output import write_table, write_text
 from skdidan.cli.session import Command, Session
-from skdidan.cli.sources import canonical, drop_unusable, load_labelled
+from skdidan.cli.sources import canonical, drop_unusable, load_labelled, select
 from skdidan.cli.tasks import make_task, parse_tasks, put_features
 from skdidan.reporting import import_extra
 from skdidan.results.task_rows import describe_emotions
@@ -50,7 +50,7 @@ _OPTIONS = (
     click.option(
         *("-m", "--method", "methods"),
         multiple=True,
-        type=click.Choice(options.METHODS),
+        type=options.METHOD,
         metavar="METHOD",
         default=("source_only", "dan", "didan"),
         show_default=True,
@@ -79,7 +79,10 @@ _OPTIONS = (
 
 
 _reference = click.option(
-    "--reference", metavar="METHOD", help="Method that the tests compare others with."
+    "--reference",
+    type=options.METHOD,
+    metavar="METHOD",
+    help="Method that the tests compare others with.",
 )
 
 
@@ -189,6 +192,8 @@ def _compare(
             raise click.BadParameter(f"two --corpus have the name {corpus.name!r}: rename one.")
         found[corpus.name] = corpus
     parsed = parse_tasks(tasks, list(found))
+    if emotions is not None:
+        found = {name: select(corpus, emotions, mapping) for name, corpus in found.items()}
     transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
     classifiers = {name: make_classifier(name, 0, is_refined=refine) for name in methods}
     set_epochs(classifiers, epochs)

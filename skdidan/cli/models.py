@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -29,13 +30,27 @@ def make_features(name: str, **options: Any) -> Any:
     if name.startswith(_PREFIX):
         model, at, layer = name.removeprefix(_PREFIX).partition("@")
         if not model or (at and not layer.lstrip("-").isdecimal() and layer != "mean"):
-            raise click.BadParameter(f"{name!r} is no {_PREFIX}MODEL@LAYER with a layer such as 2.")
+            text = f"{name!r} is no {_PREFIX}MODEL@LAYER with a layer such as 2."
+            raise click.BadParameter(text, param_hint="--features")
+        _need("transformers", name)
         number = layer if layer == "mean" else int(layer or -1)
         return audio.Embeddings(model, number, pooling="mean_std", **options)
     if name not in ("functionals", *OPENSMILE_SETS):
         known = ["functionals", *_SPECTROGRAMS, f"{_PREFIX}MODEL@LAYER", *OPENSMILE_SETS]
-        raise click.BadParameter(f"{name!r} is none of {', '.join(known)}.")
-    return audio.Functionals("light" if name == "functionals" else name, **options)
+        raise click.BadParameter(
+            f"{name!r} is none of {', '.join(known)}.", param_hint="--features"
+        )
+    if name == "functionals":
+        return audio.Functionals(**options)
+    _need("opensmile", name)
+    return audio.Functionals(name, **options)
+
+
+def _need(package: str, features: str) -> None:
+    """Raise a usage error if a package, which is also the name of an extra, is not installed."""
+    if importlib.util.find_spec(package) is None:
+        text = f"{features!r} needs the package {package}: pip install skdidan[{package}]"
+        raise click.BadParameter(text, param_hint="--features")
 
 
 def has_columns(transformer: Any) -> bool:

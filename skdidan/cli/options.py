@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 __all__ = [
-    *("METHODS", "MAPPING", "SOURCE", "TARGET"),
+    *("METHOD", "METHODS", "MAPPING", "SOURCE", "TARGET"),
     *("cache", "channel", "emotions", "epochs", "features", "jobs", "out", "refine", "speakers"),
 ]
 
@@ -19,6 +19,7 @@ METHODS = (
     *("emo_dna", "hda", "jan", "jdar", "jiasl", "lidan", "logistic_regression", "mcc", "mdsa"),
     *("shot", "source_only", "weighted"),
 )
+METHOD = click.Choice(METHODS, case_sensitive=False)
 SOURCE = (
     "Labelled corpus: NAME:FOLDER of a known corpus ('skdidan corpora' lists them), a table with "
     "the columns file, emotion and speaker (.csv, .tsv), or a folder with one folder per emotion."
@@ -60,13 +61,22 @@ def _channel(context: click.Context, parameter: click.Parameter, value: str) -> 
     return int(value)
 
 
+def _jobs(context: click.Context, parameter: click.Parameter, value: int | None) -> int | None:
+    if value == 0:
+        raise click.BadParameter("0 is no number of jobs; -1 is all processors.")
+    return value
+
+
 def out(text: str, *, required: bool = False) -> Any:
     """Return the option of the file to write."""
     return click.option("-o", "--out", metavar="FILE", required=required, callback=_out, help=text)
 
 
 jobs = click.option(
-    "-j", "--jobs", type=int, default=None, help="Jobs at the same time; -1 is all processors."
+    *("-j", "--jobs"),
+    type=int,
+    callback=_jobs,
+    help="Jobs at the same time; -1 is all processors.",
 )
 features = click.option(
     "-f",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -16,10 +17,13 @@ __all__ = ["Command", "Group", "Session", "catch", "naming"]
 # Exit codes; click's of a wrong command line is 2.
 _ERROR, _PARTIAL, _INTERRUPTED = 1, 3, 130
 
-# Arguments in messages of the package that are options here.
-_OPTIONS = {
-    "mapping={spelling: label}": "--mapping SPELLING=EMOTION",
-    "trusted=[...]": "--trust NAME",
+# Cures in messages of the package that are others here.
+_CURES = {
+    r"mapping=\{spelling: label\}": "--mapping SPELLING=EMOTION",
+    r"trusted=\[\.\.\.\]": "--trust NAME",
+    r"Pass the name of the column as .*": "Rename a column, or add one.",
+    r"Pass delimiter=\.\.\.": "Separate the cells by commas.",
+    r"To adapt, use fit\(X_src, y_src, X_tgt\).*": "Give a --target.",
 }
 
 
@@ -81,8 +85,8 @@ class Group(_Help, click.Group):
                 if isinstance(error, click.UsageError) and error.ctx
                 else "skdidan"
             )
-            text = _first_line(error.format_message())
-            click.echo(f"skdidan: error: {text} '{command} --help' tells more.", err=True)
+            text = _first_line(error.format_message()).rstrip(".")
+            click.echo(f"skdidan: error: {text}. '{command} --help' tells more.", err=True)
             code = error.exit_code
         except click.Abort:
             click.echo("skdidan: interrupted.", err=True)
@@ -162,6 +166,6 @@ def _warnings_to(session: Session) -> Iterator[None]:
 def _first_line(text: str) -> str:
     """Return the first line that is not blank, with options in place of arguments of Python."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    for argument, option in _OPTIONS.items():
-        line = line.replace(argument, option)
+    for cure, own in _CURES.items():
+        line = re.sub(cure, own, line)
     return line

@@ -66,7 +66,7 @@ skdidan train -s emodb:corpora/emodb -t calls/ --features embeddings:openai/whis
 @click.option(
     "-m",
     "--method",
-    type=click.Choice(options.METHODS),
+    type=options.METHOD,
     metavar="METHOD",
     default="didan",
     show_default=True,
@@ -260,6 +260,8 @@ def _fit_and_save(
 ) -> None:
     """Fit a model, or adapt it if there are no corpora of a source, and save it."""
     target = find_usable(targets, channel, session) if targets else []
+    if targets and not target:
+        raise ValueError("no recording of --target can be used.")
     n_source = sum(len(corpus.files) for corpus in corpora)
     domains = {"source": n_source, "target": len(target)}
     parts = [f"{n} {domain}" for domain, n in domains.items() if n]

@@ -52,8 +52,10 @@ def read_csv(path: Path, where: str, delimiter: str | None, encoding: str) -> Co
     text = _read_text(path, where, encoding)
     sep = _SEP.match(text)
     if delimiter is None:
+        head = text.lstrip().partition("\n")[0]
         is_tabbed = path.suffix.lower() in (".tsv", ".tab")
-        delimiter = sep[1].replace(r"\t", "\t") if sep else "\t" if is_tabbed else ","
+        usual = "\t" if is_tabbed else max(",;\t", key=head.count)  # the comma if there is none
+        delimiter = sep[1].replace(r"\t", "\t") if sep else usual
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in _NO_DELIMITERS:
         raise ValueError(
             f"delimiter must be a single character, none of {_NO_DELIMITERS!r}; got {delimiter!r}."

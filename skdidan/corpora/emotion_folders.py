@@ -97,13 +97,16 @@ def load_audio_folder(
     try:
         return build_corpus(rows, own, name, where, audio.faults, hint if nested else "")
     except ValueError as error:
-        known = [found for found, _ in guess_layout(root) if found != "folders"]
-        if not known:
-            raise
-        cure = (
-            f"The names of its files are those of {known[0]}: use load_corpus({known[0]!r}, ...)."
-        )
-        raise ValueError(f"{error} {cure}") from error
+        text = str(error)
+        if not any("/" in path for path in paths):
+            text = (
+                f"root must hold a folder for each emotion; {str(audio.root)!r} holds recordings "
+                f"alone{examples(paths)}."
+            )
+        if known := [found for found, _ in guess_layout(root) if found != "folders"]:
+            use = f"use load_corpus({known[0]!r}, ...)."
+            text += f" The names of its files are those of {known[0]}: {use}"
+        raise ValueError(text) from error
 
 
 def _find_speakers(pattern: Any, names: Sequence[str]) -> list[str]:

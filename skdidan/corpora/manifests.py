@@ -69,7 +69,8 @@ def load_manifest(
         Name of the corpus. Default: the stem of the CSV file, or "manifest".
     delimiter : str, optional
         Character between the cells of the CSV file. Default: that of a first line such as "sep=;",
-        or else a tab for .tsv and .tab, a comma for other suffixes.
+        or else a tab for .tsv and .tab; for other suffixes the comma, semicolon or tab, whichever
+        the line of the column names has most.
     encoding : str, default="utf-8-sig"
         Encoding of the CSV file, unless it begins with a byte order mark of UTF-8, UTF-16 or
         UTF-32. Files from Excel are often "cp1252".
@@ -244,7 +245,8 @@ def _locate(rows: Mapping[str, list[Any]], root: Any, where: str) -> list[Any]:
         joined = [str(Path(folder, path)) for path in absent[:3]]
         raise FileNotFoundError(
             f"{len(absent)} of {len(found)} files of {where} do not exist{examples(joined)}. "
-            f"Relative paths start from root.{explain_absence(absent[0], folder)}"
+            f"Relative paths start from {folder or os.curdir!r}."
+            f"{explain_absence(absent[0], folder)}"
         )
     places = [str(Path(found[path] or "")) for path in paths]
     located = [

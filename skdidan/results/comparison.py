@@ -263,13 +263,17 @@ class Comparison(RunSequence):
         -------
         text : str
             Mean ± standard deviation over the seeds, in percent, and the seconds of a run that are
-            spent on audio features and on everything else, the fits.
+            spent on audio features, if any, and on everything else, the fits.
         """
         table = tabulate(self._records, check_metric(metric))
-        times = mean_seconds(self)[["feature_seconds", "fit_seconds"]]
-        table.columns += ["features (s)", "fit (s)"]
+        times = mean_seconds(self)
+        shown = {"feature_seconds": "features (s)", "fit_seconds": "fit (s)"}
+        if not times["feature_seconds"].any():  # the tasks hold features, and no audio
+            del shown["feature_seconds"]
+        table.columns += shown.values()
         for name, cells in table.rows.items():
-            cells += [Cell(f"{seconds:.1f}".replace("nan", "-")) for seconds in times.loc[name]]
+            seconds = times.loc[name, list(shown)]
+            cells += [Cell(f"{value:.1f}".replace("nan", "-")) for value in seconds]
         return table.to_text()
 
     def to_markdown(
