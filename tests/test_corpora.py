@@ -11,8 +11,16 @@ import pytest
 import soundfile
 from references import real_corpus
 
-from skdidan import CorpusWarning, find_audio, load_audio_folder, load_corpus, read_audio
+from skdidan import (
+    CorpusWarning,
+    find_audio,
+    inspect_audio,
+    load_audio_folder,
+    load_corpus,
+    read_audio,
+)
 from skdidan.corpora.faults import SUFFIXES as ALL_SUFFIXES
+from skdidan.corpora.folders import SAME_STEM
 from skdidan.corpora.known import CORPORA, EMOTIONS
 from skdidan.corpora.layouts import corpus_key
 
@@ -327,6 +335,24 @@ def test_find_audio_leaves_out_unusable_files_on_request(grow):
     (root / "b/good.flac").unlink()
     with pytest.raises(ValueError, match=r"^'.*' holds no usable audio: .* 3 of 3 .*sil"):
         find_audio(root, check=True)
+
+
+def test_a_file_is_hidden_only_by_a_usable_one_of_its_name(grow):
+    """Of a recording in several formats, the first that is usable is listed."""
+    root = grow("a.wav", "a.mp4", "b.wav", "b.mp3", "b.amr", "c.wav", "c.mov", "d.mov", "d.mp3")
+    sound = np.linspace(-0.1, 0.1, 8000)
+    soundfile.write(root / "b.flac", sound, 8000)
+    soundfile.write(root / "c.wav", sound, 8000)
+    with pytest.warns(CorpusWarning, match=r"2 file\(s\) .* \(videos\).* 3 of 5 ") as caught:
+        files = find_audio(root, check=True)
+    assert [Path(file).name for file in files] == ["b.flac", "c.wav"]
+    reasons = {Path(file).name: reason for file, reason in caught[0].message.reasons.items()}
+    assert sorted(reasons) == ["a.mp4", "a.wav", "b.mp3", "b.wav", "d.mov", "d.mp3"]
+    assert reasons["b.mp3"] == SAME_STEM.reason
+    table = inspect_audio(root)
+    unusable = [Path(file).name for file in table["file"][table["error"].notna()]]
+    assert unusable == sorted(reasons.keys() - {"b.mp3"})
+    assert table["file"][table["error"].isna()].tolist() == files
 
 
 def test_find_audio_names_only_the_first_three_unusable_files(grow):

@@ -78,7 +78,7 @@ def load_audio_folder(
     (['anger', 'sadness'], ['anna', 'bert'])
     """
     audio = AudioFiles(check_folder(root, "a folder that holds a folder for each emotion"))
-    files = audio.recordings()
+    files = [formats[0] for formats in audio.recordings()]
     if not files:
         raise ValueError(audio.describe_absence("audio", f"<emotion>/<file> as {AS_AUDIO}"))
     paths, own = [audio.name(file) for file in files], check_mapping(mapping)

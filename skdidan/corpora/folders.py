@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
 
     The search is recursive and takes the suffixes of all formats that libsndfile reads, .wav,
     .flac, .aiff, .ogg, .opus, .mp3, .sph, .au, .caf and others, in any case. A recording in several
-    formats is listed once. Hidden files are ignored.
+    formats is listed once, in the first that is usable. Hidden files are ignored.
 
     Parameters
     ----------
@@ -84,21 +83,21 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     """
     check_boolean("check", check)
     audio = AudioFiles(check_folder(root, "the folder of the recordings"))
-    files = audio.recordings()
-    if not files:
+    recordings = audio.recordings()
+    if not recordings:
         raise ValueError(audio.describe_absence("audio", f"files as {AS_AUDIO}"))
-    audio.faults |= {str(path): SAME_STEM for path in set(audio.files) - set(files)}
-    rows: list[Any] = [str(file) for file in files]
+    rows: list[Any] = []
     reasons: dict[str, str] = {}
-    if isinstance(channel, str) and channel == "split":
-        rows = list(chain.from_iterable(_attempt(split_channels, rows, reasons).values()))
-    elif not isinstance(channel, str) or channel != "mix":
-        rows = [Segment(file, channel=channel) for file in rows]
     doubts: dict[str, str] = {}
-    if check:
-        found = _attempt(_doubt, rows, reasons)
-        rows = list(found)
-        doubts = {str(row): doubt for row, doubt in found.items() if doubt is not None}
+    for formats in recordings:
+        found: dict[Any, str | None] = {}
+        while formats and not found:
+            found = _usable(str(formats.pop(0)), channel, check, reasons)
+        rows += found
+        doubts |= {str(row): doubt for row, doubt in found.items() if doubt is not None}
+        audio.faults |= {str(path): SAME_STEM for path in formats}
+    rows.sort(key=audio.name)
+    audio.faults |= audio.unread(rows)
     unusable = ""
     if reasons:
         unusable = (
@@ -117,24 +116,33 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
     return rows
 
 
+def _usable(
+    file: str, channel: int | str, check: bool, reasons: dict[str, str]
+) -> dict[Any, str | None]:
+    """Map the rows of a file to doubts; note the reasons of those that cannot be used."""
+    rows: list[Any] = [file]
+    if isinstance(channel, str) and channel == "split":
+        try:
+            rows = [*split_channels(file)]
+        except (OSError, ValueError) as error:
+            reasons[file] = str(error)
+            return {}
+    elif not isinstance(channel, str) or channel != "mix":
+        rows = [Segment(file, channel=channel)]
+    found: dict[Any, str | None] = {}
+    for row in rows:
+        try:
+            found[row] = _doubt(row) if check else None
+        except (OSError, ValueError) as error:
+            reasons[str(row)] = str(error)
+    return found
+
+
 def _doubt(row: Any) -> str | None:
     """Read a file or segment, and say why it is hardly one of speech."""
     gauge = Gauge()
     read_window(row, 16_000, partial(find_parts, bounds=()), gauge=gauge)  # no waveform is held
     return gauge.doubt()
-
-
-def _attempt(
-    function: Callable[[Any], Any], rows: Iterable[Any], reasons: dict[str, str]
-) -> dict[Any, Any]:
-    """Map rows to the results of a function; note why others cannot be read."""
-    results = {}
-    for row in rows:
-        try:
-            results[row] = function(row)
-        except (OSError, ValueError) as error:
-            reasons[str(row)] = str(error)
-    return results
 
 
 class AudioFiles:
@@ -145,15 +153,11 @@ class AudioFiles:
         self.faults = Faults(self.name)
         self._paths = sorted(self._walk(), key=self.name)
         self.files = self.with_suffix(SUFFIXES)
-        # Formats that are not read, unless the same file exists in one that is.
-        stems = {path.with_suffix("") for path in self.files}
-        self.unreadable = [
-            path for path in self.with_suffix(UNREADABLE) if path.with_suffix("") not in stems
-        ]
         for path in self._paths:
             if not os.path.isfile(path):
                 self.faults[str(path)] = _PIPE if os.path.exists(path) else _BROKEN
-        self.faults |= {str(path): UNREADABLE[path.suffix.lower()] for path in self.unreadable}
+        self.unreadable = self.unread(self.files)
+        self.faults |= self.unreadable
 
     def _walk(self) -> Iterator[Path]:
         def note(error: OSError) -> None:
@@ -180,12 +184,23 @@ class AudioFiles:
             self.files, key=lambda path: (SUFFIXES.index(path.suffix.lower()), len(path.parts))
         )
 
-    def recordings(self) -> list[Path]:
-        """List each recording once, in its preferred format."""
-        best = {path.with_suffix(""): path for path in reversed(self.by_preference())}
-        return sorted(best.values(), key=self.name)
+    def recordings(self) -> list[list[Path]]:
+        """List the files of each recording, the preferred format first."""
+        formats: dict[Path, list[Path]] = {}
+        for path in self.by_preference():
+            formats.setdefault(path.with_suffix(""), []).append(path)
+        return sorted(formats.values(), key=lambda files: self.name(files[0]))
 
-    def name(self, path: str | Path) -> str:
+    def unread(self, usable: Iterable[Any]) -> dict[str, Fault]:
+        """Return the faults of files whose format is not read, unless another one is usable."""
+        stems = {Path(file).with_suffix("") for file in usable}
+        return {
+            str(path): UNREADABLE[path.suffix.lower()]
+            for path in self.with_suffix(UNREADABLE)
+            if path.with_suffix("") not in stems
+        }
+
+    def name(self, path: str | os.PathLike[str]) -> str:
         """Return the path of a file below the folder, with / between folders."""
         return Path(path).relative_to(self.root).as_posix()
 

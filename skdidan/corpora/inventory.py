@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["guess_layout", "inspect_audio"]
 
 _MISSING = {"format": None, "sample_rate": math.nan, "channels": math.nan}
+_UNREAD = {"duration": math.nan, "level": math.nan, "doubt": None}
 
 
 def inspect_audio(
@@ -102,28 +103,35 @@ def inspect_audio(
 
     check_jobs("n_jobs", n_jobs)
     check_verbose(verbose)
-    faults: dict[str, str] = {}
+    audio: AudioFiles | None = None
     if isinstance(root, str | os.PathLike):
         audio = AudioFiles(check_folder(root, "the folder of the recordings"))
-        faults = {path: f"{fault.reason}: {fault.cure}" for path, fault in audio.faults.items()}
-        files: list[Any] = [str(path) for path in audio.recordings()]
-        if not files and not faults:
+        recordings: list[Any] = [[*map(str, formats)] for formats in audio.recordings()]
+        if not recordings and not audio.faults:
             raise ValueError(audio.describe_absence("audio", "audio files"))
-    else:
-        files = list(root)
-        if not files:
-            raise ValueError("root holds 0 files, at least one is needed.")
-    measure = delayed(_measure)
+    elif not (recordings := [[file] for file in root]):
+        raise ValueError("root holds 0 files, at least one is needed.")
+    measure = delayed(_measure_formats)
     jobs = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    done = jobs(measure(file) for file in files)
-    rows = list(tqdm(done, total=len(files), unit="file", disable=not verbose))
-    unread = {"duration": math.nan, "level": math.nan, "doubt": None}
-    rows += [
-        {"file": path, **_MISSING, **unread, "error": reason} for path, reason in faults.items()
-    ]
-    if faults:
+    done = jobs(measure(formats) for formats in recordings)
+    bar = tqdm(done, total=len(recordings), unit="file", disable=not verbose)
+    rows = [row for found in bar for row in found]
+    if audio is not None:
+        faults = audio.faults | audio.unread(row["file"] for row in rows if row["error"] is None)
+        rows += [
+            {"file": path, **_MISSING, **_UNREAD, "error": f"{fault.reason}: {fault.cure}"}
+            for path, fault in faults.items()
+        ]
         rows.sort(key=lambda row: row["file"])
     return pd.DataFrame(rows)
+
+
+def _measure_formats(formats: list[Any]) -> list[dict[str, Any]]:
+    """Return the rows of the files of a recording, up to the first that is usable."""
+    rows: list[dict[str, Any]] = []
+    while len(rows) < len(formats) and all(row["error"] for row in rows):
+        rows.append(_measure(formats[len(rows)]))
+    return rows
 
 
 def _measure(file: Any) -> dict[str, Any]:

@@ -156,7 +156,8 @@ class CorpusReader:
 
     def read(self) -> list[_Utterance]:
         """Return one utterance per recording, in the order of the files."""
-        audio, others = self.audio, [*self.audio.with_suffix(("",)), *self.audio.unreadable]
+        audio = self.audio
+        others = [*audio.with_suffix(("",)), *map(Path, audio.unreadable)]
         cure = "add spellings of emotions by mapping={spelling: label}"
         cure = f"{self.corpus.title} has {self.corpus.layout}; {cure}"
         misfit = Fault("they do not fit the corpus", cure, kind=f"of {audio.count()}")
