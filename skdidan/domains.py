@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from inspect import signature
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +14,7 @@ from sklearn import get_config
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
-from skdidan.labels import check_missing, plain_labels
+from skdidan.labels import check_missing, check_not_labels, plain_labels
 from skdidan.padding import join_rows
 from skdidan.slicing import warn_of_slicing
 
@@ -132,11 +131,12 @@ class Domains:
         """Separate source and target, given in either of the two call shapes."""
         is_held = isinstance(X_tgt, Target)
         X, X_tgt = open_target(X), open_target(X_tgt, "X_tgt")
+        if sample_domain is None:
+            check_not_labels(X_tgt, y, n_rows(X))
         if y is not None and n_rows(y, "y") != n_rows(X):
             raise ValueError(f"y and X differ in length: {n_rows(y)} != {n_rows(X)}.")
         if sample_domain is None:
             _check_not_empty(X, X_tgt)
-            _check_not_marks(X, X_tgt)
             counts = [n_rows(X), 0 if X_tgt is None else n_rows(X_tgt)]
             if not is_held:
                 warn_of_slicing(*counts)
@@ -277,16 +277,6 @@ def split_domains(
     Domains(X_src=['a', 'b'], y_src=array([0, 1]), X_tgt=['c'])
     """
     return Domains.of(X, y, X_tgt, sample_domain=sample_domain)
-
-
-def _check_not_marks(X: Any, X_tgt: Any) -> None:
-    """Refuse `sample_domain` in the place of `X_tgt`."""
-    is_vector = isinstance(X_tgt, list | tuple) or len(getattr(X_tgt, "shape", ())) == 1
-    if is_vector and len(X_tgt) == n_rows(X) and all(isinstance(mark, Integral) for mark in X_tgt):
-        raise ValueError(
-            "X_tgt must hold rows of the target; got whole numbers, one for each row of X. Did you "
-            "mean sample_domain=? It goes by its name."
-        )
 
 
 def _check_not_empty(X_src: Any, X_tgt: Any, hint: str = "") -> None:

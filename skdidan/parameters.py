@@ -87,9 +87,9 @@ def check_counts(name: str, values: Any) -> tuple[int, ...]:
 
 
 def check_path(name: str, path: str | os.PathLike[str]) -> str:
-    """Return a path as a str."""
+    """Return a path as plain text, not as numpy.str_."""
     if isinstance(path, (str, os.PathLike)) and isinstance(found := os.fspath(path), str):
-        return found
+        return str.__str__(found)
     raise TypeError(
         f"{name} must be a str or a path-like; got {path!r}. os.fsdecode decodes bytes."
     )

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from enum import Enum
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -242,6 +243,25 @@ def test_target_given_twice():
 def test_sample_domain_in_the_place_of_the_target(container):
     with pytest.raises(ValueError, match=r"X_tgt must hold rows .* mean sample_domain=\?"):
         Domains.of([[0.0], [1.0], [2.0]], ["a", "b", "?"], container([1, 1, -1]))
+
+
+@pytest.mark.parametrize("container", [list, np.array, pd.Series])
+@pytest.mark.parametrize(
+    ("X", "y", "X_tgt"),
+    [
+        (["1.wav", "2.wav"], ["joy", "fear"], ["fear", "joy", "joy"]),
+        (["1.wav", "2.wav"], ["3.wav", "4.wav"], ["joy", "fear"]),
+        (["1.wav", "2.wav"], [Path("3.wav"), Path("4.wav"), Path("5.wav")], ["joy", "fear"]),
+        (X_SRC, X_TGT, ["joy", "fear", "joy"]),
+        (X_SRC, [4, 5, 4], [5, 5]),
+    ],
+)
+def test_labels_in_the_place_of_the_target(container, X, y, X_tgt):
+    message = r"X_tgt must hold .*; got labels, such as ('\w+'|5)\. Call fit\(X_src, y_src, X_t"
+    with pytest.raises(ValueError, match=message):
+        Domains.of(X, y, container(X_tgt))
+    domains = Domains.of(["1", "2"], ["joy", "fear"], container(["joy.wav", "fear"]))
+    assert domains.n_target == 2  # which may be paths
 
 
 @pytest.mark.parametrize("domain", [[[0], [-1]], ["source", "target"], [True, False]])

@@ -4,10 +4,20 @@ import os
 from pathlib import Path
 from unicodedata import normalize
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from skdidan import find_audio, from_audformat, load_audio_folder, load_manifest, read_audio
+from skdidan import (
+    Functionals,
+    Segment,
+    find_audio,
+    from_audformat,
+    inspect_audio,
+    load_audio_folder,
+    load_manifest,
+    read_audio,
+)
 from skdidan.audio.paths import explain_absence, find_path
 
 BERND, ZURICH = "wav/Bernd.wav", normalize("NFC", "wav/Zürich.wav")
@@ -136,3 +146,16 @@ def test_a_folder_among_the_files_of_a_table_is_named(root):
     table = pd.DataFrame({"file": ["wav", BERND], "emotion": ["anger", "fear"]})
     with pytest.raises(FileNotFoundError, match=r"1 of 2 files .* 'wav' is a folder\.$"):
         load_manifest(table, root=root, speaker=None)
+
+
+def test_text_of_numpy_is_named_plainly():
+    name = np.str_("anger")
+    readers = (
+        read_audio,
+        lambda name: Functionals().transform(np.array([name])),
+        lambda name: read_audio(Segment(name)),
+    )
+    for read in readers:
+        with pytest.raises(FileNotFoundError, match=r"^The audio file 'anger' (from .* )?does not"):
+            read(name)
+    assert "The audio file 'anger'" in inspect_audio([name])["error"][0]

@@ -261,7 +261,7 @@ def read_window(
 
 def file_name(path: str | os.PathLike[str]) -> str:
     """Name a file or segment in errors."""
-    return f"The audio file {path if isinstance(path, Segment) else repr(os.fspath(path))}"
+    return f"The audio file {path if isinstance(path, Segment) else repr(check_path('path', path))}"
 
 
 def _span(file: AudioFile, path: str | os.PathLike[str], name: str) -> tuple[int, int]:

@@ -138,8 +138,8 @@ def _measure(file: Any) -> dict[str, Any]:
     """Return the row of a file."""
     gauge, row = Gauge(), {"file": file, **_MISSING}
     try:
-        name = file_name(file)
-        with open_audio(check_path("file", file), name) as opened:
+        path, name = check_path("file", file), file_name(file)
+        with open_audio(path, name) as opened:
             row["format"] = f"{opened.format}/{opened.subtype}"
             row |= {"sample_rate": float(opened.samplerate), "channels": float(opened.channels)}
         read_window(file, None, partial(find_parts, bounds=()), name, gauge)
