@@ -170,7 +170,10 @@ def compare(
 def _check_seeds(given: Any) -> list[int]:
     seeds: list[Any] = list(given) if isinstance(given, Iterable) else [None]
     if not all(isinstance(seed, Integral) and 0 <= int(seed) < 2**32 for seed in seeds):
-        raise ValueError(f"seeds must be whole numbers from 0 to 2**32 - 1; got {given!r}.")
+        raise ValueError(
+            "seeds must be a list of whole numbers from 0 to 2**32 - 1, such as range(3); got "
+            f"{given!r}."
+        )
     return [int(seed) for seed in seeds]
 
 
