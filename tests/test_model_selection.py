@@ -767,6 +767,8 @@ class TestSuggestTradeOff:
             suggest(X_tgt, criterion=["dev"])
         with pytest.raises(ValueError, match=r"criterion='oracle' reads target labels: use any"):
             suggest(X_tgt, criterion="oracle")
+        with pytest.raises(ValueError, match="n_jobs must be a whole number but 0, or None; got 0"):
+            suggest(X_tgt, n_jobs=0)
         with pytest.raises(TypeError, match=r"X_tgt must be a sequence .* the single entry None"):
             suggest(None)
         with pytest.raises(ValueError, match="trade_offs must hold at least one value; got none"):

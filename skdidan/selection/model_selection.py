@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.utils import column_or_1d
 
 from skdidan.domains import Target, check_groups, n_rows, open_target, sortable_groups
-from skdidan.parameters import check_not_negative
+from skdidan.parameters import check_jobs, check_not_negative
 from skdidan.pipeline.steps import find_parameters
 from skdidan.selection.trials import Trial, check_criterion
 from skdidan.validation import check_seed
@@ -272,6 +272,7 @@ def suggest_trade_off(
         )
     if check_criterion(criterion) == ["oracle"]:
         raise ValueError("criterion='oracle' reads target labels: use any other criterion.")
+    check_jobs("n_jobs", n_jobs)
     given = trade_offs if np.ndim(trade_offs) else [trade_offs]
     values = [check_not_negative("trade_offs", value) for value in given]
     if not values:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from skdidan.domains import Domains, check_groups, n_rows, sortable_groups, take_rows, takes_target
 from skdidan.estimators import DomainEstimator
 from skdidan.metrics import fill_missing, uar, war
-from skdidan.parameters import check_count
+from skdidan.parameters import check_count, check_jobs
 from skdidan.reporting import warn_caller
 from skdidan.results.comparison import Comparison
 from skdidan.results.settings import describe_methods, describe_session
@@ -110,8 +110,8 @@ def compare(
     Warns
     -----
     FitFailedWarning
-        At the end, once for the runs of a method on a task that failed with the same error, with
-        the traceback of one. Each record has its own.
+        At the end, once for the runs of a method on a task that failed with the same error. Each
+        record has its traceback.
     UserWarning
         If records could not be written to `results`.
 
@@ -133,6 +133,7 @@ def compare(
     if error_score != "raise" and not isinstance(error_score, Real):
         raise ValueError(f"error_score must be 'raise' or a number; got {error_score!r}.")
     check_count("n_threads", n_threads)
+    check_jobs("n_jobs", n_jobs)
     groups = {
         False: name_methods("methods", methods),
         True: name_methods("oracles", {} if oracles is None else oracles),
@@ -222,9 +223,12 @@ def _warn_of_failures(records: list[dict[str, Any]]) -> None:
         runs = f"seed {seeds[0]}"
         if len(seeds) > 1:
             runs = f"{len(seeds)} runs with the seeds {', '.join(map(str, seeds))}"
+        # Notes follow the error at the end of a traceback; they tell how to go on.
+        _, found, notes = first["traceback"].rpartition(first["error"])
+        error = first["error"].splitlines()[0] + (notes.rstrip() if found else "")
         warn_caller(
             f"{first['method']!r} failed on {first['task']!r}, {runs}, and scores {first['uar']}: "
-            f"{first['error'].splitlines()[0]}\n{first['traceback']}",
+            f'{error}\nThe column to_frame()["traceback"] has the traceback.',
             FitFailedWarning,
         )
 
