@@ -237,7 +237,7 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
             entry per row, or if a result is too large for its type.
         """
         check_is_fitted(self)
-        rows = check_rows(self, X, **self._checks)
+        rows = self._check_new(X)
         is_source = np.zeros(len(rows), dtype=bool)
         if sample_domain is not None:
             is_source = check_sample_domain(rows, sample_domain) >= 0
@@ -245,6 +245,10 @@ class DomainTransformer(TransformerMixin, DomainEstimator):
             Z = self._transform(rows.astype(np.float64), is_source).astype(rows.dtype)
         check_result(self, Z, padding=self._checks.get("padding", False))
         return Z
+
+    def _check_new(self, X: Any) -> NDArray[Any]:
+        """Return rows that `transform` is given as an array."""
+        return check_rows(self, X, **self._checks)
 
     @abstractmethod
     def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:

@@ -89,17 +89,25 @@ def _warn_of_constants(estimator: Any, given: Any, X: NDArray[Any], domain: str)
 
 
 def check_rows(
-    estimator: Any, X: Any, *y: Any, place: _Place = _ROW, padding: bool = False, **checks: Any
+    estimator: Any,
+    X: Any,
+    *y: Any,
+    place: _Place = _ROW,
+    padding: bool = False,
+    ndim: int | None = None,
+    **checks: Any,
 ) -> Any:
     """Convert rows to an array of finite numbers by ``validate_data``; with y, return both.
 
-    An error names the place of the first other entry. `padding` allows what `count_frames` does.
+    An error names the place of the first other entry. `padding` allows what `count_frames` does;
+    `ndim` is the number of axes in fit, for estimators that take several.
     """
     X = open_target(X)
     if X is None:
         raise TypeError("None holds no rows: pass an array, a list or a data frame.")
     if not hasattr(X, "shape"):
         n_rows(X)  # which refuses what is no sequence, or has no order
+    _check_axes(estimator, getattr(X, "shape", ()), ndim)
     dtypes = getattr(X, "dtypes", ()) if hasattr(X, "columns") else [getattr(X, "dtype", None)]
     for dtype in dtypes:
         if getattr(dtype, "kind", None) in {"m", "M", "V"}:  # dates, which NumPy would count
@@ -119,8 +127,18 @@ def check_rows(
                 check_finite(estimator, X, place, padding)  # the error to name first
             raise
         raise explained from error
+    _check_axes(estimator, checked[0].shape if y else checked.shape, ndim)  # of lists
     check_finite(estimator, checked[0] if y else checked, place, padding)
     return checked
+
+
+def _check_axes(estimator: Any, shape: tuple[int, ...], ndim: int | None) -> None:
+    if ndim is not None and len(shape) > 1 and len(shape) != ndim:
+        kind = "rows of features" if ndim == 2 else "spectrograms"
+        raise ValueError(
+            f"X must have {ndim} axes, as in fit; got shape {tuple(shape)}. "
+            f"{type(estimator).__name__} was fitted on {kind}."
+        )
 
 
 def check_finite(

@@ -184,9 +184,14 @@ def test_more_than_three_axes():
 
 
 def test_other_axes_than_in_fit():
+    """The shape is named, not a number of features that means another axis."""
     scaler = CorpusScaler().fit(SPECTRA_SRC, X_tgt=SPECTRA_TGT)
-    with pytest.raises(ValueError, match=r"must have 3 axes, as in fit; got shape \(6, 5\)"):
-        scaler.transform(SPECTRA_SRC[:, :, 0])
+    for rows in (SPECTRA_SRC[:, :, 0], SPECTRA_SRC[:, :, 0].tolist(), np.ones((6, 5 + 1))):
+        with pytest.raises(ValueError, match=r"must have 3 axes, as in fit; got shape \(6, [56]\)"):
+            scaler.transform(rows)
+    scaler = CorpusScaler().fit(np.eye(3), X_tgt=np.eye(3))
+    with pytest.raises(ValueError, match=r"must have 2 axes, .*Scaler was fitted on rows of fea"):
+        scaler.transform(SPECTRA_SRC)
 
 
 def test_groups_of_the_wrong_length():

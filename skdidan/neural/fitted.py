@@ -110,8 +110,9 @@ class FittedNetworks(ProbabilisticClassifier, GroupedEstimator):
     def _check_new(self, X: Any, **options: Any) -> NDArray[Any]:
         """Return rows of the target as an array, if the networks can take them."""
         check_is_fitted(self)
-        X = check_rows(self, X, **options, **self._checks)
-        expected, is_spectrogram = self.feature_shape_, X.ndim == 3
+        expected = self.feature_shape_
+        X = check_rows(self, X, ndim=1 + len(expected), **options, **self._checks)
+        is_spectrogram = X.ndim == 3
         # check_rows has compared the bins already where spectrograms may have any length.
         has_one_shape = expected[-1] is not None or not is_spectrogram
         if has_one_shape and (X.shape[1:] != expected or is_padded(X)):

@@ -34,6 +34,7 @@ from skdidan.parameters import (
 from skdidan.penalties.discrepancies import MMD
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import draw_from, find_device, new_generators, plain_mode
+from skdidan.validation import check_rows
 
 __all__ = ["SpectrogramTranslator"]
 
@@ -221,8 +222,6 @@ class SpectrogramTranslator(DomainTransformer):
                 return
 
     def _transform(self, X: NDArray[Any], is_source: NDArray[np.bool_]) -> NDArray[Any]:
-        if X.ndim != 3:
-            raise ValueError(f"X must have 3 axes, as in fit; got shape {X.shape}.")
         if not is_source.any():
             return X
         Z = X.copy()
@@ -256,6 +255,9 @@ class SpectrogramTranslator(DomainTransformer):
                 "features."
             )
         return domains
+
+    def _check_new(self, X: Any) -> NDArray[Any]:
+        return check_rows(self, X, ndim=3, **self._checks)
 
     def _check_parameters(self) -> None:
         check_not_negative("trade_off", self.trade_off, single=True)

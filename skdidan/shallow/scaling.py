@@ -302,10 +302,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
                 self.scalers_ |= self._scale_parts(X, domains.corpora[part], names[part])
 
     def _check_new(self, X: Any) -> NDArray[Any]:
-        X = check_rows(self, X, **self._checks)
-        if X.ndim != self.ndim_:
-            raise ValueError(f"X must have {self.ndim_} axes, as in fit; got shape {X.shape}.")
-        return X
+        return check_rows(self, X, ndim=self.ndim_, **self._checks)
 
     def _scale_parts(
         self, X: NDArray[Any], numbers: NDArray[Any], names: NDArray[np.object_]
