@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _LOWEST_RATE = 1000  # Hz
+_FEATURES = " Rows of features are no waveforms: give them to a model without an audio transformer."
 _LOUDEST = 8.0  # a float file may exceed full scale by a little, integers cast to float by far
 
 
@@ -231,7 +232,8 @@ def read_window(
         starts = range(0, len(recording), _BLOCK)
         floats = (_to_float(recording[start : start + _BLOCK]) for start in starts)
         gauge.rate = sample_rate or 0
-        return _collect(_check_samples(gauge.measure(floats), name), len(recording), keep, name)
+        blocks = _check_samples(gauge.measure(floats), name, _FEATURES)
+        return _collect(blocks, len(recording), keep, name)
     path, name = check_path("path", recording), file_name(recording)
     with open_audio(path, name) as file:
         rate = gauge.rate = file.samplerate
@@ -323,8 +325,11 @@ def _collect(blocks: Blocks, n_expected: int, keep: Keeper, name: str) -> NDArra
     return keep(chain([first], filled), n_expected)
 
 
-def _check_samples(blocks: Blocks, name: str) -> Blocks:
-    """Pass on all blocks; raise an error for NaN, too loud or silent samples after the last."""
+def _check_samples(blocks: Blocks, name: str, hint: str = "") -> Blocks:
+    """Pass on all blocks; raise an error for NaN, too loud or silent samples after the last.
+
+    The `hint` follows the error for too loud samples.
+    """
     n_samples, n_bad, lowest, highest = 0, 0, math.inf, -math.inf
     for block in blocks:
         n_samples += block.size
@@ -339,7 +344,7 @@ def _check_samples(blocks: Blocks, name: str) -> Blocks:
     if peak > _LOUDEST:
         raise ValueError(
             f"{name} has a peak of {peak:g}, but floats have full scale 1: pass integers as they "
-            "are, or divide by their range."
+            f"are, or divide by their range.{hint}"
         )
     if not peak:
         raise SilentAudioError(f"{name} is silent: all of its {n_samples} samples are zero.")
