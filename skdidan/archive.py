@@ -21,7 +21,7 @@ from numpy.lib.format import read_array, read_array_header_1_0, read_magic, writ
 from numpy.typing import NDArray
 
 __all__ = [
-    *("KINDS", "ArchiveReader", "ArchiveWriter", "check_part"),
+    *("KINDS", "ArchiveReader", "ArchiveWriter", "check_destination", "check_part"),
     *("file_stamp", "replaced_file", "write_atomically"),
 ]
 
@@ -135,6 +135,17 @@ def _check_array(content: bytes, *, records: bool = False) -> tuple[tuple[int, .
     return shape, dtype
 
 
+def check_destination(path: str) -> str:
+    """Return the absolute path of a file to write, or raise an OSError if there can be none."""
+    path = os.path.abspath(path)
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"{path!r} needs the folder {folder!r}: create it first.")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(f"{path!r} is no file that could be replaced: choose another path.")
+    return path
+
+
 @contextmanager
 def replaced_file(path: str, *, synced: bool = True) -> Iterator[BinaryIO]:
     """Open a temporary file, and rename it to `path` when the block is over.
@@ -142,12 +153,8 @@ def replaced_file(path: str, *, synced: bool = True) -> Iterator[BinaryIO]:
     With `synced`, the content is on the disk before the file is renamed, and the new name is before
     the block is left. Raises an OSError at once for a folder or a device, which cannot be replaced.
     """
-    path = os.path.abspath(path)
+    path = check_destination(path)  # the error of the system would show the temporary name
     folder, name = os.path.split(path)
-    if not os.path.isdir(folder):  # the error of the system would show the temporary name
-        raise FileNotFoundError(f"{path!r} needs the folder {folder!r}: create it first.")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise OSError(f"{path!r} is no file that could be replaced: choose another path.")
     temporary = os.path.join(folder, f".{name[:100]}.{uuid4().hex}.tmp")
     try:
         with open(temporary, "xb") as file:

@@ -18,7 +18,7 @@ from skdidan import (
     load_manifest,
     read_audio,
 )
-from skdidan.audio.paths import explain_absence, find_path
+from skdidan.paths import explain_absence, find_path
 
 BERND, ZURICH = "wav/Bernd.wav", normalize("NFC", "wav/Zürich.wav")
 

@@ -629,8 +629,12 @@ def test_bombs_copies_and_newer_formats_are_refused(network, tmp_path):
     newer = {**members, "index.json": json.dumps({**index, "format": 99})}
     with pytest.raises(ValueError, match=r"has format 99, of a newer version .* update skdidan"):
         load(write_members(tmp_path, newer))
-    with pytest.raises(FileNotFoundError, match="path cannot be read: No such file"):
-        load(tmp_path / "nothing")
+    (tmp_path / "jdar.skdidan").touch()
+    for name, hint in (("nothing", "$"), ("jdar.pkl", r" Similar files .*: 'jdar\.skdidan'\.$")):
+        with pytest.raises(FileNotFoundError, match=rf"^'.*{name}' does not exist\.{hint}"):
+            load(tmp_path / name)
+    with pytest.raises(OSError, match=r"path cannot be read: "):
+        load(tmp_path)
     for content in (b"", b"a letter"):
         (tmp_path / "letter.txt").write_bytes(content)
         with pytest.raises(ValueError, match=r"letter\.txt' is no model of skdidan: load reads"):

@@ -87,6 +87,12 @@ def test_one_row_for_each_run(comparison, tmp_path):
     comparison.to_csv(tmp_path / "runs.csv")
     written = pd.read_csv(tmp_path / "runs.csv")
     np.testing.assert_allclose(written["uar"], frame["uar"])
+    with pytest.raises(FileNotFoundError, match=r"needs the folder '.*absent': create it first"):
+        comparison.to_csv(tmp_path / "absent/runs.csv")
+    with pytest.raises(OSError, match="is no file that could be replaced"):
+        comparison.to_csv(tmp_path)
+    with pytest.raises(TypeError, match="path must be a str or a path-like; got None"):
+        comparison.to_csv(None)
 
 
 def test_one_row_for_each_prediction(comparison):

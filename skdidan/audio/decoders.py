@@ -10,7 +10,7 @@ from typing import Any
 
 import soundfile
 
-from skdidan.audio.paths import explain_absence
+from skdidan.paths import explain_absence
 
 __all__ = ["BLOCK", "TOLERANCE", "AudioFile", "impostor", "open_audio"]
 

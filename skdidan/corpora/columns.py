@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from skdidan.audio.files import Segment
-from skdidan.audio.paths import explain_absence
 from skdidan.labels import check_missing, to_python
+from skdidan.paths import explain_absence
 
 __all__ = ["cut_segments", "read_csv", "read_frame", "strip", "take_columns"]
 

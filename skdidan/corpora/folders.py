@@ -11,9 +11,9 @@ from typing import Any
 from skdidan.audio.cropping import find_parts
 from skdidan.audio.files import Segment, read_window, split_channels
 from skdidan.audio.gauge import Gauge
-from skdidan.audio.paths import explain_absence, find_path
 from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults, examples
 from skdidan.parameters import check_boolean
+from skdidan.paths import explain_absence, find_path
 
 __all__ = ["SAME_STEM", "AudioFiles", "check_folder", "find_audio"]
 

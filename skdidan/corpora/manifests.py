@@ -13,13 +13,13 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skdidan.audio.files import Segment, channel_of
-from skdidan.audio.paths import explain_absence, find_path
 from skdidan.corpora.bunches import CorpusBunch
 from skdidan.corpora.columns import cut_segments, read_csv, read_frame, strip, take_columns
 from skdidan.corpora.faults import Faults, examples, group_by_file, span, tally
 from skdidan.domains import take_rows
 from skdidan.emotions import canonical_label, check_mapping
 from skdidan.labels import check_missing
+from skdidan.paths import explain_absence, find_path
 
 __all__ = ["build_corpus", "from_audformat", "load_manifest"]
 

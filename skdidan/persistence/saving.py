@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 import skdidan
 from skdidan.archive import ArchiveReader, ArchiveWriter, write_atomically
 from skdidan.parameters import check_path
+from skdidan.paths import explain_absence
 from skdidan.persistence.decoding import Decoder, UnsafeFileError
 from skdidan.persistence.encoding import Encoder
 
@@ -128,8 +129,8 @@ def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
         names that are not `trusted`.
     TypeError
         If `trusted` is a string.
-    OSError
-        If the file cannot be read.
+    FileNotFoundError, OSError
+        If there is no such file, or it cannot be read.
 
     See Also
     --------
@@ -141,6 +142,8 @@ def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
     try:
         with open(name, "rb") as file:
             content = file.read()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name!r} does not exist.{explain_absence(name)}") from error
     except OSError as error:
         raise type(error)(error.errno, f"path cannot be read: {error.strerror}", name) from error
     if not content.startswith(_MAGIC):

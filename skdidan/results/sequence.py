@@ -9,6 +9,8 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
+from skdidan.archive import check_destination
+from skdidan.parameters import check_path
 from skdidan.results.notes import count_noun
 from skdidan.results.records import check_records, check_task_names, titles
 from skdidan.results.task_rows import TaskRows
@@ -130,5 +132,13 @@ class RunSequence(Sequence[dict[str, Any]]):
         ----------
         path : str or path-like
             The file. ``comparison.predictions().to_csv(path)`` writes one for each recording.
+
+        Raises
+        ------
+        OSError
+            If the folder of the file does not exist, or `path` is a folder or a device.
+        TypeError
+            If `path` is no path.
         """
+        path = check_destination(os.path.expanduser(check_path("path", path)))
         self.to_frame().to_csv(path, index=False)
