@@ -247,6 +247,17 @@ def test_files_that_are_no_audio_are_named(tmp_path, start):
             assert re.match(IMPOSTORS[start], impostor(path))
 
 
+@pytest.mark.parametrize(
+    ("suffix", "cure"),
+    [(".mp4", r"\(videos\): save their sound by `ffmpeg"), (".AMR", r"\(formats .*: save them as")],
+)
+def test_the_error_for_a_format_that_is_not_read_has_the_cure(tmp_path, suffix, cure):
+    path = tmp_path / f"call{suffix}"
+    path.write_text("of a kind that nothing recognises")
+    with pytest.raises(ValueError, match=f"cannot be decoded: .* Such files are not read {cure}"):
+        read_audio(path)
+
+
 def test_no_file_and_no_audio_file_is_an_impostor(tmp_path):
     assert impostor(tmp_path / "none.wav") is None
     for extension in ("wav", "flac", "ogg", "mp3", "aiff", "au", "caf", "w64"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import soundfile
 
+from skdidan.audio.formats import NOT_READ
 from skdidan.paths import explain_absence
 
 __all__ = ["BLOCK", "TOLERANCE", "AudioFile", "impostor", "open_audio"]
@@ -77,7 +78,7 @@ class AudioFile(soundfile.SoundFile):
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         super().__exit__(kind, error, traceback)
         if isinstance(error, soundfile.SoundFileError):
-            raise _decoding_error(error, self._label) from error
+            raise _decoding_error(error, self._path, self._label) from error
 
     def count_frames(self) -> int:
         """Return the number of frames: from the header, or else by decoding the file once."""
@@ -165,7 +166,7 @@ def open_audio(path: str, name: str) -> AudioFile:
     except (soundfile.SoundFileError, PermissionError) as error:
         if not os.access(path, os.R_OK):
             raise PermissionError(f"{name} cannot be read: permission denied.") from error
-        raise _decoding_error(error, name) from error
+        raise _decoding_error(error, path, name) from error
     except TypeError as error:  # from soundfile, which asks for the sample rate of .raw files
         raise ValueError(
             f"{name} has no header (or is not audio), so its sample rate is unknown. Convert it, "
@@ -205,14 +206,16 @@ def _openable(path: str) -> str | int:
     return path if by_name else os.open(path, _READ_ONLY)
 
 
-def _decoding_error(error: Exception, name: str) -> ValueError:
-    """Return an error that says why a file cannot be decoded."""
+def _decoding_error(error: Exception, path: str, name: str) -> ValueError:
+    """Return an error that says why a file cannot be decoded, and the cure if it is known."""
     # Without the prefix of soundfile: the path once more, or the number of an open file.
     reason = str(getattr(error, "error_string", error))
-    # libsndfile says "File does not exist" if libmpg123 finds no frame.
-    return ValueError(
-        f"{name} cannot be decoded: {'No MPEG frame found.' if 'not exist' in reason else reason}"
-    )
+    if "not exist" in reason:  # what libsndfile says if libmpg123 finds no frame
+        reason = "No MPEG frame found."
+    if found := NOT_READ.get(os.path.splitext(path)[1].lower()):
+        kind, cure = found
+        reason += f" Such files are not read ({kind}): {cure}."
+    return ValueError(f"{name} cannot be decoded: {reason}")
 
 
 def _no_file(path: str, name: str) -> OSError:

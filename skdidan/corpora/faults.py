@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from skdidan.audio.decoders import impostor
+from skdidan.audio.formats import NOT_READ
 from skdidan.reporting import warn_caller
 
 __all__ = [
@@ -36,23 +37,8 @@ class Fault(NamedTuple):
     kind: str = "file(s)"
 
 
-_NOT_READ = {
-    Fault("videos", "save their sound by `ffmpeg -i FILE FILE.wav`"): (
-        ".3g2 .3gp .asf .avi .divx .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogm "
-        ".ogv .qt .rm .rmvb .ts .vob .webm .wmv"
-    ),
-    Fault("formats that cannot be read", "save them as .wav or .flac"): (
-        ".3ga .aa .aac .aax .ac3 .act .adts .amr .ape .awb .dff .ds2 .dsf .dss .dts .dvf .eac3 "
-        ".evs .f4a .f4b .gsm .m4a .m4b .m4p .m4r .mka .mlp .mpc .msv .qcp .ra .ram .shn .silk "
-        ".slk .spx .tak .tta .weba .wma .wv"
-    ),
-    Fault("samples without a header", "save them as .wav, with their rate and coding"): (
-        ".adpcm .al .alaw .g711 .g721 .g722 .g723 .g726 .g729 .lpcm .mulaw .pcm .raw .sln .ul "
-        ".ulaw .vox"
-    ),
-}
 #: Known formats that libsndfile does not read, by suffix.
-UNREADABLE = {suffix: fault for fault, names in _NOT_READ.items() for suffix in names.split()}
+UNREADABLE = {suffix: Fault(*texts) for suffix, texts in NOT_READ.items()}
 _CLOSED = Fault("no permission", "check the permissions")
 _TWICE = Fault("the same recording as another file", "keep one of each", "are listed")
 _SMALL = 1024  # bytes, fewer than any recording and more than a pointer in its place
