@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import warnings
 from typing import Any
 
@@ -56,9 +57,12 @@ def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None
     if labels is not None:
         asked = check_labels(labels, "labels")
         absent = sorted(set(asked[~np.isin(asked, classes)].tolist()), key=str)
-        classes = classes[np.isin(classes, asked)]
+        known, classes = classes.tolist(), classes[np.isin(classes, asked)]
         if not len(classes):
-            raise ValueError(f"labels must occur in the true labels; got labels={absent}.")
+            raise ValueError(
+                f"labels must occur in the true labels; got labels={absent}, but y_true holds "
+                f"{reprlib.repr(known)}."
+            )
         if absent:
             message = f"The UAR leaves out labels without a true sample in y_true: {absent}."
             warnings.warn(message, UndefinedMetricWarning, stacklevel=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,11 @@ def plot_confusion(
     asked = unique_labels(true + predicted) if labels is None else labels
     classes = check_labels(asked, "labels")
     if not np.isin(classes, true).any():
-        raise ValueError(f"labels must occur in the true labels; got labels={classes.tolist()}.")
+        known = reprlib.repr(np.array([*dict.fromkeys(true)]).tolist())
+        raise ValueError(
+            f"labels must occur in the true labels; got labels={classes.tolist()}, but y_true "
+            f"holds {known}."
+        )
     counts = confusion_matrix(y_true, y_pred, labels=classes)
     n_true = np.sum(np.asarray(y_true) == classes[:, np.newaxis], axis=1, keepdims=True)
     display = ConfusionMatrixDisplay(counts / np.maximum(n_true, 1), display_labels=classes)
