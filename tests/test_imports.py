@@ -33,6 +33,7 @@ WINGS = {
         "neural",
         "pipeline",
         "selection",
+        "results",
         "persistence",
         "tables",
     },

@@ -23,7 +23,6 @@ from skdidan.cli.session import Command, Session
 from skdidan.cli.sources import canonical, drop_unusable, load_labelled, select
 from skdidan.cli.tasks import make_task, parse_tasks, put_features
 from skdidan.reporting import import_extra
-from skdidan.results.task_rows import describe_emotions
 
 __all__ = ["compare", "report"]
 
@@ -185,6 +184,8 @@ def _compare(
     jobs: int | None,
 ) -> Any:
     """Return the comparison of the options."""
+    from skdidan.results.task_rows import describe_emotions
+
     found = {}
     for argument in given:
         corpus = load_labelled(argument, mapping)

@@ -10,7 +10,6 @@ import click
 import numpy as np
 
 from skdidan import audio, neural, pipeline, shallow
-from skdidan.audio.functionals import OPENSMILE_SETS
 from skdidan.cli.session import Session
 
 __all__ = [
@@ -25,6 +24,8 @@ _FEW = 100  # target recordings; with fewer, clusters gain nothing: docs/researc
 
 def make_features(name: str, **options: Any) -> Any:
     """Return the audio transformer of a name; `options` are those of all audio transformers."""
+    from skdidan.audio.functionals import OPENSMILE_SETS
+
     if name in _SPECTROGRAMS:
         return getattr(audio, _SPECTROGRAMS[name])(**options)
     if name.startswith(_PREFIX):
