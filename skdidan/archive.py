@@ -21,7 +21,7 @@ from numpy.lib.format import read_array, read_array_header_1_0, read_magic, writ
 from numpy.typing import NDArray
 
 __all__ = [
-    *("KINDS", "ArchiveReader", "ArchiveWriter", "check_destination", "check_part"),
+    *("KINDS", "ArchiveReader", "ArchiveWriter", "check_destination", "check_parent", "check_part"),
     *("file_stamp", "replaced_file", "write_atomically"),
 ]
 
@@ -135,14 +135,20 @@ def _check_array(content: bytes, *, records: bool = False) -> tuple[tuple[int, .
     return shape, dtype
 
 
-def check_destination(path: str) -> str:
-    """Return the absolute path of a file to write, or raise an OSError if there can be none."""
+def check_parent(path: str) -> str:
+    """Return the absolute path of a file to write, or raise an OSError if its folder is absent."""
     path = os.path.abspath(path)
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"{path!r} needs the folder {folder!r}: create it first.")
+    return path
+
+
+def check_destination(path: str) -> str:
+    """Return the absolute path of a file to replace, or raise an OSError if there can be none."""
+    path = check_parent(path)
     if os.path.exists(path) and not os.path.isfile(path):
-        raise OSError(f"{path!r} is no file that could be replaced: choose another path.")
+        raise OSError(f"{path!r} is not a regular file: choose another path.")
     return path
 
 

@@ -84,17 +84,17 @@ def check_not_labels(X_tgt: Any, y: Any, n_source: int) -> None:
     """Raise a ValueError for labels, or `sample_domain`, in the place of `X_tgt`."""
     if not (entries := _entries(X_tgt)):
         return
-    is_aligned = len(entries) == n_source
-    if is_aligned and all(isinstance(entry, Integral) for entry in entries):
+    is_aligned, is_swapped = len(entries) == n_source, False
+    if is_aligned and y is not None:
+        rows = y if isinstance(y, list | tuple) else np.atleast_1d(y)
+        is_swapped = all(map(_is_row, rows)) and not any(map(_is_row, entries))
+    if is_aligned and not is_swapped and all(isinstance(entry, Integral) for entry in entries):
         raise ValueError(
             "X_tgt must hold rows of the target; got whole numbers, one for each row of X. Did you "
             "mean sample_domain=? It goes by its name. Labels of the target are not passed."
         )
-    is_swapped = False
-    if is_aligned and y is not None:
-        rows = y if isinstance(y, list | tuple) else np.atleast_1d(y)
-        is_swapped = all(map(_is_row, rows)) and not any(map(_is_row, entries))
-    if is_swapped or set(entries) <= set(_entries(y)):
+    is_known = not set(entries).isdisjoint(_entries(y)) and not any(map(_is_row, entries))
+    if is_swapped or is_known:
         (label,) = np.array(entries[:1]).tolist()
         fault = "y holds rows instead" if is_swapped else "labels of the target are not passed"
         raise ValueError(
@@ -105,16 +105,17 @@ def check_not_labels(X_tgt: Any, y: Any, n_source: int) -> None:
 
 def _entries(vector: Any) -> list[Any]:
     """List the entries of a vector of text or whole numbers; none of anything else."""
-    is_vector = isinstance(vector, list | tuple) or len(getattr(vector, "shape", ())) == 1
+    shape = getattr(vector, "shape", None)
+    is_vector = isinstance(vector, list | tuple) or (isinstance(shape, tuple) and len(shape) == 1)
     if is_vector and all(isinstance(entry, str | Integral) for entry in vector):
         return list(vector)
     return []
 
 
 def _is_row(entry: Any) -> bool:
-    """Tell whether an entry is a row of features, or a path: text with a suffix."""
+    """Tell whether an entry is a row of features, or a path: text with a suffix or a folder."""
     if isinstance(entry, str):
-        return bool(os.path.splitext(entry)[1])
+        return "/" in entry or bool(os.path.splitext(entry)[1])
     return isinstance(entry, os.PathLike) or hasattr(entry, "__len__")
 
 

@@ -592,6 +592,12 @@ def test_compare_finds_missing_emotions_before_it_computes_features(tmp_path, mo
     assert "A task needs at least two classes" in text
 
 
+def test_a_corpus_of_no_task_may_lack_emotions(tmp_path):
+    labels = label_calls(tmp_path / "labels.csv", *["fear", "boredom"] * 8)
+    line = f"compare emodb:casia -c emodb:emodb -c casia:casia -c {labels} --emotions anger,sadness"
+    assert len(table(run(f"{line} -m logistic_regression --seeds 1"))) == 1
+
+
 def test_compare_takes_several_sources(tmp_path):
     """The scores are those of the task of `leave_one_corpus_out`, which tells the sources apart."""
     labels = label_calls(tmp_path / "labels.csv", "fear", "boredom")

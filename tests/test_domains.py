@@ -254,6 +254,8 @@ def test_sample_domain_in_the_place_of_the_target(container):
         (["1.wav", "2.wav"], [Path("3.wav"), Path("4.wav"), Path("5.wav")], ["joy", "fear"]),
         (X_SRC, X_TGT, ["joy", "fear", "joy"]),
         (X_SRC, [4, 5, 4], [5, 5]),
+        (X_SRC, X_TGT, [5, 4, 5]),
+        (["1.wav", "2.wav"], ["joy", "fear"], ["joy", "sad"]),
     ],
 )
 def test_labels_in_the_place_of_the_target(container, X, y, X_tgt):

@@ -285,7 +285,7 @@ def test_folders_of_unknown_emotions(grow):
 def test_a_folder_of_recordings_alone(grow):
     root = grow("1.wav", "2.wav")
     message = (
-        r"root must hold a folder for each emotion; '.*' holds recordings alone, e\.g\. 1\.wav"
+        r"root must hold a folder for each emotion; '.*' holds only recordings, e\.g\. 1\.wav"
     )
     with pytest.raises(ValueError, match=message):
         load_audio_folder(root)
@@ -651,6 +651,7 @@ LINES = ("file,emotion,speaker", "audio/b.wav,fear,x", "audio/a.flac,joy,y")
         (tuple(line.replace(",", "\t") for line in LINES), {"file": "calls.TAB"}),
         (tuple(line.replace(",", "\t") for line in LINES), {}),
         (tuple(line.replace(",", ";") for line in LINES), {}),
+        ((f'{LINES[0]},"notes (a;b;c;d)"', *LINES[1:]), {}),
         (LINES, {"encoding": "utf-16"}),
         (LINES, {"encoding": "utf-32"}),
         (("sep=\t", *(line.replace(",", "\t") for line in LINES)), {"encoding": "utf-16"}),

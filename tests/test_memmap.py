@@ -151,7 +151,7 @@ def test_paths_that_no_file_can_have_are_refused_before_any_row(tmp_path, monkey
     (tmp_path / "link.npy").symlink_to(os.devnull)
     transformer, rows = Unused(duration=0.5), waveforms(2)
     for path in (tmp_path, "", "link.npy"):
-        with pytest.raises(OSError, match="is no file that could be replaced: choose another"):
+        with pytest.raises(OSError, match="is not a regular file: choose another"):
             transformer.to_memmap(rows, path)
     with pytest.raises(FileNotFoundError):
         transformer.to_memmap(rows, "absent/rows.npy")

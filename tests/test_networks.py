@@ -114,6 +114,11 @@ def test_spectrograms_are_needed(name):
         build(name, input_shape=(88,))
 
 
+def test_an_mlp_needs_features():
+    with pytest.raises(ValueError, match=r"input_shape must hold an axis at least; got \(\)"):
+        build("mlp", input_shape=())
+
+
 @pytest.mark.parametrize("name", ["mlp", *SPECTROGRAM_NETWORKS])
 def test_shapes_and_numbers_of_classes_without_sense_are_named(name):
     for odd in (None, 3, "ab", [2, "a"], [2, 0], {2, 3}, float("nan")):

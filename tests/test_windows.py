@@ -589,6 +589,7 @@ def test_without_a_target(task):
     [
         ({"window": 0}, "window must be a finite number above 0; got 0"),
         ({"hop": -1.0}, r"hop must be a finite number above 0; got -1\.0"),
+        ({"sample_rate": 2, "hop": 0.1}, r"one sample; got hop=0\.1 s and sample_rate=2 Hz"),
         ({"hop": 2.5}, r"hop must not exceed window, .* got 2\.5 > 2\.0 s"),
         ({"sample_rate": 0.5}, r"sample_rate must be a whole number of at least 1; got 0\.5"),
     ],

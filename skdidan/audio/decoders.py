@@ -213,8 +213,7 @@ def _decoding_error(error: Exception, path: str, name: str) -> ValueError:
     if "not exist" in reason:  # what libsndfile says if libmpg123 finds no frame
         reason = "No MPEG frame found."
     if found := NOT_READ.get(os.path.splitext(path)[1].lower()):
-        kind, cure = found
-        reason += f" Such files are not read ({kind}): {cure}."
+        reason += f" Files with this suffix cannot be read: {found[1]}."
     return ValueError(f"{name} cannot be decoded: {reason}")
 
 

@@ -193,6 +193,8 @@ def _compare(
             raise click.BadParameter(f"two --corpus have the name {corpus.name!r}: rename one.")
         found[corpus.name] = corpus
     parsed = parse_tasks(tasks, list(found))
+    used = {name for sources, target in parsed.values() for name in (*sources, target)}
+    found = {name: corpus for name, corpus in found.items() if name in used}
     if emotions is not None:
         found = {name: select(corpus, emotions, mapping) for name, corpus in found.items()}
     transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)

@@ -32,7 +32,7 @@ def corpora(session: Session, folder: str | None, out: str | None, jobs: int | N
 
     Without FOLDER: the corpora that are recognised by the names of their files, as CSV. With it,
     each file is read once, and a table of properties is printed: the layout guessed from the names,
-    emotions, files left out (as of unknown emotions, which the other commands take by --mapping),
+    emotions, files left out, such as those of unknown emotions (see --mapping of 'skdidan train'),
     formats, rates, durations, levels and unusable files.
     """
     import pandas as pd

@@ -29,7 +29,7 @@ skdidan predict calls.skdidan calls/ --channel split
 
 @click.command(cls=Command, examples=_PREDICT)
 @click.argument("model", type=click.Path(exists=True, dir_okay=False))
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, readable=False))
 @options.out("CSV file to write. Default: standard output.")
 @options.channel
 @options.cache

@@ -23,7 +23,6 @@ _CURES = {
     r"trusted=\[\.\.\.\]": "--trust NAME",
     r"Pass the name of the column as .*": "Rename a column, or add one.",
     r"Pass delimiter=\.\.\.": "Separate the cells by commas.",
-    r"To adapt, use fit\(X_src, y_src, X_tgt\).*": "Give a --target.",
 }
 
 

@@ -44,7 +44,7 @@ def _source(text: str, *, required: bool = True) -> Any:
 
 def _target(text: str, *, required: bool = True) -> Any:
     """Return the option of unlabelled recordings, which may be repeated."""
-    names, existing = ("-t", "--target", "targets"), click.Path(exists=True)
+    names, existing = ("-t", "--target", "targets"), click.Path(exists=True, readable=False)
     return click.option(
         *names, multiple=True, required=required, type=existing, metavar="PATH", help=text
     )
@@ -228,7 +228,7 @@ def _list_sources(
     mapping: dict[str, str],
     emotions: list[str] | None,
 ) -> list[Any]:
-    """Return the sources with the chosen emotions; no recording is read, and no library loaded."""
+    """Load the sources with the chosen emotions, without reading audio."""
     paths = (source.partition(":")[2] if corpus_name(source) else source for source in sources)
     if len({os.path.realpath(os.path.expanduser(path)) for path in paths}) < len(sources):
         raise click.BadParameter("a --source is given twice.")

@@ -52,9 +52,10 @@ def read_csv(path: Path, where: str, delimiter: str | None, encoding: str) -> Co
     text = _read_text(path, where, encoding)
     sep = _SEP.match(text)
     if delimiter is None:
-        head = text.lstrip().partition("\n")[0]
+        head = text.lstrip("\r\n").partition("\n")[0]
         is_tabbed = path.suffix.lower() in (".tsv", ".tab")
-        usual = "\t" if is_tabbed else max(",;\t", key=head.count)  # the comma if there is none
+        has_comma = "," in head or not {";", "\t"} & set(head)
+        usual = "\t" if is_tabbed else "," if has_comma else max(";\t", key=head.count)
         delimiter = sep[1].replace(r"\t", "\t") if sep else usual
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in _NO_DELIMITERS:
         raise ValueError(

@@ -100,8 +100,8 @@ def load_audio_folder(
         text = str(error)
         if not any("/" in path for path in paths):
             text = (
-                f"root must hold a folder for each emotion; {str(audio.root)!r} holds recordings "
-                f"alone{examples(paths)}."
+                f"root must hold a folder for each emotion; {str(audio.root)!r} holds only "
+                f"recordings{examples(paths)}."
             )
         if known := [found for found, _ in guess_layout(root) if found != "folders"]:
             use = f"use load_corpus({known[0]!r}, ...)."

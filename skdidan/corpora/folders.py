@@ -28,7 +28,8 @@ def find_audio(root: str | Path, *, check: bool = False, channel: int | str = "m
 
     The search is recursive and takes the suffixes of all formats that libsndfile reads, .wav,
     .flac, .aiff, .ogg, .opus, .mp3, .sph, .au, .caf and others, in any case. A recording in several
-    formats is listed once, in the first that is usable. Hidden files are ignored.
+    formats is listed once: in the first of these formats, or, with `check`, in the first that is
+    usable. Hidden files are ignored.
 
     Parameters
     ----------

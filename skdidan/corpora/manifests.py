@@ -69,8 +69,8 @@ def load_manifest(
         Name of the corpus. Default: the stem of the CSV file, or "manifest".
     delimiter : str, optional
         Character between the cells of the CSV file. Default: that of a first line such as "sep=;",
-        or else a tab for .tsv and .tab; for other suffixes the comma, semicolon or tab, whichever
-        the line of the column names has most.
+        or else a tab for .tsv and .tab; for other suffixes a comma, or, if the line of the column
+        names has none, a semicolon or a tab.
     encoding : str, default="utf-8-sig"
         Encoding of the CSV file, unless it begins with a byte order mark of UTF-8, UTF-16 or
         UTF-32. Files from Excel are often "cp1252".

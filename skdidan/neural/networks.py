@@ -151,7 +151,7 @@ class MLP(FullyConnected):
     Raises
     ------
     ValueError
-        If `hidden` is empty or holds anything but whole numbers of at least 1.
+        If `input_shape` or `hidden` is empty, or holds other than counts.
     """
 
     def __init__(
@@ -165,6 +165,8 @@ class MLP(FullyConnected):
         corpus_head: bool = False,
     ) -> None:
         n_inputs = math.prod(check_counts("input_shape", input_shape))
+        if not len(input_shape):
+            raise ValueError(f"input_shape must hold an axis at least; got {input_shape!r}.")
         super().__init__(n_inputs, hidden, n_classes, dropout, corpus_head)
         self.input_dropout = Dropout(input_dropout, "input_dropout")
 

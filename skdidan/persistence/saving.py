@@ -143,7 +143,7 @@ def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
         with open(name, "rb") as file:
             content = file.read()
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{name!r} does not exist.{explain_absence(name)}") from error
+        raise FileNotFoundError(f"path {name!r} does not exist.{explain_absence(name)}") from error
     except OSError as error:
         raise type(error)(error.errno, f"path cannot be read: {error.strerror}", name) from error
     if not content.startswith(_MAGIC):

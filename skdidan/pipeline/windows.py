@@ -338,7 +338,8 @@ class WindowedClassifier(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstima
         check_positive("hop", self.hop)
         if self.hop * self.sample_rate < 1:
             raise ValueError(
-                f"hop must be at least one sample, 1 / {self.sample_rate} s; got {self.hop} s."
+                f"hop must be at least one sample; got hop={self.hop} s and "
+                f"sample_rate={self.sample_rate} Hz."
             )
         if self.hop > self.window:
             raise ValueError(

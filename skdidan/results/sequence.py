@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
-from skdidan.archive import check_destination
+from skdidan.archive import check_parent
 from skdidan.parameters import check_path
 from skdidan.results.notes import count_noun
 from skdidan.results.records import check_records, check_task_names, titles
@@ -136,9 +136,9 @@ class RunSequence(Sequence[dict[str, Any]]):
         Raises
         ------
         OSError
-            If the folder of the file does not exist, or `path` is a folder or a device.
+            If the folder of the file does not exist, or `path` is a folder.
         TypeError
             If `path` is no path.
         """
-        path = check_destination(os.path.expanduser(check_path("path", path)))
+        path = check_parent(os.path.expanduser(check_path("path", path)))
         self.to_frame().to_csv(path, index=False)
