@@ -57,6 +57,7 @@ METHODS = {"source only": (SourceOnlyClassifier, {})} | {
     for trade_off in TRADE_OFFS
 }
 SCORERS = sorted(set(CRITERIA) - {"oracle"})
+PRODUCTS = ["adaptation*importance_weighted"]
 KEYS = ["code", "features", "task", "seed", "method", "epochs"]
 
 
@@ -188,7 +189,7 @@ def judge(pool, name):
     truth = pool[:, 0]
     if name == "random":
         return 0.0, truth.max() - truth.mean()
-    scores = pool[:, 1 + SCORERS.index(name)]
+    scores = np.prod([pool[:, 1 + SCORERS.index(part)] for part in name.split("*")], axis=0)
     correlation = spearmanr(scores, truth).statistic if np.ptp(scores) else 0.0
     return correlation, regret(truth, scores)
 
@@ -203,19 +204,19 @@ def other_splits(seeds):
 def print_table(pools):
     """Print every score for every pair, averaged over its pools, lowest regret first."""
     heads = [f"{kind} {task}".rjust(21) for kind, task in pools]
-    print(" " * 22, *heads, "mean".rjust(14))
+    print(" " * 30, *heads, "mean".rjust(14))
     lines = {
         name: [np.mean([judge(pool, name) for pool in seeds], axis=0) for seeds in pools.values()]
-        for name in [*SCORERS, "random"]
+        for name in [*SCORERS, *PRODUCTS, "random"]
     }
     for name in sorted(lines, key=lambda name: np.mean([cell[1] for cell in lines[name]])):
         parts = [f"{rho:.2f}  {lost:.1f}".rjust(21) for rho, lost in lines[name]]
         means = np.mean(lines[name], axis=0)
-        print(name.ljust(22), *parts, f"{means[0]:.2f}  {means[1]:.1f}".rjust(14))
+        print(name.ljust(30), *parts, f"{means[0]:.2f}  {means[1]:.1f}".rjust(14))
     if all(len(seeds) > 1 for seeds in pools.values()):
         lost = [other_splits(seeds) for seeds in pools.values()]
         parts = [f"{value:.1f}".rjust(21) for value in lost]
-        print("(labels, other splits)", *parts, f"{np.mean(lost):.1f}".rjust(14))
+        print("(labels, other splits)".ljust(30), *parts, f"{np.mean(lost):.1f}".rjust(14))
 
 
 if __name__ == "__main__":
