@@ -64,7 +64,7 @@ def check_labels(labels: Any, name: str, *, allow_missing: bool = False) -> NDAr
     if not allow_missing:
         check_missing(labels, name)
     try:
-        return column_or_1d(labels)
+        return plain_labels(column_or_1d(labels))
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold one label per row: {error}") from error
 
@@ -86,15 +86,16 @@ def check_not_labels(X_tgt: Any, y: Any, n_source: int) -> None:
         return
     is_aligned, is_swapped = len(entries) == n_source, False
     if is_aligned and y is not None:
-        rows = y if isinstance(y, list | tuple) else np.atleast_1d(y)
+        rows = list(y if isinstance(y, list | tuple) else np.atleast_1d(y))
+        are_texts = all(isinstance(row, str) for row in rows)
         is_swapped = all(map(_is_row, rows)) and not any(map(_is_row, entries))
+        is_swapped &= not are_texts or len(set(rows)) == len(rows)  # labels are there again
     if is_aligned and not is_swapped and all(isinstance(entry, Integral) for entry in entries):
         raise ValueError(
             "X_tgt must hold rows of the target; got whole numbers, one for each row of X. Did you "
             "mean sample_domain=? It goes by its name. Labels of the target are not passed."
         )
-    is_known = not set(entries).isdisjoint(_entries(y)) and not any(map(_is_row, entries))
-    if is_swapped or is_known:
+    if is_swapped or set(entries) <= set(_entries(y)):
         (label,) = np.array(entries[:1]).tolist()
         fault = "y holds rows instead" if is_swapped else "labels of the target are not passed"
         raise ValueError(

@@ -631,6 +631,16 @@ def test_compare_takes_several_sources(tmp_path):
         ("train -s emodb:emodb -t calls -o no/x", 2, "the folder of 'no/x' does not exist"),
         ("train -s emodb:emodb -t calls -o x -m svm", 2, "'svm' is not one of"),
         ("train -s emodb:emodb -t calls -o x -j 0", 2, "'--jobs': 0 is no number of jobs"),
+        ("train -s calls/00.wav -t calls -o x", 2, "is no folder, and no table (.csv, .tsv, .tab)"),
+        ("train -s emodb:emodb -t ~/none -o x", 2, "/none' does not exist"),
+        ("train -s emodb:emodb -t calls -o x --emotions anger,angry", 2, "all are 'anger'"),
+        (
+            "train -s emodb:emodb -t calls -o x --mapping Rage=anger --mapping Rage=fear",
+            2,
+            "'--mapping': 'Rage' has several emotions",
+        ),
+        ("predict api.skdidan calls -o api.skdidan", 2, "--out: 'api.skdidan' is read by this"),
+        ("extract calls -o calls/00.wav", 2, "--out: 'calls/00.wav' is read by this command"),
         ("train -s emodb:emodb -t calls/broken.wav -o x", 1, "no recording of --target can be"),
         ("train -s calls -t calls -o x", 1, "'calls' must hold a folder for each emotion"),
         (
@@ -763,7 +773,7 @@ def test_functionals_may_be_a_set_of_opensmile():
     [
         ("file,emotion,speaker", "no known emotion but 'Rage' (1): pass --mapping SPELLING=EMO"),
         ("file,emotion,name", "it has ['file', 'emotion', 'name']. Rename a column, or add one."),
-        ("file|emotion", "',' is not its delimiter. Separate the cells by commas."),
+        ("file|emotion", "',' is not its delimiter. Save it as .csv, with commas."),
     ],
 )
 def test_messages_name_what_the_command_line_has(head, message, tmp_path):

@@ -255,15 +255,24 @@ def test_sample_domain_in_the_place_of_the_target(container):
         (X_SRC, X_TGT, ["joy", "fear", "joy"]),
         (X_SRC, [4, 5, 4], [5, 5]),
         (X_SRC, X_TGT, [5, 4, 5]),
-        (["1.wav", "2.wav"], ["joy", "fear"], ["joy", "sad"]),
     ],
 )
 def test_labels_in_the_place_of_the_target(container, X, y, X_tgt):
     message = r"X_tgt must hold .*; got labels, such as ('\w+'|5)\. Call fit\(X_src, y_src, X_t"
     with pytest.raises(ValueError, match=message):
         Domains.of(X, y, container(X_tgt))
-    domains = Domains.of(["1", "2"], ["joy", "fear"], container(["joy.wav", "fear"]))
-    assert domains.n_target == 2  # which may be paths
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "X_tgt"),
+    [
+        (["1", "2"], ["joy", "fear"], ["joy.wav", "fear"]),
+        (["so glad", "oh no", "glad"], ["1.5", "2.5", "1.5"], ["I am glad", "glad", "why"]),
+        (["so glad", "oh no"], ["glad", "sad"], ["what a day", "glad"]),
+    ],
+)
+def test_rows_of_text_are_no_labels(X, y, X_tgt):
+    assert Domains.of(X, y, X_tgt).n_target == len(X_tgt)
 
 
 @pytest.mark.parametrize("domain", [[[0], [-1]], ["source", "target"], [True, False]])

@@ -284,9 +284,7 @@ def test_folders_of_unknown_emotions(grow):
 
 def test_a_folder_of_recordings_alone(grow):
     root = grow("1.wav", "2.wav")
-    message = (
-        r"root must hold a folder for each emotion; '.*' holds only recordings, e\.g\. 1\.wav"
-    )
+    message = r"root must hold a folder for each emotion; '.*' holds only recordings, e\.g\. 1\.wav"
     with pytest.raises(ValueError, match=message):
         load_audio_folder(root)
 

@@ -83,6 +83,11 @@ def test_labels_that_do_not_fit_are_refused(metric):
             metric([0, 1], odd)
 
 
+def test_numbers_among_objects_are_numbers():
+    truth = pd.Series([0, 1, 0], dtype=object)
+    assert uar(truth, [0, 1, 1]) == uar([0, 1, 0], [0, 1, 1]) == 0.75
+
+
 def test_classes_that_do_not_fit_are_refused():
     for odd in (3, {"fear"}, [["fear", "joy"]]):
         with pytest.raises(ValueError, match="labels must hold one label per row: "):

@@ -130,6 +130,14 @@ def test_more_clusters_than_rows_and_constant_features():
     np.testing.assert_array_equal(one.transform(X_tgt), X_tgt)
 
 
+def test_equal_target_rows_stay_without_a_warning_of_numpy():
+    X, y, _ = recordings(2, 30)
+    rows = np.tile(X[0], (3, 1))
+    with np.errstate(all="raise"):
+        scaler = SpeakerScaler(random_state=0).fit(X, y, rows)
+    np.testing.assert_allclose(scaler.transform(rows), rows)
+
+
 def test_an_emotion_that_no_target_row_can_have_and_offsets_that_are_all_of_a_feature():
     X_src, y_src, _ = recordings(6, 150)
     X_tgt, _, _ = recordings(4, 90, seed=1)

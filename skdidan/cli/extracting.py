@@ -13,7 +13,7 @@ from skdidan.cli import options
 from skdidan.cli.models import has_columns, make_features
 from skdidan.cli.output import write_table
 from skdidan.cli.session import Command, Session, catch
-from skdidan.cli.sources import TABLES, corpus_name, find_recordings, load_source
+from skdidan.cli.sources import TABLES, corpus_name, find_recordings, load_source, protect_inputs
 
 __all__ = ["extract"]
 
@@ -71,6 +71,7 @@ def extract(
         files, lost, _ = find_recordings([recordings], channel)
         for path, reason in lost.items():
             session.warn(f"{path} is left out: {reason}")
+    protect_inputs(out, [recordings], files, lost)
     X, errors = _compute(transformer, files)
     session.lose(len(errors) + len(lost))
     rows = {"file": list(map(str, files)), **columns}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 __all__ = [
-    *("METHOD", "METHODS", "MAPPING", "SOURCE", "TARGET"),
+    *("METHOD", "METHODS", "MAPPING", "MODEL", "RECORDINGS", "SOURCE", "TARGET"),
     *("cache", "channel", "emotions", "epochs", "features", "jobs", "out", "refine", "speakers"),
 ]
 
@@ -27,8 +28,22 @@ SOURCE = (
 TARGET = "Folder of unlabelled recordings, searched recursively, or a file."
 
 
+class Existing(click.Path):
+    """A file or folder that exists; ~ at its beginning is the home folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or raise a usage error."""
+        return super().convert(os.path.expanduser(value), param, ctx)
+
+
+#: Files that cannot be read have an error in the result.
+RECORDINGS = Existing(exists=True, readable=False)
+MODEL = Existing(exists=True, dir_okay=False)
+
+
 def _out(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Check that a file can be written before anything is computed."""
+    value = value and os.path.expanduser(value)
     if value is not None and not Path(value).absolute().parent.is_dir():
         raise click.BadParameter(f"the folder of {value!r} does not exist.")
     if value is not None and Path(value).is_dir():
@@ -50,7 +65,12 @@ def _pairs(
 ) -> dict[str, str]:
     if odd := [value for value in values if "=" not in value]:
         raise click.BadParameter(f"{odd[0]!r} is no SPELLING=EMOTION, such as Rage=anger.")
-    return dict(value.split("=", 1) for value in values)
+    found: dict[str, str] = {}
+    for value in values:
+        spelling, _, emotion = value.partition("=")
+        if found.setdefault(spelling, emotion) != emotion:
+            raise click.BadParameter(f"{spelling!r} has several emotions.")
+    return found
 
 
 def _channel(context: click.Context, parameter: click.Parameter, value: str) -> int | str:

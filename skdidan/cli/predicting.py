@@ -14,7 +14,7 @@ from skdidan.cli import options
 from skdidan.cli.models import find_last, set_all
 from skdidan.cli.output import write_table
 from skdidan.cli.session import Command, Session, catch
-from skdidan.cli.sources import find_recordings
+from skdidan.cli.sources import find_recordings, protect_inputs
 from skdidan.labels import is_missing
 
 __all__ = ["predict"]
@@ -28,8 +28,8 @@ skdidan predict calls.skdidan calls/ --channel split
 
 
 @click.command(cls=Command, examples=_PREDICT)
-@click.argument("model", type=click.Path(exists=True, dir_okay=False))
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, readable=False))
+@click.argument("model", type=options.MODEL)
+@click.argument("paths", nargs=-1, required=True, type=options.RECORDINGS)
 @options.out("CSV file to write. Default: standard output.")
 @options.channel
 @options.cache
@@ -68,6 +68,7 @@ def predict(
     set_all(estimator, "n_jobs", jobs, audio.AudioTransformer)
     set_all(estimator, "verbose", session.progress, audio.AudioTransformer)
     files, lost, doubts = find_recordings(paths, channel)
+    protect_inputs(out, [model], files, lost)
     with catch(audio.AudioWarning, audio.DoubtfulAudioWarning) as caught:
         columns = _predict(estimator, files, cache)
     errors, odd = _sort(columns["label"], caught)

@@ -22,7 +22,9 @@ _CURES = {
     r"mapping=\{spelling: label\}": "--mapping SPELLING=EMOTION",
     r"trusted=\[\.\.\.\]": "--trust NAME",
     r"Pass the name of the column as .*": "Rename a column, or add one.",
-    r"Pass delimiter=\.\.\.": "Separate the cells by commas.",
+    r"Pass delimiter=\.\.\.": "Save it as .csv, with commas.",
+    r"Pass encoding=.*": "Save it in UTF-8.",
+    r"Pass \w+=None to leave it out\.": "Fill its cells.",
 }
 
 

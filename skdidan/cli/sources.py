@@ -17,17 +17,18 @@ from skdidan.emotions import canonical_label, check_mapping
 
 __all__ = [
     *("TABLES", "canonical", "corpus_name", "drop_unusable", "find_recordings", "find_usable"),
-    *("count_shared", "keep_shared", "load_labelled", "load_source", "select"),
+    *("count_shared", "keep_shared", "load_labelled", "load_source", "protect_inputs", "select"),
 ]
 
 TABLES = {".csv", ".tsv", ".tab"}
 
 
 def corpus_name(argument: str) -> str | None:
-    """Return the known corpus of NAME:FOLDER, or None; NAME may be the drive of a path."""
+    """Return the known corpus of NAME:FOLDER, or None for what is a path, as with a drive."""
     name, colon, _ = argument.partition(":")
     key = corpus_key(name)
-    return key if colon and key in corpora.CORPORA else None
+    is_known = colon and key in corpora.CORPORA and not os.path.lexists(argument)
+    return key if is_known else None
 
 
 def load_source(argument: str, mapping: Mapping[str, str]) -> Any:
@@ -47,6 +48,8 @@ def _load_source(argument: str, mapping: Mapping[str, str]) -> Any:
         if colon and Path(folder).expanduser().is_dir():
             known = ", ".join(sorted(corpora.CORPORA))
             raise click.BadParameter(f"{name!r} is no known corpus; there are {known}.")
+        if path.is_file():
+            raise click.BadParameter(f"{argument!r} is no folder, and no table (.csv, .tsv, .tab).")
         raise click.BadParameter(f"{argument!r} does not exist, and is no NAME:FOLDER.")
     try:
         return corpora.load_audio_folder(path, mapping=mapping)
@@ -82,7 +85,10 @@ def drop_unusable(corpus: Any, session: Session, n_jobs: int | None) -> Any:
 def canonical(emotions: Iterable[str], mapping: Mapping[str, str]) -> list[str]:
     """Return the labels of emotions in any of their spellings; keep unknown ones as they are."""
     own = check_mapping(mapping)
-    return [canonical_label(emotion, own) or emotion for emotion in emotions]
+    labels = [canonical_label(emotion, own) or emotion for emotion in emotions]
+    if len(set(labels)) < 2:
+        raise click.BadParameter(f"all are {labels[0]!r}: name two.", param_hint="--emotions")
+    return labels
 
 
 def select(corpus: Any, emotions: Iterable[str], mapping: Mapping[str, str]) -> Any:
@@ -177,6 +183,13 @@ def count_shared(corpora: Iterable[Any], target: Iterable[Any]) -> int:
     """Count the files of labelled corpora that are in the target, too."""
     source = {os.path.realpath(file) for corpus in corpora for file in corpus.files}
     return len(source & {os.path.realpath(file) for file in target})
+
+
+def protect_inputs(out: str | None, *inputs: Iterable[Any]) -> None:
+    """Raise a usage error if the file to write is one of the inputs."""
+    given = {os.path.realpath(file) for group in inputs for file in group}
+    if out is not None and os.path.realpath(out) in given:
+        raise click.BadParameter(f"{out!r} is read by this command.", param_hint="--out")
 
 
 def find_usable(paths: Iterable[str], channel: int | str, session: Session) -> list[Any]:

@@ -30,6 +30,7 @@ from skdidan.cli.sources import (
     find_usable,
     keep_shared,
     load_labelled,
+    protect_inputs,
     select,
 )
 
@@ -44,9 +45,13 @@ def _source(text: str, *, required: bool = True) -> Any:
 
 def _target(text: str, *, required: bool = True) -> Any:
     """Return the option of unlabelled recordings, which may be repeated."""
-    names, existing = ("-t", "--target", "targets"), click.Path(exists=True, readable=False)
     return click.option(
-        *names, multiple=True, required=required, type=existing, metavar="PATH", help=text
+        *("-t", "--target", "targets"),
+        multiple=True,
+        required=required,
+        type=options.RECORDINGS,
+        metavar="PATH",
+        help=text,
     )
 
 
@@ -124,6 +129,7 @@ def train(
     from skdidan.pipeline.steps import waits_for_target
 
     corpora = _list_sources(session, sources, mapping, emotions)
+    protect_inputs(out, sources)
     transformer = make_features(features, memory=cache, n_jobs=jobs, verbose=session.progress)
     classifier = make_classifier(method, seed, is_refined=refine)
     set_epochs({method: classifier}, epochs)
@@ -147,7 +153,7 @@ skdidan adapt house.skdidan --target calls/june --out june.skdidan
 
 
 @click.command(cls=Command, examples=_ADAPT)
-@click.argument("model", type=click.Path(exists=True, dir_okay=False))
+@click.argument("model", type=options.MODEL)
 @_source(f"{options.SOURCE} Not needed by ecan and shot.", required=False)
 @_target(options.TARGET)
 @options.out("File of the new model to write.", required=True)
@@ -260,6 +266,7 @@ def _fit_and_save(
 ) -> None:
     """Fit a model, or adapt it if there are no corpora of a source, and save it."""
     target = find_usable(targets, channel, session) if targets else []
+    protect_inputs(out, target, *(corpus.files for corpus in corpora))
     if targets and not target:
         raise ValueError("no recording of --target can be used.")
     n_source = sum(len(corpus.files) for corpus in corpora)

@@ -52,7 +52,7 @@ def read_csv(path: Path, where: str, delimiter: str | None, encoding: str) -> Co
     text = _read_text(path, where, encoding)
     sep = _SEP.match(text)
     if delimiter is None:
-        head = text.lstrip("\r\n").partition("\n")[0]
+        head = next(filter(str.strip, text.splitlines()), "")
         is_tabbed = path.suffix.lower() in (".tsv", ".tab")
         has_comma = "," in head or not {";", "\t"} & set(head)
         usual = "\t" if is_tabbed else "," if has_comma else max(";\t", key=head.count)

@@ -169,7 +169,9 @@ def compare(
 
 
 def _check_seeds(given: Any) -> list[int]:
-    seeds: list[Any] = list(given) if isinstance(given, Iterable) else [None]
+    is_scalar = isinstance(given, np.ndarray) and not given.ndim
+    is_list = isinstance(given, Iterable) and not is_scalar
+    seeds: list[Any] = list(given) if is_list else [None]
     if not all(isinstance(seed, Integral) and 0 <= int(seed) < 2**32 for seed in seeds):
         raise ValueError(
             "seeds must be a list of whole numbers from 0 to 2**32 - 1, such as range(3); got "

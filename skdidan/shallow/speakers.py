@@ -186,7 +186,8 @@ class SpeakerScaler(OneToOneFeatureMixin, DomainTransformer):
         unexplained = X_tgt - probabilities @ self._emotion_means
         axes = PCA(min(self.n_components, *X_tgt.shape), svd_solver="full"), Normalizer()
         self._projection = make_pipeline(*axes).set_output(transform="default")
-        points = self._projection.fit_transform(self._whiten(unexplained))
+        with np.errstate(invalid="ignore"):  # shares of the variance of equal rows
+            points = self._projection.fit_transform(self._whiten(unexplained))
         self._clusterings, columns = [], []
         for centres in _ward_centres(points, self.n_speakers, random_state):
             nearest = _nearest(points, centres)
