@@ -21,9 +21,9 @@ crash
     The process dies or takes over 60 seconds, or memory runs out.
 
 Inputs that merely take long, such as a billion epochs, are left out; so is `Embeddings`, which
-needs a speech model. With ``--every 3``, every third input is judged, in about five minutes::
+needs a speech model. With ``--every 3``, every third input is judged::
 
-    OMP_NUM_THREADS=1 python benchmarks/odd_inputs.py --every 3
+    OMP_NUM_THREADS=1 python benchmarks/odd_inputs.py
 """
 
 import argparse
