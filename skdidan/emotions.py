@@ -73,18 +73,20 @@ def canonical_label(
 
 # English; then German, French, Italian and Spanish, as in names of folders.
 _SPELLINGS = {
-    "anger": "angry wut ärger aerger zorn colère colere rabbia ira enojo enfado",
-    "boredom": "bored boredem langeweile ennui noia aburrimiento",
-    "calm": "calme calma",
-    "disgust": "disgusted ekel dégoût degout disgusto asco",
-    "fear": "anxiety fearful angst furcht peur paura miedo",
-    "happiness": "happy joy freude glück glueck joie gioia felicità felicita alegría alegria "
-    "felicidad",
+    "anger": "angry wut wütend wuetend ärger aerger zorn colère colere rabbia arrabbiato ira enojo "
+    "enojado enfado enfadado",
+    "boredom": "bored boredem langeweile gelangweilt ennui noia annoiato aburrimiento aburrido",
+    "calm": "ruhig calme calma",
+    "disgust": "disgusted ekel angewidert dégoût degout disgusto disgustato asco",
+    "fear": "anxiety fearful angst ängstlich aengstlich furcht peur paura spaventato miedo "
+    "asustado",
+    "happiness": "happy joy freude fröhlich froehlich glück glueck glücklich gluecklich joie "
+    "joyeux heureux gioia felice felicità felicita alegría alegria felicidad feliz",
     "neutral": "neutrality neutre neutrale neutro",
-    "sadness": "sad trauer traurigkeit tristesse tristezza tristeza",
+    "sadness": "sad trauer traurig traurigkeit triste tristesse tristezza tristeza",
     # TESS has the words with "pleasant" as names of folders.
     "surprise": "surprised pleasant_surprise pleasant_surprised überraschung ueberraschung "
-    "sorpresa",
+    "überrascht ueberrascht surpris sorpresa sorpreso sorprendido",
 }
 #: Lower-case spellings of emotions, each with its canonical label.
 EMOTIONS = {

@@ -554,7 +554,7 @@ def test_tables_have_intervals_and_tests(tmp_path):
     line += f" {tmp_path / 'runs'} -m Coral -m logistic_regression --reference CORAL"
     for form in ("markdown", "latex"):
         text = run(f"{line} --spread interval --format {form}").stdout
-        assert "coral" in text.splitlines()[4 if form == "latex" else 0].partition("vs.")[2]
+        assert "coral" in text.splitlines()[5 if form == "latex" else 0].partition("vs.")[2]
         assert "(Holm)" in text and "[" in text and "±" not in text and r"\pm" not in text
     assert "±" in run(f"{line} --format markdown").stdout
     text = run(line, code=2).stderr
@@ -638,6 +638,11 @@ def test_compare_takes_several_sources(tmp_path):
             "train -s emodb:emodb -t calls -o x --mapping Rage=anger --mapping Rage=fear",
             2,
             "'--mapping': 'Rage' has several emotions",
+        ),
+        (
+            "train -s emodb:emodb -t calls -o x --mapping Rage=angr",
+            2,
+            "'angr' is no emotion; did you mean 'angry'?",
         ),
         ("predict api.skdidan calls -o api.skdidan", 2, "--out: 'api.skdidan' is read by this"),
         ("extract calls -o calls/00.wav", 2, "--out: 'calls/00.wav' is read by this command"),

@@ -53,10 +53,10 @@ def quietly(load, *args, **options):
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_emotions_of_four_languages_are_known(form, grow):
     """With accents in one character or in two, as on macOS."""
-    names = "Wut", "dégoût", "Überraschung", "Felicità", "miedo"
+    names = "Wut", "dégoût", "Überraschung", "Felicità", "miedo", "traurig"
     root = grow(*(normalize(form, f"{name}/1.wav") for name in names))
     found = set(load_audio_folder(root).emotion)
-    assert found == {"anger", "disgust", "surprise", "happiness", "fear"}
+    assert found == {"anger", "disgust", "surprise", "happiness", "fear", "sadness"}
 
 
 def test_quoted_cells_may_hold_line_breaks_and_delimiters(manifest):
@@ -293,6 +293,13 @@ def test_a_folder_without_audio(tmp_path):
     message = r"root holds no audio: expected <emotion>/<file> as \.wav"
     with pytest.raises(ValueError, match=message):
         load_audio_folder(tmp_path)
+
+
+def test_patterns_of_speakers_that_find_emotions_alone(grow):
+    root = grow("sad/anna-1.wav", "angry/bert-1.wav")
+    with pytest.raises(ValueError, match=r"only folders of emotions, such as 'angry' in 'angry/be"):
+        load_audio_folder(root, speaker="[a-z]+")
+    assert load_audio_folder(root, speaker="/([a-z]+)").speaker.tolist() == ["bert", "anna"]
 
 
 def test_invalid_patterns_of_speakers(grow):

@@ -183,6 +183,7 @@ def test_latex_of_three_tasks_with_intervals_and_tests():
     assert (test["difference"], test["p_holm"]) == pytest.approx((-1 / 3, 0.5))
     assert comparison.to_latex(spread="interval", reference="DIDAN").splitlines() == [
         r"% needs \usepackage{booktabs}",
+        "% Intervals: a bootstrap over each speaker.",
         "% emodb → casia, 50 % & more, a_b: emotions a, b.",
         r"\begin{tabular}{lrrrrrrr}",
         r"\toprule",

@@ -106,7 +106,8 @@ def _comparison_options(function: Any) -> Any:
     "--spread",
     type=click.Choice(["deviation", "interval"]),
     help="Beside each mean of a table: the deviation over the seeds, or the 95 % interval over the "
-    "speakers of the target.  [default: deviation]",
+    "speakers of the target, or over its recordings if no speakers are known.  "
+    "[default: deviation]",
 )
 @_reference
 @options.out("File of the result. Default: standard output.")

@@ -11,6 +11,7 @@ from skdidan import corpora as wing
 from skdidan.cli import options
 from skdidan.cli.output import write_table
 from skdidan.cli.session import Command, Session, catch, naming
+from skdidan.cli.sources import corpus_name
 
 __all__ = ["corpora"]
 
@@ -40,6 +41,8 @@ def corpora(session: Session, folder: str | None, out: str | None, jobs: int | N
     if folder is None:
         write_table(pd.DataFrame(map(_describe_layout, sorted(wing.CORPORA))), None)
         return
+    if corpus_name(folder):
+        folder = folder.partition(":")[2]
     with naming(folder):
         inventory = wing.inspect_audio(folder, n_jobs=jobs, verbose=session.progress)
     properties = _describe_corpus(folder) | _describe_files(inventory)

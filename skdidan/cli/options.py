@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
+
+from skdidan.emotions import EMOTIONS, canonical_label
 
 __all__ = [
     *("METHOD", "METHODS", "MAPPING", "MODEL", "RECORDINGS", "SOURCE", "TARGET"),
@@ -70,6 +73,9 @@ def _pairs(
         spelling, _, emotion = value.partition("=")
         if found.setdefault(spelling, emotion) != emotion:
             raise click.BadParameter(f"{spelling!r} has several emotions.")
+        near = get_close_matches(emotion.strip().lower(), EMOTIONS, 1, 0.8)
+        if near and canonical_label(emotion, {}) is None:
+            raise click.BadParameter(f"{emotion!r} is no emotion; did you mean {near[0]!r}?")
     return found
 
 

@@ -35,9 +35,9 @@ def load_audio_folder(
     root : str or Path
         Folder of the corpus.
     speaker : str, optional
-        Regular expression that finds the speaker in the path of a file below `root`, with ``/``
-        between folders: its first group, or else the whole match. By default all speakers are
-        "unknown".
+        Regular expression that finds the speaker in the path of a file below `root`, such as
+        ``Sad/bert-1.wav``, with ``/`` between folders: its first group, or else the whole match.
+        ``"/([a-z]+)-"`` finds "bert". By default all speakers are "unknown".
     mapping : mapping from str to str, optional
         Labels of your own for names of folders or labels of emotions, as in `load_corpus`.
     name : str, optional
@@ -119,10 +119,17 @@ def _find_speakers(pattern: Any, names: Sequence[str]) -> list[str]:
             f"speaker must be a regular expression; got {pattern!r}: {error}."
         ) from error
     group = min(finder.groups, 1)
-    speakers = [(match := finder.search(name)) and (match[group] or match[0]) for name in names]
-    if lost := [name for name, found in zip(names, speakers, strict=True) if not found]:
+    found = [finder.search(name) for name in names]
+    speakers = [match and (match[group] or match[0]) for match in found]
+    pairs = list(zip(found, names, strict=True))
+    if all(match and match.end(group) <= name.find("/") for match, name in pairs):
+        raise ValueError(
+            f"speaker={pattern!r} finds only folders of emotions, such as {speakers[0]!r} in "
+            f"{names[0]!r}: begin it with /, as in '/([a-z]+)'."
+        )
+    if lost := [name for name, speaker in zip(names, speakers, strict=True) if not speaker]:
         raise ValueError(
             f"speaker matches no part of {len(lost)} of {len(names)} files{examples(lost)}; the "
             f"regular expression is {pattern!r}."
         )
-    return [found for found in speakers if found]
+    return [speaker for speaker in speakers if speaker]

@@ -308,7 +308,7 @@ class Comparison(RunSequence):
         r"""Return the summary as a ``tabular`` of LaTeX: the best bold, the second best underlined.
 
         Put ``\usepackage{booktabs}`` into the preamble; no other package is needed. Names are
-        escaped. Comments say which emotions each task has.
+        escaped. Comments say which emotions each task has, and what the intervals draw.
 
         Parameters
         ----------
@@ -344,6 +344,7 @@ class Comparison(RunSequence):
         >>> comparison = compare(methods, [task], seeds=[0, 1])
         >>> print(comparison.to_latex(spread="interval", reference="constant"))
         % needs \usepackage{booktabs}
+        % Intervals: a bootstrap over each recording.
         % emodb → casia: emotions a, b.
         \begin{tabular}{lrrr}
         \toprule
@@ -361,6 +362,8 @@ class Comparison(RunSequence):
         table = tabulate(self._records, check_metric(metric))
         if check_spread(spread) == "interval":
             put_limits(table, self.intervals(metric))
+            units = {rows.units()[0] for rows in self.task_rows.values()}
+            table.notes.append(f"Intervals: a bootstrap over each {' or '.join(sorted(units))}.")
         if reference is not None:
             add_tests(table, self.tests(reference, metric))
         emotions = {task: rows.present for task, rows in self.task_rows.items()}
