@@ -150,6 +150,7 @@ def test_corpora_describes_a_folder():
     values = table(found).set_index("property")["value"]
     assert values["layout"] == "emodb (16 files)"
     assert values["emotions"] == "anger: 8, sadness: 8" and values["left out"] == "none"
+    assert run("corpora emodb:emodb").stdout == found.stdout
     assert values["duration [s]"] == "1.00 to 1.00, median 1.00"
     assert values["sample rates [Hz]"] == "16000: 16" and values["unusable files"] == "0"
 
