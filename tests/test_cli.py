@@ -45,7 +45,7 @@ from click.testing import CliRunner  # noqa: E402 # after the check that there i
 
 from skdidan.cli.app import app  # noqa: E402
 from skdidan.cli.models import make_features  # noqa: E402
-from skdidan.cli.options import METHODS  # noqa: E402
+from skdidan.cli.options import METHODS, _pairs  # noqa: E402
 from skdidan.cli.session import Session, catch  # noqa: E402
 
 TRAIN = "--epochs 2 --seed 3 --method didan"
@@ -767,6 +767,11 @@ def test_embeddings_have_a_model_and_a_layer(name, layer):
     features = make_features(f"embeddings:{name}", n_jobs=2)
     assert isinstance(features, Embeddings) and features.n_jobs == 2
     assert (features.model, features.layer) == (name.partition("@")[0], layer)
+
+
+def test_emotions_of_ones_own_are_no_slips():
+    values = "low=unhappy", "mad=furious", "Rage=Anger"
+    assert _pairs(None, None, values) == dict(value.split("=") for value in values)
 
 
 def test_functionals_may_be_a_set_of_opensmile():

@@ -73,7 +73,7 @@ def _pairs(
         spelling, _, emotion = value.partition("=")
         if found.setdefault(spelling, emotion) != emotion:
             raise click.BadParameter(f"{spelling!r} has several emotions.")
-        near = get_close_matches(emotion.strip().lower(), EMOTIONS, 1, 0.8)
+        near = get_close_matches(emotion.strip().lower(), EMOTIONS, 1, 0.85)  # "unhappy" is no slip
         if near and canonical_label(emotion, {}) is None:
             raise click.BadParameter(f"{emotion!r} is no emotion; did you mean {near[0]!r}?")
     return found

@@ -122,7 +122,7 @@ def _find_speakers(pattern: Any, names: Sequence[str]) -> list[str]:
     found = [finder.search(name) for name in names]
     speakers = [match and (match[group] or match[0]) for match in found]
     pairs = list(zip(found, names, strict=True))
-    if all(match and match.end(group) <= name.find("/") for match, name in pairs):
+    if all(m and m.end(group if m[group] else 0) <= name.find("/") for m, name in pairs):
         raise ValueError(
             f"speaker={pattern!r} finds only folders of emotions, such as {speakers[0]!r} in "
             f"{names[0]!r}: begin it with /, as in '/([a-z]+)'."
