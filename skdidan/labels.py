@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
@@ -15,6 +16,7 @@ __all__ = [
     "check_labels",
     "check_missing",
     "check_not_labels",
+    "check_occurrence",
     "is_missing",
     "plain_labels",
     "to_python",
@@ -67,6 +69,16 @@ def check_labels(labels: Any, name: str, *, allow_missing: bool = False) -> NDAr
         return plain_labels(column_or_1d(labels))
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold one label per row: {error}") from error
+
+
+def check_occurrence(labels: NDArray[Any], true: Any) -> None:
+    """Raise a ValueError if none of the labels is among the true ones."""
+    if not np.isin(labels, true).any():
+        asked, known = (sorted(set(np.asarray(x).tolist()), key=str) for x in (labels, true))
+        raise ValueError(
+            f"labels must occur in the true labels; got labels={asked}, but y_true holds "
+            f"{reprlib.repr(known)}."
+        )
 
 
 def check_kinds(labels: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 import warnings
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score, recall_score
 
-from skdidan.labels import check_labels, is_missing
+from skdidan.labels import check_labels, check_occurrence, is_missing
 
 __all__ = ["fill_missing", "uar", "war"]
 
@@ -57,12 +56,8 @@ def uar(y_true: ArrayLike, y_pred: ArrayLike, *, labels: ArrayLike | None = None
     if labels is not None:
         asked = check_labels(labels, "labels")
         absent = sorted(set(asked[~np.isin(asked, classes)].tolist()), key=str)
-        known, classes = classes.tolist(), classes[np.isin(classes, asked)]
-        if not len(classes):
-            raise ValueError(
-                f"labels must occur in the true labels; got labels={absent}, but y_true holds "
-                f"{reprlib.repr(known)}."
-            )
+        check_occurrence(asked, classes)
+        classes = classes[np.isin(classes, asked)]
         if absent:
             message = f"The UAR leaves out labels without a true sample in y_true: {absent}."
             warnings.warn(message, UndefinedMetricWarning, stacklevel=2)

@@ -338,7 +338,7 @@ def test_find_audio_leaves_out_unusable_files_on_request(grow):
 
 
 def test_a_file_is_hidden_only_by_a_usable_one_of_its_name(grow):
-    """Of a recording in several formats, the first that is usable is listed."""
+    """Several formats of a recording are one row, of the first that is usable."""
     root = grow("a.wav", "a.mp4", "b.wav", "b.mp3", "b.amr", "c.wav", "c.mov", "d.mov", "d.mp3")
     sound = np.linspace(-0.1, 0.1, 8000)
     soundfile.write(root / "b.flac", sound, 8000)

@@ -23,7 +23,7 @@ from skdidan.parameters import check_count, check_path
 
 __all__ = [
     *("Segment", "SilentAudioError", "audio_span", "channel_of", "file_name"),
-    *("find_sound", "read_audio", "read_window", "split_channels"),
+    *("find_sound", "list_channels", "read_audio", "read_window", "split_channels"),
 ]
 
 _LOWEST_RATE = 1000  # Hz
@@ -207,6 +207,14 @@ def read_audio(
 def channel_of(row: Any) -> int | str:
     """Return the channel of a segment; "mix" for a file."""
     return getattr(row, "channel", "mix")
+
+
+def list_channels(path: str, channel: int | str) -> list[Any]:
+    """List a file if its channels are mixed, or a segment of one or of each channel."""
+    if isinstance(channel, str) and channel == "split":
+        return [*split_channels(path)]
+    is_mixed = isinstance(channel, str) and channel == "mix"
+    return [path] if is_mixed else [Segment(path, channel=channel)]
 
 
 def split_channels(path: str) -> list[Segment]:

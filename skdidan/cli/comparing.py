@@ -166,6 +166,17 @@ def _check_reference(reference: str | None, methods: tuple[str, ...], least: int
         raise click.BadParameter(text, param_hint="--reference")
 
 
+def _load_corpora(given: tuple[str, ...], mapping: dict[str, str]) -> dict[str, Any]:
+    """Load the corpora by their names."""
+    found: dict[str, Any] = {}
+    for argument in given:
+        corpus = load_labelled(argument, mapping)
+        if corpus.name in found:
+            raise click.BadParameter(f"two --corpus have the name {corpus.name!r}: rename one.")
+        found[corpus.name] = corpus
+    return found
+
+
 def _compare(
     session: Session,
     *,
@@ -187,12 +198,7 @@ def _compare(
     """Return the comparison of the options."""
     from skdidan.results.task_rows import describe_emotions
 
-    found = {}
-    for argument in given:
-        corpus = load_labelled(argument, mapping)
-        if corpus.name in found:
-            raise click.BadParameter(f"two --corpus have the name {corpus.name!r}: rename one.")
-        found[corpus.name] = corpus
+    found = _load_corpora(given, mapping)
     parsed = parse_tasks(tasks, list(found))
     used = {name for sources, target in parsed.values() for name in (*sources, target)}
     found = {name: corpus for name, corpus in found.items() if name in used}

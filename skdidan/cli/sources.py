@@ -127,6 +127,7 @@ def find_recordings(
     paths: Iterable[str], channel: int | str, *, check: bool = False
 ) -> tuple[list[Any], dict[str, str], dict[str, str]]:
     """List recordings below folders; return the reasons of those left out, and of doubts, too."""
+    from skdidan.audio.files import list_channels
     from skdidan.corpora.folders import SAME_STEM
 
     files: list[Any] = []
@@ -136,7 +137,7 @@ def find_recordings(
             if os.path.isdir(path):
                 files += corpora.find_audio(path, check=check, channel=channel)
             elif os.path.isfile(path):
-                single = _single(path, channel)
+                single = list_channels(path, channel)
                 unusable = _unusable(single) if check else {}
                 reasons |= unusable
                 files += [file for file in single if str(file) not in unusable]
@@ -169,14 +170,6 @@ def _unusable(files: list[Any], n_jobs: int | None = None, verbose: int = 0) -> 
     errors = corpora.inspect_audio(files, n_jobs=n_jobs, verbose=verbose)["error"]
     pairs = zip(map(str, files), errors, strict=True)
     return {file: error for file, error in pairs if isinstance(error, str)}
-
-
-def _single(path: str, channel: int | str) -> list[Any]:
-    from skdidan.audio.files import Segment, split_channels
-
-    if channel == "split":
-        return list(split_channels(path))
-    return [path] if channel == "mix" else [Segment(path, channel=channel)]
 
 
 def count_shared(corpora: Iterable[Any], target: Iterable[Any]) -> int:

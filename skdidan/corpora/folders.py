@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from skdidan.audio.cropping import find_parts
-from skdidan.audio.files import Segment, read_window, split_channels
+from skdidan.audio.files import list_channels, read_window
 from skdidan.audio.gauge import Gauge
 from skdidan.corpora.faults import AS_AUDIO, SUFFIXES, UNREADABLE, Fault, Faults, examples
 from skdidan.parameters import check_boolean
@@ -121,22 +121,22 @@ def _usable(
     file: str, channel: int | str, check: bool, reasons: dict[str, str]
 ) -> dict[Any, str | None]:
     """Map the rows of a file to doubts; note the reasons of those that cannot be used."""
-    rows: list[Any] = [file]
-    if isinstance(channel, str) and channel == "split":
-        try:
-            rows = [*split_channels(file)]
-        except (OSError, ValueError) as error:
-            reasons[file] = str(error)
-            return {}
-    elif not isinstance(channel, str) or channel != "mix":
-        rows = [Segment(file, channel=channel)]
-    found: dict[Any, str | None] = {}
+    channels = _attempt(partial(list_channels, channel=channel), [file], reasons)
+    rows = channels.get(file, [])
+    return _attempt(_doubt, rows, reasons) if check else dict.fromkeys(rows)
+
+
+def _attempt(
+    function: Callable[[Any], Any], rows: Iterable[Any], reasons: dict[str, str]
+) -> dict[Any, Any]:
+    """Map rows to the results of a function; note why others cannot be read."""
+    results = {}
     for row in rows:
         try:
-            found[row] = _doubt(row) if check else None
+            results[row] = function(row)
         except (OSError, ValueError) as error:
             reasons[str(row)] = str(error)
-    return found
+    return results
 
 
 def _doubt(row: Any) -> str | None:

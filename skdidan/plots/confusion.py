@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from sklearn.utils.multiclass import unique_labels
 
-from skdidan.labels import check_labels, is_missing, plain_labels
+from skdidan.labels import check_labels, check_occurrence, is_missing, plain_labels
 from skdidan.plots.drawing import find_axes
 
 if TYPE_CHECKING:
@@ -67,12 +66,7 @@ def plot_confusion(
     )
     asked = unique_labels(true + predicted) if labels is None else labels
     classes = check_labels(asked, "labels")
-    if not np.isin(classes, true).any():
-        known = reprlib.repr(np.array([*dict.fromkeys(true)]).tolist())
-        raise ValueError(
-            f"labels must occur in the true labels; got labels={classes.tolist()}, but y_true "
-            f"holds {known}."
-        )
+    check_occurrence(classes, true)
     counts = confusion_matrix(y_true, y_pred, labels=classes)
     n_true = np.sum(np.asarray(y_true) == classes[:, np.newaxis], axis=1, keepdims=True)
     display = ConfusionMatrixDisplay(counts / np.maximum(n_true, 1), display_labels=classes)
