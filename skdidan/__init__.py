@@ -12,5 +12,5 @@ _WINGS = "audio corpora neural penalties persistence pipeline plots results".spl
 _WINGS += "selection shallow".split()
 _NAMES = {wing: _import_module(f"{__name__}.{wing}").__all__ for wing in _WINGS}
 _NAMES |= {"domains": ["NoTargetWarning", "Target", "split_domains"], "metrics": ["uar", "war"]}
-_NAMES |= {"emotions": ["EMOTION_GROUPS"]}
+_NAMES |= {"emotions": ["EMOTION_GROUPS"], "lazy_rows": ["LazyRows"]}
 __getattr__, __dir__, __all__ = _lazy.attach(__name__, [*_WINGS, "criteria", "domains"], _NAMES)

@@ -16,6 +16,7 @@ from .domains import NoTargetWarning as NoTargetWarning
 from .domains import Target as Target
 from .domains import split_domains as split_domains
 from .emotions import EMOTION_GROUPS as EMOTION_GROUPS
+from .lazy_rows import LazyRows as LazyRows
 from .metrics import uar as uar
 from .metrics import war as war
 from .neural import *

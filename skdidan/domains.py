@@ -15,6 +15,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from skdidan.labels import check_missing, check_not_labels, plain_labels
+from skdidan.lazy_rows import LazyRows, is_dataset
 from skdidan.padding import join_rows
 from skdidan.slicing import warn_of_slicing
 
@@ -289,6 +290,8 @@ def _check_not_empty(X_src: Any, X_tgt: Any, hint: str = "") -> None:
 
 def _concatenate(X_src: Any, X_tgt: Any) -> Any:
     """Stack arrays, data frames or lists."""
+    if any(isinstance(X, LazyRows) for X in (X_src, X_tgt)):
+        return join_rows([X if hasattr(X, "ndim") else np.asarray(X) for X in (X_src, X_tgt)])
     if hasattr(X_src, "iloc"):
         import pandas as pd
 
@@ -330,6 +333,8 @@ def open_target(X: Any, name: str = "X") -> Any:
     """Return the content of a `Target`, and any other object; refuse what a mask hides."""
     while isinstance(X, Target):
         X = X.X
+    if is_dataset(X):
+        return LazyRows(X)
     for row, part in enumerate(X) if isinstance(X, list | tuple) else [(None, X)]:
         if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
             place = np.argwhere(np.ma.getmaskarray(part))[0].tolist()

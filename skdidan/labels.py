@@ -134,7 +134,9 @@ def _is_row(entry: Any) -> bool:
 
 def is_missing(value: Any) -> bool:
     """Tell whether a value is None, NaN, NaT or NA."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return getattr(value, "shape", ()) == () and value != value
 
 
 def to_python(rows: Any) -> list[Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["count_frames", "is_padded", "join_rows", "pad_alike"]
+from skdidan.lazy_rows import LazyRows
+
+__all__ = ["count_frames", "is_padded", "join_rows", "pad", "pad_alike"]
 
 _MAX_PADDING = 2**32  # bytes, 4 GiB
 
@@ -44,33 +47,47 @@ def count_frames(
     return counts
 
 
-def is_padded(X: NDArray[Any] | None) -> bool:
+def is_padded(X: NDArray[Any] | LazyRows | None) -> bool:
     """Tell whether X, as `count_frames` accepts it, holds spectrograms of different lengths."""
-    return X is not None and X.ndim == 3 and bool(np.isnan(X[:, 0, -1]).any())
+    if X is None or X.ndim != 3:
+        return False
+    return X.ends_in_nan if isinstance(X, LazyRows) else bool(np.isnan(X[:, 0, -1]).any())
 
 
-def pad_alike(parts: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+def pad_alike(parts: Sequence[NDArray[Any] | LazyRows]) -> list[Any]:
     """Pad arrays of spectrograms to the longest with frames of NaN; return other arrays as is."""
     if any(part.ndim != 3 for part in parts):
         return list(parts)
     n_frames = max(part.shape[2] for part in parts)
-    n_bytes = sum(part[:, :, :1].nbytes * (n_frames - part.shape[2]) for part in parts)
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    n_bytes = sum(part[:, :, :1].nbytes * (n_frames - part.shape[2]) for part in arrays)
     if n_bytes > _MAX_PADDING:
         is_longest = np.concatenate(
-            [(part.shape[2] == n_frames) & ~np.isnan(part[:, 0, -1]) for part in parts]
+            [(part.shape[2] == n_frames) & ~np.isnan(part[:, 0, -1]) for part in arrays]
         )
         raise ValueError(
             f"This pads {len(is_longest)} rows to the {n_frames} frames of row "
             f"{is_longest.argmax()}, which needs more than 4 GiB of padding. Give a duration, cut "
             "long recordings into windows (WindowedClassifier), or process them separately."
         )
-    return [part if part.shape[2] == n_frames else _pad(part, n_frames) for part in parts]
+    return [
+        part if part.shape[2] == n_frames else pad(part, n_frames - part.shape[2]) for part in parts
+    ]
 
 
-def join_rows(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def join_rows(parts: Sequence[NDArray[Any] | LazyRows]) -> Any:
     """Stack the rows of arrays, after padding spectrograms with `pad_alike`."""
-    return np.concatenate(pad_alike(parts))
+    padded = pad_alike(parts)
+    is_lazy = any(isinstance(part, LazyRows) for part in padded)
+    return LazyRows(padded) if is_lazy else np.concatenate(padded)
 
 
-def _pad(X: NDArray[Any], n_frames: int) -> NDArray[Any]:
-    return np.pad(X, [(0, 0), (0, 0), (0, n_frames - X.shape[2])], constant_values=np.nan)
+def pad(X: NDArray[Any] | LazyRows, n_missing: int) -> Any:
+    """Append frames of NaN to spectrograms (n, n_bins, n_frames)."""
+    if isinstance(X, LazyRows):
+        return X.map(partial(_pad, n_missing), (X.shape[1], X.shape[2] + n_missing))
+    return _pad(n_missing, X)
+
+
+def _pad(n_missing: int, X: NDArray[Any], rows: Any = None) -> NDArray[Any]:
+    return np.pad(X, [(0, 0), (0, 0), (0, n_missing)], constant_values=np.nan)

@@ -16,6 +16,7 @@ from sklearn.utils.validation import validate_data
 
 from skdidan.domains import Domains, NoTargetWarning, n_rows, open_target
 from skdidan.labels import check_kinds, is_missing
+from skdidan.lazy_rows import LazyRows
 from skdidan.padding import count_frames
 from skdidan.reporting import warn_caller
 
@@ -36,17 +37,19 @@ def validate_domains(
     allow_nd: bool = False,
     dtype: Any = np.float64,
     padding: bool = False,
+    lazy: bool = False,
     min_source: int = 1,
     wants_target: bool = True,
 ) -> Domains:
-    """Convert both domains to finite numeric arrays of one feature shape.
+    """Convert both domains to finite numeric arrays, or `LazyRows`, of one feature shape.
 
     Labels are checked if the tags of the estimator require them. Sets ``n_features_in_`` and, for
     data frames, ``feature_names_in_``. Warns with `NoTargetWarning` if there is no target.
     """
     X, y, X_tgt = domains
     source, target = domains.places()
-    checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype, "padding": padding}
+    checks: dict[str, Any] = {"allow_nd": allow_nd, "dtype": dtype}
+    checks |= {"padding": padding, "lazy": lazy}
     options: dict[str, Any] = {"reset": True, "ensure_min_samples": min_source, **checks}
     if get_tags(estimator).target_tags.required:
         check_kinds(y)
@@ -77,9 +80,10 @@ def _warn_of_constants(estimator: Any, given: Any, X: NDArray[Any], domain: str)
     """Warn of features that vary, but are constant in the single precision of a network."""
     if X.dtype != np.float32 or X.ndim != 2 or getattr(given, "dtype", None) == np.float32:
         return
-    values = np.asarray(given, dtype=np.float64)
-    varies = np.ptp(values, axis=0) > 1e-13 * np.abs(values).max(axis=0)  # by more than rounding
-    lost = np.flatnonzero(varies & (np.ptp(X, axis=0) == 0))
+    low, high = _extremes(given, np.float64)
+    varies = high - low > 1e-13 * np.maximum(np.abs(low), np.abs(high))  # by more than rounding
+    low, high = _extremes(X, np.float32)
+    lost = np.flatnonzero(varies & (low == high))
     if lost.size:
         warn_caller(
             f"{lost.size} of {X.shape[1]} features of the {domain}, the first in column {lost[0]}, "
@@ -88,21 +92,37 @@ def _warn_of_constants(estimator: Any, given: Any, X: NDArray[Any], domain: str)
         )
 
 
+def _extremes(X: Any, dtype: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the least and the greatest value of each column."""
+    blocks = X.blocks() if isinstance(X, LazyRows) else [(0, X)]
+    parts = [np.asarray(values, dtype=dtype) for _, values in blocks]
+    return (
+        np.min([part.min(axis=0) for part in parts], axis=0),
+        np.max([part.max(axis=0) for part in parts], axis=0),
+    )
+
+
 def check_rows(
     estimator: Any,
     X: Any,
     *y: Any,
     place: _Place = _ROW,
     padding: bool = False,
+    lazy: bool = False,
     ndim: int | None = None,
     **checks: Any,
 ) -> Any:
     """Convert rows to an array of finite numbers by ``validate_data``; with y, return both.
 
     An error names the place of the first other entry. `padding` allows what `count_frames` does;
-    `ndim` is the number of axes in fit, for estimators that take several.
+    `lazy` leaves `LazyRows` where they are, once each block of them has been checked; `ndim` is the
+    number of axes in fit, for estimators that take several.
     """
     X = open_target(X)
+    if lazy and isinstance(X, LazyRows):
+        return _check_blocks(estimator, X, *y, place=place, padding=padding, ndim=ndim, **checks)
+    if isinstance(X, LazyRows):
+        X = np.asarray(X)
     if X is None:
         raise TypeError("None holds no rows: pass an array, a list or a data frame.")
     if not hasattr(X, "shape"):
@@ -130,6 +150,27 @@ def check_rows(
     _check_axes(estimator, checked[0].shape if y else checked.shape, ndim)  # of lists
     check_finite(estimator, checked[0] if y else checked, place, padding)
     return checked
+
+
+def _check_blocks(
+    estimator: Any, X: LazyRows, *y: Any, place: _Place, dtype: Any = np.float64, **checks: Any
+) -> Any:
+    """Check `LazyRows` block by block; return them, of a type that is wanted."""
+    labels = []
+    for start, values in X.blocks() if len(X) else [(0, np.asarray(X))]:
+
+        def shifted(row: int, start: int = start) -> str:
+            return place(start + row)
+
+        parts = [part[start : start + len(values)] for part in y]
+        if len(values) < len(X):
+            checks["ensure_min_samples"] = 1
+        found = check_rows(estimator, values, *parts, place=shifted, dtype=dtype, **checks)
+        labels += [found[1]] if y else []
+        checks["reset"] = False  # the first block has told what there is
+    wanted = dtype if isinstance(dtype, tuple) else (dtype,)
+    checked = X.astype(X.dtype if X.dtype in wanted else wanted[0])
+    return (checked, np.concatenate(labels)) if y else checked
 
 
 def _check_axes(estimator: Any, shape: tuple[int, ...], ndim: int | None) -> None:

@@ -117,7 +117,7 @@ class AdaptationClassifier(FittedNetworks):
         As in `DIDANClassifier`.
     """
 
-    _checks: ClassVar = {"allow_nd": True, "dtype": np.float32, "padding": True}
+    _checks: ClassVar = {"allow_nd": True, "dtype": np.float32, "padding": True, "lazy": True}
     _kept: ClassVar = frozenset({"classes_", "nets_"})
     #: Class of the penalty, its column in `history_`, and its weight within the sum of penalties.
     penalty: ClassVar[type[nn.Module] | None] = None
@@ -322,19 +322,19 @@ class AdaptationClassifier(FittedNetworks):
         rows = None if domains.weights is None else domains.weights[train]
         weights = class_weights(self.class_weight, classes, y[train], rows)
         self._recipe = self._make_recipe(X.shape[1:], len(classes), has_lengths)
-        source, labels = to_rows(X[train], device), torch.tensor(y_idx[train], device=device)
+        source, labels = to_rows(X, device, train), torch.tensor(y_idx[train], device=device)
         batches = partial(PairedBatches, source, target, labels, self.batch_size)
         numbers = torch.tensor(number_corpora(domains.corpora[: len(X)][train]), device=device)
         more = {"corpora": numbers, "is_even": self.even_sources}
         batches = partial(batches, weights=row_weights(rows, device), **more)
-        watched = torch.tensor(X[held_out], device=device), y_idx[held_out], target
+        watched = to_rows(X, device, held_out), y_idx[held_out], target
         initial = read_weights(self.initial_weights)
         make_net = partial(self._make_net, classes, weights, prior, initial)
         trained = self._train(seeds.reshape(-1, 3), batches, watched, make_net, starts, checkpoint)
         self._keep(trained, n_networks)
         self.classes_, self.feature_shape_ = classes, shape
         if self.calibration is not None:
-            scores = self._predictions(X[held_out]).scores
+            scores = self._evaluate(to_rows(X, device, held_out)).scores
             self.temperature_ = fit_temperature(scores, y_idx[held_out])
 
     def _make_recipe(

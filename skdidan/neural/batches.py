@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skdidan.lazy_rows import LazyRows
+
 __all__ = ["ArrayRows", "Batch", "PairedBatches", "to_rows"]
 
 
@@ -42,18 +44,24 @@ class Batch(NamedTuple):
 class ArrayRows:
     """Rows of an array, such as one on disk, that become tensors where they are taken.
 
-    Only the rows of a batch are then copied, on the CPU.
+    Only the rows of a batch are then copied, to a device if one is given.
     """
 
-    def __init__(self, array: NDArray[Any]) -> None:
+    def __init__(
+        self, array: NDArray[Any] | LazyRows, device: torch.device | str | None = None
+    ) -> None:
         self._array = array
+        self._device = torch.device("cpu" if device is None else device)
 
     def __len__(self) -> int:
         return len(self._array)
 
     def __getitem__(self, rows: Any) -> Tensor:
         rows = rows if isinstance(rows, slice) else np.asarray(rows)
-        return torch.tensor(self._array[rows], device="cpu")
+        taken = torch.tensor(np.asarray(self._array[rows]), device="cpu")
+        if self._device.type == "cuda":  # from pinned memory, so that the copy need not wait
+            return taken.pin_memory().to(self._device, non_blocking=True)
+        return taken.to(self._device)
 
     def split(self, size: int) -> Iterator[Tensor]:
         """Yield tensors of so many rows, as the method of a tensor does."""
@@ -61,14 +69,25 @@ class ArrayRows:
             yield self[start : start + size]
 
 
-def to_rows(array: NDArray[Any], device: torch.device) -> Tensor | ArrayRows:
-    """Return rows to train on: on the device, or left where they are mapped from a file."""
+def to_rows(
+    array: NDArray[Any] | LazyRows, device: torch.device, rows: Any = slice(None)
+) -> Tensor | ArrayRows:
+    """Return some rows to train on: on the device, or left in the files that hold them.
+
+    A memory map is left there for training on the CPU, and `LazyRows` always.
+    """
+    if isinstance(array, LazyRows):
+        return ArrayRows(array[rows], device)
+    if device.type == "cpu" and _is_mapped(array):
+        return ArrayRows(LazyRows(array)[rows])
+    return torch.tensor(array[rows], device=device)
+
+
+def _is_mapped(array: NDArray[Any]) -> bool:
     part: Any = array
-    while device.type == "cpu" and part is not None:
-        if isinstance(part, mmap):
-            return ArrayRows(array)
+    while part is not None and not isinstance(part, mmap):
         part = getattr(part, "base", None)
-    return torch.tensor(array, device=device)
+    return part is not None
 
 
 class PairedBatches:

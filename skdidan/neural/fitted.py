@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from skdidan.estimators import GroupedEstimator
 from skdidan.neural.batches import ArrayRows
@@ -103,9 +104,11 @@ class FittedNetworks(ProbabilisticClassifier, GroupedEstimator):
         return embeddings
 
     def _predictions(self, X: Any) -> NetPredictions:
-        rows = ArrayRows(self._check_new(X))
-        predictions = NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
+        predictions = self._evaluate(ArrayRows(self._check_new(X)))
         return predictions._replace(temperature=getattr(self, "temperature_", None))
+
+    def _evaluate(self, rows: Tensor | ArrayRows) -> NetPredictions:
+        return NetPredictions.mean([NetPredictions.of(net, rows) for net in self.nets_])
 
     def _check_new(self, X: Any, **options: Any) -> NDArray[Any]:
         """Return rows of the target as an array, if the networks can take them."""

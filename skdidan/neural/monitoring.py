@@ -87,7 +87,7 @@ class EpochScores(Observer):
     def __init__(
         self,
         names: list[str],
-        held_out: Tensor,
+        held_out: Tensor | ArrayRows,
         y_idx: NDArray[Any],
         target: Tensor | ArrayRows | None,
     ) -> None:
@@ -119,7 +119,7 @@ class EpochScores(Observer):
 def monitor_callbacks(
     monitor: str | None,
     patience: int,
-    held_out: Tensor,
+    held_out: Tensor | ArrayRows,
     y_idx: NDArray[Any],
     target: Tensor | ArrayRows | None,
 ) -> list[tuple[str, Callback]]:

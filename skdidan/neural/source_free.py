@@ -30,7 +30,7 @@ from skdidan.neural.target_training import (
     target_batches,
 )
 from skdidan.neural.training import AdaptationNet
-from skdidan.padding import is_padded
+from skdidan.padding import is_padded, pad
 from skdidan.parameters import check_arguments, check_count, check_number, check_positive
 from skdidan.reporting import warn_caller
 from skdidan.torch_state import find_device, plain_mode
@@ -275,7 +275,7 @@ class SourceFreeClassifier(AdaptationClassifier):
         X_src = domains.X_src
         if domains.X_tgt is not None and is_padded(domains.X_tgt) and not is_padded(X_src):
             # A frame of padding, so that the networks expect recordings of any length.
-            X_src = np.pad(X_src, ((0, 0), (0, 0), (0, 1)), constant_values=np.nan)
+            X_src = pad(X_src, 1)
         super()._fit(domains.replace(X_src, None))
         is_whole = len(self.nets_) == self._count_networks() and not self.nets_[-1].is_interrupted
         self.nets_ = self.source_nets_ = [detach_net(net) for net in self.nets_]

@@ -43,7 +43,12 @@ class Refiner(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimator):
     refines rows in ``_refine``.
     """
 
-    _checks: ClassVar = {"allow_nd": True, "dtype": (np.float64, np.float32), "padding": True}
+    _checks: ClassVar = {
+        "allow_nd": True,
+        "dtype": (np.float64, np.float32),
+        "padding": True,
+        "lazy": True,
+    }
     _kept: ClassVar = frozenset({"estimator_"})
 
     estimator: BaseEstimator | None
@@ -218,7 +223,7 @@ class Refiner(MetaEstimatorMixin, DomainwiseClassifier, GroupedEstimator):
     def _rows(self, X: NDArray[Any], sample_domain: Any = None) -> NDArray[np.float64]:
         """Return the rows to compare: features, or those that a network makes of spectrograms."""
         if X.ndim == 2:
-            return X.astype(np.float64)
+            return np.asarray(X, dtype=np.float64)
         last, Z = send_through(self.estimator_, X, sample_domain)
         if not hasattr(last, "embed"):
             raise TypeError(

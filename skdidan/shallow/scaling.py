@@ -25,6 +25,7 @@ from skdidan.domains import (
     unknown_corpus,
 )
 from skdidan.estimators import DomainEstimator
+from skdidan.lazy_rows import LazyRows
 from skdidan.reporting import warn_caller
 from skdidan.validation import check_finite, check_rows
 
@@ -93,7 +94,12 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
            [ 2.]])
     """
 
-    _checks: ClassVar = {"allow_nd": True, "dtype": (np.float64, np.float32), "padding": True}
+    _checks: ClassVar = {
+        "allow_nd": True,
+        "dtype": (np.float64, np.float32),
+        "padding": True,
+        "lazy": True,
+    }
     # Fit and transform request the same, because fit_transform has one request for both. Groups go
     # to the splitter of a search, unless set_fit_request requests them.
     __metadata_request__fit: ClassVar = {"X_tgt": True, "sample_domain": None, "groups": False}
@@ -168,7 +174,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         sample_domain: ArrayLike | None = None,
         groups: Sequence[Any] | NDArray[Any] | None = None,
         groups_tgt: Sequence[Any] | NDArray[Any] | None = None,
-    ) -> NDArray[np.floating]:
+    ) -> Any:
         """Fit to both domains and scale the rows of `X`, each by its own corpus.
 
         Parameters
@@ -180,7 +186,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         -------
         X_scaled : ndarray of float, same shape as X
             The scaled source rows; with `sample_domain`, all rows in the order of `X`. float32 if
-            `X` is float32, else float64.
+            `X` is float32, else float64. `LazyRows` stay so.
         """
         self.fit(X, y, X_tgt, sample_domain=sample_domain, groups=groups, groups_tgt=groups_tgt)
         numbers = np.zeros(n_rows(open_target(X))) if sample_domain is None else sample_domain
@@ -221,7 +227,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         *,
         sample_domain: ArrayLike | None = None,
         groups: Sequence[Any] | NDArray[Any] | None = None,
-    ) -> NDArray[np.floating]:
+    ) -> Any:
         """Scale rows of the target, or of the domains marked by `sample_domain`.
 
         Parameters
@@ -238,7 +244,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         Returns
         -------
         X_scaled : ndarray of float, same shape as X
-            The scaled rows. float32 if `X` is float32, else float64.
+            The scaled rows. float32 if `X` is float32, else float64. `LazyRows` stay so, and are
+            scaled when they are read.
 
         Raises
         ------
@@ -258,24 +265,26 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         else:
             numbers = check_sample_domain(X, sample_domain)
         corpora = {number: self._corpus(number) for number in np.unique(numbers).tolist()}
-        scaled, too_small = np.empty_like(X), []
+        scalers: list[StandardScaler] = []
+        chosen, too_small = np.empty(len(X), dtype=np.intp), []
         for (number, name), rows in _parts(numbers, _group_names(groups, len(X))).items():
             scaler = self.scalers_.get((corpora[number], name))
-            if scaler is None and np.count_nonzero(~np.isnan(X[rows, 0])) < 2:
+            two = np.asarray(X[rows[:2]])
+            if scaler is None and np.count_nonzero(~np.isnan(two[:, 0])) < 2:
                 # Its own statistics would turn any single value into 0.
                 scaler = self.scalers_[corpora[number], None]
                 too_small.append(name)
-            scaler = scaler or self._statistics(X, rows)
-            for some, values in _blocks(X, rows):
-                with np.errstate(over="ignore"):  # reported below
-                    values = scaler.transform(values).reshape(len(some), -1, X.shape[1])
-                    scaled[some] = np.moveaxis(values, 1, -1).reshape(len(some), *X.shape[1:])
-        check_finite(self, scaled, padding=True)
+            chosen[rows] = len(scalers)
+            scalers.append(scaler or self._statistics(X, rows))
         if too_small:
             warn_caller(
                 f"The new groups {too_small} have one row each and are scaled by the statistics of "
                 "their corpus. Pass more rows of these groups, or no groups.",
             )
+        if isinstance(X, LazyRows):
+            return X.map(partial(_scale, scalers, chosen))
+        scaled = _scale(scalers, chosen, X, np.arange(len(X)))
+        check_finite(self, scaled, padding=True)
         return scaled
 
     def _check_domains(self, domains: Domains) -> Domains:
@@ -371,10 +380,26 @@ def _parts(numbers: NDArray[Any], names: NDArray[np.object_]) -> dict[tuple[int,
     return dict(parts)
 
 
-def _blocks(X: NDArray[Any], rows: list[int]) -> Iterator[tuple[list[int], NDArray[np.float64]]]:
+def _scale(
+    scalers: list[StandardScaler],
+    chosen: NDArray[np.intp],
+    X: NDArray[Any],
+    rows: NDArray[np.intp],
+) -> NDArray[Any]:
+    """Scale some of the rows, given their numbers, each by the scaler chosen for its number."""
+    scaled, numbers = np.empty_like(X), chosen[rows]
+    for number in np.unique(numbers):
+        for some, values in _blocks(X, np.flatnonzero(numbers == number)):
+            with np.errstate(over="ignore"):  # reported by the caller
+                values = scalers[number].transform(values).reshape(len(some), -1, X.shape[1])
+                scaled[some] = np.moveaxis(values, 1, -1).reshape(len(some), *X.shape[1:])
+    return scaled
+
+
+def _blocks(X: Any, rows: Any) -> Iterator[tuple[Any, NDArray[np.float64]]]:
     """Yield some rows at a time, and their values in double precision, (n * n_frames, n_bins)."""
-    n = max(1, _BLOCK // X[0].size)
+    n = max(1, _BLOCK // int(np.prod(X.shape[1:])))
     for start in range(0, len(rows), n):
         some = rows[start : start + n]
-        values = X[some].astype(np.float64).reshape(len(some), X.shape[1], -1)
+        values = np.asarray(X[some], dtype=np.float64).reshape(len(some), X.shape[1], -1)
         yield some, np.moveaxis(values, 1, -1).reshape(-1, X.shape[1])
