@@ -5,6 +5,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -501,6 +502,14 @@ class TestTimings:
         assert rows and len({row.case for row in rows}) == len(rows)
         assert all(min(row.ours, row.other, row.ratio) > 0 for row in rows)
 
+    @pytest.mark.slow
+    @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+    def test_compiled_networks_are_timed(self, benchmark):
+        """Apart from the others, since it needs a C++ compiler."""
+        sizes = {"rows": 40, "spectrograms": 16, "epochs": 2}
+        rows = list(benchmark("compile_time").measure(repeats=1, **sizes))
+        assert len(rows) == 3 and all(row.ratio > 0 for row in rows)
+
     def test_all_scripts_are_in_the_table(self, benchmark, monkeypatch, tmp_path, capsys):
         bench = benchmark("bench")
         assert set(bench.SCRIPTS) == set(TINY)
@@ -542,6 +551,22 @@ def test_the_cost_of_a_large_corpus_has_all_stages(benchmark, monkeypatch, capsy
     assert table["epoch of DIDAN"] == "2.0" and len(table) == 15 and len(seen) == 10
     n_bytes = 2400 * 64 * 201 * 4  # bands, frames, single precision
     assert float(table["log-mel spectrograms on disk:"]) == round(n_bytes / 2**20)
+
+
+def test_rows_in_files_take_little_memory(benchmark, monkeypatch, tmp_path, capsys):
+    script = benchmark("larger_than_memory")
+    monkeypatch.setattr(script, "COLUMNS", 50)
+    monkeypatch.setattr(script, "SHARDS", 2)
+    script.write_shards(tmp_path, 120)
+    found = {}
+    for way in ("array", "memory map", "shards", "Dataset"):
+        queue = SimpleQueue()
+        script.fit(way, tmp_path, queue)
+        seconds, epoch, memory = queue.get()
+        assert 0 < epoch < seconds and memory >= 0
+        found[way] = np.asarray(script.open_rows(way, tmp_path, "target"))
+    for rows in found.values():
+        np.testing.assert_array_equal(rows, found["array"])
 
 
 def test_odd_inputs_are_judged_by_the_rules_that_are_told(benchmark):

@@ -1,6 +1,7 @@
 """Optimizers, schedules, initial weights, augmentation and precision of the networks."""
 
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -335,3 +336,74 @@ def test_bf16_takes_padded_spectrograms(spectrogram_domains):
 def test_a_precision_that_is_unknown_is_refused(domains):
     with pytest.raises(ValueError, match=r"precision must be one of .*'bf16'.*; got 'fp16'"):
         DANNClassifier(precision="fp16", **QUICK).fit(*domains[:3])
+
+
+@pytest.fixture
+def compilations(monkeypatch):
+    """Let torch.compile trace the network without the compiler of its default backend."""
+    found, compile_ = [], torch.compile
+
+    def trace(module):
+        compiled = compile_(module, backend="eager")
+        found.append(compiled)
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", trace)
+    return found
+
+
+# Torch imports a module of its own that it calls outdated.
+OUTDATED = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+
+
+@OUTDATED
+@pytest.mark.parametrize(
+    "make, network",
+    [
+        (DIDANClassifier, "cnn"),
+        (SHOTClassifier, "mlp"),
+        pytest.param(SHOTClassifier, "nested_transformer", marks=pytest.mark.slow),
+    ],
+)
+def test_a_compiled_network_is_trained_to_the_same_weights(
+    make, network, domains, spectrogram_domains, compilations
+):
+    X, y, X_tgt = (domains if network == "mlp" else spectrogram_domains)[:3]
+    params = {**QUICK, "n_networks": 2}
+    plain = make(network, **params).fit(X, y, X_tgt)
+    assert not compilations
+    fitted = make(network, compile=True, **params).fit(X, y, X_tgt)
+    assert equal(state_of(fitted), state_of(plain))
+    # Each training has its own; none is left to predict with, or to keep.
+    assert len(compilations) == (4 if make is SHOTClassifier else 2)
+    again = pickle.loads(pickle.dumps(clone(fitted).fit(X, y, X_tgt)))
+    np.testing.assert_array_equal(again.predict_proba(X_tgt), fitted.predict_proba(X_tgt))
+
+
+def test_prediction_is_not_compiled(domains, monkeypatch):
+    def refuse(module):
+        raise AssertionError("compiled")
+
+    X, y, X_tgt = domains[:3]
+    fitted = DANNClassifier(**QUICK).fit(X, y, X_tgt).set_params(compile=True)
+    monkeypatch.setattr(torch, "compile", refuse)
+    assert fitted.predict(X_tgt).shape == (len(X_tgt),)
+    with pytest.raises(AssertionError, match="compiled"):
+        fitted.fit(X, y, X_tgt)
+
+
+@OUTDATED
+@pytest.mark.slow
+def test_the_compiler_of_torch_changes_rounding_alone(spectrogram_domains):
+    """Needs a C++ compiler, as the option does on a CPU."""
+    X, y, X_tgt = spectrogram_domains[:3]
+    plain, compiled = (
+        DANNClassifier(compile=chosen, **QUICK).fit(X, y, X_tgt).decision_function(X_tgt)
+        for chosen in (False, True)
+    )
+    np.testing.assert_allclose(compiled, plain, atol=1e-3)
+
+
+def test_compile_must_be_true_or_false(domains):
+    with pytest.raises(ValueError, match="compile must be True or False; got 'inductor'"):
+        DANNClassifier(compile="inductor", **QUICK).fit(*domains[:3])

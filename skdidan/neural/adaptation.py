@@ -88,6 +88,9 @@ class AdaptationClassifier(FittedNetworks):
     precision : {"float32", "bf16"}, default="float32"
         Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
         with units for bfloat16; weights, losses, penalties and predictions stay in float32.
+    compile : bool, default=False
+        Whether ``torch.compile`` compiles the network for training. See "GPU and half precision" in
+        the docs for what it costs.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -150,6 +153,7 @@ class AdaptationClassifier(FittedNetworks):
         initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
         precision: str = "float32",
+        compile: bool = False,
         max_epochs: int = 60,
         n_networks: int | None = 1,
         validation_fraction: float | None = None,
@@ -181,6 +185,7 @@ class AdaptationClassifier(FittedNetworks):
         self.initial_weights = initial_weights
         self.augmentation = augmentation
         self.precision = precision
+        self.compile = compile
         self.max_epochs = max_epochs
         self.n_networks = n_networks
         self.validation_fraction = validation_fraction
@@ -429,6 +434,7 @@ class AdaptationClassifier(FittedNetworks):
             schedule=self.schedule,
             augmentation=self.augmentation,
             precision=self.precision,
+            is_compiled=self.compile,
             max_epochs=self.max_epochs,
             device=str(find_device(self.device)),
             callbacks=callbacks,

@@ -55,6 +55,9 @@ class SourceOnlyClassifier(AdaptationClassifier):
     precision : {"float32", "bf16"}, default="float32"
         Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
         with units for bfloat16; weights, losses, penalties and predictions stay in float32.
+    compile : bool, default=False
+        Whether ``torch.compile`` compiles the network for training. See "GPU and half precision" in
+        the docs for what it costs.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -115,6 +118,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
         initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
         precision: str = "float32",
+        compile: bool = False,
         max_epochs: int = 60,
         n_networks: int | None = 1,
         validation_fraction: float | None = None,
@@ -144,6 +148,7 @@ class SourceOnlyClassifier(AdaptationClassifier):
             initial_weights=initial_weights,
             augmentation=augmentation,
             precision=precision,
+            compile=compile,
             max_epochs=max_epochs,
             n_networks=n_networks,
             validation_fraction=validation_fraction,
@@ -218,6 +223,9 @@ class MCCClassifier(AdaptationClassifier):
     precision : {"float32", "bf16"}, default="float32"
         Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
         with units for bfloat16; weights, losses, penalties and predictions stay in float32.
+    compile : bool, default=False
+        Whether ``torch.compile`` compiles the network for training. See "GPU and half precision" in
+        the docs for what it costs.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -316,6 +324,9 @@ class DeepCORALClassifier(AdaptationClassifier):
     precision : {"float32", "bf16"}, default="float32"
         Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
         with units for bfloat16; weights, losses, penalties and predictions stay in float32.
+    compile : bool, default=False
+        Whether ``torch.compile`` compiles the network for training. See "GPU and half precision" in
+        the docs for what it costs.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1

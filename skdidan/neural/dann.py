@@ -55,6 +55,9 @@ class DANNClassifier(AdaptationClassifier):
     precision : {"float32", "bf16"}, default="float32"
         Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
         with units for bfloat16; weights, losses, penalties and predictions stay in float32.
+    compile : bool, default=False
+        Whether ``torch.compile`` compiles the network for training. See "GPU and half precision" in
+        the docs for what it costs.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1
@@ -157,6 +160,9 @@ class CDANClassifier(AdaptationClassifier):
     precision : {"float32", "bf16"}, default="float32"
         Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
         with units for bfloat16; weights, losses, penalties and predictions stay in float32.
+    compile : bool, default=False
+        Whether ``torch.compile`` compiles the network for training. See "GPU and half precision" in
+        the docs for what it costs.
     max_epochs, batch_size : int, default=60, 64
         Passes over the larger domain, and rows of each domain in a batch.
     n_networks : int > 0, default=1

@@ -109,6 +109,9 @@ class DIDANClassifier(AdaptationClassifier):
     precision : {"float32", "bf16"}, default="float32"
         Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
         with units for bfloat16; weights, losses, penalties and predictions stay in float32.
+    compile : bool, default=False
+        Whether ``torch.compile`` compiles the network for training. See "GPU and half precision" in
+        the docs for what it costs.
     max_epochs : int > 0, default=60
         Number of passes over the larger domain.
     n_networks : int > 0, default=None
@@ -224,6 +227,7 @@ class DIDANClassifier(AdaptationClassifier):
         initial_weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         augmentation: Callable[[torch.Tensor], torch.Tensor] | None = None,
         precision: str = "float32",
+        compile: bool = False,
         max_epochs: int = 60,
         n_networks: int | None = None,
         validation_fraction: float | None = None,
@@ -255,6 +259,7 @@ class DIDANClassifier(AdaptationClassifier):
             initial_weights=initial_weights,
             augmentation=augmentation,
             precision=precision,
+            compile=compile,
             max_epochs=max_epochs,
             n_networks=n_networks,
             validation_fraction=validation_fraction,

@@ -121,6 +121,9 @@ class ECANClassifier(SourceFreeClassifier):
     precision : {"float32", "bf16"}, default="float32"
         Numbers that the network computes with in training. "bf16" is faster on processors and GPUs
         with units for bfloat16; weights, losses, penalties and predictions stay in float32.
+    compile : bool, default=False
+        Whether ``torch.compile`` compiles the network for training. See "GPU and half precision" in
+        the docs for what it costs.
     max_epochs, batch_size : int, default=60, 64
         Passes over the source, and rows in a batch.
     n_networks : int > 0, default=1

@@ -53,6 +53,7 @@ def check_settings(classifier: Any) -> None:
             f"{augmentation!r}."
         )
     check_option("precision", classifier.precision, ["float32", "bf16"])
+    check_boolean("compile", classifier.compile)
     check_count("max_epochs", classifier.max_epochs)
     check_count("batch_size", classifier.batch_size)
     check_count("n_networks", classifier._count_networks())

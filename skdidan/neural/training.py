@@ -88,6 +88,7 @@ class AdaptationNet(NeuralNet):
         schedule: str | None = "cooldown",
         augmentation: Callable[[Tensor], Tensor] | None = None,
         precision: str = "float32",
+        is_compiled: bool = False,
         device: str = "cpu",
         callbacks: Any = None,
         on_interrupt: str = "raise",
@@ -113,6 +114,8 @@ class AdaptationNet(NeuralNet):
         self.schedule = schedule
         self.augmentation = augmentation
         self.precision = precision
+        self.is_compiled = is_compiled
+        self._compiled: Any = None  # the module for training, during a training
         self.on_interrupt = on_interrupt
         self.is_interrupted = False  # and kept, by Ctrl-C
         # Number of epochs and weights after them: of the last, and of the last with a finite loss.
@@ -327,7 +330,7 @@ class AdaptationNet(NeuralNet):
             text = f"{error} The weights of epoch {len(self.history)} are kept."
             warn_caller(text, ConvergenceWarning)
         self.notify("on_train_end", X=X, y=y)
-        self._last = self.finite = None
+        self._last = self.finite = self._compiled = None
         self._give_generators(None)
         return self
 
@@ -400,6 +403,15 @@ class AdaptationNet(NeuralNet):
         # Half precision would cost digits, and NumPy has no bfloat16.
         with torch.autocast(torch.device(self.device).type, enabled=False):
             return [self._outputs(rows) for rows in X.split(batch_size)]
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Evaluate the module, or its compiled form in training, which shares the weights."""
+        if not (self.is_compiled and self.module_.training):
+            return super().infer(x, **fit_params)
+        if self._compiled is None:
+            compiled: Any = torch.compile(self.module_)
+            self._compiled = compiled.__call__  # no module, which skorch would register
+        return self._compiled(x.to(self.device))
 
     def _outputs(self, X: Tensor) -> Outputs:
         result = self.infer(X)
