@@ -172,17 +172,20 @@ class PairedBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         ends = np.arange(1, self.n_batches + 1) * self.n_largest // self.n_batches
+        target = self.target[:0]
         for start, end in pairwise([0, *ends.tolist()]):
             source_rows = self._take_source(start, end)
-            target_rows = self._target_orders.take(end - start)
+            if len(self.target):
+                target = self.target[self._target_orders.take(end - start)]
             source, y_idx = self.source[source_rows], self.y_idx[source_rows]
             weights = None if self.weights is None else self.weights[source_rows]
-            corpora = self.corpora[source_rows]
-            yield Batch(source, self.target[target_rows], y_idx, weights, corpora)
+            yield Batch(source, target, y_idx, weights, self.corpora[source_rows])
 
     def _take_source(self, start: int, end: int) -> Tensor:
         """Take the source rows of a batch; over an epoch the corpora get equal shares."""
         n = len(self._source_orders)
+        if n == 1:
+            return self._source_orders[0].take(end - start)
         shares = [(end + i) // n - (start + i) // n for i in range(n)]
         orders = zip(self._source_orders, shares, strict=True)
         return torch.cat([of_corpus.take(max(share, 1)) for of_corpus, share in orders])

@@ -59,15 +59,27 @@ class Dropout(nn.Dropout):
 
     def forward(self, X: Tensor) -> Tensor:
         """Drop a share `p` of the entries in training, and scale up the others."""
-        if not self.training or not 0 < self.p < 1 or self.generators is None:
-            return super().forward(X)
-        generator, share = self.generators[X.device.type], find_share()
+        return X * self._draw(torch.empty_like(X), X) if self._draws() else super().forward(X)
+
+    def factors(self, X: Tensor, n_units: int) -> Tensor:
+        """Return factors for units of the rows `X`: 0 where one is dropped, as `forward` does."""
+        if self._draws():
+            return self._draw(X.new_empty(len(X), n_units), X)
+        return super().forward(X.new_ones(len(X), n_units))
+
+    def _draws(self) -> bool:
+        return self.training and 0 < self.p < 1 and self.generators is not None
+
+    def _draw(self, keep: Tensor, X: Tensor) -> Tensor:
+        """Fill an empty tensor with factors for rows X, as torch does, which takes no generator."""
+        generators: Generators = self.generators  # type: ignore[assignment] # see `_draws`
+        generator, share = generators[X.device.type], find_share()
         if share is None or not share.has_part(X):
-            keep = torch.empty_like(X).bernoulli_(1 - self.p, generator=generator)
+            keep.bernoulli_(1 - self.p, generator=generator)
         else:  # as if the whole batch were here
-            whole = X.new_empty(share.n_rows, *X.shape[1:])
+            whole = keep.new_empty(share.n_rows, *keep.shape[1:])
             keep = share.part(whole.bernoulli_(1 - self.p, generator=generator))
-        return X * keep.div_(1 - self.p)  # as torch computes it, which takes no generator
+        return keep.div_(1 - self.p)
 
 
 class FullyConnected(nn.Module):
@@ -103,8 +115,7 @@ class FullyConnected(nn.Module):
                 part.data = part.data.flip(0)
 
     def _keep(self, X: Tensor) -> list[Tensor]:
-        """Draw the factors of the units of each layer: 0 for those that are dropped."""
-        return [self.dropout(X.new_ones(len(X), n_units)) for n_units in self._n_units]
+        return [self.dropout.factors(X, n_units) for n_units in self._n_units]
 
     def _embed(self, X: Tensor, keep: Sequence[Tensor]) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Return the layers, and the inputs of the output layer and of the last hidden one."""

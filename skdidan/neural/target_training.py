@@ -90,12 +90,11 @@ class TargetNet(AdaptationNet):
         """Run one forward and one backward pass for rows of the target."""
         if not self.module_.training:
             self.module_.train()
-        self.history[-1].setdefault("lr", float(self.optimizer_.param_groups[0]["lr"]))
         outputs, rows = self._train_outputs(batch.source), batch.y_idx
         terms = self.objective.terms(outputs, rows, self.bank)
         loss = outputs.logits.sum() * 0.0
         for name, weight in self.objective.weights.items():
-            self._terms.add(self.history, name, terms[name])
+            self._terms.add(name, terms[name])
             loss = loss + weight * terms[name]
         self._backward(loss)
         self.bank.overwrite(rows, outputs.features, outputs.logits)

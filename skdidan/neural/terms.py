@@ -104,11 +104,20 @@ class LossTerms:
 
     def __init__(self) -> None:
         self._waiting: list[_Term] = []
+        self._batch: dict[str, Any] = {}
+        self._is_first = True
 
-    def add(self, history: Any, name: str, value: Tensor) -> None:
-        """Keep a term of the current batch of a history."""
-        batches = history[-1]["batches"]
-        self._waiting.append(_Term(batches[-1], name, value.detach(), len(batches) == 1))
+    def begin(self, batches: list[dict[str, Any]]) -> None:
+        """Take the last of the records of an epoch for that of the terms that are added next."""
+        self._batch, self._is_first = batches[-1], len(batches) == 1
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Keep a term of the current batch."""
+        self._waiting.append(_Term(self._batch, name, value.detach(), self._is_first))
+
+    def note(self, name: str, value: float) -> None:
+        """Record a number of the current batch."""
+        self._batch[name] = value
 
     def read(self) -> _Term | None:
         """Record all terms up to the first that is not finite, which is returned."""

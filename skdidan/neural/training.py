@@ -124,11 +124,13 @@ class AdaptationNet(NeuralNet):
         self.generators: Generators | None = None  # that the training draws from
         self._terms = LossTerms()
         self._is_watched = True  # batch by batch, by a callback
+        self._weight = 0.0  # of the penalties in the present epoch
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
-        """Return callbacks that time the epochs and average the loss terms."""
+        """Return callbacks that time the epochs, average the loss terms, and may print them."""
         terms = [(name, ready.PassthroughScoring(name, on_train=True)) for name in self.columns()]
-        return [("epoch_timer", ready.EpochTimer()), *terms, ("print_log", ready.PrintLog())]
+        log = [("print_log", ready.PrintLog())] if self.verbose else []  # it makes a table anyway
+        return [("epoch_timer", ready.EpochTimer()), *terms, *log]
 
     def columns(self) -> list[str]:
         """List the loss terms in the history."""
@@ -157,6 +159,7 @@ class AdaptationNet(NeuralNet):
         if self.schedule is not None and not has_own:
             lr = self.lr * cooldown(len(self.history) - 1, self.max_epochs)
             self.optimizer_.param_groups[0]["lr"] = lr
+        self._weight = self.trade_off * ramp(len(self.history) / self.max_epochs)
         self._prepare_penalties(dataset_train)
 
     @torch.no_grad()
@@ -191,12 +194,15 @@ class AdaptationNet(NeuralNet):
         if iterator is None:  # skorch's validation
             return
         self._is_watched = watches_batches(self.callbacks_)
+        epoch = self.history[-1]
         try:
             for batch in iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
+                self._terms.begin(epoch["batches"])
+                epoch.setdefault("lr", float(self.optimizer_.param_groups[0]["lr"]))
                 step = step_fn(batch, **fit_params)
-                self._terms.add(self.history, f"{prefix}_loss", step["loss"])
-                self.history.record_batch(f"{prefix}_batch_size", len(batch.source))
+                self._terms.add(f"{prefix}_loss", step["loss"])
+                self._terms.note(f"{prefix}_batch_size", len(batch.source))
                 if self._is_watched:
                     self._read_terms()
                 self.notify("on_batch_end", batch=batch, training=training, **step)
@@ -210,19 +216,18 @@ class AdaptationNet(NeuralNet):
         """Run one forward and one backward pass for both domains."""
         if not self.module_.training:  # for all layers: this takes a while
             self.module_.train()
-        self.history[-1].setdefault("lr", float(self.optimizer_.param_groups[0]["lr"]))
-        outputs = self._train_outputs(torch.cat([batch.source, batch.target]))
+        rows = torch.cat([batch.source, batch.target]) if len(batch.target) else batch.source
+        outputs = self._train_outputs(rows)
         logits = outputs.logits[: len(batch.source)]
         loss = classification_loss(self.criterion_, logits, batch.y_idx, batch.weights)
-        self._terms.add(self.history, "classification_loss", loss)
-        trade_off = self.trade_off * ramp(len(self.history) / self.max_epochs)
-        self.history.record_batch("trade_off", trade_off)
+        self._terms.add("classification_loss", loss)
+        self._terms.note("trade_off", self._weight)
         if self.penalties:
-            loss = self._penalise(loss, trade_off, outputs, batch)
+            loss = self._penalise(loss, outputs, batch)
         self._backward(loss)
         return {"loss": loss, "y_pred": outputs.logits}
 
-    def _penalise(self, loss: Tensor, trade_off: float, outputs: Outputs, batch: Batch) -> Tensor:
+    def _penalise(self, loss: Tensor, outputs: Outputs, batch: Batch) -> Tensor:
         """Add the penalties to a loss, and keep their terms."""
         inputs = self._penalty_inputs(outputs, batch.y_idx, batch.corpora)
         halves: dict[int, tuple[Tensor, ...]] = {}  # by layer, which several penalties may share
@@ -232,8 +237,8 @@ class AdaptationNet(NeuralNet):
                 halves[id(layer)] = layer.tensor_split([len(batch.source)])
             values = term.values(halves[id(layer)], inputs)
             for part, value in zip(term.names(name), values, strict=True):
-                self._terms.add(self.history, part, value)
-                loss = loss + trade_off * term.weight * value
+                self._terms.add(part, value)
+                loss = loss + self._weight * term.weight * value
         return loss
 
     def _train_outputs(self, rows: Tensor) -> Outputs:
