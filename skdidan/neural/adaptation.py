@@ -216,12 +216,13 @@ class AdaptationClassifier(FittedNetworks):
         Parameters
         ----------
         X : array-like, shape (n_source, n_features) or (n_source, n_bins, n_frames)
-            The source: features, or spectrograms, padded with frames of NaN after the end of a
-            recording. With `sample_domain`, both domains stacked in any order, of n_samples rows.
+            Features or spectrograms of the source, padded with frames of NaN after their end.
+            `LazyRows` and Datasets of PyTorch are read batch by batch. With `sample_domain`, both
+            domains stacked in any order, of n_samples rows.
         y : array-like, of as many entries as X
             Labels of `X`. Entries for target rows are never read.
         X_tgt : array-like or Target, of n_target rows, optional
-            The unlabelled target.
+            The unlabelled target, in any of these forms.
         sample_domain : array-like of int, shape (n_samples,), optional
             ``>= 0`` for a source row of `X`, ``< 0`` for a target row. Each number is a corpus.
         groups : array-like, of as many entries as X, optional
@@ -229,8 +230,7 @@ class AdaptationClassifier(FittedNetworks):
         sample_weight : array-like of float >= 0, of as many entries as X, optional
             Weight of each source row in the classification loss, times the weight of its class;
             "balanced" counts the rows by their weights. A row of weight 0 adds nothing to the loss,
-            but stays in the penalties and in the scores of `monitor` and `calibration`. Entries for
-            target rows are never read.
+            but stays in the penalties and the scores. Entries for target rows are never read.
 
         Returns
         -------

@@ -126,7 +126,8 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         Parameters
         ----------
         X : array-like, shape (n_source, n_features) or (n_source, n_bins, n_frames)
-            The source; with `sample_domain` both domains stacked, of n_samples rows.
+            The source; with `sample_domain` both domains stacked, of n_samples rows. `LazyRows` are
+            read block by block, as those of the target are.
         y : object, optional
             Ignored.
         X_tgt : array-like or Target, shape (n_target, n_features) or (n_target, n_bins, n_frames)
