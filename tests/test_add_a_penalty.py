@@ -45,6 +45,7 @@ def test_the_exercise_takes_five_places_and_forty_lines():
     assert len(places) == 5 and len(lines) <= 40
 
 
+@pytest.mark.slow
 def test_newcomers_of_the_exercise_keep_the_contracts(copy):
     code = """
 import sys

@@ -133,8 +133,7 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["files", "dataset"])
-@pytest.mark.parametrize("source, target", [(X, X_TGT), (S, S_TGT)], ids=["rows", "spectrograms"])
+@pytest.mark.parametrize("kind, source, target", [("files", S, S_TGT), ("dataset", X, X_TGT)])
 @pytest.mark.parametrize("model", MODELS)
 def test_models_equal_those_of_arrays_and_read_batches(
     model, source, target, kind, tmp_path, reads

@@ -361,7 +361,7 @@ OUTDATED = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
     "make, network",
     [
         (DIDANClassifier, "cnn"),
-        (SHOTClassifier, "mlp"),
+        pytest.param(SHOTClassifier, "mlp", marks=pytest.mark.slow),
         pytest.param(SHOTClassifier, "nested_transformer", marks=pytest.mark.slow),
     ],
 )

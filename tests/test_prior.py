@@ -37,7 +37,7 @@ def test_the_distance_is_that_of_the_mean_prediction():
 def test_every_adapting_network_follows_the_shares(classifier):
     X = np.random.default_rng(0).normal(size=(80, 4))
     y = np.where(X[:, 0] > 0, "anger", "neutral")
-    params = {"n_networks": 1, "max_epochs": 30, "random_state": 0}
+    params = {"n_networks": 1, "max_epochs": 15, "random_state": 0}
     means = {
         share: classifier(target_prior=[share, 1 - share], **params)
         .fit(X, y, X + 0.2)
