@@ -46,6 +46,7 @@ FORBIDDEN = {
     "parameters": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "reporting": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "padding": {"sklearn", "torch", "skorch"},
+    "lazy_rows": {"sklearn", "torch", "skorch"},
     "criteria": {"torch", "skorch"},
     "penalties": {"sklearn", "skorch"},
     "neural/networks": {"sklearn", "skorch"},
