@@ -9,7 +9,6 @@ FOLDER`` adds the embeddings of a speech model::
 """
 
 import argparse
-import multiprocessing
 import resource
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import soundfile
+from timing import in_process
 
 RATE, SECONDS, CLASSES = 16_000, 2, 4
 
@@ -147,21 +147,10 @@ def megabytes(path):
     return sum(file.stat().st_size for file in files) / 2**20
 
 
-def measured(queue, stage, args):
-    """Put the result of a stage, and the peak memory of this process in MB, into a queue."""
+def measured(stage, *args):
+    """Return the result of a stage, and the peak memory of this process in MB."""
     result = stage(*args)
-    queue.put((result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
-
-
-def run(stage, *args):
-    """Run a stage in a fresh process."""
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=measured, args=(queue, stage, args))
-    process.start()
-    result = queue.get()
-    process.join()
-    return result
+    return result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main():
@@ -195,7 +184,7 @@ def main():
             inputs = folder, args.model, n_files
             stages.append(("embeddings", args.target / n_files, embeddings, *inputs))
         for title, times, stage, *inputs in stages:
-            result, peak = run(stage, *inputs)
+            result, peak = in_process(measured, stage, *inputs)
             print(f"{title:44}{times * result:10.1f}{peak:9.0f}", flush=True)
         for title, name in (("functionals", "rows"), ("log-mel spectrograms", "rows.npy")):
             print(f"{title} on disk: {factor * megabytes(Path(folder, name)):.0f} MB")

@@ -10,14 +10,12 @@ which the system drops when it needs them::
 """
 
 import argparse
-import multiprocessing
-import re
-import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from timing import PeakMemory, in_process
 
 COLUMNS, CLASSES, SHARDS = 6373, 4, 8
 
@@ -62,36 +60,21 @@ def open_rows(way, folder, domain):
     return LazyRows(Rows())
 
 
-def own_memory():
-    """Return the memory of this process in MB, without pages of files."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(re.search(r"RssAnon:\s*(\d+)", status)[1]) / 1024
-
-
-def fit(way, folder, queue):
-    """Fit once; put the seconds of the fit and of its epoch, and the memory, into a queue."""
+def fit(way, folder):
+    """Fit once; return the seconds of the fit and of its epoch, and the memory."""
     from skdidan import CorpusScaler, DANClassifier, make_adaptation_pipeline
 
     network = DANClassifier(max_epochs=1, random_state=0)
     model = network if way == "memory map" else make_adaptation_pipeline(CorpusScaler(), network)
     few = np.random.default_rng(0).normal(size=(2, 40, 8))
     model.fit(few[0], np.arange(40) % CLASSES, few[1])  # loads what it needs
-    peaks, is_over = [own_memory()], threading.Event()
-
-    def watch():
-        while not is_over.wait(0.02):
-            peaks.append(own_memory())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    source, target = (open_rows(way, folder, domain) for domain in ("source", "target"))
-    start = time.perf_counter()
-    fitted = model.fit(source, np.arange(len(source)) % CLASSES, target)
-    seconds = time.perf_counter() - start
-    is_over.set()
-    watcher.join()
+    with PeakMemory() as memory:
+        source, target = (open_rows(way, folder, domain) for domain in ("source", "target"))
+        start = time.perf_counter()
+        fitted = model.fit(source, np.arange(len(source)) % CLASSES, target)
+        seconds = time.perf_counter() - start
     epoch = (fitted if way == "memory map" else fitted[-1]).history_[0]["dur"]
-    queue.put((seconds, epoch, max(peaks) - peaks[0]))
+    return seconds, epoch, memory.megabytes
 
 
 def main():
@@ -106,15 +89,10 @@ def main():
     n_rows = int(args.gigabytes * 1e9 / 4 / COLUMNS)
     print(f"{n_rows} rows of {COLUMNS} columns, {args.gigabytes:g} GB")
     print(f"{'way':12}{'fit [s]':>10}{'epoch [s]':>11}{'memory [MB]':>13}")
-    context = multiprocessing.get_context("spawn")
     with TemporaryDirectory(dir=args.folder) as folder:
         write_shards(folder, n_rows)
         for way in args.ways:
-            queue = context.Queue()
-            process = context.Process(target=fit, args=(way, folder, queue))
-            process.start()
-            seconds, epoch, memory = queue.get()
-            process.join()
+            seconds, epoch, memory = in_process(fit, way, folder)
             print(f"{way:12}{seconds:10.1f}{epoch:11.1f}{memory:13.0f}", flush=True)
 
 

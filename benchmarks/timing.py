@@ -1,11 +1,16 @@
-"""Time two ways of doing the same in turns; shared by the scripts that `bench.py` runs.
+"""Time two ways of doing the same in turns, and watch memory; shared by several scripts.
 
 Each script holds a function ``measure(repeats, ...)`` that yields a `Row` for each case.
 """
 
 import argparse
 import inspect
+import multiprocessing
+import re
+import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +29,41 @@ class Row(NamedTuple):
         """Return the columns of the table."""
         times = f"{self.ours:.3g}", f"{self.other:.3g}", f"{self.ratio:.2f}"
         return self.case, self.against, *times
+
+
+class PeakMemory:
+    """Watch the memory of this process in a block, without pages of files, which may be dropped.
+
+    `megabytes` is the highest value in the block, beyond that at its beginning.
+    """
+
+    def __enter__(self):
+        self._is_over, self._values = threading.Event(), [own_memory()]
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self._is_over.set()
+        self._thread.join()
+        self.megabytes = max(self._values) - self._values[0]
+
+    def _watch(self):
+        while not self._is_over.wait(0.01):
+            self._values.append(own_memory())
+        self._values.append(own_memory())
+
+
+def own_memory():
+    """Return the memory of this process in MB, without pages of files."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(r"RssAnon:\s*(\d+)", status)[1]) / 1024
+
+
+def in_process(function, *args):
+    """Call a function in a fresh process, and return its result."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
 
 
 COLUMNS = "case", "against", "ours [s]", "other [s]", "ours / other"

@@ -5,7 +5,6 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -539,12 +538,12 @@ def test_the_cost_of_a_large_corpus_has_all_stages(benchmark, monkeypatch, capsy
     large_corpus = benchmark("large_corpus")
     seen = {}
 
-    def run(stage, *args):
-        seen[stage.__name__] = stage(*args)
-        assert seen[stage.__name__] > 0
+    def run(measured, stage, *args):
+        seen[stage.__name__], peak = measured(stage, *args)
+        assert seen[stage.__name__] > 0 and peak > 0
         return 2.0, 30.0
 
-    monkeypatch.setattr(large_corpus, "run", run)
+    monkeypatch.setattr(large_corpus, "in_process", run)
     call(large_corpus, monkeypatch, "--files", 8, "--target", 2400, "--source", 40)
     table = dict(line.rsplit(maxsplit=2)[:2] for line in capsys.readouterr().out.splitlines())
     assert table["log-mel spectrograms, to a file"] == "600.0"
@@ -560,13 +559,24 @@ def test_rows_in_files_take_little_memory(benchmark, monkeypatch, tmp_path, caps
     script.write_shards(tmp_path, 120)
     found = {}
     for way in ("array", "memory map", "shards", "Dataset"):
-        queue = SimpleQueue()
-        script.fit(way, tmp_path, queue)
-        seconds, epoch, memory = queue.get()
+        seconds, epoch, memory = script.fit(way, tmp_path)
         assert 0 < epoch < seconds and memory >= 0
         found[way] = np.asarray(script.open_rows(way, tmp_path, "target"))
     for rows in found.values():
         np.testing.assert_array_equal(rows, found["array"])
+
+
+def test_costs_are_measured_along_every_axis(benchmark, monkeypatch, capsys):
+    costs = benchmark("costs")
+    monkeypatch.setattr(costs, "AXES", {axis: sizes[:1] for axis, sizes in costs.AXES.items()})
+    monkeypatch.setattr(costs, "BASE", costs.BASE | {"rows": 64})
+    monkeypatch.setattr(costs, "in_process", lambda function, *args: function(*args))
+    call(costs, monkeypatch, "--axes", "features", "classes", "sources")
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert len(lines) == 3 * len(costs.methods())
+    assert all(float(line.split()[-2]) > 0 and float(line.split()[-1]) >= 0 for line in lines)
+    seconds, memory = costs.of_workers(1, n_runs=1)
+    assert seconds > 0 and memory > 10
 
 
 def test_odd_inputs_are_judged_by_the_rules_that_are_told(benchmark):
