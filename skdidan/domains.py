@@ -15,7 +15,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from skdidan.labels import check_missing, check_not_labels, plain_labels
-from skdidan.lazy_rows import LazyRows, is_dataset
+from skdidan.lazy_rows import LazyRows, is_dataset, open_dataset
 from skdidan.padding import join_rows
 from skdidan.slicing import warn_of_slicing
 
@@ -135,7 +135,9 @@ class Domains:
         if sample_domain is None:
             check_not_labels(X_tgt, y, n_rows(X))
         if y is not None and n_rows(y, "y") != n_rows(X):
-            raise ValueError(f"y and X differ in length: {n_rows(y)} != {n_rows(X)}.")
+            lengths = [len(part) for part in X if getattr(part, "ndim", 0) > 1]
+            hint = " Wrap shards: LazyRows(X)." if sum(lengths) == n_rows(y) > 0 else ""
+            raise ValueError(f"y and X differ in length: {n_rows(y)} != {n_rows(X)}.{hint}")
         if sample_domain is None:
             _check_not_empty(X, X_tgt)
             counts = [n_rows(X), 0 if X_tgt is None else n_rows(X_tgt)]
@@ -290,8 +292,12 @@ def _check_not_empty(X_src: Any, X_tgt: Any, hint: str = "") -> None:
 
 def _concatenate(X_src: Any, X_tgt: Any) -> Any:
     """Stack arrays, data frames or lists."""
-    if any(isinstance(X, LazyRows) for X in (X_src, X_tgt)):
-        return join_rows([X if hasattr(X, "ndim") else np.asarray(X) for X in (X_src, X_tgt)])
+    both = X_src, X_tgt
+    if any(isinstance(X, LazyRows) for X in both):
+        opened = map(open_dataset, both)
+        return join_rows([X if hasattr(X, "dtype") else np.asarray(X) for X in opened])
+    if all(map(is_dataset, both)):
+        return sys.modules["torch.utils.data"].ConcatDataset(both)
     if hasattr(X_src, "iloc"):
         import pandas as pd
 
@@ -326,6 +332,8 @@ def take_rows(X: Any, rows: NDArray[Any]) -> Any:
         return X.iloc[rows]
     if hasattr(X, "to_pylist"):  # of pyarrow
         return X.take(rows)
+    if is_dataset(X):
+        return sys.modules["torch.utils.data"].Subset(X, rows.tolist())
     return X[rows] if hasattr(X, "shape") else [X[row] for row in rows]
 
 
@@ -333,8 +341,6 @@ def open_target(X: Any, name: str = "X") -> Any:
     """Return the content of a `Target`, and any other object; refuse what a mask hides."""
     while isinstance(X, Target):
         X = X.X
-    if is_dataset(X):
-        return LazyRows(X)
     for row, part in enumerate(X) if isinstance(X, list | tuple) else [(None, X)]:
         if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
             place = np.argwhere(np.ma.getmaskarray(part))[0].tolist()

@@ -15,6 +15,8 @@ from typing import Any
 
 from joblib.hashing import NumpyHasher
 
+from skdidan.lazy_rows import LazyRows, is_dataset
+
 __all__ = ["hash_value"]
 
 # The attributes of a code object that decide its results. None depends on comments or line numbers.
@@ -67,6 +69,10 @@ class _CodeHasher(NumpyHasher):
             obj = [getattr(obj, name) for name in _CODE]
         elif isinstance(obj, _Cached):
             obj = ["cached", obj.__wrapped__]
+        elif isinstance(obj, LazyRows):
+            obj = ["LazyRows", obj.digest()]
+        elif is_dataset(obj) and hasattr(obj, "__len__"):  # by its items: they may lie in files
+            obj = ["Dataset", *(_CodeHasher().hash(obj[number]) for number in range(len(obj)))]
         elif _is_tensor(obj):
             obj = _tensor_parts(obj)
         elif isinstance(obj, FunctionType | type) and id(obj) not in self.memo and _is_own(obj):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import reprlib
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from copy import copy
-from functools import cached_property
+from hashlib import md5
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LazyRows", "is_dataset"]
+from skdidan.shards import Maps, is_dataset, open_part, take
+
+__all__ = ["LazyRows", "is_dataset", "open_dataset"]
 
 _BLOCK = 2**22  # values read at once, 16 MiB in single precision
 
@@ -23,16 +22,16 @@ _Change = Callable[[NDArray[Any], NDArray[np.intp]], NDArray[Any]]
 class LazyRows:
     """Rows of features that stay in files, or in a Dataset, until they are used.
 
-    The networks, `CorpusScaler`, pipelines of them and the classifiers that refine them take
-    `LazyRows` in place of an array, and hold the rows of a batch in memory. All other estimators
-    read the rows as a whole.
+    The networks, `CorpusScaler`, pipelines of them, `AnchoredEM` and `LAME` take `LazyRows` in
+    place of an array, and read a batch at a time. All other estimators of the package read the rows
+    as a whole.
 
     Taking rows by a slice, a mask or a list gives `LazyRows` again and reads nothing. A row by its
     number, and ``numpy.asarray``, give arrays.
 
     Parameters
     ----------
-    parts : array-like, path, Dataset or sequence of these, shape (n_samples, ...)
+    parts : array, path, Dataset or list of these, of n_samples rows
         Rows, or shards of rows: arrays, such as memory maps or the data sets of h5py; paths of
         files that ``numpy.save`` has written; and map-style Datasets of PyTorch, whose items are
         rows, or tuples that begin with one. What follows in a tuple, such as a label, is not used.
@@ -43,8 +42,8 @@ class LazyRows:
     shape : tuple of int, (n_samples, ...)
         Number of rows, and shape of one.
     dtype : numpy.dtype
-        Type of the values. Items of a Dataset are float32, unless the first is of float64 or of
-        whole numbers: then they are float64.
+        Type of the values. Items of a Dataset are read as float32 if the first has no higher
+        precision, else as float64.
 
     Raises
     ------
@@ -70,7 +69,8 @@ class LazyRows:
         shards = parts if isinstance(parts, list | tuple) else [parts]
         if not shards:
             raise ValueError("LazyRows needs at least one part; got an empty list.")
-        self._parts = [_open(part, number) for number, part in enumerate(shards)]
+        maps = Maps()
+        self._parts = [open_part(part, number, maps) for number, part in enumerate(shards)]
         shapes = [tuple(part.shape[1:]) for part in self._parts]
         if odd := [number for number, shape in enumerate(shapes) if shape != shapes[0]]:
             raise ValueError(
@@ -81,6 +81,7 @@ class LazyRows:
         self._index = np.arange(self._ends[-1])  # of the rows in all parts
         self._row_shape = shapes[0]
         self._change: _Change | None = None
+        self.has_padding: bool | None = None  # None until it is known, see `is_padded`
         self.dtype = np.result_type(*(part.dtype for part in self._parts))
 
     @property
@@ -114,9 +115,14 @@ class LazyRows:
         if rows.ndim > 1:
             raise IndexError(f"LazyRows can be indexed by one axis of rows; got {index!r}.")
         taken = copy(self)
-        taken._index = rows
-        vars(taken).pop("ends_in_nan", None)  # known of all rows
+        taken._index, taken.has_padding = rows, None
         return taken
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[number] for number in range(len(self)))
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self  # which nothing changes; a copy of a memory map would be in memory
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Read all rows."""
@@ -124,21 +130,48 @@ class LazyRows:
             raise ValueError("LazyRows are read from elsewhere, so their array is always a copy.")
         return self._read(self._index).astype(dtype or self.dtype, copy=False)
 
-    @cached_property
-    def ends_in_nan(self) -> bool:
-        """Whether a spectrogram has NaN in the first bin of its last frame, as padding is."""
-        return any(np.isnan(values[:, 0, -1]).any() for _, values in self.blocks())
+    def digest(self) -> str:
+        """Return a hash of the values, the shape and the type, wherever the rows come from.
+
+        Returns
+        -------
+        digest : str
+            The same for rows of equal values. All rows are read.
+        """
+        found = md5(f"{self.shape} {self.dtype.str}".encode(), usedforsecurity=False)
+        for _, values in self.blocks():
+            found.update(values.tobytes())
+        return found.hexdigest()
 
     def astype(self, dtype: Any) -> Self:
-        """Return the same rows, to be converted to another type when they are read."""
+        """Return the same rows, to be converted to another type when they are read.
+
+        Parameters
+        ----------
+        dtype : data type
+            The new type.
+
+        Returns
+        -------
+        converted : LazyRows
+            The same rows.
+        """
         converted = copy(self)
         converted.dtype = np.dtype(dtype)
         return converted
 
     def blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Read all rows in blocks of a few megabytes; yield the number of the first, and them."""
+        """Yield blocks of a few megabytes, each with the number of its first row.
+
+        Yields
+        ------
+        start : int
+            Number of the first row of the block.
+        values : ndarray
+            Its rows. There is one block at least, which may be empty.
+        """
         size = max(1, _BLOCK // max(1, int(np.prod(self._row_shape))))
-        for start in range(0, len(self), size):
+        for start in range(0, max(len(self), 1), size):
             yield start, np.asarray(self[start : start + size])
 
     def map(self, change: _Change, row_shape: tuple[int, ...] | None = None) -> LazyRows:
@@ -147,8 +180,8 @@ class LazyRows:
         Parameters
         ----------
         change : callable
-            It maps some rows, shape (n, ...), and their numbers among these, shape (n,), to as many
-            rows.
+            Called with n rows, shape (n, ...), and their numbers in this object, shape (n,);
+            returns n rows.
         row_shape : tuple of int, optional
             Shape of a new row. None keeps it.
 
@@ -174,97 +207,16 @@ class LazyRows:
 
     def _gather(self, rows: NDArray[np.intp]) -> NDArray[Any]:
         if len(self._parts) == 1:
-            return _take(self._parts[0], rows)
+            return take(self._parts[0], rows)
         values = np.empty((len(rows), *self._parts[0].shape[1:]), dtype=self.dtype)
         numbers = np.searchsorted(self._ends, rows, side="right")
         for number in np.unique(numbers):
             part, is_here = self._parts[number], numbers == number
-            values[is_here] = _take(part, rows[is_here] - (self._ends[number] - len(part)))
+            first = self._ends[number] - part.shape[0]
+            values[is_here] = take(part, rows[is_here] - first)
         return values
 
 
-class _Items:
-    """Rows of a map-style Dataset of PyTorch, taken as those of an array."""
-
-    def __init__(self, dataset: Any) -> None:
-        self._dataset = dataset
-        first = _to_array(dataset[0], 0)
-        self.shape = (len(dataset), *first.shape)
-        self.dtype = np.dtype(np.float32 if first.dtype == np.float32 else np.float64)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: NDArray[np.intp]) -> NDArray[Any]:
-        numbers = rows.tolist()
-        fetch = getattr(self._dataset, "__getitems__", None)  # PyTorch's name for many at once
-        items = [self._dataset[n] for n in numbers] if fetch is None else fetch(numbers)
-        values = np.empty((len(numbers), *self.shape[1:]), dtype=self.dtype)
-        for place, (number, item) in enumerate(zip(numbers, items, strict=True)):
-            row = _to_array(item, number)
-            if row.shape != self.shape[1:]:
-                raise ValueError(
-                    f"All items of a Dataset must be rows of one shape; item 0 has shape "
-                    f"{self.shape[1:]}, and item {number} {row.shape}."
-                )
-            values[place] = row
-        return values
-
-
-def is_dataset(X: Any) -> bool:
-    """Tell whether an object is a Dataset of PyTorch."""
-    data = sys.modules.get("torch.utils.data")
-    return data is not None and isinstance(X, data.Dataset)
-
-
-def _open(part: Any, number: int) -> Any:
-    """Return a part as an object with a shape, a type and rows that can be taken."""
-    if isinstance(part, str | os.PathLike):
-        part = np.load(os.path.expanduser(part), mmap_mode="r")
-    elif is_dataset(part):
-        if isinstance(part, sys.modules["torch.utils.data"].IterableDataset) or not hasattr(
-            part, "__len__"
-        ):
-            raise TypeError(
-                f"Part {number}, a {type(part).__name__}, cannot be read by row numbers: pass a "
-                "map-style Dataset, with __getitem__ and __len__."
-            )
-        part = _Items(part) if len(part) else np.empty((0, 0))
-    elif hasattr(part, "detach"):
-        part = part.detach().numpy(force=True)
-    if isinstance(part, Sequence) or not (hasattr(part, "shape") and hasattr(part, "dtype")):
-        raise TypeError(
-            f"Part {number} must be an array, a path of a .npy file or a Dataset of PyTorch; got "
-            f"{type(part).__name__}."
-        )
-    if len(part.shape) == 0 or part.shape[0] == 0:
-        raise ValueError(f"Part {number} of LazyRows has no row; its shape is {part.shape}.")
-    if np.dtype(part.dtype).kind not in "fiub":
-        raise ValueError(f"Part {number} must hold real numbers; it has dtype {part.dtype}.")
-    return part
-
-
-def _take(part: Any, rows: NDArray[np.intp]) -> NDArray[Any]:
-    if isinstance(part, np.ndarray | LazyRows | _Items):
-        return np.asarray(part[rows])
-    sorted_rows, places = np.unique(rows, return_inverse=True)  # as h5py wants them
-    return np.asarray(part[sorted_rows])[places]
-
-
-def _to_array(item: Any, number: int) -> NDArray[Any]:
-    """Return the row in an item of a Dataset."""
-    row = item[0] if isinstance(item, tuple) and item else item
-    if hasattr(row, "detach"):
-        row = row.detach()
-        is_half = row.dtype.is_floating_point and row.dtype.itemsize < 4  # NumPy has no bfloat16
-        row = (row.float() if is_half else row).numpy(force=True)
-    wanted = (
-        f"Item {number} of the Dataset must be a row of numbers, or a tuple that begins with one"
-    )
-    try:
-        values = np.asarray(row)
-    except ValueError as error:  # of ragged lists
-        raise TypeError(f"{wanted}: {error}") from error
-    if values.ndim == 0 or values.dtype.kind not in "fiub":
-        raise TypeError(f"{wanted}; got {reprlib.repr(item)}.")
-    return values
+def open_dataset(X: Any) -> Any:
+    """Return a Dataset of PyTorch as `LazyRows`, and any other object."""
+    return LazyRows(X) if is_dataset(X) else X

@@ -51,7 +51,11 @@ def is_padded(X: NDArray[Any] | LazyRows | None) -> bool:
     """Tell whether X, as `count_frames` accepts it, holds spectrograms of different lengths."""
     if X is None or X.ndim != 3:
         return False
-    return X.ends_in_nan if isinstance(X, LazyRows) else bool(np.isnan(X[:, 0, -1]).any())
+    if not isinstance(X, LazyRows):
+        return bool(np.isnan(X[:, 0, -1]).any())
+    if X.has_padding is None:
+        X.has_padding = any(is_padded(values) for _, values in X.blocks())
+    return X.has_padding
 
 
 def pad_alike(parts: Sequence[NDArray[Any] | LazyRows]) -> list[Any]:
@@ -63,7 +67,7 @@ def pad_alike(parts: Sequence[NDArray[Any] | LazyRows]) -> list[Any]:
     n_bytes = sum(part[:, :, :1].nbytes * (n_frames - part.shape[2]) for part in arrays)
     if n_bytes > _MAX_PADDING:
         is_longest = np.concatenate(
-            [(part.shape[2] == n_frames) & ~np.isnan(part[:, 0, -1]) for part in arrays]
+            [(part.shape[2] == n_frames) & _are_whole(part) for part in parts]
         )
         raise ValueError(
             f"This pads {len(is_longest)} rows to the {n_frames} frames of row "
@@ -87,6 +91,11 @@ def pad(X: NDArray[Any] | LazyRows, n_missing: int) -> Any:
     if isinstance(X, LazyRows):
         return X.map(partial(_pad, n_missing), (X.shape[1], X.shape[2] + n_missing))
     return _pad(n_missing, X)
+
+
+def _are_whole(X: NDArray[Any] | LazyRows) -> NDArray[np.bool_]:
+    parts = X.blocks() if isinstance(X, LazyRows) else [(0, X)]
+    return np.concatenate([~np.isnan(part[:, 0, -1]) for _, part in parts])
 
 
 def _pad(n_missing: int, X: NDArray[Any], rows: Any = None) -> NDArray[Any]:

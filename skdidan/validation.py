@@ -16,8 +16,8 @@ from sklearn.utils.validation import validate_data
 
 from skdidan.domains import Domains, NoTargetWarning, n_rows, open_target
 from skdidan.labels import check_kinds, is_missing
-from skdidan.lazy_rows import LazyRows
-from skdidan.padding import count_frames
+from skdidan.lazy_rows import LazyRows, open_dataset
+from skdidan.padding import count_frames, is_padded
 from skdidan.reporting import warn_caller
 
 __all__ = [
@@ -80,26 +80,19 @@ def _warn_of_constants(estimator: Any, given: Any, X: NDArray[Any], domain: str)
     """Warn of features that vary, but are constant in the single precision of a network."""
     if X.dtype != np.float32 or X.ndim != 2 or getattr(given, "dtype", None) == np.float32:
         return
-    low, high = _extremes(given, np.float64)
+    given = open_dataset(given)
+    blocks = given.blocks() if isinstance(given, LazyRows) else [(0, given)]
+    parts = [np.asarray(values, dtype=np.float64) for _, values in blocks]
+    low = np.min([values.min(axis=0) for values in parts], axis=0)
+    high = np.max([values.max(axis=0) for values in parts], axis=0)
     varies = high - low > 1e-13 * np.maximum(np.abs(low), np.abs(high))  # by more than rounding
-    low, high = _extremes(X, np.float32)
-    lost = np.flatnonzero(varies & (low == high))
+    lost = np.flatnonzero(varies & (low.astype(np.float32) == high.astype(np.float32)))
     if lost.size:
         warn_caller(
             f"{lost.size} of {X.shape[1]} features of the {domain}, the first in column {lost[0]}, "
             f"are constant in the single precision of {type(estimator).__name__}. Scale the "
             "features first (CorpusScaler).",
         )
-
-
-def _extremes(X: Any, dtype: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the least and the greatest value of each column."""
-    blocks = X.blocks() if isinstance(X, LazyRows) else [(0, X)]
-    parts = [np.asarray(values, dtype=dtype) for _, values in blocks]
-    return (
-        np.min([part.min(axis=0) for part in parts], axis=0),
-        np.max([part.max(axis=0) for part in parts], axis=0),
-    )
 
 
 def check_rows(
@@ -118,7 +111,7 @@ def check_rows(
     `lazy` leaves `LazyRows` where they are, once each block of them has been checked; `ndim` is the
     number of axes in fit, for estimators that take several.
     """
-    X = open_target(X)
+    X = open_dataset(open_target(X))
     if lazy and isinstance(X, LazyRows):
         return _check_blocks(estimator, X, *y, place=place, padding=padding, ndim=ndim, **checks)
     if isinstance(X, LazyRows):
@@ -155,21 +148,20 @@ def check_rows(
 def _check_blocks(
     estimator: Any, X: LazyRows, *y: Any, place: _Place, dtype: Any = np.float64, **checks: Any
 ) -> Any:
-    """Check `LazyRows` block by block; return them, of a type that is wanted."""
-    labels = []
-    for start, values in X.blocks() if len(X) else [(0, np.asarray(X))]:
-
-        def shifted(row: int, start: int = start) -> str:
-            return place(start + row)
-
-        parts = [part[start : start + len(values)] for part in y]
+    """Check `LazyRows` block by block; return them, converted to an accepted type."""
+    labels, has_padding = [], False
+    for start, values in X.blocks():
+        parts = [part if part is None else part[start : start + len(values)] for part in y]
         if len(values) < len(X):
             checks["ensure_min_samples"] = 1
-        found = check_rows(estimator, values, *parts, place=shifted, dtype=dtype, **checks)
+        checks["place"] = lambda row, start=start: place(start + row)
+        found = check_rows(estimator, values, *parts, dtype=dtype, **checks)
         labels += [found[1]] if y else []
+        has_padding |= is_padded(values)
         checks["reset"] = False  # the first block has told what there is
     wanted = dtype if isinstance(dtype, tuple) else (dtype,)
     checked = X.astype(X.dtype if X.dtype in wanted else wanted[0])
+    checked.has_padding = has_padding
     return (checked, np.concatenate(labels)) if y else checked
 
 
@@ -252,6 +244,8 @@ def _first_odd(X: Any) -> tuple[list[int], str] | None:
             try:
                 float(value)
             except (OverflowError, TypeError, ValueError):
+                if np.ndim(value):  # as a search slices a Dataset
+                    return [row, *place], "an array (wrap a Dataset in LazyRows, to slice it)"
                 return [row, *place], "NaN" if is_missing(value) else reprlib.repr(value)
     return None
 
@@ -270,6 +264,7 @@ def _validate_target(
     estimator: Any, X_tgt: Any, row_shape: tuple[int, ...], place: _Place, checks: dict[str, Any]
 ) -> NDArray[Any]:
     try:
+        X_tgt = open_dataset(X_tgt)
         X_tgt = X_tgt if hasattr(X_tgt, "shape") else np.asarray(X_tgt)
         shape = X_tgt.shape[1:]
         has_equal_bins = checks["padding"] and len(shape) == 2 and shape[:1] == row_shape[:-1]

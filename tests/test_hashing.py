@@ -236,7 +236,7 @@ def test_code_counts_wherever_it_is(hash_of, wrap):
 def test_all_processes_make_the_same_hash(hash_of, tmp_path):
     """Compiled or read from a file of bytecode, with every order of sets."""
     code = "import edited; from skdidan.hashing import hash_value as h"
-    for seed, text in zip("012", (FUNCTION, CLASS, USED), strict=True):
+    for seed, text in (("0", FUNCTION), ("1", FUNCTION), ("0", CLASS), ("1", USED)):
         expected = hash_of(text)
         found = subprocess.run(
             [sys.executable, "-c", f"{code}; print(h(edited.thing, 'no'))"],

@@ -47,6 +47,7 @@ FORBIDDEN = {
     "reporting": {"numpy", "scipy", "pandas", "sklearn", "torch", "skorch"},
     "padding": {"sklearn", "torch", "skorch"},
     "lazy_rows": {"sklearn", "torch", "skorch"},
+    "shards": {"sklearn", "torch", "skorch"},
     "criteria": {"torch", "skorch"},
     "penalties": {"sklearn", "skorch"},
     "neural/networks": {"sklearn", "skorch"},

@@ -1,13 +1,23 @@
 """Rows in shards or in a Dataset give the results of one array, and are never read together."""
 
+import copy
 import pickle
 
 import numpy as np
+import pandas
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict
-from torch.utils.data import Dataset, IterableDataset, StackDataset, Subset, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+)
 
 from skdidan import (
     TCA,
@@ -15,14 +25,18 @@ from skdidan import (
     CorpusScaler,
     DANClassifier,
     DIDANClassifier,
+    Functionals,
     LazyRows,
     SHOTClassifier,
     SourceOnlyClassifier,
     Target,
     make_adaptation_pipeline,
+    make_speech_corpora,
+    shards,
     split_domains,
 )
 from skdidan import lazy_rows as module
+from skdidan.hashing import hash_value
 from skdidan.neural.batches import ArrayRows, to_rows
 from skdidan.shallow import scaling
 
@@ -50,6 +64,19 @@ class Pairs(Dataset):
         return self.rows[number], self.label
 
 
+class Items(Dataset):
+    """Single items, such as recordings."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, number):
+        return self.items[number]
+
+
 class Sorted:
     """Takes increasing numbers alone, as a data set of h5py does."""
 
@@ -73,6 +100,7 @@ def in_files(rows, folder):
 KINDS = {
     "array": lambda rows, folder: rows,
     "tensor": lambda rows, folder: torch.tensor(rows, requires_grad=True),
+    "bfloat16": lambda rows, folder: torch.tensor(rows).bfloat16(),
     "shards": lambda rows, folder: np.array_split(rows, 4),
     "files": in_files,
     "maps": lambda rows, folder: [np.load(f, mmap_mode="r") for f in in_files(rows, folder)],
@@ -98,6 +126,7 @@ def reads(monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_are_those_of_an_array(kind, tmp_path):
+    X = torch.tensor(array(150, 4)).bfloat16().float().numpy()  # which all kinds can hold
     rows = LazyRows(KINDS[kind](X, tmp_path))
     assert (rows.shape, rows.ndim, rows.dtype, len(rows)) == (X.shape, 2, X.dtype, 150)
     is_taken = np.arange(150) % 4 == 1
@@ -113,6 +142,8 @@ def test_rows_are_those_of_an_array(kind, tmp_path):
     np.testing.assert_allclose(doubled[[5, 100]], expected[[5, 100]], rtol=1e-6)
     assert np.asarray(rows, dtype=np.float64).dtype == rows.astype(float).dtype == np.float64
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(rows)), X)
+    assert copy.deepcopy(rows) is rows and rows.digest() == LazyRows(X).digest()
+    assert rows[1:].digest() != LazyRows(X[:-1]).digest()
     assert repr(rows[:2]) == "LazyRows(shape=(2, 4), dtype=float32)"
 
 
@@ -145,7 +176,7 @@ def test_models_equal_those_of_arrays_and_read_batches(
     lazy = [rows if kind == "dataset" else LazyRows(rows) for rows in lazy]
     fitted = MODELS[model]().fit(lazy[0], [*Y, *Y], lazy[1])
     # A network is evaluated on 256 rows at once. AnchoredEM compares all rows of features.
-    assert max(reads) <= 360 if model == "refined" and source.ndim == 2 else 256
+    assert max(reads) <= (360 if model == "refined" and source.ndim == 2 else 256)
     np.testing.assert_array_equal(fitted.predict_proba(lazy[1]), expected)
 
 
@@ -216,13 +247,77 @@ def test_a_scaler_returns_rows_that_are_scaled_when_they_are_read(reads):
     assert CorpusScaler().fit(doubles, X_tgt=X_TGT).transform(doubles).dtype == np.float64
 
 
-def test_a_checkpoint_knows_its_rows(tmp_path):
+class FromFile(Dataset):
+    """Reads its rows from a file each time, and counts."""
+
+    def __init__(self, path):
+        self.path, self.count = path, 0
+
+    def __len__(self):
+        return len(np.load(self.path, mmap_mode="r"))
+
+    def __getitem__(self, number):
+        self.count += 1
+        return np.load(self.path, mmap_mode="r")[number]
+
+
+def test_a_checkpoint_knows_rows_by_their_values(tmp_path):
+    """In whatever shards they are; not what an object counts, nor the name of a file alone."""
+    np.save(tmp_path / "rows.npy", X_TGT)
+    target = FromFile(tmp_path / "rows.npy")
     params = {**PARAMS, "checkpoint": tmp_path / "state"}
-    first = DANClassifier(**params).fit(LazyRows([X[:9], X[9:]]), Y, Pairs(X_TGT))
-    again = DANClassifier(**params).fit(LazyRows([X[:9], X[9:]]), Y, Pairs(X_TGT))
+    first = DANClassifier(**params).fit(LazyRows([X[:9], X[9:]]), Y, target)
+    again = DANClassifier(**params).fit(LazyRows([X[:50], Pairs(X[50:])]), Y, target)
     np.testing.assert_array_equal(again.predict_proba(X), first.predict_proba(X))
+    np.save(tmp_path / "rows.npy", X_TGT + 1)
     with pytest.raises(ValueError, match="another target"):
-        DANClassifier(**params).fit(LazyRows([X[:9], X[9:]]), Y, Pairs(X_TGT + 1))
+        DANClassifier(**params).fit(LazyRows(X), Y, target)
+    hashes = [hash_value(rows, "no") for rows in (target, target, FromFile(tmp_path / "rows.npy"))]
+    assert len(set(hashes)) == 1
+    np.save(tmp_path / "rows.npy", X_TGT)
+    assert hash_value(target, "no") != hashes[0]
+
+
+def test_a_dataset_of_recordings_goes_to_audio_transformers(tmp_path):
+    corpora = make_speech_corpora(8, 8, emotions=("anger", "sadness"), random_state=0)
+    model = make_adaptation_pipeline(Functionals(), CorpusScaler(), DANClassifier(**PARAMS))
+    data = corpora.X_src, corpora.y_src, corpora.X_tgt
+    expected = model.fit(*data).predict_proba(corpora.X_tgt)
+    target = Items(corpora.X_tgt)
+    found = model.fit(Items(corpora.X_src), corpora.y_src, target).predict_proba(target)
+    np.testing.assert_array_equal(found, expected)
+    numbers = np.array([0, 0, 1, 1, -1, -1, -1, -1])
+    expected = model.fit(*data[:2], sample_domain=numbers).predict_proba(target)
+    found = model.fit(Items(corpora.X_src), corpora.y_src, sample_domain=numbers)
+    np.testing.assert_array_equal(found.predict_proba(target), expected)
+
+
+def test_a_marked_dataset_of_rows_is_an_array(tmp_path):
+    numbers = np.r_[np.zeros(60), np.ones(40), np.full(50, -1)]
+    make = lambda: make_adaptation_pipeline(CorpusScaler(), DANClassifier(**PARAMS))  # noqa: E731
+    expected = make().fit(X, Y, sample_domain=numbers).predict_proba(X)
+    found = make().fit(Pairs(X), Y, sample_domain=numbers).predict_proba(Pairs(X))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_few_files_are_open_at_a_time_and_changed_ones_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "_MOST_OPEN", 2)
+    paths = [tmp_path / f"{number}.npy" for number in range(5)]
+    for path, part in zip(paths, np.array_split(X, 5), strict=True):
+        np.save(path, part)
+    rows = LazyRows(paths)
+    np.testing.assert_array_equal(rows, X)
+    assert rows._parts[0]._maps.open.cache_info().currsize == 2
+    assert len(pickle.dumps(rows[:3])) < 3000
+    np.save(paths[4], X[:2])
+    np.testing.assert_array_equal(rows[:100], X[:100])
+    with pytest.raises(ValueError, match=r"4.npy' has changed since LazyRows opened it"):
+        rows[149]
+
+
+def test_frames_of_pandas_hold_scaled_rows():
+    scaler = CorpusScaler().set_output(transform="pandas").fit(X, X_tgt=X_TGT)
+    pandas.testing.assert_frame_equal(scaler.transform(LazyRows(X)), scaler.transform(X))
 
 
 def test_held_out_rows_of_a_memory_map_stay_in_the_file(tmp_path):
@@ -263,11 +358,41 @@ def test_odd_entries_are_named_by_their_row_in_all_parts(reads):
     for rows in (X[:0], LazyRows(X)[:0]):
         with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 4\)\)"):
             CorpusScaler().fit(X, X_tgt=X_TGT).transform(rows)
-    with pytest.raises(NotFittedError):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
         CorpusScaler().transform(LazyRows(X))
+    with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
+        DANClassifier(**PARAMS).fit(LazyRows(X), None, X_TGT)
+    with pytest.raises(ValueError, match=r"differ in length: 150 != 2. Wrap shards: LazyRows\(X\)"):
+        DANClassifier(**PARAMS).fit([X[:70], X[70:]], Y, X_TGT)
+    scaled = CorpusScaler().fit(X * 1e-20, X_tgt=X_TGT * 1e-20).transform(LazyRows(X[:9] * 1e20))
+    with pytest.raises(ValueError, match=r"infinity or a value too large .* row 7 of X, column 0"):
+        scaled[7]
     # As a search of scikit-learn slices a Dataset that is not wrapped.
-    with pytest.raises(ValueError, match=r"contains array\(.*first in row 0 of X, column 0"):
+    with pytest.raises(ValueError, match=r"an array .wrap a Dataset in LazyRows.* row 0 of X, col"):
         CorpusScaler().fit([Pairs(X)[0], Pairs(X)[1]])
+
+
+class Bare:
+    """A shape and a type, as an array of dask."""
+
+    def __init__(self, shape):
+        self.shape, self.dtype = shape, np.dtype(float)
+
+
+class Short(Pairs):
+    """Returns too few items."""
+
+    def __getitems__(self, numbers):
+        return [self[number] for number in numbers[1:]]
+
+
+class Broken(Pairs):
+    """Cannot read an item."""
+
+    def __getitem__(self, number):
+        if number == 77:
+            raise IndexError("corrupt")
+        return super().__getitem__(number)
 
 
 class Stream(IterableDataset):
@@ -299,6 +424,13 @@ REFUSED = {
     "scalar": (np.float64(3), ValueError, "has no row"),
     "text": (np.array([["a"]]), ValueError, "must hold real numbers; it has dtype <U1"),
     "complex": ([X, X * 1j], ValueError, "Part 1 must hold real numbers; it has dtype complex64"),
+    "sparse": (csr_matrix(X), TypeError, "got csr_matrix. Convert tables and sparse matrices"),
+    "frame": (pandas.DataFrame(X), TypeError, "got DataFrame. Convert tables"),
+    "column": (pandas.Series([1.0], dtype="Float64"), TypeError, "got Series. Convert tables"),
+    "masked": (np.ma.masked_array(X, X > 1), ValueError, "Part 0 has masked entries"),
+    "masked item": (Items([np.ma.masked_array(X[0], X[0] < 9)]), ValueError, "Item 0 .* masked"),
+    "loader": (DataLoader(Pairs(X)), TypeError, "pass the Dataset inside it, loader.dataset"),
+    "unknown length": (Bare((np.nan, 4)), TypeError, "Part 0 must be an array, .* got Bare"),
     "lists": ([[1.0, 2.0]], TypeError, "Part 0 must be an array, a path .* got list"),
     "dict": ({"X": X}, TypeError, "Part 0 must be an array, a path .* got dict"),
     "stream": (Stream(), TypeError, "Stream, cannot be read by row numbers"),
@@ -322,11 +454,24 @@ def test_rows_alone_can_be_indexed_and_items_must_keep_their_shape(tmp_path):
         rows[:, 0]
     with pytest.raises(IndexError, match="one axis of rows"):
         rows[np.zeros((2, 2), dtype=int)]
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="index 150 is out of bounds"):
         rows[150]
     with pytest.raises(ValueError, match="always a copy"):
         np.asarray(rows, copy=False)
     with pytest.raises(ValueError, match=r"item 0 has shape \(4,\), and item 2 \(3,\)"):
         np.asarray(LazyRows(Pairs([X[0], X[1], X[2, :3]])))
-    with pytest.raises(FileNotFoundError, match="absent"):
-        LazyRows(tmp_path / "absent.npy")
+    with pytest.raises(ValueError, match="__getitems__ of Short returned 149 items for 150"):
+        np.asarray(LazyRows(Short(X)))
+    for read in (list, np.asarray):
+        with pytest.raises(IndexError, match="corrupt") as caught:
+            read(LazyRows(Broken(X)))
+        assert caught.value.__notes__ == ["It was raised by item 77 of the Dataset."]
+    with pytest.raises(
+        FileNotFoundError, match=r"Part 1 of LazyRows, .*absent.npy', does not exist"
+    ):
+        LazyRows([X, tmp_path / "absent.npy"])
+    (tmp_path / "text.npy").write_text("text")
+    with pytest.raises(
+        ValueError, match=r"Part 0 of LazyRows, .*text.npy', is no file of an array"
+    ):
+        LazyRows(tmp_path / "text.npy")

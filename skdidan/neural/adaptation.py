@@ -8,7 +8,6 @@ from copy import deepcopy
 from functools import partial
 from typing import Any, ClassVar, Self
 
-import joblib
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +15,7 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from skdidan.domains import Domains
+from skdidan.hashing import hash_value
 from skdidan.neural.batches import PairedBatches, to_rows
 from skdidan.neural.calibration import fit_temperature
 from skdidan.neural.checkpoints import Checkpoint, find_starts, open_checkpoint, train_net
@@ -312,7 +312,7 @@ class AdaptationClassifier(FittedNetworks):
         if (share := find_share()) is not None:
             settings = n_networks, self.batch_size, self.max_epochs
             shapes = [X.shape, None if X_tgt is None else X_tgt.shape]
-            data = joblib.hash([X, y, X_tgt])
+            data = hash_value([X, y, X_tgt], "share_batches needs data that can be hashed")
             seeds = share.agree(seeds, shapes=shapes, data=data, settings=settings)
         target = None if X_tgt is None else to_rows(X_tgt, device)
         prior = None if target is None else prior_terms(self.target_prior, classes, y)
@@ -339,7 +339,7 @@ class AdaptationClassifier(FittedNetworks):
         self._keep(trained, n_networks)
         self.classes_, self.feature_shape_ = classes, shape
         if self.calibration is not None:
-            scores = self._evaluate(to_rows(X, device, held_out)).scores
+            scores = self._evaluate(watched[0]).scores
             self.temperature_ = fit_temperature(scores, y_idx[held_out])
 
     def _make_recipe(

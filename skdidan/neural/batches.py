@@ -57,8 +57,11 @@ class ArrayRows:
         return len(self._array)
 
     def __getitem__(self, rows: Any) -> Tensor:
-        rows = rows if isinstance(rows, slice) else np.asarray(rows)
-        taken = torch.tensor(np.asarray(self._array[rows]), device="cpu")
+        is_slice = isinstance(rows, slice)
+        values = self._array[rows if is_slice else np.asarray(rows)]
+        is_view = is_slice and isinstance(values, np.ndarray)  # of the caller's array
+        values = np.asarray(values)
+        taken = torch.tensor(values, device="cpu") if is_view else torch.from_numpy(values)
         if self._device.type == "cuda":  # from pinned memory, so that the copy need not wait
             return taken.pin_memory().to(self._device, non_blocking=True)
         return taken.to(self._device)

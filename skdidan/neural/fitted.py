@@ -42,6 +42,7 @@ class FittedNetworks(ProbabilisticClassifier, GroupedEstimator):
         ----------
         X : array-like, shape (n_samples, n_features) or (n_samples, n_bins, n_frames)
             Rows of the target; spectrograms of any length if those of `fit` differed in length.
+            `LazyRows` and Datasets of PyTorch are read batch by batch.
 
         Returns
         -------

@@ -71,7 +71,7 @@ class Dropout(nn.Dropout):
         return self.training and 0 < self.p < 1 and self.generators is not None
 
     def _draw(self, keep: Tensor, X: Tensor) -> Tensor:
-        """Fill an empty tensor with factors for rows X, as torch does, which takes no generator."""
+        """Draw factors for rows X by the generators of the fit; torch's dropout takes none."""
         generators: Generators = self.generators  # type: ignore[assignment] # see `_draws`
         generator, share = generators[X.device.type], find_share()
         if share is None or not share.has_part(X):

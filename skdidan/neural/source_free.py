@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, ClassVar, Self
 
-import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skdidan.domains import Domains
+from skdidan.hashing import hash_value
 from skdidan.neural.adaptation import AdaptationClassifier
 from skdidan.neural.batches import to_rows
 from skdidan.neural.generators import find_generators
@@ -300,7 +300,11 @@ class SourceFreeClassifier(AdaptationClassifier):
         origin = self._seed
         if (share := find_share()) is not None:
             settings = len(starts), self.batch_size, self.adaptation_epochs
-            facts = {"shape": X_tgt.shape, "target": joblib.hash(X_tgt), "settings": settings}
+            facts = {
+                "shape": X_tgt.shape,
+                "target": hash_value(X_tgt, "share_batches needs rows that can be hashed"),
+                "settings": settings,
+            }
             seeds = share.agree(np.array([origin]), **facts)
             origin = int(seeds[0])
         target = to_rows(X_tgt, device)

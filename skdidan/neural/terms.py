@@ -108,7 +108,7 @@ class LossTerms:
         self._is_first = True
 
     def begin(self, batches: list[dict[str, Any]]) -> None:
-        """Take the last of the records of an epoch for that of the terms that are added next."""
+        """Start a batch: later terms go into the last of these records of batches."""
         self._batch, self._is_first = batches[-1], len(batches) == 1
 
     def add(self, name: str, value: Tensor) -> None:

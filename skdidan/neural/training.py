@@ -129,7 +129,7 @@ class AdaptationNet(NeuralNet):
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         """Return callbacks that time the epochs, average the loss terms, and may print them."""
         terms = [(name, ready.PassthroughScoring(name, on_train=True)) for name in self.columns()]
-        log = [("print_log", ready.PrintLog())] if self.verbose else []  # it makes a table anyway
+        log = [("print_log", ready.PrintLog())] if self.verbose else []  # else a table for nothing
         return [("epoch_timer", ready.EpochTimer()), *terms, *log]
 
     def columns(self) -> list[str]:
@@ -416,7 +416,11 @@ class AdaptationNet(NeuralNet):
         if self._compiled is None:
             compiled: Any = torch.compile(self.module_)
             self._compiled = compiled.__call__  # no module, which skorch would register
-        return self._compiled(x.to(self.device))
+        try:
+            return self._compiled(x.to(self.device))
+        except Exception as error:
+            error.add_note("The network is compiled for training: see compile=True.")
+            raise
 
     def _outputs(self, X: Tensor) -> Outputs:
         result = self.infer(X)

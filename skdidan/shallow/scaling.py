@@ -282,10 +282,24 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
                 f"The new groups {too_small} have one row each and are scaled by the statistics of "
                 "their corpus. Pass more rows of these groups, or no groups.",
             )
-        if isinstance(X, LazyRows):
-            return X.map(partial(_scale, scalers, chosen))
-        scaled = _scale(scalers, chosen, X, np.arange(len(X)))
-        check_finite(self, scaled, padding=True)
+        scale = partial(self._scale, scalers, chosen)
+        return X.map(scale) if isinstance(X, LazyRows) else scale(X, np.arange(len(X)))
+
+    def _scale(
+        self,
+        scalers: list[StandardScaler],
+        chosen: NDArray[np.intp],
+        X: NDArray[Any],
+        rows: NDArray[np.intp],
+    ) -> NDArray[Any]:
+        """Scale rows, given their numbers, each by the scaler chosen for its number."""
+        scaled, numbers = np.empty_like(X), chosen[rows]
+        for number in np.unique(numbers):
+            for some, values in _blocks(X, np.flatnonzero(numbers == number)):
+                with np.errstate(over="ignore"):  # reported below
+                    values = scalers[number].transform(values).reshape(len(some), -1, X.shape[1])
+                    scaled[some] = np.moveaxis(values, 1, -1).reshape(len(some), *X.shape[1:])
+        check_finite(self, scaled, lambda n: f"row {rows[n]} of X", padding=True)
         return scaled
 
     def _check_domains(self, domains: Domains) -> Domains:
@@ -379,22 +393,6 @@ def _parts(numbers: NDArray[Any], names: NDArray[np.object_]) -> dict[tuple[int,
     for row, key in enumerate(zip(numbers.tolist(), names.tolist(), strict=True)):
         parts[key].append(row)
     return dict(parts)
-
-
-def _scale(
-    scalers: list[StandardScaler],
-    chosen: NDArray[np.intp],
-    X: NDArray[Any],
-    rows: NDArray[np.intp],
-) -> NDArray[Any]:
-    """Scale some of the rows, given their numbers, each by the scaler chosen for its number."""
-    scaled, numbers = np.empty_like(X), chosen[rows]
-    for number in np.unique(numbers):
-        for some, values in _blocks(X, np.flatnonzero(numbers == number)):
-            with np.errstate(over="ignore"):  # reported by the caller
-                values = scalers[number].transform(values).reshape(len(some), -1, X.shape[1])
-                scaled[some] = np.moveaxis(values, 1, -1).reshape(len(some), *X.shape[1:])
-    return scaled
 
 
 def _blocks(X: Any, rows: Any) -> Iterator[tuple[Any, NDArray[np.float64]]]:
