@@ -67,6 +67,8 @@ def cost(name, sizes):
 
 def of_workers(n_jobs, n_runs=8):
     """Return the seconds of a comparison, and the memory of all its processes."""
+    from joblib.externals.loky import get_reusable_executor
+
     from skdidan import compare
 
     data = domains(**BASE)
@@ -74,11 +76,14 @@ def of_workers(n_jobs, n_runs=8):
     parts = {"src": data["X"][is_source], "tgt": data["X"][~is_source]}
     task = {f"X_{side}": rows for side, rows in parts.items()}
     task |= {"y_src": data["y"][is_source], "y_tgt": data["y"][~is_source]}
-    run = partial(compare, {"DIDAN": methods()["DIDAN"]}, {"task": task}, n_jobs=n_jobs)
+    didan = methods()["DIDAN"].set_params(max_epochs=20)
+    run = partial(compare, {"DIDAN": didan}, {"task": task}, n_jobs=n_jobs)
     run(seeds=range(n_jobs))  # starts the workers
     start = time.perf_counter()
     run(seeds=range(n_runs))
-    return time.perf_counter() - start, sum(map(resident, family()))
+    seconds, memory = time.perf_counter() - start, sum(map(resident, family()))
+    get_reusable_executor().shutdown()  # this process would wait for idle workers
+    return seconds, memory
 
 
 def family():
