@@ -343,8 +343,8 @@ def compilations(monkeypatch):
     """Let torch.compile trace the network without the compiler of its default backend."""
     found, compile_ = [], torch.compile
 
-    def trace(module):
-        compiled = compile_(module, backend="eager")
+    def trace(module, **options):
+        compiled = compile_(module, backend="eager", **options)
         found.append(compiled)
         return compiled
 
@@ -381,7 +381,7 @@ def test_a_compiled_network_is_trained_to_the_same_weights(
 
 
 def test_prediction_is_not_compiled(domains, monkeypatch):
-    def refuse(module):
+    def refuse(module, **options):
         raise AssertionError("compiled")
 
     X, y, X_tgt = domains[:3]
@@ -390,6 +390,19 @@ def test_prediction_is_not_compiled(domains, monkeypatch):
     assert fitted.predict(X_tgt).shape == (len(X_tgt),)
     with pytest.raises(AssertionError, match="compiled"):
         fitted.fit(X, y, X_tgt)
+
+
+def test_an_error_of_a_compiled_network_says_that_it_is_compiled(domains, monkeypatch):
+    class Failed:
+        def __call__(self, rows):
+            raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", lambda module, **options: Failed())
+    with pytest.raises(RuntimeError, match="no compiler") as caught:
+        DANNClassifier(compile=True, **QUICK).fit(*domains[:3])
+    assert caught.value.__notes__ == [
+        "The network was to be compiled for training: else set compile=False."
+    ]
 
 
 @OUTDATED

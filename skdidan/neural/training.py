@@ -414,12 +414,13 @@ class AdaptationNet(NeuralNet):
         if not (self.is_compiled and self.module_.training):
             return super().infer(x, **fit_params)
         if self._compiled is None:
-            compiled: Any = torch.compile(self.module_)
+            # Not for shapes that vary: torch then fails for some networks on the CPU.
+            compiled: Any = torch.compile(self.module_, dynamic=False)
             self._compiled = compiled.__call__  # no module, which skorch would register
         try:
             return self._compiled(x.to(self.device))
         except Exception as error:
-            error.add_note("The network is compiled for training: see compile=True.")
+            error.add_note("The network was to be compiled for training: else set compile=False.")
             raise
 
     def _outputs(self, X: Tensor) -> Outputs:
