@@ -122,7 +122,8 @@ class LazyRows:
         return (self[number] for number in range(len(self)))
 
     def __deepcopy__(self, memo: Any) -> Self:
-        return self  # which nothing changes; a copy of a memory map would be in memory
+        """Return the same rows: nothing changes them, and a copy of a memory map is in memory."""
+        return self
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Read all rows."""
@@ -206,8 +207,10 @@ class LazyRows:
             return values.astype(self.dtype, copy=False)
 
     def _gather(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        """Take rows of all parts by their numbers."""
         if len(self._parts) == 1:
-            return take(self._parts[0], rows)
+            part = self._parts[0]
+            return np.asarray(part[rows]) if isinstance(part, LazyRows) else take(part, rows)
         values = np.empty((len(rows), *self._parts[0].shape[1:]), dtype=self.dtype)
         numbers = np.searchsorted(self._ends, rows, side="right")
         for number in np.unique(numbers):

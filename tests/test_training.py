@@ -310,7 +310,9 @@ def test_terms_are_read_once_an_epoch_unless_a_callback_watches_batches(is_watch
     """The history is the same."""
     calls, seen = [], []
     read = LossTerms.read
-    monkeypatch.setattr(LossTerms, "read", lambda self: calls.append(0) or read(self))
+    monkeypatch.setattr(
+        LossTerms, "read", lambda self, *flags: calls.append(0) or read(self, *flags)
+    )
 
     class Watch(Callback):
         def on_batch_end(self, net, **kwargs):
@@ -349,17 +351,21 @@ class DeviceReads(TorchDispatchMode):
 @pytest.mark.parametrize("network", ["mlp", "cnn"])
 @pytest.mark.parametrize("name", ["source_only", "dan", "dsan", "jan", "cdan", "mcc", "hda"])
 def test_a_step_reads_nothing_from_the_device(name, network):
-    """DIDAN and LIDAN, whose solver reads its gap, and contrasts are the exceptions."""
+    """DIDAN and LIDAN, whose solver reads its gap, and contrasts are the exceptions.
+
+    Nor does an epoch, but for `LossTerms.read`.
+    """
     rng = np.random.default_rng(0)
     counts = []
-    for n_rows in (32, 64):
+    for n_rows, max_epochs in ((32, 1), (64, 1), (32, 3)):
         rows = rng.normal(size=(n_rows, 8, 9)).astype(np.float32)
         rows = rows[:, 0] if network == "mlp" else rows
         with DeviceReads() as reads:
-            model = CLASSIFIERS[name](max_epochs=2, batch_size=8, network=network, random_state=0)
+            params = {"batch_size": 8, "network": network, "random_state": 0}
+            model = CLASSIFIERS[name](max_epochs=max_epochs, **params)
             model.fit(rows, np.arange(n_rows) % 3, rows + 0.3)
         counts.append(reads.count)
-    assert counts[0] == counts[1] > 0
+    assert counts[0] == counts[1] == counts[2] > 0
 
 
 def test_a_loss_that_is_not_finite_is_named_before_what_fails_because_of_it():

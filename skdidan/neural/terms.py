@@ -119,17 +119,20 @@ class LossTerms:
         """Record a number of the current batch."""
         self._batch[name] = value
 
-    def read(self) -> _Term | None:
-        """Record all terms up to the first that is not finite, which is returned."""
+    def read(self, *flags: Tensor) -> tuple[_Term | None, list[bool]]:
+        """Record all terms up to the first that is not finite; return it, and the flags.
+
+        All are read at once.
+        """
         terms, self._waiting = self._waiting, []
-        if not terms:
-            return None
-        values = torch.cat([term.value.reshape(1) for term in terms]).tolist()
-        for term, value in zip(terms, values, strict=True):
+        waiting = [*(term.value for term in terms), *(flag.float() for flag in flags)]
+        values = torch.cat([value.reshape(1) for value in waiting]).tolist() if waiting else []
+        are_set = [value == 1 for value in values[len(terms) :]]
+        for term, value in zip(terms, values, strict=False):
             if not math.isfinite(value):
-                return term._replace(value=value)
+                return term._replace(value=value), are_set
             term.batch[term.name] = value
-        return None
+        return None, are_set
 
 
 def watches_batches(callbacks: Iterable[tuple[str, Callback]]) -> bool:

@@ -125,6 +125,7 @@ class AdaptationNet(NeuralNet):
         self._terms = LossTerms()
         self._is_watched = True  # batch by batch, by a callback
         self._weight = 0.0  # of the penalties in the present epoch
+        self._is_finite = False  # all weights, at the end of an epoch
 
     def get_default_callbacks(self) -> list[tuple[str, Any]]:
         """Return callbacks that time the epochs, average the loss terms, and may print them."""
@@ -209,7 +210,7 @@ class AdaptationNet(NeuralNet):
         except Exception:
             self._read_terms()  # the cause may be a loss that is not finite
             raise
-        self._read_terms()
+        self._read_terms(self._weights_are_finite())
         self.history.record(f"{prefix}_batch_count", len(iterator))
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
@@ -283,9 +284,13 @@ class AdaptationNet(NeuralNet):
         inputs = labels, *both, corpora, outputs.corpus_features
         return dict(zip(PENALTY_INPUTS, inputs, strict=True))
 
-    def _read_terms(self) -> None:
-        """Record the terms; raise a FloatingPointError for the first that is not finite."""
-        failed = self._terms.read()
+    def _read_terms(self, *weights: Tensor) -> None:
+        """Record the terms; raise a FloatingPointError for the first that is not finite.
+
+        At the end of an epoch, also learn whether the weights are finite.
+        """
+        failed, flags = self._terms.read(*weights)
+        self._is_finite = flags == [True]
         if self._last is not None and not (failed is not None and failed.is_first):
             self.finite, self._last = self._last, None
         if failed is not None:
@@ -308,7 +313,9 @@ class AdaptationNet(NeuralNet):
         self.notify("on_train_begin", X=X, y=y)
         if (share := find_share()) is not None:
             share.copy_first(self.module_)
-        self._remember()  # an epoch that a callback has loaded
+        if self.history:  # a callback has loaded epochs
+            self._is_finite = bool(self._weights_are_finite())
+            self._remember()
         try:
             with suppress(_TrainingEnd):
                 self.fit_loop(X, y, max(self.max_epochs - len(self.history), 0), **fit_params)
@@ -353,10 +360,16 @@ class AdaptationNet(NeuralNet):
         """List the callbacks that keep the weights of the best epoch."""
         return [each for _, each in self.callbacks_ if isinstance(each, ready.EarlyStopping)]
 
+    def _weights_are_finite(self) -> Tensor:
+        """Tell on the device whether all weights are finite."""
+        are_finite = [part.isfinite().all() for part in self.module_.state_dict().values()]
+        return (
+            torch.stack(are_finite).all() if are_finite else torch.tensor(True, device=self.device)
+        )
+
     def _remember(self) -> None:
-        state = self.module_.state_dict()
-        is_finite = [part.isfinite().all() for part in state.values()]
-        if self.history and (not state or bool(torch.stack(is_finite).all())):  # read once
+        if self._is_finite:
+            state = self.module_.state_dict()
             self._last = len(self.history), {name: part.clone() for name, part in state.items()}
 
     def check_outputs(self, outputs: Any, when: str) -> None:
