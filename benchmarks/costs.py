@@ -9,12 +9,11 @@ the peak beyond the imports and the rows themselves, and for workers that of all
 """
 
 import argparse
-import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from timing import PeakMemory, in_process
+from timing import PeakMemory, in_process, seconds
 
 BASE = {"rows": 4000, "features": 88, "classes": 4, "sources": 1}
 AXES = {
@@ -58,11 +57,9 @@ def cost(name, sizes):
     method.fit(**domains(**(BASE | {"rows": 60})))  # loads what it needs
     data = domains(**sizes)
     with PeakMemory() as memory:
-        start = time.perf_counter()
-        method.fit(**data)
-        seconds = time.perf_counter() - start
+        whole = seconds(partial(method.fit, **data))
     epochs = [epoch["dur"] for epoch in getattr(method, "history_", [])]
-    return float(np.median(epochs)) if epochs else seconds, memory.megabytes
+    return float(np.median(epochs)) if epochs else whole, memory.megabytes
 
 
 def of_workers(n_jobs, n_runs=8):
@@ -79,11 +76,9 @@ def of_workers(n_jobs, n_runs=8):
     didan = methods()["DIDAN"].set_params(max_epochs=20)
     run = partial(compare, {"DIDAN": didan}, {"task": task}, n_jobs=n_jobs)
     run(seeds=range(n_jobs))  # starts the workers
-    start = time.perf_counter()
-    run(seeds=range(n_runs))
-    seconds, memory = time.perf_counter() - start, sum(map(resident, family()))
+    whole, memory = seconds(partial(run, seeds=range(n_runs))), sum(map(resident, family()))
     get_reusable_executor().shutdown()  # this process would wait for idle workers
-    return seconds, memory
+    return whole, memory
 
 
 def family():
@@ -110,10 +105,10 @@ def main():
             names = ["DIDAN, 8 runs"] if axis == "workers" else methods()
             for name in names:
                 if axis == "workers":
-                    seconds, memory = in_process(of_workers, size)
+                    whole, memory = in_process(of_workers, size)
                 else:
-                    seconds, memory = in_process(cost, name, BASE | {axis: size})
-                print(f"{axis:12}{size:8}  {name:20}{seconds:9.3f}{memory:13.0f}", flush=True)
+                    whole, memory = in_process(cost, name, BASE | {axis: size})
+                print(f"{axis:12}{size:8}  {name:20}{whole:9.3f}{memory:13.0f}", flush=True)
 
 
 if __name__ == "__main__":

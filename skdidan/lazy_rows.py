@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from hashlib import md5
 from typing import Any, Self
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from skdidan.shards import Maps, is_dataset, open_part, take
 
-__all__ = ["LazyRows", "is_dataset", "open_dataset"]
+__all__ = ["LazyRows", "blocks_of", "is_dataset", "open_dataset"]
 
 _BLOCK = 2**22  # values read at once, 16 MiB in single precision
 
@@ -218,6 +218,11 @@ class LazyRows:
             first = self._ends[number] - part.shape[0]
             values[is_here] = take(part, rows[is_here] - first)
         return values
+
+
+def blocks_of(X: Any) -> Iterable[tuple[int, Any]]:
+    """Return the blocks of `LazyRows`, or other rows as a single one."""
+    return X.blocks() if isinstance(X, LazyRows) else [(0, X)]
 
 
 def open_dataset(X: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skdidan.lazy_rows import LazyRows
+from skdidan.lazy_rows import LazyRows, blocks_of
 
 __all__ = ["count_frames", "is_padded", "join_rows", "pad", "pad_alike"]
 
@@ -51,11 +51,12 @@ def is_padded(X: NDArray[Any] | LazyRows | None) -> bool:
     """Tell whether X, as `count_frames` accepts it, holds spectrograms of different lengths."""
     if X is None or X.ndim != 3:
         return False
-    if not isinstance(X, LazyRows):
-        return bool(np.isnan(X[:, 0, -1]).any())
-    if X.has_padding is None:
-        X.has_padding = any(is_padded(values) for _, values in X.blocks())
-    return X.has_padding
+    if isinstance(X, LazyRows) and X.has_padding is not None:
+        return X.has_padding
+    found = not _are_whole(X).all()
+    if isinstance(X, LazyRows):
+        X.has_padding = found
+    return found
 
 
 def pad_alike(parts: Sequence[NDArray[Any] | LazyRows]) -> list[Any]:
@@ -94,8 +95,8 @@ def pad(X: NDArray[Any] | LazyRows, n_missing: int) -> Any:
 
 
 def _are_whole(X: NDArray[Any] | LazyRows) -> NDArray[np.bool_]:
-    parts = X.blocks() if isinstance(X, LazyRows) else [(0, X)]
-    return np.concatenate([~np.isnan(part[:, 0, -1]) for _, part in parts])
+    """Tell the spectrograms that are as long as the longest from padded ones."""
+    return np.concatenate([~np.isnan(part[:, 0, -1]) for _, part in blocks_of(X)])
 
 
 def _pad(n_missing: int, X: NDArray[Any], rows: Any = None) -> NDArray[Any]:

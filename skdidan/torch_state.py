@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode  # torch's notes import it from there
 
 __all__ = [
-    *("Generators", "copy_generator", "copy_to_cpu", "draw_from", "find_device"),
+    *("Generators", "all_finite", "copy_generator", "copy_to_cpu", "draw_from", "find_device"),
     *("limit_threads", "new_generators", "own_generators", "plain_mode"),
 ]
 
@@ -149,6 +149,12 @@ class _CopyToCPU(TorchFunctionMode):
         if func in (torch.Tensor.__deepcopy__, torch.Tensor.clone):
             return args[0].detach().to("cpu", copy=True)
         return func(*args, **(kwargs or {}))
+
+
+def all_finite(module: torch.nn.Module, device: torch.device | str) -> torch.Tensor:
+    """Tell whether all weights of a module are finite, as a tensor on their device."""
+    are_finite = [part.isfinite().all() for part in module.state_dict().values()]
+    return torch.stack(are_finite).all() if are_finite else torch.tensor(True, device=device)
 
 
 def copy_to_cpu(value: Any) -> Any:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 
 from skdidan.domains import Domains, NoTargetWarning, n_rows, open_target
 from skdidan.labels import check_kinds, is_missing
-from skdidan.lazy_rows import LazyRows, open_dataset
+from skdidan.lazy_rows import LazyRows, blocks_of, open_dataset
 from skdidan.padding import count_frames, is_padded
 from skdidan.reporting import warn_caller
 
@@ -80,8 +80,7 @@ def _warn_of_constants(estimator: Any, given: Any, X: NDArray[Any], domain: str)
     """Warn of features that vary, but are constant in the single precision of a network."""
     if X.dtype != np.float32 or X.ndim != 2 or getattr(given, "dtype", None) == np.float32:
         return
-    given = open_dataset(given)
-    blocks = given.blocks() if isinstance(given, LazyRows) else [(0, given)]
+    blocks = blocks_of(open_dataset(given))
     parts = [np.asarray(values, dtype=np.float64) for _, values in blocks]
     low = np.min([values.min(axis=0) for values in parts], axis=0)
     high = np.max([values.max(axis=0) for values in parts], axis=0)

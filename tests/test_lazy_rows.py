@@ -183,15 +183,15 @@ def test_models_equal_those_of_arrays_and_read_batches(
 def test_mixed_kinds_and_marked_rows_of_several_sources_are_as_arrays():
     numbers = np.r_[np.zeros(80), np.ones(70), np.full(120, -1)]
     stacked, labels = np.concatenate([X, X_TGT]), np.r_[Y, np.zeros(120, dtype=int)]
-    make = lambda: make_adaptation_pipeline(CorpusScaler(), DIDANClassifier(**PARAMS))  # noqa: E731
-    expected = make().fit(stacked, labels, sample_domain=numbers).predict_proba(X_TGT)
+    model = make_adaptation_pipeline(CorpusScaler(), DIDANClassifier(**PARAMS))
+    expected = model.fit(stacked, labels, sample_domain=numbers).predict_proba(X_TGT)
     lazy = LazyRows(np.array_split(stacked, 5))
-    found = make().fit(lazy, labels, sample_domain=numbers).predict_proba(X_TGT)
+    found = model.fit(lazy, labels, sample_domain=numbers).predict_proba(X_TGT)
     np.testing.assert_array_equal(found, expected)
-    expected = make().fit(X, Y, X_TGT).predict_proba(X_TGT)
+    expected = model.fit(X, Y, X_TGT).predict_proba(X_TGT)
     for pair in ((LazyRows(X), X_TGT), (X.tolist(), LazyRows(X_TGT))):
         np.testing.assert_allclose(
-            make().fit(pair[0], Y, pair[1]).predict_proba(X_TGT), expected, atol=1e-6
+            model.fit(pair[0], Y, pair[1]).predict_proba(X_TGT), expected, atol=1e-6
         )
     stacked_again = split_domains(lazy, sample_domain=-numbers).stack()[0]
     assert isinstance(stacked_again, LazyRows)
@@ -202,15 +202,15 @@ def test_padded_spectrograms_stay_padded():
     padded, shorter = S_TGT.copy(), S.copy()
     padded[5, :, 9:] = np.nan
     shorter[:, :, 8:] = np.nan
-    make = lambda: make_adaptation_pipeline(CorpusScaler(), SHOTClassifier(**PARAMS))  # noqa: E731
+    model = make_adaptation_pipeline(CorpusScaler(), SHOTClassifier(**PARAMS))
     for source, target in ((S, padded), (shorter, S_TGT), (S, S_TGT[:, :, :10])):
-        expected = make().fit(source, Y, target).predict_proba(target)
+        expected = model.fit(source, Y, target).predict_proba(target)
         lazy = LazyRows([source[:40], source[40:]]), LazyRows(target)
-        found = make().fit(lazy[0], Y, lazy[1]).predict_proba(lazy[1])
+        found = model.fit(lazy[0], Y, lazy[1]).predict_proba(lazy[1])
         np.testing.assert_array_equal(found, expected)
     padded[3, 1, 2] = np.nan
     with pytest.raises(ValueError, match="row 3 of X_tgt, bin 1, frame 2"):
-        make().fit(S, Y, LazyRows(padded))
+        model.fit(S, Y, LazyRows(padded))
 
 
 def test_searches_slice_them_and_estimators_without_networks_read_them():
@@ -294,9 +294,9 @@ def test_a_dataset_of_recordings_goes_to_audio_transformers(tmp_path):
 
 def test_a_marked_dataset_of_rows_is_an_array(tmp_path):
     numbers = np.r_[np.zeros(60), np.ones(40), np.full(50, -1)]
-    make = lambda: make_adaptation_pipeline(CorpusScaler(), DANClassifier(**PARAMS))  # noqa: E731
-    expected = make().fit(X, Y, sample_domain=numbers).predict_proba(X)
-    found = make().fit(Pairs(X), Y, sample_domain=numbers).predict_proba(Pairs(X))
+    model = make_adaptation_pipeline(CorpusScaler(), DANClassifier(**PARAMS))
+    expected = model.fit(X, Y, sample_domain=numbers).predict_proba(X)
+    found = model.fit(Pairs(X), Y, sample_domain=numbers).predict_proba(Pairs(X))
     np.testing.assert_array_equal(found, expected)
 
 

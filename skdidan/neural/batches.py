@@ -44,23 +44,20 @@ class Batch(NamedTuple):
 class ArrayRows:
     """Rows of an array, such as one on disk, that become tensors where they are taken.
 
-    Only the rows of a batch are then copied, to a device if one is given.
+    Only the rows of a batch are then copied, to a device.
     """
 
-    def __init__(
-        self, array: NDArray[Any] | LazyRows, device: torch.device | str | None = None
-    ) -> None:
+    def __init__(self, array: NDArray[Any] | LazyRows, device: torch.device | str = "cpu") -> None:
         self._array = array
-        self._device = torch.device("cpu" if device is None else device)
+        self._device = torch.device(device)
 
     def __len__(self) -> int:
         return len(self._array)
 
     def __getitem__(self, rows: Any) -> Tensor:
-        is_slice = isinstance(rows, slice)
-        values = self._array[rows if is_slice else np.asarray(rows)]
-        is_view = is_slice and isinstance(values, np.ndarray)  # of the caller's array
-        values = np.asarray(values)
+        rows = rows if isinstance(rows, slice) else np.asarray(rows)
+        values = np.asarray(self._array[rows])
+        is_view = values.base is not None
         taken = torch.tensor(values, device="cpu") if is_view else torch.from_numpy(values)
         if self._device.type == "cuda":  # from pinned memory, so that the copy need not wait
             return taken.pin_memory().to(self._device, non_blocking=True)

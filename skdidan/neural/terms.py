@@ -11,7 +11,12 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-__all__ = ["BATCH_METHODS", "PENALTY_INPUTS", "LossTerms", "PenaltyTerm", "watches_batches"]
+from skdidan.neural.outputs import Outputs
+
+__all__ = [
+    *("BATCH_METHODS", "PENALTY_INPUTS", "LossTerms", "PenaltyTerm"),
+    *("penalty_inputs", "watches_batches"),
+]
 
 # Methods of callbacks that are called once or more for each batch.
 BATCH_METHODS = frozenset({"on_batch_begin", "on_batch_end", "on_grad_computed"})
@@ -90,6 +95,19 @@ class PenaltyTerm:
                 "{'corpus_head': True}."
             )
         return given
+
+
+def penalty_inputs(
+    outputs: Outputs, y_idx: Tensor, corpora: Tensor | None, *, is_regression: bool
+) -> dict[str, Tensor | None]:
+    """Return the inputs of penalties beside the features, by name."""
+    # The outputs of a regression onto one-hot labels estimate the probabilities directly.
+    predictions = outputs.logits if is_regression else outputs.logits.softmax(dim=1)
+    labels = nn.functional.one_hot(y_idx, outputs.logits.shape[1])
+    corpora = torch.zeros_like(y_idx) if corpora is None else corpora
+    both = predictions[len(y_idx) :], predictions[: len(y_idx)]
+    inputs = labels, *both, corpora, outputs.corpus_features
+    return dict(zip(PENALTY_INPUTS, inputs, strict=True))
 
 
 class _Term(NamedTuple):

@@ -21,13 +21,13 @@ from skdidan.neural.schedules import cooldown, ramp
 from skdidan.neural.sharing import find_share
 from skdidan.neural.terms import (
     BATCH_METHODS,
-    PENALTY_INPUTS,
     LossTerms,
     PenaltyTerm,
+    penalty_inputs,
     watches_batches,
 )
 from skdidan.reporting import warn_caller
-from skdidan.torch_state import Generators, copy_to_cpu, find_device
+from skdidan.torch_state import Generators, all_finite, copy_to_cpu, find_device
 
 __all__ = [
     *("AdaptationNet", "Observer", "PenaltyTerm"),
@@ -210,7 +210,7 @@ class AdaptationNet(NeuralNet):
         except Exception:
             self._read_terms()  # the cause may be a loss that is not finite
             raise
-        self._read_terms(self._weights_are_finite())
+        self._read_terms(all_finite(self.module_, self.device))
         self.history.record(f"{prefix}_batch_count", len(iterator))
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
@@ -274,15 +274,8 @@ class AdaptationNet(NeuralNet):
     def _penalty_inputs(
         self, outputs: Outputs, y_idx: Tensor, corpora: Tensor | None
     ) -> dict[str, Tensor | None]:
-        """Return the inputs of penalties beside the features, by name."""
-        # The outputs of a regression onto one-hot labels estimate the probabilities directly.
         is_regression = isinstance(self.criterion_, SquaredError)
-        predictions = outputs.logits if is_regression else outputs.logits.softmax(dim=1)
-        labels = nn.functional.one_hot(y_idx, self.n_classes)
-        corpora = torch.zeros_like(y_idx) if corpora is None else corpora
-        both = predictions[len(y_idx) :], predictions[: len(y_idx)]
-        inputs = labels, *both, corpora, outputs.corpus_features
-        return dict(zip(PENALTY_INPUTS, inputs, strict=True))
+        return penalty_inputs(outputs, y_idx, corpora, is_regression=is_regression)
 
     def _read_terms(self, *weights: Tensor) -> None:
         """Record the terms; raise a FloatingPointError for the first that is not finite.
@@ -314,7 +307,7 @@ class AdaptationNet(NeuralNet):
         if (share := find_share()) is not None:
             share.copy_first(self.module_)
         if self.history:  # a callback has loaded epochs
-            self._is_finite = bool(self._weights_are_finite())
+            self._is_finite = bool(all_finite(self.module_, self.device))
             self._remember()
         try:
             with suppress(_TrainingEnd):
@@ -359,13 +352,6 @@ class AdaptationNet(NeuralNet):
     def early_stops(self) -> list[Any]:
         """List the callbacks that keep the weights of the best epoch."""
         return [each for _, each in self.callbacks_ if isinstance(each, ready.EarlyStopping)]
-
-    def _weights_are_finite(self) -> Tensor:
-        """Tell on the device whether all weights are finite."""
-        are_finite = [part.isfinite().all() for part in self.module_.state_dict().values()]
-        return (
-            torch.stack(are_finite).all() if are_finite else torch.tensor(True, device=self.device)
-        )
 
     def _remember(self) -> None:
         if self._is_finite:

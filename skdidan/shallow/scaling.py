@@ -270,8 +270,7 @@ class CorpusScaler(OneToOneFeatureMixin, TransformerMixin, DomainEstimator):
         chosen, too_small = np.empty(len(X), dtype=np.intp), []
         for (number, name), rows in _parts(numbers, _group_names(groups, len(X))).items():
             scaler = self.scalers_.get((corpora[number], name))
-            two = np.asarray(X[rows[:2]])
-            if scaler is None and np.count_nonzero(~np.isnan(two[:, 0])) < 2:
+            if scaler is None and _are_single(np.asarray(X[rows[:2]])):
                 # Its own statistics would turn any single value into 0.
                 scaler = self.scalers_[corpora[number], None]
                 too_small.append(name)
@@ -393,6 +392,11 @@ def _parts(numbers: NDArray[Any], names: NDArray[np.object_]) -> dict[tuple[int,
     for row, key in enumerate(zip(numbers.tolist(), names.tolist(), strict=True)):
         parts[key].append(row)
     return dict(parts)
+
+
+def _are_single(X: NDArray[Any]) -> bool:
+    """Tell whether rows hold a single value of a feature."""
+    return bool(np.count_nonzero(~np.isnan(X[:, 0])) < 2)
 
 
 def _blocks(X: Any, rows: Any) -> Iterator[tuple[Any, NDArray[np.float64]]]:
